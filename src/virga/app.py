@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The composition root: settings in, a running cloud out. The only file that knows every service."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from virga.ground import events, log, metrics
+from virga.ground.bus import Bus, LocalBus
+from virga.ground.db.engine import Database
+from virga.ground.db.migrate import migrate
+from virga.ground.doors import Doors
+from virga.ground.http.call import Authenticator
+from virga.ground.http.rim import Rim
+from virga.ground.http.table import Service
+from virga.ground.loops.loop import Loop, LoopRunner
+from virga.ground.sagas.runner import Hook, Runner
+from virga.ground.sagas.saga import Saga, Wakeup
+from virga.ground.world import VirtualClock, World
+from virga.services.identity import api as identity
+from virga.services.identity import loops as identity_loops
+from virga.services.identity import routes as identity_routes
+from virga.services.identity.catalog import Catalog
+from virga.services.identity.passwords import Passwords
+from virga.services.identity.settings import Identity
+from virga.services.identity.tokens import Tokens
+from virga.settings import Settings
+
+SERVICES: list[Service] = [identity_routes.SERVICE]
+
+
+class Cloud:
+    """One process of the cloud. `build` wires, `start` sets threads going, `stop` ends them; `rim` is the ASGI application."""
+
+    def __init__(self, settings: Settings, *, world: World | None = None, hook: Hook | None = None) -> None:
+        self.settings = settings
+        self.state = Path(settings.state)
+        self.log = log.get("cloud")
+        doors = self.doors = Doors()
+        clock = VirtualClock() if settings.simulated and settings.sim.clock else None
+        self.world = doors.put(World, world or World(clock, seed=settings.sim.seed if settings.simulated else None))
+        self.db = doors.put(Database, Database(self._database_url()))
+        self.bus = doors.put(Bus, LocalBus())
+        doors.put(Wakeup, Wakeup())
+        doors.put(Settings, settings)
+        doors.put(Identity, settings.identity)
+        self.passwords = doors.put(Passwords, Passwords())
+        self.tokens = doors.put(Tokens, Tokens(self.db, doors))
+        doors.put(Authenticator, self.tokens)
+        doors.put(Catalog, Catalog(self.db))
+        self.services = list(SERVICES)
+        sagas: list[Saga] = []
+        loops: list[Loop] = [events.OUTBOX, *identity_loops.LOOPS]
+        self.runner = doors.put(Runner, Runner(self.db, doors, sagas, hook=hook))
+        self.loops = doors.put(LoopRunner, LoopRunner(self.db, doors, loops))
+        host, _, port = settings.server.listen.rpartition(":")
+        self.rim = Rim(
+            self.services, doors, self.db, public_url=settings.server.public_url or None, main_port=int(port),
+            hosts=own_names(host) | frozenset(settings.server.hosts), workers=settings.server.workers,
+        )  # fmt: skip
+        self.rim.default_base = settings.server.public_url.rstrip("/") or f"{'https' if settings.server.tls else 'http'}://{host or '127.0.0.1'}:{port}"
+        self.rim.pages["metrics"] = lambda: ("text/plain; version=0.0.4; charset=utf-8", metrics.page())
+
+    def _database_url(self) -> str:
+        if self.settings.database.url:
+            return self.settings.database.url
+        if self.settings.ephemeral:
+            return "sqlite://"
+        self.state.mkdir(parents=True, exist_ok=True, mode=0o711)
+        return f"sqlite:///{self.state / 'virga.db'}"
+
+    def prepare(self) -> None:
+        """Schema, first administrator, catalogue: whatever is missing. Repeatable."""
+        done = migrate(self.db)
+        password = os.environ.get("VIRGA_ADMIN_PASSWORD") or self._kept_password()
+        with self.db.read() as tx:
+            wanted = identity.needs_bootstrap(tx, password, self.passwords)
+        hashed = self.passwords.hash(password) if wanted else None
+        with self.db.write() as tx:
+            identity.bootstrap(tx, hashed)
+            identity.register(tx, self.services, self.settings.identity.region)
+            self.tokens.load(tx)
+        self.log.info("prepared", schema=done)
+
+    def _kept_password(self) -> str:
+        """The administrator's password: made once and kept in the state folder, readable by its owner."""
+        if self.settings.ephemeral:
+            return "admin"
+        file = self.state / "admin-password"
+        if not file.exists():
+            fresh = file.with_suffix(".new")
+            fd = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+            os.write(fd, secrets.token_urlsafe(15).encode())
+            os.close(fd)
+            fresh.rename(file)
+        return file.read_text().strip()
+
+    def start(self) -> None:
+        """Take up what the last process left, and go on."""
+        self.runner.start()
+        self.loops.start()
+
+    def stop(self) -> None:
+        self.loops.stop()
+        self.runner.stop()
+        self.rim.threads.shutdown(wait=True)
+        self.db.close()
+
+
+def own_names(host: str) -> frozenset[str]:
+    """The names by which this machine is known to its callers."""
+    names = {"localhost", "127.0.0.1", "::1", host.strip("[]"), socket.gethostname().lower(), socket.getfqdn().lower()}
+    return frozenset(n for n in names if n and n != "0.0.0.0")  # noqa: S104 - left out, not bound
+
+
+def own_certificate(folder: Path, names: frozenset[str]) -> tuple[Path, Path]:
+    """A certificate of our own for `names`, made once."""
+    import datetime as dt
+    import ipaddress
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    cert, key = folder / "tls.crt", folder / "tls.key"
+    if cert.exists() and key.exists():
+        return cert, key
+    secret = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "virga")])
+    alt: list[x509.GeneralName] = []
+    for name in sorted(names):
+        try:
+            alt.append(x509.IPAddress(ipaddress.ip_address(name)))
+        except ValueError:
+            alt.append(x509.DNSName(name))
+    now = dt.datetime.now(dt.UTC)
+    built = (
+        x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(secret.public_key()).serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1)).not_valid_after(now + dt.timedelta(days=825))
+        .add_extension(x509.SubjectAlternativeName(alt), critical=False).add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(secret, hashes.SHA256())
+    )  # fmt: skip
+    fd = os.open(key, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    os.write(fd, secret.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    os.close(fd)
+    cert.write_bytes(built.public_bytes(serialization.Encoding.PEM))
+    return cert, key
+
+
+def listen(address: str) -> socket.socket:
+    """A bound socket for `host:port`."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]") or "127.0.0.1"
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, int(port)))
+    except OSError as e:
+        sock.close()
+        raise SystemExit(f"cannot listen on {address}: {e.strerror}. Is another cloud running? Choose another address with --listen.") from e
+    sock.set_inheritable(False)
+    return sock
+
+
+async def serve(cloud: Cloud, ready: Callable[[list[str]], Any] | None = None, stop: asyncio.Event | None = None) -> None:
+    """Answer requests until `stop` is set; `ready` is told the addresses once the sockets listen."""
+    import uvicorn
+
+    settings = cloud.settings.server
+    sockets = [listen(settings.listen)]
+    cloud.rim.main_port = sockets[0].getsockname()[1]
+    host = settings.listen.rpartition(":")[0]
+    if settings.classic_ports:
+        for service in cloud.services:
+            for port in service.ports:
+                sockets.append(listen(f"{host}:{port}"))
+                cloud.rim.ports[port] = service
+    tls: dict[str, Any] = {}
+    if settings.tls:
+        cert, key = (Path(settings.tls_cert), Path(settings.tls_key)) if settings.tls_cert else own_certificate(cloud.state, own_names(host))
+        tls = {"ssl_certfile": str(cert), "ssl_keyfile": str(key), "ssl_version": ssl.PROTOCOL_TLS_SERVER}
+    config = uvicorn.Config(
+        cloud.rim, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_keep_alive=65, ws="none",
+        timeout_graceful_shutdown=5, h11_max_incomplete_event_size=65536, **tls,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    for sock in sockets:
+        sock.listen(1024)
+    task = asyncio.create_task(server._serve(sockets))
+    if ready is not None:
+        ready([f"{s.getsockname()[0]}:{s.getsockname()[1]}" for s in sockets])
+    if stop is not None:
+        waiter = asyncio.create_task(stop.wait())
+        await asyncio.wait({task, waiter}, return_when=asyncio.FIRST_COMPLETED)
+        waiter.cancel()
+        server.should_exit = True
+    await task

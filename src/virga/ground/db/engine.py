@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Connections and transactions. SQLite: WAL, one writer at a time, BEGIN IMMEDIATE, synchronous FULL (an answered intent is on
+the disk). PostgreSQL 15: one transaction each, `hold` for what SQLite's single writer gives for free."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from virga.ground.errors import Conflict, NoSpace, Unavailable
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Retry(Exception):
+    """The database asks for the same transaction again (deadlock, serialisation): nothing was written."""
+
+
+class Tx:
+    """One open transaction. `conn` is for stores only; `after_commit` runs callbacks once the commit is durable."""
+
+    __slots__ = ("_after", "conn", "writes")
+
+    def __init__(self, conn: sa.Connection, writes: bool) -> None:
+        self.conn = conn
+        self.writes = writes
+        self._after: list[Callable[[], None]] = []
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        self._after.append(call)
+
+    def hold(self, name: str) -> None:
+        """Let no other transaction that holds `name` run beside this one (until commit)."""
+        if self.conn.dialect.name == "postgresql":
+            key = zlib.crc32(name.encode()) | (len(name) & 0x7FFF) << 32
+            self.conn.exec_driver_sql("select pg_advisory_xact_lock(%s)", (key,))
+
+    def committed(self) -> None:
+        for call in self._after:
+            call()
+
+
+class Database:
+    """`url`: `sqlite:///path`, `sqlite://` (in memory) or `postgresql+psycopg://…`."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.memory = url in {"sqlite://", "sqlite:///:memory:"}
+        self.sqlite = url.startswith("sqlite")
+        self._writer: contextlib.AbstractContextManager[Any] = threading.RLock() if self.sqlite else contextlib.nullcontext()
+        if self.memory:
+            args: dict[str, Any] = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
+        elif self.sqlite:
+            args = {"poolclass": QueuePool, "pool_size": 18, "max_overflow": 8, "connect_args": {"check_same_thread": False}}
+        else:
+            args = {"pool_size": 18, "max_overflow": 8, "pool_pre_ping": True}
+        self.engine = sa.create_engine(url, **args)
+        if self.sqlite:
+            event.listen(self.engine, "connect", self._pragmas)
+            event.listen(self.engine, "begin", self._begin)
+        self._immediate = threading.local()
+
+    @staticmethod
+    def _pragmas(raw: Any, _: object) -> None:
+        raw.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=15000", "foreign_keys=ON", "temp_store=MEMORY"):
+            raw.execute(f"pragma {pragma}")
+
+    def _begin(self, conn: sa.Connection) -> None:
+        conn.exec_driver_sql("BEGIN IMMEDIATE" if getattr(self._immediate, "on", False) else "BEGIN")
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Tx]:
+        """A consistent view; what it writes is rolled back."""
+        with self._writer if self.memory else contextlib.nullcontext(), self._faults(), self.engine.connect() as conn:
+            yield Tx(conn, writes=False)
+            conn.rollback()
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Tx]:
+        """Commit at the end of the block, roll back on any exception. Callbacks run after the writer lock is free."""
+        with self._writer, self._faults():
+            self._immediate.on = True
+            try:
+                with self.engine.connect() as conn:
+                    tx = Tx(conn, writes=True)
+                    conn.begin()
+                    self._immediate.on = False
+                    yield tx
+                    conn.commit()
+            finally:
+                self._immediate.on = False
+        tx.committed()
+
+    @contextlib.contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.OperationalError as e:
+            if isinstance(e.orig, sqlite3.Error):
+                text = str(e.orig)
+                if "full" in text or "disk I/O" in text:
+                    raise NoSpace("The cloud's disk is full; nothing was written. Free space in the state folder and try again.") from e
+                if "locked" in text or "busy" in text:
+                    raise Unavailable("The database is busy; try again.") from e
+            state = getattr(e.orig, "sqlstate", None)
+            if state in {"40001", "40P01"}:
+                raise Retry from e
+            if state == "53100":
+                raise NoSpace("The database's disk is full; nothing was written.") from e
+            raise Unavailable("The database does not answer; try again.") from e
+        except sa.exc.IntegrityError as e:
+            raise Conflict(f"The request collides with what is there: {str(e.orig).splitlines()[0]}") from e
+
+    def close(self) -> None:
+        self.engine.dispose()

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One request as actions see it: who, which version, what was asked, and the open transaction."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from virga.ground.db.engine import Database, Tx
+from virga.ground.doors import Doors
+from virga.ground.errors import Invalid
+from virga.ground.events import Event, emit
+from virga.ground.wire import Version
+from virga.ground.world import World
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks: what a token says, resolved against the database of this second."""
+
+    user_id: str
+    user_name: str
+    user_domain_id: str
+    roles: frozenset[str] = frozenset()
+    project_id: str | None = None
+    domain_id: str | None = None
+    system: bool = False
+    token_id: str = ""
+    expires: float = 0.0
+
+
+NOBODY = Actor(user_id="", user_name="", user_domain_id="")
+
+
+class Cold(Exception):
+    """The answer is not in memory: ask again in a thread, where the database may be read."""
+
+
+class Authenticator(Protocol):
+    """Turns a token into an actor. `hot` reads memory only (raises Cold); `cold` may read the database."""
+
+    def hot(self, token: str) -> Actor | None: ...
+
+    def cold(self, token: str) -> Actor | None: ...
+
+
+class Query:
+    """The query string. Values come as lists; the readers name the parameter when a value is wrong."""
+
+    __slots__ = ("items",)
+
+    def __init__(self, items: Mapping[str, Sequence[str]]) -> None:
+        self.items = items
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.items
+
+    def all(self, name: str) -> Sequence[str]:
+        return self.items.get(name, ())
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        values = self.items.get(name)
+        return values[-1] if values else default
+
+    def whole(self, name: str, default: int | None = None, low: int = 0, high: int = 2**31 - 1) -> int | None:
+        text = self.get(name)
+        if text is None:
+            return default
+        try:
+            value = int(text)
+        except ValueError:
+            raise Invalid(f"Invalid input for query parameter '{name}': '{text[:64]}' is not an integer", field=name) from None
+        if not low <= value <= high:
+            raise Invalid(f"Invalid input for query parameter '{name}': {value} is not between {low} and {high}", field=name)
+        return value
+
+    def yes(self, name: str, default: bool | None = None) -> bool | None:
+        text = self.get(name)
+        if text is None:
+            return default
+        low = text.strip().lower()
+        if low in {"1", "true", "yes", "on", "t", "y", ""}:
+            return True
+        if low in {"0", "false", "no", "off", "f", "n"}:
+            return False
+        raise Invalid(f"Invalid input for query parameter '{name}': '{text[:64]}' is not a boolean", field=name)
+
+
+@dataclass(slots=True)
+class Request:
+    """The raw facts of a request. `base` is the address that the caller used (`http://host:port`), safe to print in links."""
+
+    id: str
+    method: str
+    path: str
+    service_path: str
+    query: Query
+    raw_query: str
+    headers: Mapping[str, str]
+    base: str
+    client: str
+    body: bytes = b""
+    stream: AsyncIterator[bytes] | None = None
+
+    def link(self, path: str) -> str:
+        """An absolute address of `path` inside the service."""
+        return f"{self.base}{self.service_path}{path}"
+
+
+@dataclass(slots=True)
+class Call:
+    actor: Actor
+    version: Version
+    request: Request
+    doors: Doors
+    db: Database
+    open: Tx | None = None
+    hot: bool = False
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def tx(self) -> Tx:
+        if self.open is None:
+            raise RuntimeError("this row opens its own transactions")
+        return self.open
+
+    @property
+    def world(self) -> World:
+        return self.doors.use(World)
+
+    @property
+    def query(self) -> Query:
+        return self.request.query
+
+    def now(self) -> float:
+        return self.world.now()
+
+    def use(self, kind: type[T]) -> T:
+        return self.doors.use(kind)
+
+    def emit(self, event: Event) -> None:
+        emit(self.tx, self.doors, event)
+
+
+@dataclass(slots=True)
+class Answer:
+    """An answer that says more than a body: status, headers, or a stream of bytes."""
+
+    body: Any = None
+    code: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    stream: AsyncIterator[bytes] | None = None
+    content_type: str = "application/json"
+
+
+View = Callable[[Any, Call], Any]

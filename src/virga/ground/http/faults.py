@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Problems as each service's own error body. The status of a problem is the same everywhere but for quotas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from virga.ground import errors as e
+
+STATUS: dict[type[e.Problem], int] = {
+    e.Invalid: 400,
+    e.Unauthorized: 401,
+    e.Forbidden: 403,
+    e.NotFound: 404,
+    e.MethodNotAllowed: 405,
+    e.NotAcceptable: 406,
+    e.Conflict: 409,
+    e.TooLarge: 413,
+    e.UnsupportedMedia: 415,
+    e.RangeUnsatisfiable: 416,
+    e.Broken: 500,
+    e.Unavailable: 503,
+    e.NoSpace: 507,
+}
+TITLES = {
+    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 406: "Not Acceptable",
+    409: "Conflict", 413: "Request Entity Too Large", 415: "Unsupported Media Type", 416: "Requested Range Not Satisfiable",
+    500: "Internal Server Error", 503: "Service Unavailable", 507: "Insufficient Storage",
+}  # fmt: skip
+Body = Callable[[int, e.Problem], Any]
+
+
+@dataclass(frozen=True)
+class Faults:
+    """`body(code, problem)` makes the JSON; `over_quota` is the code of a passed limit."""
+
+    body: Body
+    over_quota: int = 403
+
+    def answer(self, problem: e.Problem) -> tuple[int, Any]:
+        code = self.over_quota if isinstance(problem, e.OverQuota) else STATUS.get(type(problem), 500)
+        return code, self.body(code, problem)
+
+
+def keystone(code: int, problem: e.Problem) -> Any:
+    """`{"error": {"code", "message", "title"}}`"""
+    return {"error": {"code": code, "message": problem.message, "title": TITLES[code]}}
+
+
+NOVA_NAMES = {
+    400: "badRequest", 401: "unauthorized", 403: "forbidden", 404: "itemNotFound", 405: "badMethod", 409: "conflictingRequest",
+    413: "overLimit", 415: "badMediaType", 500: "computeFault", 501: "notImplemented", 503: "serviceUnavailable",
+}  # fmt: skip
+
+
+def nova(code: int, problem: e.Problem) -> Any:
+    """`{"badRequest": {"code": 400, "message": …}}`; versions that are not spoken come in the errors form."""
+    if code == 406:
+        return {"errors": [{"status": 406, "title": "Not Acceptable", "code": "", "detail": problem.message, "links": []}]}
+    if code == 401:
+        return keystone(code, problem)
+    return {NOVA_NAMES.get(code, "computeFault"): {"code": code, "message": problem.message}}
+
+
+def neutron(code: int, problem: e.Problem) -> Any:
+    """`{"NeutronError": {"type", "message", "detail"}}`"""
+    if code == 401:
+        return keystone(code, problem)
+    names = {400: "HTTPBadRequest", 403: "PolicyNotAuthorized", 404: "HTTPNotFound", 405: "HTTPMethodNotAllowed", 409: "Conflict"}
+    return {"NeutronError": {"type": problem.type or names.get(code, type(problem).__name__), "message": problem.message, "detail": ""}}
+
+
+def glance(code: int, problem: e.Problem) -> Any:
+    """`{"message", "code": "404 Not Found", "title"}`, as Glance answers a client that accepts JSON."""
+    if code == 401:
+        return keystone(code, problem)
+    return {"message": problem.message, "code": f"{code} {TITLES[code]}", "title": TITLES[code]}

@@ -1,0 +1,367 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rim: from bytes on a socket to a call and back. Async outside; an action runs whole, in one thread, in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import parse_qs, unquote_to_bytes
+
+import msgspec
+
+from virga.ground import errors, log, metrics, wire
+from virga.ground.db.engine import Database, Retry
+from virga.ground.doors import Doors
+from virga.ground.http.call import NOBODY, Actor, Answer, Authenticator, Call, Cold, Query, Request
+from virga.ground.http.faults import Faults, keystone
+from virga.ground.http.table import Route, Service, Table, fit
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+MAX_JSON = 4 * 1024 * 1024
+BODY_SECONDS = 60.0
+PLAIN = Faults(keystone)
+
+
+class Gone(Exception):
+    """The client hung up."""
+
+
+class Rim:
+    """The ASGI application. `services` are mounted at their paths and, on their own ports, at the root."""
+
+    def __init__(self, services: list[Service], doors: Doors, db: Database, *, public_url: str | None = None, main_port: int = 0,
+                 hosts: frozenset[str] = frozenset(), workers: int = 8) -> None:  # fmt: skip
+        self.services = services
+        self.doors, self.db = doors, db
+        self.public_url = public_url.rstrip("/") if public_url else None
+        self.main_port, self.hosts = main_port, hosts
+        self.default_base = self.public_url or "http://127.0.0.1"
+        self.tables = {s.name: Table(s.routes) for s in services}
+        self.mounts = {s.path.strip("/"): s for s in services}
+        self.ports: dict[int, Service] = {}
+        self.pages: dict[str, Callable[[], tuple[str, bytes]]] = {}
+        self.threads = ThreadPoolExecutor(workers, thread_name_prefix="call")
+        self.log = log.get("rim")
+
+    # -- ASGI ------------------------------------------------------------------------------------------------------
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        began = time.perf_counter()
+        id = f"req-{uuid.uuid4()}"
+        service: Service | None = None
+        route: Route | None = None
+        try:
+            path = scope.get("raw_path") or scope["path"].encode()
+            parts = _parts(path.partition(b"?")[0])
+            service, parts, mounted = self._mount(scope, parts)
+            if service is None:
+                code, headers, body = self._page(parts, scope)
+                await _send(send, code, headers, body, id)
+                return
+            answer, code, route = await self._serve(scope, receive, service, parts, mounted, id)
+            headers, body = self._headers(service, route, answer, scope), answer.body
+            if answer.stream is not None:
+                await _send_stream(send, code, headers, answer.stream, id)
+            else:
+                await _send(send, code, headers, b"" if scope["method"] == "HEAD" else body, id, length=len(body))
+        except Gone:
+            code = 499
+        except Exception as e:
+            problem = self._problem(e, id)
+            faults = service.faults if service is not None else PLAIN
+            code, fault = faults.answer(problem)
+            headers = {"content-type": "application/json"}
+            if code == 401:
+                headers["www-authenticate"] = f'Keystone uri="{self._base(scope)}/identity"'
+            if code == 503:
+                headers["retry-after"] = "1"
+            if "allow" in problem.facts:
+                headers["allow"] = str(problem.facts["allow"])
+            if service is not None:
+                headers |= self._version_headers(service, None)
+            body = msgspec.json.encode(fault)
+            await _send(send, code, headers, b"" if scope["method"] == "HEAD" else body, id, length=len(body))
+        name = service.name if service is not None else "-"
+        metrics.REQUESTS.labels(name, route.name if route is not None else "-", str(code)).inc()
+        metrics.SECONDS.labels(name).observe(time.perf_counter() - began)
+
+    def _mount(self, scope: Message, parts: list[str]) -> tuple[Service | None, list[str], str]:
+        if parts and parts[0] in self.mounts:
+            service = self.mounts[parts[0]]
+            return service, parts[1:], service.path
+        own = self.ports.get((scope.get("server") or ("", 0))[1])
+        return (own, parts, "") if own is not None else (None, parts, "")
+
+    def _page(self, parts: list[str], scope: Message) -> tuple[int, dict[str, str], bytes]:
+        page = self.pages.get("/".join(parts))
+        if page is None:
+            raise errors.NotFound("The resource could not be found.")
+        kind, body = page()
+        return 200, {"content-type": kind}, body
+
+    def _problem(self, e: Exception, id: str) -> errors.Problem:
+        if isinstance(e, errors.Problem):
+            return e
+        if isinstance(e, Retry):
+            return errors.Unavailable("The database asks to try again.")
+        self.log.exception("request_failed", request=id, exc_info=e)
+        return errors.Broken(f"An unexpected error prevented the server from fulfilling your request; it is logged under {id}.")
+
+    # -- one call --------------------------------------------------------------------------------------------------
+
+    async def _serve(self, scope: Message, receive: Receive, service: Service, parts: list[str], mounted: str, id: str) -> tuple[Answer, int, Route]:
+        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        method = scope["method"]
+        version = _version(service, headers, parts)
+        if service.tenant_in_path and len(parts) > 1 and _is_project(parts[1]):
+            parts = [parts[0], *parts[2:]]
+        rows, params = self.tables[service.name].find(method, parts)
+        route = None if isinstance(rows, dict) else fit(rows, version)
+        public = route is not None and route.public
+        raw_query = scope.get("query_string", b"").decode("latin-1")
+        try:
+            query = parse_qs(raw_query, keep_blank_values=True, max_num_fields=1000, errors="strict") if raw_query else {}
+        except (ValueError, UnicodeDecodeError):
+            raise errors.Invalid("The query string is not valid UTF-8, or has more than 1000 fields", field="query") from None
+        if "%00" in raw_query:
+            raise errors.Invalid("The query string holds a NUL character", field="query")
+        request = Request(
+            id=id, method=method, path=scope["path"], service_path=mounted, query=Query(query), raw_query=raw_query, headers=headers,
+            base=self._base(scope, headers), client=(scope.get("client") or ("",))[0],
+        )  # fmt: skip
+        call = Call(NOBODY, version, request, self.doors, self.db)
+        token = headers.get("x-auth-token", "")
+        loop = asyncio.get_running_loop()
+        if token:
+            authenticator = self.doors.use(Authenticator)  # type: ignore[type-abstract]
+            try:
+                actor: Actor | None = authenticator.hot(token)
+            except Cold:
+                actor = await loop.run_in_executor(self.threads, authenticator.cold, token)
+            call.actor = actor or NOBODY
+        if not public and call.actor is NOBODY:
+            raise errors.Unauthorized("The request you have made requires authentication.")
+        if route is not None and route.stream:
+            request.stream = _chunks(receive)
+            answer = await route.action(call, *params)
+            return answer, answer.code or route.code, route
+        args: tuple[Any, ...] = params
+        if method not in {"GET", "HEAD", "DELETE"} or headers.get("content-length", "0") != "0":
+            request.body = await _read(receive, headers)
+        if isinstance(rows, dict):
+            route, value = _verb(rows, request.body, version, headers)
+            args = (*params, value) if route.body is not None else params
+        elif route is not None and route.body is not None:
+            _media(route, headers)
+            args = (*params, wire.decode(route.body, request.body, version, key=route.key, bulk=route.bulk))
+        assert route is not None
+        if route.inline:
+            call.hot = True
+            try:
+                return self._finish(route, route.action(call, *args), call)
+            except Cold:
+                call.hot = False
+        return await loop.run_in_executor(self.threads, self._act, route, call, args)
+
+    def _act(self, route: Route, call: Call, args: tuple[Any, ...]) -> tuple[Answer, int, Route]:
+        """Run the action in its transaction, again if the database asks, then the view on what it returned."""
+        kind = route.transaction
+        for attempt in range(4):
+            try:
+                if kind == "none":
+                    value = route.action(call, *args)
+                else:
+                    with self.db.read() if kind == "read" else self.db.write() as tx:
+                        call.open = tx
+                        value = route.action(call, *args)
+                break
+            except Retry:
+                if attempt == 3:
+                    raise
+            finally:
+                call.open = None
+        return self._finish(route, value, call)
+
+    def _finish(self, route: Route, value: Any, call: Call) -> tuple[Answer, int, Route]:
+        out = route.view(value, call) if route.view is not None else value
+        answer = out if isinstance(out, Answer) else Answer(body=out)
+        if answer.stream is None and not isinstance(answer.body, bytes):
+            answer.body = b"" if answer.body is None else wire.encode(answer.body, call.version)
+        code = answer.code or route.code
+        return answer, code, route
+
+    def _headers(self, service: Service, route: Route, answer: Answer, scope: Message) -> dict[str, str]:
+        headers = {k: v for k, v in answer.headers.items() if v != ""}
+        if answer.stream is not None or answer.body:
+            headers.setdefault("content-type", answer.content_type)
+        if service.versions.service:
+            version = _version(service, {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}, ["v2.1"])
+            headers |= self._version_headers(service, version)
+        return headers
+
+    @staticmethod
+    def _version_headers(service: Service, version: wire.Version | None) -> dict[str, str]:
+        spoken = service.versions
+        if not spoken.service:
+            return {}
+        major, minor = version or spoken.default
+        headers = {"openstack-api-version": f"{spoken.service} {major}.{minor}", "vary": "OpenStack-API-Version"}
+        if spoken.legacy_header:
+            headers[spoken.legacy_header.lower()] = f"{major}.{minor}"
+            headers["vary"] = f"OpenStack-API-Version, {spoken.legacy_header}"
+        return headers
+
+    def _base(self, scope: Message, headers: dict[str, str] | None = None) -> str:
+        """The address for links: the public one by setting, else the caller's Host when it is one of ours."""
+        if self.public_url:
+            return self.public_url
+        host = headers.get("host", "") if headers is not None else next((v.decode("latin-1") for k, v in scope["headers"] if k == b"host"), "")
+        scheme = scope.get("scheme", "http")
+        name, port = _split_host(host)
+        if name not in self.hosts:
+            return self.default_base
+        if (scope.get("server") or ("", 0))[1] in self.ports:
+            port = str(self.main_port)
+        shown = f"[{name}]" if ":" in name else name
+        return f"{scheme}://{shown}:{port}" if port else f"{scheme}://{shown}"
+
+
+def _split_host(host: str) -> tuple[str, str]:
+    if host.startswith("["):
+        name, _, port = host[1:].partition("]")
+        return name, port.removeprefix(":")
+    name, _, port = host.partition(":")
+    return name.lower(), port if port.isdigit() else ""
+
+
+def _parts(path: bytes) -> list[str]:
+    """The decoded segments of a path; a bad encoding, a NUL or an endless segment is simply not found."""
+    out = []
+    for raw in path.split(b"/"):
+        if not raw:
+            continue
+        try:
+            text = (unquote_to_bytes(raw) if b"%" in raw else raw).decode()
+        except UnicodeDecodeError:
+            raise errors.NotFound("The resource could not be found.") from None
+        if "\0" in text or len(text) > 1024:
+            raise errors.NotFound("The resource could not be found.")
+        out.append(text)
+    return out
+
+
+def _is_project(part: str) -> bool:
+    plain = part.replace("-", "")
+    return len(plain) == 32 and all(c in "0123456789abcdef" for c in plain)
+
+
+def _version(service: Service, headers: dict[str, str], parts: list[str]) -> wire.Version:
+    """The microversion that the caller asks for: `OpenStack-API-Version: compute 2.37`, or the older header."""
+    spoken = service.versions
+    if not spoken.service:
+        return (0, 0)
+    if parts and parts[0] == "v2":
+        return spoken.low
+    text = None
+    for each in headers.get("openstack-api-version", "").split(","):
+        name, _, number = each.strip().partition(" ")
+        if name == spoken.service or name == spoken.service.removesuffix("s"):
+            text = number.strip()
+    if text is None and spoken.legacy_header:
+        text = headers.get(spoken.legacy_header.lower())
+    if text is None:
+        return spoken.default
+    if text == "latest":
+        return spoken.high
+    major, _, minor = text.partition(".")
+    if not (major.isdigit() and minor.isdigit() and len(text) < 12):
+        raise errors.Invalid(f"API Version String '{text[:40]}' is of invalid format. Must be of format MajorNum.MinorNum.", field="OpenStack-API-Version")
+    version = (int(major), int(minor))
+    if not spoken.low <= version <= spoken.high:
+        low, high = (f"{a}.{b}" for a, b in (spoken.low, spoken.high))
+        raise errors.NotAcceptable(f"Version {text} is not supported by the API. Minimum is {low} and maximum is {high}.")
+    return version
+
+
+def _media(route: Route, headers: dict[str, str]) -> None:
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind and kind not in route.accepts:
+        raise errors.UnsupportedMedia(f"The format {kind[:80]} of the body is not supported; send {' or '.join(route.accepts)}", field="Content-Type")
+
+
+def _verb(rows: dict[str, list[Route]], raw: bytes, version: wire.Version, headers: dict[str, str]) -> tuple[Route, Any]:
+    """The action row of the body's one key, and its decoded value."""
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind and kind != "application/json":
+        raise errors.UnsupportedMedia(f"The format {kind[:80]} of the body is not supported; send application/json", field="Content-Type")
+    try:
+        body = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, RecursionError) as e:
+        raise errors.Invalid(f"The body is not a JSON object with one action: {e}", field="body") from None
+    if len(body) != 1:
+        raise errors.Invalid(f"The body must name exactly one action, it names {len(body)}", field="body")
+    verb, value = next(iter(body.items()))
+    if verb not in rows:
+        raise errors.Invalid(f"There is no such action: {verb[:80]}", field=verb[:80])
+    route = fit(rows[verb], version)
+    if route.body is None:
+        return route, None
+    data = bytes(value)
+    return route, wire.decode(route.body, b"{}" if data == b"null" else data, version)
+
+
+async def _read(receive: Receive, headers: dict[str, str]) -> bytes:
+    declared = headers.get("content-length", "0")
+    if declared.isdigit() and int(declared) > MAX_JSON:
+        raise errors.TooLarge(f"The body is {declared} bytes long, at most {MAX_JSON} are taken", limit=MAX_JSON)
+    got, size = [], 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in _chunks(receive):
+                size += len(chunk)
+                if size > MAX_JSON:
+                    raise errors.TooLarge(f"The body is longer than {MAX_JSON} bytes", limit=MAX_JSON)
+                got.append(chunk)
+    except TimeoutError:
+        raise errors.Invalid(f"The body did not arrive within {BODY_SECONDS:.0f} seconds", field="body") from None
+    return got[0] if len(got) == 1 else b"".join(got)
+
+
+async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Gone
+        if message.get("body"):
+            yield message["body"]
+        if not message.get("more_body"):
+            return
+
+
+def _raw_headers(headers: dict[str, str], id: str) -> list[tuple[bytes, bytes]]:
+    raw = [(k.lower().encode("latin-1"), v.encode("latin-1", "replace").replace(b"\r", b"").replace(b"\n", b"")) for k, v in headers.items()]
+    raw.append((b"x-openstack-request-id", id.encode()))
+    return raw
+
+
+async def _send(send: Send, code: int, headers: dict[str, str], body: bytes, id: str, length: int | None = None) -> None:
+    raw = _raw_headers(headers, id)
+    if code != 204 and "content-length" not in headers:
+        raw.append((b"content-length", str(len(body) if length is None else length).encode()))
+    await send({"type": "http.response.start", "status": code, "headers": raw})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _send_stream(send: Send, code: int, headers: dict[str, str], stream: AsyncIterator[bytes], id: str) -> None:
+    await send({"type": "http.response.start", "status": code, "headers": _raw_headers(headers, id)})
+    async for chunk in stream:
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shapes on the wire. One declaration per shape; fields say since and until which microversion they exist and what they are
+called. `decode` is strict and names the field; `encode` projects to the caller's version. The only file that knows msgspec's
+converters, so that the library can be replaced."""
+
+from __future__ import annotations
+
+import functools
+import json
+import types
+import typing
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType, field
+
+from virga.ground.errors import Invalid, Problem
+
+__all__ = ["UNSET", "Meta", "Name", "Text", "UnsetType", "Version", "Wire", "decode", "encode", "field", "given", "named", "since", "until"]
+
+Version = tuple[int, int]
+Name = Annotated[str, Meta(min_length=1, max_length=255)]
+Text = Annotated[str, Meta(max_length=65535)]
+W = TypeVar("W", bound="Wire")
+MAX_DEPTH = 64
+
+
+class since(msgspec.Struct, frozen=True):  # noqa: N801 - reads as a word beside a field
+    """The first microversion that has the field."""
+
+    major: int
+    minor: int
+
+
+class until(msgspec.Struct, frozen=True):  # noqa: N801
+    """The last microversion that has the field."""
+
+    major: int
+    minor: int
+
+
+class named(msgspec.Struct, frozen=True):  # noqa: N801
+    """The field's name on the wire."""
+
+    name: str
+
+
+class Wire(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A shape on the wire. Unknown fields are refused."""
+
+
+class Open(Wire, kw_only=True, forbid_unknown_fields=False):
+    """A shape that takes more than it names: `extra` holds the rest (Keystone's and Glance's free attributes)."""
+
+    extra: dict[str, Any] = {}
+
+
+def given(shape: msgspec.Struct) -> dict[str, Any]:
+    """The fields that the caller sent, by their names in the code."""
+    return {f: v for f in shape.__struct_fields__ if (v := getattr(shape, f)) is not UNSET}
+
+
+def _live(marks: tuple[Any, ...], version: Version) -> bool:
+    for mark in marks:
+        if isinstance(mark, since) and (mark.major, mark.minor) > version:
+            return False
+        if isinstance(mark, until) and version > (mark.major, mark.minor):
+            return False
+    return True
+
+
+_DECLARED: dict[type[Any], type[Any]] = {}
+
+
+@functools.cache
+def at(shape: type[msgspec.Struct], version: Version) -> type[msgspec.Struct]:
+    """The shape as `version` shows it."""
+    hints = get_type_hints(shape, include_extras=True)
+    fields: list[Any] = []
+    rename: dict[str, str] = {}
+    for f in msgspec.structs.fields(shape):
+        kind, marks = hints[f.name], ()
+        if get_origin(kind) is Annotated:
+            inner, *rest = get_args(kind)
+            marks = tuple(m for m in rest if isinstance(m, (since, until, named)))
+            metas = [m for m in rest if isinstance(m, Meta)]
+            kind = functools.reduce(lambda t, m: Annotated[t, m], metas, inner)
+        if not _live(marks, version):
+            continue
+        rename[f.name] = next((m.name for m in marks if isinstance(m, named)), f.encode_name)
+        kind = _project(kind, version)
+        if f.default is not msgspec.NODEFAULT:
+            fields.append((f.name, kind, f.default))
+        elif f.default_factory is not msgspec.NODEFAULT:
+            fields.append((f.name, kind, msgspec.field(default_factory=f.default_factory)))
+        else:
+            fields.append((f.name, kind))
+    name = f"{shape.__name__}_{version[0]}_{version[1]}"
+    projected = msgspec.defstruct(name, fields, rename=rename, kw_only=True, forbid_unknown_fields=not issubclass(shape, Open))
+    _DECLARED[projected] = shape
+    return projected
+
+
+def _project(kind: Any, version: Version) -> Any:
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return at(kind, version)
+    origin, args = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        inner, *metas = args
+        return functools.reduce(lambda t, m: Annotated[t, m], metas, _project(inner, version))
+    if not args or origin is typing.Literal:
+        return kind
+    parts = tuple(_project(a, version) for a in args)
+    if origin in (Union, types.UnionType):
+        return functools.reduce(lambda a, b: a | b, parts)
+    return origin[parts] if origin is not None else kind
+
+
+@functools.cache
+def _body_decoder(shape: type[Wire], key: str | None, bulk: str | None, version: Version) -> msgspec.json.Decoder[Any]:
+    target: Any = at(shape, version)
+    if bulk is not None and key is not None:
+        many = list[target]
+        target = msgspec.defstruct("Body", [(key, target | UnsetType, UNSET), (bulk, many | UnsetType, UNSET)], forbid_unknown_fields=True)
+    elif key is not None:
+        target = msgspec.defstruct("Body", [("inner", target)], rename={"inner": key}, forbid_unknown_fields=True)
+    return msgspec.json.Decoder(target)
+
+
+def decode(shape: type[W], raw: bytes, version: Version = (0, 0), *, key: str | None = None, bulk: str | None = None) -> W | list[W]:
+    """Read a JSON body as `shape`; `key` unwraps `{"server": {…}}`, `bulk` also takes `{"networks": […]}` and then gives a list.
+    Raises Invalid with the field's path in the message."""
+    try:
+        body = _body_decoder(shape, key, bulk, version).decode(raw)
+    except msgspec.ValidationError as e:
+        raise _named_fault(e, key) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+        raise Invalid(f"The body is not JSON: {e}", field="body") from None
+    except RecursionError:
+        raise Invalid(f"The body is nested deeper than {MAX_DEPTH} levels", field="body") from None
+    if b"\\u" in raw or b"\x00" in raw or raw.count(b"[") + raw.count(b"{") > MAX_DEPTH:
+        _check_text(body, "$", 0)
+    if bulk is not None and key is not None:
+        one, many = getattr(body, key), getattr(body, bulk)
+        if one is not UNSET:
+            return _native(shape, one, raw, key)
+        if many is UNSET:
+            raise Invalid(f"Object missing required field `{key}`", field=key)
+        return [_native(shape, each, raw, None) for each in many]
+    return _native(shape, body.inner if key is not None else body, raw, key)
+
+
+def _native(shape: type[W], projected: Any, raw: bytes, key: str | None) -> W:
+    out: W = _declared(projected)
+    if issubclass(shape, Open):
+        whole = json.loads(raw)
+        sent = whole.get(key, whole) if key is not None else whole
+        known = {f.encode_name for f in msgspec.structs.fields(type(projected))} - {"extra"}
+        out.extra = {k: v for k, v in sent.items() if k not in known}  # type: ignore[attr-defined]
+    return out
+
+
+def _declared(value: Any) -> Any:
+    """A decoded projection back as the declared shape, all the way down."""
+    if isinstance(value, msgspec.Struct):
+        kind = _DECLARED.get(type(value))
+        if kind is None:
+            return value
+        return kind(**{f: _declared(v) for f in value.__struct_fields__ if (v := getattr(value, f)) is not UNSET})
+    if isinstance(value, list):
+        return [_declared(v) for v in value]
+    return value
+
+
+def _named_fault(e: msgspec.ValidationError, key: str | None) -> Problem:
+    text = str(e)
+    said, _, path = text.rpartition(" - at `")
+    path = path.rstrip("`").removeprefix("$").removeprefix(".inner").lstrip(".")
+    if not said:
+        said, path = text, ""
+    said = said.replace("`inner`", f"`{key}`")
+    name = said.split("`")[-2] if "field `" in said else path
+    where = f"{key}.{path}" if key and path and not path.startswith(key) else path or key or ""
+    return Invalid(f"Invalid input for field '{where or name}': {said}" if where else said, field=name or where or "body")
+
+
+def _check_text(value: Any, path: str, depth: int) -> None:
+    """No NUL and no lone surrogate reaches a database; no value nests without end."""
+    if depth > MAX_DEPTH:
+        raise Invalid(f"{path} is nested deeper than {MAX_DEPTH} levels", field=path)
+    if isinstance(value, str):
+        if "\0" in value:
+            raise Invalid(f"Invalid input for field '{path.removeprefix('$.')}': a NUL character", field=path)
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise Invalid(f"Invalid input for field '{path.removeprefix('$.')}': a lone surrogate", field=path) from None
+    elif isinstance(value, msgspec.Struct):
+        for f in value.__struct_fields__:
+            _check_text(getattr(value, f), path if f == "inner" else f"{path}.{f}", depth + 1)
+    elif isinstance(value, dict):
+        for k, v in value.items():
+            _check_text(k, f"{path}.{str(k)[:64]!r}", depth + 1)
+            _check_text(v, f"{path}.{str(k)[:64]}", depth + 1)
+    elif isinstance(value, list):
+        for i, v in enumerate(value):
+            _check_text(v, f"{path}[{i}]", depth + 1)
+
+
+_encoder = msgspec.json.Encoder()
+_to_json: Callable[[Any], bytes] = _encoder.encode
+
+
+@functools.cache
+def _plain(shape: type[msgspec.Struct], version: Version) -> bool:
+    """Whether every field of `shape` lives at `version` under its own name, so that no projection is needed."""
+    for hint in get_type_hints(shape, include_extras=True).values():
+        if get_origin(hint) is Annotated and any(isinstance(m, (since, until, named)) for m in get_args(hint)[1:]):
+            return False
+        for part in (hint, *get_args(hint)):
+            if isinstance(part, type) and issubclass(part, msgspec.Struct) and not _plain(part, version):
+                return False
+    return True
+
+
+def encode(value: Any, version: Version = (0, 0)) -> bytes:
+    """JSON of a shape, or of dicts and lists that hold shapes, as `version` shows them."""
+    return _to_json(project(value, version))
+
+
+def project(value: Any, version: Version) -> Any:
+    """Shapes inside `value` turned into their projections."""
+    if isinstance(value, msgspec.Struct):
+        kind = type(value)
+        if _plain(kind, version):
+            return value
+        target = at(kind, version)
+        return target(**{f: project(getattr(value, f), version) for f in target.__struct_fields__})
+    if isinstance(value, list):
+        return [project(v, version) for v in value] if value and isinstance(value[0], (msgspec.Struct, dict)) else value
+    if isinstance(value, dict):
+        return {k: project(v, version) if isinstance(v, (msgspec.Struct, list, dict)) else v for k, v in value.items()}
+    return value

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Identity's door: what the composition root and other services may ask."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+
+from virga.ground.db.engine import Tx
+from virga.ground.http.table import Service
+from virga.services.identity import store
+from virga.services.identity.passwords import Passwords
+
+DEFAULT_DOMAIN = "default"
+ROLE_NAMES = ("admin", "manager", "member", "reader", "service")
+
+
+def needs_bootstrap(tx: Tx, password: str | None, passwords: Passwords) -> bool:
+    """Whether `bootstrap` has something to write: nobody there yet, or another password asked for."""
+    user = store.USERS.one(tx, store.USERS.c.domain_id == DEFAULT_DOMAIN, store.USERS.c.name == "admin")
+    return user is None or (password is not None and not passwords.verify(user.password_hash, password))
+
+
+def bootstrap(tx: Tx, hashed: str | None) -> None:
+    """The first domain, roles, projects and the administrator; whatever is there stays. `hashed` sets the admin's password."""
+    if store.DOMAINS.get(tx, DEFAULT_DOMAIN) is None:
+        store.DOMAINS.insert(tx, id=DEFAULT_DOMAIN, name="Default", description="The default domain", enabled=True, extra={})
+    roles = {r.name: r for r in store.ROLES.find(tx, store.ROLES.c.domain_id.is_(None))}
+    for name in ROLE_NAMES:
+        if name not in roles:
+            roles[name] = store.ROLES.insert(tx, id=uuid.uuid4().hex, name=name, domain_id=None, description=None, extra={})
+    projects = {p.name: p for p in store.PROJECTS.find(tx, store.PROJECTS.c.domain_id == DEFAULT_DOMAIN)}
+    for name, text in (("admin", "Bootstrap project for initializing the cloud."), ("service", "Virga's own things")):
+        if name not in projects:
+            projects[name] = store.PROJECTS.insert(
+                tx, id=uuid.uuid4().hex, name=name, domain_id=DEFAULT_DOMAIN, parent_id=DEFAULT_DOMAIN, description=text, enabled=True, tags=[], extra={}
+            )
+    admin = store.USERS.one(tx, store.USERS.c.domain_id == DEFAULT_DOMAIN, store.USERS.c.name == "admin")
+    if admin is None:
+        admin = store.USERS.insert(
+            tx, id=uuid.uuid4().hex, name="admin", domain_id=DEFAULT_DOMAIN, enabled=True, default_project_id=None, password_hash=hashed,
+            password_expires_at=None, valid_after=0.0, options={}, extra={},
+        )  # fmt: skip
+    elif hashed is not None:
+        store.USERS.put(tx, admin.id, password_hash=hashed, enabled=True)
+        store.grow(tx)
+    for target, target_id in (("project", projects["admin"].id), ("system", "system")):
+        if not any(g.role_id == roles["admin"].id for g in store.grants_of(tx, admin.id, target, target_id)):
+            store.GRANTS.insert(tx, role_id=roles["admin"].id, user_id=admin.id, target=target, target_id=target_id, inherited=False)
+    if store.generation(tx) == 0:
+        store.grow(tx)
+
+
+def register(tx: Tx, services: Iterable[Service], region: str) -> int:
+    """Put our own services into the catalogue, once each; how many were added."""
+    added = 0
+    if store.REGIONS.get(tx, region) is None:
+        store.REGIONS.insert(tx, id=region, description="", parent_region_id=None, extra={})
+    for service in services:
+        row = store.SERVICES.one(tx, store.SERVICES.c.type == service.type)
+        if row is None:
+            row = store.SERVICES.insert(tx, id=uuid.uuid4().hex, type=service.type, name=service.name, description=None, enabled=True, extra={})
+        for interface in ("public", "internal", "admin"):
+            c = store.ENDPOINTS.c
+            if store.ENDPOINTS.one(tx, c.service_id == row.id, c.interface == interface) is None:
+                store.ENDPOINTS.insert(
+                    tx, id=uuid.uuid4().hex, service_id=row.id, interface=interface, region_id=region, url=service.catalog, enabled=True, extra={}
+                )
+                added += 1
+    return added
+
+
+def project_id(tx: Tx, name: str) -> str | None:
+    """The id of a project of the default domain by its name."""
+    found = store.PROJECTS.one(tx, store.PROJECTS.c.domain_id == DEFAULT_DOMAIN, store.PROJECTS.c.name == name)
+    return None if found is None else found.id
+
+
+def project_exists(tx: Tx, id: str) -> bool:
+    return store.PROJECTS.get(tx, id) is not None

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The catalogue as tokens carry it, kept in memory as bytes per address that callers use."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import msgspec
+
+from virga.ground.db.engine import Database, Tx
+from virga.services.identity import store
+
+
+class Catalog:
+    """`raw(base, project_id)` is the JSON of the catalogue; `changes` drops what is remembered at commit."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        self._rows: list[dict[str, Any]] | None = None
+        self._raw: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+
+    def changes(self, tx: Tx) -> None:
+        tx.after_commit(self.forget)
+
+    def forget(self) -> None:
+        self._rows = None
+        self._raw.clear()
+
+    def _load(self) -> list[dict[str, Any]]:
+        with self.db.read() as tx:
+            services = store.SERVICES.find(tx, store.SERVICES.c.enabled.is_(True), order=store.SERVICES.c.type)
+            endpoints = store.ENDPOINTS.find(tx, store.ENDPOINTS.c.enabled.is_(True), order=[store.ENDPOINTS.c.interface, store.ENDPOINTS.c.id])
+        rows = []
+        for s in services:
+            own = [
+                {"id": e.id, "interface": e.interface, "region": e.region_id, "region_id": e.region_id, "url": e.url} for e in endpoints if e.service_id == s.id
+            ]
+            rows.append({"id": s.id, "type": s.type, "name": s.name or "", "endpoints": own})
+        return rows
+
+    def raw(self, base: str, project_id: str | None) -> bytes:
+        key = (base, project_id or "")
+        known = self._raw.get(key)
+        if known is None:
+            rows = self._rows = self._rows if self._rows is not None else self._load()
+            shown = [s | {"endpoints": [e | {"url": address(e["url"], base, project_id)} for e in s["endpoints"]]} for s in rows]
+            known = self._raw[key] = msgspec.json.encode(shown)
+            while len(self._raw) > 5000:
+                self._raw.popitem(last=False)
+        return known
+
+
+def address(url: str, base: str, project_id: str | None) -> str:
+    """Our own endpoints follow the address of the caller; in others only the project's id is filled in."""
+    if url.startswith("/"):
+        return base + url
+    for mark in ("$(project_id)s", "%(project_id)s", "$(tenant_id)s", "%(tenant_id)s"):
+        url = url.replace(mark, project_id or "")
+    return url

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Identity's rules, by Keystone's names."""
+
+from __future__ import annotations
+
+from virga.authority.rules import ADMIN, ANYBODY, READ_ALL, SELF, SERVICE, Rule
+
+VALIDATE_TOKEN = Rule("identity:validate_token", READ_ALL | SERVICE | SELF, "Look into a token")
+REVOKE_TOKEN = Rule("identity:revoke_token", ADMIN | SELF, "End a token")
+GET_USER = Rule("identity:get_user", READ_ALL | SELF, "Show a user")
+LIST_USERS = Rule("identity:list_users", READ_ALL, "List users")
+CREATE_USER = Rule("identity:create_user", ADMIN, "Create a user")
+UPDATE_USER = Rule("identity:update_user", ADMIN, "Change a user")
+DELETE_USER = Rule("identity:delete_user", ADMIN, "Delete a user")
+LIST_USER_PROJECTS = Rule("identity:list_user_projects", READ_ALL | SELF, "List a user's projects")
+GET_PROJECT = Rule("identity:get_project", READ_ALL, "Show a project")
+LIST_PROJECTS = Rule("identity:list_projects", READ_ALL, "List projects")
+CREATE_PROJECT = Rule("identity:create_project", ADMIN, "Create a project")
+UPDATE_PROJECT = Rule("identity:update_project", ADMIN, "Change a project")
+DELETE_PROJECT = Rule("identity:delete_project", ADMIN, "Delete a project")
+GET_DOMAIN = Rule("identity:get_domain", READ_ALL, "Show a domain")
+LIST_DOMAINS = Rule("identity:list_domains", READ_ALL, "List domains")
+CREATE_DOMAIN = Rule("identity:create_domain", ADMIN, "Create a domain")
+UPDATE_DOMAIN = Rule("identity:update_domain", ADMIN, "Change a domain")
+DELETE_DOMAIN = Rule("identity:delete_domain", ADMIN, "Delete a domain")
+GET_ROLE = Rule("identity:get_role", READ_ALL, "Show a role")
+LIST_ROLES = Rule("identity:list_roles", READ_ALL, "List roles")
+CREATE_ROLE = Rule("identity:create_role", ADMIN, "Create a role")
+UPDATE_ROLE = Rule("identity:update_role", ADMIN, "Change a role")
+DELETE_ROLE = Rule("identity:delete_role", ADMIN, "Delete a role")
+CHECK_GRANT = Rule("identity:check_grant", READ_ALL, "See whether a role is granted")
+LIST_GRANTS = Rule("identity:list_grants", READ_ALL, "List the roles granted")
+CREATE_GRANT = Rule("identity:create_grant", ADMIN, "Grant a role")
+REVOKE_GRANT = Rule("identity:revoke_grant", ADMIN, "Take a role back")
+LIST_ROLE_ASSIGNMENTS = Rule("identity:list_role_assignments", READ_ALL, "List who has which role where")
+GET_CATALOG = Rule("identity:get_auth_catalog", ANYBODY, "Read one's own catalogue")
+GET_REGION = Rule("identity:get_region", ANYBODY, "Show a region")
+LIST_REGIONS = Rule("identity:list_regions", ANYBODY, "List regions")
+EDIT_REGIONS = Rule("identity:update_region", ADMIN, "Create, change or delete a region")
+LIST_SERVICES = Rule("identity:list_services", READ_ALL, "List or show services")
+EDIT_SERVICES = Rule("identity:update_service", ADMIN, "Create, change or delete a service")
+LIST_ENDPOINTS = Rule("identity:list_endpoints", READ_ALL, "List or show endpoints")
+EDIT_ENDPOINTS = Rule("identity:update_endpoint", ADMIN, "Create, change or delete an endpoint")

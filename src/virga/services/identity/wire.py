@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Identity's shapes on the wire (Identity API v3)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from virga.ground.wire import UNSET, Meta, Name, Open, Text, UnsetType, Wire
+
+Id = Annotated[str, Meta(min_length=1, max_length=64)]
+Password = Annotated[str, Meta(max_length=4096)]
+
+
+class Ref(Wire):
+    """Something by id, or by name (in a domain)."""
+
+    id: Id | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
+
+
+class InDomain(Wire):
+    id: Id | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
+    domain: Ref | UnsetType = UNSET
+
+
+class PasswordUser(Wire):
+    password: Password
+    id: Id | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
+    domain: Ref | UnsetType = UNSET
+
+
+class PasswordMethod(Wire):
+    user: PasswordUser
+
+
+class TokenMethod(Wire):
+    id: Annotated[str, Meta(min_length=1, max_length=4096)]
+
+
+class Methods(Wire):
+    methods: Annotated[list[str], Meta(min_length=1, max_length=8)]
+    password: PasswordMethod | UnsetType = UNSET
+    token: TokenMethod | UnsetType = UNSET
+
+
+class System(Wire):
+    all: Literal[True]
+
+
+class Unscoped(Wire):
+    pass
+
+
+class Scope(Wire):
+    project: InDomain | UnsetType = UNSET
+    domain: Ref | UnsetType = UNSET
+    system: System | UnsetType = UNSET
+
+
+class Auth(Wire):
+    identity: Methods
+    scope: Scope | Literal["unscoped"] | UnsetType = UNSET
+
+
+class CreateUser(Open, kw_only=True):
+    name: Name
+    domain_id: Id | UnsetType = UNSET
+    password: Password | None = None
+    enabled: bool = True
+    default_project_id: Id | None = None
+    options: dict[str, Any] = {}
+
+
+class UpdateUser(Open):
+    name: Name | UnsetType = UNSET
+    domain_id: Id | UnsetType = UNSET
+    password: Password | None | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
+    default_project_id: Id | None | UnsetType = UNSET
+    options: dict[str, Any] | UnsetType = UNSET
+
+
+class ChangePassword(Wire):
+    original_password: Password
+    password: Annotated[str, Meta(min_length=1, max_length=4096)]
+
+
+class CreateProject(Open, kw_only=True):
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    domain_id: Id | None | UnsetType = UNSET
+    parent_id: Id | None | UnsetType = UNSET
+    description: Text | None = ""
+    enabled: bool = True
+    is_domain: bool = False
+    tags: list[Annotated[str, Meta(min_length=1, max_length=255)]] = []
+    options: dict[str, Any] = {}
+
+
+class UpdateProject(Open):
+    name: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
+    domain_id: Id | UnsetType = UNSET
+    description: Text | None | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
+    tags: list[Annotated[str, Meta(min_length=1, max_length=255)]] | UnsetType = UNSET
+    options: dict[str, Any] | UnsetType = UNSET
+
+
+class CreateDomain(Open, kw_only=True):
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    description: Text | None = ""
+    enabled: bool = True
+    options: dict[str, Any] = {}
+
+
+class UpdateDomain(Open):
+    name: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
+    description: Text | None | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
+    options: dict[str, Any] | UnsetType = UNSET
+
+
+class CreateRole(Open, kw_only=True):
+    name: Name
+    domain_id: Id | None = None
+    description: Text | None = None
+    options: dict[str, Any] = {}
+
+
+class UpdateRole(Open):
+    name: Name | UnsetType = UNSET
+    description: Text | None | UnsetType = UNSET
+    options: dict[str, Any] | UnsetType = UNSET
+
+
+class CreateRegion(Open, kw_only=True):
+    id: Annotated[str, Meta(min_length=1, max_length=255)] | UnsetType = UNSET
+    description: Text | None = ""
+    parent_region_id: str | None = None
+
+
+class UpdateRegion(Open):
+    description: Text | None | UnsetType = UNSET
+    parent_region_id: str | None | UnsetType = UNSET
+
+
+class CreateService(Open, kw_only=True):
+    type: Name
+    name: Annotated[str, Meta(max_length=255)] | None = None
+    description: Text | None = None
+    enabled: bool = True
+
+
+class UpdateService(Open):
+    type: Name | UnsetType = UNSET
+    name: Annotated[str, Meta(max_length=255)] | None | UnsetType = UNSET
+    description: Text | None | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
+
+
+class CreateEndpoint(Open, kw_only=True):
+    service_id: Id
+    interface: Literal["public", "internal", "admin"]
+    url: Annotated[str, Meta(min_length=1, max_length=2048)]
+    region_id: str | None = None
+    region: str | None = None
+    enabled: bool = True
+
+
+class UpdateEndpoint(Open):
+    service_id: Id | UnsetType = UNSET
+    interface: Literal["public", "internal", "admin"] | UnsetType = UNSET
+    url: Annotated[str, Meta(min_length=1, max_length=2048)] | UnsetType = UNSET
+    region_id: str | None | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
