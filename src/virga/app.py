@@ -17,13 +17,22 @@ from virga.ground.bus import Bus, LocalBus
 from virga.ground.db.engine import Database
 from virga.ground.db.migrate import migrate
 from virga.ground.doors import Doors
-from virga.ground.http.call import Authenticator
+from virga.ground.http.call import Authenticator, Call, Query, Request
 from virga.ground.http.rim import Rim
 from virga.ground.http.table import Service
 from virga.ground.loops.loop import Loop, LoopRunner
 from virga.ground.sagas.runner import Hook, Runner
-from virga.ground.sagas.saga import Saga, Wakeup
+from virga.ground.sagas.saga import Book, Saga, Wakeup
 from virga.ground.world import VirtualClock, World
+from virga.node.node import Node
+from virga.services.compute import api as compute
+from virga.services.compute import loops as compute_loops
+from virga.services.compute import routes as compute_routes
+from virga.services.compute.assignments import Desk
+from virga.services.compute.driver import Hypervisor
+from virga.services.compute.drivers.fake import Dial, FakeHypervisor
+from virga.services.compute.sagas import SAGAS
+from virga.services.compute.settings import Compute
 from virga.services.identity import api as identity
 from virga.services.identity import loops as identity_loops
 from virga.services.identity import routes as identity_routes
@@ -31,9 +40,22 @@ from virga.services.identity.catalog import Catalog
 from virga.services.identity.passwords import Passwords
 from virga.services.identity.settings import Identity
 from virga.services.identity.tokens import Tokens
+from virga.services.images import loops as images_loops
+from virga.services.images import routes as images_routes
+from virga.services.images.driver import BlobStore
+from virga.services.images.drivers.files import FileStore
+from virga.services.images.drivers.memory import MemoryStore
+from virga.services.images.inspect import Inspector
+from virga.services.images.settings import Images
+from virga.services.network import api as network
+from virga.services.network import loops as network_loops
+from virga.services.network import routes as network_routes
+from virga.services.network.driver import Switch
+from virga.services.network.drivers.fake import FakeSwitch
+from virga.services.network.settings import Network
 from virga.settings import Settings
 
-SERVICES: list[Service] = [identity_routes.SERVICE]
+SERVICES: list[Service] = [identity_routes.SERVICE, images_routes.SERVICE, network_routes.SERVICE, compute_routes.SERVICE]
 
 
 class Cloud:
@@ -55,9 +77,18 @@ class Cloud:
         self.tokens = doors.put(Tokens, Tokens(self.db, doors))
         doors.put(Authenticator, self.tokens)
         doors.put(Catalog, Catalog(self.db))
+        doors.put(Images, settings.images)
+        doors.put(Network, settings.network)
+        doors.put(Compute, settings.compute)
+        doors.put(Inspector, Inspector())
+        doors.put(BlobStore, MemoryStore() if settings.ephemeral else FileStore(self.state / "images"))
         self.services = list(SERVICES)
-        sagas: list[Saga] = []
-        loops: list[Loop] = [events.OUTBOX, *identity_loops.LOOPS]
+        sagas: list[Saga] = list(SAGAS)
+        loops: list[Loop] = [events.OUTBOX, *identity_loops.LOOPS, *images_loops.LOOPS, *network_loops.LOOPS, *compute_loops.LOOPS]
+        doors.put(Book, Book(sagas))
+        self.desk = Desk(self.db, doors)
+        self.desk.open()
+        self.node: Node | None = None
         self.runner = doors.put(Runner, Runner(self.db, doors, sagas, hook=hook))
         self.loops = doors.put(LoopRunner, LoopRunner(self.db, doors, loops))
         host, _, port = settings.server.listen.rpartition(":")
@@ -87,6 +118,11 @@ class Cloud:
             identity.bootstrap(tx, hashed)
             identity.register(tx, self.services, self.settings.identity.region)
             self.tokens.load(tx)
+            project = identity.project_id(tx, "admin") or ""
+            request = Request("start", "POST", "/", "", Query({}), "", {}, "", "")
+            call = Call(network.system_actor(project), (0, 0), request, self.doors, self.db, open=tx)
+            network.ensure_external(call, self.settings.network.external_name, self.settings.network.external_cidr)
+            compute.first_flavors(tx, self.world.now())
         self.log.info("prepared", schema=done)
 
     def _kept_password(self) -> str:
@@ -102,12 +138,27 @@ class Cloud:
             fresh.rename(file)
         return file.read_text().strip()
 
+    def simulate(self) -> None:
+        """The drivers of a simulated cloud: nothing outside of the state folder."""
+        switch = self.doors.put(FakeSwitch, FakeSwitch())
+        self.doors.put(Switch, switch)
+        dial = self.doors.put(Dial, Dial(self.settings.sim.fail, self.world))
+        file = None if self.settings.ephemeral else self.state / "machines.json"
+        self.doors.put(Hypervisor, FakeHypervisor(self.world, file=file, dial=dial, plug=switch.plug, boot_seconds=self.settings.sim.boot_seconds))
+
     def start(self) -> None:
         """Take up what the last process left, and go on."""
         self.runner.start()
         self.loops.start()
+        switch = self.doors.use(Switch)
+        switch.watch(lambda port, up: self.bus.call("compute.port", {"port": port, "up": up}) and None)
+        self.node = Node(self.settings.name if self.settings.simulated else socket.gethostname(), self.bus, self.doors.use(Hypervisor))
+        self.node.start()
 
     def stop(self) -> None:
+        if self.node is not None:
+            self.node.stop()
+            self.doors.use(Hypervisor).close()
         self.loops.stop()
         self.runner.stop()
         self.rim.threads.shutdown(wait=True)

@@ -141,7 +141,7 @@ class Rim:
         token = headers.get("x-auth-token", "")
         loop = asyncio.get_running_loop()
         if token:
-            authenticator = self.doors.use(Authenticator)  # type: ignore[type-abstract]
+            authenticator = self.doors.use(Authenticator)
             try:
                 actor: Actor | None = authenticator.hot(token)
             except Cold:

@@ -4,7 +4,7 @@ leaves something behind, `undo`; arguments and notes are JSON. Steps are short a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,6 +125,13 @@ class Saga:
     failed: Callable[[Context], None] = field(default=_nothing)
 
 
+class Book:
+    """The sagas of this program by name: actions start them by name, because sagas stand above actions."""
+
+    def __init__(self, sagas: Iterable[Saga]) -> None:
+        self.sagas = {s.name: s for s in sagas}
+
+
 class Wakeup:
     """Told whenever a saga may be ready to run in this process."""
 
@@ -139,7 +146,7 @@ class Wakeup:
 def start(
     tx: Tx,
     doors: Doors,
-    saga: Saga,
+    name: str,
     args: dict[str, Any],
     *,
     exclusive: str | None = None,
@@ -149,6 +156,7 @@ def start(
     """Write the intent into the caller's transaction; the runner takes it up after the commit. A second saga on the same
     `exclusive` resource is a Conflict, unless it supersedes: then the first one ends where it stands. Returns the saga's id."""
     world = doors.use(World)
+    saga = doors.use(Book).sagas[name]
     now = world.now()
     if exclusive is not None:
         tx.hold(f"saga:{exclusive}")

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands around machines: services, hypervisors, zones, limits, quotas, version documents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from virga.authority import limits as limit_checks
+from virga.authority import store as authority_store
+from virga.authority.rules import allow, is_admin
+from virga.ground.errors import Forbidden, Invalid, NotFound
+from virga.ground.http.call import Call
+from virga.ground.wire import UNSET
+from virga.services.compute import limits, model, policy, store, wire
+
+
+def services(call: Call) -> list[model.Host]:
+    """GET /os-services: one nova-compute per host."""
+    allow(call, policy.SERVICES)
+    q = call.query
+    if q.get("binary") not in (None, "nova-compute"):
+        return []
+    where = [store.HOSTS.c.name == q.get("host")] if "host" in q else []
+    return store.HOSTS.find(call.tx, *where, order=store.HOSTS.c.number)
+
+
+def update_service(call: Call, id: str, body: wire.UpdateService) -> model.Host:
+    """PUT /os-services/{id}, since 2.53: enable, disable with a reason, force down."""
+    allow(call, policy.SERVICES_UPDATE)
+    host = store.HOSTS.get(call.tx, id)
+    if host is None:
+        raise NotFound(f"Service {id[:64]} not found.")
+    change: dict[str, Any] = {}
+    if body.status is not UNSET:
+        change["enabled"] = body.status == "enabled"
+        change["disabled_reason"] = body.disabled_reason if body.status == "disabled" and isinstance(body.disabled_reason, str) else None
+    elif body.disabled_reason is not UNSET:
+        raise Invalid("Specifying disabled_reason requires that status is set to 'disabled'.", field="disabled_reason")
+    if body.forced_down is not UNSET:
+        change["forced_down"] = body.forced_down
+    if not change:
+        raise Invalid("No updates were requested. Fields 'status' or 'forced_down' should be specified.", field="status")
+    store.HOSTS.put(call.tx, id, **change)
+    updated = store.HOSTS.get(call.tx, id)
+    assert updated is not None
+    return updated
+
+
+def hypervisors(call: Call) -> list[tuple[model.Host, model.Used]]:
+    """GET /os-hypervisors and /detail, with what is used of each."""
+    allow(call, policy.HYPERVISORS)
+    used = store.used(call.tx)
+    pattern = call.query.get("hypervisor_hostname_pattern")
+    hosts = store.HOSTS.find(call.tx, order=store.HOSTS.c.number)
+    if pattern is not None:
+        hosts = [h for h in hosts if pattern in h.name]
+        if not hosts and call.version < (2, 53):
+            raise NotFound(f"No hypervisor matching '{pattern[:64]}' could be found.")
+    return [(h, used.get(h.name, model.Used())) for h in hosts]
+
+
+def hypervisor(call: Call, id: str) -> tuple[model.Host, model.Used]:
+    """GET /os-hypervisors/{id}, by number, or by uuid since 2.53."""
+    for host, used in hypervisors(call):
+        if id in {host.id, str(host.number)}:
+            return host, used
+    raise NotFound(f"Hypervisor with ID '{id[:64]}' could not be found.")
+
+
+def statistics(call: Call) -> list[tuple[model.Host, model.Used]]:
+    """GET /os-hypervisors/statistics"""
+    return [(h, u) for h, u in hypervisors(call) if h.enabled]
+
+
+def zones(call: Call) -> list[model.Host]:
+    """GET /os-availability-zone and /detail"""
+    allow(call, policy.ZONES)
+    return store.HOSTS.find(call.tx, order=store.HOSTS.c.name)
+
+
+def limits_shown(call: Call) -> dict[str, int]:
+    """GET /limits: absolute limits and their use."""
+    allow(call, policy.LIMITS)
+    project = call.actor.project_id or ""
+    asked = call.query.get("tenant_id")
+    if asked is not None and asked != project:
+        if not is_admin(call.actor):
+            raise Forbidden("Only administrators read the limits of another project.", rule=policy.LIMITS.name)
+        project = asked
+    tx = call.tx
+    value = {x.name: limit_checks.value(tx, x, project) for x in limits.ALL}
+    body = {
+        "maxTotalInstances": value["instances"], "maxTotalCores": value["cores"], "maxTotalRAMSize": value["ram"], "maxTotalKeypairs": value["key_pairs"],
+        "maxServerMeta": limits.METADATA_ITEMS, "maxServerGroups": limits.FIXED["server_groups"], "maxServerGroupMembers": limits.FIXED["server_group_members"],
+        "totalInstancesUsed": limits.INSTANCES.count(tx, project), "totalCoresUsed": limits.CORES.count(tx, project),
+        "totalRAMUsed": limits.RAM.count(tx, project), "totalServerGroupsUsed": 0,
+    }  # fmt: skip
+    if call.version <= (2, 35):
+        body |= {"maxTotalFloatingIps": -1, "maxSecurityGroups": -1, "maxSecurityGroupRules": -1, "totalFloatingIpsUsed": 0, "totalSecurityGroupsUsed": 0}
+    if call.version <= (2, 38):
+        body["maxImageMeta"] = limits.METADATA_ITEMS
+    if call.version <= (2, 56):
+        body |= {"maxPersonality": 0, "maxPersonalitySize": 0}
+    return body
+
+
+def _project(call: Call, id: str) -> str:
+    if id != call.actor.project_id and not is_admin(call.actor):
+        raise Forbidden(f"Policy doesn't allow os_compute_api:os-quota-sets:show to be performed on project {id[:64]}.")
+    return id
+
+
+def quota(call: Call, id: str) -> dict[str, Any]:
+    """GET /os-quota-sets/{project}"""
+    project = _project(call, id)
+    return {"id": id} | {x.name: limit_checks.value(call.tx, x, project) for x in limits.ALL} | limits.FIXED
+
+
+def default_quota(call: Call, id: str) -> dict[str, Any]:
+    """GET /os-quota-sets/{project}/defaults"""
+    return {"id": id} | {x.name: x.default for x in limits.ALL} | limits.FIXED
+
+
+def quota_detail(call: Call, id: str) -> dict[str, Any]:
+    """GET /os-quota-sets/{project}/detail"""
+    project = _project(call, id)
+    body: dict[str, Any] = {"id": id}
+    for x in limits.ALL:
+        body[x.name] = {"limit": limit_checks.value(call.tx, x, project), "in_use": x.count(call.tx, project), "reserved": 0}
+    return body | {name: {"limit": v, "in_use": 0, "reserved": 0} for name, v in limits.FIXED.items()}
+
+
+def set_quota(call: Call, id: str, body: wire.Quota) -> dict[str, Any]:
+    """PUT /os-quota-sets/{project}: not below what is used, unless forced."""
+    allow(call, policy.QUOTAS_UPDATE)
+    for x in limits.ALL:
+        value = getattr(body, x.name)
+        if value is UNSET:
+            continue
+        used = x.count(call.tx, id)
+        if -1 < value < used and not wire.true(body.force):
+            raise Invalid(f"Quota limit {value} for {x.name} must be greater than or equal to already used and reserved {used}.", field=x.name)
+        if value < -1:
+            raise Invalid(f"Quota limit {value} for {x.name} must be -1 or greater.", field=x.name)
+        authority_store.set_limit(call.tx, id, "compute", x.name, value)
+    return {k: v for k, v in quota(call, id).items() if k != "id"}
+
+
+def reset_quota(call: Call, id: str) -> None:
+    """DELETE /os-quota-sets/{project}"""
+    allow(call, policy.QUOTAS_UPDATE)
+    authority_store.clear(call.tx, id, "compute")
+
+
+def document(_: Call, *__: str) -> None:
+    """Version and extension documents: everything is in the view."""
+    return None

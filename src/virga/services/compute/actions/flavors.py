@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Flavors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from virga.authority.rules import allow, is_admin
+from virga.ground.errors import Conflict, Invalid, NotFound
+from virga.ground.http.call import Call
+from virga.ground.http.pages import Page, asked, cut
+from virga.services.compute import model, policy, store, wire
+
+SORTABLE = {
+    "flavorid": "id", "id": "id", "name": "name", "memory_mb": "ram", "ram": "ram", "vcpus": "vcpus", "root_gb": "disk", "disk": "disk", "swap": "swap",
+    "ephemeral_gb": "ephemeral", "created_at": "created", "is_public": "is_public", "rxtx_factor": "rxtx_factor",
+}  # fmt: skip
+
+
+def found(call: Call, id: str) -> model.Flavor:
+    flavor = store.FLAVORS.get(call.tx, id)
+    if flavor is None or (not flavor.is_public and not is_admin(call.actor)):
+        raise NotFound(f"Flavor {id[:64]} could not be found.")
+    return flavor
+
+
+def usable(call: Call, id: str) -> model.Flavor:
+    """The flavor that a server asks for."""
+    try:
+        return found(call, id)
+    except NotFound as e:
+        raise Invalid(e.message, field="flavorRef") from None
+
+
+def _whole(value: Any, field: str, low: int = 0) -> int:
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        raise Invalid(f"Invalid input for field '{field}': '{str(value)[:40]}' is not a whole number", field=field) from None
+    if not low <= number <= 2**31 - 1:
+        raise Invalid(f"Invalid input for field '{field}': {number} is not between {low} and {2**31 - 1}", field=field)
+    return number
+
+
+def create(call: Call, body: wire.CreateFlavor) -> model.Flavor:
+    """POST /flavors"""
+    allow(call, policy.FLAVORS_EDIT)
+    id = str(body.id) if body.id not in (None, "auto", "") else call.world.uuid()
+    if not 1 <= len(id) <= 255 or id != id.strip() or "/" in id:
+        raise Invalid("Invalid input for field 'id': 1 to 255 characters without a slash or outer blanks", field="id")
+    if store.FLAVORS.get(call.tx, id) is not None:
+        raise Conflict(f"Flavor with ID {id} already exists.")
+    name = body.name.strip()
+    if store.FLAVORS.one(call.tx, store.FLAVORS.c.name == name) is not None:
+        raise Conflict(f"Flavor with name {name} already exists.")
+    try:
+        factor = float(body.rxtx_factor)
+    except ValueError:
+        raise Invalid("Invalid input for field 'rxtx_factor': a number is needed", field="rxtx_factor") from None
+    return store.FLAVORS.insert(
+        call.tx, id=id, name=name, vcpus=_whole(body.vcpus, "vcpus", 1), ram=_whole(body.ram, "ram", 1), disk=_whole(body.disk, "disk"),
+        ephemeral=_whole(body.ephemeral, "OS-FLV-EXT-DATA:ephemeral"), swap=_whole(body.swap, "swap"), rxtx_factor=factor,
+        is_public=wire.true(body.is_public), description=body.description, extra_specs={}, created=call.now(),
+    )  # fmt: skip
+
+
+def show(call: Call, id: str) -> model.Flavor:
+    """GET /flavors/{id}"""
+    return found(call, id)
+
+
+def index(call: Call) -> Page[model.Flavor]:
+    """GET /flavors and /flavors/detail"""
+    ask = asked(call, sortable=SORTABLE, default=(("id", "asc"),), most=1000, default_way="asc")
+    q, c = call.query, store.FLAVORS.c
+    where = []
+    public = q.get("is_public")
+    if is_admin(call.actor) and public is not None:
+        if public.lower() != "none":
+            where.append(c.is_public.is_(bool(q.yes("is_public"))))
+    elif not is_admin(call.actor) or public is None:
+        where.append(c.is_public.is_(True))
+    for name, column in (("minRam", c.ram), ("minDisk", c.disk)):
+        least = q.whole(name)
+        if least is not None:
+            where.append(column >= least)
+    return cut(store.FLAVORS.page(call.tx, *where, sort=ask.sort, marker=ask.marker, limit=ask.limit + 1), ask)
+
+
+def update(call: Call, id: str, body: wire.UpdateFlavor) -> model.Flavor:
+    """PUT /flavors/{id}: the description, since 2.55."""
+    allow(call, policy.FLAVORS_EDIT)
+    found(call, id)
+    store.FLAVORS.put(call.tx, id, description=body.description)
+    return found(call, id)
+
+
+def delete(call: Call, id: str) -> None:
+    """DELETE /flavors/{id}: servers keep what they were made of."""
+    allow(call, policy.FLAVORS_EDIT)
+    found(call, id)
+    store.FLAVORS.delete(call.tx, store.FLAVORS.c.id == id)
+
+
+def extra_specs(call: Call, id: str) -> dict[str, str]:
+    """GET /flavors/{id}/os-extra_specs"""
+    return found(call, id).extra_specs
+
+
+def set_extra_specs(call: Call, id: str, body: wire.ExtraSpecs) -> dict[str, str]:
+    """POST /flavors/{id}/os-extra_specs"""
+    allow(call, policy.FLAVORS_EDIT)
+    fresh = {k: str(v) for k, v in body.extra_specs.items()}
+    store.FLAVORS.put(call.tx, id, extra_specs=found(call, id).extra_specs | fresh)
+    return fresh
+
+
+def extra_spec(call: Call, id: str, key: str) -> dict[str, str]:
+    """GET /flavors/{id}/os-extra_specs/{key}"""
+    specs = found(call, id).extra_specs
+    if key not in specs:
+        raise NotFound(f"Flavor {id} has no extra specs with key {key[:64]}.")
+    return {key: specs[key]}
+
+
+def delete_extra_spec(call: Call, id: str, key: str) -> None:
+    """DELETE /flavors/{id}/os-extra_specs/{key}"""
+    allow(call, policy.FLAVORS_EDIT)
+    specs = dict(found(call, id).extra_specs)
+    if key not in specs:
+        raise NotFound(f"Flavor {id} has no extra specs with key {key[:64]}.")
+    del specs[key]
+    store.FLAVORS.put(call.tx, id, extra_specs=specs)

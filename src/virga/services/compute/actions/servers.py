@@ -1,0 +1,534 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Servers: create, list, show, change, delete, start, stop, reboot. An action writes intent and answers; sagas do the rest."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime as dt
+import ipaddress
+import re
+import secrets
+from typing import Any
+
+import msgspec
+
+from virga.authority import limits as limit_checks
+from virga.authority.rules import Rule, allow, is_admin
+from virga.ground.bus import Bus
+from virga.ground.db.rows import like_any
+from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound
+from virga.ground.http.call import Call
+from virga.ground.http.pages import Page, asked, cut
+from virga.ground.sagas import start as start_saga
+from virga.ground.wire import UNSET
+from virga.services.compute import limits, model, policy, store, wire
+from virga.services.compute.actions import flavors, keypairs
+from virga.services.compute.settings import Compute as _Settings
+from virga.services.images import api as images
+from virga.services.network import api as network
+
+SORTABLE = {
+    "created_at": "created", "updated_at": "updated", "display_name": "name", "name": "name", "uuid": "id", "id": "id", "vm_state": "vm_state",
+    "task_state": "task_state", "host": "host", "key_name": "key_name", "user_id": "user_id", "project_id": "project_id", "launched_at": "launched",
+    "power_state": "power_state", "image_ref": "image_id", "instance_type_id": "flavor_id", "display_description": "description", "availability_zone": "zone",
+    "created": "created", "updated": "updated", "status": "vm_state",
+}  # fmt: skip
+STATUSES = {
+    "ACTIVE": (model.ACTIVE,), "BUILD": (model.BUILDING,), "SHUTOFF": (model.STOPPED,), "ERROR": (model.ERROR,), "REBOOT": (model.ACTIVE,),
+    "HARD_REBOOT": (model.ACTIVE,),
+}  # fmt: skip
+
+
+def found(call: Call, id: str) -> model.Server:
+    server = store.seen(call.tx, id, call.actor.project_id, is_admin(call.actor))
+    if server is None:
+        raise NotFound(f"Instance {id[:64]} could not be found.")
+    return server
+
+
+def create(call: Call, body: wire.CreateServerBody) -> tuple[list[model.Server], str, str | None]:
+    """POST /servers: everything that can be refused is refused here, with its reason; then the rows and their sagas are written.
+    Gives the servers, the administrator's password, and the reservation id if one was asked for."""
+    ask = body.server
+    project = call.actor.project_id
+    if project is None:
+        raise Forbidden("A token of a project is needed to create servers.")
+    allow(call, policy.SERVERS_CREATE, project_id=project)
+    host = _host(call, ask)
+    _unbuilt(ask)
+    flavor = flavors.usable(call, str(ask.flavorRef).rpartition("/")[2])
+    image = _image(call, ask.imageRef.rpartition("/")[2] or _image_of_devices(ask), flavor)
+    key = keypairs.mine(call, ask.key_name) if ask.key_name else None
+    user_data = _user_data(ask.user_data)
+    if len(ask.metadata) > limits.METADATA_ITEMS:
+        raise Forbidden(f"Quota exceeded for metadata_items: {len(ask.metadata)} wanted, at most {limits.METADATA_ITEMS}", limit="metadata_items")
+    low, high = _counts(ask)
+    wanted = _networks(call, ask)
+    if high > 1 and any(w.port_id or w.fixed_ip for w in wanted):
+        raise Invalid("A port or a fixed IP can be used for one server only; min_count and max_count must be 1.", field="networks")
+    names = [g.name for g in ask.security_groups if isinstance(g.name, str)] if ask.security_groups is not UNSET else []
+    groups = network.group_ids(call, names) if names else [network.default_group(call)]
+    for text, version in ((ask.accessIPv4, 4), (ask.accessIPv6, 6)):
+        _access(text, version)
+    limit_checks.check(call.tx, project, {limits.INSTANCES: high, limits.CORES: high * flavor.vcpus, limits.RAM: high * flavor.ram})
+    password = ask.adminPass if isinstance(ask.adminPass, str) else secrets.token_urlsafe(9)
+    reservation = f"r-{secrets.token_hex(4)}"
+    rows = []
+    for n in range(high):
+        name = ask.name.strip() if high == 1 else f"{ask.name.strip()}-{n + 1}"
+        hostname = ask.hostname if isinstance(ask.hostname, str) else hostname_of(name)
+        rows.append(_insert(call, ask, name, hostname, n, project, flavor, image, key, user_data, wanted, groups, reservation, host))
+    return rows, password, reservation if wire.true(ask.return_reservation_id) else None
+
+
+def _insert(
+    call: Call, ask: wire.CreateServer, name: str, hostname: str, index: int, project: str, flavor: model.Flavor, image: images.ImageRef,
+    key: model.Keypair | None, user_data: str | None, wanted: list[network.Wanted], groups: list[str], reservation: str, host: str | None,
+) -> model.Server:  # fmt: skip
+    now, id = call.now(), call.world.uuid()
+    zone = (ask.availability_zone or "").partition(":")[0] or None
+    saga = start_saga(call.tx, call.doors, "compute.create_server", {"server": id, "host": host}, exclusive=f"server:{id}", request_id=call.request.id)
+    shown = {
+        "vcpus": flavor.vcpus, "ram": flavor.ram, "disk": flavor.disk, "ephemeral": flavor.ephemeral, "swap": flavor.swap, "original_name": flavor.name,
+        "extra_specs": flavor.extra_specs,
+    }  # fmt: skip
+    drive = call.use(_Settings).config_drive if ask.config_drive in (UNSET, None) else wire.true(ask.config_drive)
+    server = store.SERVERS.insert(
+        call.tx, id=id, name=name, project_id=project, user_id=call.actor.user_id, vm_state=model.BUILDING, task_state="scheduling", power_state=model.NOSTATE,
+        host=None, flavor_id=flavor.id, vcpus=flavor.vcpus, ram=flavor.ram, disk=flavor.disk, flavor=shown, image_id=image.id,
+        key_name=key.name if key is not None else None, key_data=key.public_key if key is not None else None, user_data=user_data, metadata=ask.metadata,
+        config_drive=bool(drive), zone=zone, description=ask.description, hostname=hostname, locked=False, locked_reason=None, tags=sorted(set(ask.tags)),
+        access_v4=ask.accessIPv4, access_v6=ask.accessIPv6, disk_config=ask.disk_config, wanted=msgspec.to_builtins(wanted), groups=groups,
+        reservation_id=reservation, launch_index=index, generation=0, verb="none", seen_generation=0, seen_error=None, saga_id=saga, fault=None, created=now,
+        updated=now, launched=None,
+    )  # fmt: skip
+    store.begin(call.tx, server, "create", call.request.id, call.actor.user_id, now)
+    return server
+
+
+def hostname_of(name: str) -> str:
+    """A host name from a server's name, as Nova makes it: what DNS cannot say becomes a dash."""
+    plain = re.sub(r"[^a-zA-Z0-9.-]+", "", re.sub(r"[\s_]+", "-", name.encode("ascii", "ignore").decode())).strip(".-").lower()
+    return plain.split(".")[0][:63].strip("-") or "server"
+
+
+def _host(call: Call, ask: wire.CreateServer) -> str | None:
+    """`zone:host`, or `host` since 2.74: for administrators."""
+    host = (ask.availability_zone or "").partition(":")[2] or (ask.host if isinstance(ask.host, str) else "")
+    host = host or (ask.hypervisor_hostname if isinstance(ask.hypervisor_hostname, str) else "")
+    if not host:
+        return None
+    allow(call, policy.SERVERS_CREATE_HOST)
+    if store.HOSTS.one(call.tx, store.HOSTS.c.name == host) is None:
+        raise Invalid(f"Compute host {host} could not be found.", field="host")
+    return host
+
+
+def _unbuilt(ask: wire.CreateServer) -> None:
+    """What is asked for and not built yet is refused in words, never ignored."""
+    if ask.block_device_mapping or any(d.destination_type == "volume" or d.source_type in {"volume", "snapshot"} for d in ask.block_device_mapping_v2):
+        raise Invalid("Booting from volumes is not available in this cloud: there is no volume service yet.", field="block_device_mapping_v2")
+    if ask.personality:
+        raise Invalid("File injection (personality) is not available; use user_data.", field="personality")
+    if ask.trusted_image_certificates:
+        raise Invalid("Image signature certificates are not available in this cloud.", field="trusted_image_certificates")
+
+
+def _image_of_devices(ask: wire.CreateServer) -> str:
+    for device in ask.block_device_mapping_v2:
+        if device.source_type == "image" and str(device.boot_index) == "0" and isinstance(device.uuid, str):
+            return device.uuid
+    return ""
+
+
+def _image(call: Call, id: str, flavor: model.Flavor) -> images.ImageRef:
+    if not id:
+        raise Invalid("Invalid imageRef provided: an image to boot from is needed.", field="imageRef")
+    image = images.visible(call.tx, id, call.actor.project_id, is_admin(call.actor))
+    if image is None:
+        raise Invalid(f"Can not find requested image {id[:64]}", field="imageRef")
+    if image.status != "active":
+        raise Invalid(f"Image {image.id} is not active: it is {image.status}.", field="imageRef")
+    if image.min_ram > flavor.ram:
+        raise Invalid(f"Flavor's memory is too small for requested image: {flavor.ram} MiB, the image needs {image.min_ram} MiB.", field="flavorRef")
+    least = max(image.min_disk << 30, image.virtual_size)
+    if flavor.disk and flavor.disk << 30 < least:
+        raise Invalid(f"Flavor's disk is too small for requested image. Flavor disk is {flavor.disk << 30} bytes, image is {least} bytes.", field="flavorRef")
+    return image
+
+
+def _user_data(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise Invalid("Invalid input for field 'user_data': it is not base64", field="user_data") from None
+    return text
+
+
+def _counts(ask: wire.CreateServer) -> tuple[int, int]:
+    try:
+        low = int(ask.min_count)
+        high = int(ask.max_count) if ask.max_count is not UNSET else low  # type: ignore[arg-type]
+    except ValueError:
+        raise Invalid("Invalid input for field 'min_count': a whole number from 1 on is needed", field="min_count") from None
+    if low < 1 or high < 1 or high > 1000:
+        raise Invalid("Invalid input for field 'max_count': from 1 to 1000", field="max_count")
+    if low > high:
+        raise Invalid("min_count must be <= max_count", field="min_count")
+    return low, high
+
+
+def _networks(call: Call, ask: wire.CreateServer) -> list[network.Wanted]:
+    """What the server's cards hang on: the ports and networks named; `auto` or nothing said: the project's one network."""
+    if ask.networks == "none":
+        return []
+    if ask.networks == "auto" or (ask.networks is UNSET and call.version >= (2, 37)):
+        if ask.networks is UNSET:
+            raise Invalid("Invalid input for field 'networks': since microversion 2.37 it is required (a list, 'auto' or 'none')", field="networks")
+        return network.auto(call)
+    if ask.networks is UNSET or not ask.networks:
+        return network.auto(call)
+    wanted = []
+    for each in ask.networks:
+        assert isinstance(each, wire.RequestedNetwork)
+        if isinstance(each.port, str):
+            if each.fixed_ip is not UNSET:
+                raise Invalid(f"Specified Fixed IP '{each.fixed_ip}' cannot be used with port '{each.port}': the two cannot be specified together.", field="networks")
+            wanted.append(network.Wanted(port_id=each.port))
+        elif isinstance(each.uuid, str):
+            if isinstance(each.fixed_ip, str):
+                _access(each.fixed_ip, None)
+            wanted.append(network.Wanted(network_id=each.uuid, fixed_ip=each.fixed_ip if isinstance(each.fixed_ip, str) else None))
+        else:
+            raise Invalid("Invalid input for field 'networks': each entry needs a uuid or a port", field="networks")
+    return network.check_wanted(call, wanted)
+
+
+def _access(text: str, version: int | None) -> None:
+    if not text:
+        return
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        raise Invalid(f"Invalid input: '{text[:64]}' is not an IP address", field="accessIPv4") from None
+    if version is not None and address.version != version:
+        raise Invalid(f"Invalid input: '{text[:64]}' is not an IPv{version} address", field=f"accessIPv{version}")
+
+
+def show(call: Call, id: str) -> model.Server:
+    """GET /servers/{id}"""
+    server = found(call, id)
+    allow(call, policy.SERVERS_SHOW, project_id=server.project_id)
+    return server
+
+
+def index(call: Call) -> Page[model.Server]:
+    """GET /servers and /servers/detail, with Nova's filters."""
+    allow(call, policy.SERVERS_INDEX, project_id=call.actor.project_id)
+    ask = asked(call, sortable=SORTABLE, default=(("created", "desc"), ("id", "desc")), most=1000)
+    q, c = call.query, store.c
+    every = any(q.yes(name, False) for name in ("all_tenants", "all_projects") if name in q)
+    where = []
+    if every:
+        allow(call, policy.SERVERS_ALL)
+        for name in ("project_id", "tenant_id"):
+            if name in q:
+                where.append(c.project_id == q.get(name))
+    else:
+        where.append(c.project_id == (call.actor.project_id or ""))
+    if "name" in q:
+        where.append(_named(q.get("name") or ""))
+    pairs = {"flavor": c.flavor_id, "image": c.image_id, "key_name": c.key_name, "user_id": c.user_id, "reservation_id": c.reservation_id, "uuid": c.id}
+    if is_admin(call.actor):
+        pairs |= {"host": c.host, "node": c.host, "availability_zone": c.zone}
+    where += [column == q.get(name) for name, column in pairs.items() if name in q]
+    if "status" in q:
+        states = {s for value in q.all("status") for s in STATUSES.get(value.upper(), ())}
+        where.append(c.vm_state.in_(states or {"none"}))
+    if "vm_state" in q:
+        where.append(c.vm_state == q.get("vm_state"))
+    if "task_state" in q and is_admin(call.actor):
+        where.append(c.task_state == q.get("task_state"))
+    if "changes-since" in q:
+        where.append(c.updated >= _moment(q.get("changes-since") or ""))
+    if q.yes("deleted", False) if "deleted" in q else False:
+        return Page([])
+    for name in ("tags", "not-tags", "tags-any", "not-tags-any"):
+        if name in q and call.version >= (2, 26):
+            return cut(_tagged(call, where, ask.sort), ask)
+    if "ip" in q:
+        pattern = re.escape(q.get("ip") or "")
+        rows = store.SERVERS.page(call.tx, *where, sort=ask.sort)
+        have = network.shown(call.tx, [r.id for r in rows])
+        return cut([r for r in rows if any(re.match(pattern, a.ip) for a in have.get(r.id, ()))], ask)
+    return cut(store.SERVERS.page(call.tx, *where, sort=ask.sort, marker=ask.marker, limit=ask.limit + 1), ask)
+
+
+def _named(text: str) -> Any:
+    """Nova takes a pattern; a plain part of the name is what people send. Anchors are understood, nothing else is."""
+    start, end = text.startswith("^"), text.endswith("$")
+    plain = text.removeprefix("^").removesuffix("$").replace("\\", "")
+    if start and end:
+        return store.c.name == plain
+    if start:
+        return store.c.name.startswith(plain, autoescape=True)
+    if end:
+        return store.c.name.endswith(plain, autoescape=True)
+    return like_any(store.c.name, plain)
+
+
+def _moment(text: str) -> float:
+    try:
+        when = dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise Invalid(f"Invalid input for query parameter 'changes-since': '{text[:40]}' is not a time", field="changes-since") from None
+    return (when if when.tzinfo else when.replace(tzinfo=dt.UTC)).timestamp()
+
+
+def _tagged(call: Call, where: list[Any], sort: tuple[tuple[str, str], ...]) -> list[model.Server]:
+    q = call.query
+    wants = {name: set((q.get(name) or "").split(",")) for name in ("tags", "not-tags", "tags-any", "not-tags-any") if name in q}
+
+    def fits(tags: set[str]) -> bool:
+        return (
+            ("tags" not in wants or wants["tags"] <= tags) and ("tags-any" not in wants or bool(wants["tags-any"] & tags))
+            and ("not-tags" not in wants or not wants["not-tags"] <= tags) and ("not-tags-any" not in wants or not wants["not-tags-any"] & tags)
+        )  # fmt: skip
+
+    return [s for s in store.SERVERS.page(call.tx, *where, sort=sort) if fits(set(s.tags))]
+
+
+def _changeable(call: Call, id: str, rule: Rule) -> model.Server:
+    """The server, allowed and not locked against its owner."""
+    server = found(call, id)
+    allow(call, rule, project_id=server.project_id)
+    if server.locked and not is_admin(call.actor):
+        raise Conflict(f"Instance {id} is locked" + (f": {server.locked_reason}" if server.locked_reason else ""))
+    return server
+
+
+def update(call: Call, id: str, body: wire.UpdateServer) -> model.Server:
+    """PUT /servers/{id}"""
+    _changeable(call, id, policy.SERVERS_UPDATE)
+    names = {"name": "name", "accessIPv4": "access_v4", "accessIPv6": "access_v6", "disk_config": "disk_config", "description": "description", "hostname": "hostname"}
+    change = {column: v for name, column in names.items() if (v := getattr(body, name)) is not UNSET}
+    for text, version in ((change.get("access_v4", ""), 4), (change.get("access_v6", ""), 6)):
+        _access(text, version)
+    if "name" in change:
+        change["name"] = change["name"].strip()
+    store.SERVERS.put(call.tx, id, **change, updated=call.now())
+    return found(call, id)
+
+
+def delete(call: Call, id: str) -> None:
+    """DELETE /servers/{id}: from every state; what runs on the server is superseded."""
+    server = _changeable(call, id, policy.SERVERS_DELETE)
+    if server.task_state == "deleting":
+        return
+    now = call.now()
+    saga = start_saga(call.tx, call.doors, "compute.delete_server", {"server": id}, exclusive=f"server:{id}", supersede=True, request_id=call.request.id)
+    store.end(call.tx, id, now, "superseded", error="the server is deleted")
+    store.begin(call.tx, server, "delete", call.request.id, call.actor.user_id, now)
+    store.SERVERS.put(call.tx, id, task_state="deleting", saga_id=saga, updated=now)
+
+
+def _power(call: Call, id: str, verb: str, rule: Rule, action: str) -> None:
+    server = _changeable(call, id, rule)
+    states, task, _ = model.VERBS[verb]
+    if server.vm_state not in states or server.task_state is not None or server.host is None:
+        what = f"task_state {server.task_state}" if server.task_state is not None else f"vm_state {server.vm_state}"
+        why = "" if server.host is not None else " and on no host: " + ((server.fault or {}).get("message") or "it was never built")
+        raise Conflict(f"Cannot '{action}' instance {id} while it is in {what}{why}")
+    now = call.now()
+    saga = start_saga(call.tx, call.doors, "compute.change_power", {"server": id, "verb": verb}, exclusive=f"server:{id}", request_id=call.request.id)
+    store.begin(call.tx, server, action, call.request.id, call.actor.user_id, now)
+    store.SERVERS.put(call.tx, id, task_state=task, saga_id=saga, updated=now)
+
+
+def start(call: Call, id: str) -> None:
+    """os-start"""
+    _power(call, id, "start", policy.SERVERS_START, "start")
+
+
+def stop(call: Call, id: str) -> None:
+    """os-stop"""
+    _power(call, id, "stop", policy.SERVERS_STOP, "stop")
+
+
+def reboot(call: Call, id: str, body: wire.Reboot) -> None:
+    """reboot, SOFT or HARD"""
+    _power(call, id, f"reboot_{body.type.lower()}", policy.SERVERS_REBOOT, "reboot")
+
+
+def lock(call: Call, id: str, body: wire.Lock) -> None:
+    """lock: its owner's slips no longer reach the server."""
+    server = found(call, id)
+    allow(call, policy.SERVERS_LOCK, project_id=server.project_id)
+    store.SERVERS.put(call.tx, id, locked=True, locked_reason=body.locked_reason if isinstance(body.locked_reason, str) else None, updated=call.now())
+
+
+def unlock(call: Call, id: str) -> None:
+    """unlock"""
+    server = found(call, id)
+    allow(call, policy.SERVERS_LOCK, project_id=server.project_id)
+    store.SERVERS.put(call.tx, id, locked=False, locked_reason=None, updated=call.now())
+
+
+def reset_state(call: Call, id: str, body: wire.ResetState) -> None:
+    """os-resetState, for administrators: never needed here, kept for their scripts."""
+    allow(call, policy.SERVERS_RESET)
+    server = found(call, id)
+    if server.task_state is not None:
+        raise Conflict(f"Instance {id} is in task_state {server.task_state}, which ends by itself; delete works at any time.")
+    store.SERVERS.put(call.tx, id, vm_state=body.state, updated=call.now())
+
+
+def console_output(call: Call, id: str, body: wire.ConsoleOutput) -> dict[str, str]:
+    """os-getConsoleOutput: the last `length` lines, or all that is kept. Asks the node, so outside of any transaction."""
+    try:
+        length = int(body.length) if body.length not in (None, "") else -1
+    except ValueError:
+        raise Invalid("Invalid input for field 'length': a whole number is needed", field="length") from None
+    with call.db.read() as call.open:
+        server = found(call, id)
+        allow(call, policy.CONSOLE_OUTPUT, project_id=server.project_id)
+    if server.host is None:
+        raise NotFound(f"Instance {id} has no console: it is on no host.")
+    reply = call.use(Bus).call(f"node.{server.host}.console", {"server": id})
+    lines = str(reply["output"]).splitlines(keepends=True)
+    return {"output": "".join(lines if length < 0 else lines[-length:] if length else [])}
+
+
+# -- metadata and tags ---------------------------------------------------------------------------------------------
+
+
+def metadata(call: Call, id: str) -> dict[str, str]:
+    """GET /servers/{id}/metadata"""
+    return show(call, id).metadata
+
+
+def _write_metadata(call: Call, id: str, values: dict[str, str]) -> dict[str, str]:
+    _changeable(call, id, policy.SERVERS_UPDATE)
+    if len(values) > limits.METADATA_ITEMS:
+        raise Forbidden(f"Quota exceeded for metadata_items: at most {limits.METADATA_ITEMS}", limit="metadata_items")
+    store.SERVERS.put(call.tx, id, metadata=values, updated=call.now())
+    return values
+
+
+def replace_metadata(call: Call, id: str, body: wire.Metadata) -> dict[str, str]:
+    """PUT /servers/{id}/metadata"""
+    return _write_metadata(call, id, body.metadata)
+
+
+def merge_metadata(call: Call, id: str, body: wire.Metadata) -> dict[str, str]:
+    """POST /servers/{id}/metadata"""
+    return _write_metadata(call, id, found(call, id).metadata | body.metadata)
+
+
+def show_meta(call: Call, id: str, key: str) -> dict[str, str]:
+    """GET /servers/{id}/metadata/{key}"""
+    values = show(call, id).metadata
+    if key not in values:
+        raise NotFound("Metadata item was not found")
+    return {key: values[key]}
+
+
+def set_meta(call: Call, id: str, key: str, body: wire.MetaItem) -> dict[str, str]:
+    """PUT /servers/{id}/metadata/{key}"""
+    if key not in body.meta:
+        raise Invalid("Request body and URI mismatch", field="meta")
+    _write_metadata(call, id, found(call, id).metadata | body.meta)
+    return body.meta
+
+
+def delete_meta(call: Call, id: str, key: str) -> None:
+    """DELETE /servers/{id}/metadata/{key}"""
+    values = dict(found(call, id).metadata)
+    if key not in values:
+        raise NotFound("Metadata item was not found")
+    del values[key]
+    _write_metadata(call, id, values)
+
+
+def tags(call: Call, id: str) -> list[str]:
+    """GET /servers/{id}/tags"""
+    return show(call, id).tags
+
+
+def replace_tags(call: Call, id: str, body: wire.Tags) -> list[str]:
+    """PUT /servers/{id}/tags"""
+    _changeable(call, id, policy.SERVERS_UPDATE)
+    fresh = sorted(set(body.tags))
+    store.SERVERS.put(call.tx, id, tags=fresh, updated=call.now())
+    return fresh
+
+
+def has_tag(call: Call, id: str, tag: str) -> None:
+    """GET /servers/{id}/tags/{tag}"""
+    if tag not in show(call, id).tags:
+        raise NotFound(f"Server {id} has no tag '{tag[:60]}'")
+
+
+def add_tag(call: Call, id: str, tag: str) -> bool:
+    """PUT /servers/{id}/tags/{tag}: whether it is new."""
+    server = _changeable(call, id, policy.SERVERS_UPDATE)
+    if not 0 < len(tag) <= 60 or "," in tag:
+        raise Invalid("Invalid input for field 'tag': 1 to 60 characters without a comma", field="tag")
+    if tag in server.tags:
+        return False
+    if len(server.tags) >= 50:
+        raise Invalid("The number of tags exceeded the per-server limit 50", field="tag")
+    store.SERVERS.put(call.tx, id, tags=sorted({*server.tags, tag}), updated=call.now())
+    return True
+
+
+def remove_tag(call: Call, id: str, tag: str) -> None:
+    """DELETE /servers/{id}/tags/{tag}"""
+    server = _changeable(call, id, policy.SERVERS_UPDATE)
+    if tag not in server.tags:
+        raise NotFound(f"Server {id} has no tag '{tag[:60]}'")
+    store.SERVERS.put(call.tx, id, tags=[t for t in server.tags if t != tag], updated=call.now())
+
+
+def clear_tags(call: Call, id: str) -> None:
+    """DELETE /servers/{id}/tags"""
+    _changeable(call, id, policy.SERVERS_UPDATE)
+    store.SERVERS.put(call.tx, id, tags=[], updated=call.now())
+
+
+# -- the action log ------------------------------------------------------------------------------------------------
+
+
+def actions(call: Call, id: str) -> list[model.ActionRow]:
+    """GET /servers/{id}/os-instance-actions, newest first; also of servers that are gone."""
+    rows = store.ACTIONS.find(call.tx, store.ACTIONS.c.server_id == id, order=store.ACTIONS.c.id.desc())
+    if not rows or (rows[0].project_id != call.actor.project_id and not is_admin(call.actor)):
+        raise NotFound(f"Instance {id[:64]} could not be found.")
+    allow(call, policy.ACTIONS, project_id=rows[0].project_id)
+    return rows
+
+
+def action(call: Call, id: str, request_id: str) -> model.ActionRow:
+    """GET /servers/{id}/os-instance-actions/{request_id}"""
+    row = next((a for a in actions(call, id) if a.request_id == request_id), None)
+    if row is None:
+        raise NotFound(f"Action for request_id {request_id[:64]} on instance {id} not found")
+    return row
+
+
+def addresses(call: Call, id: str) -> list[network.Shown]:
+    """GET /servers/{id}/ips"""
+    return network.shown(call.tx, [show(call, id).id]).get(id, [])
+
+
+def security_groups(call: Call, id: str) -> list[str]:
+    """GET /servers/{id}/os-security-groups"""
+    return network.group_names(call.tx, [show(call, id).id]).get(id, [])
+
+
+def interfaces(call: Call, id: str) -> list[network.Nic]:
+    """GET /servers/{id}/os-interface"""
+    return network.nics(call.tx, show(call, id).id)

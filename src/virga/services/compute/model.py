@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compute's nouns as rows, the states of a server, and which of its verbs each state takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from virga.ground.db.rows import Row
+
+
+class Used(Row, frozen=True):
+    """What machines take of a host."""
+
+    vcpus: int = 0
+    ram: int = 0
+    disk: int = 0
+    machines: int = 0
+
+
+BUILDING, ACTIVE, STOPPED, ERROR = "building", "active", "stopped", "error"
+NOSTATE, RUNNING, SHUTDOWN = 0, 1, 4
+VERBS: dict[str, tuple[frozenset[str], str, str]] = {
+    # verb: the states that take it, the task meanwhile, the state after it
+    "start": (frozenset({STOPPED, ERROR}), "powering-on", ACTIVE),
+    "stop": (frozenset({ACTIVE, ERROR}), "powering-off", STOPPED),
+    "reboot_soft": (frozenset({ACTIVE}), "rebooting", ACTIVE),
+    "reboot_hard": (frozenset({ACTIVE, STOPPED, ERROR}), "rebooting_hard", ACTIVE),
+}
+
+
+class Flavor(Row, frozen=True):
+    id: str
+    name: str
+    vcpus: int
+    ram: int
+    disk: int
+    ephemeral: int
+    swap: int
+    rxtx_factor: float
+    is_public: bool
+    description: str | None
+    extra_specs: dict[str, str]
+    created: float
+
+
+class Keypair(Row, frozen=True):
+    id: int
+    user_id: str
+    name: str
+    type: str
+    public_key: str
+    fingerprint: str
+    created: float
+
+
+class Host(Row, frozen=True):
+    """A machine that runs machines, as its node last reported it."""
+
+    id: str
+    name: str
+    zone: str
+    vcpus: int
+    memory_mb: int
+    disk_gb: int
+    hypervisor: dict[str, Any]
+    enabled: bool
+    disabled_reason: str | None
+    forced_down: bool
+    seen: float
+    created: float
+    number: int
+
+
+class Server(Row, frozen=True):
+    """`generation` counts what is wanted of the node (`verb`), `seen_generation` what it has done."""
+
+    id: str
+    name: str
+    project_id: str
+    user_id: str
+    vm_state: str
+    task_state: str | None
+    power_state: int
+    host: str | None
+    flavor_id: str
+    vcpus: int
+    ram: int
+    disk: int
+    flavor: dict[str, Any]
+    image_id: str | None
+    key_name: str | None
+    key_data: str | None
+    user_data: str | None
+    metadata: dict[str, str]
+    config_drive: bool
+    zone: str | None
+    description: str | None
+    hostname: str
+    locked: bool
+    locked_reason: str | None
+    tags: list[str]
+    access_v4: str
+    access_v6: str
+    disk_config: str
+    wanted: list[dict[str, Any]]
+    groups: list[str]
+    reservation_id: str
+    launch_index: int
+    generation: int
+    verb: str
+    seen_generation: int
+    seen_error: str | None
+    saga_id: str | None
+    fault: dict[str, Any] | None
+    created: float
+    updated: float
+    launched: float | None
+
+
+class ActionRow(Row, frozen=True):
+    id: int
+    server_id: str
+    project_id: str
+    user_id: str
+    action: str
+    request_id: str
+    start: float
+    finish: float | None
+    message: str | None
+    events: list[dict[str, Any]]
+
+
+def status(vm_state: str, task_state: str | None) -> str:
+    """Nova's one word for both states."""
+    if vm_state == ACTIVE and task_state in {"rebooting", "rebooting_hard"}:
+        return "REBOOT" if task_state == "rebooting" else "HARD_REBOOT"
+    return {BUILDING: "BUILD", ACTIVE: "ACTIVE", STOPPED: "SHUTOFF", ERROR: "ERROR"}[vm_state]
+
+
+def host_down(host: Host, now: float) -> bool:
+    return host.forced_down or now - host.seen > 60.0

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compute's table (Compute API v2.1, microversions to 2.96; `/v2` is the same at 2.1 for older clients)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from virga.ground.http.faults import Faults, nova
+from virga.ground.http.table import Route, Service, Versions
+from virga.services.compute import views, wire
+from virga.services.compute.actions import around, flavors, keypairs, servers
+
+_S = "/servers/{id}"
+_ACTION = f"{_S}/action"
+
+_TABLE = (
+    Route("GET", "/", around.document, view=views.version, public=True, inline=True),
+    Route("GET", "/extensions", around.document, view=views.extensions, inline=True),
+    Route("POST", "/servers", servers.create, body=wire.CreateServerBody, view=views.created, code=202),
+    Route("GET", "/servers", servers.index, view=views.servers),
+    Route("GET", "/servers/detail", servers.index, view=views.servers_detail),
+    Route("GET", _S, servers.show, view=views.server),
+    Route("PUT", _S, servers.update, body=wire.UpdateServer, key="server", view=views.server),
+    Route("DELETE", _S, servers.delete, code=204),
+    Route("POST", _ACTION, servers.start, verb="os-start", code=202),
+    Route("POST", _ACTION, servers.stop, verb="os-stop", code=202),
+    Route("POST", _ACTION, servers.reboot, verb="reboot", body=wire.Reboot, code=202),
+    Route("POST", _ACTION, servers.lock, verb="lock", body=wire.Lock, code=202),
+    Route("POST", _ACTION, servers.unlock, verb="unlock", code=202),
+    Route("POST", _ACTION, servers.reset_state, verb="os-resetState", body=wire.ResetState, code=202),
+    Route("POST", _ACTION, servers.delete, verb="forceDelete", code=202),
+    Route("POST", _ACTION, servers.console_output, verb="os-getConsoleOutput", body=wire.ConsoleOutput, tx="none"),
+    Route("GET", f"{_S}/metadata", servers.metadata, view=views.metadata),
+    Route("PUT", f"{_S}/metadata", servers.replace_metadata, body=wire.Metadata, view=views.metadata),
+    Route("POST", f"{_S}/metadata", servers.merge_metadata, body=wire.Metadata, view=views.metadata),
+    Route("GET", f"{_S}/metadata/{{key}}", servers.show_meta, view=views.meta),
+    Route("PUT", f"{_S}/metadata/{{key}}", servers.set_meta, body=wire.MetaItem, view=views.meta),
+    Route("DELETE", f"{_S}/metadata/{{key}}", servers.delete_meta, code=204),
+    Route("GET", f"{_S}/tags", servers.tags, view=views.tags, since=(2, 26)),
+    Route("PUT", f"{_S}/tags", servers.replace_tags, body=wire.Tags, view=views.tags, since=(2, 26)),
+    Route("DELETE", f"{_S}/tags", servers.clear_tags, code=204, since=(2, 26)),
+    Route("GET", f"{_S}/tags/{{tag}}", servers.has_tag, code=204, since=(2, 26)),
+    Route("PUT", f"{_S}/tags/{{tag}}", servers.add_tag, view=views.tag_added, since=(2, 26)),
+    Route("DELETE", f"{_S}/tags/{{tag}}", servers.remove_tag, code=204, since=(2, 26)),
+    Route("GET", f"{_S}/os-instance-actions", servers.actions, view=views.actions),
+    Route("GET", f"{_S}/os-instance-actions/{{request}}", servers.action, view=views.action),
+    Route("GET", f"{_S}/ips", servers.addresses, view=views.addresses),
+    Route("GET", f"{_S}/os-security-groups", servers.security_groups, view=views.security_groups),
+    Route("GET", f"{_S}/os-interface", servers.interfaces, view=views.interfaces),
+    Route("POST", "/flavors", flavors.create, body=wire.CreateFlavor, key="flavor", view=views.flavor),
+    Route("GET", "/flavors", flavors.index, view=views.flavors),
+    Route("GET", "/flavors/detail", flavors.index, view=views.flavors_detail),
+    Route("GET", "/flavors/{id}", flavors.show, view=views.flavor),
+    Route("PUT", "/flavors/{id}", flavors.update, body=wire.UpdateFlavor, key="flavor", view=views.flavor, since=(2, 55)),
+    Route("DELETE", "/flavors/{id}", flavors.delete, code=202),
+    Route("GET", "/flavors/{id}/os-extra_specs", flavors.extra_specs, view=views.extra_specs),
+    Route("POST", "/flavors/{id}/os-extra_specs", flavors.set_extra_specs, body=wire.ExtraSpecs, view=views.extra_specs),
+    Route("GET", "/flavors/{id}/os-extra_specs/{key}", flavors.extra_spec),
+    Route("DELETE", "/flavors/{id}/os-extra_specs/{key}", flavors.delete_extra_spec),
+    Route("POST", "/os-keypairs", keypairs.create, body=wire.CreateKeypair, key="keypair", view=views.new_keypair),
+    Route("GET", "/os-keypairs", keypairs.index, view=views.keypairs),
+    Route("GET", "/os-keypairs/{name}", keypairs.show, view=views.keypair),
+    Route("DELETE", "/os-keypairs/{name}", keypairs.delete, view=views.deleted_keypair),
+    Route("GET", "/os-services", around.services, view=views.services),
+    Route("PUT", "/os-services/{id}", around.update_service, body=wire.UpdateService, view=views.service, since=(2, 53)),
+    Route("GET", "/os-hypervisors", around.hypervisors, view=views.hypervisors),
+    Route("GET", "/os-hypervisors/detail", around.hypervisors, view=views.hypervisors_detail),
+    Route("GET", "/os-hypervisors/statistics", around.statistics, view=views.statistics, until=(2, 87)),
+    Route("GET", "/os-hypervisors/{id}", around.hypervisor, view=views.hypervisor),
+    Route("GET", "/os-availability-zone", around.zones, view=views.zones),
+    Route("GET", "/os-availability-zone/detail", around.zones, view=views.zones_detail),
+    Route("GET", "/limits", around.limits_shown, view=views.limits),
+    Route("GET", "/os-quota-sets/{project}", around.quota, view=views.quota),
+    Route("GET", "/os-quota-sets/{project}/defaults", around.default_quota, view=views.quota),
+    Route("GET", "/os-quota-sets/{project}/detail", around.quota_detail, view=views.quota),
+    Route("PUT", "/os-quota-sets/{project}", around.set_quota, body=wire.Quota, key="quota_set", view=views.quota),
+    Route("DELETE", "/os-quota-sets/{project}", around.reset_quota, code=202),
+)
+
+
+def _under(prefix: str) -> tuple[Route, ...]:
+    """The table at `/v2.1` and, for clients of before microversions, at `/v2`."""
+
+
+    return tuple(dataclasses.replace(r, path=prefix + r.path) for r in _TABLE)
+
+
+ROUTES = (Route("GET", "/", around.document, view=views.versions, public=True, inline=True), *_under("/v2.1"), *_under("/v2"))
+SERVICE = Service(
+    name="compute", type="compute", path="/compute", ports=(8774,), catalog="/compute/v2.1", routes=ROUTES, faults=Faults(nova, over_quota=403),
+    versions=Versions(low=views.LOW, high=views.HIGH, default=views.LOW, service="compute", legacy_header="X-OpenStack-Nova-API-Version"), tenant_in_path=True,
+)  # fmt: skip

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compute's long operations."""
+
+from virga.services.compute.sagas.build import CREATE_SERVER
+from virga.services.compute.sagas.erase import DELETE_SERVER
+from virga.services.compute.sagas.power import CHANGE_POWER
+
+SAGAS = (CREATE_SERVER, DELETE_SERVER, CHANGE_POWER)

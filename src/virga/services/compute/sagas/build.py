@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Create a server: place, claim ports, hand to the node, await it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from virga.ground.errors import NotFound, Problem
+from virga.ground.sagas import Context, Saga, Step
+from virga.services.compute import model, placement, store
+from virga.services.compute.sagas import hand
+from virga.services.compute.settings import Compute
+from virga.services.network import api as network
+
+
+class NoValidHost(Problem):
+    """No host takes the machine; the message names each and what it lacks."""
+
+
+def place(ctx: Context) -> str | None:
+    """Choose the host in the transaction that counts what is used, so that two builds never share the last room."""
+    ctx.tx.hold("placement")
+    row = hand.server(ctx, ctx.tx)
+    if row is None:
+        raise NotFound("The server is gone.")
+    need = placement.Need(row.vcpus, row.ram, row.disk, zone=row.zone, host=ctx.args.get("host"))
+    own = ctx.doors.use(Compute)
+    hosts = store.HOSTS.find(ctx.tx)
+    chosen, reasons = placement.choose(hosts, store.used(ctx.tx), need, own, ctx.world.now())
+    if chosen is None:
+        raise NoValidHost(placement.no_valid_host(reasons))
+    store.SERVERS.put(ctx.tx, row.id, host=chosen.name, task_state="spawning")
+    return chosen.name
+
+
+def unplace(ctx: Context) -> None:
+    store.SERVERS.put(ctx.tx, ctx.args["server"], host=None)
+
+
+def claim_ports(ctx: Context) -> list[str]:
+    """Bind the caller's ports and make the others, with addresses and security groups."""
+    row = hand.server(ctx, ctx.tx)
+    if row is None:
+        raise NotFound("The server is gone.")
+    wanted = msgspec.convert(row.wanted, list[network.Wanted])
+    call = hand.as_call(ctx, ctx.tx, row.project_id)
+    return network.claim(call, row.id, row.project_id, row.host or "", wanted, row.groups, row.zone or "nova")
+
+
+def release_ports(ctx: Context) -> None:
+    network.release(hand.as_call(ctx, ctx.tx, ""), ctx.args["server"])
+
+
+def assign(ctx: Context) -> int:
+    """Tell the node; from here on the machine may exist."""
+    row = hand.server(ctx, ctx.tx)
+    if row is None:
+        raise NotFound("The server is gone.")
+    return hand.want(ctx, ctx.tx, row, "run")
+
+
+def unassign(ctx: Context) -> None:
+    hand.gone_from_node(ctx)
+
+
+def await_running(ctx: Context) -> None:
+    """The node reports the generation that it was given."""
+    hand.awaited(ctx, ctx.notes["assign"])
+
+
+def done(ctx: Context) -> None:
+    row = hand.server(ctx, ctx.tx)
+    if row is None:
+        return
+    now = ctx.world.now()
+    store.SERVERS.put(ctx.tx, row.id, vm_state=model.ACTIVE, task_state=None, saga_id=None, power_state=model.RUNNING, launched=now, updated=now)
+    store.end(ctx.tx, row.id, now, "compute__do_build_and_run_instance", host=row.host)
+    hand.tell(ctx, ctx.tx, row, "active")
+
+
+def failed(ctx: Context) -> None:
+    row = hand.server(ctx, ctx.tx)
+    if row is None:
+        return
+    now = ctx.world.now()
+    store.SERVERS.put(ctx.tx, row.id, vm_state=model.ERROR, task_state=None, saga_id=None, power_state=model.NOSTATE, fault=hand.fault(ctx), updated=now)
+    store.end(ctx.tx, row.id, now, "compute__do_build_and_run_instance", error=ctx.error)
+    hand.tell(ctx, ctx.tx, row, "error", ctx.error)
+
+
+CREATE_SERVER = Saga(
+    "compute.create_server",
+    (Step(place, unplace, atomic=True), Step(claim_ports, release_ports, atomic=True), Step(assign, None, atomic=True), Step(await_running, unassign)),
+    deadline=900,
+    done=done,
+    failed=failed,
+)

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looks at tenant bytes in a throw-away process (`virga.ground.sandbox`) with a well-kept inspector, and says what they are."""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+from virga.ground.errors import Unavailable, UnsupportedMedia
+from virga.ground.sandbox import SandboxFailed, confined
+
+
+class Inspection(msgspec.Struct, frozen=True):
+    """`unsafe` says why the bytes must not reach a hypervisor; None when they may."""
+
+    format: str
+    virtual_size: int | None = None
+    unsafe: str | None = None
+
+
+class Inspector:
+    """`look(fd, size)` closes `fd`."""
+
+    def look(self, fd: int, size: int) -> Inspection:
+        try:
+            if size == 0:
+                return Inspection("raw", 0)
+            return msgspec.json.decode(confined("inspect", fd), type=Inspection)
+        except SandboxFailed as e:
+            if e.overran:
+                raise UnsupportedMedia(f"The image is refused: looking at it took more than the sandbox allows ({e})", field="body") from e
+            raise Unavailable(f"The image could not be looked at: {e}") from e
+        finally:
+            os.close(fd)

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands around the nouns: extensions, quotas, tags, availability zones, agents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from virga.authority import limits as limit_checks
+from virga.authority import store as authority_store
+from virga.authority.rules import allow, is_admin
+from virga.ground.db.rows import Rows
+from virga.ground.errors import Forbidden, NotFound
+from virga.ground.http.call import Call
+from virga.ground.wire import UNSET
+from virga.services.network import limits, policy, store, wire
+from virga.services.network.actions import groups, networks, owning, ports, routers
+
+TAGGED: dict[str, tuple[Rows[Any], Any, Any]] = {
+    "networks": (store.NETWORKS, networks.seen_network, policy.UPDATE_NETWORK),
+    "subnets": (store.SUBNETS, networks.seen_subnet, policy.UPDATE_SUBNET),
+    "ports": (store.PORTS, ports.seen, policy.UPDATE_PORT),
+    "routers": (store.ROUTERS, routers.seen, policy.UPDATE_ROUTER),
+    "floatingips": (store.FLOATING_IPS, routers.seen_fip, policy.UPDATE_FLOATINGIP),
+    "security-groups": (store.GROUPS, groups.seen, policy.UPDATE_SECURITY_GROUP),
+}
+
+
+def _tagged(noun: str, call: Call, id: str, change: bool) -> tuple[Rows[Any], Any]:
+    rows, seen, rule = TAGGED[noun]
+    row = seen(call, id)
+    if change:
+        allow(call, rule, project_id=row.project_id)
+    return rows, row
+
+
+def tags_of(noun: str) -> dict[str, Any]:
+    """The five tag verbs of one noun, by name."""
+
+    def index(call: Call, id: str) -> dict[str, Any]:
+        return {"tags": _tagged(noun, call, id, False)[1].tags}
+
+    def put(call: Call, id: str, body: wire.Tags) -> dict[str, Any]:
+        rows, _ = _tagged(noun, call, id, True)
+        owning.newer(call, rows, id, {"tags": sorted(set(body.tags))})
+        return {"tags": sorted(set(body.tags))}
+
+    def clear(call: Call, id: str) -> None:
+        rows, _ = _tagged(noun, call, id, True)
+        owning.newer(call, rows, id, {"tags": []})
+
+    def add(call: Call, id: str, tag: str) -> None:
+        rows, row = _tagged(noun, call, id, True)
+        if len(tag) > 255 or len(row.tags) >= 50:
+            raise Forbidden("A thing has at most 50 tags of at most 255 characters.")
+        owning.newer(call, rows, id, {"tags": sorted({*row.tags, tag})})
+
+    def remove(call: Call, id: str, tag: str) -> None:
+        rows, row = _tagged(noun, call, id, True)
+        if tag not in row.tags:
+            raise NotFound(f"Tag {tag[:64]} could not be found.", type="TagNotFound")
+        owning.newer(call, rows, id, {"tags": [t for t in row.tags if t != tag]})
+
+    verbs = {"index": index, "put": put, "clear": clear, "add": add, "remove": remove}
+    for name, verb in verbs.items():
+        verb.__name__ = f"tags_{name}_{noun}"
+    return verbs
+
+
+def _quota_project(call: Call, id: str) -> str:
+    if id != call.actor.project_id and not is_admin(call.actor):
+        raise owning.missing("quota", id)
+    return id
+
+
+def quota(call: Call, id: str) -> dict[str, int]:
+    """GET /v2.0/quotas/{project}"""
+    project = _quota_project(call, id)
+    return {limit.name: limit_checks.value(call.tx, limit, project) for limit in limits.ALL}
+
+
+def default_quota(call: Call, id: str) -> dict[str, int]:
+    """GET /v2.0/quotas/{project}/default"""
+    _quota_project(call, id)
+    return {limit.name: limit.default for limit in limits.ALL}
+
+
+def quota_details(call: Call, id: str) -> dict[str, dict[str, int]]:
+    """GET /v2.0/quotas/{project}/details.json: limit, use, nothing reserved ever."""
+    project = _quota_project(call, id)
+    return {x.name: {"limit": limit_checks.value(call.tx, x, project), "used": x.count(call.tx, project), "reserved": 0} for x in limits.ALL}
+
+
+def set_quota(call: Call, id: str, body: wire.Quota) -> dict[str, int]:
+    """PUT /v2.0/quotas/{project}"""
+    allow(call, policy.UPDATE_QUOTA)
+    for limit in limits.ALL:
+        value = getattr(body, limit.name)
+        if value is not UNSET:
+            authority_store.set_limit(call.tx, id, "network", limit.name, value)
+    return quota(call, id)
+
+
+def reset_quota(call: Call, id: str) -> None:
+    """DELETE /v2.0/quotas/{project}: back to the defaults."""
+    allow(call, policy.UPDATE_QUOTA)
+    authority_store.clear(call.tx, id, "network")
+
+
+def document(_: Call, *__: str) -> None:
+    """Version and extension documents: everything is in the view."""
+    return None

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all nouns of the network share: whose it is, what is seen, how a list is filtered, and the columns each row begins with."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from virga.authority.rules import Rule, allow, is_admin
+from virga.ground.db.rows import Row, Rows
+from virga.ground.errors import Forbidden, Invalid, NotFound
+from virga.ground.http.call import Call
+from virga.ground.http.pages import Page, asked, cut
+from virga.ground.wire import UNSET, Wire
+from virga.services.network import policy
+
+T = TypeVar("T", bound=Row)
+CONTROL = {"fields", "limit", "marker", "sort_key", "sort_dir", "page_reverse"}
+
+
+def project_of(call: Call, body: Any) -> str:
+    """The project that will own the new thing: the caller's, or for administrators the one named."""
+    named = body.project_id if body.project_id is not UNSET else body.tenant_id
+    if body.project_id is not UNSET and body.tenant_id is not UNSET and body.project_id != body.tenant_id:
+        raise Invalid("Invalid input for field 'tenant_id': it differs from project_id", field="tenant_id")
+    own = call.actor.project_id
+    if named is UNSET or not named:
+        if own is None and not is_admin(call.actor):
+            raise Forbidden("A token of a project is needed to create network things.")
+        return own or ""
+    if named != own and not is_admin(call.actor):
+        raise Forbidden(f"Only administrators create things for another project; yours is {own}.", type="PolicyNotAuthorized", rule="create:project_id")
+    return str(named)
+
+
+def head(call: Call, body: Any, project_id: str) -> dict[str, Any]:
+    """id, name, owner, times: the columns every row begins and ends with."""
+    now = call.now()
+    return {
+        "id": call.world.uuid(), "name": body.name if body.name is not UNSET else "", "project_id": project_id,
+        "description": body.description if body.description is not UNSET else "", "tags": [], "revision": 0, "created": now, "updated": now,
+    }  # fmt: skip
+
+
+def found(call: Call, rows: Rows[T], seen: Any, noun: str, id: str) -> T:
+    """The row if the caller may see it; otherwise it does not exist."""
+    row = rows.one(call.tx, rows.c.id == id, seen)
+    if row is None:
+        raise missing(noun, id)
+    return row
+
+
+def missing(noun: str, id: str) -> NotFound:
+    words = "".join(w.capitalize() for w in noun.split())
+    return NotFound(f"{noun.capitalize()} {id[:64]} could not be found.", type=f"{words}NotFound")
+
+
+def may_change(call: Call, rule: Rule, project_id: str) -> None:
+    allow(call, rule, project_id=project_id)
+
+
+def admin_only(call: Call, **asked_for: bool) -> None:
+    """Attributes that only administrators set; each named with its rule."""
+    rules = {"shared": policy.SET_SHARED, "external": policy.SET_EXTERNAL, "provider": policy.SET_PROVIDER, "binding": policy.SET_BINDING}
+    for name, set_it in asked_for.items():
+        if set_it:
+            allow(call, rules[name])
+
+
+def listed(call: Call, rows: Rows[T], seen: Any, filters: dict[str, str], *more: Any) -> Page[T]:
+    """A list by the columns in `filters` (name on the wire → column), each given once or many times."""
+    ask = asked(call, sortable={**filters, "id": "id"}, default=(("created", "asc"),), most=10000, default_way="asc")
+    where = [seen, *more]
+    for name, values in call.query.items.items():
+        column = filters.get(name)
+        if column is None:
+            continue
+        col = rows.c[column]
+        if col.type.python_type is bool:
+            where.append(col.is_(bool(call.query.yes(name))))
+        elif col.type.python_type is int:
+            where.append(col == call.query.whole(name))
+        else:
+            where.append(col.in_(values))
+    page = rows.page(call.tx, *where, sort=ask.sort, marker=ask.marker, limit=ask.limit + 1, reverse=ask.reverse)
+    tags = [set(",".join(call.query.all("tags")).split(","))] if "tags" in call.query else []
+    if tags:
+        page = [r for r in page if tags[0] <= set(getattr(r, "tags", ()))]
+    return cut(page, ask)
+
+
+def sent(body: Wire, names: dict[str, str]) -> dict[str, Any]:
+    """The fields that the caller sent and that are columns: name in the code → column."""
+    return {column: v for name, column in names.items() if (v := getattr(body, name)) is not UNSET}
+
+
+def newer(call: Call, rows: Rows[Any], id: str, change: dict[str, Any]) -> None:
+    """Write a change with the next revision."""
+    rows.put(call.tx, id, **change, revision=rows.c.revision + 1, updated=call.now())
+
+
+def replace(row: T, **values: Any) -> T:
+    return msgspec.structs.replace(row, **values)

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Network's door: what compute and the composition root may ask."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from virga.ground.db.engine import Tx
+from virga.ground.errors import Conflict, Invalid, NotFound
+from virga.ground.http.call import Actor, Call
+from virga.services.network import loops, model, store, wire
+from virga.services.network.actions import groups, networks, owning, ports
+
+COMPUTE = "compute:"
+port_seen = loops.port_seen
+
+
+class Nic(msgspec.Struct, frozen=True):
+    """A machine's card as compute and the node need it."""
+
+    port_id: str
+    network_id: str
+    network_name: str
+    mac: str
+    ips: list[str]
+    mtu: int
+    made_by_compute: bool
+    active: bool = False
+    subnets: list[dict[str, Any]] = []
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What a server asks for: a port of the caller's, or a network with perhaps an address."""
+
+    port_id: str | None = None
+    network_id: str | None = None
+    fixed_ip: str | None = None
+    tag: str | None = None
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """One address of a server as its `addresses` lists it."""
+
+    device_id: str
+    network: str
+    ip: str
+    version: int
+    mac: str
+    kind: str
+
+
+def check_wanted(call: Call, wanted: list[Wanted]) -> list[Wanted]:
+    """Raise unless the caller may use these ports and networks; the duplicates and the bound ones are named."""
+    taken: set[str] = set()
+    for each in wanted:
+        if each.port_id is not None:
+            port = store.PORTS.one(call.tx, store.PORTS.c.id == each.port_id, owning_filter(call))
+            if port is None:
+                raise Invalid(f"Port id {each.port_id} could not be found.", field="networks")
+            if port.device_id:
+                raise Conflict(f"Port {port.id} is still in use by {port.device_owner or 'device'} {port.device_id}.", blocking=[port.id])
+            if port.id in taken:
+                raise Invalid(f"Duplicate port {port.id} in request.", field="networks")
+            taken.add(port.id)
+        else:
+            network = store.NETWORKS.one(call.tx, store.NETWORKS.c.id == each.network_id, store.networks_seen(call.actor.project_id, "admin" in call.actor.roles))
+            if network is None:
+                raise Invalid(f"Network {each.network_id} could not be found.", field="networks")
+            if network.external and not network.shared and "admin" not in call.actor.roles:
+                raise Invalid(f"It is not allowed to create an interface on external network {network.id}", field="networks")
+            if not store.SUBNETS.count(call.tx, store.SUBNETS.c.network_id == network.id):
+                raise Invalid(f"Network {network.id} requires a subnet in order to boot instances on.", field="networks")
+    return wanted
+
+
+def owning_filter(call: Call) -> Any:
+    return store.owned(store.PORTS, call.actor.project_id, "admin" in call.actor.roles)
+
+
+def auto(call: Call) -> list[Wanted]:
+    """What `auto`, or saying nothing, means: the project's one network with a subnet, or a shared one; none is fine, many are not."""
+    c = store.NETWORKS.c
+    own = store.NETWORKS.find(call.tx, c.project_id == call.actor.project_id, c.external.is_(False), order=c.created)
+    own = own or store.NETWORKS.find(call.tx, c.shared.is_(True), c.external.is_(False), order=c.created)
+    with_subnet = {s.network_id for s in store.SUBNETS.within(call.tx, "network_id", [n.id for n in own])}
+    own = [n for n in own if n.id in with_subnet]
+    if len(own) > 1:
+        raise Conflict(f"Multiple possible networks found, use a Network ID to be more specific: {', '.join(f'{n.name} ({n.id})' for n in own)}.")
+    return [Wanted(network_id=n.id) for n in own]
+
+
+def group_ids(call: Call, names: list[str]) -> list[str]:
+    """Security groups by name or id, as servers name them."""
+    out = []
+    project = call.actor.project_id or ""
+    for name in names:
+        if name == "default":
+            out.append(groups.default(call, project).id)
+            continue
+        c = store.GROUPS.c
+        found = store.GROUPS.find(call.tx, c.project_id == project, (c.id == name) | (c.name == name))
+        if not found:
+            raise Invalid(f"Unable to find security_group with name or id '{name[:80]}'", field="security_groups")
+        if len(found) > 1 and not any(g.id == name for g in found):
+            raise Conflict(f"Multiple security_group matches found for name '{name[:80]}', use an ID to be more specific: {', '.join(g.id for g in found)}.")
+        out.append(next((g.id for g in found if g.id == name), found[0].id))
+    return list(dict.fromkeys(out))
+
+
+def default_group(call: Call) -> str:
+    return groups.default(call, call.actor.project_id or "").id
+
+
+def claim(call: Call, server_id: str, project_id: str, host: str, wanted: list[Wanted], group_ids: list[str], zone: str) -> list[str]:
+    """Give a server its ports on a host: the caller's own are bound, the others made. Repeatable: ports that the server has already
+    are taken as the answer. Returns the port ids in order."""
+    have = {p.id: p for p in store.PORTS.find(call.tx, store.PORTS.c.device_id == server_id)}
+    made = [p for p in have.values() if p.profile.get("made_by") == "compute"]
+    out = []
+    for each in wanted:
+        if each.port_id is not None:
+            if each.port_id not in have:
+                changed = store.PORTS.change(
+                    call.tx, store.PORTS.c.id == each.port_id, store.PORTS.c.device_id == "", device_id=server_id, device_owner=COMPUTE + zone, host=host,
+                    revision=store.PORTS.c.revision + 1, updated=call.now(),
+                )  # fmt: skip
+                if not changed:
+                    raise Conflict(f"Port {each.port_id} is gone or was taken by another device meanwhile.")
+                store.touch(call.tx, call.doors, "port", each.port_id)
+            out.append(each.port_id)
+            continue
+        again = next((p for p in made if p.network_id == each.network_id and p.id not in out), None)
+        if again is not None:
+            out.append(again.id)
+            continue
+        network = store.NETWORKS.get(call.tx, each.network_id or "")
+        if network is None:
+            raise NotFound(f"Network {each.network_id} could not be found.")
+        fixed = [wire.FixedIp(ip_address=each.fixed_ip)] if each.fixed_ip is not None else None
+        port = ports.make(
+            call, network, project_id, secure=network.port_security, group_ids=group_ids if network.port_security else [], fixed=fixed, device_id=server_id,
+            device_owner=COMPUTE + zone, host=host, profile={"made_by": "compute"},
+        )  # fmt: skip
+        out.append(port.id)
+    return out
+
+
+def release(call: Call, server_id: str) -> int:
+    """Take a server's ports from it: those that compute made go, the others are free again. Repeatable."""
+    found = store.PORTS.find(call.tx, store.PORTS.c.device_id == server_id, store.PORTS.c.device_owner.startswith(COMPUTE))
+    for port in found:
+        if port.profile.get("made_by") == "compute":
+            ports.remove(call, port)
+        else:
+            owning.newer(call, store.PORTS, port.id, {"device_id": "", "device_owner": "", "host": "", "status": "DOWN"})
+            store.touch(call.tx, call.doors, "port", port.id)
+    return len(found)
+
+
+def nics(tx: Tx, server_id: str) -> list[Nic]:
+    """The cards of one server, with all that its config drive tells."""
+    rows = store.PORTS.find(tx, store.PORTS.c.device_id == server_id, order=[store.PORTS.c.created, store.PORTS.c.id])
+    ips = store.ips_of(tx, [p.id for p in rows])
+    nets = {n.id: n for n in store.NETWORKS.within(tx, "id", {p.network_id for p in rows})}
+    subnets = {s.id: s for s in store.SUBNETS.within(tx, "id", {i.subnet_id for found in ips.values() for i in found})}
+    return [
+        Nic(
+            p.id, p.network_id, nets[p.network_id].name, p.mac, [i.ip for i in ips.get(p.id, ())], nets[p.network_id].mtu,
+            p.profile.get("made_by") == "compute", p.status == "ACTIVE",
+            [
+                {
+                    "ip": i.ip, "cidr": subnets[i.subnet_id].cidr, "gateway": subnets[i.subnet_id].gateway_ip, "dns": subnets[i.subnet_id].dns_nameservers,
+                    "routes": subnets[i.subnet_id].host_routes, "version": subnets[i.subnet_id].ip_version, "dhcp": subnets[i.subnet_id].enable_dhcp,
+                }
+                for i in ips.get(p.id, ())
+            ],
+        )
+        for p in rows
+    ]  # fmt: skip
+
+
+def shown(tx: Tx, server_ids: Iterable[str]) -> dict[str, list[Shown]]:
+    """The addresses of many servers, fixed and floating, in four queries."""
+    rows = store.PORTS.within(tx, "device_id", server_ids)
+    by_id = {p.id: p for p in rows}
+    nets = {n.id: n.name for n in store.NETWORKS.within(tx, "id", {p.network_id for p in rows})}
+    ips = store.ips_of(tx, by_id)
+    floating: dict[tuple[str, str], str] = {}
+    for f in store.FLOATING_IPS.within(tx, "fixed_port_id", by_id):
+        floating[(f.fixed_port_id or "", f.fixed_ip or "")] = f.address
+    out: dict[str, list[Shown]] = {}
+    for p in sorted(rows, key=lambda p: (p.created, p.id)):
+        mine = out.setdefault(p.device_id, [])
+        for i in ips.get(p.id, ()):
+            mine.append(Shown(p.device_id, nets[p.network_id], i.ip, 6 if ":" in i.ip else 4, p.mac, "fixed"))
+            if (p.id, i.ip) in floating:
+                mine.append(Shown(p.device_id, nets[p.network_id], floating[(p.id, i.ip)], 4, p.mac, "floating"))
+    return out
+
+
+def group_names(tx: Tx, server_ids: Iterable[str]) -> dict[str, list[str]]:
+    """The names of the security groups on the servers' ports."""
+    rows = store.PORTS.within(tx, "device_id", server_ids)
+    groups_of = store.groups_of(tx, [p.id for p in rows])
+    names = {g.id: g.name for g in store.GROUPS.within(tx, "id", {g for found in groups_of.values() for g in found})}
+    out: dict[str, list[str]] = {}
+    for p in rows:
+        mine = out.setdefault(p.device_id, [])
+        mine += [names[g] for g in groups_of.get(p.id, ()) if names[g] not in mine]
+    return out
+
+
+def who(tx: Tx, network_id: str, ip: str) -> str | None:
+    """The device that has an address on a network: the question that metadata asks."""
+    c = store.PORTS.c
+    found = store.PORTS.within(tx, "id", store.ports_with(tx, ip=ip), c.network_id == network_id, c.device_owner.startswith(COMPUTE))
+    return found[0].device_id if found else None
+
+
+def metadata_ports(tx: Tx) -> list[dict[str, Any]]:
+    """Every network's metadata port: network, port, MAC and addresses with prefix length."""
+    rows = store.PORTS.find(tx, store.PORTS.c.device_owner == model.METADATA)
+    ips = store.ips_of(tx, [p.id for p in rows])
+    subnets = {s.id: s for s in store.SUBNETS.within(tx, "id", {i.subnet_id for found in ips.values() for i in found})}
+    nets = {n.id: n.mtu for n in store.NETWORKS.within(tx, "id", {p.network_id for p in rows})}
+    return [
+        {
+            "network": p.network_id, "port": p.id, "mac": p.mac, "mtu": nets[p.network_id],
+            "cidrs": [f"{i.ip}/{subnets[i.subnet_id].cidr.partition('/')[2]}" for i in ips.get(p.id, ())],
+        }
+        for p in rows
+    ]  # fmt: skip
+
+
+def port_owners(tx: Tx) -> dict[str, list[str]]:
+    """Ports that claim to be a machine's: device → port ids. For the search of orphans."""
+    out: dict[str, list[str]] = {}
+    for p in store.PORTS.find(tx, store.PORTS.c.device_owner.startswith(COMPUTE)):
+        out.setdefault(p.device_id, []).append(p.id)
+    return out
+
+
+def ensure_external(call: Call, name: str, cidr: str) -> str:
+    """The external network of a fresh cloud: the gateway is the first address, floating IPs come from the second half."""
+
+
+    found = store.NETWORKS.find(call.tx, store.NETWORKS.c.external.is_(True))
+    if found:
+        return found[0].id
+    network = networks.create(call, wire.CreateNetwork(name=name, external=True, is_default=True))
+    net = ipaddress.ip_network(cidr)
+    first, last = net.network_address + 10, net.broadcast_address - 1
+    pools = [wire.Pool(start=str(first), end=str(last))]
+    networks.create_subnet(call, wire.CreateSubnet(network_id=network.id, cidr=cidr, enable_dhcp=False, allocation_pools=pools, name=f"{name}-subnet"))
+    return str(network.id)
+
+
+def system_actor(project_id: str) -> Actor:
+    """Virga itself, for what it does on its own behalf."""
+    return Actor(user_id="virga", user_name="virga", user_domain_id="default", roles=frozenset({"admin"}), project_id=project_id)
+
+

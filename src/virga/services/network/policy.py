@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Network's rules, by Neutron's names."""
+
+from __future__ import annotations
+
+from virga.authority.rules import ADMIN, MEMBER, Rule, SCOPED, role
+
+CREATE = ADMIN | (role("member") & SCOPED)
+
+
+def _own(noun: str) -> tuple[Rule, Rule, Rule]:
+    return (Rule(f"create_{noun}", MEMBER, f"Create a {noun}"), Rule(f"update_{noun}", MEMBER, f"Change a {noun}"), Rule(f"delete_{noun}", MEMBER, f"Delete a {noun}"))
+
+
+CREATE_NETWORK, UPDATE_NETWORK, DELETE_NETWORK = _own("network")
+CREATE_SUBNET, UPDATE_SUBNET, DELETE_SUBNET = _own("subnet")
+CREATE_PORT, UPDATE_PORT, DELETE_PORT = _own("port")
+CREATE_ROUTER, UPDATE_ROUTER, DELETE_ROUTER = _own("router")
+CREATE_FLOATINGIP, UPDATE_FLOATINGIP, DELETE_FLOATINGIP = _own("floatingip")
+CREATE_SECURITY_GROUP, UPDATE_SECURITY_GROUP, DELETE_SECURITY_GROUP = _own("security_group")
+CREATE_SECURITY_GROUP_RULE, _, DELETE_SECURITY_GROUP_RULE = _own("security_group_rule")
+ADD_ROUTER_INTERFACE = Rule("add_router_interface", MEMBER, "Connect a subnet to a router")
+REMOVE_ROUTER_INTERFACE = Rule("remove_router_interface", MEMBER, "Disconnect a subnet from a router")
+SET_SHARED = Rule("create_network:shared", ADMIN, "Share a network with all projects")
+SET_EXTERNAL = Rule("create_network:router:external", ADMIN, "Make an external network")
+SET_PROVIDER = Rule("create_network:provider:network_type", ADMIN, "Choose how a network is carried")
+SET_BINDING = Rule("create_port:binding:host_id", ADMIN, "Bind a port to a host")
+SET_MAC = Rule("create_port:mac_address", MEMBER, "Choose a port's MAC address")
+SET_FIXED_IPS = Rule("create_port:fixed_ips", MEMBER, "Choose a port's addresses")
+SET_DEVICE_OWNER = Rule("create_port:device_owner", ADMIN, "Call a port the network's own")
+SET_PORT_SECURITY = Rule("create_port:port_security_enabled", MEMBER, "Switch port security off")
+SET_PAIRS = Rule("create_port:allowed_address_pairs", MEMBER, "Allow a port more addresses")
+UPDATE_QUOTA = Rule("update_quota", ADMIN, "Change a project's quota")
+GET_AGENT = Rule("get_agent", ADMIN, "See the agents")

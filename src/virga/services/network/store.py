@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Network's tables and queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+
+from virga.ground.bus import Bus
+from virga.ground.db.engine import Tx, metadata
+from virga.ground.db.rows import Rows
+from virga.ground.doors import Doors
+from virga.services.network import model
+
+_id = sa.String(36)
+
+
+def _head() -> list[sa.Column[Any]]:
+    return [
+        sa.Column("id", _id, primary_key=True), sa.Column("name", sa.String(255), nullable=False), sa.Column("project_id", sa.String(64), nullable=False, index=True),
+        sa.Column("description", sa.String(255), nullable=False),
+    ]  # fmt: skip
+
+
+def _tail(tags: bool = True) -> list[sa.Column[Any]]:
+    first = [sa.Column("tags", sa.JSON, nullable=False)] if tags else []
+    return [*first, sa.Column("revision", sa.Integer, nullable=False), sa.Column("created", sa.Double, nullable=False), sa.Column("updated", sa.Double, nullable=False)]
+
+
+def _flag(name: str) -> sa.Column[bool]:
+    return sa.Column(name, sa.Boolean, nullable=False)
+
+
+NETWORKS = Rows(
+    sa.Table(
+        "networks", metadata, *_head(), _flag("admin_state_up"), _flag("shared"), _flag("external"), _flag("is_default"),
+        sa.Column("mtu", sa.Integer, nullable=False), _flag("port_security"), sa.Column("physical", sa.String(64)), *_tail(),
+    ),
+    model.Network,
+)  # fmt: skip
+SUBNETS = Rows(
+    sa.Table(
+        "subnets", metadata, *_head(), sa.Column("network_id", _id, sa.ForeignKey("networks.id"), nullable=False, index=True),
+        sa.Column("ip_version", sa.Integer, nullable=False), sa.Column("cidr", sa.String(64), nullable=False), sa.Column("gateway_ip", sa.String(64)),
+        _flag("enable_dhcp"), sa.Column("pools", sa.JSON, nullable=False), sa.Column("dns_nameservers", sa.JSON, nullable=False),
+        sa.Column("host_routes", sa.JSON, nullable=False), sa.Column("ipv6_ra_mode", sa.String(20)), sa.Column("ipv6_address_mode", sa.String(20)), *_tail(),
+    ),
+    model.Subnet,
+)  # fmt: skip
+PORTS = Rows(
+    sa.Table(
+        "ports", metadata, *_head(), sa.Column("network_id", _id, sa.ForeignKey("networks.id"), nullable=False), sa.Column("mac", sa.String(17), nullable=False),
+        _flag("admin_state_up"), sa.Column("status", sa.String(16), nullable=False), sa.Column("device_id", sa.String(255), nullable=False, index=True),
+        sa.Column("device_owner", sa.String(255), nullable=False), sa.Column("host", sa.String(255), nullable=False), sa.Column("vnic_type", sa.String(32), nullable=False),
+        sa.Column("profile", sa.JSON, nullable=False), _flag("port_security"), sa.Column("pairs", sa.JSON, nullable=False),
+        sa.Column("dhcp_options", sa.JSON, nullable=False), *_tail(), sa.UniqueConstraint("network_id", "mac"),
+    ),
+    model.Port,
+)  # fmt: skip
+PORT_IPS = Rows(
+    sa.Table(
+        "port_ips", metadata, sa.Column("port_id", _id, sa.ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("subnet_id", _id, sa.ForeignKey("subnets.id"), primary_key=True), sa.Column("ip", sa.String(64), primary_key=True),
+        sa.UniqueConstraint("subnet_id", "ip"),
+    ),
+    model.PortIp,
+)  # fmt: skip
+GROUPS = Rows(sa.Table("security_groups", metadata, *_head(), _flag("stateful"), _flag("is_default"), *_tail()), model.Group)
+RULES = Rows(
+    sa.Table(
+        "security_group_rules", metadata, sa.Column("id", _id, primary_key=True),
+        sa.Column("group_id", _id, sa.ForeignKey("security_groups.id", ondelete="CASCADE"), nullable=False, index=True),
+        sa.Column("project_id", sa.String(64), nullable=False), sa.Column("description", sa.String(255), nullable=False),
+        sa.Column("direction", sa.String(8), nullable=False), sa.Column("ethertype", sa.String(8), nullable=False), sa.Column("protocol", sa.String(40)),
+        sa.Column("port_min", sa.Integer), sa.Column("port_max", sa.Integer), sa.Column("remote_ip_prefix", sa.String(64)),
+        sa.Column("remote_group_id", _id, index=True), *_tail(tags=False),
+    ),
+    model.GroupRule,
+)  # fmt: skip
+PORT_GROUPS = Rows(
+    sa.Table(
+        "port_security_groups", metadata, sa.Column("port_id", _id, sa.ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("group_id", _id, sa.ForeignKey("security_groups.id"), primary_key=True, index=True),
+    ),
+    model.PortGroup,
+)  # fmt: skip
+ROUTERS = Rows(
+    sa.Table(
+        "routers", metadata, *_head(), _flag("admin_state_up"), sa.Column("gateway_network_id", _id), sa.Column("gateway_port_id", _id), _flag("enable_snat"),
+        sa.Column("routes", sa.JSON, nullable=False), *_tail(),
+    ),
+    model.Router,
+)  # fmt: skip
+FLOATING_IPS = Rows(
+    sa.Table(
+        "floating_ips", metadata, sa.Column("id", _id, primary_key=True), sa.Column("project_id", sa.String(64), nullable=False, index=True),
+        sa.Column("description", sa.String(255), nullable=False), sa.Column("network_id", _id, nullable=False), sa.Column("port_id", _id, nullable=False),
+        sa.Column("address", sa.String(64), nullable=False), sa.Column("fixed_port_id", _id, index=True), sa.Column("fixed_ip", sa.String(64)),
+        sa.Column("router_id", _id, index=True), sa.Column("status", sa.String(16), nullable=False), *_tail(),
+    ),
+    model.FloatingIp,
+)  # fmt: skip
+DIRTY = Rows(
+    sa.Table(
+        "network_dirty", metadata, sa.Column("kind", sa.String(16), primary_key=True), sa.Column("id", _id, primary_key=True),
+        sa.Column("generation", sa.Integer, nullable=False),
+    ),
+    model.Dirty,
+)  # fmt: skip
+WAKE = "network.wake"
+
+
+def touch(tx: Tx, doors: Doors, kind: str, *ids: str) -> None:
+    """The switch must learn of these: `network`, `port`, `group` or `router`. Part of the same commit; the loop does the rest."""
+    for id in ids:
+        if not DIRTY.change(tx, DIRTY.c.kind == kind, DIRTY.c.id == id, generation=DIRTY.c.generation + 1):
+            DIRTY.insert(tx, kind=kind, id=id, generation=1)
+    tx.after_commit(lambda: doors.use(Bus).publish(WAKE))
+
+
+def ips_of(tx: Tx, port_ids: Iterable[str]) -> dict[str, list[model.PortIp]]:
+    """The addresses of many ports, in the order of allocation's text."""
+    out: dict[str, list[model.PortIp]] = {}
+    for row in PORT_IPS.within(tx, "port_id", port_ids):
+        out.setdefault(row.port_id, []).append(row)
+    return out
+
+
+def groups_of(tx: Tx, port_ids: Iterable[str]) -> dict[str, list[str]]:
+    out: dict[str, list[str]] = {}
+    for row in PORT_GROUPS.within(tx, "port_id", port_ids):
+        out.setdefault(row.port_id, []).append(row.group_id)
+    return out
+
+
+def networks_seen(project_id: str | None, admin: bool) -> sa.ColumnElement[bool]:
+    c = NETWORKS.c
+    return sa.true() if admin else sa.or_(c.project_id == (project_id or ""), c.shared.is_(True), c.external.is_(True))
+
+
+def subnets_seen(project_id: str | None, admin: bool) -> sa.ColumnElement[bool]:
+    if admin:
+        return sa.true()
+    shared = sa.select(NETWORKS.c.id).where(NETWORKS.c.shared.is_(True))
+    return sa.or_(SUBNETS.c.project_id == (project_id or ""), SUBNETS.c.network_id.in_(shared))
+
+
+def ports_seen(project_id: str | None, admin: bool) -> sa.ColumnElement[bool]:
+    if admin:
+        return sa.true()
+    own = sa.select(NETWORKS.c.id).where(NETWORKS.c.project_id == (project_id or ""))
+    return sa.or_(PORTS.c.project_id == (project_id or ""), PORTS.c.network_id.in_(own))
+
+
+def owned(rows: Rows[Any], project_id: str | None, admin: bool) -> sa.ColumnElement[bool]:
+    own: sa.ColumnElement[bool] = rows.c.project_id == (project_id or "")
+    return sa.true() if admin else own
+
+
+def ports_with(tx: Tx, *, subnet_id: str | None = None, ip: str | None = None) -> set[str]:
+    """The ids of the ports that have an address in a subnet, or this address."""
+    where = [PORT_IPS.c.subnet_id == subnet_id] if subnet_id is not None else []
+    if ip is not None:
+        where.append(PORT_IPS.c.ip == ip)
+    return {r.port_id for r in PORT_IPS.find(tx, *where)}
+
+
+def used_ips(tx: Tx, subnet_id: str) -> set[str]:
+    return set(tx.conn.execute(sa.select(PORT_IPS.c.ip).where(PORT_IPS.c.subnet_id == subnet_id)).scalars())

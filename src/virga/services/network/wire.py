@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Network's shapes on the wire (Networking API v2.0)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from virga.ground.wire import UNSET, Meta, UnsetType, Wire, named
+
+Name = Annotated[str, Meta(max_length=255)]
+Text = Annotated[str, Meta(max_length=255)]
+Project = Annotated[str, Meta(max_length=255)]
+Uuid = Annotated[str, Meta(pattern="^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}$")]
+Ip = Annotated[str, Meta(max_length=64)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+
+
+class Owned(Wire):
+    """What every noun of Neutron takes besides its own."""
+
+    project_id: Project | UnsetType = UNSET
+    tenant_id: Project | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
+    description: Text | UnsetType = UNSET
+
+
+class Named(Wire):
+    name: Name | UnsetType = UNSET
+    description: Text | UnsetType = UNSET
+
+
+class CreateNetwork(Owned):
+    admin_state_up: bool = True
+    shared: bool = False
+    external: Annotated[bool, named("router:external")] = False
+    is_default: bool = False
+    mtu: Annotated[int, Meta(ge=68, le=65535)] | UnsetType = UNSET
+    port_security_enabled: bool = True
+    network_type: Annotated[str | UnsetType, named("provider:network_type")] = UNSET
+    physical_network: Annotated[str | UnsetType, named("provider:physical_network")] = UNSET
+    segmentation_id: Annotated[int | None | UnsetType, named("provider:segmentation_id")] = UNSET
+    availability_zone_hints: list[str] = []
+    dns_domain: str = ""
+
+
+class UpdateNetwork(Named):
+    admin_state_up: bool | UnsetType = UNSET
+    shared: bool | UnsetType = UNSET
+    external: Annotated[bool | UnsetType, named("router:external")] = UNSET
+    is_default: bool | UnsetType = UNSET
+    mtu: Annotated[int, Meta(ge=68, le=65535)] | UnsetType = UNSET
+    port_security_enabled: bool | UnsetType = UNSET
+
+
+class Pool(Wire):
+    start: Ip
+    end: Ip
+
+
+class HostRoute(Wire):
+    destination: Ip
+    nexthop: Ip
+
+
+class CreateSubnet(Owned, kw_only=True):
+    network_id: Uuid
+    ip_version: Literal[4, 6] | UnsetType = UNSET
+    cidr: Ip
+    gateway_ip: Ip | None | UnsetType = UNSET
+    enable_dhcp: bool = True
+    allocation_pools: list[Pool] | UnsetType = UNSET
+    dns_nameservers: Annotated[list[Ip], Meta(max_length=16)] = []
+    host_routes: Annotated[list[HostRoute], Meta(max_length=64)] = []
+    ipv6_ra_mode: Literal["slaac", "dhcpv6-stateful", "dhcpv6-stateless"] | None = None
+    ipv6_address_mode: Literal["slaac", "dhcpv6-stateful", "dhcpv6-stateless"] | None = None
+    subnetpool_id: None | UnsetType = UNSET
+
+
+class UpdateSubnet(Named):
+    gateway_ip: Ip | None | UnsetType = UNSET
+    enable_dhcp: bool | UnsetType = UNSET
+    allocation_pools: list[Pool] | UnsetType = UNSET
+    dns_nameservers: Annotated[list[Ip], Meta(max_length=16)] | UnsetType = UNSET
+    host_routes: Annotated[list[HostRoute], Meta(max_length=64)] | UnsetType = UNSET
+
+
+class FixedIp(Wire):
+    subnet_id: Uuid | UnsetType = UNSET
+    ip_address: Ip | UnsetType = UNSET
+
+
+class Pair(Wire):
+    ip_address: Ip
+    mac_address: Annotated[str, Meta(max_length=17)] | UnsetType = UNSET
+
+
+Groups = Annotated[list[Uuid], Meta(max_length=64)]
+Mac = Annotated[str, Meta(pattern="^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$")]
+
+
+class CreatePort(Owned, kw_only=True):
+    network_id: Uuid
+    admin_state_up: bool = True
+    mac_address: Mac | UnsetType = UNSET
+    fixed_ips: Annotated[list[FixedIp], Meta(max_length=16)] | UnsetType = UNSET
+    device_id: Annotated[str, Meta(max_length=255)] = ""
+    device_owner: Annotated[str, Meta(max_length=255)] = ""
+    security_groups: Groups | None | UnsetType = UNSET
+    port_security_enabled: bool | UnsetType = UNSET
+    allowed_address_pairs: Annotated[list[Pair], Meta(max_length=32)] | None = []
+    extra_dhcp_opts: list[dict[str, Any]] | None = []
+    host: Annotated[str | UnsetType, named("binding:host_id")] = UNSET
+    vnic_type: Annotated[Literal["normal", "macvtap", "direct", "baremetal", "direct-physical", "virtio-forwarder", "smart-nic"], named("binding:vnic_type")] = "normal"
+    profile: Annotated[dict[str, Any] | UnsetType, named("binding:profile")] = UNSET
+    dns_name: str = ""
+
+
+class UpdatePort(Named):
+    admin_state_up: bool | UnsetType = UNSET
+    mac_address: Mac | UnsetType = UNSET
+    fixed_ips: Annotated[list[FixedIp], Meta(max_length=16)] | UnsetType = UNSET
+    device_id: Annotated[str, Meta(max_length=255)] | UnsetType = UNSET
+    device_owner: Annotated[str, Meta(max_length=255)] | UnsetType = UNSET
+    security_groups: Groups | None | UnsetType = UNSET
+    port_security_enabled: bool | UnsetType = UNSET
+    allowed_address_pairs: Annotated[list[Pair], Meta(max_length=32)] | None | UnsetType = UNSET
+    extra_dhcp_opts: list[dict[str, Any]] | None | UnsetType = UNSET
+    host: Annotated[str | UnsetType, named("binding:host_id")] = UNSET
+    vnic_type: Annotated[str | UnsetType, named("binding:vnic_type")] = UNSET
+    profile: Annotated[dict[str, Any] | None | UnsetType, named("binding:profile")] = UNSET
+    dns_name: str | UnsetType = UNSET
+
+
+class GatewayIp(Wire):
+    subnet_id: Uuid | UnsetType = UNSET
+    ip_address: Ip | UnsetType = UNSET
+
+
+class Gateway(Wire):
+    network_id: Uuid
+    enable_snat: bool = True
+    external_fixed_ips: list[GatewayIp] = []
+
+
+class CreateRouter(Owned):
+    admin_state_up: bool = True
+    external_gateway_info: dict[str, Any] | None = None
+    distributed: bool | None = None
+    ha: bool | None = None
+    availability_zone_hints: list[str] = []
+
+
+class UpdateRouter(Named):
+    admin_state_up: bool | UnsetType = UNSET
+    external_gateway_info: dict[str, Any] | None | UnsetType = UNSET
+    routes: Annotated[list[HostRoute], Meta(max_length=64)] | UnsetType = UNSET
+    distributed: bool | None | UnsetType = UNSET
+    ha: bool | None | UnsetType = UNSET
+
+
+class RouterInterface(Wire):
+    subnet_id: Uuid | UnsetType = UNSET
+    port_id: Uuid | UnsetType = UNSET
+
+
+class CreateFloatingIp(Wire):
+    floating_network_id: Uuid
+    project_id: Project | UnsetType = UNSET
+    tenant_id: Project | UnsetType = UNSET
+    description: Text = ""
+    subnet_id: Uuid | None = None
+    floating_ip_address: Ip | None = None
+    port_id: Uuid | None = None
+    fixed_ip_address: Ip | None = None
+    dns_name: str = ""
+    dns_domain: str = ""
+
+
+class UpdateFloatingIp(Wire):
+    description: Text | UnsetType = UNSET
+    port_id: Uuid | None | UnsetType = UNSET
+    fixed_ip_address: Ip | None | UnsetType = UNSET
+
+
+class CreateGroup(Owned):
+    stateful: bool = True
+
+
+class UpdateGroup(Named):
+    stateful: bool | UnsetType = UNSET
+
+
+class CreateRule(Wire):
+    security_group_id: Uuid
+    direction: Literal["ingress", "egress"]
+    ethertype: Literal["IPv4", "IPv6", "ipv4", "ipv6"] = "IPv4"
+    protocol: str | int | None = None
+    port_range_min: Annotated[int, Meta(ge=0, le=65535)] | None = None
+    port_range_max: Annotated[int, Meta(ge=0, le=65535)] | None = None
+    remote_ip_prefix: Ip | None = None
+    remote_group_id: Uuid | None = None
+    remote_address_group_id: None = None
+    description: Text = ""
+    project_id: Project | UnsetType = UNSET
+    tenant_id: Project | UnsetType = UNSET
+
+
+class Tags(Wire):
+    tags: Annotated[list[Annotated[str, Meta(min_length=1, max_length=255)]], Meta(max_length=50)]
+
+
+class Quota(Wire):
+    network: int | UnsetType = UNSET
+    subnet: int | UnsetType = UNSET
+    port: int | UnsetType = UNSET
+    router: int | UnsetType = UNSET
+    floatingip: int | UnsetType = UNSET
+    security_group: int | UnsetType = UNSET
+    security_group_rule: int | UnsetType = UNSET
