@@ -89,6 +89,9 @@ class Cloud:
         self.desk = Desk(self.db, doors)
         self.desk.open()
         self.node: Node | None = None
+        self.metadata: Any = None
+        self.supervisor: Any = None
+        self.chassis: Any = None
         self.runner = doors.put(Runner, Runner(self.db, doors, sagas, hook=hook))
         self.loops = doors.put(LoopRunner, LoopRunner(self.db, doors, loops))
         host, _, port = settings.server.listen.rpartition(":")
@@ -146,6 +149,41 @@ class Cloud:
         file = None if self.settings.ephemeral else self.state / "machines.json"
         self.doors.put(Hypervisor, FakeHypervisor(self.world, file=file, dial=dial, plug=switch.plug, boot_seconds=self.settings.sim.boot_seconds))
 
+    def equip(self, step: Callable[[str], None] = lambda what: None) -> None:
+        """The drivers of a real cloud: OVN's daemons and libvirtd as children, each adopted if it still runs."""
+        from virga.node.chassis import Chassis
+        from virga.node.libvirtd import engine, kvm_works
+        from virga.node.metadata import Metadata
+        from virga.node.supervisor import Supervisor
+        from virga.services.compute.drivers.libvirt import LibvirtHypervisor
+        from virga.services.images import api as images
+        from virga.services.network.drivers.ovn import OvnSwitch
+
+        own = self.settings
+        self.state.mkdir(parents=True, exist_ok=True, mode=0o711)
+        supervisor = self.supervisor = Supervisor(self.state / "engines")
+        chassis = self.chassis = Chassis(own.name, self.state / "ovn", own.network.uplink, own.network.external_cidr, supervisor)
+        step("network engine (Open vSwitch, OVN)")
+        chassis.start()
+        if chassis.nb is None:
+            raise RuntimeError("the chassis did not open the northbound database")
+        switch = OvnSwitch(chassis.nb, chassis.id)
+        switch.prepare()
+        self.doors.put(Switch, switch)
+        step("hypervisor (libvirt, QEMU)")
+        (self.state / "machines").mkdir(exist_ok=True, mode=0o711)
+        supervisor.run(engine(own.name, self.state / "libvirt", self.state / "machines", chassis.namespace))
+        kvm = own.compute.virt_type == "kvm" or (own.compute.virt_type == "auto" and kvm_works(self.state / "kvm.json")[0])
+        self.doors.put(
+            Hypervisor,
+            LibvirtHypervisor(
+                self.state / "libvirt/run/libvirt-sock", self.state, kvm=kvm, plug=chassis.plug, unplug=chassis.unplug,
+                image=lambda id: images.path(self.doors, id),
+            ),
+        )  # fmt: skip
+        self.metadata = Metadata(chassis, self.bus)
+        supervisor.watch()
+
     def start(self) -> None:
         """Take up what the last process left, and go on."""
         self.runner.start()
@@ -154,14 +192,26 @@ class Cloud:
         switch.watch(lambda port, up: self.bus.call("compute.port", {"port": port, "up": up}) and None)
         self.node = Node(self.settings.name if self.settings.simulated else socket.gethostname(), self.bus, self.doors.use(Hypervisor))
         self.node.start()
+        if self.metadata is not None:
+            self.metadata.start()
 
-    def stop(self) -> None:
+    def stop(self, *, guests: str = "leave") -> None:
+        """End this process's part. `leave`: machines and the data plane go on; `stop`: they are switched off first."""
         if self.node is not None:
             self.node.stop()
-            self.doors.use(Hypervisor).close()
+        if self.metadata is not None:
+            self.metadata.stop()
+        if self.node is not None:
+            hypervisor = self.doors.use(Hypervisor)
+            if guests == "stop" and hasattr(hypervisor, "end_guests"):
+                hypervisor.end_guests()
+            hypervisor.close()
         self.loops.stop()
         self.runner.stop()
         self.rim.threads.shutdown(wait=True)
+        if self.supervisor is not None and self.chassis is not None:
+            self.supervisor.stop(data_plane=guests == "stop")
+            self.chassis.close()
         self.db.close()
 
 

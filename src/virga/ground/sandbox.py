@@ -4,7 +4,6 @@ come as one read-only descriptor. `python -m virga.ground.sandbox VERB` is the i
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import json
 import os
@@ -47,18 +46,17 @@ def _confine() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if os.geteuid() == 0:
         libc.unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC)
         empty = tempfile.mkdtemp(prefix="virga-sandbox-")
-        os.chroot(empty)
-        os.chdir("/")
-        with contextlib.suppress(OSError):
-            os.rmdir("/")
+        os.chdir(empty)
+        os.rmdir(empty)  # the root of this process is a directory that no longer has a name
+        os.chroot(".")
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)

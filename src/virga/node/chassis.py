@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network of one machine: OVN's daemons in a network namespace of their own, the external network's end, machines' taps and
+metadata's doors. Everything carries the cloud's name, so that `purge` finds all of it."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import sys
+import threading
+from pathlib import Path
+
+from virga.ground.errors import Unavailable
+from virga.ground.world import CommandFailed, run
+from virga.services.network.drivers.ovsdb import Ovsdb, ovs_map, ovs_set, plain
+from virga.node.supervisor import Engine, Supervisor
+
+SCHEMAS = {"nb": "/usr/share/ovn/ovn-nb.ovsschema", "sb": "/usr/share/ovn/ovn-sb.ovsschema", "conf": "/usr/share/openvswitch/vswitch.ovsschema"}
+QUIET = ("-vconsole:off", "-vsyslog:off", "-vfile:warn")
+
+
+def answers(path: Path) -> bool:
+    """Whether something accepts on a unix socket."""
+    with socket.socket(socket.AF_UNIX) as s:
+        try:
+            s.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
+def namespaces() -> set[str]:
+    folder = Path("/run/netns")
+    return {p.name for p in folder.iterdir()} if folder.exists() else set()
+
+
+def links(namespace: str | None = None) -> set[str]:
+    """The names of the links in a namespace (or here)."""
+    out = run(["ip", *(["-n", namespace] if namespace else []), "-o", "link"])
+    return {line.split(": ")[1].partition("@")[0] for line in out.splitlines()}
+
+
+class Chassis:
+    """`name` is the cloud's. `uplink`: none | host | auto | a link's name."""
+
+    def __init__(self, name: str, folder: Path, uplink: str, external_cidr: str, supervisor: Supervisor) -> None:
+        self.name, self.folder, self.uplink, self.supervisor = name, folder, uplink, supervisor
+        net, _, prefix = external_cidr.partition("/")
+        a, b, c, d = (int(x) for x in net.split("."))
+        self.gateway = f"{a}.{b}.{c}.{d + 1}/{prefix}"
+        self.external_cidr = external_cidr
+        self.namespace = f"{name}-net"
+        self.outside = f"{name}-out"
+        self.host_link = f"{name}-ext"
+        self.table = f"virga_{name}"
+        self.id = f"{name}-{socket.gethostname()}"
+        self._lock = threading.Lock()
+        self.nb: Ovsdb | None = None
+        self.conf: Ovsdb | None = None
+
+    # -- start and stop --------------------------------------------------------------------------------------------
+
+    def sock(self, name: str) -> Path:
+        return self.folder / f"{name}.sock"
+
+    def start(self) -> None:
+        """Namespace, daemons, bridges, the external end. Repeatable; what runs is adopted."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._namespace(self.namespace)
+        env = {f"{p}_{k}": str(self.folder) for p in ("OVS", "OVN") for k in ("RUNDIR", "DBDIR", "SYSCONFDIR", "LOGDIR")}
+        env["PATH"] = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
+        for name in ("nb", "sb", "conf"):
+            self.supervisor.run(self._database(name, env))
+        self._vsctl("--no-wait", "init")
+        run(["ovn-nbctl", f"--db=unix:{self.sock('nb')}", "init"])
+        run(["ovn-sbctl", f"--db=unix:{self.sock('sb')}", "init"])
+        self._vsctl(
+            "--no-wait", "set", "Open_vSwitch", ".", f"external_ids:system-id={self.id}", f"external_ids:hostname={socket.gethostname()}",
+            f"external_ids:ovn-remote=unix:{self.sock('sb')}", "external_ids:ovn-encap-type=geneve", "external_ids:ovn-encap-ip=127.0.0.1",
+            "external_ids:ovn-bridge=br-int", "external_ids:ovn-bridge-datapath-type=netdev", "external_ids:ovn-bridge-mappings=physnet1:br-ex",
+            "other_config:userspace-tso-enable=true", "--", "--may-exist", "add-br", "br-int", "--", "set", "bridge", "br-int", "datapath_type=netdev",
+            "fail-mode=secure", "--", "--may-exist", "add-br", "br-ex", "--", "set", "bridge", "br-ex", "datapath_type=netdev",
+        )  # fmt: skip
+        inside = ("nsenter", f"--net=/run/netns/{self.namespace}", "--")
+        control = self.folder / "vswitchd.ctl"
+        self.supervisor.run(
+            Engine(
+                "ovs-vswitchd",
+                (*inside, "ovs-vswitchd", f"unix:{self.sock('conf')}", "--disable-system", f"--unixctl={control}", *self._logged("ovs-vswitchd")),
+                env, ready=lambda: answers(self.folder / "br-int.mgmt"), data_plane=True,
+                stop=lambda: run(["ovs-appctl", "-t", str(control), "exit", "--cleanup"], timeout=10) and None,
+            )  # fmt: skip
+        )
+        self.supervisor.run(
+            Engine(
+                "ovn-northd",
+                ("ovn-northd", f"--ovnnb-db=unix:{self.sock('nb')}", f"--ovnsb-db=unix:{self.sock('sb')}", f"--unixctl={self.folder / 'northd.ctl'}", *self._logged("ovn-northd")),
+                env,
+            )  # fmt: skip
+        )
+        self.supervisor.run(
+            Engine("ovn-controller", (*inside, "ovn-controller", f"unix:{self.sock('conf')}", *self._logged("ovn-controller")), env, data_plane=True)
+        )
+        self._external()
+        self.nb = Ovsdb(str(self.sock("nb")), "OVN_Northbound")
+        self.conf = Ovsdb(str(self.sock("conf")), "Open_vSwitch")
+        self._registered()
+
+    def _logged(self, name: str) -> tuple[str, ...]:
+        return (*QUIET, f"--log-file={self.folder / name}.log", f"--pidfile={self.folder / name}.pid")
+
+    def _database(self, name: str, env: dict[str, str]) -> Engine:
+        file, schema = self.folder / f"{name}.db", SCHEMAS[name]
+
+        def before() -> None:
+            self.sock(name).unlink(missing_ok=True)
+            if not file.exists():
+                fresh = file.with_suffix(".new")
+                fresh.unlink(missing_ok=True)
+                (self.folder / f".{fresh.name}.~lock~").unlink(missing_ok=True)
+                run(["ovsdb-tool", "create", str(fresh), schema])
+                fresh.rename(file)
+
+        argv = ("ovsdb-server", str(file), f"--remote=punix:{self.sock(name)}", f"--unixctl={self.folder / name}.ctl", *self._logged(f"ovsdb-{name}"))
+        return Engine(f"ovsdb-{name}", argv, env, ready=lambda: answers(self.sock(name)), before=before, data_plane=name != "nb")
+
+    def _vsctl(self, *words: str) -> None:
+        run(["ovs-vsctl", f"--db=unix:{self.sock('conf')}", *words])
+
+    def _registered(self) -> None:
+        """ovn-controller has told the southbound database of this chassis: only then do ports come up."""
+        sb = Ovsdb(str(self.sock("sb")), "OVN_Southbound")
+        pause = threading.Event()
+        try:
+            for _ in range(500):
+                if sb.rows("Chassis", [["name", "==", self.id]], ["name"]):
+                    return
+                pause.wait(0.02)
+        finally:
+            sb.close()
+        raise Unavailable(f"ovn-controller did not register chassis {self.id} within 10 s; see {self.folder / 'ovn-controller.log'}")
+
+    def close(self) -> None:
+        for db in (self.nb, self.conf):
+            if db is not None:
+                db.close()
+
+    # -- links -----------------------------------------------------------------------------------------------------
+
+    def _namespace(self, name: str) -> None:
+        if name not in namespaces():
+            run(["ip", "netns", "add", name])
+        run(["ip", "-n", name, "link", "set", "lo", "up"])
+        run([
+            "nsenter", f"--net=/run/netns/{name}", "--", sys.executable, "-I", "-S", "-c",
+            "import pathlib\nfor k in ('all', 'default'): pathlib.Path(f'/proc/sys/net/ipv6/conf/{k}/disable_ipv6').write_text('1')",
+        ])  # fmt: skip
+
+    def _external(self) -> None:
+        """The external network's end: a namespace of our own, or this machine with its way out."""
+        inner = "ex0"
+        if inner not in links(self.namespace):
+            if self.uplink == "none":
+                self._namespace(self.outside)
+                run(["ip", "-n", self.namespace, "link", "add", inner, "type", "veth", "peer", "name", "ext0", "netns", self.outside])
+            else:
+                run(["ip", "link", "add", self.host_link, "type", "veth", "peer", "name", inner, "netns", self.namespace])
+        run(["ip", "-n", self.namespace, "link", "set", inner, "up"])
+        where = ["-n", self.outside] if self.uplink == "none" else []
+        link = "ext0" if self.uplink == "none" else self.host_link
+        run(["ip", *where, "addr", "replace", self.gateway, "dev", link])
+        run(["ip", *where, "link", "set", link, "up"])
+        self._vsctl("--no-wait", "--may-exist", "add-port", "br-ex", inner)
+        if self.uplink != "none":
+            self._way_out()
+
+    def _way_out(self) -> None:
+        """Masquerade through the machine's uplink, and keep tenants off this machine's own services."""
+        rules = [f'iifname "{self.host_link}" ct state established,related accept', f'iifname "{self.host_link}" icmp type echo-request accept', f'iifname "{self.host_link}" drop']
+        text = f"table inet {self.table} {{}}\nflush table inet {self.table}\ntable inet {self.table} {{\n"
+        text += "  chain input { type filter hook input priority 0; policy accept;\n    " + "\n    ".join(rules) + "\n  }\n"
+        if self.uplink != "host":
+            out = self._default_link() if self.uplink == "auto" else self.uplink
+            if out is not None:
+                text += "  chain postrouting { type nat hook postrouting priority 100; policy accept;\n"
+                text += f'    ip saddr {self.external_cidr} oifname "{out}" masquerade\n  }}\n'
+                Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+        run(["nft", "-f", "-"], input=(text + "}\n").encode())
+
+    @staticmethod
+    def _default_link() -> str | None:
+        words = run(["ip", "-4", "route", "show", "default"]).split()
+        return words[words.index("dev") + 1] if "dev" in words else None
+
+    # -- ports -----------------------------------------------------------------------------------------------------
+
+    def tap(self, port_id: str) -> str:
+        return f"tap{port_id[:11]}"
+
+    def plug(self, port_id: str, mtu: int) -> str:
+        """A tap on the integration bridge for a machine's card; its name. Repeatable."""
+        tap = self.tap(port_id)
+        with self._lock:
+            if tap not in links(self.namespace):
+                run(["ip", "-n", self.namespace, "tuntap", "add", tap, "mode", "tap", "vnet_hdr"])
+            run(["ip", "-n", self.namespace, "link", "set", tap, "mtu", str(mtu), "up"])
+            self.bridge(tap, port_id)
+        return tap
+
+    def unplug(self, port_id: str) -> None:
+        tap = self.tap(port_id)
+        with self._lock:
+            self.unbridge(tap)
+            if tap in links(self.namespace):
+                run(["ip", "-n", self.namespace, "link", "del", tap])
+
+    def bridge(self, link: str, port_id: str) -> None:
+        """Make `link` a port of the integration bridge that stands for the logical port."""
+        conf = self._conf()
+        ids = ovs_map({"iface-id": port_id})
+        if conf.rows("Interface", [["name", "==", link]], ["_uuid"]):
+            conf.transact([{"op": "update", "table": "Interface", "where": [["name", "==", link]], "row": {"external_ids": ids}}])
+            return
+        conf.transact([
+            {"op": "insert", "table": "Interface", "row": {"name": link, "external_ids": ids}, "uuid-name": "i"},
+            {"op": "insert", "table": "Port", "row": {"name": link, "interfaces": ["named-uuid", "i"]}, "uuid-name": "p"},
+            {"op": "mutate", "table": "Bridge", "where": [["name", "==", "br-int"]], "mutations": [["ports", "insert", ovs_set([["named-uuid", "p"]])]]},
+            {"op": "mutate", "table": "Open_vSwitch", "where": [], "mutations": [["next_cfg", "+=", 1]]},
+        ])  # fmt: skip
+
+    def unbridge(self, link: str) -> None:
+        conf = self._conf()
+        for row in conf.rows("Port", [["name", "==", link]], ["_uuid"]):
+            conf.transact([
+                {"op": "mutate", "table": "Bridge", "where": [["name", "==", "br-int"]], "mutations": [["ports", "delete", ovs_set([row["_uuid"]])]]},
+                {"op": "mutate", "table": "Open_vSwitch", "where": [], "mutations": [["next_cfg", "+=", 1]]},
+            ])  # fmt: skip
+
+    def plugged(self) -> dict[str, str]:
+        """Links on the integration bridge: name → logical port."""
+        rows = self._conf().rows("Interface", [], ["name", "external_ids"])
+        return {r["name"]: ids["iface-id"] for r in rows if "iface-id" in (ids := plain(r["external_ids"]))}
+
+    def _conf(self) -> Ovsdb:
+        if self.conf is None:
+            raise Unavailable("Open vSwitch is not started yet.")
+        return self.conf
+
+    # -- metadata's doors ------------------------------------------------------------------------------------------
+
+    def door_name(self, network_id: str) -> str:
+        return f"{self.name}-md-{network_id}"
+
+    def door(self, network_id: str, port_id: str, mac: str, mtu: int, cidrs: list[str]) -> str:
+        """A namespace on a tenant network with metadata's addresses; its name. Repeatable."""
+        name, outer = self.door_name(network_id), f"md{port_id[:11]}"
+        with self._lock:
+            self._namespace(name)
+            if "md0" not in links(name):
+                if outer in links(self.namespace):
+                    run(["ip", "-n", self.namespace, "link", "del", outer])
+                run(["ip", "-n", self.namespace, "link", "add", outer, "type", "veth", "peer", "name", "md0", "netns", name])
+            run(["ip", "-n", name, "link", "set", "md0", "address", mac, "mtu", str(mtu), "up"])
+            for cidr in [*cidrs, "169.254.169.254/32"]:
+                run(["ip", "-n", name, "addr", "replace", cidr, "dev", "md0"])
+            run(["ip", "-n", self.namespace, "link", "set", outer, "up"])
+            self.bridge(outer, port_id)
+        return name
+
+    def close_door(self, network_id: str) -> None:
+        name = self.door_name(network_id)
+        with self._lock:
+            if name in namespaces():
+                run(["ip", "netns", "del", name])
+            there = links(self.namespace)
+            for link in [x for x in self.plugged() if x.startswith("md") and x not in there]:
+                self.unbridge(link)
+
+    def doors(self) -> set[str]:
+        """The networks that have a door here."""
+        prefix = f"{self.name}-md-"
+        return {n.removeprefix(prefix) for n in namespaces() if n.startswith(prefix)}
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    def purge(self) -> None:
+        """Take away every link, namespace and rule of this cloud; the daemons are stopped already."""
+        for name in sorted(namespaces()):
+            if name.startswith(f"{self.name}-md-") or name in {self.namespace, self.outside}:
+                with contextlib.suppress(CommandFailed):
+                    run(["ip", "netns", "del", name])
+        if self.host_link in links():
+            run(["ip", "link", "del", self.host_link])
+        if shutil.which("nft") and f"table inet {self.table}" in run(["nft", "list", "tables"]):
+            run(["nft", "delete", "table", "inet", self.table])
+        shutil.rmtree(self.folder, ignore_errors=True)

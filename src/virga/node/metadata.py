@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""169.254.169.254 for all networks from one loop: a listening socket is opened inside each network's door and accepted here. Where
+a request arrives tells the network, its source address tells the guest; port security keeps both true."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ctypes
+import os
+import socket
+import threading
+from typing import Any
+
+from virga.ground import log
+from virga.ground.bus import Bus
+from virga.node.chassis import Chassis
+
+CLONE_NEWNET = 0x40000000
+IP_FREEBIND = 15
+MAX_HEAD = 8192
+AT_ONCE = 32
+REASONS = {200: "OK", 404: "Not Found", 405: "Method Not Allowed", 503: "Service Unavailable"}
+
+
+def listen_in(namespace: str, address: tuple[str, int]) -> socket.socket:
+    """A listening socket that lives in another network namespace: a thread enters it, opens the socket and ends."""
+    got: list[socket.socket | OSError] = []
+
+    def enter() -> None:
+        libc = ctypes.CDLL(None, use_errno=True)
+        try:
+            fd = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
+            try:
+                if libc.setns(fd, CLONE_NEWNET):
+                    raise OSError(ctypes.get_errno(), f"setns {namespace}")
+            finally:
+                os.close(fd)
+            sock = socket.socket()
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
+            sock.bind(address)
+            sock.listen(128)
+            sock.setblocking(False)
+            got.append(sock)
+        except OSError as e:
+            got.append(e)
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    if isinstance(got[0], OSError):
+        raise got[0]
+    return got[0]
+
+
+class Metadata:
+    """Keeps a door open on every network that has a metadata port, and answers in all of them."""
+
+    def __init__(self, chassis: Chassis, bus: Bus, every: float = 20.0) -> None:
+        self.chassis, self.bus, self.every = chassis, bus, every
+        self.log = log.get("metadata")
+        self._loop = asyncio.new_event_loop()
+        self._servers: dict[str, tuple[asyncio.Server, tuple[str, ...]]] = {}
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._loop.run_forever, name="metadata", daemon=True), threading.Thread(target=self._rounds, name="metadata-doors", daemon=True)]
+        self._slots: dict[str, asyncio.Semaphore] = {}
+
+    def start(self) -> None:
+        self.bus.subscribe("network.changed", lambda _: self._wake.set())
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._wake.set()
+        self._threads[1].join(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._threads[0].join(5)
+
+    def _rounds(self) -> None:
+        while not self._stop.is_set():
+            self._wake.clear()
+            try:
+                self.compare()
+            except Exception as e:
+                self.log.warning("doors", why=f"{type(e).__name__}: {e}")
+                self._wake.wait(1.0)
+                continue
+            self._wake.wait(self.every)
+
+    def compare(self) -> None:
+        """Open the doors that lack, close those of networks that are gone."""
+        wanted = {p["network"]: p for p in self.bus.call("compute.metadata_ports")["ports"] if p["cidrs"]}
+        for network, p in wanted.items():
+            shape = (p["port"], p["mac"], str(p["mtu"]), *p["cidrs"])
+            known = self._servers.get(network)
+            if known is not None and known[1] == shape:
+                continue
+            name = self.chassis.door(network, p["port"], p["mac"], p["mtu"], p["cidrs"])
+            if known is None:
+                sock = listen_in(name, ("169.254.169.254", 80))
+                server = asyncio.run_coroutine_threadsafe(self._serve(network, sock), self._loop).result(10)
+            else:
+                server = known[0]
+            self._servers[network] = (server, shape)
+        for network in (set(self._servers) | self.chassis.doors()) - set(wanted):
+            gone = self._servers.pop(network, None)
+            if gone is not None:
+                self._loop.call_soon_threadsafe(gone[0].close)
+            self.chassis.close_door(network)
+
+    async def _serve(self, network: str, sock: socket.socket) -> asyncio.Server:
+        self._slots[network] = asyncio.Semaphore(AT_ONCE)
+
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                async with asyncio.timeout(15):
+                    await self._answer(network, reader, writer)
+            except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+                pass
+            finally:
+                writer.close()
+
+        return await asyncio.start_server(handle, sock=sock, limit=MAX_HEAD)
+
+    async def _answer(self, network: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Requests of one connection, one after another while the guest keeps it open."""
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            line, *headers = head.decode("latin-1").split("\r\n")
+            method, _, rest = line.partition(" ")
+            path = rest.rpartition(" ")[0]
+            keep = "HTTP/1.1" in rest and not any(h.lower().replace(" ", "") == "connection:close" for h in headers)
+            if method not in {"GET", "HEAD"}:
+                said: dict[str, Any] = {"status": 405, "type": "text/plain", "body": ""}
+            else:
+                ip = writer.get_extra_info("peername")[0]
+                async with self._slots[network]:
+                    said = await self._loop.run_in_executor(None, self._ask, network, ip, path)
+            body = base64.b64decode(said["body"])
+            top = f"HTTP/1.1 {said['status']} {REASONS.get(said['status'], 'OK')}\r\nContent-Type: {said['type']}\r\nContent-Length: {len(body)}\r\n"
+            writer.write((top + ("" if keep else "Connection: close\r\n") + "\r\n").encode() + (body if method != "HEAD" else b""))
+            await writer.drain()
+            if not keep:
+                return
+
+    def _ask(self, network: str, ip: str, path: str) -> dict[str, Any]:
+        try:
+            return self.bus.call("compute.metadata", {"network": network, "ip": ip, "path": path})
+        except Exception as e:
+            self.log.warning("unanswered", why=str(e))
+            return {"status": 503, "type": "text/plain", "body": ""}

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Engines as children: started once, adopted after a restart, started again when they die, stopped in order. An engine is known
+by its pid and start time, so that a recycled pid is never taken for it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from virga.ground import log, metrics
+
+
+@dataclass(frozen=True)
+class Engine:
+    """`argv` starts it in the foreground; `ready` tells when it answers; `data_plane` engines keep running for guests that stay."""
+
+    name: str
+    argv: tuple[str, ...]
+    env: dict[str, str] = field(default_factory=dict)
+    ready: Callable[[], bool] = lambda: True
+    before: Callable[[], None] = lambda: None
+    stop: Callable[[], None] | None = None
+    data_plane: bool = False
+    wait: float = 20.0
+
+
+class EngineFailed(Exception):
+    """An engine did not come up; the message has the end of its log."""
+
+
+def started(pid: int) -> str | None:
+    """The start time of a live process, None for one that is gone or a zombie."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (OSError, ValueError):
+        return None
+    return None if fields[0] in {"Z", "X"} else fields[19]
+
+
+def end(pid: int, start: str | None, seconds: float = 10.0) -> None:
+    """TERM, then KILL when it takes longer than `seconds`; nothing if the process is another one by now."""
+    pause = threading.Event()
+    for sig, tries in ((signal.SIGTERM, int(seconds * 20)), (signal.SIGKILL, 100)):
+        if started(pid) != start or start is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, sig)
+        for _ in range(tries):
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+            if started(pid) != start:
+                return
+            pause.wait(0.05)
+
+
+class Supervisor:
+    """The engines of one machine, in the order in which they start."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.engines: dict[str, Engine] = {}
+        self.failures: dict[str, int] = {}
+        self.log = log.get("supervisor")
+        self._halt = threading.Event()
+        self._lock = threading.RLock()
+        self._thread: threading.Thread | None = None
+
+    def known(self, name: str) -> tuple[int, str] | None:
+        """The pid and start time of the engine, if it lives."""
+        try:
+            pid, start = (self.folder / f"{name}.pid").read_text().split()
+        except (OSError, ValueError):
+            return None
+        return (int(pid), start) if started(int(pid)) == start else None
+
+    def run(self, engine: Engine) -> bool:
+        """Have the engine running and ready; whether it had to be started. Raises EngineFailed."""
+        with self._lock:
+            self.engines[engine.name] = engine
+            fresh = self.known(engine.name) is None
+            if fresh:
+                self._spawn(engine)
+        pause = threading.Event()
+        for _ in range(int(engine.wait * 50)):
+            if engine.ready():
+                metrics.ENGINES.labels(engine.name).set(1)
+                return fresh
+            if self.known(engine.name) is None:
+                break
+            pause.wait(0.02)
+        raise EngineFailed(f"{engine.name} did not come up: {self.tail(engine.name)}")
+
+    def _spawn(self, engine: Engine) -> None:
+        engine.before()
+        out = open(self.folder / f"{engine.name}.out", "ab")
+        with out:
+            child = subprocess.Popen(
+                engine.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env={**os.environ, **engine.env}, start_new_session=True
+            )
+        record = self.folder / f"{engine.name}.pid"
+        fresh = record.with_suffix(".new")
+        fresh.write_text(f"{child.pid} {started(child.pid)}")
+        fresh.rename(record)
+
+    def tail(self, name: str) -> str:
+        file = self.folder / f"{name}.out"
+        return file.read_text(errors="replace")[-800:].strip() if file.exists() else "no output"
+
+    def watch(self) -> None:
+        """Start engines again when they die."""
+        self._thread = threading.Thread(target=self._rounds, name="supervisor", daemon=True)
+        self._thread.start()
+
+    def _rounds(self) -> None:
+        while not self._halt.wait(1.0):
+            for engine in list(self.engines.values()):
+                found = self._reap(engine.name)
+                metrics.ENGINES.labels(engine.name).set(1 if found else 0)
+                if found:
+                    continue
+                self.failures[engine.name] = self.failures.get(engine.name, 0) + 1
+                self.log.error("engine_died", engine=engine.name, tail=self.tail(engine.name)[-300:])
+                with self._lock:
+                    if not self._halt.is_set():
+                        self._spawn(engine)
+
+    def _reap(self, name: str) -> bool:
+        try:
+            pid = int((self.folder / f"{name}.pid").read_text().split()[0])
+        except (OSError, ValueError, IndexError):
+            return False
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+        return self.known(name) is not None
+
+    def halt(self) -> None:
+        """Stop watching; the engines go on."""
+        self._halt.set()
+        if self._thread is not None:
+            self._thread.join(5)
+
+    def stop(self, *, data_plane: bool) -> None:
+        """End the engines, the last started first; those of the data plane only if asked."""
+        self.halt()
+        for engine in reversed(list(self.engines.values())):
+            if not engine.data_plane or data_plane:
+                self.end(engine.name, engine.stop)
+
+    def end(self, name: str, graceful: Callable[[], None] | None = None) -> None:
+        found = self.known(name)
+        if found is not None:
+            if graceful is not None:
+                with contextlib.suppress(Exception):
+                    graceful()
+            end(*found)
+        (self.folder / f"{name}.pid").unlink(missing_ok=True)
+        metrics.ENGINES.labels(name).set(0)
