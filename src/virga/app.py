@@ -172,8 +172,8 @@ class Cloud:
         self.doors.put(Switch, switch)
         step("hypervisor (libvirt, QEMU)")
         (self.state / "machines").mkdir(exist_ok=True, mode=0o711)
-        supervisor.run(engine(own.name, self.state / "libvirt", self.state / "machines", chassis.namespace))
         kvm = own.compute.virt_type == "kvm" or (own.compute.virt_type == "auto" and kvm_works(self.state / "kvm.json")[0])
+        supervisor.run(engine(own.name, self.state / "libvirt", self.state / "machines", chassis.namespace, kvm))
         self.doors.put(
             Hypervisor,
             LibvirtHypervisor(

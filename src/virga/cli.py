@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from virga.settings import Settings
 
 GUEST_IMAGE = "virga-guest"
-STATE_FILES = ("virga.db", "virga.db-wal", "virga.db-shm", "admin-password", "virga.pid", "virga.log", "openrc", "clouds.yaml", "kvm.json", "machines.json")
+STATE_FILES = ("virga.toml", "virga.db", "virga.db-wal", "virga.db-shm", "admin-password", "virga.pid", "virga.log", "openrc", "clouds.yaml", "kvm.json", "machines.json")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -118,6 +118,7 @@ def _foreground(settings: Settings) -> None:
     state = Path(settings.state)
     if not settings.ephemeral:
         state.mkdir(parents=True, exist_ok=True, mode=0o711)
+        _remember(settings)
         _write_pid(state)
     steps("database and first accounts")
     cloud = Cloud(settings)
@@ -172,6 +173,16 @@ def _must_be_fit(settings: Settings) -> None:
     if bad:
         lines = "\n".join(f"  {f.name}: {f.text}\n    -> {f.fix}" for f in bad)
         raise click.ClickException(f"This machine is not ready:\n{lines}\nOn Debian, 'make deps' installs what is missing; 'virga up --sim' needs nothing.")
+
+
+def _remember(settings: Settings) -> None:
+    """What the first start was told by flags and environment becomes this cloud's settings file, so that every later command
+    means the same cloud."""
+    file = Path(settings.state) / "virga.toml"
+    if not file.exists():
+        lines = [f"name = {json.dumps(settings.name)}", f"simulated = {json.dumps(settings.simulated)}", "", "[server]", f"listen = {json.dumps(settings.server.listen)}"]
+        lines += ["", "[network]", f"uplink = {json.dumps(settings.network.uplink)}", f"external_cidr = {json.dumps(settings.network.external_cidr)}"]
+        _private(file, "\n".join(["# Written by the first 'virga up'. 'virga config' prints every setting.", *lines]) + "\n")
 
 
 def _write_pid(state: Path) -> None:

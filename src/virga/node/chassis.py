@@ -160,6 +160,9 @@ class Chassis:
     def _external(self) -> None:
         """The external network's end: a namespace of our own, or this machine with its way out."""
         inner = "ex0"
+        there = self.outside in namespaces() and "ext0" in links(self.outside) if self.uplink == "none" else self.host_link in links()
+        if not there and inner in links(self.namespace):  # the uplink was another one before
+            run(["ip", "-n", self.namespace, "link", "del", inner])
         if inner not in links(self.namespace):
             if self.uplink == "none":
                 self._namespace(self.outside)

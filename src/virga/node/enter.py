@@ -38,7 +38,8 @@ def main(argv: list[str]) -> None:
         check(libc.unshare(CLONE_NEWNS | CLONE_NEWUTS), "unshare")
         check(libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None), "make / private")
         for source, target in binds:
-            Path(target).mkdir(parents=True, exist_ok=True)
+            if Path(source).is_dir():
+                Path(target).mkdir(parents=True, exist_ok=True)
             check(libc.mount(source.encode(), target.encode(), None, MS_BIND, None), f"bind {source} on {target}")
         if hostname:
             check(libc.sethostname(hostname.encode(), len(hostname)), "sethostname")

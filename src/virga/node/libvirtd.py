@@ -72,8 +72,9 @@ def reachable(folder: Path) -> bool:
     return all(p.stat().st_mode & 0o001 for p in [folder, *folder.parents])
 
 
-def engine(name: str, folder: Path, machines: Path, namespace: str) -> Engine:
-    """libvirtd with everything of its own below `folder`."""
+def engine(name: str, folder: Path, machines: Path, namespace: str, kvm: bool) -> Engine:
+    """libvirtd with everything of its own below `folder`. Where KVM is there and does not work, its device is hidden: libvirtd
+    would probe it anew, and slowly, on every question."""
     run = folder / "run"
     socket = run / "libvirt-sock"
 
@@ -97,6 +98,8 @@ def engine(name: str, folder: Path, machines: Path, namespace: str) -> Engine:
         (folder / "etc/qemu.conf").write_text("".join(f"{k} = {json.dumps(v)}\n" for k, v in qemu.items()))
         daemon = {"listen_tls": 0, "listen_tcp": 0, "auth_unix_rw": "none", "unix_sock_rw_perms": "0700", "host_uuid": identity.read_text().strip()}
         (folder / "etc/libvirtd.conf").write_text("".join(f"{k} = {json.dumps(v)}\n" for k, v in daemon.items()))
+        hidden = folder / "no-kvm"
+        hidden.touch(mode=0o600)
         for stale in run.glob("*.pid"):
             stale.unlink()
 
@@ -104,5 +107,7 @@ def engine(name: str, folder: Path, machines: Path, namespace: str) -> Engine:
     argv = [sys.executable, "-I", "-S", str(Path(__file__).with_name("enter.py")), "--net", namespace]
     for part, target in binds.items():
         argv += ["--bind", f"{folder / part}:{target}"]
+    if not kvm and Path("/dev/kvm").exists():
+        argv += ["--bind", f"{folder / 'no-kvm'}:/dev/kvm"]
     argv += ["--", "libvirtd", "-p", "/run/libvirt/libvirtd.pid"]
     return Engine("libvirtd", tuple(argv), ready=lambda: answers(socket), before=before, wait=30.0)

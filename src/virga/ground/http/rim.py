@@ -67,7 +67,7 @@ class Rim:
                 await _send(send, code, headers, body, id)
                 return
             answer, code, route = await self._serve(scope, receive, service, parts, mounted, id)
-            headers, body = self._headers(service, route, answer, scope), answer.body
+            headers, body = self._headers(service, route, answer, scope), answer.body or b""
             if answer.stream is not None:
                 await _send_stream(send, code, headers, answer.stream, id)
             else:

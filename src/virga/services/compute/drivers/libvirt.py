@@ -45,6 +45,7 @@ class LibvirtHypervisor:
         self._held: Any = None
         self._direct = _direct_io(folder)
         self._base_lock = threading.Lock()
+        self._version = 0
         self._pause = threading.Event()
 
     def conn(self) -> Any:
@@ -217,9 +218,10 @@ class LibvirtHypervisor:
     def capacity(self) -> Capacity:
         memory = int(next(line.split()[1] for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))) // 1024
         disk = shutil.disk_usage(self.machines).total >> 30
-        conn = self.conn()
+        if not self._version:
+            self._version = self.conn().getVersion()
         cpu = {"arch": os.uname().machine, "topology": {"cores": os.cpu_count() or 1, "sockets": 1, "threads": 1}}
-        return Capacity(os.cpu_count() or 1, memory, disk, "QEMU" if not self.kvm else "KVM", conn.getVersion(), cpu)
+        return Capacity(os.cpu_count() or 1, memory, disk, "QEMU" if not self.kvm else "KVM", self._version, cpu)
 
     def close(self) -> None:
         with self._lock:

@@ -72,9 +72,9 @@ class OvnSwitch:
             wanted[port] = {"type": "localport", "addresses": f"{mac} {ips}".strip(), "options": ovs_map({"requested-chassis": ""})}
         for port_name, values in wanted.items():
             self._ensure_lsp(name, port_name, values | {"external_ids": ovs_map({"virga:own": spec.id})})
-        for row_ in self.nb.rows("Logical_Switch_Port", [["external_ids", "includes", ovs_map({"virga:own": spec.id})]], ["name"]):
+        for row_ in self.nb.rows("Logical_Switch_Port", [["external_ids", "includes", ovs_map({"virga:own": spec.id})]], ["_uuid", "name"]):
             if row_["name"] not in wanted:
-                self.remove_port(row_["name"])
+                self._drop_lsp(row_["_uuid"])
 
     def _dhcp(self, network_id: str) -> list[dict[str, Any]]:
         return self.nb.rows("DHCP_Options", [["external_ids", "includes", ovs_map({"virga:network": network_id})]], ["_uuid", "external_ids"])
@@ -160,8 +160,10 @@ class OvnSwitch:
         return ovs_set([found[0]["_uuid"]] if found else [])
 
     def remove_port(self, id: str) -> None:
-        for row in self.nb.rows("Logical_Switch_Port", [["name", "==", id]], ["_uuid"]):
-            self._drop_lsp(row["_uuid"])
+        # ports of networks and routers are theirs to remove
+        for row in self.nb.rows("Logical_Switch_Port", [["name", "==", id]], ["_uuid", "external_ids"]):
+            if "virga:port" in plain(row["external_ids"]):
+                self._drop_lsp(row["_uuid"])
 
     def _drop_lsp(self, ref: Any) -> None:
         gone = [["ports", "delete", ovs_set([ref])]]
