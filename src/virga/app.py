@@ -10,7 +10,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from virga.ground import events, log, metrics
 from virga.ground.bus import Bus, LocalBus
@@ -56,6 +56,13 @@ from virga.services.network.settings import Network
 from virga.settings import Settings
 
 SERVICES: list[Service] = [identity_routes.SERVICE, images_routes.SERVICE, network_routes.SERVICE, compute_routes.SERVICE]
+
+
+@runtime_checkable
+class GuestsEnd(Protocol):
+    """A hypervisor whose machines outlive this process and can be ended with it."""
+
+    def end_guests(self, *, ask: bool) -> None: ...
 
 
 class Cloud:
@@ -154,13 +161,14 @@ class Cloud:
         from virga.node.chassis import Chassis
         from virga.node.libvirtd import engine, kvm_works
         from virga.node.metadata import Metadata
-        from virga.node.supervisor import Supervisor
+        from virga.node.supervisor import Supervisor, adopt_orphans
         from virga.services.compute.drivers.libvirt import LibvirtHypervisor
         from virga.services.images import api as images
         from virga.services.network.drivers.ovn import OvnSwitch
 
         own = self.settings
         self.state.mkdir(parents=True, exist_ok=True, mode=0o711)
+        adopt_orphans()
         supervisor = self.supervisor = Supervisor(self.state / "engines")
         chassis = self.chassis = Chassis(own.name, self.state / "ovn", own.network.uplink, own.network.external_cidr, supervisor)
         step("network engine (Open vSwitch, OVN)")
@@ -196,21 +204,22 @@ class Cloud:
             self.metadata.start()
 
     def stop(self, *, guests: str = "leave") -> None:
-        """End this process's part. `leave`: machines and the data plane go on; `stop`: they are switched off first."""
+        """End this process's part. `leave`: machines and the data plane go on; `stop`: they are switched off first;
+        `kill`: without asking them."""
         if self.node is not None:
             self.node.stop()
         if self.metadata is not None:
             self.metadata.stop()
         if self.node is not None:
             hypervisor = self.doors.use(Hypervisor)
-            if guests == "stop" and hasattr(hypervisor, "end_guests"):
-                hypervisor.end_guests()
+            if guests != "leave" and isinstance(hypervisor, GuestsEnd):
+                hypervisor.end_guests(ask=guests == "stop")
             hypervisor.close()
         self.loops.stop()
         self.runner.stop()
         self.rim.threads.shutdown(wait=True)
         if self.supervisor is not None and self.chassis is not None:
-            self.supervisor.stop(data_plane=guests == "stop")
+            self.supervisor.stop(data_plane=guests != "leave")
             self.chassis.close()
         self.db.close()
 

@@ -144,6 +144,7 @@ def _foreground(settings: Settings) -> None:
             for sig in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(sig, stop.set)
             loop.add_signal_handler(signal.SIGUSR1, lambda: (guests.update(how="stop"), stop.set()))
+            loop.add_signal_handler(signal.SIGUSR2, lambda: (guests.update(how="kill"), stop.set()))
             await serve(cloud, ready, stop)
 
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -245,7 +246,7 @@ def down(ctx: click.Context, guests: str, purge: bool, yes: bool) -> None:
     settings = _settings(ctx)
     if purge and not yes and sys.stdin.isatty():
         click.confirm(f"Take away the cloud in {settings.state} with all its machines and disks?", abort=True)
-    stop_process(settings, guests)
+    stop_process(settings, "kill" if purge else guests)
     if purge:
         purge_all(settings)
         click.echo("Nothing is left.")
@@ -260,7 +261,7 @@ def stop_process(settings: Settings, guests: str) -> None:
         click.echo("The cloud is not running.")
         return
     start = started(pid)
-    os.kill(pid, signal.SIGUSR1 if guests == "stop" else signal.SIGTERM)
+    os.kill(pid, {"stop": signal.SIGUSR1, "kill": signal.SIGUSR2, "leave": signal.SIGTERM}[guests])
     pause = threading.Event()
     for _ in range(1500):
         if started(pid) != start:

@@ -5,6 +5,7 @@ by its pid and start time, so that a recycled pid is never taken for it."""
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -14,6 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from virga.ground import log, metrics
+
+
+PR_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,26 @@ def end(pid: int, start: str | None, seconds: float = 10.0) -> None:
             if started(pid) != start:
                 return
             pause.wait(0.05)
+
+
+def adopt_orphans() -> None:
+    """Machines' processes leave their parent; they come to us and not to init, so that somebody hears of their end."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def reap_machines() -> int:
+    """Take the exit status of QEMU processes that ended; how many. Only theirs: other children are waited for by who began them."""
+    reaped, mine = 0, str(os.getpid())
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError, IndexError):
+            name, _, rest = (entry / "stat").read_text().partition(" (")[2].rpartition(") ")
+            fields = rest.split()
+            if fields[0] == "Z" and fields[1] == mine and name.startswith("qemu-system"):
+                os.waitpid(int(entry.name), os.WNOHANG)
+                reaped += 1
+    return reaped
 
 
 class Supervisor:
@@ -120,6 +144,7 @@ class Supervisor:
 
     def _rounds(self) -> None:
         while not self._halt.wait(1.0):
+            reap_machines()
             for engine in list(self.engines.values()):
                 found = self._reap(engine.name)
                 metrics.ENGINES.labels(engine.name).set(1 if found else 0)
@@ -152,6 +177,7 @@ class Supervisor:
         for engine in reversed(list(self.engines.values())):
             if not engine.data_plane or data_plane:
                 self.end(engine.name, engine.stop)
+        reap_machines()
 
     def end(self, name: str, graceful: Callable[[], None] | None = None) -> None:
         found = self.known(name)

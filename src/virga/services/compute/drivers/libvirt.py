@@ -230,10 +230,10 @@ class LibvirtHypervisor:
                     self._held.close()
                 self._held = None
 
-    def end_guests(self) -> None:
-        """Switch every machine off (`virga down --guests stop`): asked first, all at once."""
+    def end_guests(self, *, ask: bool) -> None:
+        """Switch every machine off, all at once; with `ask` the guests get time to write their disks."""
         running = [d for d in self.conn().listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE) if d.name().startswith(PREFIX)]
-        threads = [threading.Thread(target=lambda d=d: self._ask_off(d) or self._off(d)) for d in running]
+        threads = [threading.Thread(target=lambda d=d: (ask and self._ask_off(d)) or self._off(d)) for d in running]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make help` lists what there is. Each target is a few lines; CI runs the same ones.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+GUEST := .cache/guest/guest.qcow2
+
+.DEFAULT_GOAL := help
+.PHONY: help install deps guest up down test check bench schema clients
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
+
+$(BIN)/virga: requirements/run.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "Python's venv is missing: apt-get install python3-venv"; exit 1; }
+	@echo "  python packages"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/build.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(BIN)/virga
+
+install: $(BIN)/virga ## the program in .venv, without root
+
+deps: scripts/deps $(BIN)/virga ## Debian packages and bindings of a real cloud (root)
+	@scripts/deps real
+	@$(BIN)/python -c 'import libvirt' 2>/dev/null || $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/libvirt.txt
+
+$(GUEST): src/virga/node/guest/build.sh
+	@echo "  build the tiny guest image (about half a minute)"
+	@mkdir -p .cache/guest && DEBCACHE=$(CURDIR)/.cache/guest/debs src/virga/node/guest/build.sh .cache/guest > .cache/guest/build.log 2>&1 || { tail -20 .cache/guest/build.log; exit 1; }
+
+guest: deps $(GUEST) ## the tiny guest image, from Debian packages
+
+up: install deps $(GUEST) ## a real cloud with a machine you can ssh into (root)
+	@scripts/up
+
+down: ## stop the cloud; machines keep running
+	@$(BIN)/virga down
+
+clients: .venv-clients/bin/openstack ## the openstack client, in a venv of its own
+.venv-clients/bin/openstack: requirements/clients.txt
+	@echo "  openstack client"
+	@test -x .venv-clients/bin/python || $(PYTHON) -m venv .venv-clients
+	@.venv-clients/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/clients.txt
+	@touch $@
+
+$(BIN)/pytest: requirements/dev.txt $(BIN)/virga
+	@echo "  test tools"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+test: deps $(BIN)/pytest clients $(GUEST) ## everything that CI runs (root; installs the engines that tests need)
+	@scripts/deps test
+	@$(MAKE) --no-print-directory check
+	@VIRGA_NETWORK_UPLINK=none $(BIN)/pytest tests -n 2 -m "not real" && VIRGA_NETWORK_UPLINK=none $(BIN)/pytest tests -m real
+
+check: $(BIN)/pytest ## ruff, mypy strict, import-linter
+	@$(BIN)/ruff check src tests
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache > .cache/lint-imports.log || { cat .cache/lint-imports.log; exit 1; }
+
+bench: install ## measure a simulated cloud; prints a table, writes bench.json
+	@$(BIN)/python scripts/bench.py
+
+schema: install ## rewrite the golden schema after a migration
+	@$(BIN)/python -m virga.golden

@@ -1,0 +1,441 @@
+-- Written by 'make schema'; a test compares it with the migrations.
+CREATE TABLE flavors (
+  id VARCHAR(255) NOT NULL,
+  name VARCHAR(255) NOT NULL,
+  vcpus INTEGER NOT NULL,
+  ram INTEGER NOT NULL,
+  disk INTEGER NOT NULL,
+  ephemeral INTEGER NOT NULL,
+  swap INTEGER NOT NULL,
+  rxtx_factor DOUBLE NOT NULL,
+  is_public BOOLEAN NOT NULL,
+  description TEXT,
+  extra_specs JSON NOT NULL,
+  created DOUBLE NOT NULL,
+  CONSTRAINT pk_flavors PRIMARY KEY (id),
+  CONSTRAINT uq_flavors_name UNIQUE (name)
+);
+CREATE TABLE floating_ips (
+  id VARCHAR(36) NOT NULL,
+  project_id VARCHAR(64) NOT NULL,
+  description VARCHAR(255) NOT NULL,
+  network_id VARCHAR(36) NOT NULL,
+  port_id VARCHAR(36) NOT NULL,
+  address VARCHAR(64) NOT NULL,
+  fixed_port_id VARCHAR(36),
+  fixed_ip VARCHAR(64),
+  router_id VARCHAR(36),
+  status VARCHAR(16) NOT NULL,
+  tags JSON NOT NULL,
+  revision INTEGER NOT NULL,
+  created DOUBLE NOT NULL,
+  updated DOUBLE NOT NULL,
+  CONSTRAINT pk_floating_ips PRIMARY KEY (id)
+);
+CREATE INDEX ix_floating_ips_fixed_port_id ON floating_ips (fixed_port_id);
+CREATE INDEX ix_floating_ips_project_id ON floating_ips (project_id);
+CREATE INDEX ix_floating_ips_router_id ON floating_ips (router_id);
+CREATE TABLE hosts (
+  id VARCHAR(36) NOT NULL,
+  name VARCHAR(255) NOT NULL,
+  zone VARCHAR(255) NOT NULL,
+  vcpus INTEGER NOT NULL,
+  memory_mb INTEGER NOT NULL,
+  disk_gb INTEGER NOT NULL,
+  hypervisor JSON NOT NULL,
+  enabled BOOLEAN NOT NULL,
+  disabled_reason VARCHAR(255),
+  forced_down BOOLEAN NOT NULL,
+  seen DOUBLE NOT NULL,
+  created DOUBLE NOT NULL,
+  number INTEGER NOT NULL,
+  CONSTRAINT pk_hosts PRIMARY KEY (id),
+  CONSTRAINT uq_hosts_name UNIQUE (name)
+);
+CREATE TABLE id_domains (
+  id VARCHAR(64) NOT NULL,
+  name VARCHAR(255) NOT NULL,
+  description TEXT NOT NULL,
+  enabled BOOLEAN NOT NULL,
+  extra JSON NOT NULL,
+  CONSTRAINT pk_id_domains PRIMARY KEY (id),
+  CONSTRAINT uq_id_domains_name UNIQUE (name)
+);
+CREATE TABLE id_endpoints (
+  id VARCHAR(64) NOT NULL,
+  service_id VARCHAR(64) NOT NULL,
+  interface VARCHAR(8) NOT NULL,
+  region_id VARCHAR(255),
+  url TEXT NOT NULL,
+  enabled BOOLEAN NOT NULL,
+  extra JSON NOT NULL,
+  CONSTRAINT pk_id_endpoints PRIMARY KEY (id),
+  CONSTRAINT fk_id_endpoints_service_id_id_services FOREIGN KEY(service_id) REFERENCES id_services (id),
+  CONSTRAINT fk_id_endpoints_region_id_id_regions FOREIGN KEY(region_id) REFERENCES id_regions (id)
+);
+CREATE TABLE id_grants (
+  role_id VARCHAR(64) NOT NULL,
+  user_id VARCHAR(64) NOT NULL,
+  target VARCHAR(8) NOT NULL,
+  target_id VARCHAR(64) NOT NULL,
+  inherited BOOLEAN NOT NULL,
+  CONSTRAINT pk_id_grants PRIMARY KEY (role_id, user_id, target, target_id, inherited)
+);
+CREATE INDEX ix_id_grants_user_id ON id_grants (user_id);
+CREATE TABLE id_keys (
+  number INTEGER NOT NULL,
+  secret VARCHAR(64) NOT NULL,
+  created DOUBLE NOT NULL,
+  CONSTRAINT pk_id_keys PRIMARY KEY (number)
+);
+CREATE TABLE id_projects (
+  id VARCHAR(64) NOT NULL,
+  name VARCHAR(255) NOT NULL,
+  domain_id VARCHAR(64) NOT NULL,
+  parent_id VARCHAR(64) NOT NULL,
+  description TEXT NOT NULL,
+  enabled BOOLEAN NOT NULL,
+  tags JSON NOT NULL,
+  extra JSON NOT NULL,
+  CONSTRAINT pk_id_projects PRIMARY KEY (id),
+  CONSTRAINT uq_id_projects_domain_id UNIQUE (domain_id, name)
+);
+CREATE TABLE id_regions (
+  id VARCHAR(255) NOT NULL,
+  description TEXT NOT NULL,
+  parent_region_id VARCHAR(255),
+  extra JSON NOT NULL,
+  CONSTRAINT pk_id_regions PRIMARY KEY (id)
+);
+CREATE TABLE id_revocations (
+  audit_id VARCHAR(32) NOT NULL,
+  expires DOUBLE NOT NULL,
+  CONSTRAINT pk_id_revocations PRIMARY KEY (audit_id)
+);
+CREATE INDEX ix_id_revocations_expires ON id_revocations (expires);
+CREATE TABLE id_roles (
+  id VARCHAR(64) NOT NULL,
+  name VARCHAR(255) NOT NULL,
+  domain_id VARCHAR(64),
+  description TEXT,
+  extra JSON NOT NULL,
+  CONSTRAINT pk_id_roles PRIMARY KEY (id),
+  CONSTRAINT uq_id_roles_domain_id UNIQUE (domain_id, name)
+);
+CREATE TABLE id_services (
+  id VARCHAR(64) NOT NULL,
+  type VARCHAR(255) NOT NULL,
+  name VARCHAR(255),
+  description TEXT,
+  enabled BOOLEAN NOT NULL,
+  extra JSON NOT NULL,
+  CONSTRAINT pk_id_services PRIMARY KEY (id)
+);
+CREATE TABLE id_state (
+  one INTEGER NOT NULL,
+  generation INTEGER NOT NULL,
+  CONSTRAINT pk_id_state PRIMARY KEY (one)
+);
+CREATE TABLE id_users (
+  id VARCHAR(64) NOT NULL,
+  name VARCHAR(255) NOT NULL,
+  domain_id VARCHAR(64) NOT NULL,
+  enabled BOOLEAN NOT NULL,
+  default_project_id VARCHAR(64),
+  password_hash VARCHAR(255),
+  password_expires_at DOUBLE,
+  valid_after DOUBLE NOT NULL,
+  options JSON NOT NULL,
+  extra JSON NOT NULL,
+  CONSTRAINT pk_id_users PRIMARY KEY (id),
+  CONSTRAINT uq_id_users_domain_id UNIQUE (domain_id, name)
+);
+CREATE TABLE images (
+  id VARCHAR(36) NOT NULL,
+  name VARCHAR(255),
+  owner VARCHAR(64) NOT NULL,
+  status VARCHAR(16) NOT NULL,
+  visibility VARCHAR(16) NOT NULL,
+  disk_format VARCHAR(20),
+  container_format VARCHAR(20),
+  detected VARCHAR(20),
+  min_disk INTEGER NOT NULL,
+  min_ram INTEGER NOT NULL,
+  size BIGINT,
+  virtual_size BIGINT,
+  checksum VARCHAR(32),
+  os_hash_algo VARCHAR(16),
+  os_hash_value VARCHAR(128),
+  protected BOOLEAN NOT NULL,
+  os_hidden BOOLEAN NOT NULL,
+  tags JSON NOT NULL,
+  properties JSON NOT NULL,
+  upload VARCHAR(36),
+  upload_lease DOUBLE NOT NULL,
+  created DOUBLE NOT NULL,
+  updated DOUBLE NOT NULL,
+  CONSTRAINT pk_images PRIMARY KEY (id)
+);
+CREATE INDEX ix_images_owner ON images (owner, created, id);
+CREATE INDEX ix_images_visible ON images (visibility, created, id);
+CREATE TABLE keypairs (
+  id INTEGER NOT NULL,
+  user_id VARCHAR(64) NOT NULL,
+  name VARCHAR(255) NOT NULL,
+  type VARCHAR(8) NOT NULL,
+  public_key TEXT NOT NULL,
+  fingerprint VARCHAR(255) NOT NULL,
+  created DOUBLE NOT NULL,
+  CONSTRAINT pk_keypairs PRIMARY KEY (id),
+  CONSTRAINT uq_keypairs_user_id UNIQUE (user_id, name)
+);
+CREATE TABLE leases (
+  name VARCHAR(128) NOT NULL,
+  owner VARCHAR(64) NOT NULL,
+  until DOUBLE NOT NULL,
+  CONSTRAINT pk_leases PRIMARY KEY (name)
+);
+CREATE TABLE network_dirty (
+  kind VARCHAR(16) NOT NULL,
+  id VARCHAR(36) NOT NULL,
+  generation INTEGER NOT NULL,
+  CONSTRAINT pk_network_dirty PRIMARY KEY (kind, id)
+);
+CREATE TABLE networks (
+  id VARCHAR(36) NOT NULL,
+  name VARCHAR(255) NOT NULL,
+  project_id VARCHAR(64) NOT NULL,
+  description VARCHAR(255) NOT NULL,
+  admin_state_up BOOLEAN NOT NULL,
+  shared BOOLEAN NOT NULL,
+  external BOOLEAN NOT NULL,
+  is_default BOOLEAN NOT NULL,
+  mtu INTEGER NOT NULL,
+  port_security BOOLEAN NOT NULL,
+  physical VARCHAR(64),
+  tags JSON NOT NULL,
+  revision INTEGER NOT NULL,
+  created DOUBLE NOT NULL,
+  updated DOUBLE NOT NULL,
+  CONSTRAINT pk_networks PRIMARY KEY (id)
+);
+CREATE INDEX ix_networks_project_id ON networks (project_id);
+CREATE TABLE outbox (
+  id INTEGER NOT NULL,
+  topic VARCHAR(64) NOT NULL,
+  payload JSON NOT NULL,
+  created DOUBLE NOT NULL,
+  sent DOUBLE,
+  CONSTRAINT pk_outbox PRIMARY KEY (id)
+);
+CREATE INDEX ix_outbox_unsent ON outbox (id) WHERE sent is null;
+CREATE TABLE port_ips (
+  port_id VARCHAR(36) NOT NULL,
+  subnet_id VARCHAR(36) NOT NULL,
+  ip VARCHAR(64) NOT NULL,
+  CONSTRAINT pk_port_ips PRIMARY KEY (port_id, subnet_id, ip),
+  CONSTRAINT uq_port_ips_subnet_id UNIQUE (subnet_id, ip),
+  CONSTRAINT fk_port_ips_port_id_ports FOREIGN KEY(port_id) REFERENCES ports (id) ON DELETE CASCADE,
+  CONSTRAINT fk_port_ips_subnet_id_subnets FOREIGN KEY(subnet_id) REFERENCES subnets (id)
+);
+CREATE TABLE port_security_groups (
+  port_id VARCHAR(36) NOT NULL,
+  group_id VARCHAR(36) NOT NULL,
+  CONSTRAINT pk_port_security_groups PRIMARY KEY (port_id, group_id),
+  CONSTRAINT fk_port_security_groups_port_id_ports FOREIGN KEY(port_id) REFERENCES ports (id) ON DELETE CASCADE,
+  CONSTRAINT fk_port_security_groups_group_id_security_groups FOREIGN KEY(group_id) REFERENCES security_groups (id)
+);
+CREATE INDEX ix_port_security_groups_group_id ON port_security_groups (group_id);
+CREATE TABLE ports (
+  id VARCHAR(36) NOT NULL,
+  name VARCHAR(255) NOT NULL,
+  project_id VARCHAR(64) NOT NULL,
+  description VARCHAR(255) NOT NULL,
+  network_id VARCHAR(36) NOT NULL,
+  mac VARCHAR(17) NOT NULL,
+  admin_state_up BOOLEAN NOT NULL,
+  status VARCHAR(16) NOT NULL,
+  device_id VARCHAR(255) NOT NULL,
+  device_owner VARCHAR(255) NOT NULL,
+  host VARCHAR(255) NOT NULL,
+  vnic_type VARCHAR(32) NOT NULL,
+  profile JSON NOT NULL,
+  port_security BOOLEAN NOT NULL,
+  pairs JSON NOT NULL,
+  dhcp_options JSON NOT NULL,
+  tags JSON NOT NULL,
+  revision INTEGER NOT NULL,
+  created DOUBLE NOT NULL,
+  updated DOUBLE NOT NULL,
+  CONSTRAINT pk_ports PRIMARY KEY (id),
+  CONSTRAINT uq_ports_network_id UNIQUE (network_id, mac),
+  CONSTRAINT fk_ports_network_id_networks FOREIGN KEY(network_id) REFERENCES networks (id)
+);
+CREATE INDEX ix_ports_device_id ON ports (device_id);
+CREATE INDEX ix_ports_project_id ON ports (project_id);
+CREATE TABLE project_limits (
+  project_id VARCHAR(64) NOT NULL,
+  service VARCHAR(32) NOT NULL,
+  name VARCHAR(64) NOT NULL,
+  value INTEGER NOT NULL,
+  CONSTRAINT pk_project_limits PRIMARY KEY (project_id, service, name)
+);
+CREATE TABLE routers (
+  id VARCHAR(36) NOT NULL,
+  name VARCHAR(255) NOT NULL,
+  project_id VARCHAR(64) NOT NULL,
+  description VARCHAR(255) NOT NULL,
+  admin_state_up BOOLEAN NOT NULL,
+  gateway_network_id VARCHAR(36),
+  gateway_port_id VARCHAR(36),
+  enable_snat BOOLEAN NOT NULL,
+  routes JSON NOT NULL,
+  tags JSON NOT NULL,
+  revision INTEGER NOT NULL,
+  created DOUBLE NOT NULL,
+  updated DOUBLE NOT NULL,
+  CONSTRAINT pk_routers PRIMARY KEY (id)
+);
+CREATE INDEX ix_routers_project_id ON routers (project_id);
+CREATE TABLE sagas (
+  id VARCHAR(36) NOT NULL,
+  name VARCHAR(64) NOT NULL,
+  args JSON NOT NULL,
+  notes JSON NOT NULL,
+  state VARCHAR(12) NOT NULL,
+  cursor INTEGER NOT NULL,
+  "exclusive" VARCHAR(128),
+  owner VARCHAR(64),
+  epoch INTEGER NOT NULL,
+  lease DOUBLE NOT NULL,
+  wake DOUBLE NOT NULL,
+  nudges INTEGER NOT NULL,
+  attempts INTEGER NOT NULL,
+  deadline DOUBLE NOT NULL,
+  error TEXT,
+  request_id VARCHAR(64),
+  created DOUBLE NOT NULL,
+  ended DOUBLE,
+  CONSTRAINT pk_sagas PRIMARY KEY (id)
+);
+CREATE INDEX ix_sagas_due ON sagas (wake, lease) WHERE ended is null;
+CREATE UNIQUE INDEX uq_sagas_exclusive ON sagas ("exclusive") WHERE ended is null;
+CREATE TABLE security_group_rules (
+  id VARCHAR(36) NOT NULL,
+  group_id VARCHAR(36) NOT NULL,
+  project_id VARCHAR(64) NOT NULL,
+  description VARCHAR(255) NOT NULL,
+  direction VARCHAR(8) NOT NULL,
+  ethertype VARCHAR(8) NOT NULL,
+  protocol VARCHAR(40),
+  port_min INTEGER,
+  port_max INTEGER,
+  remote_ip_prefix VARCHAR(64),
+  remote_group_id VARCHAR(36),
+  revision INTEGER NOT NULL,
+  created DOUBLE NOT NULL,
+  updated DOUBLE NOT NULL,
+  CONSTRAINT pk_security_group_rules PRIMARY KEY (id),
+  CONSTRAINT fk_security_group_rules_group_id_security_groups FOREIGN KEY(group_id) REFERENCES security_groups (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_security_group_rules_group_id ON security_group_rules (group_id);
+CREATE INDEX ix_security_group_rules_remote_group_id ON security_group_rules (remote_group_id);
+CREATE TABLE security_groups (
+  id VARCHAR(36) NOT NULL,
+  name VARCHAR(255) NOT NULL,
+  project_id VARCHAR(64) NOT NULL,
+  description VARCHAR(255) NOT NULL,
+  stateful BOOLEAN NOT NULL,
+  is_default BOOLEAN NOT NULL,
+  tags JSON NOT NULL,
+  revision INTEGER NOT NULL,
+  created DOUBLE NOT NULL,
+  updated DOUBLE NOT NULL,
+  CONSTRAINT pk_security_groups PRIMARY KEY (id)
+);
+CREATE INDEX ix_security_groups_project_id ON security_groups (project_id);
+CREATE TABLE server_actions (
+  id INTEGER NOT NULL,
+  server_id VARCHAR(36) NOT NULL,
+  project_id VARCHAR(64) NOT NULL,
+  user_id VARCHAR(64) NOT NULL,
+  action VARCHAR(255) NOT NULL,
+  request_id VARCHAR(64) NOT NULL,
+  start DOUBLE NOT NULL,
+  finish DOUBLE,
+  message TEXT,
+  events JSON NOT NULL,
+  CONSTRAINT pk_server_actions PRIMARY KEY (id)
+);
+CREATE INDEX ix_server_actions_server_id ON server_actions (server_id);
+CREATE TABLE servers (
+  id VARCHAR(36) NOT NULL,
+  name VARCHAR(255) NOT NULL,
+  project_id VARCHAR(64) NOT NULL,
+  user_id VARCHAR(64) NOT NULL,
+  vm_state VARCHAR(16) NOT NULL,
+  task_state VARCHAR(32),
+  power_state INTEGER NOT NULL,
+  host VARCHAR(255),
+  flavor_id VARCHAR(255) NOT NULL,
+  vcpus INTEGER NOT NULL,
+  ram INTEGER NOT NULL,
+  disk INTEGER NOT NULL,
+  flavor JSON NOT NULL,
+  image_id VARCHAR(36),
+  key_name VARCHAR(255),
+  key_data TEXT,
+  user_data TEXT,
+  metadata JSON NOT NULL,
+  config_drive BOOLEAN NOT NULL,
+  zone VARCHAR(255),
+  description VARCHAR(255),
+  hostname VARCHAR(255) NOT NULL,
+  locked BOOLEAN NOT NULL,
+  locked_reason VARCHAR(255),
+  tags JSON NOT NULL,
+  access_v4 VARCHAR(64) NOT NULL,
+  access_v6 VARCHAR(64) NOT NULL,
+  disk_config VARCHAR(8) NOT NULL,
+  wanted JSON NOT NULL,
+  groups JSON NOT NULL,
+  reservation_id VARCHAR(32) NOT NULL,
+  launch_index INTEGER NOT NULL,
+  generation INTEGER NOT NULL,
+  verb VARCHAR(16) NOT NULL,
+  seen_generation INTEGER NOT NULL,
+  seen_error TEXT,
+  saga_id VARCHAR(36),
+  fault JSON,
+  created DOUBLE NOT NULL,
+  updated DOUBLE NOT NULL,
+  launched DOUBLE,
+  CONSTRAINT pk_servers PRIMARY KEY (id),
+  CONSTRAINT ck_servers_task_has_a_saga CHECK (task_state is null or saga_id is not null)
+);
+CREATE INDEX ix_servers_host ON servers (host);
+CREATE INDEX ix_servers_project ON servers (project_id, created, id);
+CREATE TABLE subnets (
+  id VARCHAR(36) NOT NULL,
+  name VARCHAR(255) NOT NULL,
+  project_id VARCHAR(64) NOT NULL,
+  description VARCHAR(255) NOT NULL,
+  network_id VARCHAR(36) NOT NULL,
+  ip_version INTEGER NOT NULL,
+  cidr VARCHAR(64) NOT NULL,
+  gateway_ip VARCHAR(64),
+  enable_dhcp BOOLEAN NOT NULL,
+  pools JSON NOT NULL,
+  dns_nameservers JSON NOT NULL,
+  host_routes JSON NOT NULL,
+  ipv6_ra_mode VARCHAR(20),
+  ipv6_address_mode VARCHAR(20),
+  tags JSON NOT NULL,
+  revision INTEGER NOT NULL,
+  created DOUBLE NOT NULL,
+  updated DOUBLE NOT NULL,
+  CONSTRAINT pk_subnets PRIMARY KEY (id),
+  CONSTRAINT fk_subnets_network_id_networks FOREIGN KEY(network_id) REFERENCES networks (id)
+);
+CREATE INDEX ix_subnets_network_id ON subnets (network_id);
+CREATE INDEX ix_subnets_project_id ON subnets (project_id);
