@@ -41,11 +41,15 @@ class Tenant:
         self.http, self.token, self.project, self.user, self.version = http, token, project, user, version
 
     def ask(self, method: str, path: str, body: Any = None, *, raw: bytes | None = None, headers: dict[str, str] | None = None) -> Answered:
-        sent = {"X-Auth-Token": self.token} | ({"OpenStack-API-Version": f"compute {self.version}"} if self.version else {}) | (headers or {})
+        sent = (
+            {"X-Auth-Token": self.token} | ({"OpenStack-API-Version": f"compute {self.version}"} if self.version else {}) | (headers or {})
+        )
         if raw is not None:
             sent.setdefault("Content-Type", "application/json")
             return Answered(self.http.request(method, path, content=raw, headers=sent))
-        return Answered(self.http.request(method, path, json=body, headers=sent) if body is not None else self.http.request(method, path, headers=sent))
+        return Answered(
+            self.http.request(method, path, json=body, headers=sent) if body is not None else self.http.request(method, path, headers=sent)
+        )
 
     def _expect(self, method: str, path: str, body: Any, code: int | None) -> Any:
         got = self.ask(method, path, body)
@@ -78,7 +82,9 @@ class House:
 
     def auth(self, user: str, password: str, project: str | None, **scope: Any) -> Any:
         domain = {"id": "default"}
-        body: dict[str, Any] = {"identity": {"methods": ["password"], "password": {"user": {"name": user, "domain": domain, "password": password}}}}
+        body: dict[str, Any] = {
+            "identity": {"methods": ["password"], "password": {"user": {"name": user, "domain": domain, "password": password}}}
+        }
         if project is not None:
             body["scope"] = {"project": {"name": project, "domain": domain}}
         elif scope:
@@ -103,7 +109,12 @@ class House:
 
     def image(self, who: Tenant | None = None, data: bytes = b"x" * 4096, **more: Any) -> Any:
         who = who or self.admin
-        body = {"name": "img", "disk_format": "raw", "container_format": "bare", "visibility": "public" if who is self.admin else "private"} | more
+        body = {
+            "name": "img",
+            "disk_format": "raw",
+            "container_format": "bare",
+            "visibility": "public" if who is self.admin else "private",
+        } | more
         image = who.post("/image/v2/images", body)
         got = who.ask("PUT", f"/image/v2/images/{image['id']}/file", raw=data, headers={"Content-Type": "application/octet-stream"})
         assert got.code == 204, got.text
@@ -130,10 +141,17 @@ class House:
         raise AssertionError(f"server {id} is stuck: {got.text}")
 
 
-def make(url: str | None = None, state: Path | None = None, *, clock: VirtualClock | None = None, hook: Hook | None = None, **over: Any) -> Cloud:
+def make(
+    url: str | None = None, state: Path | None = None, *, clock: VirtualClock | None = None, hook: Hook | None = None, **over: Any
+) -> Cloud:
     """A simulated cloud that is prepared and not started."""
     settings = load(
-        env={}, state=str(state or "/nonexistent"), simulated=True, ephemeral=state is None, **({"database.url": url} if url else {}), **({"server.workers": 4} | over)
+        env={},
+        state=str(state or "/nonexistent"),
+        simulated=True,
+        ephemeral=state is None,
+        **({"database.url": url} if url else {}),
+        **({"server.workers": 4} | over),
     )
     cloud = Cloud(settings, world=World(clock, seed=7) if clock is not None else None, hook=hook)
     cloud.prepare()

@@ -106,7 +106,9 @@ class Cloud:
             self.services, doors, self.db, public_url=settings.server.public_url or None, main_port=int(port),
             hosts=own_names(host) | frozenset(settings.server.hosts), workers=settings.server.workers,
         )  # fmt: skip
-        self.rim.default_base = settings.server.public_url.rstrip("/") or f"{'https' if settings.server.tls else 'http'}://{host or '127.0.0.1'}:{port}"
+        self.rim.default_base = (
+            settings.server.public_url.rstrip("/") or f"{'https' if settings.server.tls else 'http'}://{host or '127.0.0.1'}:{port}"
+        )
         self.rim.pages["metrics"] = lambda: ("text/plain; version=0.0.4; charset=utf-8", metrics.page())
 
     def _database_url(self) -> str:
@@ -154,7 +156,9 @@ class Cloud:
         self.doors.put(Switch, switch)
         dial = self.doors.put(Dial, Dial(self.settings.sim.fail, self.world))
         file = None if self.settings.ephemeral else self.state / "machines.json"
-        self.doors.put(Hypervisor, FakeHypervisor(self.world, file=file, dial=dial, plug=switch.plug, boot_seconds=self.settings.sim.boot_seconds))
+        self.doors.put(
+            Hypervisor, FakeHypervisor(self.world, file=file, dial=dial, plug=switch.plug, boot_seconds=self.settings.sim.boot_seconds)
+        )
 
     def equip(self, step: Callable[[str], None] = lambda what: None) -> None:
         """The drivers of a real cloud: OVN's daemons and libvirtd as children, each adopted if it still runs."""
@@ -197,11 +201,14 @@ class Cloud:
         self.runner.start()
         self.loops.start()
         switch = self.doors.use(Switch)
-        switch.watch(lambda port, up: self.bus.call("compute.port", {"port": port, "up": up}) and None)
+        switch.watch(self._port_seen)
         self.node = Node(self.settings.name if self.settings.simulated else socket.gethostname(), self.bus, self.doors.use(Hypervisor))
         self.node.start()
         if self.metadata is not None:
             self.metadata.start()
+
+    def _port_seen(self, port: str, up: bool) -> None:
+        self.bus.call("compute.port", {"port": port, "up": up})
 
     def stop(self, *, guests: str = "leave") -> None:
         """End this process's part. `leave`: machines and the data plane go on; `stop`: they are switched off first;
@@ -275,7 +282,9 @@ def listen(address: str) -> socket.socket:
         sock.bind((host, int(port)))
     except OSError as e:
         sock.close()
-        raise SystemExit(f"cannot listen on {address}: {e.strerror}. Is another cloud running? Choose another address with --listen.") from e
+        raise SystemExit(
+            f"cannot listen on {address}: {e.strerror}. Is another cloud running? Choose another address with --listen."
+        ) from e
     sock.set_inheritable(False)
     return sock
 
@@ -295,7 +304,9 @@ async def serve(cloud: Cloud, ready: Callable[[list[str]], Any] | None = None, s
                 cloud.rim.ports[port] = service
     tls: dict[str, Any] = {}
     if settings.tls:
-        cert, key = (Path(settings.tls_cert), Path(settings.tls_key)) if settings.tls_cert else own_certificate(cloud.state, own_names(host))
+        cert, key = (
+            (Path(settings.tls_cert), Path(settings.tls_key)) if settings.tls_cert else own_certificate(cloud.state, own_names(host))
+        )
         tls = {"ssl_certfile": str(cert), "ssl_keyfile": str(key), "ssl_version": ssl.PROTOCOL_TLS_SERVER}
     config = uvicorn.Config(
         cloud.rim, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_keep_alive=65, ws="none",

@@ -26,12 +26,26 @@ if TYPE_CHECKING:
     from virga.settings import Settings
 
 GUEST_IMAGE = "virga-guest"
-STATE_FILES = ("virga.toml", "virga.db", "virga.db-wal", "virga.db-shm", "admin-password", "virga.pid", "virga.log", "openrc", "clouds.yaml", "kvm.json", "machines.json")
+STATE_FILES = (
+    "virga.toml",
+    "virga.db",
+    "virga.db-wal",
+    "virga.db-shm",
+    "admin-password",
+    "virga.pid",
+    "virga.log",
+    "openrc",
+    "clouds.yaml",
+    "kvm.json",
+    "machines.json",
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="virga")
-@click.option("--state", metavar="DIR", help="The folder that holds the cloud. Default: /var/lib/virga for root, ~/.local/state/virga for others.")
+@click.option(
+    "--state", metavar="DIR", help="The folder that holds the cloud. Default: /var/lib/virga for root, ~/.local/state/virga for others."
+)
 @click.option("--config", metavar="FILE", type=click.Path(path_type=Path), help="A settings file; default: virga.toml in the state folder.")
 @click.pass_context
 def main(ctx: click.Context, state: str | None, config: Path | None) -> None:
@@ -74,7 +88,12 @@ class Steps:
     def done(self, word: str = "ok") -> None:
         if self._name:
             mark = click.style(f"  {word:<4}", fg="green" if word == "ok" else "red")
-            click.echo(("\r" if self._live else "") + f"{mark}{self._name}  {time.monotonic() - self._since:.1f} s" + ("\033[K" if self._live else ""), err=True)
+            click.echo(
+                ("\r" if self._live else "")
+                + f"{mark}{self._name}  {time.monotonic() - self._since:.1f} s"
+                + ("\033[K" if self._live else ""),
+                err=True,
+            )
         self._name = ""
 
 
@@ -86,12 +105,25 @@ class Steps:
 @click.option("--ephemeral", is_flag=True, help="Keep everything in memory; it is gone at the end. (Only with --sim.)")
 @click.option("--listen", metavar="HOST:PORT", help="Where all APIs listen. Default: 127.0.0.1:8700.")
 @click.option("-d", "--detach", is_flag=True, help="Start in the background and return when the cloud is ready.")
-@click.option("--sim-fail", multiple=True, metavar="POINT=N%", help="Make a verb fail that often: compute.spawn=5%, compute.stop, compute.reboot, compute.remove.")
-@click.option("--sim-clock", is_flag=True, help="Simulated time stands still until POST /sim/clock {\"advance\": seconds} moves it.")
+@click.option(
+    "--sim-fail",
+    multiple=True,
+    metavar="POINT=N%",
+    help="Make a verb fail that often: compute.spawn=5%, compute.stop, compute.reboot, compute.remove.",
+)
+@click.option("--sim-clock", is_flag=True, help='Simulated time stands still until POST /sim/clock {"advance": seconds} moves it.')
 @click.pass_context
-def up(ctx: click.Context, sim: bool, ephemeral: bool, listen: str | None, detach: bool, sim_fail: tuple[str, ...], sim_clock: bool) -> None:
+def up(
+    ctx: click.Context, sim: bool, ephemeral: bool, listen: str | None, detach: bool, sim_fail: tuple[str, ...], sim_clock: bool
+) -> None:
     """Start the cloud. Started twice, it says so; killed anywhere, the next start goes on where it was."""
-    over: dict[str, Any] = {"server.listen": listen, "simulated": sim or None, "ephemeral": ephemeral or None, "sim.fail": list(sim_fail) or None, "sim.clock": sim_clock or None}
+    over: dict[str, Any] = {
+        "server.listen": listen,
+        "simulated": sim or None,
+        "ephemeral": ephemeral or None,
+        "sim.fail": list(sim_fail) or None,
+        "sim.clock": sim_clock or None,
+    }
     settings = _settings(ctx, **over)
     if settings.ephemeral and not settings.simulated:
         raise click.ClickException("--ephemeral needs --sim: real disks and networks cannot live in memory.")
@@ -143,8 +175,13 @@ def _foreground(settings: Settings) -> None:
             loop = asyncio.get_running_loop()
             for sig in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(sig, stop.set)
-            loop.add_signal_handler(signal.SIGUSR1, lambda: (guests.update(how="stop"), stop.set()))
-            loop.add_signal_handler(signal.SIGUSR2, lambda: (guests.update(how="kill"), stop.set()))
+
+            def ending(how: str) -> None:
+                guests["how"] = how
+                stop.set()
+
+            loop.add_signal_handler(signal.SIGUSR1, ending, "stop")
+            loop.add_signal_handler(signal.SIGUSR2, ending, "kill")
             await serve(cloud, ready, stop)
 
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -162,7 +199,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     try:
         import uvloop
 
-        return uvloop.new_event_loop  # type: ignore[no-any-return]
+        return uvloop.new_event_loop
     except ImportError:
         return asyncio.new_event_loop
 
@@ -173,7 +210,9 @@ def _must_be_fit(settings: Settings) -> None:
     bad = [f for f in check(settings) if f.level == "bad"]
     if bad:
         lines = "\n".join(f"  {f.name}: {f.text}\n    -> {f.fix}" for f in bad)
-        raise click.ClickException(f"This machine is not ready:\n{lines}\nOn Debian, 'make deps' installs what is missing; 'virga up --sim' needs nothing.")
+        raise click.ClickException(
+            f"This machine is not ready:\n{lines}\nOn Debian, 'make deps' installs what is missing; 'virga up --sim' needs nothing."
+        )
 
 
 def _remember(settings: Settings) -> None:
@@ -181,8 +220,19 @@ def _remember(settings: Settings) -> None:
     means the same cloud."""
     file = Path(settings.state) / "virga.toml"
     if not file.exists():
-        lines = [f"name = {json.dumps(settings.name)}", f"simulated = {json.dumps(settings.simulated)}", "", "[server]", f"listen = {json.dumps(settings.server.listen)}"]
-        lines += ["", "[network]", f"uplink = {json.dumps(settings.network.uplink)}", f"external_cidr = {json.dumps(settings.network.external_cidr)}"]
+        lines = [
+            f"name = {json.dumps(settings.name)}",
+            f"simulated = {json.dumps(settings.simulated)}",
+            "",
+            "[server]",
+            f"listen = {json.dumps(settings.server.listen)}",
+        ]
+        lines += [
+            "",
+            "[network]",
+            f"uplink = {json.dumps(settings.network.uplink)}",
+            f"external_cidr = {json.dumps(settings.network.external_cidr)}",
+        ]
         _private(file, "\n".join(["# Written by the first 'virga up'. 'virga config' prints every setting.", *lines]) + "\n")
 
 
@@ -237,7 +287,13 @@ def _detach(settings: Settings, argv: list[str]) -> None:
 
 
 @main.command()
-@click.option("--guests", type=click.Choice(["leave", "stop"]), default="leave", show_default=True, help="Leave machines running (with their network), or switch them off first.")
+@click.option(
+    "--guests",
+    type=click.Choice(["leave", "stop"]),
+    default="leave",
+    show_default=True,
+    help="Leave machines running (with their network), or switch them off first.",
+)
 @click.option("--purge", is_flag=True, help="Take everything away: machines, disks, networks, links, rules, the state folder.")
 @click.option("--yes", is_flag=True, help="Do not ask before a purge.")
 @click.pass_context
@@ -284,9 +340,7 @@ def purge_all(settings: Settings) -> None:
             end(pid, started(pid))
         control = state / "ovn/vswitchd.ctl"
         for name in ("libvirtd", "ovn-controller", "ovn-northd", "ovs-vswitchd", "ovsdb-conf", "ovsdb-sb", "ovsdb-nb"):
-            graceful = None
-            if name == "ovs-vswitchd":
-                graceful = lambda: subprocess.run(["ovs-appctl", "-t", str(control), "exit", "--cleanup"], capture_output=True, timeout=10, check=False) and None  # noqa: E731
+            graceful = _leave_no_taps(control) if name == "ovs-vswitchd" else None
             supervisor.end(name, graceful)
         Chassis(settings.name, state / "ovn", settings.network.uplink, settings.network.external_cidr, supervisor).purge()
     for name in STATE_FILES:
@@ -297,6 +351,12 @@ def purge_all(settings: Settings) -> None:
         (state / name).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         state.rmdir()
+
+
+def _leave_no_taps(control: Path) -> Callable[[], object]:
+    """ovs-vswitchd's own way to end: its taps go with it."""
+    words = ["ovs-appctl", "-t", str(control), "exit", "--cleanup"]
+    return lambda: subprocess.run(words, capture_output=True, timeout=10, check=False)
 
 
 def _qemus(state: Path) -> list[int]:
@@ -330,12 +390,15 @@ def doctor(ctx: click.Context) -> None:
             click.echo(f"         -> {f.fix}")
         worst = max(worst, 1 if f.level == "bad" else 0)
     for saga in _troubled(settings):
-        click.echo(click.style("  warn ", fg="yellow") + f"saga {saga['name']} {saga['id']}: its undo is tried for the {saga['attempts']}th time: {saga['error']}")
+        click.echo(
+            click.style("  warn ", fg="yellow")
+            + f"saga {saga['name']} {saga['id']}: its undo is tried for the {saga['attempts']}th time: {saga['error']}"
+        )
     ctx.exit(worst)
 
 
 def _troubled(settings: Settings) -> list[dict[str, Any]]:
-    if settings.ephemeral or not (Path(settings.state) / "virga.db").exists() and not settings.database.url:
+    if settings.ephemeral or (not (Path(settings.state) / "virga.db").exists() and not settings.database.url):
         return []
     from virga.app import Cloud
     from virga.ground.sagas.saga import SAGAS
@@ -419,7 +482,14 @@ def write_openrc(settings: Settings) -> Path:
         values["OS_CACERT"] = str(state / "tls.crt")
     quoted = {k: "'" + v.replace("'", "'\\''") + "'" for k, v in values.items()}
     _private(state / "openrc", "".join(f"export {k}={v}\n" for k, v in quoted.items()))
-    auth = {"auth_url": values["OS_AUTH_URL"], "username": "admin", "password": password, "project_name": "admin", "user_domain_name": "Default", "project_domain_name": "Default"}
+    auth = {
+        "auth_url": values["OS_AUTH_URL"],
+        "username": "admin",
+        "password": password,
+        "project_name": "admin",
+        "user_domain_name": "Default",
+        "project_domain_name": "Default",
+    }
     cloud: dict[str, Any] = {"auth": auth, "region_name": settings.identity.region, "identity_api_version": 3}
     if "OS_CACERT" in values:
         cloud["cacert"] = values["OS_CACERT"]
@@ -447,7 +517,9 @@ def _outside(settings: Settings) -> str | None:
 @click.argument("name")
 @click.option("--flavor", default="m1.nano", show_default=True)
 @click.option("--image", default=GUEST_IMAGE, show_default=True, help="An image's name; the tiny guest is uploaded when it lacks.")
-@click.option("--image-file", type=click.Path(path_type=Path), envvar="VIRGA_GUEST_IMAGE", default=Path(".cache/guest/guest.qcow2"), show_default=True)
+@click.option(
+    "--image-file", type=click.Path(path_type=Path), envvar="VIRGA_GUEST_IMAGE", default=Path(".cache/guest/guest.qcow2"), show_default=True
+)
 @click.option("--wait/--no-wait", "wait_ssh", default=True, help="Wait until ssh answers.")
 @click.pass_context
 def launch(ctx: click.Context, name: str, flavor: str, image: str, image_file: Path, wait_ssh: bool) -> None:
@@ -463,7 +535,9 @@ def launch(ctx: click.Context, name: str, flavor: str, image: str, image_file: P
         if wait_ssh and not settings.simulated:
             steps("wait for ssh")
             if not launching.answers_ssh(words, 240):
-                raise launching.LaunchFailed(f"{name} is ACTIVE and does not answer ssh at {address}; look at 'openstack console log show {name}'.")
+                raise launching.LaunchFailed(
+                    f"{name} is ACTIVE and does not answer ssh at {address}; look at 'openstack console log show {name}'."
+                )
         steps.done()
     except (launching.LaunchFailed, Refused) as e:
         steps.done("FAIL")

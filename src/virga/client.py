@@ -35,7 +35,9 @@ class Client:
         auth = {"auth": {"identity": identity, "scope": {"project": {"name": self.project, "domain": domain}}}}
         self.token = self.raw("POST", "/identity/v3/auth/tokens", auth)[1]["x-subject-token"]
 
-    def raw(self, method: str, path: str, body: Any = None, *, data: Any = None, headers: dict[str, str] | None = None, timeout: float = 60) -> tuple[Any, dict[str, str]]:
+    def raw(
+        self, method: str, path: str, body: Any = None, *, data: Any = None, headers: dict[str, str] | None = None, timeout: float = 60
+    ) -> tuple[Any, dict[str, str]]:
         """One request; the decoded body and the headers. Raises Refused, or OSError when nobody answers."""
         sent = {"Content-Type": "application/json", "Accept": "application/json", **(headers or {})}
         if self.token:

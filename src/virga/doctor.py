@@ -44,10 +44,22 @@ def check(settings: Settings) -> list[Finding]:
     if settings.simulated:
         return out
     root = os.geteuid() == 0
-    out.append(Finding("root", "ok" if root else "bad", "you are root" if root else "networks and machines need root", "" if root else "run it with sudo, or use --sim"))
+    out.append(
+        Finding(
+            "root",
+            "ok" if root else "bad",
+            "you are root" if root else "networks and machines need root",
+            "" if root else "run it with sudo, or use --sim",
+        )
+    )
     missing = packages_missing()
     out.append(
-        Finding("packages", "bad" if missing else "ok", f"not installed: {', '.join(missing)}" if missing else "all installed", f"apt-get install {' '.join(missing)}" if missing else "")
+        Finding(
+            "packages",
+            "bad" if missing else "ok",
+            f"not installed: {', '.join(missing)}" if missing else "all installed",
+            f"apt-get install {' '.join(missing)}" if missing else "",
+        )
     )
     try:
         import libvirt  # noqa: F401
@@ -56,7 +68,11 @@ def check(settings: Settings) -> list[Finding]:
     except ImportError:
         out.append(Finding("libvirt bindings", "bad", "the Python module libvirt is missing", "make deps"))
     tun = Path("/dev/net/tun").exists()
-    out.append(Finding("tun", "ok" if tun else "bad", "/dev/net/tun is there" if tun else "there is no /dev/net/tun", "" if tun else "modprobe tun"))
+    out.append(
+        Finding(
+            "tun", "ok" if tun else "bad", "/dev/net/tun is there" if tun else "there is no /dev/net/tun", "" if tun else "modprobe tun"
+        )
+    )
     from virga.node.libvirtd import kvm_works
 
     state = Path(settings.state)
@@ -71,7 +87,9 @@ def _disk(settings: Settings) -> Finding:
         folder = folder.parent
     free = shutil.disk_usage(folder).free >> 30
     level = "ok" if free >= 5 else "warn" if free >= 1 else "bad"
-    return Finding("disk", level, f"{free} GiB free in {folder}", "" if level == "ok" else "free some space, or choose another folder with --state")
+    return Finding(
+        "disk", level, f"{free} GiB free in {folder}", "" if level == "ok" else "free some space, or choose another folder with --state"
+    )
 
 
 def _memory() -> Finding:
@@ -82,7 +100,12 @@ def _memory() -> Finding:
 
 def _clock() -> Finding:
     ok = time.gmtime().tm_year >= 2025
-    return Finding("clock", "ok" if ok else "bad", time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()), "" if ok else "set the clock: tokens and certificates depend on it")
+    return Finding(
+        "clock",
+        "ok" if ok else "bad",
+        time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
+        "" if ok else "set the clock: tokens and certificates depend on it",
+    )
 
 
 def _port(settings: Settings) -> Finding:
@@ -92,7 +115,9 @@ def _port(settings: Settings) -> Finding:
         try:
             sock.bind((host.strip("[]") or "127.0.0.1", int(port)))
         except OSError as e:
-            return Finding("port", "bad", f"{settings.server.listen}: {e.strerror}", "end what listens there, or choose another with --listen")
+            return Finding(
+                "port", "bad", f"{settings.server.listen}: {e.strerror}", "end what listens there, or choose another with --listen"
+            )
     return Finding("port", "ok", f"{settings.server.listen} is free")
 
 

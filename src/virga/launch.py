@@ -55,7 +55,9 @@ def ensure_network(client: Client, say: Say) -> str:
     router = _one(client, "/network/v2.0/routers?name=router", "routers", "router")
     if router is None:
         say("create router to the outside")
-        router = client.post("/network/v2.0/routers", {"router": {"name": "router", "external_gateway_info": {"network_id": external["id"]}}})["router"]
+        router = client.post(
+            "/network/v2.0/routers", {"router": {"name": "router", "external_gateway_info": {"network_id": external["id"]}}}
+        )["router"]
     legs = client.get(f"/network/v2.0/ports?device_id={router['id']}&network_id={net['id']}")["ports"]
     if not legs:
         client.put(f"/network/v2.0/routers/{router['id']}/add_router_interface", {"subnet_id": subnets[0]["id"]})
@@ -66,11 +68,19 @@ def ensure_group(client: Client) -> str:
     """A security group that lets ssh and ping in."""
     group = _one(client, "/network/v2.0/security-groups?name=ssh", "security_groups", "ssh")
     if group is None:
-        group = client.post("/network/v2.0/security-groups", {"security_group": {"name": "ssh", "description": "ssh and ping from anywhere"}})["security_group"]
+        group = client.post(
+            "/network/v2.0/security-groups", {"security_group": {"name": "ssh", "description": "ssh and ping from anywhere"}}
+        )["security_group"]
     have = {(r["protocol"], r["port_range_min"]) for r in group["security_group_rules"] if r["direction"] == "ingress"}
     for protocol, port in (("tcp", 22), ("icmp", None)):
         if (protocol, port) not in have:
-            rule = {"security_group_id": group["id"], "direction": "ingress", "protocol": protocol, "port_range_min": port, "port_range_max": port}
+            rule = {
+                "security_group_id": group["id"],
+                "direction": "ingress",
+                "protocol": protocol,
+                "port_range_min": port,
+                "port_range_max": port,
+            }
             client.post("/network/v2.0/security-group-rules", {"security_group_rule": rule})
     return str(group["id"])
 
@@ -94,7 +104,9 @@ def ensure_key(client: Client, file: Path) -> str:
     return "virga"
 
 
-def launch(client: Client, name: str, *, image: str, image_file: Path, key: Path, say: Say, flavor: str = "m1.nano", seconds: float = 300) -> tuple[str, str]:
+def launch(
+    client: Client, name: str, *, image: str, image_file: Path, key: Path, say: Say, flavor: str = "m1.nano", seconds: float = 300
+) -> tuple[str, str]:
     """A server of that name, ACTIVE with a floating IP: (server id, address). Raises LaunchFailed with the cloud's reason."""
     image_id = ensure_image(client, image, image_file, say)
     network = ensure_network(client, say)
@@ -107,7 +119,14 @@ def launch(client: Client, name: str, *, image: str, image_file: Path, key: Path
         if ref is None:
             raise LaunchFailed(f"There is no flavor {flavor}; there are {', '.join(f['name'] for f in flavors)}.")
         say(f"create server {name}")
-        body = {"name": name, "imageRef": image_id, "flavorRef": ref, "networks": [{"uuid": network}], "key_name": key_name, "security_groups": [{"name": group}]}
+        body = {
+            "name": name,
+            "imageRef": image_id,
+            "flavorRef": ref,
+            "networks": [{"uuid": network}],
+            "key_name": key_name,
+            "security_groups": [{"name": group}],
+        }
         server = client.post("/compute/v2.1/servers", {"server": body})["server"]
     id = server["id"]
 
@@ -130,13 +149,29 @@ def floating(client: Client, id: str, say: Say) -> str:
         return str(rows[0]["floating_ip_address"])
     external = client.get("/network/v2.0/networks?router:external=true")["networks"][0]
     say("give it a floating IP")
-    return str(client.post("/network/v2.0/floatingips", {"floatingip": {"floating_network_id": external["id"], "port_id": port["id"]}})["floatingip"]["floating_ip_address"])
+    return str(
+        client.post("/network/v2.0/floatingips", {"floatingip": {"floating_network_id": external["id"], "port_id": port["id"]}})[
+            "floatingip"
+        ]["floating_ip_address"]
+    )
 
 
 def ssh_words(address: str, key: Path, namespace: str | None, user: str = USER) -> list[str]:
     """The ssh command that reaches a machine; from inside a namespace when the cloud's outside is one."""
     door = ["ip", "netns", "exec", namespace] if namespace else []
-    return [*door, "ssh", "-i", str(key), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", f"{user}@{address}"]
+    return [
+        *door,
+        "ssh",
+        "-i",
+        str(key),
+        "-o",
+        "StrictHostKeyChecking=no",
+        "-o",
+        "UserKnownHostsFile=/dev/null",
+        "-o",
+        "LogLevel=ERROR",
+        f"{user}@{address}",
+    ]
 
 
 def answers_ssh(words: list[str], seconds: float) -> bool:
@@ -144,7 +179,15 @@ def answers_ssh(words: list[str], seconds: float) -> bool:
 
     def once() -> bool:
         try:
-            return subprocess.run([*words[:-1], "-o", "ConnectTimeout=5", "-o", "BatchMode=yes", words[-1], "true"], capture_output=True, timeout=20, check=False).returncode == 0
+            return (
+                subprocess.run(
+                    [*words[:-1], "-o", "ConnectTimeout=5", "-o", "BatchMode=yes", words[-1], "true"],
+                    capture_output=True,
+                    timeout=20,
+                    check=False,
+                ).returncode
+                == 0
+            )
         except subprocess.TimeoutExpired:
             return False
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import House, make
 
+from conftest import House, make
 from virga.ground.sagas.runner import LEASE
 from virga.ground.sagas.saga import SAGAS as ROWS
 from virga.ground.sagas.saga import TABLE

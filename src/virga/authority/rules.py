@@ -75,10 +75,20 @@ def allow(call: Call, rule: Rule, *, project_id: str | None = None, user_id: str
 
 def refusal(actor: Actor, rule: Rule) -> Forbidden:
     """The sentence a refused caller reads."""
-    scope = f"project {actor.project_id}" if actor.project_id else f"domain {actor.domain_id}" if actor.domain_id else "the system" if actor.system else "no scope"
+    scope = (
+        f"project {actor.project_id}"
+        if actor.project_id
+        else f"domain {actor.domain_id}"
+        if actor.domain_id
+        else "the system"
+        if actor.system
+        else "no scope"
+    )
     have = ", ".join(sorted(actor.roles)) or "no role"
     return Forbidden(
-        f"Policy doesn't allow {rule.name} to be performed: it needs {rule.check.text}; you have {have} on {scope}.", type="PolicyNotAuthorized", rule=rule.name
+        f"Policy doesn't allow {rule.name} to be performed: it needs {rule.check.text}; you have {have} on {scope}.",
+        type="PolicyNotAuthorized",
+        rule=rule.name,
     )
 
 

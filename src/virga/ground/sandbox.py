@@ -32,7 +32,9 @@ def confined(verb: str, fd: int) -> bytes:
     """Run `verb` on the bytes behind `fd` and return what it printed. Raises SandboxFailed."""
     argv = [sys.executable, "-I", "-m", "virga.ground.sandbox", verb]
     try:
-        done = subprocess.run(argv, stdin=fd, capture_output=True, timeout=SECONDS + 15, check=False, env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"})
+        done = subprocess.run(
+            argv, stdin=fd, capture_output=True, timeout=SECONDS + 15, check=False, env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+        )
     except subprocess.TimeoutExpired:
         raise SandboxFailed(f"no end after {SECONDS} s", overran=True) from None
     if done.returncode:
@@ -51,7 +53,7 @@ def _confine() -> None:
         libc.unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC)
         empty = tempfile.mkdtemp(prefix="virga-sandbox-")
         os.chdir(empty)
-        os.rmdir(empty)  # the root of this process is a directory that no longer has a name
+        Path(empty).rmdir()  # the root of this process is a directory that no longer has a name
         os.chroot(".")
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)

@@ -26,21 +26,21 @@ W = TypeVar("W", bound="Wire")
 MAX_DEPTH = 64
 
 
-class since(msgspec.Struct, frozen=True):  # noqa: N801 - reads as a word beside a field
+class since(msgspec.Struct, frozen=True):
     """The first microversion that has the field."""
 
     major: int
     minor: int
 
 
-class until(msgspec.Struct, frozen=True):  # noqa: N801
+class until(msgspec.Struct, frozen=True):
     """The last microversion that has the field."""
 
     major: int
     minor: int
 
 
-class named(msgspec.Struct, frozen=True):  # noqa: N801
+class named(msgspec.Struct, frozen=True):
     """The field's name on the wire."""
 
     name: str
@@ -80,12 +80,15 @@ def at(shape: type[msgspec.Struct], version: Version) -> type[msgspec.Struct]:
     fields: list[Any] = []
     rename: dict[str, str] = {}
     for f in msgspec.structs.fields(shape):
-        kind, marks = hints[f.name], ()
+        kind: Any = hints[f.name]
+        marks: tuple[Any, ...] = ()
         if get_origin(kind) is Annotated:
             inner, *rest = get_args(kind)
             marks = tuple(m for m in rest if isinstance(m, (since, until, named)))
             metas = [m for m in rest if isinstance(m, Meta)]
-            kind = functools.reduce(lambda t, m: Annotated[t, m], metas, inner)
+            kind = inner
+            for meta in metas:
+                kind = Annotated[kind, meta]
         if not _live(marks, version):
             continue
         rename[f.name] = next((m.name for m in marks if isinstance(m, named)), f.encode_name)

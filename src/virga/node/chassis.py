@@ -13,10 +13,14 @@ from pathlib import Path
 
 from virga.ground.errors import Unavailable
 from virga.ground.world import CommandFailed, run
-from virga.services.network.drivers.ovsdb import Ovsdb, ovs_map, ovs_set, plain
 from virga.node.supervisor import Engine, Supervisor
+from virga.services.network.drivers.ovsdb import Ovsdb, ovs_map, ovs_set, plain
 
-SCHEMAS = {"nb": "/usr/share/ovn/ovn-nb.ovsschema", "sb": "/usr/share/ovn/ovn-sb.ovsschema", "conf": "/usr/share/openvswitch/vswitch.ovsschema"}
+SCHEMAS = {
+    "nb": "/usr/share/ovn/ovn-nb.ovsschema",
+    "sb": "/usr/share/ovn/ovn-sb.ovsschema",
+    "conf": "/usr/share/openvswitch/vswitch.ovsschema",
+}
 QUIET = ("-vconsole:off", "-vsyslog:off", "-vfile:warn")
 
 
@@ -87,20 +91,40 @@ class Chassis:
         self.supervisor.run(
             Engine(
                 "ovs-vswitchd",
-                (*inside, "ovs-vswitchd", f"unix:{self.sock('conf')}", "--disable-system", f"--unixctl={control}", *self._logged("ovs-vswitchd")),
-                env, ready=lambda: answers(self.folder / "br-int.mgmt"), data_plane=True,
-                stop=lambda: run(["ovs-appctl", "-t", str(control), "exit", "--cleanup"], timeout=10) and None,
-            )  # fmt: skip
+                (
+                    *inside,
+                    "ovs-vswitchd",
+                    f"unix:{self.sock('conf')}",
+                    "--disable-system",
+                    f"--unixctl={control}",
+                    *self._logged("ovs-vswitchd"),
+                ),
+                env,
+                ready=lambda: answers(self.folder / "br-int.mgmt"),
+                data_plane=True,
+                stop=lambda: run(["ovs-appctl", "-t", str(control), "exit", "--cleanup"], timeout=10),
+            )
         )
         self.supervisor.run(
             Engine(
                 "ovn-northd",
-                ("ovn-northd", f"--ovnnb-db=unix:{self.sock('nb')}", f"--ovnsb-db=unix:{self.sock('sb')}", f"--unixctl={self.folder / 'northd.ctl'}", *self._logged("ovn-northd")),
+                (
+                    "ovn-northd",
+                    f"--ovnnb-db=unix:{self.sock('nb')}",
+                    f"--ovnsb-db=unix:{self.sock('sb')}",
+                    f"--unixctl={self.folder / 'northd.ctl'}",
+                    *self._logged("ovn-northd"),
+                ),
                 env,
-            )  # fmt: skip
+            )
         )
         self.supervisor.run(
-            Engine("ovn-controller", (*inside, "ovn-controller", f"unix:{self.sock('conf')}", *self._logged("ovn-controller")), env, data_plane=True)
+            Engine(
+                "ovn-controller",
+                (*inside, "ovn-controller", f"unix:{self.sock('conf')}", *self._logged("ovn-controller")),
+                env,
+                data_plane=True,
+            )
         )
         self._external()
         self.nb = Ovsdb(str(self.sock("nb")), "OVN_Northbound")
@@ -122,7 +146,13 @@ class Chassis:
                 run(["ovsdb-tool", "create", str(fresh), schema])
                 fresh.rename(file)
 
-        argv = ("ovsdb-server", str(file), f"--remote=punix:{self.sock(name)}", f"--unixctl={self.folder / name}.ctl", *self._logged(f"ovsdb-{name}"))
+        argv = (
+            "ovsdb-server",
+            str(file),
+            f"--remote=punix:{self.sock(name)}",
+            f"--unixctl={self.folder / name}.ctl",
+            *self._logged(f"ovsdb-{name}"),
+        )
         return Engine(f"ovsdb-{name}", argv, env, ready=lambda: answers(self.sock(name)), before=before, data_plane=name != "nb")
 
     def _vsctl(self, *words: str) -> None:
@@ -180,7 +210,11 @@ class Chassis:
 
     def _way_out(self) -> None:
         """Masquerade through the machine's uplink, and keep tenants off this machine's own services."""
-        rules = [f'iifname "{self.host_link}" ct state established,related accept', f'iifname "{self.host_link}" icmp type echo-request accept', f'iifname "{self.host_link}" drop']
+        rules = [
+            f'iifname "{self.host_link}" ct state established,related accept',
+            f'iifname "{self.host_link}" icmp type echo-request accept',
+            f'iifname "{self.host_link}" drop',
+        ]
         text = f"table inet {self.table} {{}}\nflush table inet {self.table}\ntable inet {self.table} {{\n"
         text += "  chain input { type filter hook input priority 0; policy accept;\n    " + "\n    ".join(rules) + "\n  }\n"
         if self.uplink != "host":

@@ -20,7 +20,7 @@ from virga.node.supervisor import Engine
 PROBE_SECONDS = 5.0
 # Real mode, 16 bit: set up protected mode is not needed to prove that instructions run at speed. Count down from 2^24, then
 # write to isa-debug-exit's port, which ends QEMU with status (value << 1) | 1.
-PAYLOAD = bytes.fromhex("66b900000001" "6649" "75fc" "b02a" "e6f4" "f4" "ebfd")
+PAYLOAD = bytes.fromhex("66b900000001664975fcb02ae6f4f4ebfd")
 
 
 def payload() -> bytes:
@@ -89,21 +89,35 @@ def engine(name: str, folder: Path, machines: Path, namespace: str, kvm: bool) -
             identity.write_text(str(uuid.uuid4()))
         user = "libvirt-qemu" if reachable(machines) else "root"
         if user == "root":
-            log.get("libvirtd").warning("guests_run_as_root", why=f"{machines} is not reachable for libvirt-qemu; choose a state folder that is")
+            log.get("libvirtd").warning(
+                "guests_run_as_root", why=f"{machines} is not reachable for libvirt-qemu; choose a state folder that is"
+            )
         controllers = [c for c in ("cpu", "cpuacct", "memory", "devices", "cpuset") if Path(f"/sys/fs/cgroup/{c}").exists()]
         qemu = {
             "security_driver": "none", "user": user, "group": "libvirt-qemu" if user != "root" else "root", "dynamic_ownership": 1, "remember_owner": 0,
             "namespaces": [], "cgroup_controllers": controllers, "stdio_handler": "file",
         }  # fmt: skip
         (folder / "etc/qemu.conf").write_text("".join(f"{k} = {json.dumps(v)}\n" for k, v in qemu.items()))
-        daemon = {"listen_tls": 0, "listen_tcp": 0, "auth_unix_rw": "none", "unix_sock_rw_perms": "0700", "host_uuid": identity.read_text().strip()}
+        daemon = {
+            "listen_tls": 0,
+            "listen_tcp": 0,
+            "auth_unix_rw": "none",
+            "unix_sock_rw_perms": "0700",
+            "host_uuid": identity.read_text().strip(),
+        }
         (folder / "etc/libvirtd.conf").write_text("".join(f"{k} = {json.dumps(v)}\n" for k, v in daemon.items()))
         hidden = folder / "no-kvm"
         hidden.touch(mode=0o600)
         for stale in run.glob("*.pid"):
             stale.unlink()
 
-    binds = {"etc": "/etc/libvirt", "lib": "/var/lib/libvirt", "log": "/var/log/libvirt", "cache": "/var/cache/libvirt", "run": "/run/libvirt"}
+    binds = {
+        "etc": "/etc/libvirt",
+        "lib": "/var/lib/libvirt",
+        "log": "/var/log/libvirt",
+        "cache": "/var/cache/libvirt",
+        "run": "/run/libvirt",
+    }
     argv = [sys.executable, "-I", "-S", str(Path(__file__).with_name("enter.py")), "--net", namespace]
     for part, target in binds.items():
         argv += ["--bind", f"{folder / part}:{target}"]

@@ -64,7 +64,10 @@ class Metadata:
         self._servers: dict[str, tuple[asyncio.Server, tuple[str, ...]]] = {}
         self._wake = threading.Event()
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._loop.run_forever, name="metadata", daemon=True), threading.Thread(target=self._rounds, name="metadata-doors", daemon=True)]
+        self._threads = [
+            threading.Thread(target=self._loop.run_forever, name="metadata", daemon=True),
+            threading.Thread(target=self._rounds, name="metadata-doors", daemon=True),
+        ]
         self._slots: dict[str, asyncio.Semaphore] = {}
 
     def start(self) -> None:

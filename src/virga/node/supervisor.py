@@ -16,7 +16,6 @@ from pathlib import Path
 
 from virga.ground import log, metrics
 
-
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -29,7 +28,7 @@ class Engine:
     env: dict[str, str] = field(default_factory=dict)
     ready: Callable[[], bool] = lambda: True
     before: Callable[[], None] = lambda: None
-    stop: Callable[[], None] | None = None
+    stop: Callable[[], object] | None = None
     data_plane: bool = False
     wait: float = 20.0
 
@@ -179,7 +178,7 @@ class Supervisor:
                 self.end(engine.name, engine.stop)
         reap_machines()
 
-    def end(self, name: str, graceful: Callable[[], None] | None = None) -> None:
+    def end(self, name: str, graceful: Callable[[], object] | None = None) -> None:
         found = self.known(name)
         if found is not None:
             if graceful is not None:

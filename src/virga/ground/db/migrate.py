@@ -28,7 +28,9 @@ def migrate(db: Database) -> str:
     if at == HEAD:
         return "current"
     if at is not None and at > HEAD:
-        raise SystemExit(f"The database is at schema {at}, this program knows {HEAD}: start the newer program, or restore the backup made before the upgrade.")
+        raise SystemExit(
+            f"The database is at schema {at}, this program knows {HEAD}: start the newer program, or restore the backup made before the upgrade."
+        )
     upgrade(db)
     return "migrated"
 

@@ -88,7 +88,13 @@ class Rows(Generic[T]):
         return tx.conn.execute(sa.delete(self.table).where(*where)).rowcount
 
     def page(
-        self, tx: Tx, *where: Where, sort: Sequence[tuple[str, str]] = (), marker: str | None = None, limit: int | None = None, reverse: bool = False
+        self,
+        tx: Tx,
+        *where: Where,
+        sort: Sequence[tuple[str, str]] = (),
+        marker: str | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
     ) -> list[T]:
         """One page after `marker` (an id), in the order of `sort` (column, asc|desc) made total by the id.
         `reverse` gives the page before the marker. Nulls sort as the smallest value."""
@@ -117,7 +123,7 @@ def _after(table: sa.Table, order: list[tuple[str, str]], at: msgspec.Struct) ->
     for name, way in order:
         column, value = table.c[name], getattr(at, name)
         if value is None:
-            beyond = column.is_not(None) if way == "asc" else sa.false()
+            beyond: Where = column.is_not(None) if way == "asc" else sa.false()
             same: Where = column.is_(None)
         else:
             beyond = column > value if way == "asc" else sa.or_(column < value, column.is_(None))

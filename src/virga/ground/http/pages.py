@@ -31,7 +31,9 @@ class Asked:
     reverse: bool = False
 
 
-def asked(call: Call, *, sortable: dict[str, str], default: tuple[tuple[str, str], ...], most: int = 1000, default_way: str = "desc") -> Asked:
+def asked(
+    call: Call, *, sortable: dict[str, str], default: tuple[tuple[str, str], ...], most: int = 1000, default_way: str = "desc"
+) -> Asked:
     """Read limit, marker, sort_key/sort_dir (repeated, or Glance's and Keystone's `sort=name:asc,id`) from the query.
     `sortable`: name on the wire → column. A key that is not in it is the caller's error."""
     q = call.query
@@ -48,11 +50,15 @@ def asked(call: Call, *, sortable: dict[str, str], default: tuple[tuple[str, str
     for n, key in enumerate(keys):
         way = ways[n] if n < len(ways) else (ways[-1] if ways else default_way)
         if key not in sortable:
-            raise Invalid(f"Invalid input for query parameter 'sort_key': '{key[:64]}' is not one of {', '.join(sorted(sortable))}", field="sort_key")
+            raise Invalid(
+                f"Invalid input for query parameter 'sort_key': '{key[:64]}' is not one of {', '.join(sorted(sortable))}", field="sort_key"
+            )
         if way not in {"asc", "desc"}:
             raise Invalid(f"Invalid input for query parameter 'sort_dir': '{way[:64]}' is not asc or desc", field="sort_dir")
         sort.append((sortable[key], way))
-    return Asked(min(limit if limit is not None else most, most), q.get("marker"), tuple(sort) or default, bool(q.yes("page_reverse", False)))
+    return Asked(
+        min(limit if limit is not None else most, most), q.get("marker"), tuple(sort) or default, bool(q.yes("page_reverse", False))
+    )
 
 
 def cut(items: list[T], asked: Asked) -> Page[T]:

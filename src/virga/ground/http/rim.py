@@ -117,7 +117,9 @@ class Rim:
 
     # -- one call --------------------------------------------------------------------------------------------------
 
-    async def _serve(self, scope: Message, receive: Receive, service: Service, parts: list[str], mounted: str, id: str) -> tuple[Answer, int, Route]:
+    async def _serve(
+        self, scope: Message, receive: Receive, service: Service, parts: list[str], mounted: str, id: str
+    ) -> tuple[Answer, int, Route]:
         headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
         method = scope["method"]
         version = _version(service, headers, parts)
@@ -223,7 +225,9 @@ class Rim:
         """The address for links: the public one by setting, else the caller's Host when it is one of ours."""
         if self.public_url:
             return self.public_url
-        host = headers.get("host", "") if headers is not None else next((v.decode("latin-1") for k, v in scope["headers"] if k == b"host"), "")
+        host = (
+            headers.get("host", "") if headers is not None else next((v.decode("latin-1") for k, v in scope["headers"] if k == b"host"), "")
+        )
         scheme = scope.get("scheme", "http")
         name, port = _split_host(host)
         if name not in self.hosts:
@@ -283,7 +287,9 @@ def _version(service: Service, headers: dict[str, str], parts: list[str]) -> wir
         return spoken.high
     major, _, minor = text.partition(".")
     if not (major.isdigit() and minor.isdigit() and len(text) < 12):
-        raise errors.Invalid(f"API Version String '{text[:40]}' is of invalid format. Must be of format MajorNum.MinorNum.", field="OpenStack-API-Version")
+        raise errors.Invalid(
+            f"API Version String '{text[:40]}' is of invalid format. Must be of format MajorNum.MinorNum.", field="OpenStack-API-Version"
+        )
     version = (int(major), int(minor))
     if not spoken.low <= version <= spoken.high:
         low, high = (f"{a}.{b}" for a, b in (spoken.low, spoken.high))
@@ -294,7 +300,9 @@ def _version(service: Service, headers: dict[str, str], parts: list[str]) -> wir
 def _media(route: Route, headers: dict[str, str]) -> None:
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind and kind not in route.accepts:
-        raise errors.UnsupportedMedia(f"The format {kind[:80]} of the body is not supported; send {' or '.join(route.accepts)}", field="Content-Type")
+        raise errors.UnsupportedMedia(
+            f"The format {kind[:80]} of the body is not supported; send {' or '.join(route.accepts)}", field="Content-Type"
+        )
 
 
 def _verb(rows: dict[str, list[Route]], raw: bytes, version: wire.Version, headers: dict[str, str]) -> tuple[Route, Any]:
@@ -347,7 +355,9 @@ async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
 
 
 def _raw_headers(headers: dict[str, str], id: str) -> list[tuple[bytes, bytes]]:
-    raw = [(k.lower().encode("latin-1"), v.encode("latin-1", "replace").replace(b"\r", b"").replace(b"\n", b"")) for k, v in headers.items()]
+    raw = [
+        (k.lower().encode("latin-1"), v.encode("latin-1", "replace").replace(b"\r", b"").replace(b"\n", b"")) for k, v in headers.items()
+    ]
     raw.append((b"x-openstack-request-id", id.encode()))
     return raw
 

@@ -74,10 +74,13 @@ class LoopRunner:
         bus = self.doors.use(Bus)
         for name, loop in self.loops.items():
             if loop.topic is not None:
-                bus.subscribe(loop.topic, lambda _, wake=self._wake[name]: wake.set())
+                bus.subscribe(loop.topic, self._waker(name))
             thread = threading.Thread(target=self._work, args=(loop,), name=f"loop-{name}", daemon=True)
             thread.start()
             self._threads.append(thread)
+
+    def _waker(self, name: str) -> Callable[[object], None]:
+        return lambda _: self._wake[name].set()
 
     def stop(self, timeout: float = 10) -> None:
         self._stop.set()

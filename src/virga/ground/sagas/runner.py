@@ -81,7 +81,11 @@ class Runner:
     def _next_wake(self) -> float:
         try:
             with self.db.read() as tx:
-                due = tx.conn.execute(sa.select(sa.func.min(sa.case((TABLE.c.lease > TABLE.c.wake, TABLE.c.lease), else_=TABLE.c.wake))).where(TABLE.c.ended.is_(None))).scalar()
+                due = tx.conn.execute(
+                    sa.select(sa.func.min(sa.case((TABLE.c.lease > TABLE.c.wake, TABLE.c.lease), else_=TABLE.c.wake))).where(
+                        TABLE.c.ended.is_(None)
+                    )
+                ).scalar()
         except (Retry, Problem):
             return 1.0
         return 1.0 if due is None else due - self.world.now()
@@ -132,10 +136,12 @@ class Runner:
             try:
                 return self._do(saga, row, step, ctx)
             except Again as again:
-                return self._rest(row, again.seconds)
+                self._rest(row, again.seconds)
+                return None
             except (Retry, Unavailable, NoSpace) as e:
                 self.log.warning("saga_waits", saga=saga.name, step=step.name, why=str(e))
-                return self._rest(row, min(30.0, 0.2 * 2**row.attempts), attempts=row.attempts + 1)
+                self._rest(row, min(30.0, 0.2 * 2**row.attempts), attempts=row.attempts + 1)
+                return None
             except Fenced:
                 raise
             except Exception as e:
@@ -152,7 +158,8 @@ class Runner:
             pause = e.seconds if isinstance(e, Again) else min(300.0, 0.5 * 2**row.attempts)
             if not isinstance(e, Again):
                 self.log.warning("saga_undo_waits", saga=saga.name, step=step.name, id=row.id, why=repr(e), again=pause)
-            return self._rest(row, pause, attempts=row.attempts + 1)
+            self._rest(row, pause, attempts=row.attempts + 1)
+            return None
 
     def _do(self, saga: Saga, row: SagaRow, step: Step, ctx: Context) -> SagaRow | None:
         self.hook("before", "do", step.name)

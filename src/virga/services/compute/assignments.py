@@ -93,7 +93,9 @@ class Desk:
     def powers(self, said: dict[str, Any]) -> dict[str, Any]:
         """What the hypervisor really runs. A machine that the guest switched off, or that came up by itself, is shown as it is."""
         with self.db.read() as tx:
-            rows = store.SERVERS.find(tx, store.c.host == said["host"], store.c.task_state.is_(None), store.c.vm_state.in_([model.ACTIVE, model.STOPPED]))
+            rows = store.SERVERS.find(
+                tx, store.c.host == said["host"], store.c.task_state.is_(None), store.c.vm_state.in_([model.ACTIVE, model.STOPPED])
+            )
         now, changed = self.world.now(), 0
         for s in rows:
             power = POWER.get(said["powers"].get(s.id, "stopped"), model.NOSTATE)
@@ -102,7 +104,13 @@ class Desk:
                 continue
             with self.db.write() as tx:
                 changed += store.SERVERS.change(
-                    tx, store.c.id == s.id, store.c.task_state.is_(None), store.c.generation == s.generation, vm_state=state, power_state=power, updated=now
+                    tx,
+                    store.c.id == s.id,
+                    store.c.task_state.is_(None),
+                    store.c.generation == s.generation,
+                    vm_state=state,
+                    power_state=power,
+                    updated=now,
                 )
         return {"changed": changed}
 
@@ -126,7 +134,7 @@ class Desk:
     def port(self, said: dict[str, Any]) -> dict[str, Any]:
         """The switch on a node saw a port come up or go down."""
         with self.db.write() as tx:
-            network.port_seen(self.doors, tx, said["port"], said["up"])
+            network.port_seen(tx, said["port"], said["up"])
         return {}
 
 

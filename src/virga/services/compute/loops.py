@@ -29,7 +29,12 @@ def keep(round: Round) -> int:
                 saga = start(tx, round.doors, "compute.delete_server", {"server": row.id}, exclusive=f"server:{row.id}", supersede=True)
                 settled += store.SERVERS.change(tx, *where, saga_id=saga)
             else:
-                fault = {"code": 500, "created": round.world.now(), "message": f"The task {row.task_state} ended without a result.", "details": ""}
+                fault = {
+                    "code": 500,
+                    "created": round.world.now(),
+                    "message": f"The task {row.task_state} ended without a result.",
+                    "details": "",
+                }
                 state = model.ERROR if row.vm_state == model.BUILDING else row.vm_state
                 settled += store.SERVERS.change(tx, *where, vm_state=state, task_state=None, saga_id=None, fault=fault)
         metrics.KEEPER.labels("server").inc()

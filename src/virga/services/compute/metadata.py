@@ -12,8 +12,30 @@ from typing import Any
 from virga.services.compute import model
 from virga.services.network.api import Nic
 
-VERSIONS = ("2012-08-10", "2013-04-04", "2013-10-17", "2015-10-15", "2016-06-30", "2016-10-06", "2017-02-22", "2018-08-27", "2020-10-14", "latest")
-EC2_VERSIONS = ("1.0", "2007-01-19", "2007-03-01", "2007-08-29", "2007-10-10", "2007-12-15", "2008-02-01", "2008-09-01", "2009-04-04", "latest")
+VERSIONS = (
+    "2012-08-10",
+    "2013-04-04",
+    "2013-10-17",
+    "2015-10-15",
+    "2016-06-30",
+    "2016-10-06",
+    "2017-02-22",
+    "2018-08-27",
+    "2020-10-14",
+    "latest",
+)
+EC2_VERSIONS = (
+    "1.0",
+    "2007-01-19",
+    "2007-03-01",
+    "2007-08-29",
+    "2007-10-10",
+    "2007-12-15",
+    "2008-02-01",
+    "2008-09-01",
+    "2009-04-04",
+    "latest",
+)
 
 
 def meta_data(s: model.Server, seed: str) -> dict[str, Any]:
@@ -43,7 +65,17 @@ def network_data(cards: list[Nic]) -> dict[str, Any]:
                 body["type"] = "ipv4_dhcp"
             else:
                 body |= {"type": kind, "ip_address": at["ip"], "netmask": str(net.netmask)}
-                body["routes"] = [{"network": "0.0.0.0" if at["version"] == 4 else "::", "netmask": "0.0.0.0" if at["version"] == 4 else "::", "gateway": at["gateway"]}] if at["gateway"] else []  # noqa: S104
+                body["routes"] = (
+                    [
+                        {
+                            "network": ANY[at["version"]],
+                            "netmask": ANY[at["version"]],
+                            "gateway": at["gateway"],
+                        }
+                    ]
+                    if at["gateway"]
+                    else []
+                )
                 body["services"] = [{"type": "dns", "address": d} for d in at["dns"]]
             networks.append(body)
             services += [{"type": "dns", "address": d} for d in at["dns"] if {"type": "dns", "address": d} not in services]
@@ -107,7 +139,13 @@ def _openstack(parts: list[str], s: model.Server, cards: list[Nic], seed: str) -
         return 404, "text/plain", b"404 Not Found"
     data = user_data(s)
     if len(parts) == 1:
-        names = ["meta_data.json", "network_data.json", "vendor_data.json", "vendor_data2.json", *(["user_data"] if data is not None else [])]
+        names = [
+            "meta_data.json",
+            "network_data.json",
+            "vendor_data.json",
+            "vendor_data2.json",
+            *(["user_data"] if data is not None else []),
+        ]
         return 200, "text/plain", "\n".join(names).encode()
     if len(parts) == 2:
         if parts[1] == "meta_data.json":

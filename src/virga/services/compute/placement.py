@@ -44,7 +44,9 @@ def refusal(host: model.Host, used: Used, need: Need, own: Compute, now: float) 
     return "; ".join(lacks) or None
 
 
-def choose(hosts: Iterable[model.Host], used: dict[str, Used], need: Need, own: Compute, now: float) -> tuple[model.Host | None, dict[str, str]]:
+def choose(
+    hosts: Iterable[model.Host], used: dict[str, Used], need: Need, own: Compute, now: float
+) -> tuple[model.Host | None, dict[str, str]]:
     """The host with the most free memory that takes it, and the reason of each that does not."""
     reasons: dict[str, str] = {}
     best: tuple[int, str, model.Host] | None = None

@@ -81,7 +81,6 @@ _TABLE = (
 def _under(prefix: str) -> tuple[Route, ...]:
     """The table at `/v2.1` and, for clients of before microversions, at `/v2`."""
 
-
     return tuple(dataclasses.replace(r, path=prefix + r.path) for r in _TABLE)
 
 

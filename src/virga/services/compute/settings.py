@@ -10,7 +10,9 @@ from msgspec import Meta
 
 
 class Compute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    virt_type: Annotated[str, Meta(pattern="^(auto|kvm|qemu)$", description="auto: KVM if a probe boots with it, else QEMU's own emulation")] = "auto"
+    virt_type: Annotated[
+        str, Meta(pattern="^(auto|kvm|qemu)$", description="auto: KVM if a probe boots with it, else QEMU's own emulation")
+    ] = "auto"
     cpu_ratio: Annotated[float, Meta(gt=0, description="Virtual CPUs per CPU")] = 4.0
     ram_ratio: Annotated[float, Meta(gt=0, description="Memory given out per memory there")] = 1.0
     disk_ratio: Annotated[float, Meta(gt=0, description="Disk given out per disk there")] = 1.0

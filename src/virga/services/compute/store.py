@@ -85,7 +85,11 @@ def seen(tx: Tx, id: str, project_id: str | None, admin: bool) -> model.Server |
 
 def used(tx: Tx) -> dict[str, Used]:
     """What the machines on each host take."""
-    query = sa.select(c.host, sa.func.sum(c.vcpus), sa.func.sum(c.ram), sa.func.sum(c.disk), sa.func.count()).where(c.host.is_not(None)).group_by(c.host)
+    query = (
+        sa.select(c.host, sa.func.sum(c.vcpus), sa.func.sum(c.ram), sa.func.sum(c.disk), sa.func.count())
+        .where(c.host.is_not(None))
+        .group_by(c.host)
+    )
     return {row[0]: Used(int(row[1]), int(row[2]), int(row[3]), int(row[4])) for row in tx.conn.execute(query)}
 
 

@@ -33,7 +33,9 @@ def brief(s: model.Server, call: Call) -> dict[str, Any]:
 def _addresses(found: list[network.Shown]) -> dict[str, list[dict[str, Any]]]:
     out: dict[str, list[dict[str, Any]]] = {}
     for a in found:
-        out.setdefault(a.network, []).append({"version": a.version, "addr": a.ip, "OS-EXT-IPS:type": a.kind, "OS-EXT-IPS-MAC:mac_addr": a.mac})
+        out.setdefault(a.network, []).append(
+            {"version": a.version, "addr": a.ip, "OS-EXT-IPS:type": a.kind, "OS-EXT-IPS-MAC:mac_addr": a.mac}
+        )
     return out
 
 
@@ -80,7 +82,9 @@ def details(rows: list[model.Server], call: Call, single: bool = False) -> list[
                     "OS-EXT-SRV-ATTR:ramdisk_id": "", "OS-EXT-SRV-ATTR:root_device_name": "/dev/vda", "OS-EXT-SRV-ATTR:user_data": s.user_data,
                 }  # fmt: skip
             if v >= (2, 16):
-                body["host_status"] = "" if host is None else "UNKNOWN" if model.host_down(host, now) else "UP" if host.enabled else "MAINTENANCE"
+                body["host_status"] = (
+                    "" if host is None else "UNKNOWN" if model.host_down(host, now) else "UP" if host.enabled else "MAINTENANCE"
+                )
         if (admin and v >= (2, 3)) or v >= (2, 90):
             body["OS-EXT-SRV-ATTR:hostname"] = s.hostname
         if v >= (2, 9):
@@ -214,7 +218,10 @@ def service(h: model.Host, call: Call) -> dict[str, Any]:
 def _hypervisor_brief(h: model.Host, call: Call) -> dict[str, Any]:
     state = "down" if model.host_down(h, call.now()) else "up"
     return {
-        "id": h.id if call.version >= (2, 53) else h.number, "hypervisor_hostname": h.name, "state": state, "status": "enabled" if h.enabled else "disabled"
+        "id": h.id if call.version >= (2, 53) else h.number,
+        "hypervisor_hostname": h.name,
+        "state": state,
+        "status": "enabled" if h.enabled else "disabled",
     }
 
 
@@ -238,7 +245,11 @@ def _capacity(pairs: list[tuple[model.Host, model.Used]]) -> dict[str, int]:
             ("local_gb_used", u.disk), ("running_vms", u.machines),
         ):  # fmt: skip
             total[key] += value
-    return total | {"free_ram_mb": total["memory_mb"] - total["memory_mb_used"], "free_disk_gb": total["local_gb"] - total["local_gb_used"], "current_workload": 0}
+    return total | {
+        "free_ram_mb": total["memory_mb"] - total["memory_mb_used"],
+        "free_disk_gb": total["local_gb"] - total["local_gb_used"],
+        "current_workload": 0,
+    }
 
 
 def hypervisors(pairs: list[tuple[model.Host, model.Used]], call: Call) -> dict[str, Any]:
@@ -254,7 +265,9 @@ def hypervisor(pair: tuple[model.Host, model.Used], call: Call) -> dict[str, Any
 
 
 def statistics(pairs: list[tuple[model.Host, model.Used]], call: Call) -> dict[str, Any]:
-    return {"hypervisor_statistics": _capacity(pairs) | {"count": len(pairs), "disk_available_least": sum(h.disk_gb - u.disk for h, u in pairs)}}
+    return {
+        "hypervisor_statistics": _capacity(pairs) | {"count": len(pairs), "disk_available_least": sum(h.disk_gb - u.disk for h, u in pairs)}
+    }
 
 
 def zones(rows: list[model.Host], call: Call, detail: bool = False) -> dict[str, Any]:
@@ -266,9 +279,16 @@ def zones(rows: list[model.Host], call: Call, detail: bool = False) -> dict[str,
         shown = None
         if detail:
             shown = {
-                h.name: {"nova-compute": {"available": not model.host_down(h, now), "active": h.enabled, "updated_at": _time(h.seen)}} for h in hosts
+                h.name: {"nova-compute": {"available": not model.host_down(h, now), "active": h.enabled, "updated_at": _time(h.seen)}}
+                for h in hosts
             }
-        out.append({"zoneName": name, "zoneState": {"available": any(h.enabled and not model.host_down(h, now) for h in hosts) or not hosts}, "hosts": shown})
+        out.append(
+            {
+                "zoneName": name,
+                "zoneState": {"available": any(h.enabled and not model.host_down(h, now) for h in hosts) or not hosts},
+                "hosts": shown,
+            }
+        )
     return {"availabilityZoneInfo": out}
 
 
@@ -281,7 +301,11 @@ def limits(value: dict[str, int], call: Call) -> dict[str, Any]:
 
 
 def quota(value: dict[str, Any], call: Call) -> dict[str, Any]:
-    old = {"floating_ips": -1, "fixed_ips": -1, "security_groups": -1, "security_group_rules": -1} if call.version <= (2, 35) and "id" in value else {}
+    old = (
+        {"floating_ips": -1, "fixed_ips": -1, "security_groups": -1, "security_group_rules": -1}
+        if call.version <= (2, 35) and "id" in value
+        else {}
+    )
     if old and isinstance(value.get("instances"), dict):
         old = {k: {"limit": -1, "in_use": 0, "reserved": 0} for k in old}  # type: ignore[misc]
     gone = {"injected_files", "injected_file_content_bytes", "injected_file_path_bytes"} if call.version >= (2, 57) else set()
@@ -355,7 +379,12 @@ def interfaces(nics: list[network.Nic], call: Call) -> dict[str, Any]:
 def _version(call: Call, id: str, status: str, high: str, low: str, updated: str) -> dict[str, Any]:
     path = "/v2.1/" if id == "v2.1" else "/v2/"
     return {
-        "id": id, "status": status, "version": high, "min_version": low, "updated": updated, "links": [{"rel": "self", "href": call.request.link(path)}]
+        "id": id,
+        "status": status,
+        "version": high,
+        "min_version": low,
+        "updated": updated,
+        "links": [{"rel": "self", "href": call.request.link(path)}],
     }
 
 

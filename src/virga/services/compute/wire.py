@@ -24,7 +24,7 @@ def true(value: Any) -> bool:
 
 class RequestedNetwork(Wire):
     uuid: Uuid | UnsetType = UNSET
-    port: Uuid | None | UnsetType = UNSET
+    port: Uuid | UnsetType | None = UNSET
     fixed_ip: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
     tag: Annotated[Tag | UnsetType, since(2, 32)] = UNSET
 
@@ -41,12 +41,12 @@ class BlockDevice(Wire):
     delete_on_termination: Bool | UnsetType = UNSET
     volume_size: int | str | UnsetType = UNSET
     device_name: str | UnsetType = UNSET
-    device_type: str | None | UnsetType = UNSET
-    disk_bus: str | None | UnsetType = UNSET
-    guest_format: str | None | UnsetType = UNSET
+    device_type: str | UnsetType | None = UNSET
+    disk_bus: str | UnsetType | None = UNSET
+    guest_format: str | UnsetType | None = UNSET
     no_device: bool | str | UnsetType = UNSET
     tag: Annotated[str | UnsetType, since(2, 32)] = UNSET
-    volume_type: Annotated[str | None | UnsetType, since(2, 67)] = UNSET
+    volume_type: Annotated[str | UnsetType | None, since(2, 67)] = UNSET
 
 
 class InjectedFile(Wire, kw_only=True):
@@ -63,7 +63,7 @@ class CreateServer(Wire, kw_only=True):
     user_data: Annotated[str, Meta(max_length=65535)] | None = None
     security_groups: list[GroupName] | UnsetType = UNSET
     metadata: Meta255 = {}
-    config_drive: Bool | None | UnsetType = UNSET
+    config_drive: Bool | UnsetType | None = UNSET
     availability_zone: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
     min_count: Count | str = 1
     max_count: Count | str | UnsetType = UNSET
@@ -94,7 +94,7 @@ class UpdateServer(Wire):
     accessIPv4: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
     accessIPv6: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
     disk_config: Annotated[Literal["AUTO", "MANUAL"] | UnsetType, named("OS-DCF:diskConfig")] = UNSET
-    description: Annotated[Text | None | UnsetType, since(2, 19)] = UNSET
+    description: Annotated[Text | UnsetType | None, since(2, 19)] = UNSET
     hostname: Annotated[Annotated[str, Meta(pattern="^[a-zA-Z0-9][a-zA-Z0-9.-]*$", max_length=255)] | UnsetType, since(2, 90)] = UNSET
 
 

@@ -33,7 +33,15 @@ def bootstrap(tx: Tx, hashed: str | None) -> None:
     for name, text in (("admin", "Bootstrap project for initializing the cloud."), ("service", "Virga's own things")):
         if name not in projects:
             projects[name] = store.PROJECTS.insert(
-                tx, id=uuid.uuid4().hex, name=name, domain_id=DEFAULT_DOMAIN, parent_id=DEFAULT_DOMAIN, description=text, enabled=True, tags=[], extra={}
+                tx,
+                id=uuid.uuid4().hex,
+                name=name,
+                domain_id=DEFAULT_DOMAIN,
+                parent_id=DEFAULT_DOMAIN,
+                description=text,
+                enabled=True,
+                tags=[],
+                extra={},
             )
     admin = store.USERS.one(tx, store.USERS.c.domain_id == DEFAULT_DOMAIN, store.USERS.c.name == "admin")
     if admin is None:
@@ -59,12 +67,21 @@ def register(tx: Tx, services: Iterable[Service], region: str) -> int:
     for service in services:
         row = store.SERVICES.one(tx, store.SERVICES.c.type == service.type)
         if row is None:
-            row = store.SERVICES.insert(tx, id=uuid.uuid4().hex, type=service.type, name=service.name, description=None, enabled=True, extra={})
+            row = store.SERVICES.insert(
+                tx, id=uuid.uuid4().hex, type=service.type, name=service.name, description=None, enabled=True, extra={}
+            )
         for interface in ("public", "internal", "admin"):
             c = store.ENDPOINTS.c
             if store.ENDPOINTS.one(tx, c.service_id == row.id, c.interface == interface) is None:
                 store.ENDPOINTS.insert(
-                    tx, id=uuid.uuid4().hex, service_id=row.id, interface=interface, region_id=region, url=service.catalog, enabled=True, extra={}
+                    tx,
+                    id=uuid.uuid4().hex,
+                    service_id=row.id,
+                    interface=interface,
+                    region_id=region,
+                    url=service.catalog,
+                    enabled=True,
+                    extra={},
                 )
                 added += 1
     return added

@@ -30,11 +30,15 @@ class Catalog:
     def _load(self) -> list[dict[str, Any]]:
         with self.db.read() as tx:
             services = store.SERVICES.find(tx, store.SERVICES.c.enabled.is_(True), order=store.SERVICES.c.type)
-            endpoints = store.ENDPOINTS.find(tx, store.ENDPOINTS.c.enabled.is_(True), order=[store.ENDPOINTS.c.interface, store.ENDPOINTS.c.id])
+            endpoints = store.ENDPOINTS.find(
+                tx, store.ENDPOINTS.c.enabled.is_(True), order=[store.ENDPOINTS.c.interface, store.ENDPOINTS.c.id]
+            )
         rows = []
         for s in services:
             own = [
-                {"id": e.id, "interface": e.interface, "region": e.region_id, "region_id": e.region_id, "url": e.url} for e in endpoints if e.service_id == s.id
+                {"id": e.id, "interface": e.interface, "region": e.region_id, "region_id": e.region_id, "url": e.url}
+                for e in endpoints
+                if e.service_id == s.id
             ]
             rows.append({"id": s.id, "type": s.type, "name": s.name or "", "endpoints": own})
         return rows

@@ -84,7 +84,12 @@ KEYS = Rows(
     model.Key,
 )  # fmt: skip
 REVOCATIONS = Rows(
-    sa.Table("id_revocations", metadata, sa.Column("audit_id", sa.String(32), primary_key=True), sa.Column("expires", sa.Double, nullable=False, index=True)),
+    sa.Table(
+        "id_revocations",
+        metadata,
+        sa.Column("audit_id", sa.String(32), primary_key=True),
+        sa.Column("expires", sa.Double, nullable=False, index=True),
+    ),
     model.Revocation,
 )
 STATE = sa.Table("id_state", metadata, sa.Column("one", sa.Integer, primary_key=True), sa.Column("generation", sa.Integer, nullable=False))

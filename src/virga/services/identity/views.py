@@ -92,7 +92,12 @@ def _role(r: model.Role, call: Call) -> dict[str, Any]:
 
 
 def _region(r: model.Region, call: Call) -> dict[str, Any]:
-    return r.extra | {"id": r.id, "description": r.description, "parent_region_id": r.parent_region_id, "links": _links(call, "regions", r.id)}
+    return r.extra | {
+        "id": r.id,
+        "description": r.description,
+        "parent_region_id": r.parent_region_id,
+        "links": _links(call, "regions", r.id),
+    }
 
 
 def _service(s: model.CatalogService, call: Call) -> dict[str, Any]:
@@ -149,10 +154,14 @@ def assignments(grants: list[model.Grant], call: Call) -> dict[str, Any]:
     if names:
         with call.db.read() as tx:
             domains = {d.id: {"id": d.id, "name": d.name} for d in store.DOMAINS.find(tx)}
-            users = {u.id: {"id": u.id, "name": u.name, "domain": domains.get(u.domain_id)} for u in store.USERS.within(tx, "id", {g.user_id for g in grants})}
+            users = {
+                u.id: {"id": u.id, "name": u.name, "domain": domains.get(u.domain_id)}
+                for u in store.USERS.within(tx, "id", {g.user_id for g in grants})
+            }
             roles = {r.id: {"id": r.id, "name": r.name} for r in store.ROLES.within(tx, "id", {g.role_id for g in grants})}
             projects = {
-                p.id: {"id": p.id, "name": p.name, "domain": domains.get(p.domain_id)} for p in store.PROJECTS.within(tx, "id", {g.target_id for g in grants})
+                p.id: {"id": p.id, "name": p.name, "domain": domains.get(p.domain_id)}
+                for p in store.PROJECTS.within(tx, "id", {g.target_id for g in grants})
             }
     else:
         roles, projects, domains = {}, {}, {}
@@ -171,7 +180,14 @@ def assignments(grants: list[model.Grant], call: Call) -> dict[str, Any]:
         where = "system" if g.target == "system" else f"{g.target}s/{g.target_id}"
         tail = "/inherited_to_projects" if g.inherited else ""
         link = call.request.link(f"/v3/{inherit}{where}/users/{g.user_id}/roles/{g.role_id}{tail}")
-        out.append({"role": roles.get(g.role_id, {"id": g.role_id}), "user": users.get(g.user_id, {"id": g.user_id}), "scope": scope, "links": {"assignment": link}})
+        out.append(
+            {
+                "role": roles.get(g.role_id, {"id": g.role_id}),
+                "user": users.get(g.user_id, {"id": g.user_id}),
+                "scope": scope,
+                "links": {"assignment": link},
+            }
+        )
     return {"role_assignments": out, "links": {"self": call.request.base + call.request.path, "previous": None, "next": None}}
 
 

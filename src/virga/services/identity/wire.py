@@ -76,9 +76,9 @@ class CreateUser(Open, kw_only=True):
 class UpdateUser(Open):
     name: Name | UnsetType = UNSET
     domain_id: Id | UnsetType = UNSET
-    password: Password | None | UnsetType = UNSET
+    password: Password | UnsetType | None = UNSET
     enabled: bool | UnsetType = UNSET
-    default_project_id: Id | None | UnsetType = UNSET
+    default_project_id: Id | UnsetType | None = UNSET
     options: dict[str, Any] | UnsetType = UNSET
 
 
@@ -89,8 +89,8 @@ class ChangePassword(Wire):
 
 class CreateProject(Open, kw_only=True):
     name: Annotated[str, Meta(min_length=1, max_length=64)]
-    domain_id: Id | None | UnsetType = UNSET
-    parent_id: Id | None | UnsetType = UNSET
+    domain_id: Id | UnsetType | None = UNSET
+    parent_id: Id | UnsetType | None = UNSET
     description: Text | None = ""
     enabled: bool = True
     is_domain: bool = False
@@ -101,7 +101,7 @@ class CreateProject(Open, kw_only=True):
 class UpdateProject(Open):
     name: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
     domain_id: Id | UnsetType = UNSET
-    description: Text | None | UnsetType = UNSET
+    description: Text | UnsetType | None = UNSET
     enabled: bool | UnsetType = UNSET
     tags: list[Annotated[str, Meta(min_length=1, max_length=255)]] | UnsetType = UNSET
     options: dict[str, Any] | UnsetType = UNSET
@@ -116,7 +116,7 @@ class CreateDomain(Open, kw_only=True):
 
 class UpdateDomain(Open):
     name: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
-    description: Text | None | UnsetType = UNSET
+    description: Text | UnsetType | None = UNSET
     enabled: bool | UnsetType = UNSET
     options: dict[str, Any] | UnsetType = UNSET
 
@@ -130,7 +130,7 @@ class CreateRole(Open, kw_only=True):
 
 class UpdateRole(Open):
     name: Name | UnsetType = UNSET
-    description: Text | None | UnsetType = UNSET
+    description: Text | UnsetType | None = UNSET
     options: dict[str, Any] | UnsetType = UNSET
 
 
@@ -141,8 +141,8 @@ class CreateRegion(Open, kw_only=True):
 
 
 class UpdateRegion(Open):
-    description: Text | None | UnsetType = UNSET
-    parent_region_id: str | None | UnsetType = UNSET
+    description: Text | UnsetType | None = UNSET
+    parent_region_id: str | UnsetType | None = UNSET
 
 
 class CreateService(Open, kw_only=True):
@@ -154,8 +154,8 @@ class CreateService(Open, kw_only=True):
 
 class UpdateService(Open):
     type: Name | UnsetType = UNSET
-    name: Annotated[str, Meta(max_length=255)] | None | UnsetType = UNSET
-    description: Text | None | UnsetType = UNSET
+    name: Annotated[str, Meta(max_length=255)] | UnsetType | None = UNSET
+    description: Text | UnsetType | None = UNSET
     enabled: bool | UnsetType = UNSET
 
 
@@ -172,5 +172,5 @@ class UpdateEndpoint(Open):
     service_id: Id | UnsetType = UNSET
     interface: Literal["public", "internal", "admin"] | UnsetType = UNSET
     url: Annotated[str, Meta(min_length=1, max_length=2048)] | UnsetType = UNSET
-    region_id: str | None | UnsetType = UNSET
+    region_id: str | UnsetType | None = UNSET
     enabled: bool | UnsetType = UNSET

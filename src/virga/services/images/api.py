@@ -32,7 +32,15 @@ class ImageRef(msgspec.Struct, frozen=True):
 def _ref(i: model.Image) -> ImageRef:
     format = i.detected or i.disk_format or "raw"
     return ImageRef(
-        i.id, i.name, i.status, "raw" if format == "gpt" else format, i.size or 0, i.virtual_size or i.size or 0, i.min_disk, i.min_ram, i.properties
+        i.id,
+        i.name,
+        i.status,
+        "raw" if format == "gpt" else format,
+        i.size or 0,
+        i.virtual_size or i.size or 0,
+        i.min_disk,
+        i.min_ram,
+        i.properties,
     )
 
 
@@ -49,7 +57,9 @@ def ids(tx: Tx, wanted: Iterable[str]) -> set[str]:
 
 def by_name(tx: Tx, name: str, project_id: str) -> ImageRef | None:
     """The newest active image of that name that the project sees."""
-    rows = store.IMAGES.find(tx, store.c.name == name, store.c.status == model.ACTIVE, store.visible_to(project_id, False), order=store.c.created.desc(), limit=1)
+    rows = store.IMAGES.find(
+        tx, store.c.name == name, store.c.status == model.ACTIVE, store.visible_to(project_id, False), order=store.c.created.desc(), limit=1
+    )
     return _ref(rows[0]) if rows else None
 
 

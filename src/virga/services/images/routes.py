@@ -25,4 +25,6 @@ ROUTES = (
     Route("DELETE", "/v2/images/{id}/tags/{tag}", images.remove_tag, code=204),
 )
 
-SERVICE = Service(name="image", type="image", path="/image", ports=(9292,), catalog="/image", routes=ROUTES, faults=Faults(glance, over_quota=413))
+SERVICE = Service(
+    name="image", type="image", path="/image", ports=(9292,), catalog="/image", routes=ROUTES, faults=Faults(glance, over_quota=413)
+)

@@ -35,11 +35,12 @@ def visible_to(project_id: str | None, admin: bool) -> sa.ColumnElement[bool]:
 
 def listed_to(project_id: str | None, admin: bool, visibility: str | None) -> sa.ColumnElement[bool]:
     """What a list shows: community images of others only when asked for."""
-    own = sa.true() if admin else c.owner == (project_id or "")
+    own: sa.ColumnElement[bool] = sa.true() if admin else c.owner == (project_id or "")
     if visibility == "all":
         return visible_to(project_id, admin)
     if visibility in {"public", "community"}:
-        return c.visibility == visibility
+        shown: sa.ColumnElement[bool] = c.visibility == visibility
+        return shown
     if visibility is not None:
         return sa.and_(own, c.visibility == visibility)
     return sa.or_(sa.and_(own, c.visibility != "community"), c.owner == (project_id or ""), c.visibility == "public")

@@ -72,6 +72,11 @@ def images_schema(_: None, call: Call) -> dict[str, Any]:
     each = image_schema(None, call)
     return {
         "name": "images",
-        "properties": {"images": {"type": "array", "items": each}, "first": {"type": "string"}, "next": {"type": "string"}, "schema": {"type": "string"}},
+        "properties": {
+            "images": {"type": "array", "items": each},
+            "first": {"type": "string"},
+            "next": {"type": "string"},
+            "schema": {"type": "string"},
+        },
         "links": [{"rel": "first", "href": "{first}"}, {"rel": "next", "href": "{next}"}, {"rel": "describedby", "href": "{schema}"}],
     }

@@ -12,11 +12,11 @@ import msgspec
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Invalid, NotFound
 from virga.ground.http.call import Actor, Call
-from virga.services.network import loops, model, store, wire
+from virga.services.network import model, store, wire
 from virga.services.network.actions import groups, networks, owning, ports
 
 COMPUTE = "compute:"
-port_seen = loops.port_seen
+port_seen = ports.port_seen
 
 
 class Nic(msgspec.Struct, frozen=True):
@@ -67,7 +67,9 @@ def check_wanted(call: Call, wanted: list[Wanted]) -> list[Wanted]:
                 raise Invalid(f"Duplicate port {port.id} in request.", field="networks")
             taken.add(port.id)
         else:
-            network = store.NETWORKS.one(call.tx, store.NETWORKS.c.id == each.network_id, store.networks_seen(call.actor.project_id, "admin" in call.actor.roles))
+            network = store.NETWORKS.one(
+                call.tx, store.NETWORKS.c.id == each.network_id, store.networks_seen(call.actor.project_id, "admin" in call.actor.roles)
+            )
             if network is None:
                 raise Invalid(f"Network {each.network_id} could not be found.", field="networks")
             if network.external and not network.shared and "admin" not in call.actor.roles:
@@ -89,7 +91,9 @@ def auto(call: Call) -> list[Wanted]:
     with_subnet = {s.network_id for s in store.SUBNETS.within(call.tx, "network_id", [n.id for n in own])}
     own = [n for n in own if n.id in with_subnet]
     if len(own) > 1:
-        raise Conflict(f"Multiple possible networks found, use a Network ID to be more specific: {', '.join(f'{n.name} ({n.id})' for n in own)}.")
+        raise Conflict(
+            f"Multiple possible networks found, use a Network ID to be more specific: {', '.join(f'{n.name} ({n.id})' for n in own)}."
+        )
     return [Wanted(network_id=n.id) for n in own]
 
 
@@ -106,7 +110,9 @@ def group_ids(call: Call, names: list[str]) -> list[str]:
         if not found:
             raise Invalid(f"Unable to find security_group with name or id '{name[:80]}'", field="security_groups")
         if len(found) > 1 and not any(g.id == name for g in found):
-            raise Conflict(f"Multiple security_group matches found for name '{name[:80]}', use an ID to be more specific: {', '.join(g.id for g in found)}.")
+            raise Conflict(
+                f"Multiple security_group matches found for name '{name[:80]}', use an ID to be more specific: {', '.join(g.id for g in found)}."
+            )
         out.append(next((g.id for g in found if g.id == name), found[0].id))
     return list(dict.fromkeys(out))
 
@@ -247,7 +253,6 @@ def port_owners(tx: Tx) -> dict[str, list[str]]:
 def ensure_external(call: Call, name: str, cidr: str) -> str:
     """The external network of a fresh cloud: the gateway is the first address, floating IPs come from the second half."""
 
-
     found = store.NETWORKS.find(call.tx, store.NETWORKS.c.external.is_(True))
     if found:
         return found[0].id
@@ -255,12 +260,12 @@ def ensure_external(call: Call, name: str, cidr: str) -> str:
     net = ipaddress.ip_network(cidr)
     first, last = net.network_address + 10, net.broadcast_address - 1
     pools = [wire.Pool(start=str(first), end=str(last))]
-    networks.create_subnet(call, wire.CreateSubnet(network_id=network.id, cidr=cidr, enable_dhcp=False, allocation_pools=pools, name=f"{name}-subnet"))
+    networks.create_subnet(
+        call, wire.CreateSubnet(network_id=network.id, cidr=cidr, enable_dhcp=False, allocation_pools=pools, name=f"{name}-subnet")
+    )
     return str(network.id)
 
 
 def system_actor(project_id: str) -> Actor:
     """Virga itself, for what it does on its own behalf."""
     return Actor(user_id="virga", user_name="virga", user_domain_id="default", roles=frozenset({"admin"}), project_id=project_id)
-
-

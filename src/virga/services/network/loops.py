@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from virga.ground import log
 from virga.ground.bus import Bus
-from virga.ground.db.engine import Tx
-from virga.ground.doors import Doors
+from virga.ground.db.rows import Rows
 from virga.ground.loops.loop import Loop, Round
 from virga.services.network import model, specs, store
 from virga.services.network.driver import Switch
@@ -32,7 +33,9 @@ def sync(round: Round) -> int:
                 _tell(round, mark)
             with round.db.write() as tx:
                 for mark in part:
-                    store.DIRTY.delete(tx, store.DIRTY.c.kind == mark.kind, store.DIRTY.c.id == mark.id, store.DIRTY.c.generation == mark.generation)
+                    store.DIRTY.delete(
+                        tx, store.DIRTY.c.kind == mark.kind, store.DIRTY.c.id == mark.id, store.DIRTY.c.generation == mark.generation
+                    )
             done += len(part)
 
 
@@ -63,7 +66,7 @@ def repair(round: Round) -> int:
     """Mark everything that we have, and everything that only the switch has; `sync` does the rest. Runs at start and every ten
     minutes, so that a switch that lost its memory gets it back."""
     seen = round.doors.use(Switch).observe()
-    ours = {"network": store.NETWORKS, "group": store.GROUPS, "router": store.ROUTERS, "port": store.PORTS}
+    ours: dict[str, Rows[Any]] = {"network": store.NETWORKS, "group": store.GROUPS, "router": store.ROUTERS, "port": store.PORTS}
     with round.db.read() as tx:
         have = {kind: set(tx.conn.execute(rows.table.select().with_only_columns(rows.c.id)).scalars()) for kind, rows in ours.items()}
     marked = 0
@@ -77,13 +80,6 @@ def repair(round: Round) -> int:
 
 def _slices(ids: list[str]) -> list[list[str]]:
     return [ids[at : at + 500] for at in range(0, len(ids), 500)]
-
-
-def port_seen(doors: Doors, tx: Tx, port_id: str, up: bool) -> None:
-    """The switch says that a port came up or went down."""
-    status = "ACTIVE" if up else "DOWN"
-    c = store.PORTS.c
-    store.PORTS.change(tx, c.id == port_id, c.status != status, c.device_owner.not_in([model.FLOATING, model.ROUTER_GATEWAY, model.ROUTER_INTERFACE]), status=status)
 
 
 LOOPS = (Loop("network.sync", sync, every=5, topic=store.WAKE), Loop("network.repair", repair, every=600))

@@ -171,7 +171,9 @@ def network_of(text: str, field: str = "cidr") -> Net:
             meant = ipaddress.ip_network(text, strict=False)
         except ValueError:
             raise Invalid(f"Invalid input for {field}. Reason: '{text[:64]}' is not a valid IP subnet.", field=field) from None
-    raise Invalid(f"Invalid input for {field}. Reason: '{text[:64]}' isn't a recognized IP subnet cidr, '{meant}' is recommended.", field=field)
+    raise Invalid(
+        f"Invalid input for {field}. Reason: '{text[:64]}' isn't a recognized IP subnet cidr, '{meant}' is recommended.", field=field
+    )
 
 
 def address_of(text: str, field: str = "ip_address") -> ipaddress.IPv4Address | ipaddress.IPv6Address:
@@ -222,7 +224,7 @@ def eui64(net: ipaddress.IPv6Network, mac: str) -> str:
 def overlap(cidr: str, others: Iterable[str]) -> str | None:
     """The first of `others` that shares addresses with `cidr`."""
     net = ipaddress.ip_network(cidr)
-    return next((o for o in others if (other := ipaddress.ip_network(o)).version == net.version and net.overlaps(other)), None)  # type: ignore[arg-type]
+    return next((o for o in others if (other := ipaddress.ip_network(o)).version == net.version and net.overlaps(other)), None)
 
 
 PROTOCOLS = {
@@ -241,4 +243,7 @@ def protocol_of(value: str | int | None) -> str | None:
         return {"icmpv6": "ipv6-icmp"}.get(text, text)
     if text.isdigit() and 0 <= int(text) <= 255:
         return text
-    raise Invalid(f"Security group rule protocol {text[:40]} not supported. Only protocol values {sorted(PROTOCOLS)} and integer representations [0 to 255] are supported.", field="protocol")
+    raise Invalid(
+        f"Security group rule protocol {text[:40]} not supported. Only protocol values {sorted(PROTOCOLS)} and integer representations [0 to 255] are supported.",
+        field="protocol",
+    )

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
-from virga.authority.rules import ADMIN, MEMBER, Rule, SCOPED, role
+from virga.authority.rules import ADMIN, MEMBER, SCOPED, Rule, role
 
 CREATE = ADMIN | (role("member") & SCOPED)
 
 
 def _own(noun: str) -> tuple[Rule, Rule, Rule]:
-    return (Rule(f"create_{noun}", MEMBER, f"Create a {noun}"), Rule(f"update_{noun}", MEMBER, f"Change a {noun}"), Rule(f"delete_{noun}", MEMBER, f"Delete a {noun}"))
+    return (
+        Rule(f"create_{noun}", MEMBER, f"Create a {noun}"),
+        Rule(f"update_{noun}", MEMBER, f"Change a {noun}"),
+        Rule(f"delete_{noun}", MEMBER, f"Delete a {noun}"),
+    )
 
 
 CREATE_NETWORK, UPDATE_NETWORK, DELETE_NETWORK = _own("network")

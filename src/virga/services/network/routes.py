@@ -74,4 +74,12 @@ ROUTES = (
     *(row for noun in around.TAGGED for row in _tags(noun)),
 )  # fmt: skip
 
-SERVICE = Service(name="network", type="network", path="/network", ports=(9696,), catalog="/network", routes=ROUTES, faults=Faults(neutron, over_quota=409))
+SERVICE = Service(
+    name="network",
+    type="network",
+    path="/network",
+    ports=(9696,),
+    catalog="/network",
+    routes=ROUTES,
+    faults=Faults(neutron, over_quota=409),
+)

@@ -64,7 +64,9 @@ def router(tx: Tx, id: str) -> driver.RouterSpec | None:
     if row is None:
         return None
     legs = []
-    for p in store.PORTS.find(tx, store.PORTS.c.device_id == id, store.PORTS.c.device_owner == model.ROUTER_INTERFACE, order=store.PORTS.c.id):
+    for p in store.PORTS.find(
+        tx, store.PORTS.c.device_id == id, store.PORTS.c.device_owner == model.ROUTER_INTERFACE, order=store.PORTS.c.id
+    ):
         cidrs, subnets = _cidrs(tx, p.id)
         net = store.NETWORKS.get(tx, p.network_id)
         ra = next((s.ipv6_ra_mode for s in subnets if s.ipv6_ra_mode), None)

@@ -26,7 +26,12 @@ def _head() -> list[sa.Column[Any]]:
 
 def _tail(tags: bool = True) -> list[sa.Column[Any]]:
     first = [sa.Column("tags", sa.JSON, nullable=False)] if tags else []
-    return [*first, sa.Column("revision", sa.Integer, nullable=False), sa.Column("created", sa.Double, nullable=False), sa.Column("updated", sa.Double, nullable=False)]
+    return [
+        *first,
+        sa.Column("revision", sa.Integer, nullable=False),
+        sa.Column("created", sa.Double, nullable=False),
+        sa.Column("updated", sa.Double, nullable=False),
+    ]
 
 
 def _flag(name: str) -> sa.Column[bool]:

@@ -35,7 +35,11 @@ def _networks(rows: list[model.Network], call: Call) -> list[dict[str, Any]]:
         if n.external:
             body["is_default"] = n.is_default
         if admin:
-            body |= {"provider:network_type": "flat" if n.physical else "geneve", "provider:physical_network": n.physical, "provider:segmentation_id": None}
+            body |= {
+                "provider:network_type": "flat" if n.physical else "geneve",
+                "provider:physical_network": n.physical,
+                "provider:segmentation_id": None,
+            }
         out.append(body)
     return out
 
@@ -200,7 +204,13 @@ EXTENSIONS = {
 
 
 def _extension(alias: str) -> dict[str, Any]:
-    return {"alias": alias, "name": EXTENSIONS[alias], "description": EXTENSIONS[alias], "updated": "2020-01-01T00:00:00-00:00", "links": []}
+    return {
+        "alias": alias,
+        "name": EXTENSIONS[alias],
+        "description": EXTENSIONS[alias],
+        "updated": "2020-01-01T00:00:00-00:00",
+        "links": [],
+    }
 
 
 def extensions(_: None, call: Call) -> dict[str, Any]:

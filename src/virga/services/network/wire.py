@@ -38,7 +38,7 @@ class CreateNetwork(Owned):
     port_security_enabled: bool = True
     network_type: Annotated[str | UnsetType, named("provider:network_type")] = UNSET
     physical_network: Annotated[str | UnsetType, named("provider:physical_network")] = UNSET
-    segmentation_id: Annotated[int | None | UnsetType, named("provider:segmentation_id")] = UNSET
+    segmentation_id: Annotated[int | UnsetType | None, named("provider:segmentation_id")] = UNSET
     availability_zone_hints: list[str] = []
     dns_domain: str = ""
 
@@ -66,18 +66,18 @@ class CreateSubnet(Owned, kw_only=True):
     network_id: Uuid
     ip_version: Literal[4, 6] | UnsetType = UNSET
     cidr: Ip
-    gateway_ip: Ip | None | UnsetType = UNSET
+    gateway_ip: Ip | UnsetType | None = UNSET
     enable_dhcp: bool = True
     allocation_pools: list[Pool] | UnsetType = UNSET
     dns_nameservers: Annotated[list[Ip], Meta(max_length=16)] = []
     host_routes: Annotated[list[HostRoute], Meta(max_length=64)] = []
     ipv6_ra_mode: Literal["slaac", "dhcpv6-stateful", "dhcpv6-stateless"] | None = None
     ipv6_address_mode: Literal["slaac", "dhcpv6-stateful", "dhcpv6-stateless"] | None = None
-    subnetpool_id: None | UnsetType = UNSET
+    subnetpool_id: UnsetType | None = UNSET
 
 
 class UpdateSubnet(Named):
-    gateway_ip: Ip | None | UnsetType = UNSET
+    gateway_ip: Ip | UnsetType | None = UNSET
     enable_dhcp: bool | UnsetType = UNSET
     allocation_pools: list[Pool] | UnsetType = UNSET
     dns_nameservers: Annotated[list[Ip], Meta(max_length=16)] | UnsetType = UNSET
@@ -105,12 +105,14 @@ class CreatePort(Owned, kw_only=True):
     fixed_ips: Annotated[list[FixedIp], Meta(max_length=16)] | UnsetType = UNSET
     device_id: Annotated[str, Meta(max_length=255)] = ""
     device_owner: Annotated[str, Meta(max_length=255)] = ""
-    security_groups: Groups | None | UnsetType = UNSET
+    security_groups: Groups | UnsetType | None = UNSET
     port_security_enabled: bool | UnsetType = UNSET
     allowed_address_pairs: Annotated[list[Pair], Meta(max_length=32)] | None = []
     extra_dhcp_opts: list[dict[str, Any]] | None = []
     host: Annotated[str | UnsetType, named("binding:host_id")] = UNSET
-    vnic_type: Annotated[Literal["normal", "macvtap", "direct", "baremetal", "direct-physical", "virtio-forwarder", "smart-nic"], named("binding:vnic_type")] = "normal"
+    vnic_type: Annotated[
+        Literal["normal", "macvtap", "direct", "baremetal", "direct-physical", "virtio-forwarder", "smart-nic"], named("binding:vnic_type")
+    ] = "normal"
     profile: Annotated[dict[str, Any] | UnsetType, named("binding:profile")] = UNSET
     dns_name: str = ""
 
@@ -121,13 +123,13 @@ class UpdatePort(Named):
     fixed_ips: Annotated[list[FixedIp], Meta(max_length=16)] | UnsetType = UNSET
     device_id: Annotated[str, Meta(max_length=255)] | UnsetType = UNSET
     device_owner: Annotated[str, Meta(max_length=255)] | UnsetType = UNSET
-    security_groups: Groups | None | UnsetType = UNSET
+    security_groups: Groups | UnsetType | None = UNSET
     port_security_enabled: bool | UnsetType = UNSET
-    allowed_address_pairs: Annotated[list[Pair], Meta(max_length=32)] | None | UnsetType = UNSET
-    extra_dhcp_opts: list[dict[str, Any]] | None | UnsetType = UNSET
+    allowed_address_pairs: Annotated[list[Pair], Meta(max_length=32)] | UnsetType | None = UNSET
+    extra_dhcp_opts: list[dict[str, Any]] | UnsetType | None = UNSET
     host: Annotated[str | UnsetType, named("binding:host_id")] = UNSET
     vnic_type: Annotated[str | UnsetType, named("binding:vnic_type")] = UNSET
-    profile: Annotated[dict[str, Any] | None | UnsetType, named("binding:profile")] = UNSET
+    profile: Annotated[dict[str, Any] | UnsetType | None, named("binding:profile")] = UNSET
     dns_name: str | UnsetType = UNSET
 
 
@@ -152,10 +154,10 @@ class CreateRouter(Owned):
 
 class UpdateRouter(Named):
     admin_state_up: bool | UnsetType = UNSET
-    external_gateway_info: dict[str, Any] | None | UnsetType = UNSET
+    external_gateway_info: dict[str, Any] | UnsetType | None = UNSET
     routes: Annotated[list[HostRoute], Meta(max_length=64)] | UnsetType = UNSET
-    distributed: bool | None | UnsetType = UNSET
-    ha: bool | None | UnsetType = UNSET
+    distributed: bool | UnsetType | None = UNSET
+    ha: bool | UnsetType | None = UNSET
 
 
 class RouterInterface(Wire):
@@ -178,8 +180,8 @@ class CreateFloatingIp(Wire):
 
 class UpdateFloatingIp(Wire):
     description: Text | UnsetType = UNSET
-    port_id: Uuid | None | UnsetType = UNSET
-    fixed_ip_address: Ip | None | UnsetType = UNSET
+    port_id: Uuid | UnsetType | None = UNSET
+    fixed_ip_address: Ip | UnsetType | None = UNSET
 
 
 class CreateGroup(Owned):

@@ -96,7 +96,13 @@ def limits_shown(call: Call) -> dict[str, int]:
         "totalRAMUsed": limits.RAM.count(tx, project), "totalServerGroupsUsed": 0,
     }  # fmt: skip
     if call.version <= (2, 35):
-        body |= {"maxTotalFloatingIps": -1, "maxSecurityGroups": -1, "maxSecurityGroupRules": -1, "totalFloatingIpsUsed": 0, "totalSecurityGroupsUsed": 0}
+        body |= {
+            "maxTotalFloatingIps": -1,
+            "maxSecurityGroups": -1,
+            "maxSecurityGroupRules": -1,
+            "totalFloatingIpsUsed": 0,
+            "totalSecurityGroupsUsed": 0,
+        }
     if call.version <= (2, 38):
         body["maxImageMeta"] = limits.METADATA_ITEMS
     if call.version <= (2, 56):
@@ -139,7 +145,9 @@ def set_quota(call: Call, id: str, body: wire.Quota) -> dict[str, Any]:
             continue
         used = x.count(call.tx, id)
         if -1 < value < used and not wire.true(body.force):
-            raise Invalid(f"Quota limit {value} for {x.name} must be greater than or equal to already used and reserved {used}.", field=x.name)
+            raise Invalid(
+                f"Quota limit {value} for {x.name} must be greater than or equal to already used and reserved {used}.", field=x.name
+            )
         if value < -1:
             raise Invalid(f"Quota limit {value} for {x.name} must be -1 or greater.", field=x.name)
         authority_store.set_limit(call.tx, id, "compute", x.name, value)
@@ -154,4 +162,4 @@ def reset_quota(call: Call, id: str) -> None:
 
 def document(_: Call, *__: str) -> None:
     """Version and extension documents: everything is in the view."""
-    return None
+    return

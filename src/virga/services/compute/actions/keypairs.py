@@ -54,7 +54,9 @@ def create(call: Call, body: wire.CreateKeypair) -> tuple[model.Keypair, str | N
         public = str(body.public_key).strip()
     print_ = fingerprint(public)
     limit_checks.check(call.tx, user, {limits.KEY_PAIRS: 1})
-    return store.new_keypair(call.tx, user_id=user, name=name, type=body.type, public_key=public, fingerprint=print_, created=call.now()), private
+    return store.new_keypair(
+        call.tx, user_id=user, name=name, type=body.type, public_key=public, fingerprint=print_, created=call.now()
+    ), private
 
 
 def fingerprint(public: str) -> str:
@@ -68,7 +70,9 @@ def fingerprint(public: str) -> str:
         if raw[4 : 4 + length].decode() != parts[0]:
             raise ValueError
     except (binascii.Error, ValueError, UnicodeDecodeError):
-        raise Invalid("Keypair data is invalid: failed to generate fingerprint, public_key is no ssh public key", field="public_key") from None
+        raise Invalid(
+            "Keypair data is invalid: failed to generate fingerprint, public_key is no ssh public key", field="public_key"
+        ) from None
     plain = hashlib.md5(raw, usedforsecurity=False).hexdigest()
     return ":".join(plain[i : i + 2] for i in range(0, 32, 2))
 

@@ -62,8 +62,10 @@ def create(call: Call, body: wire.CreateServerBody) -> tuple[list[model.Server],
     key = keypairs.mine(call, ask.key_name) if ask.key_name else None
     user_data = _user_data(ask.user_data)
     if len(ask.metadata) > limits.METADATA_ITEMS:
-        raise Forbidden(f"Quota exceeded for metadata_items: {len(ask.metadata)} wanted, at most {limits.METADATA_ITEMS}", limit="metadata_items")
-    low, high = _counts(ask)
+        raise Forbidden(
+            f"Quota exceeded for metadata_items: {len(ask.metadata)} wanted, at most {limits.METADATA_ITEMS}", limit="metadata_items"
+        )
+    _, high = _counts(ask)
     wanted = _networks(call, ask)
     if high > 1 and any(w.port_id or w.fixed_ip for w in wanted):
         raise Invalid("A port or a fixed IP can be used for one server only; min_count and max_count must be 1.", field="networks")
@@ -88,7 +90,9 @@ def _insert(
 ) -> model.Server:  # fmt: skip
     now, id = call.now(), call.world.uuid()
     zone = (ask.availability_zone or "").partition(":")[0] or None
-    saga = start_saga(call.tx, call.doors, "compute.create_server", {"server": id, "host": host}, exclusive=f"server:{id}", request_id=call.request.id)
+    saga = start_saga(
+        call.tx, call.doors, "compute.create_server", {"server": id, "host": host}, exclusive=f"server:{id}", request_id=call.request.id
+    )
     shown = {
         "vcpus": flavor.vcpus, "ram": flavor.ram, "disk": flavor.disk, "ephemeral": flavor.ephemeral, "swap": flavor.swap, "original_name": flavor.name,
         "extra_specs": flavor.extra_specs,
@@ -127,8 +131,12 @@ def _host(call: Call, ask: wire.CreateServer) -> str | None:
 
 def _unbuilt(ask: wire.CreateServer) -> None:
     """What is asked for and not built yet is refused in words, never ignored."""
-    if ask.block_device_mapping or any(d.destination_type == "volume" or d.source_type in {"volume", "snapshot"} for d in ask.block_device_mapping_v2):
-        raise Invalid("Booting from volumes is not available in this cloud: there is no volume service yet.", field="block_device_mapping_v2")
+    if ask.block_device_mapping or any(
+        d.destination_type == "volume" or d.source_type in {"volume", "snapshot"} for d in ask.block_device_mapping_v2
+    ):
+        raise Invalid(
+            "Booting from volumes is not available in this cloud: there is no volume service yet.", field="block_device_mapping_v2"
+        )
     if ask.personality:
         raise Invalid("File injection (personality) is not available; use user_data.", field="personality")
     if ask.trusted_image_certificates:
@@ -151,10 +159,15 @@ def _image(call: Call, id: str, flavor: model.Flavor) -> images.ImageRef:
     if image.status != "active":
         raise Invalid(f"Image {image.id} is not active: it is {image.status}.", field="imageRef")
     if image.min_ram > flavor.ram:
-        raise Invalid(f"Flavor's memory is too small for requested image: {flavor.ram} MiB, the image needs {image.min_ram} MiB.", field="flavorRef")
+        raise Invalid(
+            f"Flavor's memory is too small for requested image: {flavor.ram} MiB, the image needs {image.min_ram} MiB.", field="flavorRef"
+        )
     least = max(image.min_disk << 30, image.virtual_size)
     if flavor.disk and flavor.disk << 30 < least:
-        raise Invalid(f"Flavor's disk is too small for requested image. Flavor disk is {flavor.disk << 30} bytes, image is {least} bytes.", field="flavorRef")
+        raise Invalid(
+            f"Flavor's disk is too small for requested image. Flavor disk is {flavor.disk << 30} bytes, image is {least} bytes.",
+            field="flavorRef",
+        )
     return image
 
 
@@ -171,7 +184,7 @@ def _user_data(text: str | None) -> str | None:
 def _counts(ask: wire.CreateServer) -> tuple[int, int]:
     try:
         low = int(ask.min_count)
-        high = int(ask.max_count) if ask.max_count is not UNSET else low  # type: ignore[arg-type]
+        high = int(ask.max_count) if ask.max_count is not UNSET else low
     except ValueError:
         raise Invalid("Invalid input for field 'min_count': a whole number from 1 on is needed", field="min_count") from None
     if low < 1 or high < 1 or high > 1000:
@@ -187,7 +200,9 @@ def _networks(call: Call, ask: wire.CreateServer) -> list[network.Wanted]:
         return []
     if ask.networks == "auto" or (ask.networks is UNSET and call.version >= (2, 37)):
         if ask.networks is UNSET:
-            raise Invalid("Invalid input for field 'networks': since microversion 2.37 it is required (a list, 'auto' or 'none')", field="networks")
+            raise Invalid(
+                "Invalid input for field 'networks': since microversion 2.37 it is required (a list, 'auto' or 'none')", field="networks"
+            )
         return network.auto(call)
     if ask.networks is UNSET or not ask.networks:
         return network.auto(call)
@@ -196,7 +211,10 @@ def _networks(call: Call, ask: wire.CreateServer) -> list[network.Wanted]:
         assert isinstance(each, wire.RequestedNetwork)
         if isinstance(each.port, str):
             if each.fixed_ip is not UNSET:
-                raise Invalid(f"Specified Fixed IP '{each.fixed_ip}' cannot be used with port '{each.port}': the two cannot be specified together.", field="networks")
+                raise Invalid(
+                    f"Specified Fixed IP '{each.fixed_ip}' cannot be used with port '{each.port}': the two cannot be specified together.",
+                    field="networks",
+                )
             wanted.append(network.Wanted(port_id=each.port))
         elif isinstance(each.uuid, str):
             if isinstance(each.fixed_ip, str):
@@ -241,7 +259,14 @@ def index(call: Call) -> Page[model.Server]:
         where.append(c.project_id == (call.actor.project_id or ""))
     if "name" in q:
         where.append(_named(q.get("name") or ""))
-    pairs = {"flavor": c.flavor_id, "image": c.image_id, "key_name": c.key_name, "user_id": c.user_id, "reservation_id": c.reservation_id, "uuid": c.id}
+    pairs = {
+        "flavor": c.flavor_id,
+        "image": c.image_id,
+        "key_name": c.key_name,
+        "user_id": c.user_id,
+        "reservation_id": c.reservation_id,
+        "uuid": c.id,
+    }
     if is_admin(call.actor):
         pairs |= {"host": c.host, "node": c.host, "availability_zone": c.zone}
     where += [column == q.get(name) for name, column in pairs.items() if name in q]
@@ -313,7 +338,14 @@ def _changeable(call: Call, id: str, rule: Rule) -> model.Server:
 def update(call: Call, id: str, body: wire.UpdateServer) -> model.Server:
     """PUT /servers/{id}"""
     _changeable(call, id, policy.SERVERS_UPDATE)
-    names = {"name": "name", "accessIPv4": "access_v4", "accessIPv6": "access_v6", "disk_config": "disk_config", "description": "description", "hostname": "hostname"}
+    names = {
+        "name": "name",
+        "accessIPv4": "access_v4",
+        "accessIPv6": "access_v6",
+        "disk_config": "disk_config",
+        "description": "description",
+        "hostname": "hostname",
+    }
     change = {column: v for name, column in names.items() if (v := getattr(body, name)) is not UNSET}
     for text, version in ((change.get("access_v4", ""), 4), (change.get("access_v6", ""), 6)):
         _access(text, version)
@@ -329,7 +361,9 @@ def delete(call: Call, id: str) -> None:
     if server.task_state == "deleting":
         return
     now = call.now()
-    saga = start_saga(call.tx, call.doors, "compute.delete_server", {"server": id}, exclusive=f"server:{id}", supersede=True, request_id=call.request.id)
+    saga = start_saga(
+        call.tx, call.doors, "compute.delete_server", {"server": id}, exclusive=f"server:{id}", supersede=True, request_id=call.request.id
+    )
     store.end(call.tx, id, now, "superseded", error="the server is deleted")
     store.begin(call.tx, server, "delete", call.request.id, call.actor.user_id, now)
     store.SERVERS.put(call.tx, id, task_state="deleting", saga_id=saga, updated=now)
@@ -343,7 +377,9 @@ def _power(call: Call, id: str, verb: str, rule: Rule, action: str) -> None:
         why = "" if server.host is not None else " and on no host: " + ((server.fault or {}).get("message") or "it was never built")
         raise Conflict(f"Cannot '{action}' instance {id} while it is in {what}{why}")
     now = call.now()
-    saga = start_saga(call.tx, call.doors, "compute.change_power", {"server": id, "verb": verb}, exclusive=f"server:{id}", request_id=call.request.id)
+    saga = start_saga(
+        call.tx, call.doors, "compute.change_power", {"server": id, "verb": verb}, exclusive=f"server:{id}", request_id=call.request.id
+    )
     store.begin(call.tx, server, action, call.request.id, call.actor.user_id, now)
     store.SERVERS.put(call.tx, id, task_state=task, saga_id=saga, updated=now)
 
@@ -367,7 +403,9 @@ def lock(call: Call, id: str, body: wire.Lock) -> None:
     """lock: its owner's slips no longer reach the server."""
     server = found(call, id)
     allow(call, policy.SERVERS_LOCK, project_id=server.project_id)
-    store.SERVERS.put(call.tx, id, locked=True, locked_reason=body.locked_reason if isinstance(body.locked_reason, str) else None, updated=call.now())
+    store.SERVERS.put(
+        call.tx, id, locked=True, locked_reason=body.locked_reason if isinstance(body.locked_reason, str) else None, updated=call.now()
+    )
 
 
 def unlock(call: Call, id: str) -> None:

@@ -39,7 +39,15 @@ class Dial:
 
 
 class FakeHypervisor:
-    def __init__(self, world: World, *, file: Path | None = None, dial: Dial | None = None, plug: Callable[[str, bool], None] | None = None, boot_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        world: World,
+        *,
+        file: Path | None = None,
+        dial: Dial | None = None,
+        plug: Callable[[str, bool], None] | None = None,
+        boot_seconds: float = 0.0,
+    ) -> None:
         self.world, self.file, self.boot_seconds = world, file, boot_seconds
         self.dial = dial or Dial([], world)
         self.plug = plug or (lambda port, on: None)

@@ -33,7 +33,14 @@ class LibvirtHypervisor:
     `image(id)` is the path of an image's bytes."""
 
     def __init__(
-        self, socket: Path, folder: Path, *, kvm: bool, plug: Callable[[str, int], str], unplug: Callable[[str], None], image: Callable[[str], Path | None]
+        self,
+        socket: Path,
+        folder: Path,
+        *,
+        kvm: bool,
+        plug: Callable[[str, int], str],
+        unplug: Callable[[str], None],
+        image: Callable[[str], Path | None],
     ) -> None:
         self.uri = f"qemu+unix:///system?socket={socket}"
         self.machines, self.base = folder / "machines", folder / "base"
@@ -216,7 +223,9 @@ class LibvirtHypervisor:
             return f.read()
 
     def capacity(self) -> Capacity:
-        memory = int(next(line.split()[1] for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))) // 1024
+        memory = (
+            int(next(line.split()[1] for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))) // 1024
+        )
         disk = shutil.disk_usage(self.machines).total >> 30
         if not self._version:
             self._version = self.conn().getVersion()

@@ -73,7 +73,9 @@ def done(ctx: Context) -> None:
     if row is None:
         return
     now = ctx.world.now()
-    store.SERVERS.put(ctx.tx, row.id, vm_state=model.ACTIVE, task_state=None, saga_id=None, power_state=model.RUNNING, launched=now, updated=now)
+    store.SERVERS.put(
+        ctx.tx, row.id, vm_state=model.ACTIVE, task_state=None, saga_id=None, power_state=model.RUNNING, launched=now, updated=now
+    )
     store.end(ctx.tx, row.id, now, "compute__do_build_and_run_instance", host=row.host)
     hand.tell(ctx, ctx.tx, row, "active")
 
@@ -83,14 +85,21 @@ def failed(ctx: Context) -> None:
     if row is None:
         return
     now = ctx.world.now()
-    store.SERVERS.put(ctx.tx, row.id, vm_state=model.ERROR, task_state=None, saga_id=None, power_state=model.NOSTATE, fault=hand.fault(ctx), updated=now)
+    store.SERVERS.put(
+        ctx.tx, row.id, vm_state=model.ERROR, task_state=None, saga_id=None, power_state=model.NOSTATE, fault=hand.fault(ctx), updated=now
+    )
     store.end(ctx.tx, row.id, now, "compute__do_build_and_run_instance", error=ctx.error)
     hand.tell(ctx, ctx.tx, row, "error", ctx.error)
 
 
 CREATE_SERVER = Saga(
     "compute.create_server",
-    (Step(place, unplace, atomic=True), Step(claim_ports, release_ports, atomic=True), Step(assign, None, atomic=True), Step(await_running, unassign)),
+    (
+        Step(place, unplace, atomic=True),
+        Step(claim_ports, release_ports, atomic=True),
+        Step(assign, None, atomic=True),
+        Step(await_running, unassign),
+    ),
     deadline=900,
     done=done,
     failed=failed,

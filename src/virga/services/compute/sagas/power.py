@@ -9,7 +9,12 @@ from virga.services.compute import model, store
 from virga.services.compute.sagas import hand
 
 NODE_VERB = {"start": "run", "stop": "stop", "reboot_soft": "reboot_soft", "reboot_hard": "reboot_hard"}
-EVENT = {"start": "compute_start_instance", "stop": "compute_stop_instance", "reboot_soft": "compute_reboot_instance", "reboot_hard": "compute_reboot_instance"}
+EVENT = {
+    "start": "compute_start_instance",
+    "stop": "compute_stop_instance",
+    "reboot_soft": "compute_reboot_instance",
+    "reboot_hard": "compute_reboot_instance",
+}
 
 
 def assign(ctx: Context) -> int:

@@ -23,14 +23,16 @@ def issue(call: Call, auth: wire.Auth) -> tuple[str, model.Session]:
         if method not in {"password", "token"}:
             raise Unauthorized(f"Attempted to authenticate with an unsupported method: {method[:40]}.")
         if getattr(auth.identity, method) is UNSET:
-            raise Invalid(f"Invalid input for field 'auth.identity': method {method} is named and its object '{method}' is missing", field=method)
+            raise Invalid(
+                f"Invalid input for field 'auth.identity': method {method} is named and its object '{method}' is missing", field=method
+            )
     now = call.now()
     expires = now + call.use(settings.Identity).token_seconds
     audit = [audit_id()]
     user: model.User | None = None
     before: model.Payload | None = None
     if auth.identity.token is not UNSET:
-        found = tokens.session(auth.identity.token.id)  # type: ignore[union-attr]
+        found = tokens.session(auth.identity.token.id)
         if found is None:
             raise Unauthorized(DENIED)
         before = found[0].payload
@@ -39,7 +41,7 @@ def issue(call: Call, auth: wire.Auth) -> tuple[str, model.Session]:
         audit.append(before.audit_ids[-1])
         methods = list(dict.fromkeys([*before.methods, *methods]))
     if auth.identity.password is not UNSET:
-        given = auth.identity.password.user  # type: ignore[union-attr]
+        given = auth.identity.password.user
         with call.db.read() as tx:
             named = _user(tx, given)
         right = call.use(Passwords).verify(named.password_hash if named is not None else None, given.password)
@@ -63,7 +65,7 @@ def _user(tx: Tx, given: wire.PasswordUser) -> model.User | None:
     else:
         if given.name is UNSET or given.domain is UNSET:
             raise Invalid("Invalid input for field 'auth.identity.password.user': an id, or a name with a domain, is needed", field="user")
-        domain = _domain(tx, given.domain)  # type: ignore[arg-type]
+        domain = _domain(tx, given.domain)
         user = store.USERS.one(tx, store.USERS.c.domain_id == domain.id, store.USERS.c.name == given.name) if domain is not None else None
     return user if user is not None and user.enabled else None
 
@@ -147,7 +149,10 @@ def catalog(call: Call) -> model.Session:
     """GET /v3/auth/catalog: needs a scope."""
     allow(call, policy.GET_CATALOG)
     if call.actor.project_id is None and call.actor.domain_id is None and not call.actor.system:
-        raise Forbidden("The catalogue of an unscoped token is empty: ask for a token of a project, a domain or the system.", rule=policy.GET_CATALOG.name)
+        raise Forbidden(
+            "The catalogue of an unscoped token is empty: ask for a token of a project, a domain or the system.",
+            rule=policy.GET_CATALOG.name,
+        )
     tokens, token = call.use(Tokens), call.request.headers["x-auth-token"]
     found = tokens.session_hot(token) if call.hot else tokens.session(token)
     if found is None:

@@ -43,7 +43,9 @@ def create_region(call: Call, body: wire.CreateRegion) -> model.Region:
         raise Conflict(f"Conflict occurred attempting to store region - Duplicate ID, {id}.")
     if body.parent_region_id is not None:
         _region(call.tx, body.parent_region_id)
-    return store.REGIONS.insert(call.tx, id=id, description=body.description or "", parent_region_id=body.parent_region_id, extra=body.extra)
+    return store.REGIONS.insert(
+        call.tx, id=id, description=body.description or "", parent_region_id=body.parent_region_id, extra=body.extra
+    )
 
 
 def show_region(call: Call, id: str) -> model.Region:
@@ -79,7 +81,9 @@ def delete_region(call: Call, id: str) -> None:
     _region(call.tx, id)
     inside = store.ENDPOINTS.find(call.tx, store.ENDPOINTS.c.region_id == id)
     if inside:
-        raise Conflict(f"Region {id} holds endpoints {', '.join(e.id for e in inside)}: delete them first.", blocking=[e.id for e in inside])
+        raise Conflict(
+            f"Region {id} holds endpoints {', '.join(e.id for e in inside)}: delete them first.", blocking=[e.id for e in inside]
+        )
     store.REGIONS.delete(call.tx, store.REGIONS.c.id == id)
 
 
@@ -140,7 +144,14 @@ def create_endpoint(call: Call, body: wire.CreateEndpoint) -> model.Endpoint:
         raise Invalid(f"Could not find region: {region}.", field="region_id")
     call.use(Catalog).changes(call.tx)
     return store.ENDPOINTS.insert(
-        call.tx, id=uuid.uuid4().hex, service_id=body.service_id, interface=body.interface, region_id=region, url=body.url, enabled=body.enabled, extra=body.extra
+        call.tx,
+        id=uuid.uuid4().hex,
+        service_id=body.service_id,
+        interface=body.interface,
+        region_id=region,
+        url=body.url,
+        enabled=body.enabled,
+        extra=body.extra,
     )
 
 

@@ -59,7 +59,9 @@ def create(call: Call, body: wire.CreateProject) -> model.Project:
 
 def _free(tx: Tx, domain_id: str, name: str) -> None:
     if store.PROJECTS.one(tx, store.PROJECTS.c.domain_id == domain_id, store.PROJECTS.c.name == name) is not None:
-        raise Conflict(f"Conflict occurred attempting to store project - it is not permitted to have two projects with the same name in the same domain: {name}.")
+        raise Conflict(
+            f"Conflict occurred attempting to store project - it is not permitted to have two projects with the same name in the same domain: {name}."
+        )
 
 
 def show(call: Call, id: str) -> model.Project:
@@ -111,7 +113,9 @@ def delete(call: Call, id: str) -> None:
     found(call.tx, id)
     children = store.PROJECTS.find(call.tx, store.PROJECTS.c.parent_id == id)
     if children:
-        raise Forbidden(f"Cannot delete project {id} since it is not a leaf in the hierarchy: its children are {', '.join(c.id for c in children)}.")
+        raise Forbidden(
+            f"Cannot delete project {id} since it is not a leaf in the hierarchy: its children are {', '.join(c.id for c in children)}."
+        )
     store.forget_grants(call.tx, target_id=id)
     store.PROJECTS.delete(call.tx, store.PROJECTS.c.id == id)
     call.use(Tokens).grew(call.tx)
@@ -129,7 +133,9 @@ def create_domain(call: Call, body: wire.CreateDomain) -> model.Domain:
 
 def _domain_free(tx: Tx, name: str) -> None:
     if store.DOMAINS.one(tx, store.DOMAINS.c.name == name) is not None:
-        raise Conflict(f"Conflict occurred attempting to store project - it is not permitted to have two projects acting as domains with the same name: {name}.")
+        raise Conflict(
+            f"Conflict occurred attempting to store project - it is not permitted to have two projects acting as domains with the same name: {name}."
+        )
 
 
 def show_domain(call: Call, id: str) -> model.Domain:

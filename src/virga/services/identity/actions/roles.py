@@ -27,7 +27,9 @@ def create(call: Call, body: wire.CreateRole) -> model.Role:
     """POST /v3/roles"""
     allow(call, policy.CREATE_ROLE)
     _free(call.tx, body.domain_id, body.name)
-    return store.ROLES.insert(call.tx, id=uuid.uuid4().hex, name=body.name, domain_id=body.domain_id, description=body.description, extra=body.extra)
+    return store.ROLES.insert(
+        call.tx, id=uuid.uuid4().hex, name=body.name, domain_id=body.domain_id, description=body.description, extra=body.extra
+    )
 
 
 def _free(tx: Tx, domain_id: str | None, name: str) -> None:
@@ -101,7 +103,9 @@ def _granted(tx: Tx, target: str, target_id: str, user_id: str, role_id: str, in
 def _check(call: Call, target: str, target_id: str, user_id: str, role_id: str, inherited: bool) -> None:
     allow(call, policy.CHECK_GRANT)
     if not _granted(call.tx, target, target_id, user_id, role_id, inherited):
-        raise NotFound(f"Could not find role assignment with role: {role_id}, user or group: {user_id}, project, domain, or system: {target_id}.")
+        raise NotFound(
+            f"Could not find role assignment with role: {role_id}, user or group: {user_id}, project, domain, or system: {target_id}."
+        )
 
 
 def _take(call: Call, target: str, target_id: str, user_id: str, role_id: str, inherited: bool) -> None:
@@ -109,7 +113,9 @@ def _take(call: Call, target: str, target_id: str, user_id: str, role_id: str, i
     c = store.GRANTS.c
     where = (c.role_id == role_id, c.user_id == user_id, c.target == target, c.target_id == target_id, c.inherited.is_(inherited))
     if not store.GRANTS.delete(call.tx, *where):
-        raise NotFound(f"Could not find role assignment with role: {role_id}, user or group: {user_id}, project, domain, or system: {target_id}.")
+        raise NotFound(
+            f"Could not find role assignment with role: {role_id}, user or group: {user_id}, project, domain, or system: {target_id}."
+        )
     call.use(Tokens).grew(call.tx)
 
 
@@ -144,7 +150,12 @@ def assignments(call: Call) -> list[model.Grant]:
     own = q.get("user.id") == call.actor.user_id
     if not own:
         allow(call, rule)
-    pairs = (("user.id", c.user_id, None), ("role.id", c.role_id, None), ("scope.project.id", c.target_id, "project"), ("scope.domain.id", c.target_id, "domain"))
+    pairs = (
+        ("user.id", c.user_id, None),
+        ("role.id", c.role_id, None),
+        ("scope.project.id", c.target_id, "project"),
+        ("scope.domain.id", c.target_id, "domain"),
+    )
     effective = "effective" in q and q.yes("effective")
     where = []
     for key, column, target in pairs:
@@ -180,7 +191,11 @@ def _effective(tx: Tx, grants: list[model.Grant], role_id: str | None, project_i
             project = store.PROJECTS.get(tx, target_id)
             roles = roles_on_project(tx, user_id, project) if project is not None else []
         else:
-            direct = {names[g.role_id].name for g in grants if (g.user_id, g.target, g.target_id) == (user_id, target, target_id) and g.role_id in names}
+            direct = {
+                names[g.role_id].name
+                for g in grants
+                if (g.user_id, g.target, g.target_id) == (user_id, target, target_id) and g.role_id in names
+            }
             roles = [by_name[n] for n in sorted(model.implied(direct)) if n in by_name]
         out += [model.Grant(r.id, user_id, target, target_id, False) for r in roles if role_id in (None, r.id)]
     return out

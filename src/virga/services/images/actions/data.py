@@ -32,7 +32,9 @@ async def upload(call: Call, id: str) -> Answer:
     try:
         kind = call.request.headers.get("content-type", "").partition(";")[0].strip()
         if kind and kind != "application/octet-stream":
-            raise UnsupportedMedia(f"The format {kind[:80]} of the body is not supported; send application/octet-stream", field="Content-Type")
+            raise UnsupportedMedia(
+                f"The format {kind[:80]} of the body is not supported; send application/octet-stream", field="Content-Type"
+            )
         writer = await loop.run_in_executor(None, blobs.create, id, upload_id)
         hashes = (hashlib.md5(usedforsecurity=False), hashlib.sha512())
         size, renewed = 0, call.now()
@@ -67,7 +69,9 @@ def _begin(call: Call, id: str) -> tuple[model.Image, str]:
             raise Invalid("Properties disk_format, container_format must be set prior to saving data.", field="disk_format")
         where = (store.c.id == id, store.c.status == model.QUEUED)
         if not store.IMAGES.change(tx, *where, status=model.SAVING, upload=upload_id, upload_lease=call.now() + LEASE):
-            raise Conflict(f"Image status transition from {image.status} to saving is not allowed: the image has its bytes, or another upload is under way.")
+            raise Conflict(
+                f"Image status transition from {image.status} to saving is not allowed: the image has its bytes, or another upload is under way."
+            )
     return image, upload_id
 
 

@@ -39,7 +39,9 @@ def _properties(extra: dict[str, Any]) -> dict[str, Any]:
         if not PROPERTY.fullmatch(name) or name.startswith("os_glance_"):
             raise Invalid(f"Invalid input for field '{name[:64]}': not a property's name", field=name[:64])
         if not isinstance(value, str) or len(value) > 65535:
-            raise Invalid(f"Invalid input for field '{name[:64]}': an additional property is a string of at most 65535 characters", field=name[:64])
+            raise Invalid(
+                f"Invalid input for field '{name[:64]}': an additional property is a string of at most 65535 characters", field=name[:64]
+            )
     if len(extra) > 128:
         raise Invalid("The limit of 128 properties per image is passed", field="properties")
     return extra
@@ -124,7 +126,9 @@ def update(call: Call, id: str) -> model.Image:
     allow(call, policy.MODIFY_IMAGE, project_id=image.owner)
     kind = call.request.headers.get("content-type", "").partition(";")[0].strip()
     if kind not in {wire.PATCH, wire.PATCH_OLD}:
-        raise UnsupportedMedia(f"The format {kind[:80] or 'of nothing'} of the body is not supported; send {wire.PATCH}", field="Content-Type")
+        raise UnsupportedMedia(
+            f"The format {kind[:80] or 'of nothing'} of the body is not supported; send {wire.PATCH}", field="Content-Type"
+        )
     try:
         operations = msgspec.json.decode(call.request.body, type=list[dict[str, Any]])
     except (msgspec.DecodeError, RecursionError) as e:
@@ -220,4 +224,4 @@ def remove_tag(call: Call, id: str, tag: str) -> None:
 
 def document(_: Call, *__: str) -> None:
     """Version documents and schemas: everything is in the view."""
-    return None
+    return

@@ -87,7 +87,9 @@ def default_quota(call: Call, id: str) -> dict[str, int]:
 def quota_details(call: Call, id: str) -> dict[str, dict[str, int]]:
     """GET /v2.0/quotas/{project}/details.json: limit, use, nothing reserved ever."""
     project = _quota_project(call, id)
-    return {x.name: {"limit": limit_checks.value(call.tx, x, project), "used": x.count(call.tx, project), "reserved": 0} for x in limits.ALL}
+    return {
+        x.name: {"limit": limit_checks.value(call.tx, x, project), "used": x.count(call.tx, project), "reserved": 0} for x in limits.ALL
+    }
 
 
 def set_quota(call: Call, id: str, body: wire.Quota) -> dict[str, int]:
@@ -108,4 +110,4 @@ def reset_quota(call: Call, id: str) -> None:
 
 def document(_: Call, *__: str) -> None:
     """Version and extension documents: everything is in the view."""
-    return None
+    return

@@ -101,7 +101,11 @@ def update(call: Call, id: str, body: wire.UpdateGroup) -> model.Group:
     change = owning.sent(body, {"name": "name", "description": "description", "stateful": "stateful"})
     if group.is_default and change.get("name", group.name) != group.name:
         raise Conflict("Updating default security group not allowed.", type="SecurityGroupCannotUpdateDefault")
-    if "stateful" in change and change["stateful"] != group.stateful and store.PORT_GROUPS.count(call.tx, store.PORT_GROUPS.c.group_id == id):
+    if (
+        "stateful" in change
+        and change["stateful"] != group.stateful
+        and store.PORT_GROUPS.count(call.tx, store.PORT_GROUPS.c.group_id == id)
+    ):
         raise _in_use(call, id)
     owning.newer(call, store.GROUPS, id, change)
     store.touch(call.tx, call.doors, "group", id)
@@ -155,31 +159,63 @@ def _checked(call: Call, body: wire.CreateRule) -> dict[str, Any]:
     ethertype = {"ipv4": "IPv4", "ipv6": "IPv6"}[body.ethertype.lower()]
     low, high = body.port_range_min, body.port_range_max
     if body.remote_ip_prefix is not None and body.remote_group_id is not None:
-        raise Invalid("Only remote_ip_prefix or remote_group_id may be provided.", field="remote_group_id", type="SecurityGroupRemoteGroupAndRemoteIpPrefix")
+        raise Invalid(
+            "Only remote_ip_prefix or remote_group_id may be provided.",
+            field="remote_group_id",
+            type="SecurityGroupRemoteGroupAndRemoteIpPrefix",
+        )
     if protocol in {"icmp", "1", "ipv6-icmp", "58"}:
-        if low is not None and low > 255 or high is not None and high > 255:
-            raise Invalid(f"Invalid value for ICMP type or code: {low}, {high}; each is 0 to 255.", field="port_range_min", type="SecurityGroupInvalidIcmpValue")
+        if (low is not None and low > 255) or (high is not None and high > 255):
+            raise Invalid(
+                f"Invalid value for ICMP type or code: {low}, {high}; each is 0 to 255.",
+                field="port_range_min",
+                type="SecurityGroupInvalidIcmpValue",
+            )
         if low is None and high is not None:
-            raise Invalid(f"ICMP code (port-range-max) {high} is provided but ICMP type (port-range-min) is missing.", field="port_range_min", type="SecurityGroupMissingIcmpType")
+            raise Invalid(
+                f"ICMP code (port-range-max) {high} is provided but ICMP type (port-range-min) is missing.",
+                field="port_range_min",
+                type="SecurityGroupMissingIcmpType",
+            )
     elif protocol in {"tcp", "udp", "sctp", "dccp", "udplite", "6", "17", "132", "33", "136"}:
         if (low is None) != (high is None):
-            raise Invalid("For TCP/UDP protocols, both port_range_min and port_range_max are needed, or neither.", field="port_range_min", type="SecurityGroupInvalidPortRange")
+            raise Invalid(
+                "For TCP/UDP protocols, both port_range_min and port_range_max are needed, or neither.",
+                field="port_range_min",
+                type="SecurityGroupInvalidPortRange",
+            )
         if low is not None and high is not None and (low > high or low == 0):
-            raise Invalid("For TCP/UDP protocols, port_range_min must be <= port_range_max, and at least 1.", field="port_range_min", type="SecurityGroupInvalidPortRange")
+            raise Invalid(
+                "For TCP/UDP protocols, port_range_min must be <= port_range_max, and at least 1.",
+                field="port_range_min",
+                type="SecurityGroupInvalidPortRange",
+            )
     elif low is not None or high is not None:
-        raise Invalid(f"Must also specify protocol (one of TCP, UDP, SCTP, ICMP) if port range is given; it is {protocol}.", field="protocol", type="SecurityGroupProtocolRequiredWithPorts")
+        raise Invalid(
+            f"Must also specify protocol (one of TCP, UDP, SCTP, ICMP) if port range is given; it is {protocol}.",
+            field="protocol",
+            type="SecurityGroupProtocolRequiredWithPorts",
+        )
     if protocol == "ipv6-icmp" and ethertype == "IPv4":
-        raise Invalid("Invalid ethertype IPv4 for protocol ipv6-icmp.", field="ethertype", type="SecurityGroupEthertypeConflictWithProtocol")
+        raise Invalid(
+            "Invalid ethertype IPv4 for protocol ipv6-icmp.", field="ethertype", type="SecurityGroupEthertypeConflictWithProtocol"
+        )
     prefix = None
     if body.remote_ip_prefix is not None:
-
-
         try:
             net = ipaddress.ip_network(body.remote_ip_prefix, strict=False)
         except ValueError:
-            raise Invalid(f"Invalid input for remote_ip_prefix. Reason: '{body.remote_ip_prefix[:64]}' is not a valid IP subnet.", field="remote_ip_prefix", type="InvalidInput") from None
+            raise Invalid(
+                f"Invalid input for remote_ip_prefix. Reason: '{body.remote_ip_prefix[:64]}' is not a valid IP subnet.",
+                field="remote_ip_prefix",
+                type="InvalidInput",
+            ) from None
         if f"IPv{net.version}" != ethertype:
-            raise Invalid(f"Conflicting value ethertype {ethertype} for CIDR {body.remote_ip_prefix}.", field="ethertype", type="SecurityGroupRuleParameterConflict")
+            raise Invalid(
+                f"Conflicting value ethertype {ethertype} for CIDR {body.remote_ip_prefix}.",
+                field="ethertype",
+                type="SecurityGroupRuleParameterConflict",
+            )
         prefix = str(net)
     return {
         "direction": body.direction, "ethertype": ethertype, "protocol": protocol, "port_min": low, "port_max": high, "remote_ip_prefix": prefix,
@@ -208,5 +244,3 @@ def delete_rule(call: Call, id: str) -> None:
     store.RULES.delete(call.tx, store.RULES.c.id == id)
     owning.newer(call, store.GROUPS, rule.group_id, {})
     store.touch(call.tx, call.doors, "group", rule.group_id)
-
-

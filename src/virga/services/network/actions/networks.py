@@ -47,12 +47,22 @@ def create(call: Call, body: wire.CreateNetwork | list[wire.CreateNetwork]) -> A
     own = call.use(settings.Network)
     mtu = int(body.mtu) if body.mtu is not UNSET and body.mtu else own.mtu
     if mtu > own.mtu and not body.external:
-        raise Invalid(f"Invalid input for field 'mtu': {mtu} is more than the {own.mtu} that the underlay carries", field="mtu", type="InvalidInput")
+        raise Invalid(
+            f"Invalid input for field 'mtu': {mtu} is more than the {own.mtu} that the underlay carries", field="mtu", type="InvalidInput"
+        )
     physical = body.physical_network if isinstance(body.physical_network, str) else ("physnet1" if body.external else None)
     if physical not in (None, "physnet1"):
-        raise Invalid(f"Invalid input for operation: physical_network '{physical}' unknown for provider network; there is physnet1.", field="provider:physical_network", type="InvalidInput")
+        raise Invalid(
+            f"Invalid input for operation: physical_network '{physical}' unknown for provider network; there is physnet1.",
+            field="provider:physical_network",
+            type="InvalidInput",
+        )
     if isinstance(body.network_type, str) and body.network_type not in {"flat", "geneve"}:
-        raise Invalid(f"Invalid input for operation: provider network type '{body.network_type}' not supported; there are flat and geneve.", field="provider:network_type", type="InvalidInput")
+        raise Invalid(
+            f"Invalid input for operation: provider network type '{body.network_type}' not supported; there are flat and geneve.",
+            field="provider:network_type",
+            type="InvalidInput",
+        )
     limit_checks.check(call.tx, project, {limits.NETWORKS: 1})
     network = store.NETWORKS.insert(
         call.tx, **owning.head(call, body, project), admin_state_up=body.admin_state_up, shared=body.shared, external=body.external,
@@ -83,11 +93,20 @@ def update(call: Call, id: str, body: wire.UpdateNetwork) -> model.Network:
         "name": "name", "description": "description", "admin_state_up": "admin_state_up", "shared": "shared", "external": "external",
         "is_default": "is_default", "mtu": "mtu", "port_security_enabled": "port_security",
     })  # fmt: skip
-    owning.admin_only(call, shared="shared" in change and change["shared"] != network.shared, external="external" in change and change["external"] != network.external)
+    owning.admin_only(
+        call,
+        shared="shared" in change and change["shared"] != network.shared,
+        external="external" in change and change["external"] != network.external,
+    )
     if network.shared and change.get("shared") is False:
-        used = store.PORTS.find(call.tx, store.PORTS.c.network_id == id, store.PORTS.c.project_id.not_in([network.project_id, ""]), limit=20)
+        used = store.PORTS.find(
+            call.tx, store.PORTS.c.network_id == id, store.PORTS.c.project_id.not_in([network.project_id, ""]), limit=20
+        )
         if used:
-            raise Conflict(f"Unable to reconfigure sharing settings for network {id}. Ports of other projects are using it: {', '.join(p.id for p in used)}.", type="InvalidSharedSetting")
+            raise Conflict(
+                f"Unable to reconfigure sharing settings for network {id}. Ports of other projects are using it: {', '.join(p.id for p in used)}.",
+                type="InvalidSharedSetting",
+            )
     owning.newer(call, store.NETWORKS, id, change)
     store.touch(call.tx, call.doors, "network", id)
     return seen_network(call, id)
@@ -101,7 +120,11 @@ def delete(call: Call, id: str) -> None:
     used = [p for p in ports if p.device_owner != model.METADATA]
     if used:
         who = ", ".join(f"{p.id} ({p.device_owner or 'no device'} {p.device_id})".replace(" )", ")") for p in used[:20])
-        raise Conflict(f"Unable to complete operation on network {id}. There are one or more ports still in use on the network: {who}.", type="NetworkInUse", blocking=[p.id for p in used])
+        raise Conflict(
+            f"Unable to complete operation on network {id}. There are one or more ports still in use on the network: {who}.",
+            type="NetworkInUse",
+            blocking=[p.id for p in used],
+        )
     for port in ports:
         drop_port(call, port)
     store.SUBNETS.delete(call.tx, store.SUBNETS.c.network_id == id)
@@ -130,15 +153,25 @@ def create_subnet(call: Call, body: wire.CreateSubnet | list[wire.CreateSubnet])
         allow(call, policy.CREATE_SUBNET, project_id=network.project_id)
     net = model.network_of(body.cidr)
     if body.ip_version is not UNSET and net.version != body.ip_version:
-        raise Invalid(f"Invalid input for operation: ip_version {body.ip_version} does not match cidr {body.cidr}.", field="cidr", type="InvalidInput")
+        raise Invalid(
+            f"Invalid input for operation: ip_version {body.ip_version} does not match cidr {body.cidr}.", field="cidr", type="InvalidInput"
+        )
     if net.prefixlen == 0 or net.is_multicast or net.is_loopback or (net.version == 4 and net.is_link_local):
         raise Invalid(f"Invalid input for cidr. Reason: {net} cannot be a subnet.", field="cidr", type="InvalidInput")
     if net.version == 4 and (body.ipv6_ra_mode or body.ipv6_address_mode):
-        raise Invalid("Invalid input for operation: ipv6_address_mode and ipv6_ra_mode are not valid when ip_version is 4", field="ipv6_ra_mode", type="InvalidInput")
+        raise Invalid(
+            "Invalid input for operation: ipv6_address_mode and ipv6_ra_mode are not valid when ip_version is 4",
+            field="ipv6_ra_mode",
+            type="InvalidInput",
+        )
     call.tx.hold(f"network:{network.id}")
     clash = model.overlap(str(net), (s.cidr for s in store.SUBNETS.find(call.tx, store.SUBNETS.c.network_id == network.id)))
     if clash:
-        raise Invalid(f"Invalid input for operation: Requested subnet with cidr: {net} for network: {network.id} overlaps with another subnet: {clash}.", field="cidr", type="InvalidInput")
+        raise Invalid(
+            f"Invalid input for operation: Requested subnet with cidr: {net} for network: {network.id} overlaps with another subnet: {clash}.",
+            field="cidr",
+            type="InvalidInput",
+        )
     gateway = _gateway(net, body.gateway_ip, first=body.gateway_ip is UNSET)
     pools = _pools(net, gateway, body.allocation_pools) if body.allocation_pools is not UNSET else model.default_pools(net, gateway)
     _check_addresses(body.dns_nameservers, "dns_nameservers")
@@ -167,7 +200,10 @@ def metadata_port(call: Call, network: model.Network, subnet: model.Subnet) -> N
         )  # fmt: skip
     ip = model.pick(model.network_of(subnet.cidr), subnet.pools, store.used_ips(call.tx, subnet.id), call.world.chance)
     if ip is None:
-        raise Conflict(f"No more IP addresses available on network {network.id}: subnet {subnet.cidr} has no room for the metadata port.", type="IpAddressGenerationFailure")
+        raise Conflict(
+            f"No more IP addresses available on network {network.id}: subnet {subnet.cidr} has no room for the metadata port.",
+            type="IpAddressGenerationFailure",
+        )
     store.PORT_IPS.insert(call.tx, port_id=port.id, subnet_id=subnet.id, ip=ip)
     store.touch(call.tx, call.doors, "port", port.id)
 
@@ -189,9 +225,15 @@ def _gateway(net: model.Net, asked: Any, first: bool) -> str | None:
         return None
     address = model.address_of(asked, "gateway_ip")
     if address.version != net.version:
-        raise Invalid(f"Invalid input for operation: gateway_ip {asked} is not of the subnet's IP version.", field="gateway_ip", type="InvalidInput")
+        raise Invalid(
+            f"Invalid input for operation: gateway_ip {asked} is not of the subnet's IP version.", field="gateway_ip", type="InvalidInput"
+        )
     if address in net and net.version == 4 and net.prefixlen < 31 and address in (net.network_address, net.broadcast_address):
-        raise Invalid(f"Invalid input for operation: Gateway is not valid on subnet: {asked} is its network or broadcast address.", field="gateway_ip", type="InvalidInput")
+        raise Invalid(
+            f"Invalid input for operation: Gateway is not valid on subnet: {asked} is its network or broadcast address.",
+            field="gateway_ip",
+            type="InvalidInput",
+        )
     return str(address)
 
 
@@ -200,14 +242,24 @@ def _pools(net: model.Net, gateway: str | None, asked: Any) -> list[dict[str, st
     for pool in asked:
         a, b = model.address_of(pool.start, "allocation_pools"), model.address_of(pool.end, "allocation_pools")
         if a.version != net.version or b.version != net.version or a not in net or b not in net:
-            raise Invalid(f"The allocation pool {pool.start}-{pool.end} spans beyond the subnet cidr {net}.", field="allocation_pools", type="OutOfBoundsAllocationPool")
+            raise Invalid(
+                f"The allocation pool {pool.start}-{pool.end} spans beyond the subnet cidr {net}.",
+                field="allocation_pools",
+                type="OutOfBoundsAllocationPool",
+            )
         if int(a) > int(b):
-            raise Invalid(f"The allocation pool {pool.start}-{pool.end} is not valid.", field="allocation_pools", type="InvalidAllocationPool")
+            raise Invalid(
+                f"The allocation pool {pool.start}-{pool.end} is not valid.", field="allocation_pools", type="InvalidAllocationPool"
+            )
         if gateway is not None and int(a) <= int(ipaddress.ip_address(gateway)) <= int(b):
-            raise Conflict(f"Gateway ip {gateway} conflicts with allocation pool {pool.start}-{pool.end}.", type="GatewayConflictWithAllocationPools")
+            raise Conflict(
+                f"Gateway ip {gateway} conflicts with allocation pool {pool.start}-{pool.end}.", type="GatewayConflictWithAllocationPools"
+            )
         for other in spans:
             if int(a) <= other[1] and other[0] <= int(b):
-                raise Conflict(f"Found overlapping allocation pools: {pool.start}-{pool.end} for subnet {net}.", type="OverlappingAllocationPools")
+                raise Conflict(
+                    f"Found overlapping allocation pools: {pool.start}-{pool.end} for subnet {net}.", type="OverlappingAllocationPools"
+                )
         spans.append((int(a), int(b)))
     return [{"start": str(model.address_of(p.start)), "end": str(model.address_of(p.end))} for p in asked]
 
@@ -216,7 +268,9 @@ def _check_addresses(values: list[str], field: str) -> None:
     for value in values:
         model.address_of(value, field)
     if len(set(values)) != len(values):
-        raise Invalid(f"Invalid input for {field}. Reason: Duplicate items in the list: '{', '.join(values)}'.", field=field, type="InvalidInput")
+        raise Invalid(
+            f"Invalid input for {field}. Reason: Duplicate items in the list: '{', '.join(values)}'.", field=field, type="InvalidInput"
+        )
 
 
 def _routes(routes: Any) -> list[dict[str, str]]:
@@ -241,7 +295,9 @@ def update_subnet(call: Call, id: str, body: wire.UpdateSubnet) -> model.Subnet:
     subnet = seen_subnet(call, id)
     allow(call, policy.UPDATE_SUBNET, project_id=subnet.project_id)
     net = model.network_of(subnet.cidr)
-    change = owning.sent(body, {"name": "name", "description": "description", "enable_dhcp": "enable_dhcp", "dns_nameservers": "dns_nameservers"})
+    change = owning.sent(
+        body, {"name": "name", "description": "description", "enable_dhcp": "enable_dhcp", "dns_nameservers": "dns_nameservers"}
+    )
     if body.gateway_ip is not UNSET:
         change["gateway_ip"] = _gateway(net, body.gateway_ip, first=False)
         if subnet.gateway_ip is not None and change["gateway_ip"] != subnet.gateway_ip:
@@ -266,9 +322,15 @@ def update_subnet(call: Call, id: str, body: wire.UpdateSubnet) -> model.Subnet:
 
 
 def _gateway_free(tx: Tx, subnet: model.Subnet) -> None:
-    holders = store.PORTS.within(tx, "id", store.ports_with(tx, subnet_id=subnet.id, ip=subnet.gateway_ip), store.PORTS.c.device_owner == model.ROUTER_INTERFACE)
+    holders = store.PORTS.within(
+        tx, "id", store.ports_with(tx, subnet_id=subnet.id, ip=subnet.gateway_ip), store.PORTS.c.device_owner == model.ROUTER_INTERFACE
+    )
     if holders:
-        raise Conflict(f"Gateway ip {subnet.gateway_ip} already allocated to port {holders[0].id} of router {holders[0].device_id}.", type="GatewayIpInUse", blocking=[holders[0].id])
+        raise Conflict(
+            f"Gateway ip {subnet.gateway_ip} already allocated to port {holders[0].id} of router {holders[0].device_id}.",
+            type="GatewayIpInUse",
+            blocking=[holders[0].id],
+        )
 
 
 def delete_subnet(call: Call, id: str) -> None:
@@ -279,7 +341,11 @@ def delete_subnet(call: Call, id: str) -> None:
     used = [p for p in ports if p.device_owner != model.METADATA]
     if used:
         who = ", ".join(f"{p.id} ({p.device_owner or 'no device'} {p.device_id})" for p in used[:20])
-        raise Conflict(f"Unable to complete operation on subnet {id}: One or more ports have an IP allocation from this subnet: {who}.", type="SubnetInUse", blocking=[p.id for p in used])
+        raise Conflict(
+            f"Unable to complete operation on subnet {id}: One or more ports have an IP allocation from this subnet: {who}.",
+            type="SubnetInUse",
+            blocking=[p.id for p in used],
+        )
     for port in ports:
         store.PORT_IPS.delete(call.tx, store.PORT_IPS.c.port_id == port.id, store.PORT_IPS.c.subnet_id == id)
         if not store.ips_of(call.tx, [port.id]):

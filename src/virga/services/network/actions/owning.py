@@ -30,7 +30,9 @@ def project_of(call: Call, body: Any) -> str:
             raise Forbidden("A token of a project is needed to create network things.")
         return own or ""
     if named != own and not is_admin(call.actor):
-        raise Forbidden(f"Only administrators create things for another project; yours is {own}.", type="PolicyNotAuthorized", rule="create:project_id")
+        raise Forbidden(
+            f"Only administrators create things for another project; yours is {own}.", type="PolicyNotAuthorized", rule="create:project_id"
+        )
     return str(named)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from virga.authority import limits as limit_checks
 from virga.authority.rules import allow, is_admin, may
+from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Invalid
 from virga.ground.http.call import Call
 from virga.ground.http.pages import Page
@@ -37,12 +38,15 @@ def create(call: Call, body: wire.CreatePort | list[wire.CreatePort]) -> Any:
     secure = body.port_security_enabled if body.port_security_enabled is not UNSET else network.port_security
     pairs = body.allowed_address_pairs or []
     if not secure and (pairs or body.security_groups not in (UNSET, None, [])):
-        raise Conflict("Port Security must be enabled in order to have allowed address pairs or security groups on a port.", type="PortSecurityAndIPRequiredForSecurityGroups")
+        raise Conflict(
+            "Port Security must be enabled in order to have allowed address pairs or security groups on a port.",
+            type="PortSecurityAndIPRequiredForSecurityGroups",
+        )
     limit_checks.check(call.tx, project, {limits.PORTS: 1})
     group_ids = _groups(call, project, body.security_groups) if secure and not body.device_owner.startswith("network:") else []
     return make(
         call, network, project, secure=bool(secure), group_ids=group_ids, mac=body.mac_address if isinstance(body.mac_address, str) else None,
-        fixed=None if body.fixed_ips is UNSET else list(body.fixed_ips), name=body.name if isinstance(body.name, str) else "",  # type: ignore[arg-type]
+        fixed=None if body.fixed_ips is UNSET else list(body.fixed_ips), name=body.name if isinstance(body.name, str) else "",
         description=body.description if isinstance(body.description, str) else "", up=body.admin_state_up, device_id=body.device_id,
         device_owner=body.device_owner, host=body.host if isinstance(body.host, str) else "", pairs=_pairs(pairs), vnic_type=body.vnic_type,
         profile=body.profile if isinstance(body.profile, dict) else {}, dhcp_options=body.extra_dhcp_opts or [],
@@ -60,9 +64,13 @@ def make(
     if mac is not None:
         mac = mac.lower()
         if int(mac[:2], 16) & 1 or mac == "00:00:00:00:00:00":
-            raise Invalid(f"Invalid input for mac_address. Reason: '{mac}' is not a unicast address.", field="mac_address", type="InvalidInput")
+            raise Invalid(
+                f"Invalid input for mac_address. Reason: '{mac}' is not a unicast address.", field="mac_address", type="InvalidInput"
+            )
         if store.PORTS.one(call.tx, store.PORTS.c.network_id == network.id, store.PORTS.c.mac == mac) is not None:
-            raise Conflict(f"Unable to complete operation for network {network.id}. The mac address {mac} is in use.", type="MacAddressInUse")
+            raise Conflict(
+                f"Unable to complete operation for network {network.id}. The mac address {mac} is in use.", type="MacAddressInUse"
+            )
     now = call.now()
     port = store.PORTS.insert(
         call.tx, id=id or call.world.uuid(), name=name, project_id=project, description=description, network_id=network.id,
@@ -91,7 +99,10 @@ def addresses(call: Call, network: model.Network, mac: str, fixed: list[wire.Fix
             out.append((subnet.id, ip))
             break
     if four and not out:
-        raise Conflict(f"No more IP addresses available on network {network.id}: {', '.join(s.cidr for s in four)} are used up.", type="IpAddressGenerationFailure")
+        raise Conflict(
+            f"No more IP addresses available on network {network.id}: {', '.join(s.cidr for s in four)} are used up.",
+            type="IpAddressGenerationFailure",
+        )
     for subnet in (s for s in subnets if s.ip_version == 6):
         ip = free_address(call, subnet, mac)
         if ip is not None:
@@ -111,25 +122,42 @@ def free_address(call: Call, subnet: model.Subnet, mac: str) -> str | None:
 def _one(call: Call, network: model.Network, subnets: list[model.Subnet], mac: str, asked: wire.FixedIp) -> tuple[str, str]:
     subnet = next((s for s in subnets if s.id == asked.subnet_id), None)
     if asked.subnet_id is not UNSET and subnet is None:
-        raise Invalid(f"Invalid input for operation: Failed to create port on network {network.id}, because fixed_ips included invalid subnet {asked.subnet_id}.", field="fixed_ips", type="InvalidInput")
+        raise Invalid(
+            f"Invalid input for operation: Failed to create port on network {network.id}, because fixed_ips included invalid subnet {asked.subnet_id}.",
+            field="fixed_ips",
+            type="InvalidInput",
+        )
     if asked.ip_address is UNSET:
         if subnet is None:
             raise Invalid("Invalid input for fixed_ips: a subnet_id or an ip_address is needed.", field="fixed_ips", type="InvalidInput")
         ip = free_address(call, subnet, mac)
         if ip is None:
-            raise Conflict(f"No more IP addresses available on network {network.id}: subnet {subnet.cidr} is used up.", type="IpAddressGenerationFailure")
+            raise Conflict(
+                f"No more IP addresses available on network {network.id}: subnet {subnet.cidr} is used up.",
+                type="IpAddressGenerationFailure",
+            )
         return subnet.id, ip
     address = model.address_of(str(asked.ip_address))
     if subnet is None:
         subnet = next((s for s in subnets if address.version == s.ip_version and address in model.network_of(s.cidr)), None)
     if subnet is None:
-        raise Invalid(f"IP address {address} is not a valid IP for any of the subnets on network {network.id}.", field="fixed_ips", type="InvalidIpForNetwork")
+        raise Invalid(
+            f"IP address {address} is not a valid IP for any of the subnets on network {network.id}.",
+            field="fixed_ips",
+            type="InvalidIpForNetwork",
+        )
     net = model.network_of(subnet.cidr)
     edge = net.version == 4 and net.prefixlen < 31 and address in (net.network_address, net.broadcast_address)
     if address not in net or edge:
-        raise Invalid(f"IP address {address} is not a valid IP for the specified subnet {subnet.cidr}.", field="fixed_ips", type="InvalidIpForSubnet")
+        raise Invalid(
+            f"IP address {address} is not a valid IP for the specified subnet {subnet.cidr}.", field="fixed_ips", type="InvalidIpForSubnet"
+        )
     if store.ports_with(call.tx, subnet_id=subnet.id, ip=str(address)):
-        raise Conflict(f"IP address {address} already allocated in subnet {subnet.id}.", type="IpAddressAlreadyAllocated", blocking=sorted(store.ports_with(call.tx, subnet_id=subnet.id, ip=str(address))))
+        raise Conflict(
+            f"IP address {address} already allocated in subnet {subnet.id}.",
+            type="IpAddressAlreadyAllocated",
+            blocking=sorted(store.ports_with(call.tx, subnet_id=subnet.id, ip=str(address))),
+        )
     return subnet.id, str(address)
 
 
@@ -169,10 +197,20 @@ def _pairs(pairs: list[wire.Pair]) -> list[dict[str, str]]:
         try:
             net = ipaddress.ip_network(pair.ip_address, strict=False)
         except ValueError:
-            raise Invalid(f"Invalid input for allowed_address_pairs. Reason: '{pair.ip_address}' is not a valid IP address or subnet.", field="allowed_address_pairs", type="InvalidInput") from None
+            raise Invalid(
+                f"Invalid input for allowed_address_pairs. Reason: '{pair.ip_address}' is not a valid IP address or subnet.",
+                field="allowed_address_pairs",
+                type="InvalidInput",
+            ) from None
         if net.prefixlen == 0:
-            raise Invalid(f"Invalid input for allowed_address_pairs. Reason: {net} allows every address; switch port security off instead.", field="allowed_address_pairs", type="InvalidInput")
-        out.append({"ip_address": pair.ip_address} | ({"mac_address": pair.mac_address.lower()} if isinstance(pair.mac_address, str) else {}))
+            raise Invalid(
+                f"Invalid input for allowed_address_pairs. Reason: {net} allows every address; switch port security off instead.",
+                field="allowed_address_pairs",
+                type="InvalidInput",
+            )
+        out.append(
+            {"ip_address": pair.ip_address} | ({"mac_address": pair.mac_address.lower()} if isinstance(pair.mac_address, str) else {})
+        )
     return out
 
 
@@ -217,21 +255,31 @@ def update(call: Call, id: str, body: wire.UpdatePort) -> model.Port:
         change["dhcp_options"] = body.extra_dhcp_opts or []
     if isinstance(body.mac_address, str) and body.mac_address.lower() != port.mac:
         if port.host:
-            raise Conflict(f"Unable to complete operation on port {id}, port is already bound, port type: ovs, old_mac {port.mac}, new_mac {body.mac_address}.", type="PortBound")
+            raise Conflict(
+                f"Unable to complete operation on port {id}, port is already bound, port type: ovs, old_mac {port.mac}, new_mac {body.mac_address}.",
+                type="PortBound",
+            )
         change["mac"] = body.mac_address.lower()
     secure = change["port_security"] = bool(body.port_security_enabled) if body.port_security_enabled is not UNSET else port.port_security
     if body.allowed_address_pairs is not UNSET:
-        change["pairs"] = _pairs(body.allowed_address_pairs or [])  # type: ignore[arg-type]
+        change["pairs"] = _pairs(body.allowed_address_pairs or [])
     have = store.groups_of(call.tx, [id]).get(id, [])
-    wanted = _groups(call, port.project_id, body.security_groups) if body.security_groups not in (UNSET, None) else ([] if body.security_groups is None else have)
+    wanted = (
+        _groups(call, port.project_id, body.security_groups)
+        if body.security_groups not in (UNSET, None)
+        else ([] if body.security_groups is None else have)
+    )
     if not secure and (wanted or change.get("pairs", port.pairs)):
-        raise Conflict("Port has security group or allowed address pairs associated. Cannot disable port security or ip address until they are removed.", type="PortSecurityPortHasSecurityGroup")
+        raise Conflict(
+            "Port has security group or allowed address pairs associated. Cannot disable port security or ip address until they are removed.",
+            type="PortSecurityPortHasSecurityGroup",
+        )
     if set(wanted) != set(have):
         store.PORT_GROUPS.delete(call.tx, store.PORT_GROUPS.c.port_id == id)
         for group_id in wanted:
             store.PORT_GROUPS.insert(call.tx, port_id=id, group_id=group_id)
     if body.fixed_ips is not UNSET:
-        _readdress(call, port, network, list(body.fixed_ips))  # type: ignore[arg-type]
+        _readdress(call, port, network, list(body.fixed_ips))
     if change.get("admin_state_up") is False:
         change["status"] = "DOWN"
     owning.newer(call, store.PORTS, id, change)
@@ -244,15 +292,28 @@ def _readdress(call: Call, port: model.Port, network: model.Network, wanted: lis
     keep = []
     fresh = []
     for each in wanted:
-        same = next((h for h in have if h not in keep and (each.ip_address == h.ip or (each.ip_address is UNSET and each.subnet_id == h.subnet_id))), None)
+        same = next(
+            (
+                h
+                for h in have
+                if h not in keep and (each.ip_address == h.ip or (each.ip_address is UNSET and each.subnet_id == h.subnet_id))
+            ),
+            None,
+        )
         if same is not None:
             keep.append(same)
         else:
             fresh.append(each)
     gone = [h for h in have if h not in keep]
-    used = [f for f in store.FLOATING_IPS.find(call.tx, store.FLOATING_IPS.c.fixed_port_id == port.id) if f.fixed_ip in {h.ip for h in gone}]
+    used = [
+        f for f in store.FLOATING_IPS.find(call.tx, store.FLOATING_IPS.c.fixed_port_id == port.id) if f.fixed_ip in {h.ip for h in gone}
+    ]
     if used:
-        raise Conflict(f"Port {port.id} has floating IP {used[0].address} on {used[0].fixed_ip}: disassociate it first.", type="FixedIPsInUse", blocking=[f.id for f in used])
+        raise Conflict(
+            f"Port {port.id} has floating IP {used[0].address} on {used[0].fixed_ip}: disassociate it first.",
+            type="FixedIPsInUse",
+            blocking=[f.id for f in used],
+        )
     for h in gone:
         store.PORT_IPS.delete(call.tx, store.PORT_IPS.c.port_id == port.id, store.PORT_IPS.c.ip == h.ip)
     for subnet_id, ip in addresses(call, network, port.mac, fresh) if fresh else []:
@@ -266,7 +327,10 @@ def delete(call: Call, id: str) -> None:
     if not may(call.actor, policy.DELETE_PORT, project_id=port.project_id):
         allow(call, policy.DELETE_PORT, project_id=network.project_id if network is not None else None)
     if port.device_owner in {model.ROUTER_INTERFACE, model.ROUTER_GATEWAY, model.FLOATING}:
-        raise Conflict(f"Port {id} cannot be deleted directly via the port API: has device owner {port.device_owner}, device {port.device_id}.", type="ServicePortInUse")
+        raise Conflict(
+            f"Port {id} cannot be deleted directly via the port API: has device owner {port.device_owner}, device {port.device_id}.",
+            type="ServicePortInUse",
+        )
     remove(call, port)
 
 
@@ -276,3 +340,16 @@ def remove(call: Call, port: model.Port) -> None:
         if fip.router_id:
             store.touch(call.tx, call.doors, "router", fip.router_id)
     networks.drop_port(call, port)
+
+
+def port_seen(tx: Tx, port_id: str, up: bool) -> None:
+    """The switch says that a port came up or went down."""
+    status = "ACTIVE" if up else "DOWN"
+    c = store.PORTS.c
+    store.PORTS.change(
+        tx,
+        c.id == port_id,
+        c.status != status,
+        c.device_owner.not_in([model.FLOATING, model.ROUTER_GATEWAY, model.ROUTER_INTERFACE]),
+        status=status,
+    )

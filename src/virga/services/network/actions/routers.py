@@ -47,7 +47,13 @@ def create(call: Call, body: wire.CreateRouter) -> model.Router:
     allow(call, policy.CREATE_ROUTER, project_id=project)
     limit_checks.check(call.tx, project, {limits.ROUTERS: 1})
     router = store.ROUTERS.insert(
-        call.tx, **owning.head(call, body, project), admin_state_up=body.admin_state_up, gateway_network_id=None, gateway_port_id=None, enable_snat=True, routes=[]
+        call.tx,
+        **owning.head(call, body, project),
+        admin_state_up=body.admin_state_up,
+        gateway_network_id=None,
+        gateway_port_id=None,
+        enable_snat=True,
+        routes=[],
     )
     gateway = _gateway(body.external_gateway_info)
     if gateway is not None:
@@ -59,7 +65,9 @@ def create(call: Call, body: wire.CreateRouter) -> model.Router:
 def _set_gateway(call: Call, router: model.Router, gateway: wire.Gateway) -> None:
     network = networks.seen_network(call, gateway.network_id)
     if not network.external:
-        raise Invalid(f"Bad router request: Network {network.id} is not an external network.", field="external_gateway_info", type="BadRequest")
+        raise Invalid(
+            f"Bad router request: Network {network.id} is not an external network.", field="external_gateway_info", type="BadRequest"
+        )
     if router.gateway_network_id == network.id and not gateway.external_fixed_ips:
         store.ROUTERS.put(call.tx, router.id, enable_snat=gateway.enable_snat)
         return
@@ -67,7 +75,11 @@ def _set_gateway(call: Call, router: model.Router, gateway: wire.Gateway) -> Non
     fixed = [wire.FixedIp(subnet_id=f.subnet_id, ip_address=f.ip_address) for f in gateway.external_fixed_ips] or None
     port = ports.make(call, network, "", secure=False, fixed=fixed, device_id=router.id, device_owner=model.ROUTER_GATEWAY, status="ACTIVE")
     if not store.ips_of(call.tx, [port.id]):
-        raise Invalid(f"Bad router request: external network {network.id} has no subnet with a free address.", field="external_gateway_info", type="BadRequest")
+        raise Invalid(
+            f"Bad router request: external network {network.id} has no subnet with a free address.",
+            field="external_gateway_info",
+            type="BadRequest",
+        )
     store.ROUTERS.put(call.tx, router.id, gateway_network_id=network.id, gateway_port_id=port.id, enable_snat=gateway.enable_snat)
 
 
@@ -77,7 +89,11 @@ def _clear_gateway(call: Call, router: model.Router) -> None:
     used = store.FLOATING_IPS.find(call.tx, store.FLOATING_IPS.c.router_id == router.id)
     if used:
         who = ", ".join(f"{f.address} ({f.id})" for f in used)
-        raise Conflict(f"Gateway cannot be updated for router {router.id}, since a gateway to external network {router.gateway_network_id} is required by floating IPs {who}.", type="RouterExternalGatewayInUseByFloatingIp", blocking=[f.id for f in used])
+        raise Conflict(
+            f"Gateway cannot be updated for router {router.id}, since a gateway to external network {router.gateway_network_id} is required by floating IPs {who}.",
+            type="RouterExternalGatewayInUseByFloatingIp",
+            blocking=[f.id for f in used],
+        )
     port = store.PORTS.get(call.tx, router.gateway_port_id)
     store.ROUTERS.put(call.tx, router.id, gateway_network_id=None, gateway_port_id=None)
     if port is not None:
@@ -99,7 +115,7 @@ def update(call: Call, id: str, body: wire.UpdateRouter) -> model.Router:
     router = seen(call, id)
     allow(call, policy.UPDATE_ROUTER, project_id=router.project_id)
     if body.external_gateway_info is not UNSET:
-        gateway = _gateway(body.external_gateway_info)  # type: ignore[arg-type]
+        gateway = _gateway(body.external_gateway_info)
         if gateway is None:
             _clear_gateway(call, router)
         else:
@@ -120,7 +136,11 @@ def _routes(call: Call, router: model.Router, routes: Any) -> list[dict[str, str
         model.network_of(route.destination, "routes")
         hop = model.address_of(route.nexthop, "routes")
         if not any(hop.version == n.version and hop in n for n in nets):
-            raise Invalid(f"Invalid format for routes: {route.destination} via {route.nexthop}, the nexthop is not connected with router.", field="routes", type="InvalidRoutes")
+            raise Invalid(
+                f"Invalid format for routes: {route.destination} via {route.nexthop}, the nexthop is not connected with router.",
+                field="routes",
+                type="InvalidRoutes",
+            )
     return [{"destination": r.destination, "nexthop": r.nexthop} for r in routes]
 
 
@@ -140,7 +160,9 @@ def delete(call: Call, id: str) -> None:
     legs = interfaces(call, id)
     if legs:
         who = ", ".join(f"{p.id} (subnet {s.id})" for p, s, _ in legs)
-        raise Conflict(f"Router {id} still has ports: {who}. Remove the interfaces first.", type="RouterInUse", blocking=[p.id for p, _, _ in legs])
+        raise Conflict(
+            f"Router {id} still has ports: {who}. Remove the interfaces first.", type="RouterInUse", blocking=[p.id for p, _, _ in legs]
+        )
     _clear_gateway(call, router)
     store.ROUTERS.delete(call.tx, store.ROUTERS.c.id == id)
     store.touch(call.tx, call.doors, "router", id)
@@ -151,31 +173,51 @@ def add_interface(call: Call, id: str, body: wire.RouterInterface) -> dict[str, 
     router = seen(call, id)
     allow(call, policy.ADD_ROUTER_INTERFACE, project_id=router.project_id)
     if (body.subnet_id is UNSET) == (body.port_id is UNSET):
-        raise Invalid("Bad router request: Either subnet_id or port_id must be specified, not both and not none.", field="subnet_id", type="BadRequest")
+        raise Invalid(
+            "Bad router request: Either subnet_id or port_id must be specified, not both and not none.",
+            field="subnet_id",
+            type="BadRequest",
+        )
     legs = interfaces(call, id)
     if body.subnet_id is not UNSET:
         subnet = networks.seen_subnet(call, str(body.subnet_id))
         _no_overlap(router, legs, [subnet])
         if subnet.gateway_ip is None:
-            raise Invalid(f"Bad router request: Subnet for router interface must have a gateway IP: {subnet.id} has none.", field="subnet_id", type="BadRequest")
+            raise Invalid(
+                f"Bad router request: Subnet for router interface must have a gateway IP: {subnet.id} has none.",
+                field="subnet_id",
+                type="BadRequest",
+            )
         network = store.NETWORKS.get(call.tx, subnet.network_id)
         assert network is not None
         if network.project_id != router.project_id and not network.shared and not is_admin(call.actor):
             raise owning.missing("subnet", subnet.id)
         fixed = [wire.FixedIp(subnet_id=subnet.id, ip_address=subnet.gateway_ip)]
-        port = ports.make(call, network, router.project_id, secure=False, fixed=fixed, device_id=id, device_owner=model.ROUTER_INTERFACE, status="ACTIVE")
+        port = ports.make(
+            call, network, router.project_id, secure=False, fixed=fixed, device_id=id, device_owner=model.ROUTER_INTERFACE, status="ACTIVE"
+        )
         subnet_ids = [subnet.id]
     else:
         port = ports.seen(call, str(body.port_id))
         if port.device_id:
-            raise Conflict(f"Unable to complete operation on port {port.id} for network {port.network_id}. Port already has an attached device {port.device_id}.", type="PortInUse")
+            raise Conflict(
+                f"Unable to complete operation on port {port.id} for network {port.network_id}. Port already has an attached device {port.device_id}.",
+                type="PortInUse",
+            )
         rows = store.ips_of(call.tx, [port.id]).get(port.id, [])
         if not rows:
-            raise Invalid("Bad router request: Cannot have a router interface without an address on the port.", field="port_id", type="BadRequest")
+            raise Invalid(
+                "Bad router request: Cannot have a router interface without an address on the port.", field="port_id", type="BadRequest"
+            )
         subnets = store.SUBNETS.within(call.tx, "id", [r.subnet_id for r in rows])
         _no_overlap(router, legs, subnets)
         store.PORT_GROUPS.delete(call.tx, store.PORT_GROUPS.c.port_id == port.id)
-        owning.newer(call, store.PORTS, port.id, {"device_id": id, "device_owner": model.ROUTER_INTERFACE, "status": "ACTIVE", "port_security": False})
+        owning.newer(
+            call,
+            store.PORTS,
+            port.id,
+            {"device_id": id, "device_owner": model.ROUTER_INTERFACE, "status": "ACTIVE", "port_security": False},
+        )
         subnet_ids = [s.id for s in subnets]
     owning.newer(call, store.ROUTERS, id, {})
     store.touch(call.tx, call.doors, "port", port.id)
@@ -194,9 +236,15 @@ def _no_overlap(router: model.Router, legs: list[tuple[model.Port, model.Subnet,
     for subnet in fresh:
         for port, other, _ in legs:
             if other.id == subnet.id:
-                raise Invalid(f"Bad router request: Router already has a port on subnet {subnet.id}: {port.id}.", field="subnet_id", type="BadRequest")
+                raise Invalid(
+                    f"Bad router request: Router already has a port on subnet {subnet.id}: {port.id}.", field="subnet_id", type="BadRequest"
+                )
             if model.overlap(subnet.cidr, [other.cidr]):
-                raise Invalid(f"Bad router request: Cidr {subnet.cidr} of subnet {subnet.id} overlaps with cidr {other.cidr} of subnet {other.id}.", field="subnet_id", type="BadRequest")
+                raise Invalid(
+                    f"Bad router request: Cidr {subnet.cidr} of subnet {subnet.id} overlaps with cidr {other.cidr} of subnet {other.id}.",
+                    field="subnet_id",
+                    type="BadRequest",
+                )
 
 
 def remove_interface(call: Call, id: str, body: wire.RouterInterface) -> dict[str, Any]:
@@ -208,15 +256,25 @@ def remove_interface(call: Call, id: str, body: wire.RouterInterface) -> dict[st
     legs = [(p, s, ip) for p, s, ip in interfaces(call, id) if body.port_id in (UNSET, p.id) and body.subnet_id in (UNSET, s.id)]
     if not legs:
         what = f"subnet {body.subnet_id}" if body.subnet_id is not UNSET else f"port {body.port_id}"
-        raise NotFound(f"Router {id} has no interface on {what}.", type="RouterInterfaceNotFoundForSubnet" if body.subnet_id is not UNSET else "RouterInterfaceNotFound")
+        raise NotFound(
+            f"Router {id} has no interface on {what}.",
+            type="RouterInterfaceNotFoundForSubnet" if body.subnet_id is not UNSET else "RouterInterfaceNotFound",
+        )
     port = legs[0][0]
     nets = [ipaddress.ip_network(s.cidr) for _, s, _ in legs]
     for fip in store.FLOATING_IPS.find(call.tx, store.FLOATING_IPS.c.router_id == id):
         if any(ipaddress.ip_address(fip.fixed_ip or "::") in n for n in nets):
-            raise Conflict(f"Router interface for subnet {legs[0][1].id} on router {id} cannot be deleted, as it is required by floating IP {fip.address} ({fip.id}).", type="RouterInterfaceInUseByFloatingIP", blocking=[fip.id])
+            raise Conflict(
+                f"Router interface for subnet {legs[0][1].id} on router {id} cannot be deleted, as it is required by floating IP {fip.address} ({fip.id}).",
+                type="RouterInterfaceInUseByFloatingIP",
+                blocking=[fip.id],
+            )
     for route in router.routes:
         if any(ipaddress.ip_address(route["nexthop"]) in n for n in nets):
-            raise Conflict(f"Router interface for subnet {legs[0][1].id} on router {id} cannot be deleted, as it is required by the route to {route['destination']}.", type="RouterInterfaceInUseByRoute")
+            raise Conflict(
+                f"Router interface for subnet {legs[0][1].id} on router {id} cannot be deleted, as it is required by the route to {route['destination']}.",
+                type="RouterInterfaceInUseByRoute",
+            )
     networks.drop_port(call, port)
     owning.newer(call, store.ROUTERS, id, {})
     store.touch(call.tx, call.doors, "router", id)
@@ -227,7 +285,9 @@ def remove_interface(call: Call, id: str, body: wire.RouterInterface) -> dict[st
 
 
 def seen_fip(call: Call, id: str) -> model.FloatingIp:
-    return owning.found(call, store.FLOATING_IPS, store.owned(store.FLOATING_IPS, call.actor.project_id, is_admin(call.actor)), "floating ip", id)
+    return owning.found(
+        call, store.FLOATING_IPS, store.owned(store.FLOATING_IPS, call.actor.project_id, is_admin(call.actor)), "floating ip", id
+    )
 
 
 def create_fip(call: Call, body: wire.CreateFloatingIp) -> model.FloatingIp:
@@ -236,9 +296,11 @@ def create_fip(call: Call, body: wire.CreateFloatingIp) -> model.FloatingIp:
     allow(call, policy.CREATE_FLOATINGIP, project_id=project)
     network = networks.seen_network(call, body.floating_network_id)
     if not network.external:
-        raise Invalid(f"Bad floatingip request: Network {network.id} is not a valid external network.", field="floating_network_id", type="BadRequest")
+        raise Invalid(
+            f"Bad floatingip request: Network {network.id} is not a valid external network.", field="floating_network_id", type="BadRequest"
+        )
     if body.floating_ip_address is not None:
-        fixed = [wire.FixedIp(ip_address=body.floating_ip_address)]
+        fixed: list[wire.FixedIp] | None = [wire.FixedIp(ip_address=body.floating_ip_address)]
     else:
         fixed = [wire.FixedIp(subnet_id=body.subnet_id)] if body.subnet_id is not None else None
     limit_checks.check(call.tx, project, {limits.FLOATING_IPS: 1})
@@ -266,13 +328,23 @@ def _associate(call: Call, fip: model.FloatingIp, port_id: str, fixed_ip: str | 
     if not mine:
         raise Invalid(f"Bad floatingip request: Port {port_id} has no IPv4 address.", field="port_id", type="BadRequest")
     if fixed_ip is None and len(mine) > 1:
-        raise Invalid(f"Bad floatingip request: Port {port_id} has multiple fixed IPv4 addresses ({', '.join(mine)}). Must provide a specific IPv4 address when assigning a floating IP.", field="fixed_ip_address", type="BadRequest")
+        raise Invalid(
+            f"Bad floatingip request: Port {port_id} has multiple fixed IPv4 addresses ({', '.join(mine)}). Must provide a specific IPv4 address when assigning a floating IP.",
+            field="fixed_ip_address",
+            type="BadRequest",
+        )
     ip = fixed_ip or mine[0]
     if ip not in mine:
         raise Invalid(f"Bad floatingip request: Port {port_id} does not have fixed ip {ip}.", field="fixed_ip_address", type="BadRequest")
-    other = store.FLOATING_IPS.one(call.tx, store.FLOATING_IPS.c.fixed_port_id == port_id, store.FLOATING_IPS.c.fixed_ip == ip, store.FLOATING_IPS.c.id != fip.id)
+    other = store.FLOATING_IPS.one(
+        call.tx, store.FLOATING_IPS.c.fixed_port_id == port_id, store.FLOATING_IPS.c.fixed_ip == ip, store.FLOATING_IPS.c.id != fip.id
+    )
     if other is not None:
-        raise Conflict(f"Cannot associate floating IP {fip.address} ({fip.id}) with port {port_id} using fixed IP {ip}, as that fixed IP already has a floating IP on external network {fip.network_id}: {other.id}.", type="FloatingIPPortAlreadyAssociated", blocking=[other.id])
+        raise Conflict(
+            f"Cannot associate floating IP {fip.address} ({fip.id}) with port {port_id} using fixed IP {ip}, as that fixed IP already has a floating IP on external network {fip.network_id}: {other.id}.",
+            type="FloatingIPPortAlreadyAssociated",
+            blocking=[other.id],
+        )
     router = _router_for(call, port, ip, fip)
     if fip.router_id and fip.router_id != router.id:
         store.touch(call.tx, call.doors, "router", fip.router_id)
@@ -283,11 +355,16 @@ def _associate(call: Call, fip: model.FloatingIp, port_id: str, fixed_ip: str | 
 def _router_for(call: Call, port: model.Port, ip: str, fip: model.FloatingIp) -> model.Router:
     """The router that joins the port's subnet to the floating IP's network."""
     subnet_id = next(r.subnet_id for r in store.ips_of(call.tx, [port.id])[port.id] if r.ip == ip)
-    legs = store.PORTS.within(call.tx, "id", store.ports_with(call.tx, subnet_id=subnet_id), store.PORTS.c.device_owner == model.ROUTER_INTERFACE)
+    legs = store.PORTS.within(
+        call.tx, "id", store.ports_with(call.tx, subnet_id=subnet_id), store.PORTS.c.device_owner == model.ROUTER_INTERFACE
+    )
     for router in store.ROUTERS.within(call.tx, "id", [p.device_id for p in legs]):
         if router.gateway_network_id == fip.network_id:
             return router
-    raise NotFound(f"External network {fip.network_id} is not reachable from subnet {subnet_id}. Therefore, cannot associate Port {port.id} with a Floating IP.", type="ExternalGatewayForFloatingIPNotFound")
+    raise NotFound(
+        f"External network {fip.network_id} is not reachable from subnet {subnet_id}. Therefore, cannot associate Port {port.id} with a Floating IP.",
+        type="ExternalGatewayForFloatingIPNotFound",
+    )
 
 
 def show_fip(call: Call, id: str) -> model.FloatingIp:
@@ -297,7 +374,9 @@ def show_fip(call: Call, id: str) -> model.FloatingIp:
 
 def index_fips(call: Call) -> Page[model.FloatingIp]:
     """GET /v2.0/floatingips"""
-    return owning.listed(call, store.FLOATING_IPS, store.owned(store.FLOATING_IPS, call.actor.project_id, is_admin(call.actor)), FIP_FILTERS)
+    return owning.listed(
+        call, store.FLOATING_IPS, store.owned(store.FLOATING_IPS, call.actor.project_id, is_admin(call.actor)), FIP_FILTERS
+    )
 
 
 def update_fip(call: Call, id: str, body: wire.UpdateFloatingIp) -> model.FloatingIp:

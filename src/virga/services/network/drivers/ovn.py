@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from virga.ground.errors import Unavailable
-from virga.services.network.drivers.ovsdb import Op, Ovsdb, listed, ovs_map, ovs_set, plain, uuid_of
 from virga.services.network import driver, model
+from virga.services.network.drivers.ovsdb import Op, Ovsdb, listed, ovs_map, ovs_set, plain, uuid_of
 
 DROP = "neutron_pg_drop"
 METADATA = "169.254.169.254"
@@ -77,7 +77,9 @@ class OvnSwitch:
                 self._drop_lsp(row_["_uuid"])
 
     def _dhcp(self, network_id: str) -> list[dict[str, Any]]:
-        return self.nb.rows("DHCP_Options", [["external_ids", "includes", ovs_map({"virga:network": network_id})]], ["_uuid", "external_ids"])
+        return self.nb.rows(
+            "DHCP_Options", [["external_ids", "includes", ovs_map({"virga:network": network_id})]], ["_uuid", "external_ids"]
+        )
 
     def _options(self, spec: driver.NetworkSpec, s: driver.SubnetSpec) -> dict[str, str]:
         mac = spec.metadata[1] if spec.metadata is not None else "fa:16:3e:00:00:01"
@@ -88,7 +90,12 @@ class OvnSwitch:
             if s.ra_mode == "dhcpv6-stateless":
                 out["dhcpv6_stateless"] = "true"
             return out
-        out = {"server_id": s.gateway or s.metadata_ip or str(ipaddress.ip_network(s.cidr)[1]), "server_mac": mac, "lease_time": "43200", "mtu": str(spec.mtu)}
+        out = {
+            "server_id": s.gateway or s.metadata_ip or str(ipaddress.ip_network(s.cidr)[1]),
+            "server_mac": mac,
+            "lease_time": "43200",
+            "mtu": str(spec.mtu),
+        }
         routes = [(f"{METADATA}/32", s.metadata_ip)] if s.metadata_ip else []
         routes += list(s.routes)
         if s.gateway:
@@ -148,7 +155,14 @@ class OvnSwitch:
                 inside = ref[0] == "uuid" and ref[1] in listed(g["ports"])
                 if (g["name"] in wanted) != inside:
                     verb = "insert" if g["name"] in wanted else "delete"
-                    ops.append({"op": "mutate", "table": "Port_Group", "where": [["_uuid", "==", g["_uuid"]]], "mutations": [["ports", verb, ovs_set([ref])]]})
+                    ops.append(
+                        {
+                            "op": "mutate",
+                            "table": "Port_Group",
+                            "where": [["_uuid", "==", g["_uuid"]]],
+                            "mutations": [["ports", verb, ovs_set([ref])]],
+                        }
+                    )
             return ops
 
         self._ensure_lsp(f"neutron-{spec.network_id}", spec.id, values, members)
@@ -185,7 +199,9 @@ class OvnSwitch:
             }  # fmt: skip
             ops.append(_insert("ACL", values, f"a{n}"))
             refs.append(["named-uuid", f"a{n}"])
-        ops.append(self._upsert("Port_Group", name, {"acls": ovs_set(refs), "external_ids": ovs_map({"neutron:security_group_id": spec.id})}))
+        ops.append(
+            self._upsert("Port_Group", name, {"acls": ovs_set(refs), "external_ids": ovs_map({"neutron:security_group_id": spec.id})})
+        )
         self.nb.transact(ops)
 
     def remove_group(self, id: str) -> None:
@@ -212,7 +228,10 @@ class OvnSwitch:
 
     def _legs(self, id: str, router: str, legs: dict[str, tuple[str, dict[str, Any], bool]]) -> None:
         """The router's ports and their peers on the switches."""
-        have = {r["name"]: r["_uuid"] for r in self.nb.rows("Logical_Router_Port", [["external_ids", "includes", ovs_map({"virga:router": id})]], ["_uuid", "name"])}
+        have = {
+            r["name"]: r["_uuid"]
+            for r in self.nb.rows("Logical_Router_Port", [["external_ids", "includes", ovs_map({"virga:router": id})]], ["_uuid", "name"])
+        }
         for row in self.nb.rows("Logical_Switch_Port", [["external_ids", "includes", ovs_map({"virga:router": id})]], ["_uuid", "name"]):
             if row["name"] not in legs:
                 self._drop_lsp(row["_uuid"])

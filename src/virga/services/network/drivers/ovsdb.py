@@ -39,7 +39,7 @@ def plain(value: Any) -> Any:
         if value[0] == "set":
             return [plain(v) for v in value[1]]
         if value[0] == "map":
-            return {k: v for k, v in value[1]}
+            return dict(value[1])
         if value[0] in {"uuid", "named-uuid"}:
             return value[1]
     return value

@@ -503,12 +503,8 @@ def upgrade() -> None:
         "port_security_groups",
         sa.Column("port_id", sa.String(length=36), nullable=False),
         sa.Column("group_id", sa.String(length=36), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["group_id"], ["security_groups.id"], name=op.f("fk_port_security_groups_group_id_security_groups")
-        ),
-        sa.ForeignKeyConstraint(
-            ["port_id"], ["ports.id"], name=op.f("fk_port_security_groups_port_id_ports"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["group_id"], ["security_groups.id"], name=op.f("fk_port_security_groups_group_id_security_groups")),
+        sa.ForeignKeyConstraint(["port_id"], ["ports.id"], name=op.f("fk_port_security_groups_port_id_ports"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("port_id", "group_id", name=op.f("pk_port_security_groups")),
     )
     op.create_index(op.f("ix_port_security_groups_group_id"), "port_security_groups", ["group_id"], unique=False)
