@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from conftest import House, make
+from houses import House, make
 from virga.ground.sagas.runner import LEASE
 from virga.ground.sagas.saga import SAGAS as ROWS
 from virga.ground.sagas.saga import TABLE

@@ -12,6 +12,7 @@ from typing import Any
 from virga.services.compute import model
 from virga.services.network.api import Nic
 
+ANY = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - a route's destination
 VERSIONS = (
     "2012-08-10",
     "2013-04-04",

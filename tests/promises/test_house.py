@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The house itself: schema, documents, contracts, licence lines."""
+
+from __future__ import annotations
+
+import re
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from houses import House, Tenant, make
+from virga import golden
+from virga.ground.bus import LocalBus
+from virga.ground.db.engine import Database
+from virga.ground.db.migrate import upgrade
+from virga.ground.errors import Unavailable
+from virga.settings import SettingsError, load, sample
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_schema_is_golden() -> None:
+    assert golden.FILE.read_text() == golden.text(), "run 'make schema' and read the difference"
+
+
+def test_migrations_make_what_the_program_declares(database: str | None, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """An empty database migrated step by step equals one made in one go."""
+    made = make(database)
+    other = f"sqlite:///{tmp_path / 'm.db'}" if database is None else request.getfixturevalue("postgres")()
+    migrated = Database(other)
+    upgrade(migrated)
+    assert golden.columns(migrated.engine) == golden.columns(made.db.engine)
+    made.db.close()
+    migrated.close()
+
+
+def test_architecture_names_what_exists() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    paths = set(re.findall(r"`((?:src|tests|docs|scripts|requirements)/[\w./-]+?)`", text))
+    assert len(paths) > 15
+    for path in paths:
+        assert (ROOT / path).exists(), path
+    walk = re.findall(r"^\d\. `([\w/.]+)`: `(\w+)`", text, re.M)
+    assert 4 <= len(walk) <= 8, "the walk of 'create server' has at most eight hops"
+    for path, name in walk:
+        source = (ROOT / "src/virga" / path).read_text()
+        assert re.search(rf"^\s*(?:async )?(?:def|class) {name}\b|^{name} = ", source, re.M), f"{path} has no {name}"
+
+
+def test_every_file_has_its_licence_line_and_modules_say_why() -> None:
+    for path in [*(ROOT / "src").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]:
+        text = path.read_text()
+        if path.stat().st_size:
+            assert text.startswith("# SPDX-License-Identifier: Apache-2.0\n"), path
+            assert text.split("\n", 1)[1].lstrip().startswith('"""'), f"{path} has no module docstring"
+
+
+def test_no_path_of_a_machine_and_no_index_in_what_ships() -> None:
+    for path in (ROOT / "requirements").glob("*"):
+        assert "://" not in path.read_text(), path
+
+
+def test_settings(tmp_path: Path) -> None:
+    (tmp_path / "virga.toml").write_text('[server]\nlisten = "127.0.0.1:1"\n')
+    assert load(env={}, state=str(tmp_path)).server.listen == "127.0.0.1:1"
+    assert load(env={"VIRGA_SERVER_LISTEN": "127.0.0.1:2"}, state=str(tmp_path)).server.listen == "127.0.0.1:2"
+    (tmp_path / "virga.toml").write_text("[server]\nlisen = 1\n")
+    with pytest.raises(SettingsError, match="lisen"):
+        load(env={}, state=str(tmp_path))
+    with pytest.raises(SettingsError, match="VIRGA_SERVER_WORKERS"):
+        load(env={"VIRGA_SERVER_WORKERS": "many"}, state=str(tmp_path / "x"))
+    for line in sample().splitlines():
+        assert not re.match(r"^#\s+$", line), "a setting has no description"
+
+
+def test_bus_contract() -> None:
+    bus, got = LocalBus(), []
+    leave = bus.subscribe("a", got.append)
+    bus.subscribe("a", lambda _: (_ for _ in ()).throw(RuntimeError("a bad handler hurts nobody")))
+    bus.publish("a", {"n": 1})
+    bus.publish("nobody", {"n": 1})
+    leave()
+    bus.publish("a", {"n": 2})
+    assert got == [{"n": 1}]
+    with pytest.raises(Unavailable):
+        bus.call("nobody")
+    bus.serve("echo", lambda said: {"said": said})
+    assert bus.call("echo", {"x": [1, None]}) == {"said": {"x": [1, None]}}
+    with pytest.raises(TypeError):
+        bus.call("echo", {"x": object()})
+
+
+def test_quota_under_a_stampede(house: House) -> None:
+    """Fifty requests at once at a quota of five: never six."""
+    t = house.tenant("stampede")
+    house.admin.put(f"/network/v2.0/quotas/{t.project}", {"quota": {"network": 5}})
+    codes: list[int] = []
+
+    def one() -> None:
+        codes.append(t.ask("POST", "/network/v2.0/networks", {"network": {"name": "n"}}).code)
+
+    threads = [threading.Thread(target=one) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(codes) == [201] * 5 + [409] * 45
+    assert len(t.get("/network/v2.0/networks")["networks"]) - 1 == 5, "five of ours and the external one"
+
+
+def test_every_route_answers_or_refuses_without_breaking(shared: House) -> None:
+    """Each row of each table, called by nobody and by a member with nonsense: never a 5xx."""
+    t = shared.tenant("sweeper")
+    for service in shared.cloud.services:
+        for route in service.routes:
+            path = service.path + re.sub(r"{\w+}", "00000000-0000-0000-0000-000000000000", route.path)
+            body: Any = {route.verb: None} if route.verb else {} if route.body is not None else None
+            low = max(route.since, service.versions.default)
+            t.version = f"{low[0]}.{low[1]}" if service.versions.service else None
+            nobody = Tenant(shared.http, "", version=t.version).ask(route.method, path, body)
+            assert nobody.code == 401 if not route.public else nobody.code < 500, f"{route.method} {path}: {nobody.code}"
+            got = t.ask(route.method, path, body)
+            assert got.code < 500, f"{route.method} {path}: {got.code} {got.text[:300]}"

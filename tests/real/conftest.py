@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real cloud that the tests of this folder share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from real_clouds import Real, machine_facts
+
+
+@pytest.fixture(scope="session")
+def before() -> dict[str, set[str]]:
+    return machine_facts()
+
+
+@pytest.fixture(scope="session")
+def real(before: dict[str, set[str]]) -> Iterator[Real]:
+    if os.geteuid() != 0:
+        pytest.fail("the real cloud needs root")
+    cloud = Real()
+    try:
+        cloud.virga("up", "-d")
+        yield cloud
+    finally:
+        subprocess.run(
+            [sys.executable, "-m", "virga", "down", "--purge", "--yes"], env=cloud.env, capture_output=True, timeout=120, check=False
+        )
+        shutil.rmtree(cloud.state, ignore_errors=True)

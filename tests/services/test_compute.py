@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compute's stories."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from houses import House
+from virga.services.compute import metadata, placement
+from virga.services.compute.drivers.fake import Dial
+from virga.services.compute.settings import Compute
+
+
+def test_life_of_a_server(house: House) -> None:
+    t = house.tenant("vera")
+    image = house.image()
+    net, _ = house.network(t)
+    made = house.server(t, image["id"], net["id"], metadata={"a": "b"}, user_data=base64.b64encode(b"#!/bin/sh").decode())
+    assert set(made) >= {"id", "links", "adminPass", "OS-DCF:diskConfig"}
+    id = made["id"]
+    s = house.settled(t, id)
+    assert s["status"] == "ACTIVE" and s["metadata"] == {"a": "b"}
+    assert s["addresses"]["net"][0]["addr"] == "10.0.0.3"
+    assert "OS-EXT-SRV-ATTR:host" not in s, "tenants do not see hosts"
+    assert house.admin.get(f"/compute/v2.1/servers/{id}")["server"]["OS-EXT-SRV-ATTR:host"]
+    for verb, status in (
+        ({"os-stop": None}, "SHUTOFF"),
+        ({"os-start": None}, "ACTIVE"),
+        ({"reboot": {"type": "SOFT"}}, "ACTIVE"),
+        ({"reboot": {"type": "HARD"}}, "ACTIVE"),
+    ):
+        t.post(f"/compute/v2.1/servers/{id}/action", verb, 202)
+        assert house.settled(t, id)["status"] == status
+    again = t.ask("POST", f"/compute/v2.1/servers/{id}/action", {"os-start": None})
+    assert again.code == 409 and "vm_state active" in again.json["conflictingRequest"]["message"]
+    log = [a["action"] for a in t.get(f"/compute/v2.1/servers/{id}/os-instance-actions")["instanceActions"]]
+    assert log == ["reboot", "reboot", "start", "stop", "create"]
+    out = t.post(f"/compute/v2.1/servers/{id}/action", {"os-getConsoleOutput": {"length": 1}})["output"]
+    assert "boot finished" in out and out.count("\n") == 1
+    t.delete(f"/compute/v2.1/servers/{id}", 204)
+    assert house.settled(t, id) is None
+    assert [p for p in t.get("/network/v2.0/ports")["ports"] if p["device_owner"].startswith("compute")] == []
+
+
+def test_no_valid_host_names_what_lacks(house: House) -> None:
+    a = house.admin
+    image, (net, _) = house.image(), house.network(a)
+    a.post("/compute/v2.1/flavors", {"flavor": {"name": "huge", "id": "huge", "ram": 2**30, "vcpus": 1, "disk": 1}})
+    a.put(f"/compute/v2.1/os-quota-sets/{a.project}", {"quota_set": {"ram": -1}})
+    s = house.settled(a, house.server(a, image["id"], net["id"], flavorRef="huge")["id"])
+    assert s["status"] == "ERROR"
+    assert "No valid host was found." in s["fault"]["message"] and "memory: 1073741824 MiB needed" in s["fault"]["message"]
+    services = a.get("/compute/v2.1/os-services")["services"]
+    admin = house.login("admin", "admin", "admin")
+    admin.version = "2.53"
+    id = admin.get("/compute/v2.1/os-services")["services"][0]["id"]
+    admin.put(f"/compute/v2.1/os-services/{id}", {"status": "disabled", "disabled_reason": "new roof"})
+    s = house.settled(a, house.server(a, image["id"], net["id"])["id"])
+    assert "disabled (new roof)" in s["fault"]["message"] and services[0]["host"] in s["fault"]["message"]
+    got = a.ask("POST", f"/compute/v2.1/servers/{s['id']}/action", {"os-start": None})
+    assert got.code == 409 and "No valid host" in got.json["conflictingRequest"]["message"]
+    a.delete(f"/compute/v2.1/servers/{s['id']}", 204)
+    assert house.settled(a, s["id"]) is None
+
+
+def test_a_hypervisor_that_fails_says_so(house: House) -> None:
+    a = house.admin
+    house.cloud.doors.use(Dial).set("compute.spawn", 1.0)
+    image, (net, _) = house.image(), house.network(a)
+    s = house.settled(a, house.server(a, image["id"], net["id"])["id"])
+    assert s["status"] == "ERROR" and "simulated failure at compute.spawn" in s["fault"]["message"]
+    assert [p for p in a.get("/network/v2.0/ports")["ports"] if p["device_owner"].startswith("compute")] == []
+
+
+def test_quota_counts_what_is_there(house: House) -> None:
+    t = house.tenant("quinn")
+    image, (net, _) = house.image(), house.network(t)
+    house.admin.put(f"/compute/v2.1/os-quota-sets/{t.project}", {"quota_set": {"instances": 2}})
+    body = {"name": "m", "imageRef": image["id"], "flavorRef": "42", "networks": [{"uuid": net["id"]}]}
+    got = t.ask("POST", "/compute/v2.1/servers", {"server": body | {"min_count": 3}})
+    assert got.code == 403 and "Requested 3, but already used 0 of 2 instances" in got.json["forbidden"]["message"]
+    assert t.get("/compute/v2.1/servers")["servers"] == []
+    t.post("/compute/v2.1/servers", {"server": body | {"min_count": 2}}, 202)
+    assert t.ask("POST", "/compute/v2.1/servers", {"server": body}).code == 403
+    assert t.get("/compute/v2.1/limits")["limits"]["absolute"]["totalInstancesUsed"] == 2
+
+
+def test_strangers_and_ports(house: House) -> None:
+    anna, boris = house.tenant("sanna"), house.tenant("sboris")
+    image, (net, _) = house.image(), house.network(anna)
+    port = anna.post("/network/v2.0/ports", {"port": {"network_id": net["id"]}})["port"]
+    body = {"name": "x", "imageRef": image["id"], "flavorRef": "42", "networks": [{"port": port["id"]}]}
+    got = boris.ask("POST", "/compute/v2.1/servers", {"server": body})
+    assert got.code == 400 and port["id"] in got.json["badRequest"]["message"]
+    id = anna.post("/compute/v2.1/servers", {"server": body})["server"]["id"]
+    assert house.settled(anna, id)["status"] == "ACTIVE"
+    assert boris.ask("GET", f"/compute/v2.1/servers/{id}").code == 404
+    assert boris.ask("DELETE", f"/compute/v2.1/servers/{id}").code == 404
+    assert boris.ask("POST", f"/compute/v2.1/servers/{id}/action", {"os-stop": None}).code == 404
+    busy = anna.ask("POST", "/compute/v2.1/servers", {"server": body})
+    assert busy.code == 409 and id in busy.json["conflictingRequest"]["message"]
+    anna.delete(f"/compute/v2.1/servers/{id}", 204)
+    assert house.settled(anna, id) is None
+    freed = anna.get(f"/network/v2.0/ports/{port['id']}")["port"]
+    assert freed["device_id"] == "" and freed["fixed_ips"] == port["fixed_ips"], "the caller's own port survives"
+
+
+def test_locked(house: House) -> None:
+    t = house.tenant("lock")
+    image, (net, _) = house.image(), house.network(t)
+    id = house.server(t, image["id"], net["id"])["id"]
+    house.settled(t, id)
+    house.admin.version = "2.73"
+    house.admin.post(f"/compute/v2.1/servers/{id}/action", {"lock": {"locked_reason": "audit"}}, 202)
+    got = t.ask("DELETE", f"/compute/v2.1/servers/{id}")
+    assert got.code == 409 and "audit" in got.json["conflictingRequest"]["message"]
+
+
+VERSIONED = {
+    "2.1": {"flavor": ["id", "links"]},
+    "2.9": {"locked": None},
+    "2.19": {"description": None},
+    "2.26": {"tags": None},
+    "2.73": {"locked_reason": None},
+}
+
+
+def test_microversions(house: House) -> None:
+    a = house.admin
+    image, (net, _) = house.image(), house.network(a)
+    id = house.server(a, image["id"], net["id"])["id"]
+    house.settled(a, id)
+    for version in ("2.1", "2.3", "2.8", "2.9", "2.16", "2.19", "2.26", "2.46", "2.47", "2.63", "2.71", "2.73", "2.90", "2.96"):
+        a.version = version
+        number = tuple(int(x) for x in version.split("."))
+        s = a.get(f"/compute/v2.1/servers/{id}")["server"]
+        for field, since in (
+            ("locked", (2, 9)),
+            ("description", (2, 19)),
+            ("tags", (2, 26)),
+            ("locked_reason", (2, 73)),
+            ("host_status", (2, 16)),
+            ("server_groups", (2, 71)),
+        ):
+            assert (field in s) == (number >= since), f"{field} at {version}"
+        assert ("original_name" in s["flavor"]) == (number >= (2, 47))
+    a.version = "2.97"
+    got = a.ask("GET", "/compute/v2.1/servers")
+    assert got.code == 406 and "2.96" in got.text
+    a.version = "2.x"
+    assert a.ask("GET", "/compute/v2.1/servers").code == 400
+    a.version = "2.36"
+    assert a.ask(
+        "POST", "/compute/v2.1/servers", {"server": {"name": "x", "imageRef": image["id"], "flavorRef": "42", "networks": "auto"}}
+    ).code in {202, 409}
+
+
+def test_list_filters(shared: House) -> None:
+    t = shared.tenant("lister")
+    image, (net, _) = shared.image(), shared.network(t)
+    ids = [shared.server(t, image["id"], net["id"], name=n)["id"] for n in ("web-1", "web-2", "db")]
+    for id in ids:
+        shared.settled(t, id)
+    assert {s["name"] for s in t.get("/compute/v2.1/servers?name=web")["servers"]} == {"web-1", "web-2"}
+    assert {s["name"] for s in t.get("/compute/v2.1/servers?name=^db$")["servers"]} == {"db"}
+    assert t.get("/compute/v2.1/servers?name=%25")["servers"] == [], "a wildcard is a character"
+    assert len(t.get("/compute/v2.1/servers/detail?status=ACTIVE")["servers"]) == 3
+    page = t.get("/compute/v2.1/servers?limit=2&sort_key=display_name&sort_dir=asc")
+    assert [s["name"] for s in page["servers"]] == ["db", "web-1"]
+    rest = t.get(page["servers_links"][0]["href"].removeprefix("http://127.0.0.1:8700"))
+    assert [s["name"] for s in rest["servers"]] == ["web-2"]
+    assert t.ask("GET", "/compute/v2.1/servers?all_tenants=1").code == 403
+    assert t.ask("GET", f"/compute/v2.1/{t.project}/servers").code == 200, "the project may stand in the path"
+
+
+def test_keypairs(shared: House) -> None:
+    t = shared.tenant("keys")
+    made = t.post("/compute/v2.1/os-keypairs", {"keypair": {"name": "gen"}})["keypair"]
+    assert made["private_key"].startswith("-----BEGIN OPENSSH PRIVATE KEY-----")
+    assert len(made["fingerprint"].split(":")) == 16
+    again = t.post("/compute/v2.1/os-keypairs", {"keypair": {"name": "imp", "public_key": made["public_key"]}})["keypair"]
+    assert again["fingerprint"] == made["fingerprint"] and "private_key" not in again
+    for bad in ("ssh-rsa AAAA", "nonsense", "ssh-ed25519 " + "A" * 90, made["public_key"].replace("ssh-ed25519", "ssh-rsa")):
+        assert t.ask("POST", "/compute/v2.1/os-keypairs", {"keypair": {"name": "bad", "public_key": bad}}).code == 400
+    t.version = "2.92"
+    assert t.ask("POST", "/compute/v2.1/os-keypairs", {"keypair": {"name": "no"}}).code == 400
+    t.delete("/compute/v2.1/os-keypairs/gen", 204)
+
+
+def test_metadata_documents(house: House) -> None:
+    t = house.tenant("meta")
+    image, (net, _) = house.image(), house.network(t)
+    id = house.server(
+        t, image["id"], net["id"], name="Some Name!", user_data=base64.b64encode(b"\x00\xffdata").decode(), metadata={"role": "web"}
+    )["id"]
+    house.settled(t, id)
+
+    def ask(path: str, ip: str = "10.0.0.3", network: str = net["id"]) -> tuple[int, bytes]:
+        said = house.cloud.bus.call("compute.metadata", {"network": network, "ip": ip, "path": path})
+        return said["status"], base64.b64decode(said["body"])
+
+    import json
+
+    code, body = ask("/openstack/latest/meta_data.json")
+    doc = json.loads(body)
+    assert code == 200 and doc["uuid"] == id and doc["hostname"] == "some-name" and doc["meta"] == {"role": "web"}
+    assert ask("/openstack/latest/user_data") == (200, b"\x00\xffdata") == ask("/latest/user-data")
+    assert ask("/latest/meta-data/local-ipv4") == (200, b"10.0.0.3")
+    assert b"placement/" in ask("/latest/meta-data/")[1]
+    assert ask("/openstack/latest/network_data.json")[0] == 200
+    assert ask("/openstack/latest/meta_data.json", ip="10.0.0.99")[0] == 404
+    assert ask("/../../etc/passwd")[0] == 404
+    assert ask("/")[0] == 200
+    assert "latest" in metadata.VERSIONS
+
+
+def test_placement_is_pure() -> None:
+    from virga.services.compute import model
+
+    def host(name: str, **more: Any) -> model.Host:
+        values: dict[str, Any] = {"id": name, "name": name, "zone": "nova", "vcpus": 4, "memory_mb": 4096, "disk_gb": 100, "hypervisor": {}, "enabled": True,
+                                  "disabled_reason": None, "forced_down": False, "seen": 100.0, "created": 0.0, "number": 1}  # fmt: skip
+        return model.Host(**(values | more))
+
+    own = Compute(reserved_mb=0)
+    hosts = [host("a"), host("b", memory_mb=8192), host("c", enabled=False), host("d", seen=0.0), host("e", zone="z")]
+    chosen, why = placement.choose(hosts, {}, placement.Need(1, 512, 1, zone="nova"), own, now=110.0)
+    assert chosen is not None and chosen.name == "b"
+    assert set(why) == {"c", "d", "e"} and "disabled" in why["c"] and "last seen 110 s ago" in why["d"] and "zone z" in why["e"]
+    chosen, why = placement.choose(hosts, {"b": model.Used(ram=8000), "a": model.Used(disk=100)}, placement.Need(1, 512, 1), own, now=110.0)
+    assert chosen is not None and chosen.name == "e"
+    assert "memory: 512 MiB needed, 192 MiB free of 8192 MiB" in why["b"] and "disk" in why["a"]
+
+
+@pytest.mark.parametrize("name", ["compute.spawn", "compute.stop"])
+def test_dial_reads_percent(name: str, house: House) -> None:
+    dial = house.cloud.doors.use(Dial)
+    with pytest.raises(ValueError, match="between"):
+        dial.set(name, 2.0)

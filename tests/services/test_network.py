@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Network's stories."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from houses import House, Tenant
+
+
+def router(house: House, who: Tenant, subnet: str) -> tuple[Any, Any]:
+    external = who.get("/network/v2.0/networks?router:external=true")["networks"][0]
+    body = {"name": "r", "external_gateway_info": {"network_id": external["id"]}}
+    r = who.post("/network/v2.0/routers", {"router": body}, 201)["router"]
+    who.put(f"/network/v2.0/routers/{r['id']}/add_router_interface", {"subnet_id": subnet}, 200)
+    return r, external
+
+
+def test_addresses_are_given_out_once(house: House) -> None:
+    t = house.tenant("nora")
+    net, _ = house.network(t, "10.0.0.0/29")
+    ips = [t.post("/network/v2.0/ports", {"port": {"network_id": net["id"]}}, 201)["port"]["fixed_ips"][0]["ip_address"] for _ in range(4)]
+    assert ips == ["10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6"], "the gateway has .1, metadata .2"
+    full = t.ask("POST", "/network/v2.0/ports", {"port": {"network_id": net["id"]}})
+    assert full.code == 409 and full.json["NeutronError"]["type"] == "IpAddressGenerationFailure"
+    taken = t.ask("POST", "/network/v2.0/ports", {"port": {"network_id": net["id"], "fixed_ips": [{"ip_address": "10.0.0.4"}]}})
+    assert taken.code == 409 and "10.0.0.4" in taken.json["NeutronError"]["message"]
+
+
+def test_what_is_in_use_names_its_users(house: House) -> None:
+    t = house.tenant("olga")
+    net, subnet = house.network(t)
+    r, external = router(house, t, subnet["id"])
+    port = t.post("/network/v2.0/ports", {"port": {"network_id": net["id"]}})["port"]
+    fip = t.post("/network/v2.0/floatingips", {"floatingip": {"floating_network_id": external["id"], "port_id": port["id"]}}, 201)[
+        "floatingip"
+    ]
+    assert fip["status"] == "ACTIVE" and fip["router_id"] == r["id"] and fip["fixed_ip_address"] == port["fixed_ips"][0]["ip_address"]
+    for path, names in (
+        (f"networks/{net['id']}", port["id"]), (f"subnets/{subnet['id']}", port["id"]), (f"routers/{r['id']}", subnet["id"]),
+        (f"security-groups/{port['security_groups'][0]}", ""),
+    ):  # fmt: skip
+        got = t.ask("DELETE", f"/network/v2.0/{path}")
+        assert got.code == 409, path
+        assert names in got.json["NeutronError"]["message"]
+    got = t.ask("PUT", f"/network/v2.0/routers/{r['id']}/remove_router_interface", {"subnet_id": subnet["id"]})
+    assert got.code == 409 and fip["floating_ip_address"] in got.json["NeutronError"]["message"]
+    t.delete(f"/network/v2.0/ports/{port['id']}", 204)
+    assert t.get(f"/network/v2.0/floatingips/{fip['id']}")["floatingip"]["status"] == "DOWN"
+    t.put(f"/network/v2.0/routers/{r['id']}/remove_router_interface", {"subnet_id": subnet["id"]}, 200)
+    for path in (f"floatingips/{fip['id']}", f"routers/{r['id']}", f"networks/{net['id']}"):
+        t.delete(f"/network/v2.0/{path}", 204)
+    house.cloud.loops.once("network.sync")
+    from virga.services.network.driver import Switch
+
+    seen = house.cloud.doors.use(Switch).observe()
+    assert net["id"] not in seen["network"] and r["id"] not in seen["router"] and port["id"] not in seen["port"]
+
+
+def test_equal_subnets_for_everyone(shared: House) -> None:
+    a, b = shared.tenant("na"), shared.tenant("nb")
+    (net_a, _), (net_b, _) = shared.network(a), shared.network(b)
+    assert b.ask("GET", f"/network/v2.0/networks/{net_a['id']}").code == 404
+    assert net_a["id"] not in {n["id"] for n in b.get("/network/v2.0/networks")["networks"]}
+    clash = a.ask("POST", "/network/v2.0/subnets", {"subnet": {"network_id": net_a["id"], "cidr": "10.0.0.0/16", "ip_version": 4}})
+    assert clash.code == 400 and "overlaps" in clash.json["NeutronError"]["message"]
+    assert b.ask("POST", "/network/v2.0/ports", {"port": {"network_id": net_a["id"]}}).code == 404
+    assert net_b["id"] != net_a["id"]
+
+
+ADMIN_ONLY = [
+    ("networks", {"network": {"shared": True}}), ("networks", {"network": {"router:external": True}}),
+    ("networks", {"network": {"provider:network_type": "flat", "provider:physical_network": "physnet1"}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("noun", "body"), ADMIN_ONLY)
+def test_administrators_attributes(shared: House, noun: str, body: dict[str, Any]) -> None:
+    t = shared.tenant(f"nx{abs(hash(str(body))) % 1000}")
+    got = t.ask("POST", f"/network/v2.0/{noun}", body)
+    assert got.code == 403 and got.json["NeutronError"]["type"] == "PolicyNotAuthorized"
+
+
+def test_port_tricks(shared: House) -> None:
+    """A tenant on a shared network takes what it gets."""
+    net, _ = shared.network(shared.admin, "10.9.0.0/24", "common")
+    shared.admin.put(f"/network/v2.0/networks/{net['id']}", {"network": {"shared": True}})
+    t = shared.tenant("trick")
+    for more in (
+        {"mac_address": "fa:16:3e:00:00:01"}, {"port_security_enabled": False}, {"device_owner": "network:dhcp"},
+        {"allowed_address_pairs": [{"ip_address": "10.9.0.9"}]}, {"binding:host_id": "x"}, {"fixed_ips": [{"ip_address": "10.9.0.77"}]},
+    ):  # fmt: skip
+        got = t.ask("POST", "/network/v2.0/ports", {"port": {"network_id": net["id"]} | more})
+        assert got.code == 403, f"{more}: {got.text}"
+    port = t.post("/network/v2.0/ports", {"port": {"network_id": net["id"]}})["port"]
+    got = t.ask("PUT", f"/network/v2.0/ports/{port['id']}", {"port": {"device_owner": "network:router_interface"}})
+    assert got.code == 403
+
+
+def test_rules(shared: House) -> None:
+    t = shared.tenant("rules")
+    default = t.get("/network/v2.0/security-groups")["security_groups"]
+    assert [g["name"] for g in default] == ["default"]
+    assert len(default[0]["security_group_rules"]) == 4
+    group = t.post("/network/v2.0/security-groups", {"security_group": {"name": "web"}}, 201)["security_group"]
+    assert len(group["security_group_rules"]) == 2
+
+    def rule(**more: Any) -> Any:
+        return t.ask(
+            "POST",
+            "/network/v2.0/security-group-rules",
+            {"security_group_rule": {"security_group_id": group["id"], "direction": "ingress"} | more},
+        )
+
+    made = rule(protocol="tcp", port_range_min=80, port_range_max=81, remote_ip_prefix="10.1.2.3/8")
+    assert made.code == 201 and made.json["security_group_rule"]["remote_ip_prefix"] == "10.0.0.0/8"
+    assert rule(protocol="tcp", port_range_min=80, port_range_max=81, remote_ip_prefix="10.0.0.0/8").code == 409
+    for bad in (
+        {"protocol": "tcp", "port_range_min": 90, "port_range_max": 80}, {"protocol": "tcp", "port_range_min": 1}, {"port_range_min": 1, "port_range_max": 2},
+        {"protocol": "nonsense"}, {"protocol": "300"}, {"remote_ip_prefix": "fe80::/10"}, {"remote_ip_prefix": "1.2.3.4; drop"}, {"protocol": "icmp", "port_range_max": 3},
+        {"protocol": "icmp", "port_range_min": 256}, {"remote_group_id": group["id"], "remote_ip_prefix": "10.0.0.0/8"},
+    ):  # fmt: skip
+        got = rule(**bad)
+        assert got.code == 400, f"{bad}: {got.text}"
+
+
+def test_bulk_and_tags_and_fields(shared: House) -> None:
+    t = shared.tenant("bulk")
+    made = t.post("/network/v2.0/networks", {"networks": [{"name": "x"}, {"name": "y"}]}, 201)["networks"]
+    assert [n["name"] for n in made] == ["x", "y"]
+    t.put(f"/network/v2.0/networks/{made[0]['id']}/tags/red", None, 201)
+    assert [n["name"] for n in t.get("/network/v2.0/networks?tags=red")["networks"]] == ["x"]
+    assert t.get("/network/v2.0/networks?fields=name&name=y")["networks"] == [{"name": "y"}]
+    page = t.get("/network/v2.0/networks?limit=1&sort_key=name&sort_dir=desc&name=x&name=y")
+    assert page["networks"][0]["name"] == "y"
+    again = t.get(page["networks_links"][0]["href"].removeprefix("http://127.0.0.1:8700"))
+    assert again["networks"][0]["name"] == "x"
+
+
+def test_quota_says_how_much(shared: House) -> None:
+    t = shared.tenant("small")
+    shared.admin.put(f"/network/v2.0/quotas/{t.project}", {"quota": {"network": 1}})
+    t.post("/network/v2.0/networks", {"network": {"name": "1"}}, 201)
+    got = t.ask("POST", "/network/v2.0/networks", {"network": {"name": "2"}})
+    assert got.code == 409 and got.json["NeutronError"]["type"] == "OverQuota"
+    assert "1 of 1 network" in got.json["NeutronError"]["message"]
