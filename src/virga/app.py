@@ -10,13 +10,14 @@ import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Annotated, Any, Protocol, runtime_checkable
 
-from virga.ground import events, log, metrics
+from virga.ground import events, log, metrics, wire
 from virga.ground.bus import Bus, LocalBus
 from virga.ground.db.engine import Database
 from virga.ground.db.migrate import migrate
 from virga.ground.doors import Doors
+from virga.ground.errors import NotFound
 from virga.ground.http.call import Authenticator, Call, Query, Request
 from virga.ground.http.rim import Rim
 from virga.ground.http.table import Service
@@ -56,6 +57,12 @@ from virga.services.network.settings import Network
 from virga.settings import Settings
 
 SERVICES: list[Service] = [identity_routes.SERVICE, images_routes.SERVICE, network_routes.SERVICE, compute_routes.SERVICE]
+
+
+class Advance(wire.Wire):
+    """How far simulated time moves, in seconds."""
+
+    advance: Annotated[float, wire.Meta(ge=0, le=10**9)] = 0.0
 
 
 @runtime_checkable
@@ -154,11 +161,24 @@ class Cloud:
         """The drivers of a simulated cloud: nothing outside of the state folder."""
         switch = self.doors.put(FakeSwitch, FakeSwitch())
         self.doors.put(Switch, switch)
+        if isinstance(self.world.clock, VirtualClock):
+            self.rim.hooks["sim/clock"] = self._move_clock
         dial = self.doors.put(Dial, Dial(self.settings.sim.fail, self.world))
         file = None if self.settings.ephemeral else self.state / "machines.json"
         self.doors.put(
             Hypervisor, FakeHypervisor(self.world, file=file, dial=dial, plug=switch.plug, boot_seconds=self.settings.sim.boot_seconds)
         )
+
+    def _move_clock(self, body: bytes) -> dict[str, Any]:
+        """POST /sim/clock {"advance": seconds}: simulated time goes on, and what waited for it is looked at."""
+        asked = wire.decode(Advance, body) if body else Advance()
+        if not isinstance(self.world.clock, VirtualClock) or not isinstance(asked, Advance):
+            raise NotFound("This cloud's time is the real one.")
+        now = self.world.clock.advance(asked.advance)
+        if self.node is not None:
+            self.node.hello()
+        self.runner.poke()
+        return {"now": now}
 
     def equip(self, step: Callable[[str], None] = lambda what: None) -> None:
         """The drivers of a real cloud: OVN's daemons and libvirtd as children, each adopted if it still runs."""

@@ -123,3 +123,22 @@ def test_every_route_answers_or_refuses_without_breaking(shared: House) -> None:
             assert nobody.code == 401 if not route.public else nobody.code < 500, f"{route.method} {path}: {nobody.code}"
             got = t.ask(route.method, path, body)
             assert got.code < 500, f"{route.method} {path}: {got.code} {got.text[:300]}"
+
+
+def test_simulated_time() -> None:
+    """`--sim-clock`: a token expires when the test says so, and machines take their time."""
+    cloud = make(**{"sim.clock": True, "identity.token_seconds": 600})
+    cloud.start()
+    try:
+        house = House(cloud)
+        assert house.http.post("/sim/clock", json={"advance": 500}).status_code == 200
+        house.admin.get("/compute/v2.1/servers", 200)
+        assert house.http.post("/sim/clock", json={"advance": -1}).status_code == 400
+        house.http.post("/sim/clock", json={"advance": 200})
+        house.admin.get("/compute/v2.1/servers", 401)
+    finally:
+        cloud.stop()
+
+
+def test_no_simulated_time_elsewhere(shared: House) -> None:
+    assert shared.http.post("/sim/clock", json={"advance": 5}).status_code == 404

@@ -228,8 +228,9 @@ def _plain(shape: type[msgspec.Struct], version: Version) -> bool:
 
 
 def encode(value: Any, version: Version = (0, 0)) -> bytes:
-    """JSON of a shape, or of dicts and lists that hold shapes, as `version` shows them."""
-    return _to_json(project(value, version))
+    """JSON of an answer: a shape as `version` shows it, or dicts and lists that are already as they should be (`project` is for
+    versioned shapes inside them)."""
+    return _to_json(project(value, version) if isinstance(value, msgspec.Struct) else value)
 
 
 def project(value: Any, version: Version) -> Any:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import random
 import subprocess
 import threading
@@ -60,6 +61,11 @@ class World:
 
 def iso(seconds: float) -> str:
     """`2026-11-22T18:00:00Z`, as Nova and Glance print times."""
+    return _iso(int(seconds))
+
+
+@functools.lru_cache(4096)
+def _iso(seconds: int) -> str:
     return dt.datetime.fromtimestamp(int(seconds), dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

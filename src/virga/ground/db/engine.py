@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.pool import QueuePool, StaticPool
@@ -26,6 +27,10 @@ metadata = sa.MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+def _to_json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 class Retry(Exception):
@@ -70,7 +75,7 @@ class Database:
             args = {"poolclass": QueuePool, "pool_size": 18, "max_overflow": 8, "connect_args": {"check_same_thread": False}}
         else:
             args = {"pool_size": 18, "max_overflow": 8, "pool_pre_ping": True}
-        self.engine = sa.create_engine(url, **args)
+        self.engine = sa.create_engine(url, json_serializer=_to_json, json_deserializer=msgspec.json.decode, **args)
         if self.sqlite:
             event.listen(self.engine, "connect", self._pragmas)
             event.listen(self.engine, "begin", self._begin)

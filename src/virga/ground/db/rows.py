@@ -52,7 +52,7 @@ class Rows(Generic[T]):
         query = self._select.where(*where)
         if order is not None:
             query = query.order_by(*order) if isinstance(order, (list, tuple)) else query.order_by(order)
-        return [self.type(*row) for row in tx.conn.execute(query.limit(limit) if limit is not None else query)]
+        return [self.type(*row) for row in tx.conn.execute(query.limit(limit) if limit is not None else query).all()]
 
     def within(self, tx: Tx, column: str, values: Iterable[str], *where: Where) -> list[T]:
         """All rows whose `column` is one of `values`, asked in slices that any database takes."""
@@ -112,7 +112,7 @@ class Rows(Generic[T]):
         for name, way in order:
             column = self.table.c[name]
             query = query.order_by(sa.nulls_first(column.asc()) if way == "asc" else sa.nulls_last(column.desc()))
-        found = [self.type(*row) for row in tx.conn.execute(query.limit(limit) if limit is not None else query)]
+        found = [self.type(*row) for row in tx.conn.execute(query.limit(limit) if limit is not None else query).all()]
         return found[::-1] if reverse else found
 
 

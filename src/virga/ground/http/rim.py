@@ -45,6 +45,7 @@ class Rim:
         self.tables = {s.name: Table(s.routes) for s in services}
         self.mounts = {s.path.strip("/"): s for s in services}
         self.ports: dict[int, Service] = {}
+        self.hooks: dict[str, Callable[[bytes], Any]] = {}
         self.pages: dict[str, Callable[[], tuple[str, bytes]]] = {}
         self.threads = ThreadPoolExecutor(workers, thread_name_prefix="call")
         self.log = log.get("rim")
@@ -63,7 +64,11 @@ class Rim:
             parts = _parts(path.partition(b"?")[0])
             service, parts, mounted = self._mount(scope, parts)
             if service is None:
-                code, headers, body = self._page(parts, scope)
+                hook = self.hooks.get("/".join(parts)) if scope["method"] == "POST" else None
+                if hook is not None:
+                    code, headers, body = 200, {"content-type": "application/json"}, wire.encode(hook(await _read(receive, {})))
+                else:
+                    code, headers, body = self._page(parts)
                 await _send(send, code, headers, body, id)
                 return
             answer, code, route = await self._serve(scope, receive, service, parts, mounted, id)
@@ -100,7 +105,7 @@ class Rim:
         own = self.ports.get((scope.get("server") or ("", 0))[1])
         return (own, parts, "") if own is not None else (None, parts, "")
 
-    def _page(self, parts: list[str], scope: Message) -> tuple[int, dict[str, str], bytes]:
+    def _page(self, parts: list[str]) -> tuple[int, dict[str, str], bytes]:
         page = self.pages.get("/".join(parts))
         if page is None:
             raise errors.NotFound("The resource could not be found.")

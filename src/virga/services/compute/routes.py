@@ -81,7 +81,8 @@ _TABLE = (
 def _under(prefix: str) -> tuple[Route, ...]:
     """The table at `/v2.1` and, for clients of before microversions, at `/v2`."""
 
-    return tuple(dataclasses.replace(r, path=prefix + r.path) for r in _TABLE)
+    low = views.LOW if prefix == "/v2" else views.HIGH
+    return tuple(dataclasses.replace(r, path=prefix + r.path) for r in _TABLE if r.since <= low)
 
 
 ROUTES = (Route("GET", "/", around.document, view=views.versions, public=True, inline=True), *_under("/v2.1"), *_under("/v2"))

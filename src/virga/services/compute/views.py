@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import hashlib
 from typing import Any
 
@@ -23,7 +24,13 @@ def _links(call: Call, noun: str, id: str) -> list[dict[str, str]]:
 
 
 def _time(seconds: float) -> str:
-    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+
+
+@functools.lru_cache(4096)
+def _host_id(project: str, host: str | None) -> str:
+    """A host as a tenant may know it: the same for all its machines there, and nothing else."""
+    return hashlib.sha224((project + host).encode()).hexdigest() if host else ""
 
 
 def brief(s: model.Server, call: Call) -> dict[str, Any]:
@@ -43,7 +50,7 @@ def details(rows: list[model.Server], call: Call, single: bool = False) -> list[
     """Servers in full. Neighbours are asked once for all of them."""
     ids = [s.id for s in rows]
     with call.db.read() as tx:
-        addresses, groups = network.shown(tx, ids), network.group_names(tx, ids)
+        addresses, groups = network.shown(tx, ids)
         hosts = {h.name: h for h in store.HOSTS.find(tx)}
     v, admin, now = call.version, is_admin(call.actor), call.now()
     out = []
@@ -51,7 +58,7 @@ def details(rows: list[model.Server], call: Call, single: bool = False) -> list[
         host = hosts.get(s.host or "")
         body: dict[str, Any] = {
             "id": s.id, "name": s.name, "status": model.status(s.vm_state, s.task_state), "tenant_id": s.project_id, "user_id": s.user_id,
-            "metadata": s.metadata, "hostId": hashlib.sha224((s.project_id + s.host).encode()).hexdigest() if s.host else "",
+            "metadata": s.metadata, "hostId": _host_id(s.project_id, s.host),
             "image": {"id": s.image_id, "links": [_links(call, "images", s.image_id)[1]]} if s.image_id else "", "created": iso(s.created),
             "updated": iso(s.updated), "addresses": _addresses(addresses.get(s.id, [])), "accessIPv4": s.access_v4, "accessIPv6": s.access_v6,
             "links": _links(call, "servers", s.id), "OS-DCF:diskConfig": s.disk_config, "OS-EXT-AZ:availability_zone": host.zone if host else (s.zone or ""),

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -174,3 +174,22 @@ def ports_with(tx: Tx, *, subnet_id: str | None = None, ip: str | None = None) -
 
 def used_ips(tx: Tx, subnet_id: str) -> set[str]:
     return set(tx.conn.execute(sa.select(PORT_IPS.c.ip).where(PORT_IPS.c.subnet_id == subnet_id)).scalars())
+
+
+class Card(NamedTuple):
+    """What a server's view needs of a port."""
+
+    id: str
+    device_id: str
+    network_id: str
+    mac: str
+
+
+def cards_of(tx: Tx, device_ids: Iterable[str]) -> list[Card]:
+    """The ports of many devices, oldest first, without what a list does not show."""
+    p, keys = PORTS.c, sorted(set(device_ids))
+    found: list[Any] = []
+    query = sa.select(p.id, p.device_id, p.network_id, p.mac, p.created)
+    for at in range(0, len(keys), 500):
+        found += tx.conn.execute(query.where(p.device_id.in_(keys[at : at + 500]))).all()
+    return [Card(*row[:4]) for row in sorted(found, key=lambda r: (r[4], r[0]))]

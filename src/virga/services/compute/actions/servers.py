@@ -287,7 +287,7 @@ def index(call: Call) -> Page[model.Server]:
     if "ip" in q:
         pattern = re.escape(q.get("ip") or "")
         rows = store.SERVERS.page(call.tx, *where, sort=ask.sort)
-        have = network.shown(call.tx, [r.id for r in rows])
+        have, _ = network.shown(call.tx, [r.id for r in rows])
         return cut([r for r in rows if any(re.match(pattern, a.ip) for a in have.get(r.id, ()))], ask)
     return cut(store.SERVERS.page(call.tx, *where, sort=ask.sort, marker=ask.marker, limit=ask.limit + 1), ask)
 
@@ -559,12 +559,12 @@ def action(call: Call, id: str, request_id: str) -> model.ActionRow:
 
 def addresses(call: Call, id: str) -> list[network.Shown]:
     """GET /servers/{id}/ips"""
-    return network.shown(call.tx, [show(call, id).id]).get(id, [])
+    return network.shown(call.tx, [show(call, id).id])[0].get(id, [])
 
 
 def security_groups(call: Call, id: str) -> list[str]:
     """GET /servers/{id}/os-security-groups"""
-    return network.group_names(call.tx, [show(call, id).id]).get(id, [])
+    return network.shown(call.tx, [show(call, id).id])[1].get(id, [])
 
 
 def interfaces(call: Call, id: str) -> list[network.Nic]:

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One contract per plug, run on each driver: verbs may be repeated, removing what never was is fine, observing tells the truth."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from virga.ground.world import World
+from virga.services.compute.driver import Card, Machine
+from virga.services.compute.drivers.fake import FakeHypervisor
+from virga.services.images.drivers.files import FileStore
+from virga.services.images.drivers.memory import MemoryStore
+from virga.services.network import driver
+from virga.services.network.drivers.fake import FakeSwitch
+from virga.services.network.drivers.ovn import OvnSwitch, acl_match
+from virga.services.network.drivers.ovsdb import Ovsdb
+
+
+@pytest.fixture
+def northbound(tmp_path: Path) -> Iterator[Ovsdb]:
+    """A real northbound database, without the daemons that read it."""
+    file, sock = tmp_path / "nb.db", tmp_path / "nb.sock"
+    subprocess.run(["ovsdb-tool", "create", str(file), "/usr/share/ovn/ovn-nb.ovsschema"], check=True)
+    words = [
+        "ovsdb-server",
+        str(file),
+        f"--remote=punix:{sock}",
+        f"--unixctl={tmp_path / 'ctl'}",
+        "-vconsole:off",
+        "-vsyslog:off",
+        f"--pidfile={tmp_path / 'pid'}",
+    ]
+    server = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    from virga.client import wait
+    from virga.node.chassis import answers
+
+    assert wait(lambda: answers(sock), 10, every=0.02)
+    db = Ovsdb(str(sock), "OVN_Northbound")
+    yield db
+    db.close()
+    server.terminate()
+    server.wait(10)
+
+
+@pytest.fixture(params=["fake", "ovn"])
+def switch(request: pytest.FixtureRequest) -> Any:
+    if request.param == "fake":
+        return FakeSwitch()
+    made = OvnSwitch(request.getfixturevalue("northbound"), "chassis")
+    made.prepare()
+    made.prepare()
+    return made
+
+
+def ids(n: int) -> list[str]:
+    return [str(uuid.uuid4()) for _ in range(n)]
+
+
+HOSTILE = ['x" || 1; drop', "a\nb", "${x}", "'", "\\", "é" * 60, "} && ip"]
+
+
+@pytest.mark.parametrize("name", ["net", *HOSTILE])
+def test_switch(switch: Any, name: str) -> None:
+    net, ext, sub, esub, port, group, other, router, leg, gate, meta = ids(11)
+    subnet = driver.SubnetSpec(sub, "10.0.0.0/24", "10.0.0.1", True, ("9.9.9.9",), (("192.168.0.0/16", "10.0.0.9"),), "10.0.0.2", None)
+    outer = driver.SubnetSpec(esub, "172.24.4.0/24", "172.24.4.1", False, (), (), None, None)
+    network = driver.NetworkSpec(net, name, 1442, None, (subnet,), (meta, "fa:16:3e:00:00:02"))
+    rules = (
+        driver.RuleSpec(ids(1)[0], "ingress", "IPv4", "tcp", 22, 22, "10.0.0.0/8", None),
+        driver.RuleSpec(ids(1)[0], "ingress", "IPv4", None, None, None, None, group),
+        driver.RuleSpec(ids(1)[0], "egress", "IPv6", "ipv6-icmp", 128, 0, None, None),
+        driver.RuleSpec(ids(1)[0], "egress", "IPv4", "vrrp", None, None, None, None),
+    )
+    card = driver.PortSpec(port, net, "fa:16:3e:00:00:03", (("10.0.0.3", sub),), True, True, (), (group,), name, "compute:nova", "h")
+    interface = driver.InterfaceSpec(leg, net, "fa:16:3e:00:00:04", ("10.0.0.1/24",))
+    gateway = driver.GatewaySpec(gate, ext, "fa:16:3e:00:00:05", ("172.24.4.10/24",), ("172.24.4.1",))
+    floating = (driver.FloatingSpec(ids(1)[0], "172.24.4.20", "10.0.0.3", port),)
+    full = driver.RouterSpec(router, name, True, (interface,), gateway, True, (("192.168.7.0/24", "10.0.0.77"),), floating)
+    for _ in range(2):
+        switch.ensure_network(network)
+        switch.ensure_network(driver.NetworkSpec(ext, name, 1500, "physnet1", (outer,), None))
+        switch.ensure_group(driver.GroupSpec(group, True, rules))
+        switch.ensure_group(driver.GroupSpec(other, False, ()))
+        switch.ensure_port(card)
+        switch.ensure_router(full)
+        assert switch.observe() == {"network": {net, ext}, "group": {group, other}, "port": {port}, "router": {router}}
+    if isinstance(switch, OvnSwitch):
+        nb = switch.nb
+        assert len(nb.rows("NAT")) == 2 and len(nb.rows("Logical_Router_Static_Route")) == 2 and len(nb.rows("Logical_Router_Port")) == 2
+        assert len(nb.rows("ACL")) == 6 + 4 and len(nb.rows("DHCP_Options")) == 1
+        assert json.dumps(nb.rows("Logical_Switch_Port", [["name", "==", meta]], ["type"])) == '[{"type": "localport"}]'
+    switch.ensure_router(driver.RouterSpec(router, name, False, (), None, True, (), ()))
+    switch.ensure_port(driver.PortSpec(port, net, card.mac, card.ips, False, False, (), (), "", "", ""))
+    if isinstance(switch, OvnSwitch):
+        assert not switch.nb.rows("NAT") and not switch.nb.rows("Logical_Router_Port")
+    for _ in range(2):
+        switch.remove_router(router)
+        switch.remove_port(port)
+        switch.remove_group(group)
+        switch.remove_group(other)
+        switch.remove_network(net)
+        switch.remove_network(ext)
+    assert switch.observe() == {"network": set(), "group": set(), "port": set(), "router": set()}
+    if isinstance(switch, OvnSwitch):
+        assert not switch.nb.rows("DHCP_Options") and not switch.nb.rows("Logical_Switch_Port")
+
+
+def test_acl_says_what_the_rule_says() -> None:
+    rule = driver.RuleSpec("r", "ingress", "IPv4", "udp", 53, 54, "10.0.0.0/8", None)
+    assert acl_match("pg_a", rule) == "outport == @pg_a && ip4 && ip4.src == 10.0.0.0/8 && udp && udp.dst >= 53 && udp.dst <= 54"
+    rule = driver.RuleSpec("r", "egress", "IPv6", "17", None, None, None, "b-c")
+    assert acl_match("pg_a", rule) == "inport == @pg_a && ip6 && ip6.dst == $pg_b_c_ip6 && udp"
+
+
+def machine(id: str) -> Machine:
+    return Machine(
+        id=id,
+        name="m",
+        project_id="p",
+        generation=1,
+        vcpus=1,
+        ram=128,
+        disk=1,
+        image_id="i",
+        image_format="raw",
+        cards=[Card("port", "fa:16:3e:00:00:01", 1442, "n")],
+    )
+
+
+def test_fake_hypervisor(tmp_path: Path) -> None:
+    """The contract of a hypervisor on the simulated one; the real one is held to it in tests/real."""
+    world, plugged = World(), {}
+    file = tmp_path / "machines.json"
+    h = FakeHypervisor(world, file=file, plug=lambda port, on: plugged.update({port: on}))
+    id = ids(1)[0]
+    h.remove(id)
+    for _ in range(2):
+        h.run(machine(id))
+        assert h.observe() == {id: "running"} and plugged == {"port": True}
+    again = FakeHypervisor(world, file=file)
+    assert again.observe() == {id: "running"}, "machines outlive the process"
+    for _ in range(2):
+        again.stop(machine(id))
+        assert again.observe() == {id: "stopped"}
+    again.reboot(machine(id), hard=True)
+    assert again.observe() == {id: "running"} and b"boot finished" in again.console(id)
+    for _ in range(2):
+        again.remove(id)
+        assert again.observe() == {} and again.console(id) == b""
+
+
+@pytest.mark.parametrize("kind", ["files", "memory"])
+def test_blob_store(kind: str, tmp_path: Path) -> None:
+    import os
+
+    blobs: Any = FileStore(tmp_path) if kind == "files" else MemoryStore()
+    data = os.urandom((1 << 20) + 17)
+    writer = blobs.create("a", "upload-1")
+    writer.write(data[:1000])
+    assert blobs.ids() == set(), "half a blob is no blob"
+    writer.write(data[1000:])
+    fd = writer.fd()
+    assert os.read(fd, 8) == data[:8]
+    os.close(fd)
+    writer.commit()
+    assert blobs.ids() == {"a"} and b"".join(blobs.read("a")) == data
+    assert b"".join(blobs.read("a", 1000, 50)) == data[1000:1050]
+    other = blobs.create("b", "upload-2")
+    other.write(b"x")
+    other.abort()
+    blobs.sweep(set())
+    blobs.remove("a")
+    blobs.remove("a")
+    assert blobs.ids() == set()
+    with pytest.raises(FileNotFoundError):
+        list(blobs.read("a"))
