@@ -176,6 +176,8 @@ class Rim:
                 return self._finish(route, route.action(call, *args), call)
             except Cold:
                 call.hot = False
+        if self.db.sqlite and route.short:
+            return self._act(route, call, args)
         return await loop.run_in_executor(self.threads, self._act, route, call, args)
 
     def _act(self, route: Route, call: Call, args: tuple[Any, ...]) -> tuple[Answer, int, Route]:
