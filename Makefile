@@ -13,7 +13,7 @@ help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 $(BIN)/virga: requirements/run.txt pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "Python's venv is missing: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || { echo "Python's venv is missing: apt-get install python3-venv"; exit 1; }
 	@echo "  python packages"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/run.txt
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/build.txt
@@ -28,7 +28,8 @@ deps: scripts/deps $(BIN)/virga ## Debian packages and bindings of a real cloud 
 
 $(GUEST): src/virga/node/guest/build.sh
 	@echo "  build the tiny guest image (about half a minute)"
-	@mkdir -p .cache/guest && DEBCACHE=$(CURDIR)/.cache/guest/debs src/virga/node/guest/build.sh .cache/guest > .cache/guest/build.log 2>&1 || { tail -20 .cache/guest/build.log; exit 1; }
+	@mkdir -p .cache/guest/new && DEBCACHE=$(CURDIR)/.cache/guest/debs src/virga/node/guest/build.sh .cache/guest/new > .cache/guest/build.log 2>&1 || { tail -20 .cache/guest/build.log; exit 1; }
+	@mv .cache/guest/new/guest.* .cache/guest/ && touch $@
 
 guest: deps $(GUEST) ## the tiny guest image, from Debian packages
 
@@ -41,7 +42,7 @@ down: ## stop the cloud; machines keep running
 clients: .venv-clients/bin/openstack ## the openstack client, in a venv of its own
 .venv-clients/bin/openstack: requirements/clients.txt
 	@echo "  openstack client"
-	@test -x .venv-clients/bin/python || $(PYTHON) -m venv .venv-clients
+	@.venv-clients/bin/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-clients
 	@.venv-clients/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/clients.txt
 	@touch $@
 

@@ -245,6 +245,7 @@ class Cloud:
         self.loops.stop()
         self.runner.stop()
         self.rim.threads.shutdown(wait=True)
+        self.rim.slow_threads.shutdown(wait=True)
         if self.supervisor is not None and self.chassis is not None:
             self.supervisor.stop(data_plane=guests != "leave")
             self.chassis.close()

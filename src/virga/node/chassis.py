@@ -86,7 +86,7 @@ class Chassis:
             "other_config:userspace-tso-enable=true", "--", "--may-exist", "add-br", "br-int", "--", "set", "bridge", "br-int", "datapath_type=netdev",
             "fail-mode=secure", "--", "--may-exist", "add-br", "br-ex", "--", "set", "bridge", "br-ex", "datapath_type=netdev",
         )  # fmt: skip
-        inside = ("nsenter", f"--net=/run/netns/{self.namespace}", "--")
+        inside = ("--net", self.namespace, "--")
         control = self.folder / "vswitchd.ctl"
         self.supervisor.run(
             Engine(

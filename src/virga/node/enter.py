@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A door into namespaces: joins a network namespace, binds private directories over system ones in a mount namespace of its own,
-and becomes the program. `python -m virga.node.enter --net NAME --bind SRC:DST … -- PROGRAM ARGS`; needs nothing but the
-standard library, so that it starts fast."""
+"""How an engine begins: writes down who it is, joins a network namespace, binds private directories over system ones in a mount
+namespace of its own, and becomes the program. `python enter.py --record FILE --net NAME --bind SRC:DST … -- PROGRAM ARGS`; needs
+nothing but the standard library, so that it starts fast. It is the child that writes the record, so that no engine ever runs
+without one, whenever its parent dies."""
 
 from __future__ import annotations
 
@@ -12,6 +13,14 @@ from pathlib import Path
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWNET = 0x20000, 0x4000000, 0x40000000
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
+
+
+def record(file: Path) -> None:
+    """Our pid and start time, which stay the same through exec."""
+    start = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+    fresh = file.with_suffix(".new")
+    fresh.write_text(f"{os.getpid()} {start}")
+    fresh.rename(file)
 
 
 def main(argv: list[str]) -> None:
@@ -26,6 +35,8 @@ def main(argv: list[str]) -> None:
         flag, value, argv = argv[0], argv[1], argv[2:]
         if flag == "--net":
             net = value
+        elif flag == "--record":
+            record(Path(value))
         elif flag == "--bind":
             binds.append(value.partition(":")[::2])
         elif flag == "--hostname":

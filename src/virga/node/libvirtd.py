@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import uuid
 from pathlib import Path
@@ -118,7 +117,7 @@ def engine(name: str, folder: Path, machines: Path, namespace: str, kvm: bool) -
         "cache": "/var/cache/libvirt",
         "run": "/run/libvirt",
     }
-    argv = [sys.executable, "-I", "-S", str(Path(__file__).with_name("enter.py")), "--net", namespace]
+    argv = ["--net", namespace]
     for part, target in binds.items():
         argv += ["--bind", f"{folder / part}:{target}"]
     if not kvm and Path("/dev/kvm").exists():

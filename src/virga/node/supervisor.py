@@ -9,6 +9,7 @@ import ctypes
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from pathlib import Path
 from virga.ground import log, metrics
 
 PR_SET_CHILD_SUBREAPER = 36
+ENTER = Path(__file__).with_name("enter.py")
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,11 @@ def end(pid: int, start: str | None, seconds: float = 10.0) -> None:
             if started(pid) != start:
                 return
             pause.wait(0.05)
+
+
+def _entered(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """The engine's words for `enter.py`: its own flags, if it has any, then the program."""
+    return argv if argv[0].startswith("--") else ("--", *argv)
 
 
 def adopt_orphans() -> None:
@@ -107,30 +114,29 @@ class Supervisor:
         """Have the engine running and ready; whether it had to be started. Raises EngineFailed."""
         with self._lock:
             self.engines[engine.name] = engine
-            fresh = self.known(engine.name) is None
-            if fresh:
-                self._spawn(engine)
+            child = self._spawn(engine) if self.known(engine.name) is None else None
         pause = threading.Event()
         for _ in range(int(engine.wait * 50)):
             if engine.ready():
                 metrics.ENGINES.labels(engine.name).set(1)
-                return fresh
-            if self.known(engine.name) is None:
+                return child is not None
+            if child.poll() is not None if child is not None else self.known(engine.name) is None:
                 break
             pause.wait(0.02)
         raise EngineFailed(f"{engine.name} did not come up: {self.tail(engine.name)}")
 
-    def _spawn(self, engine: Engine) -> None:
+    def _spawn(self, engine: Engine) -> subprocess.Popen[bytes]:
         engine.before()
         out = open(self.folder / f"{engine.name}.out", "ab")
         with out:
-            child = subprocess.Popen(
-                engine.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env={**os.environ, **engine.env}, start_new_session=True
+            return subprocess.Popen(
+                [sys.executable, "-I", "-S", str(ENTER), "--record", str(self.folder / f"{engine.name}.pid"), *_entered(engine.argv)],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env={**os.environ, **engine.env},
+                start_new_session=True,
             )
-        record = self.folder / f"{engine.name}.pid"
-        fresh = record.with_suffix(".new")
-        fresh.write_text(f"{child.pid} {started(child.pid)}")
-        fresh.rename(record)
 
     def tail(self, name: str) -> str:
         file = self.folder / f"{name}.out"

@@ -48,6 +48,7 @@ class Rim:
         self.hooks: dict[str, Callable[[bytes], Any]] = {}
         self.pages: dict[str, Callable[[], tuple[str, bytes]]] = {}
         self.threads = ThreadPoolExecutor(workers, thread_name_prefix="call")
+        self.slow_threads = ThreadPoolExecutor(2, thread_name_prefix="slow")
         self.log = log.get("rim")
 
     # -- ASGI ------------------------------------------------------------------------------------------------------
@@ -178,7 +179,7 @@ class Rim:
                 call.hot = False
         if self.db.sqlite and route.short:
             return self._act(route, call, args)
-        return await loop.run_in_executor(self.threads, self._act, route, call, args)
+        return await loop.run_in_executor(self.slow_threads if route.slow else self.threads, self._act, route, call, args)
 
     def _act(self, route: Route, call: Call, args: tuple[Any, ...]) -> tuple[Answer, int, Route]:
         """Run the action in its transaction, again if the database asks, then the view on what it returned."""

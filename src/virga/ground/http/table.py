@@ -18,7 +18,8 @@ class Route:
     """`GET /servers/{id}` → `action(call, id)` → `view(value, call)`. With `body` the decoded shape is the last argument; `key`
     unwraps it, `bulk` also takes a list. `verb` marks an action row: the one key of the body at `…/action`. `tx`: `read` and
     `write` open a transaction around the action (GET reads, others write), `none` leaves it to the action. `inline` rows answer
-    from memory on the event loop. `stream` rows are async and get the body as it arrives. `public` rows need no token."""
+    from memory on the event loop. `stream` rows are async and get the body as it arrives. `public` rows need no token. `slow`
+    rows compute for long (password hashes) and have two threads of their own, so that they starve nobody."""
 
     method: str
     path: str
@@ -36,6 +37,7 @@ class Route:
     inline: bool = False
     stream: bool = False
     raw: bool = False
+    slow: bool = False
     accepts: tuple[str, ...] = ("application/json",)
 
     @property
