@@ -15,6 +15,7 @@ from virga.ground.bus import Bus
 from virga.ground.db.engine import Database, Retry, metadata
 from virga.ground.doors import Doors
 from virga.ground.errors import Problem
+from virga.ground.owners import alive
 from virga.ground.world import World
 
 LEASES = sa.Table(
@@ -131,7 +132,7 @@ class LoopRunner:
             with self.db.write() as tx:
                 tx.hold(f"lease:{loop.name}")
                 row = tx.conn.execute(sa.select(LEASES).where(LEASES.c.name == loop.name)).first()
-                if row is not None and row.owner != self.owner and row.until > now and _alive(row.owner, self.owner):
+                if row is not None and row.owner != self.owner and row.until > now and alive(row.owner, self.owner):
                     return False
                 if row is None:
                     tx.conn.execute(sa.insert(LEASES).values(name=loop.name, owner=self.owner, until=now + span))
@@ -141,17 +142,3 @@ class LoopRunner:
             return False
         self._held[loop.name] = now + span
         return True
-
-
-def _alive(owner: str, me: str) -> bool:
-    """A holder on this very machine whose process is gone holds nothing: a restart need not wait for the lease."""
-    host, _, pid = owner.rpartition(":")
-    if host != me.rpartition(":")[0]:
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, ValueError):
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -14,6 +14,7 @@ from virga.ground import log, metrics
 from virga.ground.db.engine import Database, Retry, Tx
 from virga.ground.doors import Doors
 from virga.ground.errors import NoSpace, Problem, Unavailable
+from virga.ground.owners import alive
 from virga.ground.sagas.saga import SAGAS, TABLE, Again, Context, Saga, SagaRow, Step, Wakeup
 from virga.ground.world import World
 
@@ -45,10 +46,21 @@ class Runner:
 
     def start(self, workers: int = 4) -> None:
         self.doors.use(Wakeup).listeners.append(self.poke)
+        self.release_dead()
         for n in range(workers):
             thread = threading.Thread(target=self._work, name=f"saga-{n}", daemon=True)
             thread.start()
             self._threads.append(thread)
+
+    def release_dead(self) -> int:
+        """Sagas held by processes of this machine that are gone are free at once; others' leases run out by themselves."""
+        with self.db.read() as tx:
+            owners = {r.owner for r in SAGAS.find(tx, TABLE.c.ended.is_(None), TABLE.c.lease > 0) if r.owner}
+        dead = [o for o in owners if o != self.owner and not alive(o, self.owner)]
+        if not dead:
+            return 0
+        with self.db.write() as tx:
+            return SAGAS.change(tx, TABLE.c.ended.is_(None), TABLE.c.owner.in_(dead), lease=0.0)
 
     def stop(self, timeout: float = 10) -> None:
         with self._ready:
