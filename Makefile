@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 GUEST := .cache/guest/guest.qcow2
 
 .DEFAULT_GOAL := help
-.PHONY: help install deps guest up down test check bench schema clients
+.PHONY: help install packages deps guest up down test check bench schema clients
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -15,16 +15,18 @@ help: ## this list
 $(BIN)/virga: requirements/run.txt pyproject.toml
 	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || { echo "Python's venv is missing: apt-get install python3-venv"; exit 1; }
 	@echo "  python packages"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/run.txt
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/build.txt
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/build.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(BIN)/virga
 
 install: $(BIN)/virga ## the program in .venv, without root
 
-deps: scripts/deps $(BIN)/virga ## Debian packages and bindings of a real cloud (root)
+packages:
 	@scripts/deps real
-	@$(BIN)/python -c 'import libvirt' 2>/dev/null || $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/libvirt.txt
+
+deps: packages $(BIN)/virga ## Debian packages and bindings of a real cloud (root)
+	@$(BIN)/python -c 'import libvirt' 2>/dev/null || $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/libvirt.txt
 
 $(GUEST): src/virga/node/guest/build.sh
 	@echo "  build the tiny guest image (about half a minute)"
@@ -33,7 +35,7 @@ $(GUEST): src/virga/node/guest/build.sh
 
 guest: deps $(GUEST) ## the tiny guest image, from Debian packages
 
-up: install deps $(GUEST) ## a real cloud with a machine you can ssh into (root)
+up: deps $(GUEST) ## a real cloud with a machine you can ssh into (root)
 	@scripts/up
 
 down: ## stop the cloud; machines keep running
@@ -43,12 +45,12 @@ clients: .venv-clients/bin/openstack ## the openstack client, in a venv of its o
 .venv-clients/bin/openstack: requirements/clients.txt
 	@echo "  openstack client"
 	@.venv-clients/bin/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-clients
-	@.venv-clients/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/clients.txt
+	@.venv-clients/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/clients.txt
 	@touch $@
 
 $(BIN)/pytest: requirements/dev.txt $(BIN)/virga
 	@echo "  test tools"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
 test: deps $(BIN)/pytest clients $(GUEST) ## everything that CI runs (root; installs the engines that tests need)

@@ -135,6 +135,10 @@ def launch(
         return found if found["status"] != "BUILD" else None
 
     found = wait(settled, seconds)
+    if found is not None and found["status"] == "SHUTOFF" and found["OS-EXT-STS:task_state"] is None:
+        say(f"start {name}")
+        client.raw("POST", f"/compute/v2.1/servers/{id}/action", {"os-start": None})
+        found = wait(lambda: (s := settled()) and s["OS-EXT-STS:task_state"] is None and s, seconds)
     if found is None or found["status"] != "ACTIVE":
         why = (found or {}).get("fault", {}).get("message", "it is still being built")
         raise LaunchFailed(f"{name} did not become ACTIVE: {why}")
