@@ -193,7 +193,7 @@ def quota(value: dict[str, Any], call: Call) -> dict[str, Any]:
 EXTENSIONS = {
     "allowed-address-pairs": "Allowed Address Pairs", "binding": "Port Binding",
     "external-net": "Neutron external network", "ext-gw-mode": "Neutron L3 Configurable external gateway mode",
-    "extra_dhcp_opt": "Neutron Extra DHCP options", "extraroute": "Neutron Extra Route", "fip-port-details": "Floating IP Port Details Extension",
+    "extraroute": "Neutron Extra Route", "fip-port-details": "Floating IP Port Details Extension",
     "net-mtu": "Network MTU", "net-mtu-writable": "Network MTU (writable)", "pagination": "Pagination support", "port-security": "Port Security",
     "project-id": "project_id field enabled", "provider": "Provider Network", "quotas": "Quota management support",
     "quota_details": "Quota details management support", "router": "Neutron L3 Router", "security-group": "security-group", "sorting": "Sorting support",

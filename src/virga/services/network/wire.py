@@ -40,7 +40,6 @@ class CreateNetwork(Owned):
     physical_network: Annotated[str | UnsetType, named("provider:physical_network")] = UNSET
     segmentation_id: Annotated[int | UnsetType | None, named("provider:segmentation_id")] = UNSET
     availability_zone_hints: list[str] = []
-    dns_domain: str = ""
 
 
 class UpdateNetwork(Named):
@@ -108,13 +107,10 @@ class CreatePort(Owned, kw_only=True):
     security_groups: Groups | UnsetType | None = UNSET
     port_security_enabled: bool | UnsetType = UNSET
     allowed_address_pairs: Annotated[list[Pair], Meta(max_length=32)] | None = []
-    extra_dhcp_opts: list[dict[str, Any]] | None = []
+    extra_dhcp_opts: Annotated[list[dict[str, Any]], Meta(max_length=0)] | None = []
     host: Annotated[str | UnsetType, named("binding:host_id")] = UNSET
-    vnic_type: Annotated[
-        Literal["normal", "macvtap", "direct", "baremetal", "direct-physical", "virtio-forwarder", "smart-nic"], named("binding:vnic_type")
-    ] = "normal"
+    vnic_type: Annotated[Literal["normal"], named("binding:vnic_type")] = "normal"
     profile: Annotated[dict[str, Any] | UnsetType, named("binding:profile")] = UNSET
-    dns_name: str = ""
 
 
 class UpdatePort(Named):
@@ -126,11 +122,10 @@ class UpdatePort(Named):
     security_groups: Groups | UnsetType | None = UNSET
     port_security_enabled: bool | UnsetType = UNSET
     allowed_address_pairs: Annotated[list[Pair], Meta(max_length=32)] | UnsetType | None = UNSET
-    extra_dhcp_opts: list[dict[str, Any]] | UnsetType | None = UNSET
+    extra_dhcp_opts: Annotated[list[dict[str, Any]], Meta(max_length=0)] | UnsetType | None = UNSET
     host: Annotated[str | UnsetType, named("binding:host_id")] = UNSET
-    vnic_type: Annotated[str | UnsetType, named("binding:vnic_type")] = UNSET
+    vnic_type: Annotated[Literal["normal"] | UnsetType, named("binding:vnic_type")] = UNSET
     profile: Annotated[dict[str, Any] | UnsetType | None, named("binding:profile")] = UNSET
-    dns_name: str | UnsetType = UNSET
 
 
 class GatewayIp(Wire):
@@ -174,8 +169,6 @@ class CreateFloatingIp(Wire):
     floating_ip_address: Ip | None = None
     port_id: Uuid | None = None
     fixed_ip_address: Ip | None = None
-    dns_name: str = ""
-    dns_domain: str = ""
 
 
 class UpdateFloatingIp(Wire):

@@ -45,6 +45,7 @@ def create(call: Call, body: wire.CreateRouter) -> model.Router:
     """POST /v2.0/routers"""
     project = owning.project_of(call, body)
     allow(call, policy.CREATE_ROUTER, project_id=project)
+    _one_gateway(body)
     limit_checks.check(call.tx, project, {limits.ROUTERS: 1})
     router = store.ROUTERS.insert(
         call.tx,
@@ -60,6 +61,13 @@ def create(call: Call, body: wire.CreateRouter) -> model.Router:
         _set_gateway(call, router, gateway)
     store.touch(call.tx, call.doors, "router", router.id)
     return seen(call, router.id)
+
+
+def _one_gateway(body: wire.CreateRouter | wire.UpdateRouter) -> None:
+    """What this cloud's routers are not yet is refused, never ignored."""
+    for name in ("distributed", "ha"):
+        if getattr(body, name) is True:
+            raise Invalid(f"Invalid input for operation: {name} routers are not available in this cloud.", field=name, type="InvalidInput")
 
 
 def _set_gateway(call: Call, router: model.Router, gateway: wire.Gateway) -> None:
@@ -114,6 +122,7 @@ def update(call: Call, id: str, body: wire.UpdateRouter) -> model.Router:
     """PUT /v2.0/routers/{id}"""
     router = seen(call, id)
     allow(call, policy.UPDATE_ROUTER, project_id=router.project_id)
+    _one_gateway(body)
     if body.external_gateway_info is not UNSET:
         gateway = _gateway(body.external_gateway_info)
         if gateway is None:
