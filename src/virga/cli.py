@@ -462,7 +462,7 @@ def config(ctx: click.Context) -> None:
 
 
 @main.command()
-@click.option("--unscoped/--print-path", "show", default=False, help="Print the text instead of the file's path.")
+@click.option("--print", "show", is_flag=True, help="Print the text instead of the file's path.")
 @click.pass_context
 def openrc(ctx: click.Context, show: bool) -> None:
     """The path of a file to source, so that OpenStack's tools find this cloud. A clouds.yaml lies beside it."""

@@ -36,7 +36,6 @@ class Route:
     public: bool = False
     inline: bool = False
     stream: bool = False
-    raw: bool = False
     slow: bool = False
     accepts: tuple[str, ...] = ("application/json",)
 

@@ -18,5 +18,4 @@ class Compute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     disk_ratio: Annotated[float, Meta(gt=0, description="Disk given out per disk there")] = 1.0
     reserved_mb: Annotated[int, Meta(ge=0, description="Memory kept for the machine itself, MiB")] = 1024
     zone: Annotated[str, Meta(description="The availability zone of this machine")] = "nova"
-    build_seconds: Annotated[int, Meta(ge=10, description="A build that takes longer fails")] = 900
     config_drive: Annotated[bool, Meta(description="Give every machine a config drive")] = False

@@ -17,7 +17,7 @@ ROUTES = (
     Route("POST", "/v2/images", images.create, body=wire.CreateImage, view=views.created, code=201),
     Route("GET", "/v2/images", images.index, view=views.images),
     Route("GET", "/v2/images/{id}", images.show, view=views.image),
-    Route("PATCH", "/v2/images/{id}", images.update, view=views.image, raw=True),
+    Route("PATCH", "/v2/images/{id}", images.update, view=views.image),
     Route("DELETE", "/v2/images/{id}", images.delete, code=204),
     Route("PUT", "/v2/images/{id}/file", data.upload, code=204, stream=True),
     Route("GET", "/v2/images/{id}/file", data.download, stream=True),
