@@ -8,6 +8,8 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from virga.ground.db.rows import Row
 from virga.ground.errors import Invalid
 
@@ -75,6 +77,31 @@ class Port(Row, frozen=True):
     pairs: list[dict[str, str]]
     dhcp_options: list[dict[str, Any]]
     tags: list[str]
+    revision: int
+    created: float
+    updated: float
+
+
+class ListedPort(Row, frozen=True):
+    """A port as lists read it: JSON columns as they are stored."""
+
+    id: str
+    name: str
+    project_id: str
+    description: str
+    network_id: str
+    mac: str
+    admin_state_up: bool
+    status: str
+    device_id: str
+    device_owner: str
+    host: str
+    vnic_type: str
+    profile: msgspec.Raw
+    port_security: bool
+    pairs: msgspec.Raw
+    dhcp_options: msgspec.Raw
+    tags: msgspec.Raw
     revision: int
     created: float
     updated: float

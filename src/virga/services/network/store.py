@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 
 from virga.ground.bus import Bus
 from virga.ground.db.engine import Tx, metadata
-from virga.ground.db.rows import Rows
+from virga.ground.db.rows import Rows, among
 from virga.ground.doors import Doors
 from virga.services.network import model
 
@@ -64,6 +65,7 @@ PORTS = Rows(
     ),
     model.Port,
 )  # fmt: skip
+LISTED_PORTS = PORTS.narrow(model.ListedPort)
 PORT_IPS = Rows(
     sa.Table(
         "port_ips", metadata, sa.Column("port_id", _id, sa.ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True),
@@ -134,9 +136,9 @@ def ips_of(tx: Tx, port_ids: Iterable[str]) -> dict[str, list[model.PortIp]]:
 
 
 def groups_of(tx: Tx, port_ids: Iterable[str]) -> dict[str, list[str]]:
-    out: dict[str, list[str]] = {}
-    for row in PORT_GROUPS.within(tx, "port_id", port_ids):
-        out.setdefault(row.port_id, []).append(row.group_id)
+    c, ids, out = PORT_GROUPS.c, set(port_ids), dict[str, list[str]]()
+    for port, group in tx.conn.execute(sa.select(c.port_id, c.group_id).where(among(tx, c.port_id, ids))).all() if ids else ():
+        out.setdefault(port, []).append(group)
     return out
 
 
@@ -177,19 +179,43 @@ def used_ips(tx: Tx, subnet_id: str) -> set[str]:
 
 
 class Card(NamedTuple):
-    """What a server's view needs of a port."""
+    """One address of a device, with what a server's view needs beside it."""
 
-    id: str
+    port_id: str
     device_id: str
     network_id: str
+    ip: str
     mac: str
+    floating: str | None
 
 
 def cards_of(tx: Tx, device_ids: Iterable[str]) -> list[Card]:
-    """The ports of many devices, oldest first, without what a list does not show."""
-    p, keys = PORTS.c, sorted(set(device_ids))
-    found: list[Any] = []
-    query = sa.select(p.id, p.device_id, p.network_id, p.mac, p.created)
-    for at in range(0, len(keys), 500):
-        found += tx.conn.execute(query.where(p.device_id.in_(keys[at : at + 500]))).all()
-    return [Card(*row[:4]) for row in sorted(found, key=lambda r: (r[4], r[0]))]
+    """The addresses of many devices, the oldest port first, each with the floating IP that leads to it."""
+    p, i, f = PORTS.c, PORT_IPS.c, FLOATING_IPS.c
+    query = (
+        sa.select(p.id, p.device_id, p.network_id, i.ip, p.mac, f.address, p.created)
+        .join_from(PORTS.table, PORT_IPS.table, i.port_id == p.id)
+        .outerjoin(FLOATING_IPS.table, (f.fixed_port_id == p.id) & (f.fixed_ip == i.ip))
+        .where(among(tx, p.device_id, device_ids))
+    )
+    found = sorted(tx.conn.execute(query).all(), key=operator.itemgetter(6, 0))
+    return [Card(*row[:6]) for row in found]
+
+
+def device_groups(tx: Tx, device_ids: Iterable[str]) -> list[tuple[str, str]]:
+    """The security groups on the ports of many devices: device, group; a pair may come twice."""
+    p, b = PORTS.c, PORT_GROUPS.c
+    query = (
+        sa.select(p.device_id, b.group_id)
+        .join_from(PORTS.table, PORT_GROUPS.table, b.port_id == p.id)
+        .where(among(tx, p.device_id, device_ids))
+    )
+    return tx.conn.execute(query).all()  # type: ignore[return-value]
+
+
+def names(tx: Tx, rows: Rows[Any], ids: Iterable[str]) -> dict[str, str]:
+    """id → name of the rows with these ids."""
+    wanted = set(ids)
+    if not wanted:
+        return {}
+    return {row[0]: row[1] for row in tx.conn.execute(sa.select(rows.c.id, rows.c.name).where(among(tx, rows.c.id, wanted)))}

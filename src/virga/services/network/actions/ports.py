@@ -219,7 +219,7 @@ def show(call: Call, id: str) -> model.Port:
     return seen(call, id)
 
 
-def index(call: Call) -> Page[model.Port]:
+def index(call: Call) -> Page[model.ListedPort]:
     """GET /v2.0/ports, also by fixed_ips and security_groups."""
     more = []
     for wanted in call.query.all("fixed_ips"):
@@ -230,7 +230,7 @@ def index(call: Call) -> Page[model.Port]:
             more.append(store.PORTS.c.id.in_(store.ports_with(call.tx, ip=value)))
     for group in call.query.all("security_groups"):
         more.append(store.PORTS.c.id.in_([r.port_id for r in store.PORT_GROUPS.find(call.tx, store.PORT_GROUPS.c.group_id == group)]))
-    return owning.listed(call, store.PORTS, store.ports_seen(call.actor.project_id, is_admin(call.actor)), FILTERS, *more)
+    return owning.listed(call, store.LISTED_PORTS, store.ports_seen(call.actor.project_id, is_admin(call.actor)), FILTERS, *more)
 
 
 def update(call: Call, id: str, body: wire.UpdatePort) -> model.Port:
