@@ -54,7 +54,7 @@ def details(rows: Sequence[model.Server | model.ListedServer], call: Call, singl
     ids = [s.id for s in rows]
     with call.db.read() as tx:
         addresses, groups = network.shown(tx, ids)
-        hosts = {h.name: h for h in store.HOSTS.find(tx)}
+        hosts = {h.name: h for h in store.HOSTS.every(tx)}
     v, admin, now = call.version, is_admin(call.actor), call.now()
     base = call.request.base + call.request.service_path
     images: dict[str, Any] = {i: {"id": i, "links": [_links(call, "images", i)[1]]} for i in {s.image_id for s in rows} if i}

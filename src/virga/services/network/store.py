@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from virga.ground.bus import Bus
 from virga.ground.db.engine import Tx, metadata
-from virga.ground.db.rows import Rows, among
+from virga.ground.db.rows import Prepared, Rows
 from virga.ground.doors import Doors
 from virga.services.network import model
 
@@ -127,17 +127,22 @@ def touch(tx: Tx, doors: Doors, kind: str, *ids: str) -> None:
     tx.after_commit(lambda: doors.use(Bus).publish(WAKE))
 
 
+_IPS = Prepared(sa.select(PORT_IPS.table), PORT_IPS.c.port_id)
+_GROUPS = Prepared(sa.select(PORT_GROUPS.table), PORT_GROUPS.c.port_id)
+
+
 def ips_of(tx: Tx, port_ids: Iterable[str]) -> dict[str, list[model.PortIp]]:
     """The addresses of many ports, in the order of allocation's text."""
     out: dict[str, list[model.PortIp]] = {}
-    for row in PORT_IPS.within(tx, "port_id", port_ids):
-        out.setdefault(row.port_id, []).append(row)
+    for row in _IPS.rows(tx, port_ids):
+        out.setdefault(row[0], []).append(model.PortIp(*row))
     return out
 
 
 def groups_of(tx: Tx, port_ids: Iterable[str]) -> dict[str, list[str]]:
-    c, ids, out = PORT_GROUPS.c, set(port_ids), dict[str, list[str]]()
-    for port, group in tx.conn.execute(sa.select(c.port_id, c.group_id).where(among(tx, c.port_id, ids))).all() if ids else ():
+    """The ids of the security groups on many ports."""
+    out: dict[str, list[str]] = {}
+    for port, group in _GROUPS.rows(tx, port_ids):
         out.setdefault(port, []).append(group)
     return out
 
@@ -189,33 +194,32 @@ class Card(NamedTuple):
     floating: str | None
 
 
+def _cards() -> sa.Select[Any]:
+    p, i, f = PORTS.c, PORT_IPS.c, FLOATING_IPS.c
+    query = sa.select(p.id, p.device_id, p.network_id, i.ip, p.mac, f.address, p.created)
+    return query.join_from(PORTS.table, PORT_IPS.table, i.port_id == p.id).outerjoin(
+        FLOATING_IPS.table, (f.fixed_port_id == p.id) & (f.fixed_ip == i.ip)
+    )
+
+
+_CARDS = Prepared(_cards(), PORTS.c.device_id)
+_DEVICE_GROUPS = Prepared(
+    sa.select(PORTS.c.device_id, PORT_GROUPS.c.group_id).join_from(PORTS.table, PORT_GROUPS.table, PORT_GROUPS.c.port_id == PORTS.c.id),
+    PORTS.c.device_id,
+)
+_NAMES = {rows.table.name: Prepared(sa.select(rows.c.id, rows.c.name), rows.c.id) for rows in (NETWORKS, GROUPS)}
+
+
 def cards_of(tx: Tx, device_ids: Iterable[str]) -> list[Card]:
     """The addresses of many devices, the oldest port first, each with the floating IP that leads to it."""
-    p, i, f = PORTS.c, PORT_IPS.c, FLOATING_IPS.c
-    query = (
-        sa.select(p.id, p.device_id, p.network_id, i.ip, p.mac, f.address, p.created)
-        .join_from(PORTS.table, PORT_IPS.table, i.port_id == p.id)
-        .outerjoin(FLOATING_IPS.table, (f.fixed_port_id == p.id) & (f.fixed_ip == i.ip))
-        .where(among(tx, p.device_id, device_ids))
-    )
-    found = sorted(tx.conn.execute(query).all(), key=operator.itemgetter(6, 0))
-    return [Card(*row[:6]) for row in found]
+    return [Card(*row[:6]) for row in sorted(_CARDS.rows(tx, device_ids), key=operator.itemgetter(6, 0))]
 
 
-def device_groups(tx: Tx, device_ids: Iterable[str]) -> list[tuple[str, str]]:
+def device_groups(tx: Tx, device_ids: Iterable[str]) -> Sequence[tuple[str, str]]:
     """The security groups on the ports of many devices: device, group; a pair may come twice."""
-    p, b = PORTS.c, PORT_GROUPS.c
-    query = (
-        sa.select(p.device_id, b.group_id)
-        .join_from(PORTS.table, PORT_GROUPS.table, b.port_id == p.id)
-        .where(among(tx, p.device_id, device_ids))
-    )
-    return tx.conn.execute(query).all()  # type: ignore[return-value]
+    return _DEVICE_GROUPS.rows(tx, device_ids)
 
 
 def names(tx: Tx, rows: Rows[Any], ids: Iterable[str]) -> dict[str, str]:
-    """id → name of the rows with these ids."""
-    wanted = set(ids)
-    if not wanted:
-        return {}
-    return {row[0]: row[1] for row in tx.conn.execute(sa.select(rows.c.id, rows.c.name).where(among(tx, rows.c.id, wanted)))}
+    """id → name of the networks or security groups with these ids."""
+    return dict(tuple(row) for row in _NAMES[rows.table.name].rows(tx, ids))
