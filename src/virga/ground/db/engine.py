@@ -29,7 +29,8 @@ metadata = sa.MetaData(
 )
 
 
-def _to_json(value: Any) -> str:
+def to_json(value: Any) -> str:
+    """JSON as columns keep it."""
     return msgspec.json.encode(value).decode()
 
 
@@ -79,7 +80,7 @@ class Database:
             }  # fmt: skip
         else:
             args = {"pool_size": 18, "max_overflow": 8, "pool_pre_ping": True}
-        self.engine = sa.create_engine(url, json_serializer=_to_json, json_deserializer=msgspec.json.decode, **args)
+        self.engine = sa.create_engine(url, json_serializer=to_json, json_deserializer=msgspec.json.decode, **args)
         if self.sqlite:
             event.listen(self.engine, "connect", self._pragmas)
 
@@ -144,8 +145,9 @@ class Database:
             if state == "53100":
                 raise NoSpace("The database's disk is full; nothing was written.") from e
             raise Unavailable("The database does not answer; try again.") from e
-        except sa.exc.IntegrityError as e:
-            raise Conflict(f"The request collides with what is there: {str(e.orig).splitlines()[0]}") from e
+        except (sa.exc.IntegrityError, sqlite3.IntegrityError) as e:
+            cause = e.orig if isinstance(e, sa.exc.IntegrityError) else e
+            raise Conflict(f"The request collides with what is there: {str(cause).splitlines()[0]}") from e
 
     def close(self) -> None:
         self.engine.dispose()

@@ -12,11 +12,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from virga.ground.db.engine import Tx
+from virga.ground.db.engine import Tx, to_json
 from virga.ground.errors import Invalid
 
 SQLITE = sqlite.dialect()
 SQLITE._json_deserializer = msgspec.json.decode  # what the engine itself is given
+SQLITE._json_serializer = to_json
 SQLITE_NAMED = sqlite.dialect(paramstyle="named")
 T = TypeVar("T", bound=msgspec.Struct)
 V = TypeVar("V", bound=msgspec.Struct)
@@ -50,6 +51,10 @@ class Rows(Generic[T]):
         if names != columns:
             raise TypeError(f"{type.__name__} has {names}, {table.name} has {columns}")
         self._read(sa.select(table))
+        kinds = {c.name: c.type.dialect_impl(SQLITE).bind_processor(SQLITE) for c in table.columns}
+        self._encoders = {name: encode for name, encode in kinds.items() if encode is not None}
+        self._names = ", ".join(f'"{name}"' for name in names)
+        self._insert = f"INSERT INTO {table.name} ({self._names}) VALUES ({', '.join('?' * len(names))})"
 
     def _read(self, select: sa.Select[Any]) -> None:
         self._select = select
@@ -141,8 +146,16 @@ class Rows(Generic[T]):
     def insert(self, tx: Tx, **values: object) -> T:
         """Write one row; gives it back as the database would."""
         row = self.type(**values)
-        tx.conn.execute(sa.insert(self.table), {f: getattr(row, f) for f in self.table.c.keys()})  # noqa: SIM118 - column names
+        full = {f: getattr(row, f) for f in self.type.__struct_fields__}
+        if tx.embedded is None:
+            tx.conn.execute(sa.insert(self.table), full)
+        else:
+            tx.embedded.execute(self._insert, self._bound(full))
         return row
+
+    def _bound(self, values: Mapping[str, object]) -> list[Any]:
+        encoders = self._encoders
+        return [encoders[name](value) if name in encoders else value for name, value in values.items()]
 
     def insert_many(self, tx: Tx, rows: Sequence[Mapping[str, object]]) -> None:
         if rows:
@@ -153,7 +166,24 @@ class Rows(Generic[T]):
         return tx.conn.execute(sa.update(self.table).where(*where).values(**values)).rowcount
 
     def put(self, tx: Tx, id: str, **values: object) -> None:
-        self.change(tx, self.table.c.id == id, **values)
+        if tx.embedded is None or any(isinstance(v, sa.ClauseElement) for v in values.values()):
+            self.change(tx, self.table.c.id == id, **values)
+        elif values:
+            sets = ", ".join(f'"{name}" = ?' for name in values)
+            tx.embedded.execute(f"UPDATE {self.table.name} SET {sets} WHERE id = ?", [*self._bound(values), id])
+
+    def swap(self, tx: Tx, at: Mapping[str, object], **values: object) -> T | None:
+        """Compare-and-set of one row: the row as it now is if its columns were as `at` says (None: null), else None, and nothing
+        is written."""
+        if tx.embedded is None or any(isinstance(v, sa.ClauseElement) for v in values.values()):
+            where = [self.table.c[name].is_not_distinct_from(value) for name, value in at.items()]
+            row = tx.conn.execute(sa.update(self.table).where(*where).values(**values).returning(*self.table.c)).first()
+            return None if row is None else self.type(*row)
+        sets = ", ".join(f'"{name}" = ?' for name in values)
+        match = " AND ".join(f'"{name}" IS ?' for name in at)
+        text = f"UPDATE {self.table.name} SET {sets} WHERE {match} RETURNING {self._names}"
+        found = tx.embedded.execute(text, [*self._bound(values), *at.values()]).fetchone()
+        return None if found is None else self._made(found)
 
     def delete(self, tx: Tx, *where: Where) -> int:
         return tx.conn.execute(sa.delete(self.table).where(*where)).rowcount

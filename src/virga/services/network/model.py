@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -224,16 +224,21 @@ def default_pools(net: Net, gateway: str | None) -> list[dict[str, str]]:
     return [{"start": str(kind(a)), "end": str(kind(b))} for a, b in spans if a <= b]
 
 
-def pick(net: Net, pools: list[dict[str, str]], used: set[str], chance: random.Random) -> str | None:
-    """A free address of the pools: the first in a small subnet, a random one in a large one; None when none is free."""
+def guesses(net: Net, pools: list[dict[str, str]], chance: random.Random) -> Iterator[str]:
+    """Random addresses of the large pools: in a wide subnet nearly each is free, and asking is cheaper than reading all that are not."""
     kind = type(net.network_address)
     for pool in pools:
         first, last = int(ipaddress.ip_address(pool["start"])), int(ipaddress.ip_address(pool["end"]))
         if last - first > 4096:
-            for _ in range(64):
-                text = str(kind(chance.randint(first, last)))
-                if text not in used:
-                    return text
+            for _ in range(8):
+                yield str(kind(chance.randint(first, last)))
+
+
+def pick(net: Net, pools: list[dict[str, str]], used: set[str]) -> str | None:
+    """The first free address of the pools; None when none is free."""
+    kind = type(net.network_address)
+    for pool in pools:
+        first, last = int(ipaddress.ip_address(pool["start"])), int(ipaddress.ip_address(pool["end"]))
         for number in range(first, min(last, first + 65536) + 1):
             text = str(kind(number))
             if text not in used:

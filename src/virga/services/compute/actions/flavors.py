@@ -51,7 +51,7 @@ def create(call: Call, body: wire.CreateFlavor) -> model.Flavor:
     if store.FLAVORS.get(call.tx, id) is not None:
         raise Conflict(f"Flavor with ID {id} already exists.")
     name = body.name.strip()
-    if store.FLAVORS.one(call.tx, store.FLAVORS.c.name == name) is not None:
+    if store.FLAVORS.by(call.tx, name=name) is not None:
         raise Conflict(f"Flavor with name {name} already exists.")
     try:
         factor = float(body.rxtx_factor)

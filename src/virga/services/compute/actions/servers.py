@@ -124,7 +124,7 @@ def _host(call: Call, ask: wire.CreateServer) -> str | None:
     if not host:
         return None
     allow(call, policy.SERVERS_CREATE_HOST)
-    if store.HOSTS.one(call.tx, store.HOSTS.c.name == host) is None:
+    if store.HOSTS.by(call.tx, name=host) is None:
         raise Invalid(f"Compute host {host} could not be found.", field="host")
     return host
 

@@ -189,8 +189,7 @@ def create_subnet(call: Call, body: wire.CreateSubnet | list[wire.CreateSubnet])
 
 def metadata_port(call: Call, network: model.Network, subnet: model.Subnet) -> None:
     """Every network with DHCP has a port of its own for metadata, with one address per subnet."""
-    c = store.PORTS.c
-    port = store.PORTS.one(call.tx, c.network_id == network.id, c.device_owner == model.METADATA)
+    port = store.PORTS.by(call.tx, network_id=network.id, device_owner=model.METADATA)
     if port is None:
         now = call.now()
         port = store.PORTS.insert(
@@ -198,7 +197,7 @@ def metadata_port(call: Call, network: model.Network, subnet: model.Subnet) -> N
             status="DOWN", device_id=f"ovnmeta-{network.id}", device_owner=model.METADATA, host="", vnic_type="normal", profile={}, port_security=False,
             pairs=[], dhcp_options=[], tags=[], revision=0, created=now, updated=now,
         )  # fmt: skip
-    ip = model.pick(model.network_of(subnet.cidr), subnet.pools, store.used_ips(call.tx, subnet.id), call.world.chance)
+    ip = model.pick(model.network_of(subnet.cidr), subnet.pools, store.used_ips(call.tx, subnet.id))
     if ip is None:
         raise Conflict(
             f"No more IP addresses available on network {network.id}: subnet {subnet.cidr} has no room for the metadata port.",
@@ -213,7 +212,7 @@ def fresh_mac(call: Call, network_id: str) -> str:
     prefix = call.use(settings.Network).mac_prefix
     for _ in range(64):
         mac = prefix + "".join(f":{call.world.chance.randrange(256):02x}" for _ in range(3))
-        if store.PORTS.one(call.tx, store.PORTS.c.network_id == network_id, store.PORTS.c.mac == mac) is None:
+        if store.PORTS.by(call.tx, network_id=network_id, mac=mac) is None:
             return mac
     raise Conflict(f"Unable to generate unique mac on network {network_id}.", type="MacAddressGenerationFailure")
 

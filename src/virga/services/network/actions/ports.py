@@ -67,7 +67,7 @@ def make(
             raise Invalid(
                 f"Invalid input for mac_address. Reason: '{mac}' is not a unicast address.", field="mac_address", type="InvalidInput"
             )
-        if store.PORTS.one(call.tx, store.PORTS.c.network_id == network.id, store.PORTS.c.mac == mac) is not None:
+        if store.PORTS.by(call.tx, network_id=network.id, mac=mac) is not None:
             raise Conflict(
                 f"Unable to complete operation for network {network.id}. The mac address {mac} is in use.", type="MacAddressInUse"
             )
@@ -116,7 +116,10 @@ def free_address(call: Call, subnet: model.Subnet, mac: str) -> str | None:
     net = model.network_of(subnet.cidr)
     if isinstance(net, ipaddress.IPv6Network) and subnet.ipv6_address_mode in {"slaac", "dhcpv6-stateless"}:
         return model.eui64(net, mac)
-    return model.pick(net, subnet.pools, store.used_ips(call.tx, subnet.id), call.world.chance)
+    for guess in model.guesses(net, subnet.pools, call.world.chance):
+        if store.PORT_IPS.by(call.tx, subnet_id=subnet.id, ip=guess) is None:
+            return guess
+    return model.pick(net, subnet.pools, store.used_ips(call.tx, subnet.id))
 
 
 def _one(call: Call, network: model.Network, subnets: list[model.Subnet], mac: str, asked: wire.FixedIp) -> tuple[str, str]:
