@@ -349,3 +349,15 @@ def add_event(tx: Tx, facts: dict[str, object], made: float) -> None:
 def remember_password(tx: Tx, user_id: str, password_hash: str, made: float, by_user: bool) -> None:
     row = {"user_id": user_id, "password_hash": password_hash, "made": made, "by_user": by_user}
     tx.conn.execute(sa.insert(OLD_PASSWORDS.table), row)
+
+
+def endpoints_of(tx: Tx, project_id: str) -> set[str] | None:
+    """The endpoints that a project is shown, one by one and by group; None when nobody chose any, which means all."""
+    single = PROJECT_ENDPOINTS.find(tx, PROJECT_ENDPOINTS.c.project_id == project_id)
+    grouped = PROJECT_ENDPOINT_GROUPS.find(tx, PROJECT_ENDPOINT_GROUPS.c.project_id == project_id)
+    if not single and not grouped:
+        return None
+    found = {r.endpoint_id for r in single}
+    for group in ENDPOINT_GROUPS.within(tx, "id", {r.endpoint_group_id for r in grouped}):
+        found |= {e.id for e in ENDPOINTS.find(tx, *(ENDPOINTS.c[key] == value for key, value in group.filters.items()))}
+    return found

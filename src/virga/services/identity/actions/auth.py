@@ -172,7 +172,6 @@ def show(call: Call) -> model.Session:
         found = tokens.session(subject, late)
     rule = policy.CHECK_TOKEN if call.request.method == "HEAD" else policy.VALIDATE_TOKEN
     if found is None:
-        allow(call, rule)
         raise NotFound("Could not find token.")
     allow(call, rule, target={"target.token.user_id": found[0].user.id})
     if found[0].access_rules is not None and "openstack-identity-access-rules" not in call.request.headers:
@@ -185,7 +184,6 @@ def revoke(call: Call) -> None:
     tokens = call.use(Tokens)
     payload = tokens.open(_subject(call))
     if payload is None or payload.expires <= call.now():
-        allow(call, policy.REVOKE_TOKEN)
         raise NotFound("Could not find token.")
     allow(call, policy.REVOKE_TOKEN, target={"target.token.user_id": payload.user_id})
     with call.db.write() as tx:

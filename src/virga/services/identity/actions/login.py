@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from virga.ground.db.engine import Tx
 from virga.ground.db.rows import Where
-from virga.ground.errors import Forbidden, Invalid, Unauthorized
+from virga.ground.errors import Forbidden, Invalid, NotFound, Unauthorized
 from virga.ground.http.call import Call
 from virga.ground.wire import UNSET
 from virga.services.identity import model, settings, store, wire
@@ -131,7 +131,7 @@ def token(call: Call, auth: wire.Methods) -> Proof:
     assert isinstance(auth.token, wire.TokenMethod)
     found = call.use(Tokens).session(auth.token.id)
     if found is None:
-        raise Unauthorized(DENIED)
+        raise NotFound("Could not find token.")
     session, before = found[0], found[0].payload
     if before.trust_id is not None:
         raise refused("Using trust-scoped token to create another token. Create a new trust-scoped token instead")
