@@ -96,7 +96,7 @@ class Cloud:
         doors.put(Compute, settings.compute)
         doors.put(Inspector, Inspector())
         doors.put(BlobStore, MemoryStore() if settings.ephemeral else FileStore(self.state / "images"))
-        self.services = list(SERVICES)
+        self.services = [identity_routes.chosen(settings.identity.v2) if s is identity_routes.SERVICE else s for s in SERVICES]
         sagas: list[Saga] = list(SAGAS)
         loops: list[Loop] = [events.OUTBOX, *identity_loops.LOOPS, *images_loops.LOOPS, *network_loops.LOOPS, *compute_loops.LOOPS]
         doors.put(Book, Book(sagas))
@@ -131,10 +131,10 @@ class Cloud:
         done = migrate(self.db)
         password = os.environ.get("VIRGA_ADMIN_PASSWORD") or self._kept_password()
         with self.db.read() as tx:
-            wanted = identity.needs_bootstrap(tx, password, self.passwords)
+            wanted = self.settings.identity.bootstrap and identity.needs_bootstrap(tx, password, self.passwords)
         hashed = self.passwords.hash(password) if wanted else None
         with self.db.write() as tx:
-            identity.bootstrap(tx, hashed)
+            identity.bootstrap(tx, hashed, everything=self.settings.identity.bootstrap)
             identity.register(tx, self.services, self.settings.identity.region)
             self.tokens.load(tx)
             project = identity.project_id(tx, "admin") or ""

@@ -21,10 +21,15 @@ def needs_bootstrap(tx: Tx, password: str | None, passwords: Passwords) -> bool:
     return user is None or (password is not None and not passwords.verify(user.password_hash, password))
 
 
-def bootstrap(tx: Tx, hashed: str | None) -> None:
-    """The first domain, roles, projects and the administrator; whatever is there stays. `hashed` sets the admin's password."""
+def bootstrap(tx: Tx, hashed: str | None, *, everything: bool = True) -> None:
+    """The first domain, roles, projects and the administrator; whatever is there stays. `hashed` sets the admin's password.
+    Without `everything` the default domain alone: the operator makes the rest by the admin token, as in 2013."""
     if store.DOMAINS.get(tx, DEFAULT_DOMAIN) is None:
         store.DOMAINS.insert(tx, id=DEFAULT_DOMAIN, name="Default", description="The default domain", enabled=True, extra={})
+    if store.generation(tx) == 0:
+        store.grow(tx)
+    if not everything:
+        return
     roles = {r.name: r for r in store.ROLES.find(tx, store.ROLES.c.domain_id.is_(None))}
     for name in ROLE_NAMES:
         if name not in roles:
@@ -55,8 +60,6 @@ def bootstrap(tx: Tx, hashed: str | None) -> None:
     for target, target_id in (("project", projects["admin"].id), ("system", "system")):
         if not any(g.role_id == roles["admin"].id for g in store.grants_of(tx, admin.id, target, target_id)):
             store.GRANTS.insert(tx, role_id=roles["admin"].id, user_id=admin.id, target=target, target_id=target_id, inherited=False)
-    if store.generation(tx) == 0:
-        store.grow(tx)
 
 
 def register(tx: Tx, services: Iterable[Service], region: str) -> int:

@@ -118,3 +118,9 @@ def forget_grants(tx: Tx, *, user_id: str | None = None, target_id: str | None =
     c = GRANTS.c
     pairs = ((c.user_id, user_id), (c.target_id, target_id), (c.role_id, role_id))
     GRANTS.delete(tx, *(column == value for column, value in pairs if value is not None))
+
+
+def users_with_role_on(tx: Tx, target: str, target_id: str) -> list[str]:
+    """The ids of the users who have a role on the target itself."""
+    c = GRANTS.c
+    return sorted({g.user_id for g in GRANTS.find(tx, c.target == target, c.target_id == target_id, c.inherited.is_(False))})

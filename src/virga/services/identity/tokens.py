@@ -164,9 +164,10 @@ class Tokens:
 
 
 def actor_of(session: model.Session) -> Actor:
+    """Who asks, by a session. Roles in small letters: policies have always read `role:member` as the guide's `Member` too."""
     p = session.payload
     return Actor(
-        user_id=p.user_id, user_name=session.user.name, user_domain_id=session.user.domain_id, roles=frozenset(r.name for r in session.roles),
+        user_id=p.user_id, user_name=session.user.name, user_domain_id=session.user.domain_id, roles=frozenset(r.name.lower() for r in session.roles),
         project_id=p.project_id, domain_id=p.domain_id, system=p.system, token_id=p.audit_ids[0], expires=p.expires,
     )  # fmt: skip
 
@@ -175,7 +176,7 @@ def _with_implied(tx: Tx, ids: set[str]) -> list[model.Role]:
     if not ids:
         return []
     all_roles = store.ROLES.find(tx, store.ROLES.c.domain_id.is_(None) | store.ROLES.c.id.in_(ids), order=store.ROLES.c.name)
-    names = model.implied({r.name for r in all_roles if r.id in ids})
+    names = model.implied({r.name.lower() for r in all_roles if r.id in ids})
     return [r for r in all_roles if r.id in ids or (r.domain_id is None and r.name in names)]
 
 
