@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 import pytest
 
 from houses import House, Tenant, make, served
+from virga.ground.db.engine import Database
+from virga.services.identity import store
 
 ROOT = Path(__file__).parents[2]
 V2 = "/identity/v2.0"
@@ -300,3 +303,56 @@ def test_every_other_command_of_the_time(guide: tuple[Shell, str, Any]) -> None:
     keystone("tenant-delete", "t2")
     assert tenant not in keystone("tenant-list")
     assert "No tenant" in keystone("tenant-get", "t2", code=1)
+
+
+def virga(state: Path, *words: str, code: int = 0, **env: str) -> str:
+    """`virga` on a folder of its own."""
+    words = (sys.executable, "-m", "virga", "--state", str(state), *words)
+    done = subprocess.run(words, env=os.environ | {"VIRGA_SERVER_LOG_LEVEL": "error"} | env, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_the_guides_catalogue_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = ROOT / "tests/services/files/default_catalog.templates"
+    monkeypatch.setenv("VIRGA_ADMIN_PASSWORD", "admin")
+    virga(tmp_path, "identity", "bootstrap")
+    assert "would be made" in virga(tmp_path, "identity", "catalog", "--dry-run", str(file))
+    said = virga(tmp_path, "identity", "catalog", str(file))
+    assert "service volume: made" in said
+    assert "identity public in RegionOne: http://195.208.117.140:5000/v2.0, was /identity" in said
+    assert virga(tmp_path, "identity", "catalog", str(file)) == "Nothing to do.\n"
+    bad = tmp_path / "bad"
+    for line, why in (
+        ("catalog.R.compute = x", "line 2"), ("catalog.R.compute.publicURL = ftp://x", "line 2"), ("catalog.R.c.color = x", "color"),
+        ("catalog.R.c.publicURL = http://h:$(osapi_port)s/", "osapi_port"),
+    ):  # fmt: skip
+        bad.write_text(f"# a comment\n{line}\n")
+        assert why in virga(tmp_path, "identity", "catalog", str(bad), code=1)
+    cloud = make(state=tmp_path)
+    house = House(cloud)
+    access = log_in(house, "admin", "admin", tenantName="admin").json()["access"]
+    by_type = {s["type"]: s for s in access["serviceCatalog"]}
+    assert set(by_type) == {"identity", "compute", "volume", "ec2", "image", "network", "object-store"}
+    assert by_type["identity"]["name"] == "Identity Service"
+    p, e = house.admin.project, {k: s["endpoints"][0] for k, s in by_type.items()}
+    assert e["compute"]["publicURL"] == f"http://195.208.117.140:8774/v1.1/{p}"
+    assert e["object-store"]["publicURL"] == f"http://195.208.117.140:8080/v1/AUTH_{p}"
+    assert e["object-store"]["adminURL"] == "http://195.208.117.140:8080/"
+    assert e["ec2"]["adminURL"] == "http://195.208.117.140:8773/services/Admin"
+    cloud.db.close()
+
+
+def test_bootstrap_may_be_repeated(tmp_path: Path) -> None:
+    env = {"VIRGA_ADMIN_PASSWORD": "first"}
+    said = virga(tmp_path, "identity", "bootstrap", **env)
+    assert "1 users" in said and "5 roles" in said
+    assert virga(tmp_path, "identity", "bootstrap", **env) == "Nothing to do.\n"
+    assert "the password of admin" in virga(tmp_path, "identity", "bootstrap", VIRGA_ADMIN_PASSWORD="second")
+    said = virga(tmp_path, "identity", "bootstrap", "--username", "root", "--project", "ops", **env)
+    assert "1 users" in said and "1 projects" in said
+    db = Database(f"sqlite:///{tmp_path / 'virga.db'}")
+    with db.read() as tx:
+        assert {u.name for u in store.USERS.find(tx)} == {"admin", "root"}
+        assert len(store.GRANTS.find(tx)) == 4
+    db.close()
