@@ -241,12 +241,13 @@ def test_a_dead_directory_is_said_once_and_quickly(make: Make, tmp_path: Path) -
     assert time.perf_counter() - began < 0.5
 
 
-def test_a_silent_directory_times_out(make: Make) -> None:
+@pytest.mark.parametrize("scheme", ["ldap", "ldaps"])
+def test_a_silent_directory_times_out(make: Make, scheme: str) -> None:
     """It takes the connection and never says a word."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         s.listen(8)
-        d = make(url=f"ldap://127.0.0.1:{s.getsockname()[1]}", timeout=1, retry_seconds=60)
+        d = make(url=f"{scheme}://127.0.0.1:{s.getsockname()[1]}", timeout=1, retry_seconds=60)
         began = time.perf_counter()
         with pytest.raises(DirectoryAway):
             d.person(name="x")

@@ -30,7 +30,20 @@ PAGES = "1.2.840.113556.1.4.319"
 """The control of results in pages (RFC 2696)."""
 IN_CHAIN = "1.2.840.113556.1.4.1941"
 """Active Directory's matching rule that follows groups in groups (MS-ADTS 3.1.1.3.4.4.3)."""
-_TLS = {"demand": ssl.CERT_REQUIRED, "allow": ssl.CERT_OPTIONAL, "never": ssl.CERT_NONE}
+
+
+class _Tls(ldap3.Tls):  # type: ignore[misc]
+    """TLS as the standard library checks it, host name and chain, in place of ldap3's own matching of names."""
+
+    def __init__(self, own: Ldap) -> None:
+        super().__init__(validate=ssl.CERT_REQUIRED)
+        self.context = ssl.create_default_context(cafile=own.tls_cacertfile or None)
+        if own.tls_req_cert != "demand":
+            self.context.check_hostname = False
+            self.context.verify_mode = ssl.CERT_NONE
+
+    def wrap_socket(self, connection: ldap3.Connection, do_handshake: bool = False) -> None:
+        connection.socket = self.context.wrap_socket(connection.socket, server_hostname=connection.server.host)
 
 
 class LdapDirectory:
@@ -39,13 +52,7 @@ class LdapDirectory:
 
     def __init__(self, own: Ldap, domain: str) -> None:
         self.own, self.domain, self.writable = own, domain, own.writable
-        tls = ldap3.Tls(validate=_TLS[own.tls_req_cert], ca_certs_file=own.tls_cacertfile or None, version=ssl.PROTOCOL_TLS_CLIENT)
-        if own.tls_req_cert == "demand" and not own.tls_cacertfile:
-            tls.ca_certs_path = ssl.get_default_verify_paths().capath
-        servers = [
-            ldap3.Server(url.strip(), get_info=ldap3.NONE, connect_timeout=own.connection_timeout, tls=tls) for url in own.url.split(",")
-        ]
-        self._servers = servers
+        self._tls = _Tls(own)
         self._idle: list[ldap3.Connection] = []
         self._lock = threading.Lock()
         self._away_until = 0.0
@@ -63,7 +70,9 @@ class LdapDirectory:
     def _connect(self, user: str | None, password: str | None) -> ldap3.Connection:
         """An open connection that has not bound yet, to the first server that answers, by TLS if it is asked for."""
         last: Exception | None = None
-        for server in self._servers:
+        for url in self.own.url.split(","):
+            # a new one each time: ldap3's servers remember for minutes that an address was away
+            server = ldap3.Server(url.strip(), get_info=ldap3.NONE, connect_timeout=self.own.connection_timeout, tls=self._tls)
             c = ldap3.Connection(
                 server, user=user or None, password=password or None, receive_timeout=self.own.timeout, raise_exceptions=False,
                 auto_referrals=False, return_empty_attributes=False,
