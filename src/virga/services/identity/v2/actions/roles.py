@@ -13,7 +13,7 @@ from virga.services.identity.v2.around import asking
 
 def index(call: Call) -> list[model.Role]:
     """GET /v2.0/OS-KSADM/roles: the global ones."""
-    return roles.index(asking(call))
+    return roles.index(asking(call)).items
 
 
 def show(call: Call, id: str) -> model.Role:

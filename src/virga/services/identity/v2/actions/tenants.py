@@ -9,14 +9,14 @@ from virga.ground.http.call import Call
 from virga.ground.wire import UNSET
 from virga.services.identity import model, policy, store
 from virga.services.identity import wire as v3
-from virga.services.identity.actions import auth, projects, users
+from virga.services.identity.actions import login, projects, users
 from virga.services.identity.v2 import wire
 from virga.services.identity.v2.around import DOMAIN, asking, cut
 
 
 def found(call: Call, id: str) -> model.Project:
     """A tenant that the caller may see: those of other domains are not there for v2.0."""
-    project = projects.show(call, id)
+    project = projects.show(asking(call), id).project
     if project.domain_id != DOMAIN:
         raise NotFound(f"Could not find project: {id}.")
     return project
@@ -28,12 +28,12 @@ def index(call: Call) -> list[model.Project] | model.Project:
     everything = may(call.actor, policy.LIST_PROJECTS) and (call.actor.project_id is not None or not call.actor.user_id)
     name = call.query.get("name")
     if name is not None:
-        rows = projects.index(asking(call, domain_id=DOMAIN, name=name))
+        rows = projects.index(asking(call, domain_id=DOMAIN, name=name)).items
         if not rows:
             raise NotFound(f"Could not find project: {name}.")
         return rows[0]
-    rows = projects.index(asking(call, domain_id=DOMAIN)) if everything else auth.projects(call)
-    rows = [p for p in rows if p.domain_id == DOMAIN]
+    rows = projects.index(asking(call, domain_id=DOMAIN)).items if everything else login.projects_of(call.tx, call.actor.user_id)
+    rows = [p for p in rows if p.domain_id == DOMAIN and (everything or p.enabled)]
     return rows[cut(call, [p.id for p in rows])]
 
 

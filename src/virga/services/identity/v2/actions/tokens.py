@@ -50,8 +50,10 @@ def _scope(body: wire.Auth) -> Wanted:
     return "unscoped"
 
 
-def told(issued: Issued) -> Issued:
-    """Refuse what v2.0 has no words for: other domains, and scopes that are no tenant."""
+def told(issued: Issued | auth.Halfway) -> Issued:
+    """Refuse what v2.0 has no words for: other domains, scopes that are no tenant, logins with several factors."""
+    if isinstance(issued, auth.Halfway):
+        raise Unauthorized("The user needs more than a password to log in, which v2.0 cannot ask for: use v3.")
     return issued[0], sayable(issued[1])
 
 

@@ -13,14 +13,13 @@ from virga.ground.http.call import Call
 from virga.ground.wire import UNSET, given
 from virga.services.identity import model, store
 from virga.services.identity import wire as v3
-from virga.services.identity.actions import auth, projects, roles, users
+from virga.services.identity.actions import grants, login, projects, roles, users
 from virga.services.identity.tokens import roles_on_project
 from virga.services.identity.v2 import wire
 from virga.services.identity.v2.actions import tenants
 from virga.services.identity.v2.around import DOMAIN, asking
 
-GRANT = roles.on("project", roles.put)
-TAKE = roles.on("project", roles.take)
+PLACE = grants.Place("project", "user", inherited=False)
 
 
 def found(call: Call, id: str) -> model.User:
@@ -34,8 +33,8 @@ def index(call: Call) -> list[model.User] | model.User:
     """GET /v2.0/users; `name` asks for one."""
     name = call.query.get("name")
     if name is None:
-        return users.index(asking(call, domain_id=DOMAIN))
-    rows = users.index(asking(call, domain_id=DOMAIN, name=name))
+        return users.index(asking(call, domain_id=DOMAIN)).items
+    rows = users.index(asking(call, domain_id=DOMAIN, name=name)).items
     if not rows:
         raise NotFound(f"Could not find user: {name}.", type="UserNotFound")
     return rows[0]
@@ -66,7 +65,7 @@ def _join(call: Call, tenant_id: str, user_id: str) -> None:
     with call.db.write() as tx:
         call.open = tx
         try:
-            GRANT(call, tenant_id, user_id, _member(tx).id)
+            grants.put(call, PLACE, tenant_id, user_id, _member(tx).id)
         finally:
             call.open = None
 
@@ -79,7 +78,7 @@ def _member(tx: Tx) -> model.Role:
 
 
 def _role(name: str) -> dict[str, Any]:
-    return {"id": uuid.uuid4().hex, "name": name, "domain_id": None, "description": None, "extra": {}}
+    return {"id": uuid.uuid4().hex, "name": name, "domain_id": None, "description": None, "extra": {}, "options": {}}
 
 
 def update(call: Call, id: str, body: wire.User) -> model.User:
@@ -115,14 +114,14 @@ def delete(call: Call, id: str) -> None:
 def grant(call: Call, tenant_id: str, user_id: str, role_id: str) -> model.Role:
     """PUT /v2.0/tenants/{tenant}/users/{user}/roles/OS-KSADM/{role}"""
     found(call, user_id)
-    GRANT(call, tenant_id, user_id, role_id)
+    grants.put(call, PLACE, tenant_id, user_id, role_id)
     return roles.found(call.tx, role_id)
 
 
 def take(call: Call, tenant_id: str, user_id: str, role_id: str) -> None:
     """DELETE /v2.0/tenants/{tenant}/users/{user}/roles/OS-KSADM/{role}"""
     found(call, user_id)
-    TAKE(call, tenant_id, user_id, role_id)
+    grants.take(call, PLACE, tenant_id, user_id, role_id)
 
 
 def granted(call: Call, tenant_id: str, user_id: str) -> list[model.Role]:
@@ -139,7 +138,7 @@ def no_tenant(call: Call, *_: str) -> None:
 def references(call: Call, user_id: str) -> list[dict[str, str]]:
     """GET /v2.0/users/{id}/roleRefs: each role in each tenant, with an id that names the three."""
     user, out = found(call, user_id), []
-    for tenant in auth.projects_of(call.tx, user.id):
+    for tenant in login.projects_of(call.tx, user.id):
         if tenant.domain_id == DOMAIN:
             for role in roles_on_project(call.tx, user.id, tenant):
                 ref = {"roleId": role.id, "tenantId": tenant.id, "userId": user.id}
