@@ -24,6 +24,7 @@ from virga.services.identity.actions import (
     roles,
     users,
 )
+from virga.services.identity.directories.routes import fronted
 from virga.services.identity.v2 import routes as v2
 from virga.services.identity.v2.around import admit
 
@@ -150,7 +151,7 @@ SERVICE = Service(
     path="/identity",
     ports=(5000, 35357),
     catalog="/identity",
-    routes=ROUTES + v2.ROUTES,
+    routes=fronted(ROUTES) + v2.ROUTES,
     faults=Faults(keystone),
     admit=admit,
 )
@@ -158,4 +159,4 @@ SERVICE = Service(
 
 def chosen(v2_too: bool) -> Service:
     """The service as the settings want it: with v2.0, or with v3 alone."""
-    return SERVICE if v2_too else replace(SERVICE, routes=ROUTES)
+    return SERVICE if v2_too else replace(SERVICE, routes=fronted(ROUTES))

@@ -8,6 +8,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from virga.services.identity.directories.settings import Ldap
+
 
 class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     token_seconds: Annotated[int, Meta(ge=60, description="How long a token lives")] = 3600
@@ -40,3 +42,6 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str, Meta(description="File of the keys that seal credentials; empty: credential.keys in the state folder")
     ] = ""
     limit_model: Annotated[str, Meta(pattern="^(flat|strict_two_level)$", description="How limits of a tree of projects add up")] = "flat"
+    ldap: Annotated[
+        dict[str, Ldap], Meta(description="Directories by domain: [identity.ldap.NAME], with the names of Keystone's [ldap]")
+    ] = {}

@@ -7,12 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from virga.ground.errors import Unavailable
-
-
-class DirectoryAway(Unavailable):
-    """The directory does not answer, or not in time; others are not harmed."""
-
 
 @dataclass(frozen=True)
 class Person:
@@ -37,7 +31,7 @@ class Circle:
 
 
 class Directory(Protocol):
-    """Every verb may take as long as the directory's timeouts and raises DirectoryAway; call it outside of transactions."""
+    """Every verb may take as long as the directory's timeouts and raises Unavailable when that is not enough; call it outside of transactions."""
 
     writable: bool
 

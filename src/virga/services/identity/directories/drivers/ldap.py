@@ -5,6 +5,7 @@ users send reaches a filter or a DN only through the library's escaping."""
 from __future__ import annotations
 
 import contextlib
+import math
 import secrets
 import ssl
 import threading
@@ -18,8 +19,8 @@ from ldap3.utils.conv import escape_filter_chars
 from ldap3.utils.dn import escape_rdn
 
 from virga.ground import log
-from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound
-from virga.services.identity.directories.driver import Circle, DirectoryAway, Person
+from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
+from virga.services.identity.directories.driver import Circle, Person
 from virga.services.identity.directories.settings import Ldap
 
 Entry = dict[str, Any]
@@ -61,11 +62,11 @@ class LdapDirectory:
 
     # -- connections -----------------------------------------------------------------------------------------------
 
-    def _away(self, e: Exception) -> DirectoryAway:
+    def _away(self, e: Exception) -> Unavailable:
         self._why = f"{type(e).__name__}: {e}".splitlines()[0][:200]
         self._away_until = time.monotonic() + self.own.retry_seconds
         self.log.warning("directory_away", domain=self.domain, why=self._why)
-        return DirectoryAway(f"The directory of domain {self.domain} does not answer; the other domains do. Try again.")
+        return Unavailable(f"The directory of domain {self.domain} does not answer; the other domains do. Try again.")
 
     def _connect(self, user: str | None, password: str | None) -> ldap3.Connection:
         """An open connection that has not bound yet, to the first server that answers, by TLS if it is asked for."""
@@ -74,7 +75,7 @@ class LdapDirectory:
             # a new one each time: ldap3's servers remember for minutes that an address was away
             server = ldap3.Server(url.strip(), get_info=ldap3.NONE, connect_timeout=self.own.connection_timeout, tls=self._tls)
             c = ldap3.Connection(
-                server, user=user or None, password=password or None, receive_timeout=self.own.timeout, raise_exceptions=False,
+                server, user=user or None, password=password or None, receive_timeout=math.ceil(self.own.timeout), raise_exceptions=False,
                 auto_referrals=False, return_empty_attributes=False,
             )  # fmt: skip
             try:
@@ -98,7 +99,7 @@ class LdapDirectory:
 
     def _there(self) -> None:
         if time.monotonic() < self._away_until:
-            raise DirectoryAway(f"The directory of domain {self.domain} does not answer ({self._why}); the other domains do. Try again.")
+            raise Unavailable(f"The directory of domain {self.domain} does not answer ({self._why}); the other domains do. Try again.")
 
     def _ask(self, read: Callable[[ldap3.Connection], T]) -> T:
         """`read` on a kept connection, or on a fresh one when there is none or the server has closed it meanwhile."""
@@ -167,7 +168,7 @@ class LdapDirectory:
             while True:
                 c.search(
                     base, filter, scopes[self.own.query_scope], attributes=sorted({a for a in attributes if a}),
-                    paged_size=self.own.page_size or None, paged_cookie=cookie, time_limit=int(self.own.timeout) or 1,
+                    paged_size=self.own.page_size or None, paged_cookie=cookie, time_limit=math.ceil(self.own.timeout),
                 )  # fmt: skip
                 said = c.result
                 if said["result"] == NO_SUCH:
