@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from starlette.testclient import TestClient
 
-from virga.app import Cloud
+from virga.app import Cloud, serve
 from virga.ground import log
 from virga.ground.sagas.runner import Hook
 from virga.ground.world import VirtualClock, World
@@ -148,3 +151,24 @@ def make(
     cloud.prepare()
     cloud.simulate()
     return cloud
+
+
+@contextlib.contextmanager
+def served(cloud: Cloud) -> Iterator[str]:
+    """The cloud on a port of its own, for clients that are programs; gives its address."""
+    addresses: list[str] = []
+    up, loop, stop = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
+
+    def ready(found: list[str]) -> None:
+        addresses.extend(found)
+        up.set()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve(cloud, ready, stop)))
+    thread.start()
+    assert up.wait(20)
+    try:
+        yield f"http://{addresses[0]}"
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(20)
+        loop.close()

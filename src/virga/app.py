@@ -39,7 +39,11 @@ from virga.services.compute.settings import Compute
 from virga.services.identity import api as identity
 from virga.services.identity import loops as identity_loops
 from virga.services.identity import routes as identity_routes
+from virga.services.identity.actions.login import Elsewhere
 from virga.services.identity.catalog import Catalog
+from virga.services.identity.directories import actions as directories
+from virga.services.identity.directories import loops as directory_loops
+from virga.services.identity.directories.registry import Directories
 from virga.services.identity.passwords import Passwords
 from virga.services.identity.secrets import Vault
 from virga.services.identity.settings import Identity
@@ -96,15 +100,24 @@ class Cloud:
         doors.put(Authenticator, self.tokens)
         doors.put(Catalog, Catalog(self.db))
         keys = Path(settings.identity.credential_keys) if settings.identity.credential_keys else self.state / "credential.keys"
-        doors.put(Vault, Vault(None if settings.ephemeral else keys))
+        vault = doors.put(Vault, Vault(None if settings.ephemeral else keys))
+        self.directories = doors.put(Directories, Directories(self.db, settings.identity, vault))
+        doors.put(Elsewhere, directories.password)
         doors.put(Images, settings.images)
         doors.put(Network, settings.network)
         doors.put(Compute, settings.compute)
         doors.put(Inspector, Inspector())
         doors.put(BlobStore, MemoryStore() if settings.ephemeral else FileStore(self.state / "images"))
-        self.services = list(SERVICES)
+        self.services = [identity_routes.chosen(settings.identity.v2) if s is identity_routes.SERVICE else s for s in SERVICES]
         sagas: list[Saga] = list(SAGAS)
-        loops: list[Loop] = [events.OUTBOX, *identity_loops.LOOPS, *images_loops.LOOPS, *network_loops.LOOPS, *compute_loops.LOOPS]
+        loops: list[Loop] = [
+            events.OUTBOX,
+            *identity_loops.LOOPS,
+            *directory_loops.LOOPS,
+            *images_loops.LOOPS,
+            *network_loops.LOOPS,
+            *compute_loops.LOOPS,
+        ]
         doors.put(Book, Book(sagas))
         self.desk = Desk(self.db, doors)
         self.desk.open()
@@ -138,12 +151,13 @@ class Cloud:
         done = migrate(self.db)
         password = os.environ.get("VIRGA_ADMIN_PASSWORD") or self._kept_password()
         with self.db.read() as tx:
-            wanted = identity.needs_bootstrap(tx, password, self.passwords)
+            wanted = self.settings.identity.bootstrap and identity.needs_bootstrap(tx, password, self.passwords)
         hashed = self.passwords.hash(password) if wanted else None
         with self.db.write() as tx:
-            identity.bootstrap(tx, hashed)
+            identity.bootstrap(tx, hashed, everything=self.settings.identity.bootstrap)
             identity.register(tx, self.services, self.settings.identity.region)
             self.tokens.load(tx)
+            self.directories.make(tx)
             project = identity.project_id(tx, "admin") or ""
             request = Request("start", "POST", "/", "", Query({}), "", {}, "", "")
             call = Call(network.system_actor(project), (0, 0), request, self.doors, self.db, open=tx)
@@ -256,6 +270,7 @@ class Cloud:
         if self.supervisor is not None and self.chassis is not None:
             self.supervisor.stop(data_plane=guests != "leave")
             self.chassis.close()
+        self.directories.close()
         self.db.close()
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from virga import __version__
+from virga.cli_identity import identity
 
 if TYPE_CHECKING:
     from virga.client import Client
@@ -61,6 +62,9 @@ def main(ctx: click.Context, state: str | None, config: Path | None) -> None:
       virga down                    stop; machines keep running. --purge leaves nothing behind
     """
     ctx.obj = {"state": state, "config": config}
+
+
+main.add_command(identity)
 
 
 def _settings(ctx: click.Context, **over: Any) -> Settings:

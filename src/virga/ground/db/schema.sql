@@ -1,4 +1,13 @@
 -- Written by 'make schema'; a test compares it with the migrations.
+CREATE TABLE dir_entries (
+  id VARCHAR(64) NOT NULL,
+  domain_id VARCHAR(64) NOT NULL,
+  kind VARCHAR(8) NOT NULL,
+  local_id VARCHAR(255) NOT NULL,
+  gone DOUBLE,
+  CONSTRAINT pk_dir_entries PRIMARY KEY (id)
+);
+CREATE INDEX ix_dir_entries_domain_id ON dir_entries (domain_id);
 CREATE TABLE flavors (
   id VARCHAR(255) NOT NULL,
   name VARCHAR(255) NOT NULL,

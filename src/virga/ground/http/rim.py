@@ -104,7 +104,7 @@ class Rim:
             service = self.mounts[parts[0]]
             return service, parts[1:], service.path
         own = self.ports.get((scope.get("server") or ("", 0))[1])
-        return (own, parts, "") if own is not None else (None, parts, "")
+        return (own, parts, own.path) if own is not None else (None, parts, "")
 
     def _page(self, parts: list[str]) -> tuple[int, dict[str, str], bytes]:
         page = self.pages.get("/".join(parts))
@@ -155,6 +155,8 @@ class Rim:
                 actor: Actor | None = authenticator.hot(token)
             except Cold:
                 actor = await loop.run_in_executor(self.threads, authenticator.cold, token)
+            if actor is None and service.admit is not None:
+                actor = service.admit(call, token)
             call.actor = actor or NOBODY
             if call.actor.access_rules is not None:
                 _access(call.actor, service, method, asked)

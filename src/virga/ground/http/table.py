@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from virga.ground.errors import MethodNotAllowed, NotFound
-from virga.ground.http.call import View
+from virga.ground.http.call import Actor, Call, View
 from virga.ground.http.faults import Faults
 from virga.ground.wire import Version, Wire
 
@@ -67,7 +67,8 @@ class Versions:
 @dataclass(frozen=True)
 class Service:
     """One API: where it lives (`path` under the one address, `ports` of its own), its table, its versions, its faults.
-    `tenant_in_path`: `/v2.1/{project}/servers` is the same as `/v2.1/servers` (Nova and Cinder)."""
+    `tenant_in_path`: `/v2.1/{project}/servers` is the same as `/v2.1/servers` (Nova and Cinder).
+    `admit` may know a caller whose token is none of the cloud's, for this service alone."""
 
     name: str
     type: str
@@ -78,6 +79,7 @@ class Service:
     faults: Faults
     versions: Versions = field(default_factory=Versions)
     tenant_in_path: bool = False
+    admit: Callable[[Call, str], Actor | None] | None = None
 
 
 class _Node:

@@ -41,18 +41,23 @@ def access_key(doors: Doors, access: str) -> AccessKey | None:
 ROLE_NAMES = ("admin", "manager", "member", "reader", "service")
 
 
-def needs_bootstrap(tx: Tx, password: str | None, passwords: Passwords) -> bool:
+def needs_bootstrap(tx: Tx, password: str | None, passwords: Passwords, admin: str = "admin") -> bool:
     """Whether `bootstrap` has something to write: nobody there yet, or another password asked for."""
-    user = store.USERS.one(tx, store.USERS.c.domain_id == DEFAULT_DOMAIN, store.USERS.c.name == "admin")
+    user = store.USERS.one(tx, store.USERS.c.domain_id == DEFAULT_DOMAIN, store.USERS.c.name == admin)
     return user is None or (password is not None and not passwords.verify(user.password_hash, password))
 
 
-def bootstrap(tx: Tx, hashed: str | None) -> None:
-    """The first domain, roles, projects and the administrator; whatever is there stays. `hashed` sets the admin's password."""
+def bootstrap(tx: Tx, hashed: str | None, *, everything: bool = True, admin: str = "admin", project: str = "admin") -> None:
+    """The first domain, roles, projects and the administrator; whatever is there stays. `hashed` sets the admin's password.
+    Without `everything` the default domain alone: the operator makes the rest by the admin token, as in 2013."""
     if store.DOMAINS.get(tx, DEFAULT_DOMAIN) is None:
         store.DOMAINS.insert(
             tx, id=DEFAULT_DOMAIN, name="Default", description="The default domain", enabled=True, extra={}, options={}, tags=[]
         )
+    if store.generation(tx) == 0:
+        store.grow(tx)
+    if not everything:
+        return
     roles = {r.name: r for r in store.ROLES.find(tx, store.ROLES.c.domain_id.is_(None))}
     fresh: set[str] = set()
     for name in ROLE_NAMES:
@@ -63,7 +68,7 @@ def bootstrap(tx: Tx, hashed: str | None) -> None:
         if {prior, implied} & fresh:
             store.IMPLIED_ROLES.insert(tx, prior_id=roles[prior].id, implied_id=roles[implied].id)
     projects = {p.name: p for p in store.PROJECTS.find(tx, store.PROJECTS.c.domain_id == DEFAULT_DOMAIN)}
-    for name, text in (("admin", "Bootstrap project for initializing the cloud."), ("service", "Virga's own things")):
+    for name, text in ((project, "Bootstrap project for initializing the cloud."), ("service", "Virga's own things")):
         if name not in projects:
             projects[name] = store.PROJECTS.insert(
                 tx,
@@ -77,20 +82,18 @@ def bootstrap(tx: Tx, hashed: str | None) -> None:
                 extra={},
                 options={},
             )
-    admin = store.USERS.one(tx, store.USERS.c.domain_id == DEFAULT_DOMAIN, store.USERS.c.name == "admin")
-    if admin is None:
-        admin = store.USERS.insert(
-            tx, id=uuid.uuid4().hex, name="admin", domain_id=DEFAULT_DOMAIN, enabled=True, default_project_id=None, password_hash=hashed,
+    user = store.USERS.one(tx, store.USERS.c.domain_id == DEFAULT_DOMAIN, store.USERS.c.name == admin)
+    if user is None:
+        user = store.USERS.insert(
+            tx, id=uuid.uuid4().hex, name=admin, domain_id=DEFAULT_DOMAIN, enabled=True, default_project_id=None, password_hash=hashed,
             password_expires_at=None, valid_after=0.0, options={}, extra={}, password_set=None, failures=0, failed_at=None, active_at=None,
         )  # fmt: skip
     elif hashed is not None:
-        store.USERS.put(tx, admin.id, password_hash=hashed, enabled=True)
+        store.USERS.put(tx, user.id, password_hash=hashed, enabled=True)
         store.grow(tx)
-    for target, target_id in (("project", projects["admin"].id), ("system", "system")):
-        if not any(g.role_id == roles["admin"].id for g in store.grants_of(tx, admin.id, target, target_id)):
-            store.GRANTS.insert(tx, role_id=roles["admin"].id, user_id=admin.id, target=target, target_id=target_id, inherited=False)
-    if store.generation(tx) == 0:
-        store.grow(tx)
+    for target, target_id in (("project", projects[project].id), ("system", "system")):
+        if not any(g.role_id == roles["admin"].id for g in store.grants_of(tx, user.id, target, target_id)):
+            store.GRANTS.insert(tx, role_id=roles["admin"].id, user_id=user.id, target=target, target_id=target_id, inherited=False)
 
 
 def register(tx: Tx, services: Iterable[Service], region: str) -> int:
@@ -119,6 +122,15 @@ def register(tx: Tx, services: Iterable[Service], region: str) -> int:
                 )
                 added += 1
     return added
+
+
+def census(tx: Tx) -> dict[str, int]:
+    """How many of each noun there are."""
+    rows = {
+        "domains": store.DOMAINS, "projects": store.PROJECTS, "users": store.USERS, "roles": store.ROLES, "grants": store.GRANTS,
+        "regions": store.REGIONS, "services": store.SERVICES, "endpoints": store.ENDPOINTS,
+    }  # fmt: skip
+    return {noun: table.count(tx) for noun, table in rows.items()}  # type: ignore[attr-defined]
 
 
 def project_id(tx: Tx, name: str) -> str | None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from virga.ground.http.faults import Faults, keystone
@@ -29,6 +30,9 @@ from virga.services.identity.actions import (
     trusts,
     users,
 )
+from virga.services.identity.directories.routes import fronted
+from virga.services.identity.v2 import routes as v2
+from virga.services.identity.v2.around import admit
 
 
 def _grants(target: str, path: str) -> tuple[Route, ...]:
@@ -231,5 +235,17 @@ ROUTES = (
 )
 
 SERVICE = Service(
-    name="identity", type="identity", path="/identity", ports=(5000, 35357), catalog="/identity", routes=ROUTES, faults=Faults(keystone)
+    name="identity",
+    type="identity",
+    path="/identity",
+    ports=(5000, 35357),
+    catalog="/identity",
+    routes=fronted(ROUTES) + v2.ROUTES,
+    faults=Faults(keystone),
+    admit=admit,
 )
+
+
+def chosen(v2_too: bool) -> Service:
+    """The service as the settings want it: with v2.0, or with v3 alone."""
+    return SERVICE if v2_too else replace(SERVICE, routes=fronted(ROUTES))

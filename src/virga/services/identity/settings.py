@@ -8,6 +8,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from virga.services.identity.directories.settings import Ldap
+
 
 class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     token_seconds: Annotated[int, Meta(ge=60, description="How long a token lives")] = 3600
@@ -18,6 +20,9 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rotate_seconds: Annotated[int, Meta(ge=0, description="How often a new token key is made; 0: only by 'virga keys rotate'")] = 604800
     list_limit: Annotated[int, Meta(ge=0, description="The most items of a list; 0: no limit")] = 0
     region: Annotated[str, Meta(description="The region of this cloud's own endpoints")] = "RegionOne"
+    v2: Annotated[bool, Meta(description="Answer v2.0 too, for clients of 2013")] = True
+    admin_token: Annotated[str, Meta(description="SERVICE_TOKEN of a first start as in 2013; empty: there is none")] = ""
+    bootstrap: Annotated[bool, Meta(description="Make the administrator, the default roles and projects at start")] = True
     max_depth: Annotated[int, Meta(ge=1, le=16, description="How deep projects may nest, their domain counted")] = 5
     max_redelegations: Annotated[int, Meta(ge=0, description="How many times a trust may be handed on")] = 3
     ec2_seconds: Annotated[int, Meta(ge=1, description="How old a signed EC2 or S3 request may be")] = 900
@@ -37,3 +42,6 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str, Meta(description="File of the keys that seal credentials; empty: credential.keys in the state folder")
     ] = ""
     limit_model: Annotated[str, Meta(pattern="^(flat|strict_two_level)$", description="How limits of a tree of projects add up")] = "flat"
+    ldap: Annotated[
+        dict[str, Ldap], Meta(description="Directories by domain: [identity.ldap.NAME], with the names of Keystone's [ldap]")
+    ] = {}

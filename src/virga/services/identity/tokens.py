@@ -284,9 +284,13 @@ def live_trust(tx: Tx, id: str, now: float) -> model.Trust:
 
 
 def actor_of(session: model.Session, overrides: Overrides = NO_OVERRIDES) -> Actor:
+    """Who asks, by a session. Roles in small letters: policies have always read `role:member` as the guide's `Member` too."""
+    names = {r.name.lower() for r in session.roles}
+    if "member" in names and not any(r.name == "member" for r in session.roles):
+        names.add("reader")  # a role made as in 2013 implies nothing, and its members did read
     p, project, app = session.payload, session.project, session.app_credential
     return Actor(
-        user_id=p.user_id, user_name=session.user.name, user_domain_id=session.user.domain_id, roles=frozenset(r.name for r in session.roles),
+        user_id=p.user_id, user_name=session.user.name, user_domain_id=session.user.domain_id, roles=frozenset(names),
         project_id=p.project_id, domain_id=p.domain_id, system=p.system, token_id=p.audit_ids[0], expires=p.expires,
         project_domain_id=project.domain_id if project is not None else None, trust_id=p.trust_id, app_credential_id=p.app_credential_id,
         restricted=app is not None and not app.unrestricted, access_rules=session.access_rules, overrides=overrides,

@@ -11,12 +11,13 @@ from virga.ground.db.rows import Rows
 from virga.ground.http.call import Answer, Call
 from virga.ground.http.pages import Page, next_link
 from virga.ground.world import iso_micro
-from virga.services.identity import model, store
+from virga.services.identity import model, settings, store
 from virga.services.identity.actions import app_credentials
 from virga.services.identity.actions.assignments import Assignment
 from virga.services.identity.actions.auth import Halfway
 from virga.services.identity.actions.projects import Whole
 from virga.services.identity.catalog import Catalog, address
+from virga.services.identity.v2 import views as v2
 
 
 def token(found: tuple[str, model.Session] | Halfway, call: Call) -> Answer:
@@ -416,7 +417,8 @@ def _version(call: Call) -> dict[str, Any]:
 
 
 def versions(_: None, call: Call) -> Answer:
-    return Answer({"versions": {"values": [_version(call)]}}, 300)
+    older = [v2.document(call)] if call.use(settings.Identity).v2 else []
+    return Answer({"versions": {"values": [_version(call), *older]}}, 300)
 
 
 def version(_: None, call: Call) -> dict[str, Any]:

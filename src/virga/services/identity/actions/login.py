@@ -12,6 +12,7 @@ import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from virga.ground.db.engine import Tx
 from virga.ground.db.rows import Where
@@ -40,6 +41,12 @@ class Proof:
     project_id: str | None = None
     app_credential_id: str | None = None
     before: model.Payload | None = field(default=None, compare=False)
+
+
+class Elsewhere(Protocol):
+    """Whoever keeps the passwords of some domains: the user who has this one, None where passwords are ours; raises Unauthorized."""
+
+    def __call__(self, call: Call, given: wire.PasswordUser, password: str) -> model.User | None: ...
 
 
 def user_of(tx: Tx, id: object, name: object, domain: object) -> model.User | None:
@@ -117,6 +124,9 @@ def password(call: Call, auth: wire.Methods) -> Proof:
     """`{"user": {"id" | "name" + "domain", "password"}}`"""
     assert isinstance(auth.password, wire.PasswordMethod)
     given = auth.password.user
+    foreign = call.use(Elsewhere)(call, given, given.password)
+    if foreign is not None:
+        return Proof(foreign)
     with call.db.read() as tx:
         user = user_of(tx, given.id, given.name, given.domain)
     if not right(call, user, given.password) or user is None:

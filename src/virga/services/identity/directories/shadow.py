@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From what a directory has to our rows: written when it differs, never taken away. Who is gone there is disabled here and keeps the
+roles, so that a wrong filter or a half-restored directory costs nobody anything; coming back is enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+
+from virga.ground import log
+from virga.ground.db.engine import Tx
+from virga.services.identity import model as rows
+from virga.services.identity import store
+from virga.services.identity.directories.driver import Circle, Person
+from virga.services.identity.directories.model import Entry, public_id
+from virga.services.identity.directories.store import ENTRIES
+
+Grew = Callable[[Tx], None]
+SLICE = 400
+
+
+def whole(tx: Tx, domain_id: str, people: Sequence[Person], circles: Sequence[Circle], now: float, grew: Grew) -> int:
+    """Make the rows of a domain like its whole directory; how many changed."""
+    kept = {e.id: e for e in ENTRIES.find(tx, ENTRIES.c.domain_id == domain_id)}
+    known = [e for e in kept.values() if e.kind == "user" and e.gone is None]
+    if known and not people:
+        raise ValueError(f"the directory of domain {domain_id} has no users at all, and had {len(known)}: nothing is believed of that")
+    users = {u.id: u for u in store.USERS.within(tx, "id", [public_id(domain_id, "user", p.local_id) for p in people])}
+    groups = {g.id: g for g in store.GROUPS.within(tx, "id", [public_id(domain_id, "group", c.local_id) for c in circles])}
+    changed, ended = 0, False
+    for person in people:
+        changed_, ended_ = _user(tx, domain_id, person, users.get(public_id(domain_id, "user", person.local_id)), kept)
+        changed, ended = changed + changed_, ended or ended_
+    for circle in circles:
+        changed += group(tx, domain_id, circle, groups.get(public_id(domain_id, "group", circle.local_id)), kept)
+        changed_, ended_ = _members(tx, domain_id, circle)
+        changed, ended = changed + changed_, ended or ended_
+    here = {public_id(domain_id, "user", p.local_id) for p in people} | {public_id(domain_id, "group", c.local_id) for c in circles}
+    for entry in kept.values():
+        if entry.id not in here and entry.gone is None:
+            ENTRIES.put(tx, entry.id, gone=now)
+            changed, ended = changed + 1, True
+            if entry.kind == "user":
+                store.USERS.put(tx, entry.id, enabled=False)
+            else:
+                store.MEMBERSHIPS.delete(tx, store.MEMBERSHIPS.c.group_id == entry.id)
+    if ended:
+        grew(tx)
+    return changed
+
+
+def one(tx: Tx, domain_id: str, person: Person, circles: Iterable[Circle], grew: Grew) -> rows.User:
+    """Make the row of one user, and the groups the user is in, like the directory; the row."""
+    id = public_id(domain_id, "user", person.local_id)
+    kept = {e.id: e for e in ENTRIES.find(tx, ENTRIES.c.domain_id == domain_id, ENTRIES.c.kind == "group")}
+    entry = ENTRIES.get(tx, id)
+    if entry is not None:
+        kept[id] = entry
+    _, ended = _user(tx, domain_id, person, store.USERS.get(tx, id), kept)
+    wanted = set()
+    for circle in circles:
+        group_id = public_id(domain_id, "group", circle.local_id)
+        group(tx, domain_id, circle, store.GROUPS.get(tx, group_id), kept)
+        wanted.add(group_id)
+    have = set(store.groups_of(tx, id)) & {e.id for e in kept.values() if e.kind == "group"}
+    for group_id in wanted - have:
+        store.MEMBERSHIPS.insert(tx, group_id=group_id, user_id=id)
+    for group_id in have - wanted:
+        store.MEMBERSHIPS.delete(tx, store.MEMBERSHIPS.c.group_id == group_id, store.MEMBERSHIPS.c.user_id == id)
+        ended = True
+    if ended or wanted - have:
+        grew(tx)
+    made = store.USERS.get(tx, id)
+    assert made is not None
+    return made
+
+
+def _free_name(tx: Tx, table: type[rows.User] | type[rows.Group], domain_id: str, name: str, id: str) -> str:
+    """The name, with the id behind it when another row of the domain has it."""
+    here = store.USERS if table is rows.User else store.GROUPS
+    other = here.one(tx, here.c.domain_id == domain_id, here.c.name == name)
+    if other is None or other.id == id:
+        return name
+    log.get("directories").warning("name_taken", domain=domain_id, name=name, by=other.id)
+    return f"{name[:180]}#{id}"
+
+
+def _entry(tx: Tx, kept: dict[str, Entry], id: str, domain_id: str, kind: str, local_id: str) -> None:
+    entry = kept.get(id)
+    if entry is None:
+        kept[id] = ENTRIES.insert(tx, id=id, domain_id=domain_id, kind=kind, local_id=local_id, gone=None)
+    elif entry.gone is not None:
+        ENTRIES.put(tx, id, gone=None)
+
+
+def _user(tx: Tx, domain_id: str, person: Person, row: rows.User | None, kept: dict[str, Entry]) -> tuple[int, bool]:
+    """Whether something changed, and whether that ends tokens."""
+    id = public_id(domain_id, "user", person.local_id)
+    _entry(tx, kept, id, domain_id, "user", person.local_id)
+    extra = dict(person.extra)
+    if row is None:
+        name = _free_name(tx, rows.User, domain_id, person.name, id)
+        store.USERS.insert(
+            tx, id=id, name=name, domain_id=domain_id, enabled=person.enabled, default_project_id=None, password_hash=None, password_expires_at=None,
+            valid_after=0.0, options={}, extra=extra, password_set=None, failures=0, failed_at=None, active_at=None,
+        )  # fmt: skip
+        return 1, False
+    if row.name == person.name and row.enabled == person.enabled and row.extra == extra:
+        return 0, False
+    name = _free_name(tx, rows.User, domain_id, person.name, id)
+    if row.name == name and row.enabled == person.enabled and row.extra == extra:
+        return 0, False
+    store.USERS.put(tx, id, name=name, enabled=person.enabled, extra=extra)
+    return 1, row.enabled and not person.enabled
+
+
+def group(tx: Tx, domain_id: str, circle: Circle, row: rows.Group | None, kept: dict[str, Entry]) -> int:
+    id = public_id(domain_id, "group", circle.local_id)
+    _entry(tx, kept, id, domain_id, "group", circle.local_id)
+    if row is not None and (row.name, row.description) == (circle.name, circle.description):
+        return 0
+    name = _free_name(tx, rows.Group, domain_id, circle.name, id)
+    if row is None:
+        store.GROUPS.insert(tx, id=id, name=name, domain_id=domain_id, description=circle.description, extra={})
+    else:
+        store.GROUPS.put(tx, id, name=name, description=circle.description)
+    return 1
+
+
+def _members(tx: Tx, domain_id: str, circle: Circle) -> tuple[int, bool]:
+    id, c = public_id(domain_id, "group", circle.local_id), store.MEMBERSHIPS.c
+    wanted = {public_id(domain_id, "user", m) for m in circle.members}
+    have = {m.user_id for m in store.MEMBERSHIPS.find(tx, c.group_id == id)}
+    store.MEMBERSHIPS.insert_many(tx, [{"group_id": id, "user_id": user} for user in sorted(wanted - have)])
+    for part in _slices(sorted(have - wanted)):
+        store.MEMBERSHIPS.delete(tx, c.group_id == id, c.user_id.in_(part))
+    return len(wanted ^ have), bool(wanted ^ have)
+
+
+def _slices(ids: Collection[str]) -> Iterable[list[str]]:
+    rows = list(ids)
+    return (rows[n : n + SLICE] for n in range(0, len(rows), SLICE))

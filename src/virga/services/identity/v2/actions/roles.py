@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Roles by the OS-KSADM extension."""
+
+from __future__ import annotations
+
+from virga.ground.http.call import Call
+from virga.services.identity import model
+from virga.services.identity import wire as v3
+from virga.services.identity.actions import roles
+from virga.services.identity.v2 import wire
+from virga.services.identity.v2.around import asking
+
+
+def index(call: Call) -> list[model.Role]:
+    """GET /v2.0/OS-KSADM/roles: the global ones."""
+    return roles.index(asking(call)).items
+
+
+def show(call: Call, id: str) -> model.Role:
+    """GET /v2.0/OS-KSADM/roles/{id}"""
+    return roles.show(call, id)
+
+
+def create(call: Call, body: wire.Role) -> model.Role:
+    """POST /v2.0/OS-KSADM/roles"""
+    return roles.create(call, v3.CreateRole(name=body.name, extra=body.extra))
+
+
+def delete(call: Call, id: str) -> None:
+    """DELETE /v2.0/OS-KSADM/roles/{id}"""
+    roles.delete(call, id)

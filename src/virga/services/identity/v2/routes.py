@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of Identity API v2.0. Codes are 2013's: 200 for what v3 answers with 201."""
+
+from __future__ import annotations
+
+from virga.ground.http.table import Route
+from virga.services.identity.v2 import views, wire
+from virga.services.identity.v2.actions import catalog, documents, roles, tenants, tokens, users
+
+_ROLES = "/v2.0/tenants/{tenant}/users/{user}/roles"
+
+
+def _change(path: str) -> tuple[Route, ...]:
+    """PUT on a user, and on the parts of it that the extension and its forerunner have."""
+    parts = ("", "/OS-KSADM/password", "/OS-KSADM/enabled", "/OS-KSADM/tenant", "/password", "/enabled", "/tenant")
+    return tuple(
+        Route("PUT", path + part, users.update, body=wire.User, key="user", view=views.user, tx="none", slow=True) for part in parts
+    )
+
+
+ROUTES = (
+    Route("GET", "/v2.0", documents.version, view=views.version, public=True, inline=True),
+    Route("GET", "/v2.0/extensions", documents.extensions, view=views.extensions, public=True, inline=True),
+    Route("GET", "/v2.0/extensions/{alias}", documents.extension, view=views.extension, public=True, inline=True),
+    Route("POST", "/v2.0/tokens", tokens.issue, body=wire.Auth, key="auth", view=views.access, tx="none", slow=True, public=True),
+    Route("GET", "/v2.0/tokens/{token}", tokens.show, view=views.access, tx="none"),
+    Route("DELETE", "/v2.0/tokens/{token}", tokens.revoke, code=204, tx="none"),
+    Route("GET", "/v2.0/tokens/{token}/endpoints", tokens.endpoints, view=views.token_endpoints, tx="none"),
+    Route(
+        "PATCH",
+        "/v2.0/OS-KSCRUD/users/{user}",
+        tokens.change_password,
+        body=wire.OwnPassword,
+        key="user",
+        view=views.access,
+        tx="none",
+        slow=True,
+    ),
+    Route("GET", "/v2.0/tenants", tenants.index, view=views.tenants),
+    Route("POST", "/v2.0/tenants", tenants.create, body=wire.Tenant, key="tenant", view=views.tenant),
+    Route("GET", "/v2.0/tenants/{tenant}", tenants.found, view=views.tenant),
+    Route("POST", "/v2.0/tenants/{tenant}", tenants.update, body=wire.Tenant, key="tenant", view=views.tenant),
+    Route("PUT", "/v2.0/tenants/{tenant}", tenants.update, body=wire.Tenant, key="tenant", view=views.tenant),
+    Route("DELETE", "/v2.0/tenants/{tenant}", tenants.delete, code=204),
+    Route("GET", "/v2.0/tenants/{tenant}/users", tenants.members, view=views.users),
+    Route("GET", _ROLES, users.granted, view=views.roles),
+    Route("PUT", _ROLES + "/OS-KSADM/{role}", users.grant, view=views.role),
+    Route("DELETE", _ROLES + "/OS-KSADM/{role}", users.take, code=204),
+    Route("GET", "/v2.0/users", users.index, view=views.users),
+    Route("POST", "/v2.0/users", users.create, body=wire.User, key="user", view=views.user, tx="none", slow=True),
+    Route("GET", "/v2.0/users/{user}", users.found, view=views.user),
+    *_change("/v2.0/users/{user}"),
+    Route("DELETE", "/v2.0/users/{user}", users.delete, code=204),
+    Route("GET", "/v2.0/users/{user}/roles", users.no_tenant),
+    Route("PUT", "/v2.0/users/{user}/roles/OS-KSADM/{role}", users.no_tenant),
+    Route("DELETE", "/v2.0/users/{user}/roles/OS-KSADM/{role}", users.no_tenant),
+    Route("GET", "/v2.0/users/{user}/roleRefs", users.references, view=views.references),
+    Route("DELETE", "/v2.0/users/{user}/roleRefs/{reference}", users.unrefer, code=204),
+    Route("GET", "/v2.0/OS-KSADM/roles", roles.index, view=views.roles),
+    Route("POST", "/v2.0/OS-KSADM/roles", roles.create, body=wire.Role, key="role", view=views.role),
+    Route("GET", "/v2.0/OS-KSADM/roles/{role}", roles.show, view=views.role),
+    Route("DELETE", "/v2.0/OS-KSADM/roles/{role}", roles.delete, code=204),
+    Route("GET", "/v2.0/OS-KSADM/services", catalog.services, view=views.services),
+    Route("POST", "/v2.0/OS-KSADM/services", catalog.create_service, body=wire.Service, key="OS-KSADM:service", view=views.service),
+    Route("GET", "/v2.0/OS-KSADM/services/{service}", catalog.service, view=views.service),
+    Route("DELETE", "/v2.0/OS-KSADM/services/{service}", catalog.delete_service, code=204),
+    Route("GET", "/v2.0/endpoints", catalog.endpoints, view=views.endpoints),
+    Route("POST", "/v2.0/endpoints", catalog.create_endpoint, body=wire.Endpoint, key="endpoint", view=views.endpoint),
+    Route("DELETE", "/v2.0/endpoints/{endpoint}", catalog.delete_endpoint, code=204),
+)
