@@ -85,11 +85,13 @@ class Cloud:
     def __init__(self, settings: Settings, *, world: World | None = None, hook: Hook | None = None) -> None:
         self.settings = settings
         self.state = Path(settings.state)
+        if not settings.ephemeral:
+            self.state.mkdir(parents=True, exist_ok=True, mode=0o711)
         self.log = log.get("cloud")
         doors = self.doors = Doors()
         clock = VirtualClock() if settings.simulated and settings.sim.clock else None
         self.world = doors.put(World, world or World(clock, seed=settings.sim.seed if settings.simulated else None))
-        self.db = doors.put(Database, Database(self._database_url()))
+        self.db = doors.put(Database, Database(settings.records()))
         self.bus = doors.put(Bus, LocalBus())
         doors.put(Wakeup, Wakeup())
         doors.put(Settings, settings)
@@ -136,14 +138,6 @@ class Cloud:
             settings.server.public_url.rstrip("/") or f"{'https' if settings.server.tls else 'http'}://{host or '127.0.0.1'}:{port}"
         )
         self.rim.pages["metrics"] = lambda: ("text/plain; version=0.0.4; charset=utf-8", metrics.page())
-
-    def _database_url(self) -> str:
-        if self.settings.database.url:
-            return self.settings.database.url
-        if self.settings.ephemeral:
-            return "sqlite://"
-        self.state.mkdir(parents=True, exist_ok=True, mode=0o711)
-        return f"sqlite:///{self.state / 'virga.db'}"
 
     def prepare(self) -> None:
         """Schema, first administrator, catalogue: whatever is missing. Repeatable."""

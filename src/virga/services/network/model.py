@@ -58,6 +58,11 @@ class Subnet(Row, frozen=True):
     created: float
     updated: float
 
+    @property
+    def makes_itself(self) -> bool:
+        """Whether guests make their addresses from the router's advertisements and their MACs: nobody chooses or hands them out."""
+        return self.ipv6_address_mode in {"slaac", "dhcpv6-stateless"}
+
 
 class Port(Row, frozen=True):
     id: str

@@ -183,8 +183,20 @@ def create_subnet(call: Call, body: wire.CreateSubnet | list[wire.CreateSubnet])
     )  # fmt: skip
     if net.version == 4 and body.enable_dhcp:
         metadata_port(call, network, subnet)
+    if subnet.makes_itself:
+        _address_ports(call, subnet)
     store.touch(call.tx, call.doors, "network", network.id)
     return subnet
+
+
+def _address_ports(call: Call, subnet: model.Subnet) -> None:
+    """Guests that are there already make themselves an address of the new subnet: their ports say so."""
+    net = ipaddress.IPv6Network(subnet.cidr)
+    for port in store.PORTS.every(call.tx, network_id=subnet.network_id):
+        if port.device_owner not in {model.ROUTER_INTERFACE, model.METADATA}:
+            store.PORT_IPS.insert(call.tx, port_id=port.id, subnet_id=subnet.id, ip=model.eui64(net, port.mac))
+            owning.newer(call, store.PORTS, port.id, {})
+            store.touch(call.tx, call.doors, "port", port.id)
 
 
 def metadata_port(call: Call, network: model.Network, subnet: model.Subnet) -> None:
@@ -337,7 +349,7 @@ def delete_subnet(call: Call, id: str) -> None:
     subnet = seen_subnet(call, id)
     allow(call, policy.DELETE_SUBNET, project_id=subnet.project_id)
     ports = store.PORTS.within(call.tx, "id", store.ports_with(call.tx, subnet_id=id))
-    used = [p for p in ports if p.device_owner != model.METADATA]
+    used = [p for p in ports if p.device_owner == model.ROUTER_INTERFACE or not (subnet.makes_itself or p.device_owner == model.METADATA)]
     if used:
         who = ", ".join(f"{p.id} ({p.device_owner or 'no device'} {p.device_id})" for p in used[:20])
         raise Conflict(
@@ -347,7 +359,7 @@ def delete_subnet(call: Call, id: str) -> None:
         )
     for port in ports:
         store.PORT_IPS.delete(call.tx, store.PORT_IPS.c.port_id == port.id, store.PORT_IPS.c.subnet_id == id)
-        if not store.ips_of(call.tx, [port.id]):
+        if port.device_owner == model.METADATA and not store.ips_of(call.tx, [port.id]):
             drop_port(call, port)
         else:
             store.touch(call.tx, call.doors, "port", port.id)
