@@ -10,6 +10,7 @@ import os
 import re
 import resource
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -172,15 +173,32 @@ def inspect() -> dict[str, object]:
             found.safety_check()
     except format_inspector.SafetyCheckFailed as e:
         unsafe = "; ".join(str(v) for v in e.failures.values()) or str(e)
-    virtual = int(found.virtual_size)
+    except format_inspector.ImageFormatError as e:
+        unsafe = f"its headers are not whole ({e})"
+    try:
+        virtual = int(found.virtual_size)
+    except (format_inspector.ImageFormatError, ValueError, KeyError, IndexError, struct.error) as e:
+        return {"format": name, "unsafe": f"its headers are not whole ({type(e).__name__})"}
+    unsafe = unsafe or _stands_on_another(name)
     if virtual > 1 << 44:
         unsafe = f"it claims to be a disk of {virtual} bytes"
     return {"format": name, "virtual_size": virtual, "unsafe": unsafe}
 
 
+def _stands_on_another(name: str) -> str | None:
+    """Why a disk is only the difference to another one, in the formats where the inspector does not ask."""
+    if name == "vhd" and int.from_bytes(os.pread(0, 4, 60), "big") not in {2, 3}:
+        return "it is a VHD of a kind that stands on another disk"
+    if name == "vdi" and int.from_bytes(os.pread(0, 4, 76), "little") not in {1, 2}:
+        return "it is a VDI of a kind that stands on another disk"
+    return None
+
+
 def unpack() -> None:
     """The bytes on descriptor 0 without their compression, on descriptor 1."""
     import bz2
+    import encodings.cp437
+    import encodings.utf_8  # noqa: F401
     import gzip
     import lzma
     import zipfile

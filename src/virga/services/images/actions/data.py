@@ -86,7 +86,9 @@ async def receive(
     except BaseException as e:
         if writer is not None:
             await asyncio.shield(run(None, writer.abort))
-        await asyncio.shield(run(None, _give_up, call, arrival, _reason(e)))
+        there = await asyncio.shield(run(None, _give_up, call, arrival, _reason(e)))
+        if not there and isinstance(e, (OSError, Problem)):
+            raise NotFound(f"Image {id} was deleted while its bytes arrived.") from e
         if isinstance(e, OSError) and e.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise NoSpace("The image store's disk is full; nothing was kept.") from e
         if isinstance(e, OSError):
@@ -230,13 +232,15 @@ def _finish_stage(call: Call, arrival: Arrival, writer: Writer, kept: Kept) -> N
         raise NotFound(f"Image {arrival.image.id} was deleted while its bytes arrived.")
 
 
-def _give_up(call: Call, arrival: Arrival, reason: str) -> None:
+def _give_up(call: Call, arrival: Arrival, reason: str) -> bool:
+    """Queued again, with the reason; whether the image is still there."""
     try:
         with call.db.write() as tx:
             where = (store.c.id == arrival.image.id, store.c.upload == arrival.upload)
             store.IMAGES.change(tx, *where, status=model.QUEUED, upload=None, upload_lease=0.0, reason=reason[:1000])
+            return store.IMAGES.get(tx, arrival.image.id) is not None
     except Problem:
-        pass  # the loop gives it up when the lease is over
+        return True  # the loop gives it up when the lease is over
 
 
 RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
