@@ -451,6 +451,26 @@ def test_b2_tasks_take_no_orders(house: House, anna: Tenant) -> None:
     assert all(t["type"] != "import" for t in house.admin.get("/image/v2/tasks")["tasks"])
 
 
+def test_the_sweeper_leaves_live_writes_alone(house: House, anna: Tenant) -> None:
+    """Uploads while the sweeper runs without a pause: not one of them is hurt."""
+    stop = threading.Event()
+
+    def sweep() -> None:
+        while not stop.is_set():
+            house.cloud.loops.once("images.sweep")
+
+    thread = threading.Thread(target=sweep)
+    thread.start()
+    try:
+        for n in range(12):
+            id = create(anna)
+            assert upload(anna, id, b"x" * 10_000).code == 204, n
+            assert download(anna, id).content == b"x" * 10_000
+    finally:
+        stop.set()
+        thread.join()
+
+
 def test_never_stuck_servers_that_break_off(house: House, anna: Tenant, server: Web) -> None:
     """Broken off and taken up again; broken off for good; a promise of more than comes; nothing is kept of what failed."""
     data = os.urandom(900_000)

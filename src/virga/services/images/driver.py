@@ -53,8 +53,12 @@ class BlobStore(Protocol):
         """The keys of all whole blobs."""
         ...
 
-    def sweep(self, live: set[str]) -> int:
-        """Drop unfinished writes that are not in `live`; how many."""
+    def unfinished(self) -> set[str]:
+        """The keys of writes that have neither been committed nor aborted."""
+        ...
+
+    def discard(self, key: str) -> None:
+        """Take away what an unfinished write left."""
         ...
 
 

@@ -59,28 +59,32 @@ def keep(round: Round) -> int:
 
 
 def sweep(round: Round) -> int:
-    """Remove bytes that no row claims, and unfinished files of writes that are over. Keys are never used twice: what has no row
-    when it is looked for will never have one, unless its writer still lives."""
+    """Remove bytes that no row claims, and unfinished files of writes that are over. First the stores are looked at, then the rows:
+    a key is used by one write only, and its row is there before it, so what has no row by then will never have one."""
     stores = round.doors.use(Stores)
-    there = {s.id: s.blobs.ids() for s in stores.writable()}
-    staged = stores.staging.ids()
+    there = {s.id: (s.blobs, s.blobs.ids(), s.blobs.unfinished()) for s in stores.writable()}
+    staged, staging = stores.staging.ids(), stores.staging.unfinished()
     with round.db.read() as tx:
         claimed = {(p.store, p.key) for p in store.LOCATIONS.within(tx, "store", there)}
         busy = store.IMAGES.find(tx, (store.c.upload.is_not(None)) | (store.c.saga_id.is_not(None)) | (store.c.staged.is_not(None)))
     live = {store.key(i.id, w) for i in busy for w in (i.upload, i.saga_id) if w}
     waiting = {i.staged for i in busy if i.staged} | {f"{k}{end}" for k in live for end in ("", "-x1", "-x2")}
     done = 0
-    for id, keys in there.items():
-        blobs = stores.by_id[id].blobs
+    for id, (blobs, keys, open) in there.items():
         for key in keys:
             if (id, key) not in claimed and key not in live:
                 blobs.remove(key)
                 done += 1
-        done += blobs.sweep(live)
+        for key in open - live:
+            blobs.discard(key)
+            done += 1
     for key in staged - waiting:
         stores.staging.remove(key)
         done += 1
-    return done + stores.staging.sweep(waiting)
+    for key in staging - waiting:
+        stores.staging.discard(key)
+        done += 1
+    return done
 
 
 def tasks(round: Round) -> int:

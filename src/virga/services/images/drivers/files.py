@@ -89,8 +89,8 @@ class FileStore:
     def ids(self) -> set[str]:
         return {p.name for p in self.folder.iterdir() if p.is_file()}
 
-    def sweep(self, live: set[str]) -> int:
-        dead = [p for p in self.incoming.iterdir() if p.name not in live]
-        for path in dead:
-            path.unlink(missing_ok=True)
-        return len(dead)
+    def unfinished(self) -> set[str]:
+        return {p.name for p in self.incoming.iterdir()}
+
+    def discard(self, key: str) -> None:
+        (self.incoming / key).unlink(missing_ok=True)

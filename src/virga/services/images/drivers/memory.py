@@ -74,5 +74,8 @@ class MemoryStore:
     def ids(self) -> set[str]:
         return set(self.blobs)
 
-    def sweep(self, live: set[str]) -> int:
-        return 0
+    def unfinished(self) -> set[str]:
+        return set()
+
+    def discard(self, key: str) -> None:
+        """Nothing is left by what was not finished."""

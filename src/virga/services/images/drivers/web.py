@@ -54,5 +54,8 @@ class WebStore:
     def ids(self) -> set[str]:
         return set()
 
-    def sweep(self, live: set[str]) -> int:
-        return 0
+    def unfinished(self) -> set[str]:
+        return set()
+
+    def discard(self, key: str) -> None:
+        """Nothing is left by what was not finished."""
