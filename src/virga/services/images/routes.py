@@ -8,6 +8,7 @@ from virga.ground.http.table import Route, Service
 from virga.services.images import schemas, views, wire
 from virga.services.images.actions import caching, data, images, imports, info, listing, locations, members, patch
 from virga.services.images.metadefs import routes as metadefs
+from virga.services.images.v1 import routes as v1
 
 ROUTES = (
     Route("GET", "/", images.document, view=views.versions, public=True, inline=True),
@@ -53,6 +54,7 @@ ROUTES = (
     Route("DELETE", "/v2/cache/{id}", caching.drop, code=204, tx="none"),
     Route("GET", "/v2/cache/nodes/{id}", caching.nodes, tx="none"),
     *metadefs.ROUTES,
+    *v1.ROUTES,
 )
 
 SERVICE = Service(
