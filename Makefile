@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 GUEST := .cache/guest/guest.qcow2
 
 .DEFAULT_GOAL := help
-.PHONY: help install packages deps guest up down test check bench schema clients tempest matrix
+.PHONY: help install packages deps guest up down test check bench bench-images schema clients tempest matrix
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 $(BIN)/virga: requirements/run.txt pyproject.toml
 	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || { echo "Python's venv is missing: apt-get install python3-venv"; exit 1; }
@@ -77,6 +77,9 @@ tempest: install .venv-tempest/bin/tempest ## OpenStack's own API cases: make te
 
 matrix: $(BIN)/pytest ## rewrite who may call what (docs/policy-matrix.txt) after a change of routes or rules
 	@PYTHONPATH=tests $(BIN)/python -W ignore tests/policy_matrix.py
+
+bench-images: install ## a gigabyte up and down, memory, lists; prints a table, writes bench_images.json
+	@$(BIN)/python scripts/bench_images.py
 
 schema: install ## rewrite the golden schema after a migration
 	@$(BIN)/python -m virga.golden

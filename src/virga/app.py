@@ -48,12 +48,15 @@ from virga.services.identity.passwords import Passwords
 from virga.services.identity.secrets import Vault
 from virga.services.identity.settings import Identity
 from virga.services.identity.tokens import Tokens
+from virga.services.images import api as images
 from virga.services.images import loops as images_loops
 from virga.services.images import routes as images_routes
-from virga.services.images.driver import BlobStore
-from virga.services.images.drivers.files import FileStore
-from virga.services.images.drivers.memory import MemoryStore
+from virga.services.images.cache import ImageCache
+from virga.services.images.driver import Stores
+from virga.services.images.drivers.chosen import chosen
 from virga.services.images.inspect import Inspector
+from virga.services.images.porter import Porter
+from virga.services.images.sagas import SAGAS as IMAGE_SAGAS
 from virga.services.images.settings import Images
 from virga.services.network import api as network
 from virga.services.network import loops as network_loops
@@ -109,17 +112,14 @@ class Cloud:
         doors.put(Network, settings.network)
         doors.put(Compute, settings.compute)
         doors.put(Inspector, Inspector())
-        doors.put(BlobStore, MemoryStore() if settings.ephemeral else FileStore(self.state / "images"))
+        doors.put(Stores, chosen(settings.images, None if settings.ephemeral else self.state / "images"))
+        self.porter = doors.put(Porter, Porter())
+        self.image_cache = doors.put(ImageCache, images.cache(doors, None if settings.ephemeral else self.state / "cache"))
         self.services = [identity_routes.chosen(settings.identity.v2) if s is identity_routes.SERVICE else s for s in SERVICES]
-        sagas: list[Saga] = list(SAGAS)
+        sagas: list[Saga] = [*SAGAS, *IMAGE_SAGAS]
         loops: list[Loop] = [
-            events.OUTBOX,
-            *identity_loops.LOOPS,
-            *directory_loops.LOOPS,
-            *images_loops.LOOPS,
-            *network_loops.LOOPS,
-            *compute_loops.LOOPS,
-        ]
+            events.OUTBOX, *identity_loops.LOOPS, *directory_loops.LOOPS, *images_loops.LOOPS, *network_loops.LOOPS, *compute_loops.LOOPS,
+        ]  # fmt: skip
         doors.put(Book, Book(sagas))
         self.desk = Desk(self.db, doors)
         self.desk.open()
@@ -157,6 +157,7 @@ class Cloud:
             call = Call(network.system_actor(project), (0, 0), request, self.doors, self.db, open=tx)
             network.ensure_external(call, self.settings.network.external_name, self.settings.network.external_cidr)
             compute.first_flavors(tx, self.world.now())
+            images.first_definitions(tx, self.world.now(), self.world.uuid)
         self.log.info("prepared", schema=done)
 
     def _kept_password(self) -> str:
@@ -202,7 +203,6 @@ class Cloud:
         from virga.node.metadata import Metadata
         from virga.node.supervisor import Supervisor, adopt_orphans
         from virga.services.compute.drivers.libvirt import LibvirtHypervisor
-        from virga.services.images import api as images
         from virga.services.network.drivers.ovn import OvnSwitch
 
         own = self.settings
@@ -233,6 +233,8 @@ class Cloud:
 
     def start(self) -> None:
         """Take up what the last process left, and go on."""
+        self.porter.start()
+        self.image_cache.start()
         self.runner.start()
         self.loops.start()
         switch = self.doors.use(Switch)
@@ -259,6 +261,8 @@ class Cloud:
             hypervisor.close()
         self.loops.stop()
         self.runner.stop()
+        self.porter.stop()
+        self.image_cache.stop()
         self.rim.threads.shutdown(wait=True)
         self.rim.slow_threads.shutdown(wait=True)
         if self.supervisor is not None and self.chassis is not None:

@@ -394,7 +394,7 @@ def purge_all(settings: Settings) -> None:
         Chassis(settings.name, state / "ovn", settings.network.uplink, settings.network.external_cidr, supervisor).purge()
     for name in STATE_FILES:
         (state / name).unlink(missing_ok=True)
-    for name in ("images", "machines", "base", "ovn", "libvirt", "engines", "keys"):
+    for name in ("images", "cache", "machines", "base", "ovn", "libvirt", "engines", "keys"):
         shutil.rmtree(state / name, ignore_errors=True)
     for name in ("id_virga", "id_virga.pub", "tls.crt", "tls.key"):
         (state / name).unlink(missing_ok=True)

@@ -15,6 +15,9 @@ from virga.ground.sagas.testing import Hook, Injection, Killed, injections
 from virga.ground.world import VirtualClock
 from virga.services.compute.driver import Hypervisor
 from virga.services.compute.sagas import SAGAS
+from virga.services.images.driver import Stores
+from virga.services.images.drivers.memory import MemoryStore
+from virga.services.images.sagas import SAGAS as IMAGE_SAGAS
 from virga.services.network.driver import Switch
 
 
@@ -137,14 +140,62 @@ def power(d: Driven, injection: Injection) -> None:
             d.drain()
 
 
-SCENARIOS = {"compute.create_server": create, "compute.delete_server": delete, "compute.change_power": power}
+OCTETS = {"Content-Type": "application/octet-stream"}
+
+
+def staged(d: Driven) -> str:
+    a = d.house.admin
+    id = str(a.post("/image/v2/images", {"name": "i", "disk_format": "raw", "container_format": "bare"})["id"])
+    assert a.ask("PUT", f"/image/v2/images/{id}/stage", raw=b"x" * 5000, headers=OCTETS).code == 204
+    return id
+
+
+def bytes_kept(d: Driven) -> int:
+    """All that lies in the stores and in the staging area, after a sweep that must find nothing to do for rows that are there."""
+    assert d.cloud.loops.once("images.sweep")
+    stores = d.cloud.doors.use(Stores)
+    kept = [blobs.blobs for blobs in (stores.staging, *(s.blobs for s in stores.writable())) if isinstance(blobs, MemoryStore)]
+    return sum(len(b) for blobs in kept for b in blobs.values())
+
+
+def image_laws(d: Driven, id: str, hook: Hook, before: int) -> None:
+    """Active with its bytes, or queued with the reason and not a byte more than before."""
+    image = d.house.admin.get(f"/image/v2/images/{id}")
+    task = d.house.admin.get(f"/image/v2/images/{id}/tasks")["tasks"][0]
+    if "fail" in hook.hit:
+        assert (image["status"], task["status"]) == ("queued", "failure"), (image, task)
+        assert "injected" in image["os_glance_reason"] and "injected" in task["message"]
+        assert image["size"] is None and bytes_kept(d) == before
+    else:
+        assert (image["status"], task["status"]) == ("active", "success"), (image, task)
+        assert bytes_kept(d) == before + 5000
+    changed = d.cloud.loops.status["images.keep"].changed
+    assert d.cloud.loops.once("images.keep") and d.cloud.loops.status["images.keep"].changed == changed
+
+
+def bring(d: Driven, injection: Injection) -> None:
+    before = bytes_kept(d)
+    id = staged(d)
+    hook = d.hurt(injection)
+    d.house.admin.post(f"/image/v2/images/{id}/import", {"method": {"name": "glance-direct"}}, 202)
+    d.drain()
+    image_laws(d, id, hook, before)
+
+
+ALL = (*SAGAS, *IMAGE_SAGAS)
+SCENARIOS = {
+    "compute.create_server": create,
+    "compute.delete_server": delete,
+    "compute.change_power": power,
+    "images.import": bring,
+}
 
 
 def test_every_saga_is_in_the_injector() -> None:
-    assert set(SCENARIOS) == {s.name for s in SAGAS}
+    assert set(SCENARIOS) == {s.name for s in ALL}
 
 
-@pytest.mark.parametrize(("saga", "injection"), [(s, i) for s in SAGAS for i in injections(s)], ids=lambda x: x.name)
+@pytest.mark.parametrize(("saga", "injection"), [(s, i) for s in ALL for i in injections(s)], ids=lambda x: x.name)
 def test_hurt_anywhere(saga: Any, injection: Injection, database: str | None) -> None:
     if saga.name == "compute.delete_server" and injection.fail is not None:
         pytest.skip("a delete has no way back: its steps are repeated, which the kills cover")
@@ -194,5 +245,44 @@ def test_delete_without_its_host(database: str | None) -> None:
             d.cloud.runner.tick()
             d.clock.advance(10)
         assert d.house.admin.ask("GET", f"/compute/v2.1/servers/{id}").code == 404
+    finally:
+        d.close()
+
+
+def test_delete_ends_an_import(database: str | None) -> None:
+    """The image goes while its bytes are on their way: the import undoes itself, nothing is left."""
+    d = Driven(database)
+    try:
+        before = bytes_kept(d)
+        for steps in range(4):
+            id = staged(d)
+            d.house.admin.post(f"/image/v2/images/{id}/import", {"method": {"name": "glance-direct"}}, 202)
+            kill = Injection("k", kill=("before", "do", ("gather", "examine", "deliver", "publish")[steps]))
+            d.hurt(kill)
+            try:
+                d.cloud.runner.tick()
+            except Killed:
+                pass
+            d.house.admin.delete(f"/image/v2/images/{id}", 204)
+            d.hurt(Injection("unhurt"))
+            d.clock.advance(LEASE + 1)
+            d.drain()
+            assert bytes_kept(d) == before, steps
+    finally:
+        d.close()
+
+
+def test_staged_bytes_do_not_wait_for_ever(database: str | None) -> None:
+    d = Driven(database)
+    try:
+        before = bytes_kept(d)
+        id = staged(d)
+        assert d.house.admin.get(f"/image/v2/images/{id}")["status"] == "uploading"
+        d.clock.advance(90_000)
+        d.house = House(d.cloud)
+        d.cloud.loops.once("images.uploads")
+        image = d.house.admin.get(f"/image/v2/images/{id}")
+        assert image["status"] == "queued" and "in time" in image["os_glance_reason"]
+        assert bytes_kept(d) == before
     finally:
         d.close()

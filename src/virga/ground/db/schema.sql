@@ -331,6 +331,56 @@ CREATE TABLE id_users (
   CONSTRAINT uq_id_users_domain_id UNIQUE (domain_id, name)
 );
 CREATE INDEX ix_id_users_name ON id_users (name, id);
+CREATE TABLE image_locations (
+  id VARCHAR(36) NOT NULL,
+  image_id VARCHAR(36) NOT NULL,
+  store VARCHAR(64) NOT NULL,
+  "key" TEXT NOT NULL,
+  meta JSON NOT NULL,
+  created DOUBLE NOT NULL,
+  CONSTRAINT pk_image_locations PRIMARY KEY (id)
+);
+CREATE INDEX ix_image_locations_image_id ON image_locations (image_id);
+CREATE TABLE image_members (
+  image_id VARCHAR(36) NOT NULL,
+  member_id VARCHAR(255) NOT NULL,
+  status VARCHAR(20) NOT NULL,
+  created DOUBLE NOT NULL,
+  updated DOUBLE NOT NULL,
+  CONSTRAINT pk_image_members PRIMARY KEY (image_id, member_id)
+);
+CREATE INDEX ix_image_members_member_id ON image_members (member_id, status);
+CREATE TABLE image_properties (
+  image_id VARCHAR(36) NOT NULL,
+  name VARCHAR(255) NOT NULL,
+  head VARCHAR(255) NOT NULL,
+  CONSTRAINT pk_image_properties PRIMARY KEY (image_id, name)
+);
+CREATE INDEX ix_image_properties_name ON image_properties (name, head, image_id);
+CREATE TABLE image_tags (
+  image_id VARCHAR(36) NOT NULL,
+  tag VARCHAR(255) NOT NULL,
+  CONSTRAINT pk_image_tags PRIMARY KEY (image_id, tag)
+);
+CREATE INDEX ix_image_tags_tag ON image_tags (tag, image_id);
+CREATE TABLE image_tasks (
+  id VARCHAR(36) NOT NULL,
+  image_id VARCHAR(36),
+  type VARCHAR(30) NOT NULL,
+  status VARCHAR(30) NOT NULL,
+  owner VARCHAR(64) NOT NULL,
+  user_id VARCHAR(64) NOT NULL,
+  request_id VARCHAR(64) NOT NULL,
+  input JSON NOT NULL,
+  result JSON,
+  message TEXT NOT NULL,
+  created DOUBLE NOT NULL,
+  updated DOUBLE NOT NULL,
+  expires DOUBLE,
+  CONSTRAINT pk_image_tasks PRIMARY KEY (id)
+);
+CREATE INDEX ix_image_tasks_image_id ON image_tasks (image_id);
+CREATE INDEX ix_image_tasks_owner ON image_tasks (owner, created, id);
 CREATE TABLE images (
   id VARCHAR(36) NOT NULL,
   name VARCHAR(255),
@@ -355,8 +405,21 @@ CREATE TABLE images (
   upload_lease DOUBLE NOT NULL,
   created DOUBLE NOT NULL,
   updated DOUBLE NOT NULL,
-  CONSTRAINT pk_images PRIMARY KEY (id)
+  stores JSON DEFAULT '[]' NOT NULL,
+  staged VARCHAR(64),
+  staged_size BIGINT DEFAULT '0' NOT NULL,
+  importing JSON DEFAULT '[]' NOT NULL,
+  failed JSON DEFAULT '[]' NOT NULL,
+  saga_id VARCHAR(36),
+  task_id VARCHAR(36),
+  reason TEXT,
+  CONSTRAINT pk_images PRIMARY KEY (id),
+  CONSTRAINT ck_images_arriving_has_a_lease CHECK (status not in ('saving', 'uploading') or upload_lease > 0),
+  CONSTRAINT ck_images_importing_has_a_saga CHECK (status <> 'importing' or saga_id is not null)
 );
+CREATE INDEX ix_images_created ON images (created, id);
+CREATE INDEX ix_images_live ON images (status, upload_lease) WHERE status in ('saving', 'uploading', 'importing');
+CREATE INDEX ix_images_name ON images (name);
 CREATE INDEX ix_images_owner ON images (owner, created, id);
 CREATE INDEX ix_images_visible ON images (visibility, created, id);
 CREATE TABLE keypairs (
@@ -375,6 +438,38 @@ CREATE TABLE leases (
   owner VARCHAR(64) NOT NULL,
   until DOUBLE NOT NULL,
   CONSTRAINT pk_leases PRIMARY KEY (name)
+);
+CREATE TABLE metadef_items (
+  id VARCHAR(36) NOT NULL,
+  namespace_id VARCHAR(36) NOT NULL,
+  kind VARCHAR(16) NOT NULL,
+  name VARCHAR(80) NOT NULL,
+  body JSON NOT NULL,
+  created DOUBLE NOT NULL,
+  updated DOUBLE NOT NULL,
+  CONSTRAINT pk_metadef_items PRIMARY KEY (id),
+  CONSTRAINT uq_metadef_items_namespace_id UNIQUE (namespace_id, kind, name)
+);
+CREATE INDEX ix_metadef_items_kind ON metadef_items (kind, name);
+CREATE TABLE metadef_namespaces (
+  id VARCHAR(36) NOT NULL,
+  namespace VARCHAR(80) NOT NULL,
+  display_name VARCHAR(80),
+  description TEXT,
+  visibility VARCHAR(16) NOT NULL,
+  protected BOOLEAN NOT NULL,
+  owner VARCHAR(255) NOT NULL,
+  created DOUBLE NOT NULL,
+  updated DOUBLE NOT NULL,
+  CONSTRAINT pk_metadef_namespaces PRIMARY KEY (id),
+  CONSTRAINT uq_metadef_namespaces_namespace UNIQUE (namespace)
+);
+CREATE TABLE metadef_resource_types (
+  name VARCHAR(80) NOT NULL,
+  protected BOOLEAN NOT NULL,
+  created DOUBLE NOT NULL,
+  updated DOUBLE NOT NULL,
+  CONSTRAINT pk_metadef_resource_types PRIMARY KEY (name)
 );
 CREATE TABLE network_dirty (
   kind VARCHAR(16) NOT NULL,

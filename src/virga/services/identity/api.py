@@ -163,3 +163,13 @@ def reseal(db: Database, doors: Doors) -> int:
         done += 1
     vault.forget_old()
     return done
+
+
+def endpoint(tx: Tx, type: str, region: str, interface: str) -> str | None:
+    """The address of a service's endpoint as the catalogue has it: a path where it is one of ours."""
+    s, e = store.SERVICES, store.ENDPOINTS
+    service = s.one(tx, s.c.type == type, s.c.enabled.is_(True))
+    if service is None:
+        return None
+    found = e.one(tx, e.c.service_id == service.id, e.c.region_id == region, e.c.interface == interface, e.c.enabled.is_(True))
+    return None if found is None else found.url

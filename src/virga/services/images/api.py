@@ -3,16 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from virga.ground.db.engine import Tx
+from virga.ground.db.engine import Database, Tx
 from virga.ground.doors import Doors
+from virga.ground.errors import NotFound
 from virga.services.images import model, store
-from virga.services.images.driver import BlobStore
+from virga.services.images.actions.data import open_any
+from virga.services.images.cache import ImageCache
+from virga.services.images.driver import Stores
+from virga.services.images.metadefs import starting
+from virga.services.images.settings import Images
 
 
 class ImageRef(msgspec.Struct, frozen=True):
@@ -57,16 +62,37 @@ def ids(tx: Tx, wanted: Iterable[str]) -> set[str]:
 
 def by_name(tx: Tx, name: str, project_id: str) -> ImageRef | None:
     """The newest active image of that name that the project sees."""
-    rows = store.IMAGES.find(
-        tx, store.c.name == name, store.c.status == model.ACTIVE, store.visible_to(project_id, False), order=store.c.created.desc(), limit=1
-    )
+    listed = store.listed_to(project_id, False, "all", "accepted")
+    rows = store.IMAGES.find(tx, store.c.name == name, store.c.status == model.ACTIVE, listed, order=store.c.created.desc(), limit=1)
     return _ref(rows[0]) if rows else None
 
 
 def path(doors: Doors, id: str) -> Path | None:
-    """The image's file on this machine, if it is one."""
-    return doors.use(BlobStore).path(id)
+    """The image's file on this machine: the store's own, or the cache's, fetched if need be (once, however many ask)."""
+    _, local, _ = _opened(doors, id)
+    return local or doors.use(ImageCache).fetch(id)
 
 
 def read(doors: Doors, id: str) -> Iterator[bytes]:
-    return doors.use(BlobStore).read(id)
+    """The image's bytes, from wherever they are."""
+    return _opened(doors, id)[2]()
+
+
+def _opened(doors: Doors, id: str) -> tuple[model.Image, Path | None, Callable[[], Iterator[bytes]]]:
+    with doors.use(Database).read() as tx:
+        image, places = store.IMAGES.get(tx, id), store.locations(tx, id)
+    if image is None or not places:
+        raise NotFound(f"Image {id} is gone, or has no bytes.")
+    stores = doors.use(Stores)
+    known = [stores.by_id[p.store].blobs.path(p.key) for p in places if p.store in stores.by_id]
+    return image, next((p for p in known if p is not None), None), lambda: open_any(stores, places)
+
+
+def cache(doors: Doors, folder: Path | None) -> ImageCache:
+    """The cache of this node."""
+    return ImageCache(folder, doors.use(Images).cache_bytes, lambda id: _opened(doors, id))
+
+
+def first_definitions(tx: Tx, now: float, mint: Any) -> int:
+    """The metadata definitions that a new cloud begins with."""
+    return starting.begin(tx, now, mint)

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plug for image bytes. Verbs are idempotent; a blob is whole or absent, never half."""
+"""The plug for image bytes, and the shelf of the stores that a cloud has. Verbs are idempotent; a blob is whole or absent, never
+half. A key is minted for each write and never used again, so that nothing that comes late can touch what came after it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from virga.ground.errors import Invalid
 
 
 class Writer(Protocol):
@@ -13,8 +17,12 @@ class Writer(Protocol):
 
     def write(self, data: bytes) -> None: ...
 
-    def fd(self) -> int:
-        """A readable descriptor on what was written, at its start; the caller closes it."""
+    def fd(self) -> int | None:
+        """A readable descriptor on what was written, at its start; the caller closes it. None where there is no such thing."""
+        ...
+
+    def raw(self) -> int:
+        """A writable descriptor, for what writes in an order of its own. Only in the staging area."""
         ...
 
     def commit(self) -> None: ...
@@ -23,20 +31,68 @@ class Writer(Protocol):
 
 
 class BlobStore(Protocol):
-    def create(self, id: str, upload: str | None = None) -> Writer: ...
-
-    def read(self, id: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
-        """Chunks of the blob; raises FileNotFoundError."""
+    def create(self, key: str, size: int | None = None) -> Writer:
+        """A new blob; `size` is what will come, if that is known."""
         ...
 
-    def path(self, id: str) -> Path | None:
+    def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """Chunks of the blob; raises FileNotFoundError at the first."""
+        ...
+
+    def path(self, key: str) -> Path | None:
         """Where a local reader finds the whole blob, if it is a file here."""
         ...
 
-    def remove(self, id: str) -> None: ...
-
-    def ids(self) -> set[str]: ...
-
-    def sweep(self, live: set[str]) -> int:
-        """Drop unfinished writes that are not in `live` (upload ids); how many."""
+    def url(self, key: str) -> str:
+        """How services call the blob: `file:///…`, `rbd://…`, `https://…`."""
         ...
+
+    def remove(self, key: str) -> None: ...
+
+    def ids(self) -> set[str]:
+        """The keys of all whole blobs."""
+        ...
+
+    def unfinished(self) -> set[str]:
+        """The keys of writes that have neither been committed nor aborted."""
+        ...
+
+    def discard(self, key: str) -> None:
+        """Take away what an unfinished write left."""
+        ...
+
+
+@dataclass(frozen=True)
+class Store:
+    """One place for bytes. `weight` orders the places of an image, the heaviest first. `facts` are for `/v2/info/stores/detail`."""
+
+    id: str
+    type: str
+    blobs: BlobStore
+    description: str = ""
+    read_only: bool = False
+    weight: int = 0
+    facts: Mapping[str, object] | None = None
+
+
+class Stores:
+    """The stores by id, the default one first; `staging` keeps bytes that wait for their import."""
+
+    def __init__(self, stores: list[Store], staging: BlobStore) -> None:
+        self.by_id = {s.id: s for s in stores}
+        self.default = stores[0]
+        self.staging = staging
+
+    def writable(self) -> list[Store]:
+        return [s for s in self.by_id.values() if not s.read_only]
+
+    def get(self, id: str) -> Store:
+        """Raises Invalid with the stores that there are."""
+        found = self.by_id.get(id)
+        if found is None:
+            raise Invalid(f"Store for identifier {id[:64]} not found; there are: {', '.join(self.by_id)}", field="store")
+        return found
+
+    def ordered(self, ids: list[str]) -> list[str]:
+        """The ids by weight, then by name; those of stores that are not set up any more come last."""
+        return sorted(ids, key=lambda i: (-self.by_id[i].weight if i in self.by_id else 1 << 31, i))

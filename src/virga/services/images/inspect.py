@@ -9,6 +9,8 @@ import msgspec
 
 from virga.ground.errors import Unavailable, UnsupportedMedia
 from virga.ground.sandbox import SandboxFailed, confined
+from virga.services.images import model
+from virga.services.images.settings import Images
 
 
 class Inspection(msgspec.Struct, frozen=True):
@@ -33,3 +35,11 @@ class Inspector:
             raise Unavailable(f"The image could not be looked at: {e}") from e
         finally:
             os.close(fd)
+
+
+def refuse(seen: Inspection, image: model.Image, settings: Images) -> None:
+    """Raises UnsupportedMedia when the bytes are dangerous, or not what they are said to be."""
+    if seen.unsafe:
+        raise UnsupportedMedia(f"The image is refused: {seen.unsafe}", field="body")
+    if settings.require_format_match and image.container_format != "compressed" and not model.fits(image.disk_format, seen.format):
+        raise UnsupportedMedia(f"The image was declared as {image.disk_format} and its bytes are {seen.format}", field="disk_format")

@@ -1,14 +1,54 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images' limits."""
+"""Images' limits, by Glance's names. Sizes are in MiB."""
 
 from __future__ import annotations
 
-from virga.authority.limits import Limit, check
+from virga.authority.limits import Limit, check, value
 from virga.ground.db.engine import Tx
-from virga.services.images import store
+from virga.ground.errors import OverQuota
+from virga.services.images import model, store
+
+MIB = 1 << 20
+
+
+def _mib(size: int) -> int:
+    return -(-size // MIB)
+
+
+def _arriving(tx: Tx, project: str) -> int:
+    return store.IMAGES.count(tx, store.c.owner == project, store.c.status.in_((model.SAVING, model.UPLOADING, model.IMPORTING)))
+
 
 IMAGE_COUNT = Limit("image", "image_count_total", 1000, lambda tx, project: store.IMAGES.count(tx, store.c.owner == project))
+IMAGE_UPLOADING = Limit("image", "image_count_uploading", 100, _arriving)
+IMAGE_SIZE = Limit("image", "image_size_total", -1, lambda tx, project: _mib(store.used_bytes(tx, project)))
+IMAGE_STAGE = Limit("image", "image_stage_total", -1, lambda tx, project: _mib(store.staged_bytes(tx, project)))
+ALL = (IMAGE_COUNT, IMAGE_UPLOADING, IMAGE_SIZE, IMAGE_STAGE)
 
 
 def check_images(tx: Tx, project_id: str) -> None:
     check(tx, project_id, {IMAGE_COUNT: 1})
+
+
+def check_arriving(tx: Tx, project_id: str) -> None:
+    check(tx, project_id, {IMAGE_UPLOADING: 1})
+
+
+def check_bytes(tx: Tx, project_id: str, size: int, copies: int = 1) -> None:
+    """Raise OverQuota unless `copies` of `size` bytes fit; held until the transaction that keeps them ends."""
+    check(tx, project_id, {IMAGE_SIZE: _mib(size) * copies})
+
+
+def room(tx: Tx, limit: Limit, project_id: str) -> int | None:
+    """How many bytes still fit into a limit that is in MiB; None without a limit."""
+    most = value(tx, limit, project_id)
+    return None if most < 0 else max(0, most - limit.count(tx, project_id)) * MIB
+
+
+def passed(limit: Limit, most: int) -> OverQuota:
+    return OverQuota(f"Quota exceeded for {limit.name}: only {most // MIB} MiB are left of it", type="OverQuota", limit=limit.name)
+
+
+def usage(tx: Tx, project_id: str) -> dict[str, tuple[int, int]]:
+    """Each limit's name → (use, most); -1 is no limit."""
+    return {limit.name: (limit.count(tx, project_id), value(tx, limit, project_id)) for limit in ALL}

@@ -1,37 +1,105 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images' loops: uploads whose process died, bytes without a row."""
+"""Images' loops: uploads whose process died, states whose saga is over, bytes without a row, tasks that are old."""
 
 from __future__ import annotations
 
+from virga.ground import log, metrics
 from virga.ground.loops.loop import Loop, Round
+from virga.ground.sagas.saga import SAGAS
 from virga.services.images import model, store
-from virga.services.images.driver import BlobStore
+from virga.services.images.driver import Stores
+
+LOG = log.get("images")
 
 
 def uploads(round: Round) -> int:
-    """An upload without a live lease is given up: the image waits for its bytes again."""
-    now = round.world.now()
-    where = (store.c.status == model.SAVING, store.c.upload_lease < now)
+    """An upload without a live lease, and staged bytes that nobody imported in time, are given up: the image waits for its bytes
+    again, and says why."""
+    where = (store.c.status.in_((model.SAVING, model.UPLOADING)), store.c.upload_lease < round.world.now())
     with round.db.read() as tx:
         dead = store.IMAGES.find(tx, *where)
-    if not dead:
-        return 0
-    with round.db.write() as tx:
-        return store.IMAGES.change(tx, *where, status=model.QUEUED, upload=None, upload_lease=0.0)
+    done = 0
+    for row in dead:
+        why = "The staged bytes were not imported in time." if row.staged else "The upload was broken off: its process ended."
+        change = {
+            "status": model.QUEUED,
+            "upload": None,
+            "upload_lease": 0.0,
+            "staged": None,
+            "staged_size": 0,
+            "size": None,
+            "reason": why,
+        }
+        with round.db.write() as tx:
+            done += store.IMAGES.change(tx, store.c.id == row.id, *where, **change)
+    return done
+
+
+def keep(round: Round) -> int:
+    """No image stays in an import whose saga is over, and we hear of it as a bug."""
+    with round.db.read() as tx:
+        rows = store.IMAGES.find(tx, store.c.saga_id.is_not(None))
+        live = {s.id for s in SAGAS.within(tx, "id", [r.saga_id for r in rows if r.saga_id], SAGAS.c.ended.is_(None))}
+    settled = 0
+    for row in rows:
+        if row.saga_id in live:
+            continue
+        reason = "The import ended without a result."
+        change: dict[str, object] = {"saga_id": None, "task_id": None, "importing": [], "reason": reason}
+        if row.status == model.IMPORTING:
+            change |= {"status": model.QUEUED, "staged": None, "staged_size": 0, "size": None, "upload_lease": 0.0}
+        with round.db.write() as tx:
+            settled += store.IMAGES.change(tx, store.c.id == row.id, store.c.saga_id == row.saga_id, **change)
+            if row.task_id:
+                open = store.TASKS.c.status.in_((model.WAITING, model.PROCESSING))
+                store.TASKS.change(tx, store.TASKS.c.id == row.task_id, open, status=model.FAILURE, message=reason)
+        metrics.KEEPER.labels("image").inc()
+        LOG.error("settled", image=row.id, saga=row.saga_id)
+    return settled
 
 
 def sweep(round: Round) -> int:
-    """Remove bytes that no row claims, and unfinished files of uploads that are over."""
-    blobs = round.doors.use(BlobStore)
-    there = blobs.ids()
+    """Remove bytes that no row claims, and unfinished files of writes that are over. First the stores are looked at, then the rows:
+    a key is used by one write only, and its row is there before it, so what has no row by then will never have one."""
+    stores = round.doors.use(Stores)
+    there = {s.id: (s.blobs, s.blobs.ids(), s.blobs.unfinished()) for s in stores.writable()}
+    staged, staging = stores.staging.ids(), stores.staging.unfinished()
     with round.db.read() as tx:
-        rows = {i.id for i in store.IMAGES.within(tx, "id", there)}
-        live = {i.upload for i in store.IMAGES.find(tx, store.c.status == model.SAVING) if i.upload}
-    # an upload renames its file before it changes its row; what a dead one left is replaced by the next
-    orphans = there - rows
-    for id in orphans:
-        blobs.remove(id)
-    return len(orphans) + blobs.sweep(live)
+        claimed = {(p.store, p.key) for p in store.LOCATIONS.within(tx, "store", there)}
+        busy = store.IMAGES.find(tx, (store.c.upload.is_not(None)) | (store.c.saga_id.is_not(None)) | (store.c.staged.is_not(None)))
+    live = {store.key(i.id, w) for i in busy for w in (i.upload, i.saga_id) if w}
+    waiting = {i.staged for i in busy if i.staged} | {f"{k}{end}" for k in live for end in ("", "-x1", "-x2")}
+    done = 0
+    for id, (blobs, keys, open) in there.items():
+        for key in keys:
+            if (id, key) not in claimed and key not in live:
+                blobs.remove(key)
+                done += 1
+        for key in open - live:
+            blobs.discard(key)
+            done += 1
+    for key in staged - waiting:
+        stores.staging.remove(key)
+        done += 1
+    for key in staging - waiting:
+        stores.staging.discard(key)
+        done += 1
+    return done
 
 
-LOOPS = (Loop("images.uploads", uploads, every=30), Loop("images.sweep", sweep, every=60, topic="event.images.image.deleted"))
+def tasks(round: Round) -> int:
+    """Tasks that ended go away when they expire."""
+    with round.db.read() as tx:
+        old = store.TASKS.find(tx, store.TASKS.c.expires < round.world.now(), limit=1000)
+    if not old:
+        return 0
+    with round.db.write() as tx:
+        return store.TASKS.delete(tx, store.TASKS.c.id.in_([t.id for t in old]))
+
+
+LOOPS = (
+    Loop("images.uploads", uploads, every=30),
+    Loop("images.keep", keep, every=10),
+    Loop("images.sweep", sweep, every=60, topic="event.images.image.deleted"),
+    Loop("images.tasks", tasks, every=3600),
+)

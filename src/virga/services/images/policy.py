@@ -1,16 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images' rules, by Glance's names."""
+"""Images' rules, by Glance's names. What a caller may see at all is decided by the look-up."""
 
 from __future__ import annotations
 
-from virga.authority.rules import ADMIN, MEMBER, READER, SCOPED, Rule, role
+from virga.authority.rules import ADMIN, MEMBER, READER, SCOPED, SERVICE, Rule, role
 
-GET_IMAGES = Rule("get_images", ADMIN | SCOPED, "List images")
-GET_IMAGE = Rule("get_image", READER, "Show an image")
-ADD_IMAGE = Rule("add_image", ADMIN | (role("member") & SCOPED), "Create an image")
+_MEMBERS = ADMIN | (role("member") & SCOPED)
+_READERS = ADMIN | (role("reader") & SCOPED)
+
+GET_IMAGES = Rule("get_images", _READERS, "List images")
+GET_IMAGE = Rule("get_image", _READERS, "Show an image")
+ADD_IMAGE = Rule("add_image", _MEMBERS, "Create an image")
 UPLOAD_IMAGE = Rule("upload_image", MEMBER, "Upload an image's bytes")
-DOWNLOAD_IMAGE = Rule("download_image", ADMIN | SCOPED, "Download an image's bytes")
+DOWNLOAD_IMAGE = Rule("download_image", _MEMBERS, "Download an image's bytes")
 MODIFY_IMAGE = Rule("modify_image", MEMBER, "Change an image")
 DELETE_IMAGE = Rule("delete_image", MEMBER, "Delete an image")
 PUBLICIZE_IMAGE = Rule("publicize_image", ADMIN, "Make an image public")
+COMMUNITIZE_IMAGE = Rule("communitize_image", MEMBER, "Make an image a community image")
 SET_OWNER = Rule("set_image_owner", ADMIN, "Give an image to another project")
+DEACTIVATE = Rule("deactivate", MEMBER, "Take an image out of use")
+REACTIVATE = Rule("reactivate", MEMBER, "Bring an image back into use")
+COPY_IMAGE = Rule("copy_image", ADMIN, "Copy an image to more stores")
+ADD_MEMBER = Rule("add_member", MEMBER, "Share an image")
+DELETE_MEMBER = Rule("delete_member", MEMBER, "End the sharing of an image")
+GET_MEMBERS = Rule("get_members", READER, "List with whom an image is shared")
+GET_MEMBER = Rule("get_member", READER, "Show a sharing")
+MODIFY_MEMBER = Rule("modify_member", MEMBER, "Accept or reject a shared image")
+SET_IMAGE_LOCATION = Rule("set_image_location", MEMBER, "Set where an image's bytes lie")
+GET_IMAGE_LOCATION = Rule("get_image_location", READER, "Read where an image's bytes lie")
+DELETE_IMAGE_LOCATION = Rule("delete_image_location", ADMIN, "Remove one copy of an image's bytes")
+ADD_IMAGE_LOCATION = Rule("add_image_location", SERVICE | MEMBER, "Say where an image's bytes lie")
+FETCH_IMAGE_LOCATION = Rule("fetch_image_location", SERVICE | ADMIN, "Read where an image's bytes lie, for services")
+STORES_DETAIL = Rule("stores_info_detail", ADMIN | SERVICE, "See how stores are set up")
+GET_TASKS = Rule("get_tasks", _READERS, "List tasks")
+GET_TASK = Rule("get_task", _READERS, "Show a task")
+TASKS_ACCESS = Rule("tasks_api_access", ADMIN, "Use the tasks API")
+CACHE_LIST = Rule("cache_list", ADMIN, "See what is cached")
+CACHE_IMAGE = Rule("cache_image", ADMIN, "Have an image cached")
+CACHE_DELETE = Rule("cache_delete", ADMIN, "Drop cached images")
+CACHE_CLEAN = Rule("cache_clean", ADMIN, "Drop what is broken in the cache")
+CACHE_PRUNE = Rule("cache_prune", ADMIN, "Bring the cache down to its size")
+CACHED_NODES = Rule("list_cached_nodes", ADMIN, "See which nodes have an image cached")
+GET_USAGE = Rule("get_usage", _READERS, "See a project's usage and limits")
+DISCOVER = Rule("discover", _READERS | SERVICE, "See how this service is set up")

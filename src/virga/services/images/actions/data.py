@@ -1,82 +1,151 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Image bytes: upload while hashing, download with ranges. Streams in constant memory; the row changes in short transactions."""
+"""Image bytes: upload and stage while hashing, download with ranges. Streams in constant memory; the row changes in short
+transactions."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import hashlib
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from virga.authority.rules import allow
-from virga.ground.errors import Conflict, Invalid, NoSpace, NotFound, Problem, RangeUnsatisfiable, TooLarge, UnsupportedMedia
+from virga.authority.rules import allow, is_admin
+from virga.ground.errors import Conflict, Forbidden, Invalid, NoSpace, NotFound, Problem, RangeUnsatisfiable, Unavailable, UnsupportedMedia
 from virga.ground.http.call import Answer, Call
-from virga.services.images import events, model, policy, store
+from virga.services.images import events, limits, model, policy, store
 from virga.services.images.actions.images import found
-from virga.services.images.driver import BlobStore, Writer
-from virga.services.images.inspect import Inspection, Inspector
+from virga.services.images.driver import Store, Stores, Writer
+from virga.services.images.inspect import Inspection, Inspector, refuse
+from virga.services.images.intake import Intake, Kept
 from virga.services.images.settings import Images
+from virga.services.images.signature import Signature
 
-BATCH = 1 << 20
+BATCH = 2 << 20
 LEASE = 120.0
+
+
+@dataclass
+class Arrival:
+    """An upload under way: the image, the id that fences it, where its bytes go."""
+
+    image: model.Image
+    upload: str
+    key: str
+    place: Store | None
+    intake: Intake
 
 
 async def upload(call: Call, id: str) -> Answer:
     """PUT /v2/images/{id}/file: 204 when the bytes are on the disk, their format known and their hashes kept."""
+    return await receive(call, id, _begin, _finish)
+
+
+async def stage(call: Call, id: str) -> Answer:
+    """PUT /v2/images/{id}/stage: 204 when the bytes wait for their import (`uploading`)."""
+    return await receive(call, id, _begin_stage, _finish_stage)
+
+
+async def receive(
+    call: Call, id: str, begin: Callable[[Call, str], Arrival], finish: Callable[[Call, Arrival, Writer, Kept], None]
+) -> Answer:
+    """The body into a store. Whatever goes wrong, and if the caller vanishes: nothing is kept and the image is queued again."""
     loop = asyncio.get_running_loop()
-    image, upload_id = await loop.run_in_executor(None, _begin, call, id)
-    blobs, settings = call.use(BlobStore), call.use(Images)
+    run = loop.run_in_executor
+    arrival = await run(None, begin, call, id)
     writer: Writer | None = None
+    stores, settings, length = call.use(Stores), call.use(Images), call.request.headers.get("content-length", "")
     try:
         kind = call.request.headers.get("content-type", "").partition(";")[0].strip()
         if kind and kind != "application/octet-stream":
             raise UnsupportedMedia(
                 f"The format {kind[:80]} of the body is not supported; send application/octet-stream", field="Content-Type"
             )
-        writer = await loop.run_in_executor(None, blobs.create, id, upload_id)
-        hashes = (hashlib.md5(usedforsecurity=False), hashlib.sha512())
-        size, renewed = 0, call.now()
+        blobs = arrival.place.blobs if arrival.place is not None else stores.staging
+        intake = arrival.intake
+        if length.isdigit():
+            intake.expect(int(length))
+        writer = await run(None, blobs.create, arrival.key, int(length) if length.isdigit() else None)
+        renewed, before = call.now(), None
         async for batch in _batches(call, settings.upload_idle):
-            size += len(batch)
-            if size > settings.max_bytes:
-                raise TooLarge(f"The image is longer than {settings.max_bytes} bytes", limit=settings.max_bytes)
-            await loop.run_in_executor(None, _take, writer, hashes, batch)
+            intake.count(batch)
+            if before is not None:
+                await before
+            # three threads at once: the hashes and the disk do not wait for each other
+            before = asyncio.gather(run(None, intake.weak, batch), run(None, intake.strong, batch), run(None, writer.write, batch))
             if call.now() - renewed > LEASE / 4:
                 renewed = call.now()
-                await loop.run_in_executor(None, _renew, call, id, upload_id)
-        seen = await loop.run_in_executor(None, _inspect, call, image, writer, size)
-        await loop.run_in_executor(None, writer.commit)
-        checksum, value = (h.hexdigest() for h in hashes)
-        await loop.run_in_executor(None, _finish, call, id, upload_id, size, checksum, value, seen)
+                await run(None, _renew, call, id, arrival.upload)
+        if before is not None:
+            await before
+        if length.isdigit() and intake.size != int(length):
+            raise Invalid(f"The body ended after {intake.size} of {length} bytes", field="body")
+        kept = await run(None, intake.finish)
+        await run(None, finish, call, arrival, writer, kept)
     except BaseException as e:
         if writer is not None:
-            await asyncio.shield(loop.run_in_executor(None, writer.abort))
-        await asyncio.shield(loop.run_in_executor(None, _give_up, call, id, upload_id))
+            await asyncio.shield(run(None, writer.abort))
+        there = await asyncio.shield(run(None, _give_up, call, arrival, _reason(e)))
+        if not there and isinstance(e, (OSError, Problem)):
+            raise NotFound(f"Image {id} was deleted while its bytes arrived.") from e
         if isinstance(e, OSError) and e.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise NoSpace("The image store's disk is full; nothing was kept.") from e
+        if isinstance(e, OSError):
+            raise Unavailable(f"The image store does not take the bytes: {e.strerror or e}; nothing was kept.") from e
         raise
     return Answer(code=204)
 
 
-def _begin(call: Call, id: str) -> tuple[model.Image, str]:
-    upload_id = call.world.uuid()
+def _reason(e: BaseException) -> str:
+    if isinstance(e, Problem):
+        return e.message
+    if isinstance(e, OSError):
+        return f"The store failed: {e.strerror or e}"
+    return "The upload was broken off before its end."
+
+
+def _begin(call: Call, id: str) -> Arrival:
+    stores, upload_id = call.use(Stores), call.world.uuid()
+    place = stores.get(call.request.headers.get("x-image-meta-store") or stores.default.id)
+    if place.read_only:
+        raise Conflict(f"Store {place.id} is read-only")
     with call.db.write() as tx:
         image = found(call, tx, id)
         allow(call, policy.UPLOAD_IMAGE, project_id=image.owner)
-        if image.disk_format is None or image.container_format is None:
-            raise Invalid("Properties disk_format, container_format must be set prior to saving data.", field="disk_format")
+        _formats(image)
+        signature = signed(call, image)
+        limits.check_arriving(tx, image.owner)
+        most, why = _room(call, tx, limits.IMAGE_SIZE, image.owner)
         where = (store.c.id == id, store.c.status == model.QUEUED)
-        if not store.IMAGES.change(tx, *where, status=model.SAVING, upload=upload_id, upload_lease=call.now() + LEASE):
+        lease = {"upload": upload_id, "upload_lease": call.now() + LEASE, "reason": None}
+        if not store.IMAGES.change(tx, *where, status=model.SAVING, **lease):
             raise Conflict(
                 f"Image status transition from {image.status} to saving is not allowed: the image has its bytes, or another upload is under way."
             )
-    return image, upload_id
+    return Arrival(image, upload_id, store.key(id, upload_id), place, Intake(most, why, signature=signature))
+
+
+def _formats(image: model.Image) -> None:
+    missing = [n for n in ("disk_format", "container_format") if getattr(image, n) is None]
+    if missing and image.status == model.QUEUED:
+        raise Invalid(f"Properties {', '.join(missing)} must be set prior to saving data.", field=missing[0])
+
+
+def signed(call: Call, image: model.Image) -> Signature | None:
+    """The check of an image that says it is signed; any of the properties is enough to say so."""
+    if not any(name in image.properties for name in model.SIGNATURE):
+        return None
+    return Signature(image.properties, call.use(Images).trusted_certificates, call.now())
+
+
+def _room(call: Call, tx: Any, limit: Any, project: str) -> tuple[int, str]:
+    most, left = call.use(Images).max_bytes, limits.room(tx, limit, project)
+    return (left, f"that is what is left of the quota {limit.name}") if left is not None and left < most else (most, "images.max_bytes")
 
 
 async def _batches(call: Call, idle: int) -> AsyncIterator[bytes]:
-    """The body in pieces of about a MiB; an upload that stands still is given up."""
+    """The body in pieces of about 2 MiB; an upload that stands still is given up."""
     assert call.request.stream is not None
     stream, held, size = call.request.stream.__aiter__(), [], 0
     while True:
@@ -96,49 +165,82 @@ async def _batches(call: Call, idle: int) -> AsyncIterator[bytes]:
         yield b"".join(held)
 
 
-def _take(writer: Writer, hashes: tuple[Any, ...], batch: bytes) -> None:
-    for h in hashes:
-        h.update(batch)
-    writer.write(batch)
-
-
-def _inspect(call: Call, image: model.Image, writer: Writer, size: int) -> Inspection:
-    """What the bytes are. What they claim to be in the request is compared, never believed."""
-    seen = call.use(Inspector).look(writer.fd(), size)
-    if seen.unsafe:
-        raise UnsupportedMedia(f"The image is refused: {seen.unsafe}", field="body")
-    if not model.fits(image.disk_format, seen.format):
-        raise UnsupportedMedia(f"The image was declared as {image.disk_format} and its bytes are {seen.format}", field="disk_format")
-    return seen
-
-
 def _renew(call: Call, id: str, upload_id: str) -> None:
     with call.db.write() as tx:
         if not store.IMAGES.change(tx, store.c.id == id, store.c.upload == upload_id, upload_lease=call.now() + LEASE):
             raise NotFound(f"Image {id} was deleted, or its upload given up, while the bytes arrived.")
 
 
-def _finish(call: Call, id: str, upload_id: str, size: int, checksum: str, value: str, seen: Inspection) -> None:
-    with call.db.write() as tx:
-        changed = store.IMAGES.change(
-            tx, store.c.id == id, store.c.upload == upload_id, status=model.ACTIVE, size=size, virtual_size=seen.virtual_size or size, checksum=checksum,
-            os_hash_algo="sha512", os_hash_value=value, detected=seen.format, upload=None, updated=call.now(),
-        )  # fmt: skip
-        if changed:
-            call.open = tx
-            call.emit(events.ImageActive(image_id=id))
-            call.open = None
-    if not changed:
-        call.use(BlobStore).remove(id)
-        raise NotFound(f"Image {id} was deleted while its bytes arrived.")
-
-
-def _give_up(call: Call, id: str, upload_id: str) -> None:
+def _finish(call: Call, arrival: Arrival, writer: Writer, kept: Kept) -> None:
+    """Look at the bytes, make them durable, then say that they are there."""
+    place, image = arrival.place, arrival.image
+    assert place is not None
+    seen = look(call, image, writer, kept.size)
+    writer.commit()
     try:
         with call.db.write() as tx:
-            store.IMAGES.change(tx, store.c.id == id, store.c.upload == upload_id, status=model.QUEUED, upload=None, upload_lease=0.0)
+            limits.check_bytes(tx, image.owner, kept.size)
+            where = (store.c.id == image.id, store.c.upload == arrival.upload)
+            changed = store.activate(
+                tx, where, image.id, kept, seen.format, seen.virtual_size, {place.id: arrival.key}, call.now(), call.world.uuid
+            )
+            if not changed:
+                raise NotFound(f"Image {image.id} was deleted while its bytes arrived.")
+            call.open = tx
+            call.emit(events.ImageActive(image_id=image.id))
+    except BaseException:
+        place.blobs.remove(arrival.key)
+        raise
+    finally:
+        call.open = None
+
+
+def look(call: Call, image: model.Image, writer: Writer, size: int) -> Inspection:
+    """What the bytes are. What they claim to be in the request is compared, never believed."""
+    fd = writer.fd()
+    if fd is None:
+        raise Unavailable("The store gives no way to look at the bytes")
+    seen = call.use(Inspector).look(fd, size)
+    refuse(seen, image, call.use(Images))
+    return seen
+
+
+def _begin_stage(call: Call, id: str) -> Arrival:
+    upload_id = call.world.uuid()
+    with call.db.write() as tx:
+        image = found(call, tx, id)
+        allow(call, policy.MODIFY_IMAGE, project_id=image.owner)
+        _formats(image)
+        limits.check_arriving(tx, image.owner)
+        most, why = _room(call, tx, limits.IMAGE_STAGE, image.owner)
+        where = (store.c.id == id, store.c.status == model.QUEUED)
+        lease = {"upload": upload_id, "upload_lease": call.now() + LEASE, "reason": None}
+        if not store.IMAGES.change(tx, *where, status=model.UPLOADING, **lease):
+            raise Conflict(f"Image status transition from {image.status} to uploading is not allowed.")
+    return Arrival(image, upload_id, store.key(id, upload_id), None, Intake(most, why))
+
+
+def _finish_stage(call: Call, arrival: Arrival, writer: Writer, kept: Kept) -> None:
+    writer.commit()
+    lease = call.now() + call.use(Images).stage_seconds
+    with call.db.write() as tx:
+        where = (store.c.id == arrival.image.id, store.c.upload == arrival.upload)
+        kept_row = {"staged": arrival.key, "staged_size": kept.size, "size": kept.size, "upload": None, "upload_lease": lease}
+        changed = store.IMAGES.change(tx, *where, **kept_row, updated=call.now())
+    if not changed:
+        call.use(Stores).staging.remove(arrival.key)
+        raise NotFound(f"Image {arrival.image.id} was deleted while its bytes arrived.")
+
+
+def _give_up(call: Call, arrival: Arrival, reason: str) -> bool:
+    """Queued again, with the reason; whether the image is still there."""
+    try:
+        with call.db.write() as tx:
+            where = (store.c.id == arrival.image.id, store.c.upload == arrival.upload)
+            store.IMAGES.change(tx, *where, status=model.QUEUED, upload=None, upload_lease=0.0, reason=reason[:1000])
+            return store.IMAGES.get(tx, arrival.image.id) is not None
     except Problem:
-        pass  # the loop gives it up when the lease is over
+        return True  # the loop gives it up when the lease is over
 
 
 RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
@@ -147,8 +249,8 @@ RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 async def download(call: Call, id: str) -> Answer:
     """GET /v2/images/{id}/file, whole or one range; 204 while there are no bytes."""
     loop = asyncio.get_running_loop()
-    image = await loop.run_in_executor(None, _readable, call, id)
-    if image.status != model.ACTIVE or image.size is None:
+    image, places = await loop.run_in_executor(None, _readable, call, id)
+    if not places or image.size is None:
         return Answer(code=204)
     start, length, code = _range(call.request.headers.get("range"), image.size)
     headers = {"content-length": str(length), "content-type": "application/octet-stream", "accept-ranges": "bytes"}
@@ -158,15 +260,42 @@ async def download(call: Call, id: str) -> Answer:
         headers["content-md5"] = image.checksum
     if call.request.method == "HEAD":
         return Answer(code=code, headers=headers, body=b"")
-    blobs = call.use(BlobStore)
-    return Answer(code=code, headers=headers, stream=_out(blobs.read(id, start, length)))
+    chunks = await loop.run_in_executor(None, open_any, call.use(Stores), places, start, length)
+    return Answer(code=code, headers=headers, stream=_out(chunks))
 
 
-def _readable(call: Call, id: str) -> model.Image:
+def _readable(call: Call, id: str) -> tuple[model.Image, list[model.Location]]:
     with call.db.read() as tx:
         image = found(call, tx, id)
-        allow(call, policy.DOWNLOAD_IMAGE, project_id=image.owner)
-    return image
+        allow(call, policy.DOWNLOAD_IMAGE)
+        if image.status == model.DEACTIVATED and not is_admin(call.actor):
+            raise Forbidden(f"Image {id} is deactivated: its bytes are not given out.")
+        ready = image.status in {model.ACTIVE, model.DEACTIVATED}
+        return image, store.locations(tx, id) if ready else []
+
+
+def open_any(stores: Stores, places: list[model.Location], start: int = 0, length: int | None = None) -> Iterator[bytes]:
+    """The bytes from the first place that gives them, the preferred first. Raises Unavailable when none does."""
+    order = {id: n for n, id in enumerate(stores.ordered([p.store for p in places]))}
+    why = "no store of this cloud has it"
+    for place in sorted(places, key=lambda p: order[p.store]):
+        known = stores.by_id.get(place.store)
+        if known is None:
+            continue
+        chunks = known.blobs.read(place.key, start, length)
+        try:
+            first = next(chunks, b"")
+        except (OSError, Problem) as e:
+            why = f"store {place.store}: {e}"
+            continue
+        return _chain(first, chunks)
+    raise Unavailable(f"The image's bytes cannot be read now: {why}")
+
+
+def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    if first:
+        yield first
+    yield from rest
 
 
 def _range(header: str | None, size: int) -> tuple[int, int, int]:
@@ -184,9 +313,12 @@ def _range(header: str | None, size: int) -> tuple[int, int, int]:
 
 
 async def _out(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """One chunk is read while the one before is on its way to the caller."""
     loop = asyncio.get_running_loop()
+    ahead = loop.run_in_executor(None, next, chunks, None)
     while True:
-        chunk = await loop.run_in_executor(None, next, chunks, None)
+        chunk = await ahead
         if chunk is None:
             return
+        ahead = loop.run_in_executor(None, next, chunks, None)
         yield chunk

@@ -3,25 +3,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 CHUNK = 1 << 20
+FLUSH = 64 << 20
 
 
 class FileWriter:
+    """Written parts are sent to the disk as they come, so that the last fsync has little to wait for."""
+
     def __init__(self, temporary: Path, final: Path) -> None:
         self.temporary, self.final = temporary, final
         self._file = open(temporary, "w+b", buffering=0)
+        self._at = self._sent = 0
 
     def write(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
-            view = view[self._file.write(view) :]
+            n = self._file.write(view)
+            view = view[n:]
+            self._at += n
+        if self._at - self._sent >= FLUSH:
+            # the page cache of a finished part is given back: an upload does not push everything else out of memory
+            with contextlib.suppress(OSError):
+                os.posix_fadvise(self._file.fileno(), 0, self._sent, os.POSIX_FADV_DONTNEED)
+            self._sent = self._at
 
-    def fd(self) -> int:
+    def fd(self) -> int | None:
         return os.open(self.temporary, os.O_RDONLY)
+
+    def raw(self) -> int:
+        return self._file.fileno()
 
     def commit(self) -> None:
         os.fsync(self._file.fileno())
@@ -39,18 +54,18 @@ class FileWriter:
 
 
 class FileStore:
-    """`folder/<id>` whole, `folder/incoming/<upload>` on the way."""
+    """`folder/<key>` whole, `folder/incoming/<key>` on the way."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.incoming = folder / "incoming"
         self.incoming.mkdir(parents=True, exist_ok=True)
 
-    def create(self, id: str, upload: str | None = None) -> FileWriter:
-        return FileWriter(self.incoming / (upload or id), self.folder / id)
+    def create(self, key: str, size: int | None = None) -> FileWriter:
+        return FileWriter(self.incoming / key, self.folder / key)
 
-    def read(self, id: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
-        with open(self.folder / id, "rb") as file:
+    def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        with open(self.folder / key, "rb", buffering=0) as file:
             file.seek(start)
             left = length
             while left is None or left > 0:
@@ -61,18 +76,21 @@ class FileStore:
                     left -= len(data)
                 yield data
 
-    def path(self, id: str) -> Path | None:
-        path = self.folder / id
+    def path(self, key: str) -> Path | None:
+        path = self.folder / key
         return path if path.exists() else None
 
-    def remove(self, id: str) -> None:
-        (self.folder / id).unlink(missing_ok=True)
+    def url(self, key: str) -> str:
+        return (self.folder.resolve() / key).as_uri()
+
+    def remove(self, key: str) -> None:
+        (self.folder / key).unlink(missing_ok=True)
 
     def ids(self) -> set[str]:
         return {p.name for p in self.folder.iterdir() if p.is_file()}
 
-    def sweep(self, live: set[str]) -> int:
-        dead = [p for p in self.incoming.iterdir() if p.name not in live]
-        for path in dead:
-            path.unlink(missing_ok=True)
-        return len(dead)
+    def unfinished(self) -> set[str]:
+        return {p.name for p in self.incoming.iterdir()}
+
+    def discard(self, key: str) -> None:
+        (self.incoming / key).unlink(missing_ok=True)

@@ -11,13 +11,20 @@ CHUNK = 1 << 20
 
 
 class MemoryWriter:
-    def __init__(self, store: MemoryStore, id: str) -> None:
-        self._store, self._id, self._data = store, id, bytearray()
+    def __init__(self, store: MemoryStore, key: str) -> None:
+        self._store, self._key, self._data = store, key, bytearray()
+        self._raw: int | None = None
 
     def write(self, data: bytes) -> None:
         self._data += data
 
-    def fd(self) -> int:
+    def raw(self) -> int:
+        if self._raw is None:
+            self._raw = os.memfd_create("image")
+        return self._raw
+
+    def fd(self) -> int | None:
+        self._settle()
         fd = os.memfd_create("image")
         view = memoryview(self._data)
         while view:
@@ -25,36 +32,50 @@ class MemoryWriter:
         os.lseek(fd, 0, os.SEEK_SET)
         return fd
 
+    def _settle(self) -> None:
+        if self._raw is not None:
+            self._data = bytearray(os.pread(self._raw, os.fstat(self._raw).st_size, 0))
+            os.close(self._raw)
+            self._raw = None
+
     def commit(self) -> None:
-        self._store.blobs[self._id] = bytes(self._data)
+        self._settle()
+        self._store.blobs[self._key] = bytes(self._data)
 
     def abort(self) -> None:
-        self._data.clear()
+        self._settle()
+        self._data = bytearray()
 
 
 class MemoryStore:
     def __init__(self) -> None:
         self.blobs: dict[str, bytes] = {}
 
-    def create(self, id: str, upload: str | None = None) -> MemoryWriter:
-        return MemoryWriter(self, id)
+    def create(self, key: str, size: int | None = None) -> MemoryWriter:
+        return MemoryWriter(self, key)
 
-    def read(self, id: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
-        if id not in self.blobs:
-            raise FileNotFoundError(id)
-        data = self.blobs[id]
+    def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        if key not in self.blobs:
+            raise FileNotFoundError(key)
+        data = self.blobs[key]
         end = len(data) if length is None else min(len(data), start + length)
         for at in range(start, end, CHUNK):
             yield data[at : min(at + CHUNK, end)]
 
-    def path(self, id: str) -> Path | None:
+    def path(self, key: str) -> Path | None:
         return None
 
-    def remove(self, id: str) -> None:
-        self.blobs.pop(id, None)
+    def url(self, key: str) -> str:
+        return f"memory://{key}"
+
+    def remove(self, key: str) -> None:
+        self.blobs.pop(key, None)
 
     def ids(self) -> set[str]:
         return set(self.blobs)
 
-    def sweep(self, live: set[str]) -> int:
-        return 0
+    def unfinished(self) -> set[str]:
+        return set()
+
+    def discard(self, key: str) -> None:
+        """Nothing is left by what was not finished."""

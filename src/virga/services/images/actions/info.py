@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What this service offers, what a project uses of it, and its tasks (which are shown, and made by imports only)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from virga.authority.rules import allow, is_admin
+from virga.ground.errors import Invalid, NotFound
+from virga.ground.http.call import Call
+from virga.ground.http.pages import Page, asked, cut
+from virga.services.images import limits, model, policy, store, wire
+from virga.services.images.actions.images import found
+from virga.services.images.driver import Store, Stores
+from virga.services.images.settings import Images
+
+TASK_KEYS = {"created_at": "created", "updated_at": "updated", "expires_at": "expires", "id": "id", "status": "status", "type": "type"}
+
+
+def methods(call: Call) -> list[str]:
+    """GET /v2/info/import"""
+    allow(call, policy.DISCOVER)
+    return call.use(Images).import_methods
+
+
+def stores(call: Call) -> list[Store]:
+    """GET /v2/info/stores"""
+    allow(call, policy.DISCOVER)
+    return list(call.use(Stores).by_id.values())
+
+
+def stores_detail(call: Call) -> list[Store]:
+    """GET /v2/info/stores/detail"""
+    allow(call, policy.STORES_DETAIL)
+    return list(call.use(Stores).by_id.values())
+
+
+def usage(call: Call) -> dict[str, tuple[int, int]]:
+    """GET /v2/info/usage"""
+    allow(call, policy.GET_USAGE)
+    return limits.usage(call.tx, call.actor.project_id or "")
+
+
+def image_tasks(call: Call, id: str) -> list[model.Task]:
+    """GET /v2/images/{id}/tasks"""
+    found(call, call.tx, id)
+    return store.TASKS.find(call.tx, store.TASKS.c.image_id == id, order=store.TASKS.c.created.desc())
+
+
+def tasks(call: Call) -> Page[model.Task]:
+    """GET /v2/tasks"""
+    allow(call, policy.GET_TASKS)
+    ask = asked(call, sortable=TASK_KEYS, default=(("created", "desc"),), most=1000)
+    t, where = store.TASKS.c, []
+    if not is_admin(call.actor):
+        where.append(t.owner == (call.actor.project_id or ""))
+    for name in ("status", "type"):
+        if name in call.query:
+            where.append(t[name] == call.query.get(name))
+    return cut(store.TASKS.page(call.tx, *where, sort=ask.sort, marker=ask.marker, limit=ask.limit + 1), ask)
+
+
+def task(call: Call, id: str) -> model.Task:
+    """GET /v2/tasks/{id}"""
+    allow(call, policy.GET_TASK)
+    row = store.TASKS.get(call.tx, id)
+    if row is None or (row.owner != call.actor.project_id and not is_admin(call.actor)):
+        raise NotFound(f"Could not find task {id[:64]}")
+    return row
+
+
+def create_task(call: Call, body: wire.CreateTask) -> Any:
+    """POST /v2/tasks: refused. Its input was a way round every check that an import makes."""
+    allow(call, policy.TASKS_ACCESS)
+    raise Invalid(
+        "Tasks are not created by request: import an image with POST /v2/images/{id}/import, and a task will say how it goes.", field="type"
+    )
+
+
+def delete_task(call: Call, id: str) -> None:
+    """DELETE /v2/tasks/{id}: as upstream, tasks expire and are not deleted."""
+    task(call, id)
+    allow(call, policy.TASKS_ACCESS)
+    raise Invalid(f"Task {id} is not deleted by request: it goes away when it expires.", field="id")

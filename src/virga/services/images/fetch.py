@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fetches what a tenant names by URL, and nothing of ours: the host is resolved once, every address it has is checked, the
+connection goes to an address that was checked, and each redirect is checked anew."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import ipaddress
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from virga.ground.errors import Invalid, NotFound, Unavailable
+from virga.services.images.settings import Images
+
+CHUNK = 1 << 20
+REDIRECTS = 5
+SECONDS = 30
+TRIES = 4
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Resolve = Callable[[str, int], list[str]]
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """The addresses of `host`, as the system knows them."""
+    try:
+        return list(dict.fromkeys(str(i[4][0]) for i in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
+    except (OSError, UnicodeError) as e:
+        raise Invalid(f"The host {host[:80]} of the URI has no address: {e}", field="uri") from None
+
+
+def public(address: Address) -> bool:
+    """Whether the address belongs to nobody here: not loopback, link-local, private, multicast, reserved, nor any of these in the
+    clothes of IPv6 (mapped, 6to4, Teredo, NAT64)."""
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
+        if inner is None and address in NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return public(inner)
+        if address.scope_id is not None or address in DISCARDED:
+            return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+DISCARDED = ipaddress.IPv6Network("::/96")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A URL that may be fetched, and the addresses that were looked at."""
+
+    url: SplitResult
+    host: str
+    port: int
+    addresses: tuple[str, ...]
+
+
+@dataclass
+class Guard:
+    """What imports may reach, by setting. `resolve` is the resolver (tests bring their own)."""
+
+    settings: Images
+    resolve: Resolve = field(default=resolve)
+
+    def look(self, url: str) -> Target:
+        """Raises Invalid, with the part of the URL that is in the way."""
+        if any(ord(c) <= 32 or ord(c) == 127 for c in url) or "\\" in url:
+            raise _refused(url, "it holds a character that has no place in a URL")
+        try:
+            parts = urlsplit(url)
+            port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+        except ValueError as e:
+            raise _refused(url, str(e)) from None
+        if parts.scheme not in {"http", "https"}:
+            raise _refused(url, "its scheme is not http or https")
+        host = parts.hostname or ""
+        if not host or parts.username is not None or parts.password is not None:
+            raise _refused(url, "it names no host, or a user")
+        named = {host, f"{host}:{port}"} & set(self.settings.import_allow)
+        if not named and str(port) not in self.settings.import_ports:
+            raise _refused(url, f"port {port} is not one of {', '.join(self.settings.import_ports)}")
+        addresses = self.resolve(host, port)
+        if not named:
+            for address in addresses:
+                if not self._may(address):
+                    raise _refused(url, f"its host is {address.partition('%')[0]}, which is not a public address")
+        if not addresses:
+            raise _refused(url, "its host has no address")
+        return Target(parts, host, port, tuple(addresses))
+
+    def _may(self, address: str) -> bool:
+        try:
+            ip = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return public(ip) or any(ip in net for net in self._networks())
+
+    def _networks(self) -> Iterator[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+        for each in self.settings.import_allow:
+            if "/" in each:
+                with contextlib.suppress(ValueError):
+                    yield ipaddress.ip_network(each, strict=False)
+
+
+def _refused(url: str, why: str) -> Invalid:
+    return Invalid(f"URI for web-download does not pass filtering: {url[:200]}: {why}", field="uri")
+
+
+class _Http(http.client.HTTPConnection):
+    """A connection to an address that was checked, whatever the host's name says by now."""
+
+    def __init__(self, target: Target, address: str) -> None:
+        super().__init__(target.host, target.port, timeout=SECONDS)
+        self._target, self._address = target, address
+
+    def connect(self) -> None:
+        self.sock = socket.create_connection((self._address, self._target.port), SECONDS)
+        if self._target.url.scheme == "https":
+            self.sock = ssl.create_default_context().wrap_socket(self.sock, server_hostname=self._target.host)
+
+
+class Download:
+    """One resource, read from `start` on; a connection that breaks is taken up where it stood if the server can do that."""
+
+    def __init__(self, guard: Guard, url: str, start: int = 0, headers: dict[str, str] | None = None) -> None:
+        self.guard, self.url, self.at = guard, url, start
+        self.headers = headers or {}
+        self.size: int | None = None
+        self.resumable = False
+        self._tag: str | None = None
+        self._answer: http.client.HTTPResponse | None = None
+        self._conn: _Http | None = None
+
+    def open(self) -> None:
+        """Connect, follow redirects. Raises Invalid (refused), NotFound, Unavailable."""
+        url = self.url
+        for _ in range(REDIRECTS + 1):
+            target = self.guard.look(url)
+            answer = self._ask(target)
+            if answer.status in {301, 302, 303, 307, 308}:
+                where = answer.headers.get("location", "")
+                self.close()
+                url = urljoin(url, where)
+                continue
+            self._take(answer)
+            return
+        raise Invalid(f"The URI leads through more than {REDIRECTS} redirects", field="uri")
+
+    def _ask(self, target: Target) -> http.client.HTTPResponse:
+        self.close()
+        headers = {"User-Agent": "virga-image", "Accept-Encoding": "identity", **self.headers}
+        if self.at:
+            headers["Range"] = f"bytes={self.at}-"
+            if self._tag:
+                headers["If-Range"] = self._tag
+        path = (target.url.path or "/") + (f"?{target.url.query}" if target.url.query else "")
+        problem: Exception | None = None
+        for address in target.addresses[:4]:
+            self._conn = _Http(target, address)
+            try:
+                self._conn.request("GET", path, headers=headers)
+                return self._conn.getresponse()
+            except (OSError, http.client.HTTPException) as e:
+                problem = e
+                self.close()
+        raise Unavailable(f"{target.host} does not answer: {problem}")
+
+    def _take(self, answer: http.client.HTTPResponse) -> None:
+        length = answer.headers.get("content-length", "")
+        if answer.status == 206 and self.at:
+            total = answer.headers.get("content-range", "").rpartition("/")[2]
+            first = answer.headers.get("content-range", "").removeprefix("bytes ").partition("-")[0]
+            if first != str(self.at):
+                raise Unavailable("The server gave another part than was asked for")
+            self.size = int(total) if total.isdigit() else self.size
+        elif answer.status == 200:
+            if self.at and self._tag is not None:
+                raise Invalid("What the URI names was changed while it was read", field="uri")
+            self.at = 0
+            self.size = int(length) if length.isdigit() else None
+        elif answer.status == 404:
+            raise NotFound(f"{self.url[:200]} does not exist (404)")
+        else:
+            raise Unavailable(f"{self.url[:200]} answered {answer.status} {answer.reason[:80]}")
+        tag = answer.headers.get("etag")
+        self._tag = tag if tag and not tag.startswith("W/") else answer.headers.get("last-modified")
+        self.resumable = answer.status == 206 or answer.headers.get("accept-ranges") == "bytes"
+        self._answer = answer
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The bytes from where it stands. Raises Unavailable when the server stops before the end."""
+        tries = 0
+        while True:
+            if self._answer is None:
+                self.open()
+            assert self._answer is not None
+            try:
+                data = self._answer.read(CHUNK)
+            except (OSError, http.client.HTTPException) as e:
+                data, why = b"", str(e) or type(e).__name__
+            else:
+                why = "the connection ended"
+            if data:
+                tries = 0
+                self.at += len(data)
+                yield data
+                continue
+            if self.size is None and why == "the connection ended":
+                return
+            if self.size is not None and self.at >= self.size:
+                return
+            self.close()
+            tries += 1
+            if tries >= TRIES or not self.resumable:
+                raise Unavailable(f"{self.url[:200]} broke off after {self.at} of {self.size or 'unknown many'} bytes: {why}")
+
+    def close(self) -> None:
+        if self._conn is not None:
+            self._conn.close()
+        self._conn = self._answer = None

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is in a namespace: objects, properties, tags, and what the namespace is for. One set of verbs for all kinds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from virga.authority.rules import allow
+from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound
+from virga.ground.http.call import Call
+from virga.ground.wire import given
+from virga.services.images.metadefs import model, policy, store, wire
+from virga.services.images.metadefs.actions.namespaces import found, object_body
+
+Listed = tuple[model.Namespace, list[model.Item]]
+One = tuple[model.Namespace, model.Item]
+
+
+def _all(call: Call, name: str, kind: str) -> Listed:
+    row = found(call, name)
+    items = store.items(call.tx, row.id, kind)
+    marker, limit = call.query.get("marker"), call.query.whole("limit")
+    if marker is not None:
+        at = next((n for n, item in enumerate(items) if item.name == marker), None)
+        if at is None:
+            raise NotFound(f"The {kind} {marker[:80]} was not found in namespace {name}.")
+        items = items[at + 1 :]
+    return row, items if limit is None else items[:limit]
+
+
+def _one(call: Call, name: str, kind: str, item: str) -> One:
+    row = found(call, name)
+    got = store.item(call.tx, row.id, kind, item)
+    if got is None:
+        raise NotFound(f"The metadata definition {kind} with name={item[:80]} was not found in namespace={name}.")
+    return row, got
+
+
+def _add(call: Call, name: str, kind: str, item: str, body: dict[str, Any]) -> One:
+    row = found(call, name)
+    allow(call, policy.ADD[kind])
+    if not 0 < len(item) <= 80:
+        raise Invalid("Invalid input for field 'name': 1 to 80 characters", field="name")
+    if store.item(call.tx, row.id, kind, item) is not None:
+        raise Conflict(f"A metadata definition {kind} with name={item} already exists in namespace={name}.")
+    now = call.now()
+    return row, store.ITEMS.insert(
+        call.tx, id=call.world.uuid(), namespace_id=row.id, kind=kind, name=item, body=body, created=now, updated=now
+    )  # fmt: skip
+
+
+def _put(call: Call, name: str, kind: str, item: str, fresh: str, body: dict[str, Any]) -> One:
+    _, old = _one(call, name, kind, item)
+    allow(call, policy.MODIFY[kind])
+    if fresh != item and store.item(call.tx, old.namespace_id, kind, fresh) is not None:
+        raise Conflict(f"A metadata definition {kind} with name={fresh} already exists in namespace={name}.")
+    store.ITEMS.put(call.tx, old.id, name=fresh, body=body, updated=call.now())
+    return _one(call, name, kind, fresh)
+
+
+def _remove(call: Call, name: str, kind: str, item: str) -> None:
+    row, got = _one(call, name, kind, item)
+    allow(call, policy.DELETE[kind])
+    if row.protected:
+        raise Forbidden(f"Metadata definition namespace {name} is protected: nothing of it can be deleted.")
+    store.ITEMS.delete(call.tx, store.i.id == got.id)
+
+
+def _clear(call: Call, name: str, kind: str) -> None:
+    row = found(call, name)
+    allow(call, policy.DELETE[kind])
+    if row.protected:
+        raise Forbidden(f"Metadata definition namespace {name} is protected: nothing of it can be deleted.")
+    store.clear(call.tx, row.id, kind)
+
+
+def objects(call: Call, name: str) -> Listed:
+    """GET …/objects"""
+    return _all(call, name, model.OBJECT)
+
+
+def show_object(call: Call, name: str, item: str) -> One:
+    """GET …/objects/{object}"""
+    return _one(call, name, model.OBJECT, item)
+
+
+def add_object(call: Call, name: str, body: wire.Object) -> One:
+    """POST …/objects"""
+    return _add(call, name, model.OBJECT, body.name, object_body(body))
+
+
+def put_object(call: Call, name: str, item: str, body: wire.Object) -> One:
+    """PUT …/objects/{object}"""
+    return _put(call, name, model.OBJECT, item, body.name, object_body(body))
+
+
+def remove_object(call: Call, name: str, item: str) -> None:
+    """DELETE …/objects/{object}"""
+    _remove(call, name, model.OBJECT, item)
+
+
+def clear_objects(call: Call, name: str) -> None:
+    """DELETE …/objects"""
+    _clear(call, name, model.OBJECT)
+
+
+def properties(call: Call, name: str) -> Listed:
+    """GET …/properties"""
+    return _all(call, name, model.PROPERTY)
+
+
+def show_property(call: Call, name: str, item: str) -> One:
+    """GET …/properties/{property}; with `resource_type` the name has that type's prefix."""
+    kind = call.query.get("resource_type")
+    if kind is not None:
+        row = found(call, name)
+        type_ = store.item(call.tx, row.id, model.ASSOCIATION, kind)
+        prefix = (type_.body.get("prefix") or "") if type_ is not None else None
+        if prefix is None or not item.startswith(prefix):
+            raise NotFound(f"Property {item[:80]} does not start with the expected resource type association prefix of '{kind[:80]}'.")
+        item = item.removeprefix(prefix)
+    return _one(call, name, model.PROPERTY, item)
+
+
+def _schema(body: wire.Property) -> dict[str, Any]:
+    return {k: v for k, v in given(body).items() if k != "name"}
+
+
+def add_property(call: Call, name: str, body: wire.Property) -> One:
+    """POST …/properties"""
+    return _add(call, name, model.PROPERTY, body.name, _schema(body))
+
+
+def put_property(call: Call, name: str, item: str, body: wire.Property) -> One:
+    """PUT …/properties/{property}"""
+    return _put(call, name, model.PROPERTY, item, body.name, _schema(body))
+
+
+def remove_property(call: Call, name: str, item: str) -> None:
+    """DELETE …/properties/{property}"""
+    _remove(call, name, model.PROPERTY, item)
+
+
+def clear_properties(call: Call, name: str) -> None:
+    """DELETE …/properties"""
+    _clear(call, name, model.PROPERTY)
+
+
+def tags(call: Call, name: str) -> Listed:
+    """GET …/tags"""
+    return _all(call, name, model.TAG)
+
+
+def show_tag(call: Call, name: str, item: str) -> One:
+    """GET …/tags/{tag}"""
+    return _one(call, name, model.TAG, item)
+
+
+def add_tag(call: Call, name: str, item: str) -> One:
+    """POST …/tags/{tag}"""
+    return _add(call, name, model.TAG, item, {})
+
+
+def put_tag(call: Call, name: str, item: str, body: wire.Tag) -> One:
+    """PUT …/tags/{tag}: another name."""
+    return _put(call, name, model.TAG, item, body.name, {})
+
+
+def remove_tag(call: Call, name: str, item: str) -> None:
+    """DELETE …/tags/{tag}"""
+    _remove(call, name, model.TAG, item)
+
+
+def clear_tags(call: Call, name: str) -> None:
+    """DELETE …/tags"""
+    _clear(call, name, model.TAG)
+
+
+def set_tags(call: Call, name: str, body: wire.Tags) -> Listed:
+    """POST …/tags: these tags instead of those that are there, or besides them with `X-Openstack-Append: true`."""
+    row = found(call, name)
+    allow(call, policy.ADD[model.TAG])
+    if call.request.headers.get("x-openstack-append", "").lower() not in {"true", "1", "yes", "t", "y", "on"}:
+        store.clear(call.tx, row.id, model.TAG)
+    fresh = [_add(call, name, model.TAG, tag.name, {})[1] for tag in body.tags]
+    return row, fresh
+
+
+def types(call: Call) -> list[model.ResourceType]:
+    """GET /v2/metadefs/resource_types"""
+    allow(call, policy.READ)
+    return store.TYPES.find(call.tx, order=store.TYPES.c.name)
+
+
+def associations(call: Call, name: str) -> Listed:
+    """GET …/resource_types"""
+    return _all(call, name, model.ASSOCIATION)
+
+
+def add_association(call: Call, name: str, body: wire.Association) -> One:
+    """POST …/resource_types"""
+    more = {k: v for k, v in given(body).items() if k != "name"}
+    both = _add(call, name, model.ASSOCIATION, body.name, more)
+    store.know_type(call.tx, body.name, call.now())
+    return both
+
+
+def remove_association(call: Call, name: str, item: str) -> None:
+    """DELETE …/resource_types/{type}"""
+    _remove(call, name, model.ASSOCIATION, item)

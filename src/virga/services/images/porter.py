@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Carries bytes for sagas. A step of a saga is short, and a download is not: the step asks the porter, and comes again until the
+work is done. What a dead process carried is simply asked for again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from virga.ground.sagas.saga import Again
+
+
+class Stopped(Exception):
+    """Nobody wants this work any more."""
+
+
+class Ticket:
+    """What the work may say while it goes on, and whether it still is wanted."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+        self.done, self.total = 0, 0
+        self.what = ""
+
+    def say(self, done: int, total: int = 0, what: str = "") -> None:
+        """Raises Stopped when the work is not wanted any more."""
+        if self.stopped:
+            raise Stopped
+        self.done, self.total, self.what = done, total, what or self.what
+
+    @property
+    def text(self) -> str:
+        if self.total:
+            return f"{self.what}: {100 * self.done // self.total} %"
+        return f"{self.what}: {self.done} bytes" if self.done else self.what
+
+
+class Porter:
+    """`start` gives it threads; before that it works in the caller's (tests that drive everything by hand)."""
+
+    def __init__(self) -> None:
+        self._pool: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()
+        self._work: dict[str, tuple[Future[Any], Ticket]] = {}
+        self.secrets: dict[str, str] = {}
+        """Tokens that a saga may use while this process lives; never written down."""
+
+    def start(self, workers: int = 4) -> None:
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="porter")
+
+    def ensure(self, key: str, job: Callable[[Ticket], Any], done: Callable[[], None] = lambda: None) -> Any:
+        """The job's result if it is done (once), its exception if it failed; else it is started if it does not run, and Again is
+        raised. `done` is called when it ends."""
+        if self._pool is None:
+            return job(Ticket())
+        with self._lock:
+            found = self._work.get(key)
+            if found is None:
+                ticket = Ticket()
+                future = self._pool.submit(job, ticket)
+                self._work[key] = found = (future, ticket)
+                future.add_done_callback(lambda _: done())
+        if not found[0].done():
+            raise Again(1.0)
+        with self._lock:
+            self._work.pop(key, None)
+        return found[0].result()
+
+    def progress(self, key: str) -> str:
+        found = self._work.get(key)
+        return found[1].text if found is not None else ""
+
+    def cancel(self, prefix: str) -> bool:
+        """Stop whatever runs under `prefix`; whether nothing of it runs any more."""
+        quiet = True
+        with self._lock:
+            for key in [k for k in self._work if k.startswith(prefix)]:
+                future, ticket = self._work[key]
+                ticket.stopped = True
+                if future.cancel() or future.done():
+                    del self._work[key]
+                else:
+                    quiet = False
+        return quiet
+
+    def stop(self) -> None:
+        with self._lock:
+            for _, ticket in self._work.values():
+                ticket.stopped = True
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)

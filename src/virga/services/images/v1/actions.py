@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the clients of 2013 do with images: the verbs of v2 behind headers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from virga.authority.rules import allow, is_admin
+from virga.ground import wire as ground_wire
+from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound
+from virga.ground.http.call import Answer, Call
+from virga.ground.http.pages import Page
+from virga.services.images import model, policy, properties, store, wire
+from virga.services.images.actions import data, images, imports, listing, locations, members
+from virga.services.images.driver import Stores
+from virga.services.images.fetch import Guard
+from virga.services.images.settings import Images
+from virga.services.images.v1 import headers, views
+
+KEYS = {
+    "name",
+    "disk_format",
+    "container_format",
+    "status",
+    "size_min",
+    "size_max",
+    "changes-since",
+    "is_public",
+    "sort_key",
+    "sort_dir",
+    "limit",
+    "marker",
+    "protected",
+}
+
+
+def index(call: Call) -> Page[model.Image]:
+    """GET /v1/images and /v1/images/detail: what is public and what is the project's own; the newest first."""
+    allow(call, policy.GET_IMAGES)
+    q, c = call.query, store.c
+    where: list[Any] = [store.listed_to(call.actor.project_id, is_admin(call.actor), None, "all"), c.os_hidden.is_(False)]
+    for name in ("name", "disk_format", "container_format", "status"):
+        if name in q:
+            where.append(c[name] == q.get(name))
+    public = (q.get("is_public") or "").lower()
+    if public in headers.YES:
+        where.append(c.visibility == "public")
+    elif public in {"false", "0"}:
+        where.append(c.visibility != "public")
+    for name, column, least in (("size_min", c.size, True), ("size_max", c.size, False)):
+        number = q.whole(name, high=2**62)
+        if number is not None:
+            where.append(column >= number if least else column <= number)
+    where += [store.having(k.removeprefix("property-"), v[-1]) for k, v in q.items.items() if k.startswith("property-")]
+    limit = min(q.whole("limit", 25) or 0, 1000)
+    key, way = q.get("sort_key", "created_at") or "", q.get("sort_dir", "desc") or ""
+    if key not in listing.KEYS or way not in {"asc", "desc"}:
+        raise Invalid(f"Unsupported sort_key or sort_dir: {key[:40]} {way[:40]}", field="sort_key")
+    return Page(store.IMAGES.page(call.tx, *where, sort=[(listing.KEYS[key], way)], marker=q.get("marker"), limit=limit))
+
+
+def show(call: Call, id: str) -> model.Image:
+    """HEAD /v1/images/{id}: all of it is in the headers."""
+    return images.show(call, id)
+
+
+async def download(call: Call, id: str) -> Answer:
+    """GET /v1/images/{id}: the bytes, and the headers."""
+    image = await asyncio.get_running_loop().run_in_executor(None, _read, call, id)
+    if image.status not in {model.ACTIVE, model.DEACTIVATED}:
+        raise NotFound(f"Image {id} has no bytes: it is {image.status}.")
+    answer = await data.download(call, id)
+    answer.headers |= headers.written(image)
+    return answer
+
+
+def _read(call: Call, id: str) -> model.Image:
+    with call.db.read() as tx:
+        return images.found(call, tx, id)
+
+
+async def create(call: Call) -> Answer:
+    """POST /v1/images: the record, and its bytes from the body, or from an address (`copy_from`, which is then fetched under the
+    same guard as an import), or from where they stay (`location`)."""
+    run = asyncio.get_running_loop().run_in_executor
+    said = headers.read(call.request.headers)
+    image = await run(None, _create, call, said)
+    if _has_body(call):
+        if said.copy_from or said.location:
+            raise Invalid("An image's bytes come from the body or from an address, not from both", field="x-glance-api-copy-from")
+        try:
+            image = await _upload(call, image.id, said)
+        except BaseException:
+            await asyncio.shield(run(None, _forget, call, image.id))
+            raise
+    return Answer(
+        ground_wire.encode(views.one(image)), 201, {"location": call.request.link(f"/v1/images/{image.id}"), "etag": image.checksum or ""}
+    )
+
+
+async def _upload(call: Call, id: str, said: headers.Described) -> model.Image:
+    await data.upload(call, id)
+    image = await asyncio.get_running_loop().run_in_executor(None, _read, call, id)
+    if said.checksum and said.checksum != image.checksum:
+        raise Invalid(f"The bytes have the checksum {image.checksum}, not {said.checksum}", field="x-image-meta-checksum")
+    if said.size is not None and said.size != image.size:
+        raise Invalid(f"The body is {image.size} bytes long, not {said.size}", field="x-image-meta-size")
+    return image
+
+
+def _has_body(call: Call) -> bool:
+    sent = call.request.headers
+    return "transfer-encoding" in sent or sent.get("content-length", "0") != "0"
+
+
+def _forget(call: Call, id: str) -> None:
+    """What could not be uploaded in the request that made it is not left behind."""
+    with call.db.write() as tx:
+        store.remove(tx, id)
+
+
+def _create(call: Call, said: headers.Described) -> model.Image:
+    body = headers.shape(said)
+    place = _look(call, said)
+    with call.db.write() as tx:
+        call.open = tx
+        try:
+            image = images.create(call, body)
+            return _begin(call, image, said, place)
+        finally:
+            call.open = None
+
+
+def _look(call: Call, said: headers.Described) -> str | None:
+    """The addresses are looked at before the transaction: names are resolved."""
+    if said.copy_from:
+        Guard(call.use(Images)).look(said.copy_from)
+    return locations._place(call, said.location).id if said.location else None
+
+
+def _begin(call: Call, image: model.Image, said: headers.Described, place: str | None) -> model.Image:
+    if said.copy_from:
+        imports._state(image, imports.WEB)
+        shown = {
+            "import_req": {"method": {"name": imports.WEB, "uri": said.copy_from}},
+            "image_id": image.id,
+            "backend": [call.use(Stores).default.id],
+        }
+        imports.begin(call, image, imports.WEB, shown, [call.use(Stores).default.id])
+    elif place is not None:
+        imports._state(image, imports.LOCATION)
+        where: dict[str, Any] = {"image_id": image.id, "loc_url": said.location, "validation_data": {}}
+        imports.begin(call, image, imports.LOCATION, where, [], url=said.location, store=place, known={})
+    return images.found(call, call.tx, image.id)
+
+
+async def update(call: Call, id: str) -> Answer:
+    """PUT /v1/images/{id}: what the headers say, and the bytes of an image that has none yet. Properties that are not said go,
+    unless `x-glance-registry-purge-props` is false."""
+    run = asyncio.get_running_loop().run_in_executor
+    said = headers.read(call.request.headers)
+    image = await run(None, _update, call, id, said)
+    if _has_body(call):
+        image = await _upload(call, id, said)
+    return Answer(ground_wire.encode(views.one(image)), 200)
+
+
+def _update(call: Call, id: str, said: headers.Described) -> model.Image:
+    place = _look(call, said)
+    with call.db.write() as tx:
+        call.open = tx
+        try:
+            image = images.found(call, tx, id)
+            allow(call, policy.MODIFY_IMAGE, project_id=image.owner)
+            purge = call.request.headers.get("x-glance-registry-purge-props", "true").lower() in headers.YES
+            extra = properties.checked(said.properties if purge else image.properties | said.properties)
+            change = {k: v for k, v in said.fields.items() if k != "id"}
+            both: dict[str, Any] = {
+                k: getattr(image, k)
+                for k in ("name", "owner", "visibility", "disk_format", "container_format", "min_disk", "min_ram", "protected")
+            } | change
+            ground_wire.decode(wire.Settled, msgspec.json.encode(both))
+            if image.status != model.QUEUED and any(
+                change.get(k, getattr(image, k)) != getattr(image, k) for k in ("disk_format", "container_format")
+            ):
+                raise Forbidden("The formats of an image that has its bytes are not changed.", field="x-image-meta-disk_format")
+            if both["owner"] != image.owner:
+                allow(call, policy.SET_OWNER)
+            if both["visibility"] != image.visibility:
+                images._may_show(call, image.owner, both["visibility"])
+            store.put(tx, id, **change, properties=extra, updated=call.now())
+            return _begin(call, images.found(call, tx, id), said, place)
+        finally:
+            call.open = None
+
+
+# a client of 2013 reads the kind of every answer, also of one that has nothing in it
+EMPTY = {"content-type": "text/html; charset=UTF-8"}
+
+
+def delete(call: Call, id: str) -> Answer:
+    """DELETE /v1/images/{id}"""
+    images.delete(call, id)
+    return Answer(b"", 200, dict(EMPTY))
+
+
+def image_members(call: Call, id: str) -> list[model.Member]:
+    """GET /v1/images/{id}/members"""
+    return members.index(call, id)
+
+
+def add_member(call: Call, id: str, member: str) -> Answer:
+    """PUT /v1/images/{id}/members/{member}: in v1 to be offered is to have."""
+    if store.member(call.tx, id, member) is None:
+        members.create(call, id, wire.AddMember(member=member))
+    m = store.MEMBERS.c
+    store.MEMBERS.change(call.tx, m.image_id == id, m.member_id == member, status=model.ACCEPTED)
+    return Answer(b"", 204, dict(EMPTY))
+
+
+def remove_member(call: Call, id: str, member: str) -> Answer:
+    """DELETE /v1/images/{id}/members/{member}"""
+    members.delete(call, id, member)
+    return Answer(b"", 204, dict(EMPTY))
+
+
+def shared_images(call: Call, member: str) -> list[model.Member]:
+    """GET /v1/shared-images/{member}: for the member itself and administrators."""
+    allow(call, policy.GET_MEMBERS, project_id=member)
+    if member != call.actor.project_id and not is_admin(call.actor):
+        raise Conflict("Not for others.")
+    return store.MEMBERS.find(call.tx, store.MEMBERS.c.member_id == member, order=store.MEMBERS.c.created)
