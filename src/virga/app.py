@@ -54,9 +54,14 @@ from virga.services.network import routes as network_routes
 from virga.services.network.driver import Switch
 from virga.services.network.drivers.fake import FakeSwitch
 from virga.services.network.settings import Network
+from virga.services.objects import api as objects
+from virga.services.objects import loops as objects_loops
+from virga.services.objects import routes as objects_routes
 from virga.settings import Settings
 
-SERVICES: list[Service] = [identity_routes.SERVICE, images_routes.SERVICE, network_routes.SERVICE, compute_routes.SERVICE]
+SERVICES: list[Service] = [
+    identity_routes.SERVICE, images_routes.SERVICE, network_routes.SERVICE, compute_routes.SERVICE, objects_routes.SERVICE, objects_routes.S3,
+]  # fmt: skip
 
 
 class Advance(wire.Wire):
@@ -98,7 +103,14 @@ class Cloud:
         doors.put(BlobStore, MemoryStore() if settings.ephemeral else FileStore(self.state / "images"))
         self.services = list(SERVICES)
         sagas: list[Saga] = list(SAGAS)
-        loops: list[Loop] = [events.OUTBOX, *identity_loops.LOOPS, *images_loops.LOOPS, *network_loops.LOOPS, *compute_loops.LOOPS]
+        loops: list[Loop] = [
+            events.OUTBOX,
+            *identity_loops.LOOPS,
+            *images_loops.LOOPS,
+            *network_loops.LOOPS,
+            *compute_loops.LOOPS,
+            *objects_loops.LOOPS,
+        ]
         doors.put(Book, Book(sagas))
         self.desk = Desk(self.db, doors)
         self.desk.open()
@@ -116,6 +128,9 @@ class Cloud:
         self.rim.default_base = (
             settings.server.public_url.rstrip("/") or f"{'https' if settings.server.tls else 'http'}://{host or '127.0.0.1'}:{port}"
         )
+        self.objects = objects.furnish(self.db, doors, settings.objects, None if settings.ephemeral else self.state)
+        self.rim.apps |= objects_routes.apps(self.objects)
+        self.rim.pages |= objects_routes.pages(self.objects)
         self.rim.pages["metrics"] = lambda: ("text/plain; version=0.0.4; charset=utf-8", metrics.page())
 
     def _database_url(self) -> str:
@@ -135,6 +150,8 @@ class Cloud:
         hashed = self.passwords.hash(password) if wanted else None
         with self.db.write() as tx:
             identity.bootstrap(tx, hashed)
+            for role in self.settings.objects.reseller_roles:
+                identity.ensure_role(tx, role)
             identity.register(tx, self.services, self.settings.identity.region)
             self.tokens.load(tx)
             project = identity.project_id(tx, "admin") or ""
@@ -244,6 +261,7 @@ class Cloud:
             hypervisor.close()
         self.loops.stop()
         self.runner.stop()
+        self.objects.close()
         self.rim.threads.shutdown(wait=True)
         self.rim.slow_threads.shutdown(wait=True)
         if self.supervisor is not None and self.chassis is not None:

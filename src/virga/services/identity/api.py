@@ -95,3 +95,15 @@ def project_id(tx: Tx, name: str) -> str | None:
 
 def project_exists(tx: Tx, id: str) -> bool:
     return store.PROJECTS.get(tx, id) is not None
+
+
+def project_name(tx: Tx, id: str) -> tuple[str, str]:
+    """(name, domain id) of a project; two empty words when there is none."""
+    found = store.PROJECTS.get(tx, id)
+    return ("", "") if found is None else (found.name, found.domain_id)
+
+
+def ensure_role(tx: Tx, name: str) -> None:
+    """A role that a service gives a meaning to, if there is none of that name yet."""
+    if store.ROLES.one(tx, store.ROLES.c.name == name, store.ROLES.c.domain_id.is_(None)) is None:
+        store.ROLES.insert(tx, id=uuid.uuid4().hex, name=name, domain_id=None, description=None, extra={})
