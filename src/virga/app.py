@@ -39,6 +39,7 @@ from virga.services.identity import loops as identity_loops
 from virga.services.identity import routes as identity_routes
 from virga.services.identity.catalog import Catalog
 from virga.services.identity.passwords import Passwords
+from virga.services.identity.secrets import Vault
 from virga.services.identity.settings import Identity
 from virga.services.identity.tokens import Tokens
 from virga.services.images import loops as images_loops
@@ -96,6 +97,8 @@ class Cloud:
         self.tokens = doors.put(Tokens, Tokens(self.db, doors))
         doors.put(Authenticator, self.tokens)
         doors.put(Catalog, Catalog(self.db))
+        keys = Path(settings.identity.credential_keys) if settings.identity.credential_keys else self.state / "credential.keys"
+        doors.put(Vault, Vault(None if settings.ephemeral else keys))
         doors.put(Images, settings.images)
         doors.put(Network, settings.network)
         doors.put(Compute, settings.compute)

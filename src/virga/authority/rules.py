@@ -4,72 +4,109 @@ A refusal names the rule, what it needs and what the caller has."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from virga.ground.errors import Forbidden
 from virga.ground.http.call import Actor, Call
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Facts:
-    """What a rule may look at besides the actor: whose thing it is."""
+    """What a rule may look at besides the actor: whose thing it is. `more` holds facts by their names in policy files
+    (`target.user.domain_id`)."""
 
     project_id: str | None = None
     user_id: str | None = None
     domain_id: str | None = None
+    more: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Check:
-    """A decision and how to say it in words; `|` is either, `&` both."""
+    """A decision, how to say it in words, and how a policy file would write it; `|` is either, `&` both, `~` not."""
 
     text: str
     holds: Callable[[Actor, Facts], bool]
+    source: str = ""
 
     def __or__(self, other: Check) -> Check:
-        return Check(f"{self.text} or {other.text}", lambda a, f: self.holds(a, f) or other.holds(a, f))
+        mine, theirs = self.holds, other.holds
+        text = self.text if self.text == other.text else f"{self.text} or {other.text}"
+        return Check(text, lambda a, f: mine(a, f) or theirs(a, f), f"{self.source} or {other.source}")
 
     def __and__(self, other: Check) -> Check:
-        return Check(f"{self.text} and {other.text}", lambda a, f: self.holds(a, f) and other.holds(a, f))
+        mine, theirs = self.holds, other.holds
+        text = " and ".join(f"({t})" if " or " in t else t for t in (self.text, other.text))
+        source = " and ".join(f"({c.source})" if " or " in c.source else c.source for c in (self, other))
+        return Check(text, lambda a, f: mine(a, f) and theirs(a, f), source)
+
+    def __invert__(self) -> Check:
+        mine = self.holds
+        return Check(f"not ({self.text})", lambda a, f: not mine(a, f), f"not ({self.source})")
 
 
 def role(name: str) -> Check:
-    return Check(f"role {name}", lambda a, _: name in a.roles)
+    return Check(f"role {name}", lambda a, _: name in a.roles, f"role:{name}")
 
 
 def _in_project(a: Actor, f: Facts) -> bool:
     return a.project_id is not None and a.project_id == f.project_id
 
 
-ADMIN = Check("role admin", lambda a, _: "admin" in a.roles)
-SERVICE = Check("role service", lambda a, _: "service" in a.roles)
-IN_PROJECT = Check("a token of the project", _in_project)
-SCOPED = Check("a token of a project", lambda a, _: a.project_id is not None)
-SELF = Check("to be the user", lambda a, f: bool(a.user_id) and a.user_id == f.user_id)
-ANYBODY = Check("a token", lambda a, _: bool(a.user_id))
-READ_ALL = ADMIN | Check("role reader on the system", lambda a, _: a.system and "reader" in a.roles)
+YES = Check("a token", lambda a, f: True, "@")
+NO = Check("what nobody has", lambda a, f: False, "!")
+ADMIN = role("admin")
+SERVICE = role("service")
+IN_PROJECT = Check("a token of the project", _in_project, "project_id:%(project_id)s")
+SCOPED = Check("a token of a project", lambda a, _: a.project_id is not None, "not project_id:None")
+SELF = Check("to be the user", lambda a, f: bool(a.user_id) and a.user_id == f.user_id, "user_id:%(user_id)s")
+ANYBODY = Check("a token", lambda a, _: bool(a.user_id), "@")
+ON_SYSTEM = Check("a token of the system", lambda a, _: a.system, "system_scope:all")
+READ_ALL = ADMIN | (role("reader") & ON_SYSTEM)
 READER = ADMIN | (role("reader") & IN_PROJECT)
 MEMBER = ADMIN | (role("member") & IN_PROJECT)
+REGISTRY: dict[str, Rule] = {}
+"""Every rule of the program by its name, for policy files and for the matrix."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One decision, by the name it has in OpenStack's policy files."""
+    """One decision, by the name it has in OpenStack's policy files. `scopes`: the kinds of token it may be made for (`system`,
+    `domain`, `project`; an unscoped token counts as a project's); none means all."""
 
     name: str
     check: Check
     text: str
+    scopes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        REGISTRY[self.name] = self
 
 
-def may(actor: Actor, rule: Rule, *, project_id: str | None = None, user_id: str | None = None, domain_id: str | None = None) -> bool:
-    return rule.check.holds(actor, Facts(project_id, user_id, domain_id))
+def may(
+    actor: Actor, rule: Rule, *, project_id: str | None = None, user_id: str | None = None, domain_id: str | None = None,
+    target: Mapping[str, Any] | None = None,
+) -> bool:  # fmt: skip
+    """Whether `rule`, as the operator's policy file or else the program has it, holds for the actor on these facts."""
+    if rule.scopes and scope_of(actor) not in rule.scopes:
+        return False
+    check = actor.overrides.get(rule.name) or rule.check
+    return check.holds(actor, Facts(project_id, user_id, domain_id, target))
 
 
-def allow(call: Call, rule: Rule, *, project_id: str | None = None, user_id: str | None = None, domain_id: str | None = None) -> None:
+def scope_of(actor: Actor) -> str:
+    return "system" if actor.system else "domain" if actor.domain_id is not None else "project"
+
+
+def allow(
+    call: Call, rule: Rule, *, project_id: str | None = None, user_id: str | None = None, domain_id: str | None = None,
+    target: Mapping[str, Any] | None = None,
+) -> None:  # fmt: skip
     """Raise Forbidden unless `rule` holds for the caller on these facts."""
     call.notes["rule"] = rule.name
-    if not may(call.actor, rule, project_id=project_id, user_id=user_id, domain_id=domain_id):
+    if not may(call.actor, rule, project_id=project_id, user_id=user_id, domain_id=domain_id, target=target):
         raise refusal(call.actor, rule)
 
 
@@ -85,8 +122,11 @@ def refusal(actor: Actor, rule: Rule) -> Forbidden:
         else "no scope"
     )
     have = ", ".join(sorted(actor.roles)) or "no role"
+    needs = (actor.overrides.get(rule.name) or rule.check).text
+    if rule.scopes and scope_of(actor) not in rule.scopes:
+        needs = f"a token scoped to {' or '.join(rule.scopes)}"
     return Forbidden(
-        f"Policy doesn't allow {rule.name} to be performed: it needs {rule.check.text}; you have {have} on {scope}.",
+        f"Policy doesn't allow {rule.name} to be performed: it needs {needs}; you have {have} on {scope}.",
         type="PolicyNotAuthorized",
         rule=rule.name,
     )

@@ -52,14 +52,65 @@ CREATE TABLE hosts (
   CONSTRAINT pk_hosts PRIMARY KEY (id),
   CONSTRAINT uq_hosts_name UNIQUE (name)
 );
+CREATE TABLE id_access_rules (
+  id VARCHAR(64) NOT NULL,
+  user_id VARCHAR(64) NOT NULL,
+  service VARCHAR(64) NOT NULL,
+  method VARCHAR(16) NOT NULL,
+  path VARCHAR(128) NOT NULL,
+  CONSTRAINT pk_id_access_rules PRIMARY KEY (id)
+);
+CREATE INDEX ix_id_access_rules_user_id ON id_access_rules (user_id);
+CREATE TABLE id_app_credentials (
+  id VARCHAR(64) NOT NULL,
+  name VARCHAR(255) NOT NULL,
+  user_id VARCHAR(64) NOT NULL,
+  project_id VARCHAR(64) NOT NULL,
+  description TEXT,
+  secret_hash VARCHAR(255) NOT NULL,
+  expires DOUBLE,
+  unrestricted BOOLEAN NOT NULL,
+  roles JSON NOT NULL,
+  access_rules JSON,
+  CONSTRAINT pk_id_app_credentials PRIMARY KEY (id),
+  CONSTRAINT uq_id_app_credentials_user_id UNIQUE (user_id, name)
+);
+CREATE INDEX ix_id_app_credentials_project_id ON id_app_credentials (project_id);
+CREATE TABLE id_credentials (
+  id VARCHAR(64) NOT NULL,
+  type VARCHAR(255) NOT NULL,
+  user_id VARCHAR(64) NOT NULL,
+  project_id VARCHAR(64),
+  blob TEXT NOT NULL,
+  extra JSON NOT NULL,
+  CONSTRAINT pk_id_credentials PRIMARY KEY (id)
+);
+CREATE INDEX ix_id_credentials_user_id ON id_credentials (user_id);
+CREATE TABLE id_domain_options (
+  domain_id VARCHAR(64) NOT NULL,
+  "group" VARCHAR(255) NOT NULL,
+  option VARCHAR(255) NOT NULL,
+  value JSON,
+  secret BOOLEAN NOT NULL,
+  CONSTRAINT pk_id_domain_options PRIMARY KEY (domain_id, "group", option)
+);
 CREATE TABLE id_domains (
   id VARCHAR(64) NOT NULL,
   name VARCHAR(255) NOT NULL,
   description TEXT NOT NULL,
   enabled BOOLEAN NOT NULL,
   extra JSON NOT NULL,
+  options JSON NOT NULL,
+  tags JSON NOT NULL,
   CONSTRAINT pk_id_domains PRIMARY KEY (id),
   CONSTRAINT uq_id_domains_name UNIQUE (name)
+);
+CREATE TABLE id_endpoint_groups (
+  id VARCHAR(64) NOT NULL,
+  name VARCHAR(255) NOT NULL,
+  description TEXT,
+  filters JSON NOT NULL,
+  CONSTRAINT pk_id_endpoint_groups PRIMARY KEY (id)
 );
 CREATE TABLE id_endpoints (
   id VARCHAR(64) NOT NULL,
@@ -82,11 +133,88 @@ CREATE TABLE id_grants (
   CONSTRAINT pk_id_grants PRIMARY KEY (role_id, user_id, target, target_id, inherited)
 );
 CREATE INDEX ix_id_grants_user_id ON id_grants (user_id);
+CREATE TABLE id_group_grants (
+  role_id VARCHAR(64) NOT NULL,
+  group_id VARCHAR(64) NOT NULL,
+  target VARCHAR(8) NOT NULL,
+  target_id VARCHAR(64) NOT NULL,
+  inherited BOOLEAN NOT NULL,
+  CONSTRAINT pk_id_group_grants PRIMARY KEY (role_id, group_id, target, target_id, inherited)
+);
+CREATE INDEX ix_id_group_grants_group_id ON id_group_grants (group_id);
+CREATE TABLE id_groups (
+  id VARCHAR(64) NOT NULL,
+  name VARCHAR(255) NOT NULL,
+  domain_id VARCHAR(64) NOT NULL,
+  description TEXT NOT NULL,
+  extra JSON NOT NULL,
+  CONSTRAINT pk_id_groups PRIMARY KEY (id),
+  CONSTRAINT uq_id_groups_domain_id UNIQUE (domain_id, name)
+);
+CREATE TABLE id_implied_roles (
+  prior_id VARCHAR(64) NOT NULL,
+  implied_id VARCHAR(64) NOT NULL,
+  CONSTRAINT pk_id_implied_roles PRIMARY KEY (prior_id, implied_id)
+);
 CREATE TABLE id_keys (
   number INTEGER NOT NULL,
   secret VARCHAR(64) NOT NULL,
   created DOUBLE NOT NULL,
   CONSTRAINT pk_id_keys PRIMARY KEY (number)
+);
+CREATE TABLE id_limits (
+  id VARCHAR(64) NOT NULL,
+  project_id VARCHAR(64),
+  domain_id VARCHAR(64),
+  service_id VARCHAR(64) NOT NULL,
+  region_id VARCHAR(255),
+  resource_name VARCHAR(255) NOT NULL,
+  resource_limit INTEGER NOT NULL,
+  description TEXT,
+  registered_limit_id VARCHAR(64) NOT NULL,
+  CONSTRAINT pk_id_limits PRIMARY KEY (id)
+);
+CREATE INDEX ix_id_limits_project_id ON id_limits (project_id);
+CREATE TABLE id_memberships (
+  group_id VARCHAR(64) NOT NULL,
+  user_id VARCHAR(64) NOT NULL,
+  CONSTRAINT pk_id_memberships PRIMARY KEY (group_id, user_id)
+);
+CREATE INDEX ix_id_memberships_user_id ON id_memberships (user_id);
+CREATE TABLE id_old_passwords (
+  id INTEGER NOT NULL,
+  user_id VARCHAR(64) NOT NULL,
+  password_hash VARCHAR(255) NOT NULL,
+  made DOUBLE NOT NULL,
+  by_user BOOLEAN NOT NULL,
+  CONSTRAINT pk_id_old_passwords PRIMARY KEY (id)
+);
+CREATE INDEX ix_id_old_passwords_user_id ON id_old_passwords (user_id);
+CREATE TABLE id_policies (
+  id VARCHAR(64) NOT NULL,
+  type VARCHAR(255) NOT NULL,
+  blob TEXT NOT NULL,
+  extra JSON NOT NULL,
+  CONSTRAINT pk_id_policies PRIMARY KEY (id)
+);
+CREATE TABLE id_policy_uses (
+  id VARCHAR(64) NOT NULL,
+  policy_id VARCHAR(64) NOT NULL,
+  endpoint_id VARCHAR(64),
+  service_id VARCHAR(64),
+  region_id VARCHAR(255),
+  CONSTRAINT pk_id_policy_uses PRIMARY KEY (id)
+);
+CREATE INDEX ix_id_policy_uses_policy_id ON id_policy_uses (policy_id);
+CREATE TABLE id_project_endpoint_groups (
+  project_id VARCHAR(64) NOT NULL,
+  endpoint_group_id VARCHAR(64) NOT NULL,
+  CONSTRAINT pk_id_project_endpoint_groups PRIMARY KEY (project_id, endpoint_group_id)
+);
+CREATE TABLE id_project_endpoints (
+  project_id VARCHAR(64) NOT NULL,
+  endpoint_id VARCHAR(64) NOT NULL,
+  CONSTRAINT pk_id_project_endpoints PRIMARY KEY (project_id, endpoint_id)
 );
 CREATE TABLE id_projects (
   id VARCHAR(64) NOT NULL,
@@ -97,9 +225,11 @@ CREATE TABLE id_projects (
   enabled BOOLEAN NOT NULL,
   tags JSON NOT NULL,
   extra JSON NOT NULL,
+  options JSON NOT NULL,
   CONSTRAINT pk_id_projects PRIMARY KEY (id),
   CONSTRAINT uq_id_projects_domain_id UNIQUE (domain_id, name)
 );
+CREATE INDEX ix_id_projects_parent_id ON id_projects (parent_id);
 CREATE TABLE id_regions (
   id VARCHAR(255) NOT NULL,
   description TEXT NOT NULL,
@@ -107,18 +237,35 @@ CREATE TABLE id_regions (
   extra JSON NOT NULL,
   CONSTRAINT pk_id_regions PRIMARY KEY (id)
 );
+CREATE TABLE id_registered_limits (
+  id VARCHAR(64) NOT NULL,
+  service_id VARCHAR(64) NOT NULL,
+  region_id VARCHAR(255),
+  resource_name VARCHAR(255) NOT NULL,
+  default_limit INTEGER NOT NULL,
+  description TEXT,
+  CONSTRAINT pk_id_registered_limits PRIMARY KEY (id)
+);
 CREATE TABLE id_revocations (
   audit_id VARCHAR(32) NOT NULL,
   expires DOUBLE NOT NULL,
   CONSTRAINT pk_id_revocations PRIMARY KEY (audit_id)
 );
 CREATE INDEX ix_id_revocations_expires ON id_revocations (expires);
+CREATE TABLE id_revoke_events (
+  id INTEGER NOT NULL,
+  facts JSON NOT NULL,
+  made DOUBLE NOT NULL,
+  CONSTRAINT pk_id_revoke_events PRIMARY KEY (id)
+);
+CREATE INDEX ix_id_revoke_events_made ON id_revoke_events (made);
 CREATE TABLE id_roles (
   id VARCHAR(64) NOT NULL,
   name VARCHAR(255) NOT NULL,
   domain_id VARCHAR(64),
   description TEXT,
   extra JSON NOT NULL,
+  options JSON NOT NULL,
   CONSTRAINT pk_id_roles PRIMARY KEY (id),
   CONSTRAINT uq_id_roles_domain_id UNIQUE (domain_id, name)
 );
@@ -136,6 +283,26 @@ CREATE TABLE id_state (
   generation INTEGER NOT NULL,
   CONSTRAINT pk_id_state PRIMARY KEY (one)
 );
+CREATE TABLE id_trusts (
+  id VARCHAR(64) NOT NULL,
+  trustor_id VARCHAR(64) NOT NULL,
+  trustee_id VARCHAR(64) NOT NULL,
+  project_id VARCHAR(64),
+  impersonation BOOLEAN NOT NULL,
+  roles JSON NOT NULL,
+  expires DOUBLE,
+  remaining_uses INTEGER,
+  redelegated_id VARCHAR(64),
+  redelegation_count INTEGER NOT NULL,
+  allow_redelegation BOOLEAN NOT NULL,
+  deleted_at DOUBLE,
+  extra JSON NOT NULL,
+  CONSTRAINT pk_id_trusts PRIMARY KEY (id)
+);
+CREATE INDEX ix_id_trusts_project_id ON id_trusts (project_id);
+CREATE INDEX ix_id_trusts_redelegated_id ON id_trusts (redelegated_id);
+CREATE INDEX ix_id_trusts_trustee_id ON id_trusts (trustee_id);
+CREATE INDEX ix_id_trusts_trustor_id ON id_trusts (trustor_id);
 CREATE TABLE id_users (
   id VARCHAR(64) NOT NULL,
   name VARCHAR(255) NOT NULL,
@@ -147,9 +314,14 @@ CREATE TABLE id_users (
   valid_after DOUBLE NOT NULL,
   options JSON NOT NULL,
   extra JSON NOT NULL,
+  password_set DOUBLE,
+  failures INTEGER NOT NULL,
+  failed_at DOUBLE,
+  active_at DOUBLE,
   CONSTRAINT pk_id_users PRIMARY KEY (id),
   CONSTRAINT uq_id_users_domain_id UNIQUE (domain_id, name)
 );
+CREATE INDEX ix_id_users_name ON id_users (name, id);
 CREATE TABLE images (
   id VARCHAR(36) NOT NULL,
   name VARCHAR(255),

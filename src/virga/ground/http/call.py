@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from virga.ground.db.engine import Database, Tx
@@ -15,6 +16,15 @@ from virga.ground.wire import Version
 from virga.ground.world import World
 
 T = TypeVar("T")
+
+
+NO_OVERRIDES: Mapping[str, Any] = MappingProxyType({})
+
+
+class AccessRule(Protocol):
+    """One kind of request that a token may make: `covers(service type, method, paths)`."""
+
+    def covers(self, service: str, method: str, paths: Sequence[str]) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +40,20 @@ class Actor:
     system: bool = False
     token_id: str = ""
     expires: float = 0.0
+    project_domain_id: str | None = None
+    trust_id: str | None = None
+    app_credential_id: str | None = None
+    restricted: bool = False
+    """An application credential that may not make others like it, nor trusts or EC2 credentials."""
+    access_rules: tuple[AccessRule, ...] | None = None
+    """The only requests that this token may make; None is no restriction."""
+    overrides: Mapping[str, Any] = field(default_factory=lambda: NO_OVERRIDES, compare=False, repr=False)
+    """The operator's rules, by name, in place of the program's."""
+
+    @property
+    def delegated(self) -> bool:
+        """Whether somebody else's, or a part of one's own, authority is used: a trust or an application credential."""
+        return self.trust_id is not None or self.app_credential_id is not None
 
 
 NOBODY = Actor(user_id="", user_name="", user_domain_id="")

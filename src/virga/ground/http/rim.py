@@ -149,6 +149,7 @@ class Rim:
         headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
         method = scope["method"]
         version = _version(service, headers, parts)
+        asked = parts
         if service.tenant_in_path and len(parts) > 1 and _is_project(parts[1]):
             parts = [parts[0], *parts[2:]]
         rows, params = self.tables[service.name].find(method, parts)
@@ -175,6 +176,8 @@ class Rim:
             except Cold:
                 actor = await loop.run_in_executor(self.threads, authenticator.cold, token)
             call.actor = actor or NOBODY
+            if call.actor.access_rules is not None:
+                _access(call.actor, service, method, asked)
         if not public and call.actor is NOBODY:
             raise errors.Unauthorized("The request you have made requires authentication.")
         if route is not None and route.stream:
@@ -264,6 +267,18 @@ class Rim:
             port = str(self.main_port)
         shown = f"[{name}]" if ":" in name else name
         return f"{scheme}://{shown}:{port}" if port else f"{scheme}://{shown}"
+
+
+def _access(actor: Actor, service: Service, method: str, parts: list[str]) -> None:
+    """Only what one of the token's access rules covers, by the path inside the service or by the whole; a token may always be looked
+    at (keystonemiddleware does the same)."""
+    inner = "/" + "/".join(parts)
+    if service.type == "identity" and method in {"GET", "HEAD"} and inner == "/v3/auth/tokens":
+        return
+    if not any(rule.covers(service.type, method, (inner, service.path + inner)) for rule in actor.access_rules or ()):
+        raise errors.Unauthorized(
+            f"The access rules of application credential {actor.app_credential_id} do not cover {method} {inner} of {service.type}."
+        )
 
 
 def _split_host(host: str) -> tuple[str, str]:

@@ -5,13 +5,38 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from virga.ground.db.engine import Tx
+from virga.ground.doors import Doors
+from virga.ground.http.call import Actor
 from virga.ground.http.table import Service
-from virga.services.identity import store
+from virga.services.identity import model, store
+from virga.services.identity.actions import ec2
 from virga.services.identity.passwords import Passwords
+from virga.services.identity.tokens import Tokens
 
 DEFAULT_DOMAIN = "default"
+__all__ = ["AccessKey", "access_key", "bootstrap", "needs_bootstrap", "project_exists", "project_id", "register"]
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """An EC2 or S3 access key that may be used now: what it signs with, and who acts by it."""
+
+    access: str
+    secret: str
+    actor: Actor
+
+
+def access_key(doors: Doors, access: str) -> AccessKey | None:
+    """The access key `access`, None when there is none or when its user, project, roles, trust or application credential no longer
+    stand. The caller checks the signature with the secret, then acts as the actor. Asked again, it answers from memory."""
+    tokens = doors.use(Tokens)
+    found = tokens.access(f"ec2:{access}", lambda tx: ec2.payload(tx, doors, access))
+    return None if found is None else AccessKey(access, found[1], found[0])
+
+
 ROLE_NAMES = ("admin", "manager", "member", "reader", "service")
 
 
@@ -24,11 +49,18 @@ def needs_bootstrap(tx: Tx, password: str | None, passwords: Passwords) -> bool:
 def bootstrap(tx: Tx, hashed: str | None) -> None:
     """The first domain, roles, projects and the administrator; whatever is there stays. `hashed` sets the admin's password."""
     if store.DOMAINS.get(tx, DEFAULT_DOMAIN) is None:
-        store.DOMAINS.insert(tx, id=DEFAULT_DOMAIN, name="Default", description="The default domain", enabled=True, extra={})
+        store.DOMAINS.insert(
+            tx, id=DEFAULT_DOMAIN, name="Default", description="The default domain", enabled=True, extra={}, options={}, tags=[]
+        )
     roles = {r.name: r for r in store.ROLES.find(tx, store.ROLES.c.domain_id.is_(None))}
+    fresh: set[str] = set()
     for name in ROLE_NAMES:
         if name not in roles:
-            roles[name] = store.ROLES.insert(tx, id=uuid.uuid4().hex, name=name, domain_id=None, description=None, extra={})
+            roles[name] = store.ROLES.insert(tx, id=uuid.uuid4().hex, name=name, domain_id=None, description=None, extra={}, options={})
+            fresh.add(name)
+    for prior, implied in model.IMPLIED:
+        if {prior, implied} & fresh:
+            store.IMPLIED_ROLES.insert(tx, prior_id=roles[prior].id, implied_id=roles[implied].id)
     projects = {p.name: p for p in store.PROJECTS.find(tx, store.PROJECTS.c.domain_id == DEFAULT_DOMAIN)}
     for name, text in (("admin", "Bootstrap project for initializing the cloud."), ("service", "Virga's own things")):
         if name not in projects:
@@ -42,12 +74,13 @@ def bootstrap(tx: Tx, hashed: str | None) -> None:
                 enabled=True,
                 tags=[],
                 extra={},
+                options={},
             )
     admin = store.USERS.one(tx, store.USERS.c.domain_id == DEFAULT_DOMAIN, store.USERS.c.name == "admin")
     if admin is None:
         admin = store.USERS.insert(
             tx, id=uuid.uuid4().hex, name="admin", domain_id=DEFAULT_DOMAIN, enabled=True, default_project_id=None, password_hash=hashed,
-            password_expires_at=None, valid_after=0.0, options={}, extra={},
+            password_expires_at=None, valid_after=0.0, options={}, extra={}, password_set=None, failures=0, failed_at=None, active_at=None,
         )  # fmt: skip
     elif hashed is not None:
         store.USERS.put(tx, admin.id, password_hash=hashed, enabled=True)

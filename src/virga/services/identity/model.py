@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import functools
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -16,6 +19,8 @@ class Domain(Row, frozen=True):
     description: str
     enabled: bool
     extra: dict[str, Any]
+    options: dict[str, Any] = {}
+    tags: list[str] = []
 
 
 class Project(Row, frozen=True):
@@ -27,6 +32,18 @@ class Project(Row, frozen=True):
     enabled: bool
     tags: list[str]
     extra: dict[str, Any]
+    options: dict[str, Any] = {}
+
+    @property
+    def is_domain(self) -> bool:
+        """Whether this is a domain shown as a project: it is in no domain."""
+        return self.domain_id == ""
+
+    @classmethod
+    def of(cls, domain: Domain) -> Project:
+        """A domain as the projects API shows it."""
+        d = domain
+        return cls(d.id, d.name, "", "", d.description, d.enabled, d.tags, d.extra, d.options)
 
 
 class User(Row, frozen=True):
@@ -40,6 +57,33 @@ class User(Row, frozen=True):
     valid_after: float
     options: dict[str, Any]
     extra: dict[str, Any]
+    password_set: float | None = None
+    failures: int = 0
+    failed_at: float | None = None
+    active_at: float | None = None
+
+
+class Group(Row, frozen=True):
+    id: str
+    name: str
+    domain_id: str
+    description: str
+    extra: dict[str, Any]
+
+
+class Membership(Row, frozen=True):
+    group_id: str
+    user_id: str
+
+
+class OldPassword(Row, frozen=True):
+    """A password that a user once had: `made` is when it was set, `by_user` whether the user chose it."""
+
+    id: int
+    user_id: str
+    password_hash: str
+    made: float
+    by_user: bool
 
 
 class Role(Row, frozen=True):
@@ -48,6 +92,14 @@ class Role(Row, frozen=True):
     domain_id: str | None
     description: str | None
     extra: dict[str, Any]
+    options: dict[str, Any] = {}
+
+
+class ImpliedRole(Row, frozen=True):
+    """Who has `prior_id` also has `implied_id`."""
+
+    prior_id: str
+    implied_id: str
 
 
 class Grant(Row, frozen=True):
@@ -55,6 +107,16 @@ class Grant(Row, frozen=True):
 
     role_id: str
     user_id: str
+    target: str
+    target_id: str
+    inherited: bool
+
+
+class GroupGrant(Row, frozen=True):
+    """A role of all members of a group. A table of its own: an id of a group never passes for a user's."""
+
+    role_id: str
+    group_id: str
     target: str
     target_id: str
     inherited: bool
@@ -99,6 +161,151 @@ class Revocation(Row, frozen=True):
     expires: float
 
 
+class Credential(Row, frozen=True):
+    """A secret that identity keeps for a user; `blob` is sealed with the credential keys. An EC2 credential's id is the SHA-256 of
+    its access key."""
+
+    id: str
+    type: str
+    user_id: str
+    project_id: str | None
+    blob: str
+    extra: dict[str, Any]
+
+
+class AccessRule(Row, frozen=True):
+    """One request that an application credential may make; `path` with `*`, `**` and `{names}`."""
+
+    id: str
+    user_id: str
+    service: str
+    method: str
+    path: str
+
+    def covers(self, service: str, method: str, paths: Sequence[str]) -> bool:
+        """Whether a request to a service of this type, by this method, at one of these paths is what the rule allows."""
+        return self.service == service and self.method == method and any(_pattern(self.path).fullmatch(p) for p in paths)
+
+
+@functools.lru_cache(4096)
+def _pattern(path: str) -> re.Pattern[str]:
+    """`**` is anything, `*` and `{name}` one segment (keystonemiddleware)."""
+    parts = re.split(r"(\*\*|\*|\{[^}/]*\})", path)
+    return re.compile("".join(".*" if p == "**" else "[^/]+" if p == "*" or p.startswith("{") else re.escape(p) for p in parts), re.S)
+
+
+class AppCredential(Row, frozen=True):
+    """`roles` are ids; `access_rules` ids of rules, None for no restriction."""
+
+    id: str
+    name: str
+    user_id: str
+    project_id: str
+    description: str | None
+    secret_hash: str
+    expires: float | None
+    unrestricted: bool
+    roles: list[str]
+    access_rules: list[str] | None
+
+
+class Trust(Row, frozen=True):
+    """`trustor` lets `trustee` act with `roles` on a project. A deleted one stays, for its children and their audit."""
+
+    id: str
+    trustor_id: str
+    trustee_id: str
+    project_id: str | None
+    impersonation: bool
+    roles: list[str]
+    expires: float | None
+    remaining_uses: int | None
+    redelegated_id: str | None
+    redelegation_count: int
+    allow_redelegation: bool
+    deleted_at: float | None
+    extra: dict[str, Any]
+
+
+class PolicyBlob(Row, frozen=True):
+    """A policy document as the policies API keeps it; nothing here reads it."""
+
+    id: str
+    type: str
+    blob: str
+    extra: dict[str, Any]
+
+
+class PolicyUse(Row, frozen=True):
+    """Which policy is for an endpoint, a service, or a service in a region."""
+
+    id: str
+    policy_id: str
+    endpoint_id: str | None
+    service_id: str | None
+    region_id: str | None
+
+
+class EndpointGroup(Row, frozen=True):
+    id: str
+    name: str
+    description: str | None
+    filters: dict[str, Any]
+
+
+class ProjectEndpoint(Row, frozen=True):
+    project_id: str
+    endpoint_id: str
+
+
+class ProjectEndpointGroup(Row, frozen=True):
+    project_id: str
+    endpoint_group_id: str
+
+
+class RegisteredLimit(Row, frozen=True):
+    """The limit that a resource of a service has where nothing else is said."""
+
+    id: str
+    service_id: str
+    region_id: str | None
+    resource_name: str
+    default_limit: int
+    description: str | None
+
+
+class ProjectLimit(Row, frozen=True):
+    """A limit of one project, or of one domain."""
+
+    id: str
+    project_id: str | None
+    domain_id: str | None
+    service_id: str
+    region_id: str | None
+    resource_name: str
+    resource_limit: int
+    description: str | None
+    registered_limit_id: str
+
+
+class DomainOption(Row, frozen=True):
+    """One option of a domain's own configuration; `value` is sealed when it is a secret."""
+
+    domain_id: str
+    group: str
+    option: str
+    value: Any
+    secret: bool
+
+
+class RevokeEvent(Row, frozen=True):
+    """What ended tokens, as the revocation list tells it."""
+
+    id: int
+    facts: dict[str, Any]
+    made: float
+
+
 class Payload(msgspec.Struct, array_like=True, frozen=True):
     """What a token carries, encrypted."""
 
@@ -110,6 +317,17 @@ class Payload(msgspec.Struct, array_like=True, frozen=True):
     issued: float
     expires: float
     audit_ids: list[str]
+    trust_id: str | None = None
+    app_credential_id: str | None = None
+
+
+class Receipt(msgspec.Struct, array_like=True, frozen=True):
+    """What an authentication receipt carries, encrypted: the methods that a user has passed already."""
+
+    user_id: str
+    methods: list[str]
+    issued: float
+    expires: float
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -122,11 +340,10 @@ class Session(msgspec.Struct, frozen=True):
     project_domain: Domain | None
     domain: Domain | None
     roles: tuple[Role, ...]
+    trust: Trust | None = None
+    app_credential: AppCredential | None = None
+    access_rules: tuple[AccessRule, ...] | None = None
 
 
-IMPLIED = {"admin": ("manager", "member", "reader"), "manager": ("member", "reader"), "member": ("reader",)}
-"""The roles that the default roles bring along."""
-
-
-def implied(names: set[str]) -> set[str]:
-    return names | {more for name in names for more in IMPLIED.get(name, ())}
+IMPLIED = (("admin", "manager"), ("manager", "member"), ("member", "reader"))
+"""What the default roles bring along, from the first start."""

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Passwords: argon2id for what is stored; a memory-only keyed digest for a password that this process has just verified, so that
-a client that logs in all day pays the slow hash once. Two hashes run at a time: a login flood waits for itself alone."""
+a client that logs in all day pays the slow hash once. Two hashes run at a time: a login flood waits for itself alone. Hashes that a
+Keystone made (bcrypt, bcrypt-sha256, scrypt, pbkdf2-sha512) verify too."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import os
@@ -46,10 +48,7 @@ class Passwords:
         if stored is not None and self._remembered(stored, digest):
             return True
         with _slots:
-            try:
-                right = _hasher.verify(stored or self._nobody, password)
-            except (VerificationError, InvalidHashError):
-                return False
+            right = _right(stored or self._nobody, password)
         if stored is None or not right:
             return False
         with self._lock:
@@ -62,3 +61,47 @@ class Passwords:
         with self._lock:
             known = self._seen.get(stored)
         return known is not None and known[1] > time.monotonic() and hmac.compare_digest(known[0], digest)
+
+
+def _right(stored: str, password: str) -> bool:
+    try:
+        if stored.startswith("$argon2"):
+            return _hasher.verify(stored, password)
+        return _imported(stored, password.encode())
+    except (VerificationError, InvalidHashError, ValueError):
+        return False
+
+
+def _imported(stored: str, password: bytes) -> bool:
+    """A hash in one of passlib's forms, as Keystone stores them. Raises ValueError on a form that is none of them."""
+    _, kind, *parts = stored.split("$")
+    if kind in {"2a", "2b", "2y"}:
+        import bcrypt
+
+        return bcrypt.checkpw(password[:72], stored.encode())
+    if kind == "bcrypt-sha256":
+        import bcrypt
+
+        options = dict(p.split("=") for p in parts[0].split(","))
+        salt, digest = parts[1], parts[2]
+        key = base64.b64encode(hmac.new(salt.encode(), password, hashlib.sha256).digest())
+        made = f"${options['t']}${int(options['r']):02d}${salt}{digest}".encode()
+        return options.get("v") == "2" and bcrypt.checkpw(key, made)
+    if kind == "scrypt":
+        options = dict(p.split("=") for p in parts[0].split(","))
+        cost, block, lanes = 1 << int(options["ln"]), int(options["r"]), int(options["p"])
+        if cost * block > 1 << 21:
+            raise ValueError("the hash asks for too much memory")
+        right = _plain(parts[2])
+        made_s = hashlib.scrypt(password, salt=_plain(parts[1]), n=cost, r=block, p=lanes, dklen=len(right), maxmem=cost * block * 256)
+        return hmac.compare_digest(made_s, right)
+    if kind == "pbkdf2-sha512":
+        rounds = min(int(parts[0]), 1_000_000)
+        return hmac.compare_digest(hashlib.pbkdf2_hmac("sha512", password, _plain(parts[1]), rounds), _plain(parts[2]))
+    raise ValueError("not a hash that is known here")
+
+
+def _plain(text: str) -> bytes:
+    """passlib's base64: `.` for `+`, no padding."""
+    text = text.replace(".", "+")
+    return base64.b64decode(text + "=" * (-len(text) % 4))

@@ -3,31 +3,63 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from virga.ground.http.faults import Faults, keystone
 from virga.ground.http.table import Route, Service
+from virga.ground.wire import Wire
 from virga.services.identity import model, views, wire
-from virga.services.identity.actions import auth, catalog, documents, projects, roles, users
+from virga.services.identity.actions import (
+    assignments,
+    auth,
+    catalog,
+    credentials,
+    documents,
+    domains,
+    ec2,
+    grants,
+    groups,
+    projects,
+    roles,
+    users,
+)
 
 
 def _grants(target: str, path: str) -> tuple[Route, ...]:
-    return (
-        Route("GET", f"{path}/users/{{user}}/roles", roles.on(target, roles.of), view=views.many(model.Role)),
-        Route("PUT", f"{path}/users/{{user}}/roles/{{role}}", roles.on(target, roles.put), code=204),
-        Route("HEAD", f"{path}/users/{{user}}/roles/{{role}}", roles.on(target, roles.check), code=204),
-        Route("GET", f"{path}/users/{{user}}/roles/{{role}}", roles.on(target, roles.check), code=204),
-        Route("DELETE", f"{path}/users/{{user}}/roles/{{role}}", roles.on(target, roles.take), code=204),
-    )
+    """The grants on one kind of target, of users and of groups, and the inherited ones below /v3/OS-INHERIT."""
+    out: list[Route] = []
+    for who in ("user", "group"):
+        for inherited in (False, True) if target != "system" else (False,):
+            base, tail = ("/v3/OS-INHERIT", "/inherited_to_projects") if inherited else ("/v3", "")
+            roles_ = f"{base}{path}/{who}s/{{{who}}}/roles"
+            one = f"{roles_}/{{role}}{tail}"
+
+            def row(method: str, where: str, way: Any, code: int = 204, who: str = who, inherited: bool = inherited) -> Route:
+                return Route(method, where, grants.at(target, who, way, inherited), code=code)
+
+            out.append(Route("GET", roles_ + tail, grants.at(target, who, grants.of, inherited), view=views.many(model.Role)))
+            out += [
+                row("PUT", one, grants.put),
+                row("HEAD", one, grants.check),
+                row("GET", one, grants.check),
+                row("DELETE", one, grants.take),
+            ]
+    return tuple(out)
 
 
-def _inherited(target: str, path: str) -> tuple[Route, ...]:
-    tail = "/users/{user}/roles/{role}/inherited_to_projects"
-    return (
-        Route("GET", f"{path}/users/{{user}}/roles/inherited_to_projects", roles.on(target, roles.of, True), view=views.many(model.Role)),
-        Route("PUT", path + tail, roles.on(target, roles.put, True), code=204),
-        Route("HEAD", path + tail, roles.on(target, roles.check, True), code=204),
-        Route("GET", path + tail, roles.on(target, roles.check, True), code=204),
-        Route("DELETE", path + tail, roles.on(target, roles.take, True), code=204),
-    )
+def _noun(
+    path: str, one: str, noun: type[Any], room: Any, create: type[Wire] | None, update: type[Wire] | None, **more: Any
+) -> tuple[Route, ...]:
+    """The five rows of a plain noun; a room that lacks one of the actions lacks its row."""
+    out: list[Route] = []
+    if create is not None:
+        out.append(Route("POST", path, room.create, body=create, key=one, view=views.one, code=201, **more))
+    out.append(Route("GET", path, room.index, view=views.many(noun)))
+    out.append(Route("GET", f"{path}/{{id}}", room.show, view=views.one))
+    if update is not None:
+        out.append(Route("PATCH", f"{path}/{{id}}", room.update, body=update, key=one, view=views.one, **more))
+    out.append(Route("DELETE", f"{path}/{{id}}", room.delete, code=204))
+    return tuple(out)
 
 
 ROUTES = (
@@ -40,11 +72,11 @@ ROUTES = (
     Route("GET", "/v3/auth/projects", auth.projects, view=views.many(model.Project)),
     Route("GET", "/v3/auth/domains", auth.domains, view=views.many(model.Domain)),
     Route("GET", "/v3/auth/system", auth.system, view=views.system_scope),
-    Route("POST", "/v3/users", users.create, body=wire.CreateUser, key="user", view=views.one, code=201, tx="none", slow=True),
-    Route("GET", "/v3/users", users.index, view=views.many(model.User)),
-    Route("GET", "/v3/users/{id}", users.show, view=views.one),
-    Route("PATCH", "/v3/users/{id}", users.update, body=wire.UpdateUser, key="user", view=views.one, tx="none", slow=True),
-    Route("DELETE", "/v3/users/{id}", users.delete, code=204),
+    Route("GET", "/v3/auth/tokens/OS-PKI/revoked", auth.pki),
+    Route("GET", "/v3/OS-REVOKE/events", auth.events, view=views.events),
+    Route("POST", "/v3/ec2tokens", ec2.ec2tokens, body=wire.Signed, view=views.ec2_token),
+    Route("POST", "/v3/s3tokens", ec2.s3tokens, body=wire.Signed, view=views.s3_token),
+    *_noun("/v3/users", "user", model.User, users, wire.CreateUser, wire.UpdateUser, tx="none", slow=True),
     Route(
         "POST",
         "/v3/users/{id}/password",
@@ -57,27 +89,41 @@ ROUTES = (
         public=True,
     ),
     Route("GET", "/v3/users/{id}/projects", users.projects, view=views.many(model.Project)),
+    Route("GET", "/v3/users/{id}/groups", groups.of_user, view=views.many(model.Group)),
+    Route("POST", "/v3/users/{id}/credentials/OS-EC2", credentials.create_ec2, body=wire.CreateEC2Credential, view=views.ec2, code=201),
+    Route("GET", "/v3/users/{id}/credentials/OS-EC2", credentials.index_ec2, view=views.ec2s),
+    Route("GET", "/v3/users/{id}/credentials/OS-EC2/{access}", credentials.show_ec2, view=views.ec2),
+    Route("DELETE", "/v3/users/{id}/credentials/OS-EC2/{access}", credentials.delete_ec2, code=204),
+    *_noun("/v3/credentials", "credential", model.Credential, credentials, wire.CreateCredential, wire.UpdateCredential),
+    *_noun("/v3/groups", "group", model.Group, groups, wire.CreateGroup, wire.UpdateGroup),
+    Route("GET", "/v3/groups/{id}/users", groups.members, view=views.many(model.User)),
+    Route("PUT", "/v3/groups/{id}/users/{user}", groups.add, code=204),
+    Route("HEAD", "/v3/groups/{id}/users/{user}", groups.check, code=204),
+    Route("GET", "/v3/groups/{id}/users/{user}", groups.check, code=204),
+    Route("DELETE", "/v3/groups/{id}/users/{user}", groups.remove, code=204),
     Route("POST", "/v3/projects", projects.create, body=wire.CreateProject, key="project", view=views.one, code=201),
     Route("GET", "/v3/projects", projects.index, view=views.many(model.Project)),
-    Route("GET", "/v3/projects/{id}", projects.show, view=views.one),
+    Route("GET", "/v3/projects/{id}", projects.show, view=views.project),
     Route("PATCH", "/v3/projects/{id}", projects.update, body=wire.UpdateProject, key="project", view=views.one),
     Route("DELETE", "/v3/projects/{id}", projects.delete, code=204),
-    Route("POST", "/v3/domains", projects.create_domain, body=wire.CreateDomain, key="domain", view=views.one, code=201),
-    Route("GET", "/v3/domains", projects.index_domains, view=views.many(model.Domain)),
-    Route("GET", "/v3/domains/{id}", projects.show_domain, view=views.one),
-    Route("PATCH", "/v3/domains/{id}", projects.update_domain, body=wire.UpdateDomain, key="domain", view=views.one),
-    Route("DELETE", "/v3/domains/{id}", projects.delete_domain, code=204),
-    Route("POST", "/v3/roles", roles.create, body=wire.CreateRole, key="role", view=views.one, code=201),
-    Route("GET", "/v3/roles", roles.index, view=views.many(model.Role)),
-    Route("GET", "/v3/roles/{id}", roles.show, view=views.one),
-    Route("PATCH", "/v3/roles/{id}", roles.update, body=wire.UpdateRole, key="role", view=views.one),
-    Route("DELETE", "/v3/roles/{id}", roles.delete, code=204),
-    *_grants("project", "/v3/projects/{id}"),
-    *_grants("domain", "/v3/domains/{id}"),
-    *_grants("system", "/v3/system"),
-    *_inherited("project", "/v3/OS-INHERIT/projects/{id}"),
-    *_inherited("domain", "/v3/OS-INHERIT/domains/{id}"),
-    Route("GET", "/v3/role_assignments", roles.assignments, view=views.assignments),
+    Route("GET", "/v3/projects/{id}/tags", projects.tags, view=views.tags),
+    Route("PUT", "/v3/projects/{id}/tags", projects.replace_tags, body=wire.Tags, view=views.tags),
+    Route("DELETE", "/v3/projects/{id}/tags", projects.delete_tags, code=204),
+    Route("GET", "/v3/projects/{id}/tags/{tag}", projects.has_tag, code=204),
+    Route("PUT", "/v3/projects/{id}/tags/{tag}", projects.add_tag, view=views.tag_made, code=201),
+    Route("DELETE", "/v3/projects/{id}/tags/{tag}", projects.delete_tag, code=204),
+    *_noun("/v3/domains", "domain", model.Domain, domains, wire.CreateDomain, wire.UpdateDomain),
+    *_noun("/v3/roles", "role", model.Role, roles, wire.CreateRole, wire.UpdateRole),
+    Route("GET", "/v3/roles/{id}/implies", roles.implies, view=views.implies),
+    Route("PUT", "/v3/roles/{id}/implies/{implied}", roles.imply, view=views.implied, code=201),
+    Route("GET", "/v3/roles/{id}/implies/{implied}", roles.show_implied, view=views.implied),
+    Route("HEAD", "/v3/roles/{id}/implies/{implied}", roles.check_implied, code=204),
+    Route("DELETE", "/v3/roles/{id}/implies/{implied}", roles.imply_no_more, code=204),
+    Route("GET", "/v3/role_inferences", roles.inferences, view=views.inferences),
+    *_grants("project", "/projects/{id}"),
+    *_grants("domain", "/domains/{id}"),
+    *_grants("system", "/system"),
+    Route("GET", "/v3/role_assignments", assignments.index, view=views.assignments),
     Route("POST", "/v3/regions", catalog.create_region, body=wire.CreateRegion, key="region", view=views.one, code=201),
     Route("GET", "/v3/regions", catalog.index_regions, view=views.many(model.Region)),
     Route("GET", "/v3/regions/{id}", catalog.show_region, view=views.one),

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Any
+
 import sqlalchemy as sa
 
 from virga.ground.db.engine import Tx, metadata
@@ -20,6 +23,7 @@ DOMAINS = Rows(
     sa.Table(
         "id_domains", metadata, sa.Column("id", _id, primary_key=True), sa.Column("name", sa.String(255), nullable=False, unique=True),
         sa.Column("description", sa.Text, nullable=False), sa.Column("enabled", sa.Boolean, nullable=False), sa.Column("extra", sa.JSON, nullable=False),
+        sa.Column("options", sa.JSON, nullable=False), sa.Column("tags", sa.JSON, nullable=False),
     ),
     model.Domain,
 )  # fmt: skip
@@ -27,7 +31,8 @@ PROJECTS = Rows(
     sa.Table(
         "id_projects", metadata, sa.Column("id", _id, primary_key=True), _name(), sa.Column("domain_id", _id, nullable=False),
         sa.Column("parent_id", _id, nullable=False), sa.Column("description", sa.Text, nullable=False), sa.Column("enabled", sa.Boolean, nullable=False),
-        sa.Column("tags", sa.JSON, nullable=False), sa.Column("extra", sa.JSON, nullable=False), sa.UniqueConstraint("domain_id", "name"),
+        sa.Column("tags", sa.JSON, nullable=False), sa.Column("extra", sa.JSON, nullable=False), sa.Column("options", sa.JSON, nullable=False),
+        sa.UniqueConstraint("domain_id", "name"), sa.Index("ix_id_projects_parent_id", "parent_id"),
     ),
     model.Project,
 )  # fmt: skip
@@ -36,14 +41,16 @@ USERS = Rows(
         "id_users", metadata, sa.Column("id", _id, primary_key=True), _name(), sa.Column("domain_id", _id, nullable=False),
         sa.Column("enabled", sa.Boolean, nullable=False), sa.Column("default_project_id", _id), sa.Column("password_hash", sa.String(255)),
         sa.Column("password_expires_at", sa.Double), sa.Column("valid_after", sa.Double, nullable=False), sa.Column("options", sa.JSON, nullable=False),
-        sa.Column("extra", sa.JSON, nullable=False), sa.UniqueConstraint("domain_id", "name"),
+        sa.Column("extra", sa.JSON, nullable=False), sa.Column("password_set", sa.Double), sa.Column("failures", sa.Integer, nullable=False),
+        sa.Column("failed_at", sa.Double), sa.Column("active_at", sa.Double), sa.UniqueConstraint("domain_id", "name"),
+        sa.Index("ix_id_users_name", "name", "id"),
     ),
     model.User,
 )  # fmt: skip
 ROLES = Rows(
     sa.Table(
         "id_roles", metadata, sa.Column("id", _id, primary_key=True), _name(), sa.Column("domain_id", _id), sa.Column("description", sa.Text),
-        sa.Column("extra", sa.JSON, nullable=False), sa.UniqueConstraint("domain_id", "name"),
+        sa.Column("extra", sa.JSON, nullable=False), sa.Column("options", sa.JSON, nullable=False), sa.UniqueConstraint("domain_id", "name"),
     ),
     model.Role,
 )  # fmt: skip
@@ -53,6 +60,37 @@ GRANTS = Rows(
         sa.Column("target", sa.String(8), primary_key=True), sa.Column("target_id", _id, primary_key=True), sa.Column("inherited", sa.Boolean, primary_key=True),
     ),
     model.Grant,
+)  # fmt: skip
+GROUPS = Rows(
+    sa.Table(
+        "id_groups", metadata, sa.Column("id", _id, primary_key=True), _name(), sa.Column("domain_id", _id, nullable=False),
+        sa.Column("description", sa.Text, nullable=False), sa.Column("extra", sa.JSON, nullable=False), sa.UniqueConstraint("domain_id", "name"),
+    ),
+    model.Group,
+)  # fmt: skip
+MEMBERSHIPS = Rows(
+    sa.Table(
+        "id_memberships", metadata, sa.Column("group_id", _id, primary_key=True), sa.Column("user_id", _id, primary_key=True, index=True),
+    ),
+    model.Membership,
+)  # fmt: skip
+OLD_PASSWORDS = Rows(
+    sa.Table(
+        "id_old_passwords", metadata, sa.Column("id", sa.Integer, primary_key=True, autoincrement=True), sa.Column("user_id", _id, nullable=False, index=True),
+        sa.Column("password_hash", sa.String(255), nullable=False), sa.Column("made", sa.Double, nullable=False), sa.Column("by_user", sa.Boolean, nullable=False),
+    ),
+    model.OldPassword,
+)  # fmt: skip
+IMPLIED_ROLES = Rows(
+    sa.Table("id_implied_roles", metadata, sa.Column("prior_id", _id, primary_key=True), sa.Column("implied_id", _id, primary_key=True)),
+    model.ImpliedRole,
+)
+GROUP_GRANTS = Rows(
+    sa.Table(
+        "id_group_grants", metadata, sa.Column("role_id", _id, primary_key=True), sa.Column("group_id", _id, primary_key=True, index=True),
+        sa.Column("target", sa.String(8), primary_key=True), sa.Column("target_id", _id, primary_key=True), sa.Column("inherited", sa.Boolean, primary_key=True),
+    ),
+    model.GroupGrant,
 )  # fmt: skip
 REGIONS = Rows(
     sa.Table(
@@ -92,6 +130,103 @@ REVOCATIONS = Rows(
     ),
     model.Revocation,
 )
+CREDENTIALS = Rows(
+    sa.Table(
+        "id_credentials", metadata, sa.Column("id", _id, primary_key=True), sa.Column("type", sa.String(255), nullable=False),
+        sa.Column("user_id", _id, nullable=False, index=True), sa.Column("project_id", _id), sa.Column("blob", sa.Text, nullable=False),
+        sa.Column("extra", sa.JSON, nullable=False),
+    ),
+    model.Credential,
+)  # fmt: skip
+ACCESS_RULES = Rows(
+    sa.Table(
+        "id_access_rules", metadata, sa.Column("id", _id, primary_key=True), sa.Column("user_id", _id, nullable=False, index=True),
+        sa.Column("service", sa.String(64), nullable=False), sa.Column("method", sa.String(16), nullable=False), sa.Column("path", sa.String(128), nullable=False),
+    ),
+    model.AccessRule,
+)  # fmt: skip
+APP_CREDENTIALS = Rows(
+    sa.Table(
+        "id_app_credentials", metadata, sa.Column("id", _id, primary_key=True), _name(), sa.Column("user_id", _id, nullable=False),
+        sa.Column("project_id", _id, nullable=False, index=True), sa.Column("description", sa.Text), sa.Column("secret_hash", sa.String(255), nullable=False),
+        sa.Column("expires", sa.Double), sa.Column("unrestricted", sa.Boolean, nullable=False), sa.Column("roles", sa.JSON, nullable=False),
+        sa.Column("access_rules", sa.JSON), sa.UniqueConstraint("user_id", "name"),
+    ),
+    model.AppCredential,
+)  # fmt: skip
+TRUSTS = Rows(
+    sa.Table(
+        "id_trusts", metadata, sa.Column("id", _id, primary_key=True), sa.Column("trustor_id", _id, nullable=False, index=True),
+        sa.Column("trustee_id", _id, nullable=False, index=True), sa.Column("project_id", _id, index=True), sa.Column("impersonation", sa.Boolean, nullable=False),
+        sa.Column("roles", sa.JSON, nullable=False), sa.Column("expires", sa.Double), sa.Column("remaining_uses", sa.Integer),
+        sa.Column("redelegated_id", _id, index=True), sa.Column("redelegation_count", sa.Integer, nullable=False),
+        sa.Column("allow_redelegation", sa.Boolean, nullable=False), sa.Column("deleted_at", sa.Double), sa.Column("extra", sa.JSON, nullable=False),
+    ),
+    model.Trust,
+)  # fmt: skip
+POLICIES = Rows(
+    sa.Table(
+        "id_policies", metadata, sa.Column("id", _id, primary_key=True), sa.Column("type", sa.String(255), nullable=False),
+        sa.Column("blob", sa.Text, nullable=False), sa.Column("extra", sa.JSON, nullable=False),
+    ),
+    model.PolicyBlob,
+)  # fmt: skip
+POLICY_USES = Rows(
+    sa.Table(
+        "id_policy_uses", metadata, sa.Column("id", _id, primary_key=True), sa.Column("policy_id", _id, nullable=False, index=True),
+        sa.Column("endpoint_id", _id), sa.Column("service_id", _id), sa.Column("region_id", sa.String(255)),
+    ),
+    model.PolicyUse,
+)  # fmt: skip
+ENDPOINT_GROUPS = Rows(
+    sa.Table(
+        "id_endpoint_groups", metadata, sa.Column("id", _id, primary_key=True), _name(), sa.Column("description", sa.Text),
+        sa.Column("filters", sa.JSON, nullable=False),
+    ),
+    model.EndpointGroup,
+)  # fmt: skip
+PROJECT_ENDPOINTS = Rows(
+    sa.Table(
+        "id_project_endpoints", metadata, sa.Column("project_id", _id, primary_key=True), sa.Column("endpoint_id", _id, primary_key=True)
+    ),
+    model.ProjectEndpoint,
+)
+PROJECT_ENDPOINT_GROUPS = Rows(
+    sa.Table(
+        "id_project_endpoint_groups", metadata, sa.Column("project_id", _id, primary_key=True), sa.Column("endpoint_group_id", _id, primary_key=True),
+    ),
+    model.ProjectEndpointGroup,
+)  # fmt: skip
+REGISTERED_LIMITS = Rows(
+    sa.Table(
+        "id_registered_limits", metadata, sa.Column("id", _id, primary_key=True), sa.Column("service_id", _id, nullable=False),
+        sa.Column("region_id", sa.String(255)), sa.Column("resource_name", sa.String(255), nullable=False), sa.Column("default_limit", sa.Integer, nullable=False),
+        sa.Column("description", sa.Text),
+    ),
+    model.RegisteredLimit,
+)  # fmt: skip
+PROJECT_LIMITS = Rows(
+    sa.Table(
+        "id_limits", metadata, sa.Column("id", _id, primary_key=True), sa.Column("project_id", _id, index=True), sa.Column("domain_id", _id),
+        sa.Column("service_id", _id, nullable=False), sa.Column("region_id", sa.String(255)), sa.Column("resource_name", sa.String(255), nullable=False),
+        sa.Column("resource_limit", sa.Integer, nullable=False), sa.Column("description", sa.Text), sa.Column("registered_limit_id", _id, nullable=False),
+    ),
+    model.ProjectLimit,
+)  # fmt: skip
+DOMAIN_OPTIONS = Rows(
+    sa.Table(
+        "id_domain_options", metadata, sa.Column("domain_id", _id, primary_key=True), sa.Column("group", sa.String(255), primary_key=True),
+        sa.Column("option", sa.String(255), primary_key=True), sa.Column("value", sa.JSON), sa.Column("secret", sa.Boolean, nullable=False),
+    ),
+    model.DomainOption,
+)  # fmt: skip
+REVOKE_EVENTS = Rows(
+    sa.Table(
+        "id_revoke_events", metadata, sa.Column("id", sa.Integer, primary_key=True, autoincrement=True), sa.Column("facts", sa.JSON, nullable=False),
+        sa.Column("made", sa.Double, nullable=False, index=True),
+    ),
+    model.RevokeEvent,
+)  # fmt: skip
 STATE = sa.Table("id_state", metadata, sa.Column("one", sa.Integer, primary_key=True), sa.Column("generation", sa.Integer, nullable=False))
 
 
@@ -109,12 +244,108 @@ def grow(tx: Tx) -> int:
     return int(fresh)
 
 
+def group_ids(user_id: str) -> sa.Select[Any]:
+    """The ids of the groups of a user, as a part of a query."""
+    return sa.select(MEMBERSHIPS.c.group_id).where(MEMBERSHIPS.c.user_id == user_id)
+
+
+def member_ids(group_id: str) -> sa.Select[Any]:
+    """The ids of the users in a group, as a part of a query."""
+    return sa.select(MEMBERSHIPS.c.user_id).where(MEMBERSHIPS.c.group_id == group_id)
+
+
+def groups_of(tx: Tx, user_id: str) -> list[str]:
+    """The ids of the groups that a user is in."""
+    return list(tx.conn.execute(group_ids(user_id)).scalars())
+
+
+def role_ids(
+    tx: Tx, user_id: str, target: str, target_ids: Collection[str], inherited: bool, groups: Collection[str] | None = None
+) -> set[str]:
+    """The roles that a user has on any of the targets, by own grants and by those of the user's groups."""
+    g, mine = GROUP_GRANTS.c, groups_of(tx, user_id) if groups is None else groups
+    own = sa.select(GRANTS.c.role_id).where(
+        GRANTS.c.user_id == user_id, GRANTS.c.target == target, GRANTS.c.target_id.in_(target_ids), GRANTS.c.inherited.is_(inherited)
+    )
+    found = set(tx.conn.execute(own).scalars())
+    if mine:
+        theirs = sa.select(g.role_id).where(
+            g.group_id.in_(mine), g.target == target, g.target_id.in_(target_ids), g.inherited.is_(inherited)
+        )
+        found |= set(tx.conn.execute(theirs).scalars())
+    return found
+
+
 def grants_of(tx: Tx, user_id: str, target: str, target_id: str, inherited: bool = False) -> list[model.Grant]:
     c = GRANTS.c
     return GRANTS.find(tx, c.user_id == user_id, c.target == target, c.target_id == target_id, c.inherited.is_(inherited))
 
 
-def forget_grants(tx: Tx, *, user_id: str | None = None, target_id: str | None = None, role_id: str | None = None) -> None:
-    c = GRANTS.c
-    pairs = ((c.user_id, user_id), (c.target_id, target_id), (c.role_id, role_id))
-    GRANTS.delete(tx, *(column == value for column, value in pairs if value is not None))
+def forget_grants(
+    tx: Tx, *, user_id: str | None = None, group_id: str | None = None, target_id: str | None = None, role_id: str | None = None
+) -> None:
+    """Take back every grant that names what is given."""
+    for rows, column, id in ((GRANTS, GRANTS.c.user_id, user_id), (GROUP_GRANTS, GROUP_GRANTS.c.group_id, group_id)):
+        if id is not None:
+            rows.delete(tx, column == id)
+    for rows in (GRANTS, GROUP_GRANTS):
+        pairs = ((rows.c.target_id, target_id), (rows.c.role_id, role_id))
+        where = [column == value for column, value in pairs if value is not None]
+        if where:
+            rows.delete(tx, *where)
+
+
+def forget_user(tx: Tx, user_id: str) -> None:
+    """Everything that belongs to a user and goes with the user."""
+    forget_grants(tx, user_id=user_id)
+    for rows in (MEMBERSHIPS, OLD_PASSWORDS, CREDENTIALS, APP_CREDENTIALS, ACCESS_RULES):
+        rows.delete(tx, rows.c.user_id == user_id)
+    TRUSTS.delete(tx, (TRUSTS.c.trustor_id == user_id) | (TRUSTS.c.trustee_id == user_id))
+
+
+def forget_project(tx: Tx, project_id: str) -> None:
+    """Everything of identity's that belongs to a project and goes with it."""
+    forget_grants(tx, target_id=project_id)
+    for rows in (CREDENTIALS, APP_CREDENTIALS, TRUSTS, PROJECT_ENDPOINTS, PROJECT_ENDPOINT_GROUPS, PROJECT_LIMITS):
+        rows.delete(tx, rows.c.project_id == project_id)
+    USERS.change(tx, USERS.c.default_project_id == project_id, default_project_id=None)
+
+
+def forget_role(tx: Tx, role_id: str) -> None:
+    """A role and wherever it was granted or implied."""
+    forget_grants(tx, role_id=role_id)
+    IMPLIED_ROLES.delete(tx, (IMPLIED_ROLES.c.prior_id == role_id) | (IMPLIED_ROLES.c.implied_id == role_id))
+    ROLES.delete(tx, ROLES.c.id == role_id)
+
+
+def all_implied(tx: Tx, ids: Collection[str]) -> set[str]:
+    """The roles with all that they bring along, and what that brings."""
+    brings: dict[str, list[str]] = {}
+    for row in IMPLIED_ROLES.find(tx):
+        brings.setdefault(row.prior_id, []).append(row.implied_id)
+    found, fresh = set(ids), list(ids)
+    while fresh:
+        for more in brings.get(fresh.pop(), ()):
+            if more not in found:
+                found.add(more)
+                fresh.append(more)
+    return found
+
+
+def tagged(tx: Tx, tags: list[str], any_of: bool) -> list[str]:
+    """The ids of the projects that have any, or all, of the tags."""
+    c, out = PROJECTS.c, []
+    for row in tx.conn.execute(sa.select(c.id, c.tags).where(sa.cast(c.tags, sa.Text) != "[]")):
+        have = set(row.tags)
+        if (have & set(tags)) if any_of else set(tags) <= have:
+            out.append(row.id)
+    return out
+
+
+def add_event(tx: Tx, facts: dict[str, object], made: float) -> None:
+    tx.conn.execute(sa.insert(REVOKE_EVENTS.table), {"facts": facts, "made": made})
+
+
+def remember_password(tx: Tx, user_id: str, password_hash: str, made: float, by_user: bool) -> None:
+    row = {"user_id": user_id, "password_hash": password_hash, "made": made, "by_user": by_user}
+    tx.conn.execute(sa.insert(OLD_PASSWORDS.table), row)

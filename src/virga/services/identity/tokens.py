@@ -8,6 +8,8 @@ import base64
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -16,12 +18,14 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from virga.ground.db.engine import Database, Tx
 from virga.ground.doors import Doors
 from virga.ground.errors import Unauthorized
-from virga.ground.http.call import Actor, Cold
+from virga.ground.http.call import NO_OVERRIDES, Actor, Cold
 from virga.ground.world import World
 from virga.services.identity import model, store
 
 CACHE = 20000
 AUDIT_BYTES = 12
+SPREAD = 5.0
+"""Seconds after which every process has read a new key; only then are tokens sealed with it."""
 
 
 def audit_id() -> str:
@@ -31,13 +35,14 @@ def audit_id() -> str:
 class Tokens:
     """The Authenticator of all services, and identity's own way to sessions."""
 
-    def __init__(self, db: Database, doors: Doors) -> None:
-        self.db, self.doors = db, doors
+    def __init__(self, db: Database, doors: Doors, overrides: Mapping[str, Any] = NO_OVERRIDES) -> None:
+        self.db, self.doors, self.overrides = db, doors, overrides
         self.generation = 0
         self._keys: dict[int, AESGCM] = {}
-        self._first = 0
+        self._ages: list[tuple[float, int]] = []
         self._revoked: frozenset[str] = frozenset()
         self._cache: OrderedDict[str, tuple[int, model.Session, Actor]] = OrderedDict()
+        self._secrets: OrderedDict[str, str] = OrderedDict()
         self._lock = threading.Lock()
         self._decoder = msgspec.msgpack.Decoder(model.Payload)
 
@@ -48,8 +53,8 @@ class Tokens:
         keys = store.KEYS.find(tx, order=store.KEYS.c.number)
         if not keys and tx.writes:
             keys = [store.KEYS.insert(tx, number=1, secret=base64.b64encode(os.urandom(32)).decode(), created=self.doors.use(World).now())]
-        self._keys = {k.number: AESGCM(base64.b64decode(k.secret)) for k in keys}
-        self._first = max(self._keys, default=0)
+        self._keys = {k.number & 255: AESGCM(base64.b64decode(k.secret)) for k in keys}
+        self._ages = [(k.created, k.number & 255) for k in reversed(keys)]
         self._revoked = frozenset(r.audit_id for r in store.REVOCATIONS.find(tx))
         self.generation = store.generation(tx)
 
@@ -72,23 +77,47 @@ class Tokens:
 
     # -- sealing ---------------------------------------------------------------------------------------------------
 
+    def _newest(self) -> int:
+        """The newest key that every process has had time to read."""
+        known = self.doors.use(World).now() - SPREAD
+        return next((number for made, number in self._ages if made <= known), self._ages[-1][1])
+
+    def _seal(self, value: msgspec.Struct, label: bytes) -> str:
+        nonce, number = os.urandom(12), self._newest()
+        sealed = self._keys[number].encrypt(nonce, msgspec.msgpack.encode(value), label)
+        return base64.urlsafe_b64encode(bytes([1, number]) + nonce + sealed).rstrip(b"=").decode()
+
+    def _unseal(self, text: str, label: bytes) -> bytes | None:
+        if not 40 < len(text) < 2048:
+            return None
+        try:
+            raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+            key = self._keys.get(raw[1])
+            return None if raw[0] != 1 or key is None else key.decrypt(raw[2:14], raw[14:], label)
+        except (ValueError, InvalidTag, UnicodeEncodeError):
+            return None
+
     def seal(self, payload: model.Payload) -> str:
-        nonce = os.urandom(12)
-        sealed = self._keys[self._first].encrypt(nonce, msgspec.msgpack.encode(payload), b"virga-token")
-        return base64.urlsafe_b64encode(bytes([1, self._first & 255]) + nonce + sealed).rstrip(b"=").decode()
+        return self._seal(payload, b"virga-token")
 
     def open(self, token: str) -> model.Payload | None:
         """The payload of a token that we sealed; None for anything else."""
-        if not 40 < len(token) < 2048:
-            return None
+        raw = self._unseal(token, b"virga-token")
         try:
-            raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-            key = self._keys.get(raw[1])
-            if raw[0] != 1 or key is None:
-                return None
-            return self._decoder.decode(key.decrypt(raw[2:14], raw[14:], b"virga-token"))
-        except (ValueError, InvalidTag, msgspec.DecodeError, UnicodeEncodeError):
+            return None if raw is None else self._decoder.decode(raw)
+        except msgspec.DecodeError:
             return None
+
+    def seal_receipt(self, receipt: model.Receipt) -> str:
+        return self._seal(receipt, b"virga-receipt")
+
+    def open_receipt(self, text: str) -> model.Receipt | None:
+        """An authentication receipt of ours that is still good; None for anything else. It never passes for a token."""
+        raw = self._unseal(text, b"virga-receipt")
+        if raw is None:
+            return None
+        receipt = msgspec.msgpack.decode(raw, type=model.Receipt)
+        return receipt if receipt.expires > self.doors.use(World).now() else None
 
     # -- resolving -------------------------------------------------------------------------------------------------
 
@@ -109,10 +138,12 @@ class Tokens:
             return None
         return entry[1], entry[2]
 
-    def session(self, token: str) -> tuple[model.Session, Actor] | None:
-        """The session and actor of a live token, None for a dead one."""
+    def session(self, token: str, late: float = 0.0) -> tuple[model.Session, Actor] | None:
+        """The session and actor of a live token, None for a dead one; `late`: also of one that ended at most so many seconds ago."""
         try:
-            return self.session_hot(token)
+            hot = self.session_hot(token)
+            if hot is not None or not late:
+                return hot
         except Cold:
             pass
         payload = self.open(token)
@@ -121,78 +152,179 @@ class Tokens:
         generation = self.generation
         with self.db.read() as tx:
             try:
-                session = self.resolve(tx, payload)
+                session = self.resolve(tx, payload, late)
             except Unauthorized:
                 return None
-        actor = actor_of(session)
-        with self._lock:
-            self._cache[token] = (generation, session, actor)
-            while len(self._cache) > CACHE:
-                self._cache.popitem(last=False)
+        actor = self.actor(session)
+        if not late:
+            self._keep(token, generation, session, actor)
         return session, actor
 
-    def resolve(self, tx: Tx, payload: model.Payload) -> model.Session:
+    def _keep(self, name: str, generation: int, session: model.Session, actor: Actor) -> None:
+        with self._lock:
+            self._cache[name] = (generation, session, actor)
+            while len(self._cache) > CACHE:
+                self._cache.popitem(last=False)
+
+    def issue(self, payload: model.Payload) -> tuple[str, model.Session]:
+        """A token for the payload, checked as it will be when it is used; its first use finds it in memory. Raises Unauthorized."""
+        generation = self.generation
+        with self.db.read() as tx:
+            session = self.resolve(tx, payload)
+        sealed = self.seal(payload)
+        self._keep(sealed, generation, session, self.actor(session))
+        return sealed, session
+
+    def note(self, tx: Tx, facts: dict[str, Any]) -> None:
+        """Remember for the revocation list what ended tokens."""
+        now = self.doors.use(World).now()
+        store.add_event(tx, facts | {"issued_before": now, "revoked_at": now}, now)
+
+    def actor(self, session: model.Session) -> Actor:
+        return actor_of(session, self.overrides)
+
+    def access(self, id: str, load: Callable[[Tx], tuple[model.Payload, str] | None]) -> tuple[Actor, str] | None:
+        """The actor and the secret of a credential that is no token (an EC2 key), by its `id`: from memory, or `load`ed."""
+        try:
+            found, secret = self.session_hot(id), self._secrets.get(id)
+            if found is not None and secret is not None:
+                return found[1], secret
+        except Cold:
+            pass
+        generation = self.generation
+        with self.db.read() as tx:
+            made = load(tx)
+            if made is None:
+                return None
+            try:
+                session = self.resolve(tx, made[0])
+            except Unauthorized:
+                return None
+        actor = self.actor(session)
+        self._keep(id, generation, session, actor)
+        with self._lock:
+            self._secrets[id] = made[1]
+            while len(self._secrets) > CACHE:
+                self._secrets.popitem(last=False)
+        return actor, made[1]
+
+    def resolve(self, tx: Tx, payload: model.Payload, late: float = 0.0) -> model.Session:
         """Check the payload against what is in the database now. Raises Unauthorized with the reason."""
-        if payload.expires <= self.doors.use(World).now():
+        now = self.doors.use(World).now()
+        if payload.expires + late <= now:
             raise Unauthorized("The token has expired.")
         if not self._revoked.isdisjoint(payload.audit_ids):
             raise Unauthorized("The token has been revoked.")
-        user = store.USERS.get(tx, payload.user_id)
-        if user is None or not user.enabled or payload.issued < user.valid_after:
-            raise Unauthorized("The user of the token is gone, disabled, or has changed the password since.")
-        user_domain = store.DOMAINS.get(tx, user.domain_id)
-        if user_domain is None or not user_domain.enabled:
-            raise Unauthorized("The domain of the token's user is gone or disabled.")
+        user, user_domain = _live_user(tx, payload.user_id, payload.issued)
         project = project_domain = domain = None
-        names: list[model.Role] = []
         if payload.project_id is not None:
             project = store.PROJECTS.get(tx, payload.project_id)
             project_domain = store.DOMAINS.get(tx, project.domain_id) if project is not None else None
             if project is None or not project.enabled or project_domain is None or not project_domain.enabled:
                 raise Unauthorized("The project of the token is gone or disabled.")
-            names = roles_on_project(tx, user.id, project)
         elif payload.domain_id is not None:
             domain = store.DOMAINS.get(tx, payload.domain_id)
             if domain is None or not domain.enabled:
                 raise Unauthorized("The domain of the token is gone or disabled.")
-            names = roles_on(tx, user.id, "domain", domain.id)
-        elif payload.system:
-            names = roles_on(tx, user.id, "system", "system")
-        if (payload.project_id or payload.domain_id or payload.system) and not names:
+        roles = roles_of(tx, user.id, project, domain, payload.system)
+        trust = app = rules = None
+        if payload.trust_id is not None:
+            trust = live_trust(tx, payload.trust_id, now)
+            _live_user(tx, trust.trustee_id, payload.issued)
+            if trust.trustor_id != user.id:
+                _live_user(tx, trust.trustor_id, 0.0)
+                roles = roles_of(tx, trust.trustor_id, project, None, False)
+            if not set(trust.roles) <= {r.id for r in roles}:
+                raise Unauthorized("The trustor no longer has the roles of the trust.")
+            kept = store.all_implied(tx, trust.roles)
+            roles = [r for r in roles if r.id in kept]
+        if payload.app_credential_id is not None:
+            app = store.APP_CREDENTIALS.get(tx, payload.app_credential_id)
+            if (
+                app is None
+                or app.user_id != user.id
+                or app.project_id != payload.project_id
+                or (app.expires is not None and app.expires <= now)
+            ):
+                raise Unauthorized("The application credential is gone or has expired.")
+            roles = [r for r in roles if r.id in app.roles]
+            if app.access_rules is not None:
+                rules = tuple(store.ACCESS_RULES.within(tx, "id", app.access_rules))
+        if (payload.project_id or payload.domain_id or payload.system) and not roles:
             raise Unauthorized(f"User {user.id} has no role on what the token is scoped to.")
-        return model.Session(payload, user, user_domain, project, project_domain, domain, tuple(names))
+        return model.Session(payload, user, user_domain, project, project_domain, domain, tuple(roles), trust, app, rules)
 
 
-def actor_of(session: model.Session) -> Actor:
-    p = session.payload
+def _live_user(tx: Tx, id: str, issued: float) -> tuple[model.User, model.Domain]:
+    user = store.USERS.get(tx, id)
+    if user is None or not user.enabled or (issued and issued < user.valid_after):
+        raise Unauthorized("The user of the token is gone, disabled, or has changed the password since.")
+    domain = store.DOMAINS.get(tx, user.domain_id)
+    if domain is None or not domain.enabled:
+        raise Unauthorized("The domain of the token's user is gone or disabled.")
+    return user, domain
+
+
+def live_trust(tx: Tx, id: str, now: float) -> model.Trust:
+    """A trust that stands, as do those that it was handed on from. Raises Unauthorized."""
+    trust = store.TRUSTS.get(tx, id)
+    if trust is None or trust.deleted_at is not None or (trust.expires is not None and trust.expires <= now):
+        raise Unauthorized("The trust is gone or has expired.")
+    if trust.redelegated_id is not None:
+        live_trust(tx, trust.redelegated_id, now)
+    return trust
+
+
+def actor_of(session: model.Session, overrides: Mapping[str, Any] = NO_OVERRIDES) -> Actor:
+    p, project, app = session.payload, session.project, session.app_credential
     return Actor(
         user_id=p.user_id, user_name=session.user.name, user_domain_id=session.user.domain_id, roles=frozenset(r.name for r in session.roles),
         project_id=p.project_id, domain_id=p.domain_id, system=p.system, token_id=p.audit_ids[0], expires=p.expires,
+        project_domain_id=project.domain_id if project is not None else None, trust_id=p.trust_id, app_credential_id=p.app_credential_id,
+        restricted=app is not None and not app.unrestricted, access_rules=session.access_rules, overrides=overrides,
     )  # fmt: skip
 
 
-def _with_implied(tx: Tx, ids: set[str]) -> list[model.Role]:
+def with_implied(tx: Tx, ids: set[str]) -> list[model.Role]:
+    """The roles with what they imply, by name. A domain's own roles stay behind: only what they imply reaches a token."""
     if not ids:
         return []
-    all_roles = store.ROLES.find(tx, store.ROLES.c.domain_id.is_(None) | store.ROLES.c.id.in_(ids), order=store.ROLES.c.name)
-    names = model.implied({r.name for r in all_roles if r.id in ids})
-    return [r for r in all_roles if r.id in ids or (r.domain_id is None and r.name in names)]
+    rows = store.ROLES.within(tx, "id", store.all_implied(tx, ids), store.ROLES.c.domain_id.is_(None))
+    return sorted(rows, key=lambda r: r.name)
 
 
 def roles_on(tx: Tx, user_id: str, target: str, target_id: str) -> list[model.Role]:
     """The roles that a user has on a domain or the system, the implied ones with them."""
-    return _with_implied(tx, {g.role_id for g in store.grants_of(tx, user_id, target, target_id)})
+    return with_implied(tx, store.role_ids(tx, user_id, target, [target_id], False))
+
+
+def parents_of(tx: Tx, project: model.Project) -> list[model.Project]:
+    """The projects above, nearest first."""
+    above: list[model.Project] = []
+    at = project
+    while at.parent_id != at.domain_id and len(above) < 16:
+        parent = store.PROJECTS.get(tx, at.parent_id)
+        if parent is None:
+            break
+        above.append(parent)
+        at = parent
+    return above
 
 
 def roles_on_project(tx: Tx, user_id: str, project: model.Project) -> list[model.Role]:
     """Direct grants, and those inherited from the domain and the parent projects."""
-    ids = {g.role_id for g in store.grants_of(tx, user_id, "project", project.id)}
-    ids |= {g.role_id for g in store.grants_of(tx, user_id, "domain", project.domain_id, inherited=True)}
-    at, depth = project, 0
-    while at.parent_id != at.domain_id and depth < 16:
-        parent = store.PROJECTS.get(tx, at.parent_id)
-        if parent is None:
-            break
-        ids |= {g.role_id for g in store.grants_of(tx, user_id, "project", parent.id, inherited=True)}
-        at, depth = parent, depth + 1
-    return _with_implied(tx, ids)
+    groups = store.groups_of(tx, user_id)
+    ids = store.role_ids(tx, user_id, "project", [project.id], False, groups)
+    ids |= store.role_ids(tx, user_id, "domain", [project.domain_id], True, groups)
+    above = parents_of(tx, project)
+    if above:
+        ids |= store.role_ids(tx, user_id, "project", [p.id for p in above], True, groups)
+    return with_implied(tx, ids)
+
+
+def roles_of(tx: Tx, user_id: str, project: model.Project | None, domain: model.Domain | None, system: bool) -> list[model.Role]:
+    if project is not None:
+        return roles_on_project(tx, user_id, project)
+    if domain is not None:
+        return roles_on(tx, user_id, "domain", domain.id)
+    return roles_on(tx, user_id, "system", "system") if system else []

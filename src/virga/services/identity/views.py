@@ -7,17 +7,41 @@ from typing import Any
 
 import msgspec
 
+from virga.ground.db.rows import Rows
 from virga.ground.http.call import Answer, Call
-from virga.ground.http.pages import next_link
+from virga.ground.http.pages import Page, next_link
 from virga.ground.world import iso_micro
 from virga.services.identity import model, store
+from virga.services.identity.actions.assignments import Assignment
+from virga.services.identity.actions.auth import Halfway
+from virga.services.identity.actions.projects import Whole
 from virga.services.identity.catalog import Catalog, address
 
 
-def token(found: tuple[str, model.Session], call: Call) -> Answer:
-    """201 with the token in X-Subject-Token."""
+def token(found: tuple[str, model.Session] | Halfway, call: Call) -> Answer:
+    """201 with the token in X-Subject-Token; 401 with a receipt when more methods are needed."""
+    if isinstance(found, Halfway):
+        return _halfway(found)
     sealed, session = found
     return Answer(session_body(session, call), 201, {"x-subject-token": sealed, "vary": "X-Auth-Token"})
+
+
+def _halfway(half: Halfway) -> Answer:
+    domain = {"id": half.user_domain.id, "name": half.user_domain.name}
+    receipt = {
+        "methods": half.said.methods, "user": {"id": half.user.id, "name": half.user.name, "domain": domain},
+        "expires_at": iso_micro(half.said.expires), "issued_at": iso_micro(half.said.issued),
+    }  # fmt: skip
+    body = {"receipt": receipt, "required_auth_methods": half.required}
+    return Answer(body, 401, {"openstack-auth-receipt": half.receipt, "vary": "X-Auth-Token"})
+
+
+def ec2_token(found: tuple[str, model.Session], call: Call) -> Answer:
+    return Answer(session_body(found[1], call), 200, {"x-subject-token": found[0], "vary": "X-Auth-Token"})
+
+
+def s3_token(session: model.Session, call: Call) -> dict[str, Any]:
+    return session_body(session, call)
 
 
 def shown_token(session: model.Session, call: Call) -> Answer:
@@ -46,11 +70,25 @@ def session_body(s: model.Session, call: Call) -> dict[str, Any]:
         body["domain"] = {"id": s.domain.id, "name": s.domain.name}
     elif p.system:
         body["system"] = {"all": True}
+    if s.trust is not None:
+        t = s.trust
+        body["OS-TRUST:trust"] = {
+            "id": t.id, "impersonation": t.impersonation, "trustor_user": {"id": t.trustor_id}, "trustee_user": {"id": t.trustee_id},
+        }  # fmt: skip
+    if s.app_credential is not None:
+        app = s.app_credential
+        body["application_credential"] = {"id": app.id, "name": app.name, "restricted": not app.unrestricted}
+        if s.access_rules is not None:
+            body["application_credential"]["access_rules"] = [_rule(r) for r in s.access_rules]
     if s.roles:
         body["roles"] = [{"id": r.id, "name": r.name} for r in s.roles]
         if "nocatalog" not in call.query:
             body["catalog"] = msgspec.Raw(call.use(Catalog).raw(call.request.base, p.project_id))
     return {"token": body}
+
+
+def _rule(r: model.AccessRule) -> dict[str, str]:
+    return {"id": r.id, "service": r.service, "method": r.method, "path": r.path}
 
 
 def catalog(session: model.Session, call: Call) -> dict[str, Any]:
@@ -74,21 +112,89 @@ def _user(u: model.User, call: Call) -> dict[str, Any]:
 
 def _project(p: model.Project, call: Call) -> dict[str, Any]:
     return p.extra | {
-        "id": p.id, "name": p.name, "domain_id": p.domain_id, "description": p.description, "enabled": p.enabled, "parent_id": p.parent_id,
-        "is_domain": False, "tags": p.tags, "options": {}, "links": _links(call, "projects", p.id),
+        "id": p.id, "name": p.name, "domain_id": p.domain_id or None, "description": p.description, "enabled": p.enabled,
+        "parent_id": p.parent_id or None, "is_domain": p.is_domain, "tags": p.tags, "options": p.options, "links": _links(call, "projects", p.id),
     }  # fmt: skip
+
+
+def project(whole: Whole, call: Call) -> dict[str, Any]:
+    """A project with what was asked for around it."""
+    body = _project(whole.project, call)
+    for name, around in whole.around.items():
+        body[name] = [{"project": _project(p, call)} for p in around] if isinstance(around, list) else around
+    return {"project": body}
+
+
+def tags(found: list[str], call: Call) -> dict[str, Any]:
+    return {"tags": found, "links": {"self": call.request.base + call.request.path}}
+
+
+def tag_made(_: None, call: Call) -> Answer:
+    return Answer(None, 201, {"location": call.request.base + call.request.path})
 
 
 def _domain(d: model.Domain, call: Call) -> dict[str, Any]:
     return d.extra | {
-        "id": d.id, "name": d.name, "description": d.description, "enabled": d.enabled, "tags": [], "options": {}, "links": _links(call, "domains", d.id),
+        "id": d.id, "name": d.name, "description": d.description, "enabled": d.enabled, "tags": d.tags, "options": d.options,
+        "links": _links(call, "domains", d.id),
+    }  # fmt: skip
+
+
+def _group(g: model.Group, call: Call) -> dict[str, Any]:
+    return g.extra | {
+        "id": g.id, "name": g.name, "domain_id": g.domain_id, "description": g.description, "links": _links(call, "groups", g.id),
     }  # fmt: skip
 
 
 def _role(r: model.Role, call: Call) -> dict[str, Any]:
     return r.extra | {
-        "id": r.id, "name": r.name, "domain_id": r.domain_id, "description": r.description, "options": {}, "links": _links(call, "roles", r.id),
+        "id": r.id, "name": r.name, "domain_id": r.domain_id, "description": r.description, "options": r.options, "links": _links(call, "roles", r.id),
     }  # fmt: skip
+
+
+def _brief(r: model.Role, call: Call) -> dict[str, Any]:
+    return {"id": r.id, "name": r.name, "links": _links(call, "roles", r.id)}
+
+
+def _implies(pair: tuple[model.Role, list[model.Role]], call: Call) -> dict[str, Any]:
+    return {"prior_role": _brief(pair[0], call), "implies": [_brief(r, call) for r in pair[1]]}
+
+
+def implies(pair: tuple[model.Role, list[model.Role]], call: Call) -> dict[str, Any]:
+    return {"role_inference": _implies(pair, call), "links": {"self": call.request.base + call.request.path}}
+
+
+def inferences(pairs: list[tuple[model.Role, list[model.Role]]], call: Call) -> dict[str, Any]:
+    return {"role_inferences": [_implies(p, call) for p in pairs], "links": {"self": call.request.base + call.request.path}}
+
+
+def implied(pair: tuple[model.Role, model.Role], call: Call) -> dict[str, Any]:
+    body = {"prior_role": _brief(pair[0], call), "implies": _brief(pair[1], call)}
+    return {"role_inference": body, "links": {"self": call.request.base + call.request.path}}
+
+
+def _credential(c: model.Credential, call: Call) -> dict[str, Any]:
+    return c.extra | {
+        "id": c.id, "type": c.type, "user_id": c.user_id, "project_id": c.project_id, "blob": c.blob, "links": _links(call, "credentials", c.id),
+    }  # fmt: skip
+
+
+def _ec2(c: model.Credential, call: Call) -> dict[str, Any]:
+    blob = msgspec.json.decode(c.blob)
+    link = call.request.link(f"/v3/users/{c.user_id}/credentials/OS-EC2/{blob['access']}")
+    return {
+        "user_id": c.user_id, "tenant_id": c.project_id, "access": blob["access"], "secret": blob.get("secret"), "trust_id": blob.get("trust_id"),
+        "links": {"self": link},
+    }  # fmt: skip
+
+
+def ec2(row: model.Credential, call: Call) -> dict[str, Any]:
+    return {"credential": _ec2(row, call)}
+
+
+def ec2s(rows: list[model.Credential], call: Call) -> dict[str, Any]:
+    links = {"self": call.request.base + call.request.path, "previous": None, "next": None}
+    return {"credentials": [_ec2(r, call) for r in rows], "links": links}
 
 
 def _region(r: model.Region, call: Call) -> dict[str, Any]:
@@ -119,6 +225,8 @@ def _endpoint(e: model.Endpoint, call: Call) -> dict[str, Any]:
 
 _ONE: dict[type[Any], tuple[str, str, Any]] = {
     model.User: ("user", "users", _user),
+    model.Group: ("group", "groups", _group),
+    model.Credential: ("credential", "credentials", _credential),
     model.Project: ("project", "projects", _project),
     model.Domain: ("domain", "domains", _domain),
     model.Role: ("role", "roles", _role),
@@ -135,60 +243,76 @@ def one(row: Any, call: Call) -> dict[str, Any]:
 
 
 def many(noun: type[Any]) -> Any:
-    """A list view: `{"users": […], "links": {…}}`, with the next page when a limit cut the list."""
+    """A list view: `{"users": […], "links": {…}}`, with the next page when a limit cut the list; `truncated` when it was the
+    operator's limit and not the caller's."""
     _, key, view = _ONE[noun]
 
-    def page(rows: list[Any], call: Call) -> dict[str, Any]:
-        limit = call.query.whole("limit")
-        more = next_link(call, rows[-1].id) if limit and len(rows) == limit else None
-        links = {"self": call.request.base + call.request.path, "previous": None, "next": more}
-        return {key: [view(r, call) for r in rows], "links": links}
+    def page(found: list[Any] | Page[Any], call: Call) -> dict[str, Any]:
+        rows, marker = (found.items, found.marker) if isinstance(found, Page) else (found, None)
+        links = {
+            "self": call.request.base + call.request.path + (f"?{call.request.raw_query}" if call.request.raw_query else ""),
+            "previous": None, "next": next_link(call, marker) if marker is not None else None,
+        }  # fmt: skip
+        body: dict[str, Any] = {key: [view(r, call) for r in rows], "links": links}
+        if marker is not None and "limit" not in call.query:
+            body["truncated"] = True
+        return body
 
     return page
 
 
-def assignments(grants: list[model.Grant], call: Call) -> dict[str, Any]:
-    """Grants with ids, or with names when `include_names` is asked for."""
-    names = call.query.yes("include_names", False) if "include_names" in call.query else False
-    users: dict[str, Any] = {}
-    if names:
-        with call.db.read() as tx:
-            domains = {d.id: {"id": d.id, "name": d.name} for d in store.DOMAINS.find(tx)}
-            users = {
-                u.id: {"id": u.id, "name": u.name, "domain": domains.get(u.domain_id)}
-                for u in store.USERS.within(tx, "id", {g.user_id for g in grants})
-            }
-            roles = {r.id: {"id": r.id, "name": r.name} for r in store.ROLES.within(tx, "id", {g.role_id for g in grants})}
-            projects = {
-                p.id: {"id": p.id, "name": p.name, "domain": domains.get(p.domain_id)}
-                for p in store.PROJECTS.within(tx, "id", {g.target_id for g in grants})
-            }
-    else:
-        roles, projects, domains = {}, {}, {}
-    out = []
-    for g in grants:
-        scope: dict[str, Any]
-        if g.target == "project":
-            scope = {"project": projects.get(g.target_id, {"id": g.target_id})}
-        elif g.target == "domain":
-            scope = {"domain": domains.get(g.target_id, {"id": g.target_id})}
-        else:
-            scope = {"system": {"all": True}}
-        if g.inherited:
-            scope["OS-INHERIT:inherited_to"] = "projects"
-        inherit = "OS-INHERIT/" if g.inherited else ""
-        where = "system" if g.target == "system" else f"{g.target}s/{g.target_id}"
-        tail = "/inherited_to_projects" if g.inherited else ""
-        link = call.request.link(f"/v3/{inherit}{where}/users/{g.user_id}/roles/{g.role_id}{tail}")
-        out.append(
-            {
-                "role": roles.get(g.role_id, {"id": g.role_id}),
-                "user": users.get(g.user_id, {"id": g.user_id}),
-                "scope": scope,
-                "links": {"assignment": link},
-            }
-        )
-    return {"role_assignments": out, "links": {"self": call.request.base + call.request.path, "previous": None, "next": None}}
+def assignments(rows: list[Assignment], call: Call) -> dict[str, Any]:
+    """Assignments with ids, or with names when `include_names` is asked for; each with the address of the grant behind it."""
+    named = _names(rows, call) if "include_names" in call.query and call.query.yes("include_names") else {}
+    return {
+        "role_assignments": [_assignment(r, named, call) for r in rows],
+        "links": {"self": call.request.base + call.request.path, "previous": None, "next": None},
+    }
+
+
+def _names(rows: list[Assignment], call: Call) -> dict[str, dict[str, Any]]:
+    """Every id that occurs, as id, name and domain."""
+    ids = {i for r in rows for i in (r.user_id, r.group_id, r.role_id, r.target_id) if i is not None}
+    with call.db.read() as tx:
+        domains = {d.id: {"id": d.id, "name": d.name} for d in store.DOMAINS.find(tx)}
+        out: dict[str, dict[str, Any]] = dict(domains)
+        tables: tuple[Rows[Any], ...] = (store.USERS, store.GROUPS, store.PROJECTS, store.ROLES)
+        for table in tables:
+            for thing in table.within(tx, "id", ids):
+                domain = domains.get(thing.domain_id)
+                out[thing.id] = {"id": thing.id, "name": thing.name} | ({"domain": domain} if domain is not None else {})
+    return out
+
+
+def _assignment(r: Assignment, named: dict[str, dict[str, Any]], call: Call) -> dict[str, Any]:
+    def ref(id: str) -> dict[str, Any]:
+        return named.get(id, {"id": id})
+
+    scope: dict[str, Any] = {"system": {"all": True}} if r.target == "system" else {r.target: ref(r.target_id)}
+    kind, at = r.from_target or (r.target, r.target_id)
+    inherited = r.inherited or r.from_target is not None
+    if inherited:
+        scope["OS-INHERIT:inherited_to"] = "projects"
+    where = "system" if kind == "system" else f"{kind}s/{at}"
+    who = f"groups/{r.group_id}" if r.group_id is not None else f"users/{r.user_id}"
+    path = f"{where}/{who}/roles/{r.prior_id or r.role_id}"
+    links = {"assignment": call.request.link(f"/v3/OS-INHERIT/{path}/inherited_to_projects" if inherited else f"/v3/{path}")}
+    body: dict[str, Any] = {"role": ref(r.role_id), "scope": scope, "links": links}
+    if r.user_id is not None:
+        body["user"] = ref(r.user_id)
+        if r.group_id is not None:
+            links["membership"] = call.request.link(f"/v3/groups/{r.group_id}/users/{r.user_id}")
+    elif r.group_id is not None:
+        body["group"] = ref(r.group_id)
+    if r.prior_id is not None:
+        links["prior_role"] = call.request.link(f"/v3/prior_role/{r.prior_id}/implies/{r.role_id}")
+    return body
+
+
+def events(rows: list[model.RevokeEvent], call: Call) -> dict[str, Any]:
+    times = ("issued_before", "revoked_at")
+    shown = [{k: iso_micro(v) if k in times else v for k, v in r.facts.items()} for r in rows]
+    return {"events": shown, "links": {"self": call.request.base + call.request.path, "previous": None, "next": None}}
 
 
 def system_scope(on: bool, call: Call) -> dict[str, Any]:

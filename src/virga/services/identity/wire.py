@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from virga.ground.wire import UNSET, Meta, Name, Open, Text, UnsetType, Wire
+from virga.ground.wire import UNSET, Meta, Name, Open, Text, UnsetType, Wire, named
 
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
+ShortName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"\S")]
+Tag = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^,/]+$")]
 Password = Annotated[str, Meta(max_length=4096)]
 
 
@@ -39,24 +41,54 @@ class TokenMethod(Wire):
     id: Annotated[str, Meta(min_length=1, max_length=4096)]
 
 
-class Methods(Wire):
-    methods: Annotated[list[str], Meta(min_length=1, max_length=8)]
+class UserRef(Wire):
+    id: Id | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
+    domain: Ref | UnsetType = UNSET
+
+
+class AppCredentialMethod(Wire):
+    secret: Password
+    id: Id | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
+    user: UserRef | UnsetType = UNSET
+
+
+class TotpUser(Wire):
+    passcode: Annotated[str, Meta(max_length=64)]
+    id: Id | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
+    domain: Ref | UnsetType = UNSET
+
+
+class TotpMethod(Wire):
+    user: TotpUser
+
+
+class Methods(Open, kw_only=True):
+    """The methods and the object of each; `extra` holds those of methods that are not known here."""
+
+    methods: Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(min_length=1, max_length=8)]
     password: PasswordMethod | UnsetType = UNSET
     token: TokenMethod | UnsetType = UNSET
+    application_credential: AppCredentialMethod | UnsetType = UNSET
+    totp: TotpMethod | UnsetType = UNSET
 
 
 class System(Wire):
     all: Literal[True]
 
 
-class Unscoped(Wire):
-    pass
+class TrustRef(Wire):
+    id: Id
 
 
 class Scope(Wire):
     project: InDomain | UnsetType = UNSET
     domain: Ref | UnsetType = UNSET
     system: System | UnsetType = UNSET
+    unscoped: dict[str, Any] | UnsetType = UNSET
+    trust: Annotated[TrustRef | UnsetType, named("OS-TRUST:trust")] = UNSET
 
 
 class Auth(Wire):
@@ -87,38 +119,85 @@ class ChangePassword(Wire):
     password: Annotated[str, Meta(min_length=1, max_length=4096)]
 
 
+class CreateGroup(Open, kw_only=True):
+    name: Name
+    domain_id: Id | UnsetType = UNSET
+    description: Text | None = ""
+
+
+class UpdateGroup(Open):
+    name: Name | UnsetType = UNSET
+    domain_id: Id | UnsetType = UNSET
+    description: Text | UnsetType | None = UNSET
+
+
+class CreateCredential(Open, kw_only=True):
+    type: Name
+    blob: str | dict[str, Any]
+    user_id: Id | UnsetType = UNSET
+    project_id: Id | None = None
+
+
+class UpdateCredential(Open):
+    type: Name | UnsetType = UNSET
+    blob: str | dict[str, Any] | UnsetType = UNSET
+    user_id: Id | UnsetType = UNSET
+    project_id: Id | UnsetType | None = UNSET
+
+
+class CreateEC2Credential(Open, kw_only=True):
+    tenant_id: Id
+
+
+class Signed(Open, kw_only=True):
+    """A signed request of an EC2 or S3 client, as the service that got it hands it over; the three names are all in use."""
+
+    credentials: dict[str, Any] | UnsetType = UNSET
+    credential: dict[str, Any] | UnsetType = UNSET
+    ec2Credentials: dict[str, Any] | UnsetType = UNSET
+
+
 class CreateProject(Open, kw_only=True):
-    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    name: ShortName
     domain_id: Id | UnsetType | None = UNSET
     parent_id: Id | UnsetType | None = UNSET
     description: Text | None = ""
     enabled: bool = True
     is_domain: bool = False
-    tags: list[Annotated[str, Meta(min_length=1, max_length=255)]] = []
+    tags: Annotated[list[Tag], Meta(max_length=80)] = []
     options: dict[str, Any] = {}
 
 
 class UpdateProject(Open):
-    name: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
-    domain_id: Id | UnsetType = UNSET
+    name: ShortName | UnsetType = UNSET
+    domain_id: Id | UnsetType | None = UNSET
+    parent_id: Id | UnsetType | None = UNSET
+    is_domain: bool | UnsetType = UNSET
     description: Text | UnsetType | None = UNSET
     enabled: bool | UnsetType = UNSET
-    tags: list[Annotated[str, Meta(min_length=1, max_length=255)]] | UnsetType = UNSET
+    tags: Annotated[list[Tag], Meta(max_length=80)] | UnsetType = UNSET
     options: dict[str, Any] | UnsetType = UNSET
+
+
+class Tags(Wire):
+    tags: Annotated[list[Tag], Meta(max_length=80)]
 
 
 class CreateDomain(Open, kw_only=True):
-    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    name: ShortName
     description: Text | None = ""
     enabled: bool = True
     options: dict[str, Any] = {}
+    tags: list[Tag] = []
+    explicit_domain_id: Annotated[str, Meta(pattern="^[a-fA-F0-9]{32}$")] | UnsetType = UNSET
 
 
 class UpdateDomain(Open):
-    name: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
+    name: ShortName | UnsetType = UNSET
     description: Text | UnsetType | None = UNSET
     enabled: bool | UnsetType = UNSET
     options: dict[str, Any] | UnsetType = UNSET
+    tags: list[Tag] | UnsetType = UNSET
 
 
 class CreateRole(Open, kw_only=True):

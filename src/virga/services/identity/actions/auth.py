@@ -3,116 +3,153 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from virga.authority.rules import allow
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Forbidden, Invalid, NotFound, Unauthorized
 from virga.ground.http.call import Call, Cold
 from virga.ground.wire import UNSET
 from virga.services.identity import model, policy, settings, store, wire
-from virga.services.identity.passwords import Passwords
-from virga.services.identity.tokens import Tokens, audit_id, roles_on, roles_on_project
+from virga.services.identity.actions import login
+from virga.services.identity.actions.login import DENIED
+from virga.services.identity.times import moment
+from virga.services.identity.tokens import Tokens, audit_id, live_trust, roles_on, roles_on_project
 
-DENIED = "The request you have made requires authentication."
+MOST_METHODS = 4
 
 
-def issue(call: Call, auth: wire.Auth) -> tuple[str, model.Session]:
+@dataclass(frozen=True)
+class Halfway:
+    """Right so far, and not enough: the methods that were passed, a receipt for them, and which sets of methods would do."""
+
+    receipt: str
+    said: model.Receipt
+    user: model.User
+    user_domain: model.Domain
+    required: list[list[str]]
+
+
+def issue(call: Call, auth: wire.Auth) -> tuple[str, model.Session] | Halfway:
     """POST /v3/auth/tokens: check the methods, find the scope, seal a token. The slow hash runs outside any transaction."""
-    tokens = call.use(Tokens)
-    methods = list(dict.fromkeys(auth.identity.methods))
+    tokens, identity, now = call.use(Tokens), auth.identity, call.now()
+    methods = list(dict.fromkeys(identity.methods))
     for method in methods:
-        if method not in {"password", "token"}:
+        if method not in login.METHODS:
             raise Unauthorized(f"Attempted to authenticate with an unsupported method: {method[:40]}.")
-        if getattr(auth.identity, method) is UNSET:
+        if getattr(identity, method, UNSET) is UNSET and method not in identity.extra:
             raise Invalid(
                 f"Invalid input for field 'auth.identity': method {method} is named and its object '{method}' is missing", field=method
             )
-    now = call.now()
-    expires = now + call.use(settings.Identity).token_seconds
-    audit = [audit_id()]
-    user: model.User | None = None
-    before: model.Payload | None = None
-    if auth.identity.token is not UNSET:
-        found = tokens.session(auth.identity.token.id)
-        if found is None:
-            raise Unauthorized(DENIED)
-        before = found[0].payload
-        user = found[0].user
-        expires = min(expires, before.expires)
-        audit.append(before.audit_ids[-1])
-        methods = list(dict.fromkeys([*before.methods, *methods]))
-    if auth.identity.password is not UNSET:
-        given = auth.identity.password.user
-        with call.db.read() as tx:
-            named = _user(tx, given)
-        right = call.use(Passwords).verify(named.password_hash if named is not None else None, given.password)
-        if named is None or not right or (user is not None and user.id != named.id):
-            raise Unauthorized(DENIED)
-        if named.password_expires_at is not None and named.password_expires_at <= now:
-            raise Unauthorized("The password is expired and needs to be changed for user: " + named.id)
-        user = named
-    if user is None:
+    if len(methods) > MOST_METHODS:
+        raise Invalid(f"Invalid input for field 'auth.identity.methods': at most {MOST_METHODS}", field="methods")
+    call.notes["scoped"] = auth.scope is not UNSET
+    proofs = [login.METHODS[method](call, identity) for method in methods]
+    user = proofs[0].user
+    if any(p.user.id != user.id for p in proofs):
         raise Unauthorized(DENIED)
+    passed = list(dict.fromkeys([*methods, *(m for p in proofs for m in p.methods)]))
+    passed = _with_receipt(call, user, passed)
+    lacking = _lacking(user, passed)
+    if lacking:
+        return _halfway(call, user, passed, lacking)
+    expires = min([now + call.use(settings.Identity).token_seconds, *(p.expires for p in proofs if p.expires is not None)])
+    audit = [audit_id(), *(p.audit_id for p in proofs if p.audit_id is not None)][:2]
+    bound = next((p for p in proofs if p.app_credential_id is not None), None)
+    if bound is not None:
+        if auth.scope is not UNSET:
+            raise login.refused("Using an application credential token to create a scoped token is not allowed")
+        payload = model.Payload(user.id, bound.project_id, None, False, passed, now, expires, audit, None, bound.app_credential_id)
+        return tokens.issue(payload)
+    trust_ref = auth.scope.trust if isinstance(auth.scope, wire.Scope) else UNSET
+    if isinstance(trust_ref, wire.TrustRef):
+        return _by_trust(call, user, trust_ref.id, passed, expires, audit)
     with call.db.read() as tx:
-        project_id, domain_id, system = _scope(tx, auth, user)
-        payload = model.Payload(user.id, project_id, domain_id, system, methods, now, expires, audit)
-        session = tokens.resolve(tx, payload)
-    return tokens.seal(payload), session
+        project_id, domain_id, system = _scope(tx, auth, user, any(p.before is not None for p in proofs))
+    if (project_id or domain_id) and any(p.before is not None and p.before.system for p in proofs):
+        raise login.refused("Using a system-scoped token to create a project-scoped or domain-scoped token is not allowed")
+    return tokens.issue(model.Payload(user.id, project_id, domain_id, system, passed, now, expires, audit))
 
 
-def _user(tx: Tx, given: wire.PasswordUser) -> model.User | None:
-    if given.id is not UNSET:
-        user = store.USERS.get(tx, str(given.id))
-    else:
-        if given.name is UNSET or given.domain is UNSET:
-            raise Invalid("Invalid input for field 'auth.identity.password.user': an id, or a name with a domain, is needed", field="user")
-        domain = _domain(tx, given.domain)
-        user = store.USERS.one(tx, store.USERS.c.domain_id == domain.id, store.USERS.c.name == given.name) if domain is not None else None
-    return user if user is not None and user.enabled else None
+def _with_receipt(call: Call, user: model.User, passed: list[str]) -> list[str]:
+    """The methods of an earlier attempt, when its receipt comes along."""
+    text = call.request.headers.get("openstack-auth-receipt")
+    if not text:
+        return passed
+    receipt = call.use(Tokens).open_receipt(text)
+    if receipt is None or receipt.user_id != user.id or receipt.issued < user.valid_after:
+        raise Unauthorized("Could not find auth receipt: it is not ours, has expired, or is another user's.")
+    return list(dict.fromkeys([*passed, *receipt.methods]))
 
 
-def _domain(tx: Tx, ref: wire.Ref) -> model.Domain | None:
-    if ref.id is not UNSET:
-        return store.DOMAINS.get(tx, str(ref.id))
-    if ref.name is UNSET:
-        raise Invalid("Invalid input for field 'domain': an id or a name is needed", field="domain")
-    return store.DOMAINS.one(tx, store.DOMAINS.c.name == ref.name)
+def _lacking(user: model.User, passed: list[str]) -> list[list[str]]:
+    """The user's sets of methods, when none of them was passed (Keystone, "Multi-Factor Authentication")."""
+    rules = user.options.get("multi_factor_auth_rules")
+    if not rules or user.options.get("multi_factor_auth_enabled") is False:
+        return []
+    known = [kept for rule in rules if (kept := [m for m in rule if m in login.METHODS])]
+    return [] if not known or any(set(rule) <= set(passed) for rule in known) else known
 
 
-def _scope(tx: Tx, auth: wire.Auth, user: model.User) -> tuple[str | None, str | None, bool]:
+def _halfway(call: Call, user: model.User, passed: list[str], lacking: list[list[str]]) -> Halfway:
+    now = call.now()
+    said = model.Receipt(user.id, passed, now, now + call.use(settings.Identity).receipt_seconds)
+    with call.db.read() as tx:
+        domain = store.DOMAINS.get(tx, user.domain_id)
+    if domain is None or not domain.enabled:
+        raise Unauthorized(DENIED)
+    return Halfway(call.use(Tokens).seal_receipt(said), said, user, domain, lacking)
+
+
+def _by_trust(call: Call, user: model.User, id: str, methods: list[str], expires: float, audit: list[str]) -> tuple[str, model.Session]:
+    """A token for what was entrusted; one of a limited number of uses is spent with it."""
+    with call.db.write() as tx:
+        trust = store.TRUSTS.get(tx, id)
+        if trust is None or trust.deleted_at is not None or user.id != trust.trustee_id:
+            raise Forbidden("You are not authorized to perform the requested action: the trust is not there, or is another user's.")
+        trust = live_trust(tx, id, call.now())
+        if trust.remaining_uses is not None:
+            if trust.remaining_uses < 1:
+                raise Forbidden(f"No remaining uses for trust: {id}.")
+            store.TRUSTS.put(tx, id, remaining_uses=trust.remaining_uses - 1)
+        if trust.expires is not None:
+            expires = min(expires, trust.expires)
+        who = trust.trustor_id if trust.impersonation else user.id
+        payload = model.Payload(who, trust.project_id, None, False, methods, call.now(), expires, audit, trust.id)
+        session = call.use(Tokens).resolve(tx, payload)
+    return call.use(Tokens).seal(payload), session
+
+
+def _scope(tx: Tx, auth: wire.Auth, user: model.User, rescoped: bool) -> tuple[str | None, str | None, bool]:
     """What the caller asks to be scoped to: project, domain, system, or (nothing said) the default project if it still works."""
     scope = auth.scope
     if scope is UNSET:
-        if user.default_project_id and auth.identity.token is UNSET:
+        if user.default_project_id and not rescoped:
             project = store.PROJECTS.get(tx, user.default_project_id)
-            if project is not None and project.enabled and roles_on_project(tx, user.id, project):
+            domain = store.DOMAINS.get(tx, project.domain_id) if project is not None else None
+            if project is not None and project.enabled and domain is not None and domain.enabled and roles_on_project(tx, user.id, project):
                 return project.id, None, False
         return None, None, False
     if isinstance(scope, str):
         return None, None, False
     assert isinstance(scope, wire.Scope)
-    asked = [name for name in ("project", "domain", "system") if getattr(scope, name) is not UNSET]
-    if len(asked) > 1:
-        raise Invalid(f"Invalid input for field 'auth.scope': one scope only, not {' and '.join(asked)}", field="scope")
+    asked = [name for name in ("project", "domain", "system", "unscoped", "trust") if getattr(scope, name) is not UNSET]
+    if len(asked) != 1:
+        raise Invalid(
+            f"Invalid input for field 'auth.scope': one of project, domain, system, OS-TRUST:trust and unscoped, not {len(asked)} of them",
+            field="scope",
+        )
     if isinstance(scope.project, wire.InDomain):
-        found = _project(tx, scope.project)
+        found = login.project_of(tx, scope.project)
         if found is None:
             raise Unauthorized(DENIED)
         return found.id, None, False
     if isinstance(scope.domain, wire.Ref):
-        domain = _domain(tx, scope.domain)
+        domain = login.domain_of(tx, scope.domain)
         if domain is None:
             raise Unauthorized(DENIED)
         return None, domain.id, False
     return None, None, scope.system is not UNSET
-
-
-def _project(tx: Tx, ref: wire.InDomain) -> model.Project | None:
-    if ref.id is not UNSET:
-        return store.PROJECTS.get(tx, str(ref.id))
-    if ref.name is UNSET or not isinstance(ref.domain, wire.Ref):
-        raise Invalid("Invalid input for field 'auth.scope.project': an id, or a name with a domain, is needed", field="project")
-    domain = _domain(tx, ref.domain)
-    return None if domain is None else store.PROJECTS.one(tx, store.PROJECTS.c.domain_id == domain.id, store.PROJECTS.c.name == ref.name)
 
 
 def _subject(call: Call) -> str:
@@ -123,12 +160,23 @@ def _subject(call: Call) -> str:
 
 
 def show(call: Call) -> model.Session:
-    """GET /v3/auth/tokens: from memory when the token was seen since the last change, without I/O."""
+    """GET /v3/auth/tokens: from memory when the token was seen since the last change, without I/O. `allow_expired` also shows one that
+    ended a while ago, for services that finish what it began."""
     tokens, subject = call.use(Tokens), _subject(call)
-    found = tokens.session_hot(subject) if call.hot else tokens.session(subject)
+    late = float(call.use(settings.Identity).late_seconds) if "allow_expired" in call.query and call.query.yes("allow_expired") else 0.0
+    if call.hot and not late:
+        found = tokens.session_hot(subject)
+    elif call.hot:
+        raise Cold
+    else:
+        found = tokens.session(subject, late)
+    rule = policy.CHECK_TOKEN if call.request.method == "HEAD" else policy.VALIDATE_TOKEN
     if found is None:
+        allow(call, rule)
         raise NotFound("Could not find token.")
-    allow(call, policy.VALIDATE_TOKEN, user_id=found[0].user.id)
+    allow(call, rule, target={"target.token.user_id": found[0].user.id})
+    if found[0].access_rules is not None and "openstack-identity-access-rules" not in call.request.headers:
+        raise NotFound("Could not find token: it has access rules, and who asks does not say that it keeps them (OpenStack-Identity-Access-Rules).")  # fmt: skip
     return found[0]
 
 
@@ -137,11 +185,14 @@ def revoke(call: Call) -> None:
     tokens = call.use(Tokens)
     payload = tokens.open(_subject(call))
     if payload is None or payload.expires <= call.now():
+        allow(call, policy.REVOKE_TOKEN)
         raise NotFound("Could not find token.")
-    allow(call, policy.REVOKE_TOKEN, user_id=payload.user_id)
+    allow(call, policy.REVOKE_TOKEN, target={"target.token.user_id": payload.user_id})
     with call.db.write() as tx:
         if store.REVOCATIONS.one(tx, store.REVOCATIONS.c.audit_id == payload.audit_ids[0]) is None:
-            store.REVOCATIONS.insert(tx, audit_id=payload.audit_ids[0], expires=payload.expires)
+            late = call.use(settings.Identity).late_seconds
+            store.REVOCATIONS.insert(tx, audit_id=payload.audit_ids[0], expires=payload.expires + late)
+            tokens.note(tx, {"audit_id": payload.audit_ids[0]})
         tokens.grew(tx)
 
 
@@ -161,28 +212,32 @@ def catalog(call: Call) -> model.Session:
 
 
 def projects(call: Call) -> list[model.Project]:
-    """GET /v3/auth/projects: where the caller has a role."""
-    return projects_of(call.tx, call.actor.user_id)
-
-
-def projects_of(tx: Tx, user_id: str) -> list[model.Project]:
-    c = store.GRANTS.c
-    grants = store.GRANTS.find(tx, c.user_id == user_id)
-    direct = {g.target_id for g in grants if g.target == "project" and not g.inherited}
-    inherited = {g.target_id for g in grants if g.inherited}
-    found = {p.id: p for p in store.PROJECTS.within(tx, "id", direct)}
-    found |= {p.id: p for p in store.PROJECTS.within(tx, "domain_id", inherited)}
-    found |= {p.id: p for p in store.PROJECTS.within(tx, "parent_id", inherited)}
-    return sorted((p for p in found.values() if p.enabled), key=lambda p: p.name)
+    """GET /v3/auth/projects: where the caller has a role and may go."""
+    allow(call, policy.GET_AUTH_PROJECTS)
+    dead = {d.id for d in store.DOMAINS.find(call.tx, store.DOMAINS.c.enabled.is_(False))}
+    return [p for p in login.projects_of(call.tx, call.actor.user_id) if p.enabled and p.domain_id not in dead]
 
 
 def domains(call: Call) -> list[model.Domain]:
     """GET /v3/auth/domains: the domains on which the caller has a role."""
-    c = store.GRANTS.c
-    ids = [g.target_id for g in store.GRANTS.find(call.tx, c.user_id == call.actor.user_id, c.target == "domain", c.inherited.is_(False))]
-    return [d for d in store.DOMAINS.within(call.tx, "id", ids) if d.enabled]
+    allow(call, policy.GET_AUTH_DOMAINS)
+    return [d for d in login.domains_of(call.tx, call.actor.user_id) if d.enabled]
 
 
 def system(call: Call) -> bool:
     """GET /v3/auth/system: whether the caller has a role on the system."""
+    allow(call, policy.GET_AUTH_SYSTEM)
     return bool(roles_on(call.tx, call.actor.user_id, "system", "system"))
+
+
+def events(call: Call) -> list[model.RevokeEvent]:
+    """GET /v3/OS-REVOKE/events: what ended tokens, `since` a time."""
+    allow(call, policy.LIST_REVOKE_EVENTS)
+    since = call.query.get("since")
+    where = [store.REVOKE_EVENTS.c.made >= moment(since, "since")] if since else []
+    return store.REVOKE_EVENTS.find(call.tx, *where, order=store.REVOKE_EVENTS.c.id)
+
+
+def pki(call: Call) -> None:
+    """GET /v3/auth/tokens/OS-PKI/revoked: what is not kept cannot be listed (as Keystone answers)."""
+    raise Forbidden("You are not authorized to perform the requested action: tokens are not kept, so there is no list of revoked ones.")

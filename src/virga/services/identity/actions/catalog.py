@@ -37,7 +37,7 @@ def _endpoint(tx: Tx, id: str) -> model.Endpoint:
 
 def create_region(call: Call, body: wire.CreateRegion) -> model.Region:
     """POST /v3/regions"""
-    allow(call, policy.EDIT_REGIONS)
+    allow(call, policy.CREATE_REGION)
     id = body.id if isinstance(body.id, str) else uuid.uuid4().hex
     if store.REGIONS.get(call.tx, id) is not None:
         raise Conflict(f"Conflict occurred attempting to store region - Duplicate ID, {id}.")
@@ -63,7 +63,7 @@ def index_regions(call: Call) -> list[model.Region]:
 
 def update_region(call: Call, id: str, body: wire.UpdateRegion) -> model.Region:
     """PATCH /v3/regions/{id}"""
-    allow(call, policy.EDIT_REGIONS)
+    allow(call, policy.UPDATE_REGION)
     region = _region(call.tx, id)
     change = given(body)
     extra = change.pop("extra")
@@ -77,7 +77,7 @@ def update_region(call: Call, id: str, body: wire.UpdateRegion) -> model.Region:
 
 def delete_region(call: Call, id: str) -> None:
     """DELETE /v3/regions/{id}: not while endpoints are in it."""
-    allow(call, policy.EDIT_REGIONS)
+    allow(call, policy.DELETE_REGION)
     _region(call.tx, id)
     inside = store.ENDPOINTS.find(call.tx, store.ENDPOINTS.c.region_id == id)
     if inside:
@@ -89,7 +89,7 @@ def delete_region(call: Call, id: str) -> None:
 
 def create_service(call: Call, body: wire.CreateService) -> model.CatalogService:
     """POST /v3/services"""
-    allow(call, policy.EDIT_SERVICES)
+    allow(call, policy.CREATE_SERVICE)
     call.use(Catalog).changes(call.tx)
     return store.SERVICES.insert(
         call.tx, id=uuid.uuid4().hex, type=body.type, name=body.name, description=body.description, enabled=body.enabled, extra=body.extra
@@ -98,7 +98,7 @@ def create_service(call: Call, body: wire.CreateService) -> model.CatalogService
 
 def show_service(call: Call, id: str) -> model.CatalogService:
     """GET /v3/services/{id}"""
-    allow(call, policy.LIST_SERVICES)
+    allow(call, policy.GET_SERVICE)
     return _service(call.tx, id)
 
 
@@ -111,7 +111,7 @@ def index_services(call: Call) -> list[model.CatalogService]:
 
 def update_service(call: Call, id: str, body: wire.UpdateService) -> model.CatalogService:
     """PATCH /v3/services/{id}"""
-    allow(call, policy.EDIT_SERVICES)
+    allow(call, policy.UPDATE_SERVICE)
     service = _service(call.tx, id)
     change = given(body)
     extra = change.pop("extra")
@@ -122,7 +122,7 @@ def update_service(call: Call, id: str, body: wire.UpdateService) -> model.Catal
 
 def delete_service(call: Call, id: str) -> None:
     """DELETE /v3/services/{id}, with its endpoints."""
-    allow(call, policy.EDIT_SERVICES)
+    allow(call, policy.DELETE_SERVICE)
     _service(call.tx, id)
     store.ENDPOINTS.delete(call.tx, store.ENDPOINTS.c.service_id == id)
     store.SERVICES.delete(call.tx, store.SERVICES.c.id == id)
@@ -136,7 +136,7 @@ def _check_url(url: str) -> None:
 
 def create_endpoint(call: Call, body: wire.CreateEndpoint) -> model.Endpoint:
     """POST /v3/endpoints"""
-    allow(call, policy.EDIT_ENDPOINTS)
+    allow(call, policy.CREATE_ENDPOINT)
     _check_url(body.url)
     _service(call.tx, body.service_id)
     region = body.region_id or body.region
@@ -157,7 +157,7 @@ def create_endpoint(call: Call, body: wire.CreateEndpoint) -> model.Endpoint:
 
 def show_endpoint(call: Call, id: str) -> model.Endpoint:
     """GET /v3/endpoints/{id}"""
-    allow(call, policy.LIST_ENDPOINTS)
+    allow(call, policy.GET_ENDPOINT)
     return _endpoint(call.tx, id)
 
 
@@ -171,7 +171,7 @@ def index_endpoints(call: Call) -> list[model.Endpoint]:
 
 def update_endpoint(call: Call, id: str, body: wire.UpdateEndpoint) -> model.Endpoint:
     """PATCH /v3/endpoints/{id}"""
-    allow(call, policy.EDIT_ENDPOINTS)
+    allow(call, policy.UPDATE_ENDPOINT)
     endpoint = _endpoint(call.tx, id)
     change = given(body)
     extra = change.pop("extra")
@@ -188,7 +188,7 @@ def update_endpoint(call: Call, id: str, body: wire.UpdateEndpoint) -> model.End
 
 def delete_endpoint(call: Call, id: str) -> None:
     """DELETE /v3/endpoints/{id}"""
-    allow(call, policy.EDIT_ENDPOINTS)
+    allow(call, policy.DELETE_ENDPOINT)
     _endpoint(call.tx, id)
     store.ENDPOINTS.delete(call.tx, store.ENDPOINTS.c.id == id)
     call.use(Catalog).changes(call.tx)

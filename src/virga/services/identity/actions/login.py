@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ways to prove who one is: one function a method of `POST /v3/auth/tokens`. Who fails reads the same sentence, after the same
+work, whatever was wrong."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import struct
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from virga.ground.db.engine import Tx
+from virga.ground.db.rows import Where
+from virga.ground.errors import Forbidden, Invalid, Unauthorized
+from virga.ground.http.call import Call
+from virga.ground.wire import UNSET
+from virga.services.identity import model, settings, store, wire
+from virga.services.identity.passwords import Passwords
+from virga.services.identity.secrets import Vault
+from virga.services.identity.tokens import Tokens
+
+DENIED = "The request you have made requires authentication."
+DAY = 86400.0
+TOTP_SECONDS, TOTP_DIGITS = 30, 6
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a passed method says: who it is; `methods` that a token handed on; the first token's end and audit id; what the token to
+    be made is bound to."""
+
+    user: model.User
+    methods: tuple[str, ...] = ()
+    expires: float | None = None
+    audit_id: str | None = None
+    project_id: str | None = None
+    app_credential_id: str | None = None
+    before: model.Payload | None = field(default=None, compare=False)
+
+
+def user_of(tx: Tx, id: object, name: object, domain: object) -> model.User | None:
+    """A user by id, or by name in a domain; None for one who is not there."""
+    if isinstance(id, str):
+        return store.USERS.get(tx, id)
+    if not isinstance(name, str) or not isinstance(domain, wire.Ref):
+        raise Invalid("Invalid input for field 'auth.identity': a user's id, or name with domain, is needed", field="user")
+    found = domain_of(tx, domain)
+    return None if found is None else store.USERS.one(tx, store.USERS.c.domain_id == found.id, store.USERS.c.name == name)
+
+
+def domain_of(tx: Tx, ref: wire.Ref) -> model.Domain | None:
+    if ref.id is not UNSET:
+        return store.DOMAINS.get(tx, str(ref.id))
+    if ref.name is UNSET:
+        raise Invalid("Invalid input for field 'domain': an id or a name is needed", field="domain")
+    return store.DOMAINS.one(tx, store.DOMAINS.c.name == ref.name)
+
+
+def project_of(tx: Tx, ref: wire.InDomain) -> model.Project | None:
+    if ref.id is not UNSET:
+        return store.PROJECTS.get(tx, str(ref.id))
+    if ref.name is UNSET or not isinstance(ref.domain, wire.Ref):
+        raise Invalid("Invalid input for field 'auth.scope.project': an id, or a name with a domain, is needed", field="project")
+    domain = domain_of(tx, ref.domain)
+    return None if domain is None else store.PROJECTS.one(tx, store.PROJECTS.c.domain_id == domain.id, store.PROJECTS.c.name == ref.name)
+
+
+def _locked(own: settings.Identity, user: model.User, now: float) -> bool:
+    if not own.lockout_attempts or user.options.get("ignore_lockout_failure_attempts"):
+        return False
+    return user.failures >= own.lockout_attempts and user.failed_at is not None and now < user.failed_at + own.lockout_seconds
+
+
+def idle(own: settings.Identity, user: model.User, now: float) -> bool:
+    """Whether a user has been away for longer than the operator allows."""
+    since = user.active_at or user.password_set
+    if not own.inactive_days or since is None or user.options.get("ignore_user_inactivity"):
+        return False
+    return now - since > own.inactive_days * DAY
+
+
+def right(call: Call, user: model.User | None, password: str) -> bool:
+    """Whether this is the user's password; counts the wrong ones. Nobody, and who is locked out, costs the same work."""
+    own, now = call.use(settings.Identity), call.now()
+    usable = user is not None and user.enabled and not _locked(own, user, now) and not idle(own, user, now)
+    fits = call.use(Passwords).verify(user.password_hash if user is not None and usable else None, password)
+    if user is not None and usable:
+        count(call, user, fits)
+    return fits and usable
+
+
+def count(call: Call, user: model.User, passed: bool) -> None:
+    """Keep the number of failures in a row, and the day of the last login, as far as the operator's settings use them."""
+    own, now = call.use(settings.Identity), call.now()
+    change: dict[str, object] = {}
+    if own.lockout_attempts and not passed:
+        over = user.failed_at is not None and now >= user.failed_at + own.lockout_seconds
+        with call.db.write() as tx:
+            fresh = store.USERS.get(tx, user.id)
+            if fresh is not None:
+                store.USERS.put(tx, user.id, failures=1 if over else fresh.failures + 1, failed_at=now)
+        return
+    if passed and user.failures:
+        change |= {"failures": 0, "failed_at": None}
+    if passed and own.inactive_days and (user.active_at is None or now - user.active_at > DAY / 2):
+        change["active_at"] = now
+    if change:
+        with call.db.write() as tx:
+            store.USERS.put(tx, user.id, **change)
+
+
+def password(call: Call, auth: wire.Methods) -> Proof:
+    """`{"user": {"id" | "name" + "domain", "password"}}`"""
+    assert isinstance(auth.password, wire.PasswordMethod)
+    given = auth.password.user
+    with call.db.read() as tx:
+        user = user_of(tx, given.id, given.name, given.domain)
+    if not right(call, user, given.password) or user is None:
+        raise Unauthorized(DENIED)
+    if user.password_expires_at is not None and user.password_expires_at <= call.now():
+        raise Unauthorized(f"The password is expired and needs to be changed for user: {user.id}.")
+    return Proof(user)
+
+
+def token(call: Call, auth: wire.Methods) -> Proof:
+    """`{"id": token}`: the new token ends no later than the first, and delegated authority is not handed on."""
+    assert isinstance(auth.token, wire.TokenMethod)
+    found = call.use(Tokens).session(auth.token.id)
+    if found is None:
+        raise Unauthorized(DENIED)
+    session, before = found[0], found[0].payload
+    if before.trust_id is not None:
+        raise refused("Using trust-scoped token to create another token. Create a new trust-scoped token instead")
+    return Proof(
+        session.user, tuple(before.methods), before.expires, before.audit_ids[-1], before.project_id if before.app_credential_id else None,
+        before.app_credential_id, before,
+    )  # fmt: skip
+
+
+def refused(action: str) -> Forbidden:
+    return Forbidden(f"You are not authorized to perform the requested action: {action}.")
+
+
+def application_credential(call: Call, auth: wire.Methods) -> Proof:
+    """`{"id" | "name" + "user", "secret"}`: the scope is the credential's own."""
+    given = auth.application_credential
+    assert isinstance(given, wire.AppCredentialMethod)
+    if auth.token is UNSET and call.notes.get("scoped"):
+        raise Unauthorized("Error authenticating with application credential: Application credentials cannot request a scope.")
+    with call.db.read() as tx:
+        if isinstance(given.id, str):
+            app = store.APP_CREDENTIALS.get(tx, given.id)
+        else:
+            if not isinstance(given.name, str) or not isinstance(given.user, wire.UserRef):
+                raise Invalid("Invalid input for field 'application_credential': an id, or a name with a user, is needed", field="application_credential")  # fmt: skip
+            owner = user_of(tx, given.user.id, given.user.name, given.user.domain)
+            c = store.APP_CREDENTIALS.c
+            app = store.APP_CREDENTIALS.one(tx, c.user_id == owner.id, c.name == given.name) if owner is not None else None
+        user = store.USERS.get(tx, app.user_id) if app is not None else None
+    fits = call.use(Passwords).verify(app.secret_hash if app is not None else None, given.secret)
+    if app is None or user is None or not fits or not user.enabled or (app.expires is not None and app.expires <= call.now()):
+        raise Unauthorized(DENIED)
+    return Proof(user, expires=app.expires, project_id=app.project_id, app_credential_id=app.id)
+
+
+_used: dict[tuple[str, int], None] = {}
+_used_lock = threading.Lock()
+
+
+def totp(call: Call, auth: wire.Methods) -> Proof:
+    """`{"user": {"id" | "name" + "domain", "passcode"}}` against the user's credentials of type totp (RFC 6238, six digits, this half
+    minute or the one before). A passcode works once."""
+    assert isinstance(auth.totp, wire.TotpMethod)
+    given, now = auth.totp.user, call.now()
+    with call.db.read() as tx:
+        user = user_of(tx, given.id, given.name, given.domain)
+        c = store.CREDENTIALS.c
+        rows = store.CREDENTIALS.find(tx, c.user_id == user.id, c.type == "totp") if user is not None else []
+    own = call.use(settings.Identity)
+    usable = user is not None and user.enabled and not _locked(own, user, now) and not idle(own, user, now)
+    window = int(now // TOTP_SECONDS)
+    fits = None
+    for row in rows:
+        for at in (window, window - 1):
+            code = passcode(call.use(Vault).open(row.blob), at)
+            if code is not None and hmac.compare_digest(code, given.passcode.encode()):
+                fits = (row.id, at)
+    if user is None or not usable:
+        raise Unauthorized(DENIED)
+    if fits is not None:
+        with _used_lock:
+            if fits in _used:
+                fits = None
+            else:
+                _used[fits] = None
+                for old in [k for k in _used if k[1] < window - 2]:
+                    del _used[old]
+    count(call, user, fits is not None)
+    if fits is None:
+        raise Unauthorized(DENIED)
+    return Proof(user)
+
+
+def passcode(secret: str, window: int) -> bytes | None:
+    """The six digits of a base32 secret for a half minute; None if the secret is none."""
+    text = secret.strip().upper()
+    try:
+        key = base64.b32decode(text + "=" * (-len(text) % 8))
+    except binascii.Error:
+        return None
+    digest = hmac.new(key, struct.pack(">Q", window), hashlib.sha1).digest()
+    at = digest[-1] & 15
+    number = struct.unpack(">I", digest[at : at + 4])[0] & 0x7FFFFFFF
+    return f"{number % 10**TOTP_DIGITS:0{TOTP_DIGITS}d}".encode()
+
+
+Method = Callable[[Call, wire.Methods], Proof]
+METHODS: dict[str, Method] = {"password": password, "token": token, "application_credential": application_credential, "totp": totp}
+
+
+def projects_of(tx: Tx, user_id: str, *where: Where) -> list[model.Project]:
+    """The projects on which a user has a role: own or by a group, direct or inherited."""
+    mine = store.groups_of(tx, user_id)
+    grants = [(g.target, g.target_id, g.inherited) for g in store.GRANTS.find(tx, store.GRANTS.c.user_id == user_id)]
+    grants += [(g.target, g.target_id, g.inherited) for g in store.GROUP_GRANTS.within(tx, "group_id", mine)]
+    found = {p.id: p for p in store.PROJECTS.within(tx, "id", {t for kind, t, inherited in grants if kind == "project" and not inherited}, *where)}  # fmt: skip
+    found |= {p.id: p for p in store.PROJECTS.within(tx, "domain_id", {t for kind, t, inherited in grants if kind == "domain" and inherited}, *where)}  # fmt: skip
+    level = {t for kind, t, inherited in grants if kind == "project" and inherited}
+    while level:
+        children = store.PROJECTS.within(tx, "parent_id", level)
+        wanted = store.PROJECTS.within(tx, "id", {c.id for c in children}, *where) if where else children
+        found |= {p.id: p for p in wanted}
+        level = {c.id for c in children}
+    return sorted(found.values(), key=lambda p: (p.name, p.id))
+
+
+def domains_of(tx: Tx, user_id: str) -> list[model.Domain]:
+    """The domains on which a user has a role, inherited ones not counted."""
+    c, g = store.GRANTS.c, store.GROUP_GRANTS.c
+    ids = {x.target_id for x in store.GRANTS.find(tx, c.user_id == user_id, c.target == "domain", c.inherited.is_(False))}
+    for x in store.GROUP_GRANTS.within(tx, "group_id", store.groups_of(tx, user_id), g.target == "domain", g.inherited.is_(False)):
+        ids.add(x.target_id)
+    return store.DOMAINS.within(tx, "id", ids)
