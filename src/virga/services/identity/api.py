@@ -139,4 +139,4 @@ def project_name(tx: Tx, id: str) -> tuple[str, str]:
 def ensure_role(tx: Tx, name: str) -> None:
     """A role that a service gives a meaning to, if there is none of that name yet."""
     if store.ROLES.one(tx, store.ROLES.c.name == name, store.ROLES.c.domain_id.is_(None)) is None:
-        store.ROLES.insert(tx, id=uuid.uuid4().hex, name=name, domain_id=None, description=None, extra={})
+        store.ROLES.insert(tx, id=uuid.uuid4().hex, name=name, domain_id=None, description=None, extra={}, options={})
