@@ -344,6 +344,9 @@ async def serve(cloud: Cloud, ready: Callable[[list[str]], Any] | None = None, s
             for port in service.ports:
                 sockets.append(listen(f"{host}:{port}"))
                 cloud.rim.ports[port] = service
+    if cloud.settings.objects.s3_port:
+        sockets.append(listen(f"{host}:{cloud.settings.objects.s3_port}"))
+        cloud.rim.ports[cloud.settings.objects.s3_port] = objects_routes.S3
     tls: dict[str, Any] = {}
     if settings.tls:
         cert, key = (

@@ -413,6 +413,7 @@ CREATE TABLE obj_containers (
   bytes BIGINT NOT NULL,
   CONSTRAINT uq_obj_containers_account_name UNIQUE (account, name)
 );
+CREATE INDEX ix_obj_containers_name ON obj_containers (name);
 CREATE TABLE obj_history (
   container_id INTEGER NOT NULL,
   name VARCHAR(1024) NOT NULL,

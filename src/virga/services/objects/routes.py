@@ -11,6 +11,7 @@ from virga.ground.http.faults import Faults, keystone
 from virga.ground.http.rim import App
 from virga.ground.http.table import Service
 from virga.services.objects.desk import Desk
+from virga.services.objects.s3 import front as s3
 from virga.services.objects.swift.front import Swift
 from virga.services.objects.swift.info import CROSSDOMAIN, capabilities
 
@@ -28,7 +29,7 @@ S3 = Service(name="s3", type="s3", path="/s3", ports=(), catalog="/s3", routes=(
 
 def apps(desk: Desk) -> dict[str, App]:
     """What answers at each service's path."""
-    return {SERVICE.name: Swift(desk)}
+    return {SERVICE.name: Swift(desk), S3.name: s3.S3(desk)}
 
 
 def pages(desk: Desk) -> dict[str, Callable[[], tuple[str, bytes]]]:

@@ -159,6 +159,11 @@ def beyond(prefix: str) -> str | None:
     return None
 
 
+def bucket(tx: Tx, name: str) -> model.Container | None:
+    """The container that S3 gave the name to, whoever owns it."""
+    return next((c for c in CONTAINERS.find(tx, _c.c.name == name, order=_c.c.id, limit=1000) if c.control.get("s3")), None)
+
+
 def all_containers(tx: Tx, after: int = 0, limit: int = 500) -> list[model.Container]:
     return CONTAINERS.find(tx, _c.c.id > after, order=_c.c.id, limit=limit)
 

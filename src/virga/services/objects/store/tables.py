@@ -26,7 +26,7 @@ CONTAINERS = Rows(
         sa.Column("name", _name, nullable=False), sa.Column("policy", sa.String(64), nullable=False), sa.Column("created", sa.Double, nullable=False),
         sa.Column("changed", sa.Double, nullable=False), sa.Column("meta", sa.JSON, nullable=False), sa.Column("control", sa.JSON, nullable=False),
         sa.Column("objects", sa.BigInteger, nullable=False), sa.Column("bytes", sa.BigInteger, nullable=False),
-        sa.UniqueConstraint("account", "name", name="uq_obj_containers_account_name"), sqlite_autoincrement=True,
+        sa.UniqueConstraint("account", "name", name="uq_obj_containers_account_name"), sa.Index("ix_obj_containers_name", "name"), sqlite_autoincrement=True,
     ),
     model.Container,
 )  # fmt: skip

@@ -36,6 +36,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("account", "name", name="uq_obj_containers_account_name"),
         sqlite_autoincrement=True,
     )
+    op.create_index("ix_obj_containers_name", "obj_containers", ["name"], unique=False)
     op.create_table(
         "obj_history",
         sa.Column("container_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
