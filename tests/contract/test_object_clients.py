@@ -154,11 +154,11 @@ def test_s3cmd(lab: Lab, tmp_path: Path) -> None:
 @pytest.mark.parametrize("remote", ["s3", "swift"])
 def test_rclone(lab: Lab, tmp_path: Path, remote: str) -> None:
     if remote == "s3":
-        where = (
-            f":s3,provider=Other,access_key_id={lab.s3['ACCESS']},secret_access_key={lab.s3['SECRET']},endpoint='{lab.s3['ENDPOINT']}':rclone-s3"
-        )
+        where = f":s3,provider=Other,access_key_id={lab.s3['ACCESS']},secret_access_key={lab.s3['SECRET']},endpoint='{lab.s3['ENDPOINT']}':rclone-s3"
     else:
-        where = f":swift,auth='{lab.os['OS_AUTH_URL']}',user=admin,key=secret,tenant=admin,domain=Default,tenant_domain=Default:rclone-swift"
+        where = (
+            f":swift,auth='{lab.os['OS_AUTH_URL']}',user=admin,key=secret,tenant=admin,domain=Default,tenant_domain=Default:rclone-swift"
+        )
     want = tree(tmp_path / "in", 5000 if remote == "s3" else 300)
     lab.run("rclone", "--config", "/dev/null", "sync", f"{tmp_path}/in", where + "/t")
     lab.run("rclone", "--config", "/dev/null", "check", f"{tmp_path}/in", where + "/t")

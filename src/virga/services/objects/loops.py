@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
+from typing import Any
 
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Forbidden, NotFound
@@ -11,7 +13,7 @@ from virga.ground.loops.loop import Loop, Round
 from virga.services.objects import model
 from virga.services.objects.actions import objects as actions
 from virga.services.objects.desk import Desk
-from virga.services.objects.driver import Rotten
+from virga.services.objects.driver import BlobStore, Rotten
 from virga.services.objects.store import objects as rows
 from virga.services.objects.store import places
 
@@ -214,7 +216,121 @@ def examine(desk: Desk, body: str, size: int, etag: str) -> str | None:
     return None
 
 
+def replicator(round: Round) -> int:
+    """Copy bodies to the second store, and back what the first one lost. Nothing without one."""
+    desk = round.doors.use(Desk)
+    second = desk.bodies.replica
+    if second is None:
+        return 0
+    cursor, done = "", 0
+    while True:
+        with round.db.read() as tx:
+            page = rows.bodies_after(tx, cursor)
+        for body, size, _ in page:
+            cursor = body
+            for source, target in ((desk.blobs, second), (second, desk.blobs)):
+                done += carry(source, target, body, size)
+        if not page:
+            break
+    desk.usage.replicated += done
+    return done
+
+
+def carry(source: BlobStore, target: BlobStore, body: str, size: int) -> int:
+    """Copy a blob that the target lacks; 1 when it did."""
+    try:
+        target.size(body)
+        return 0
+    except (FileNotFoundError, Rotten):
+        pass
+    writer = None
+    try:
+        chunks = source.read(body)
+        writer = target.create(body, size)
+        for chunk in chunks:
+            writer.write(chunk)
+        writer.commit()
+    except (FileNotFoundError, Rotten):
+        if writer is not None:
+            writer.abort()
+        return 0
+    return 1
+
+
+def lifecycle(round: Round) -> int:
+    """S3's expiry rules: old objects, old versions, uploads that nobody completes, markers with nothing beneath."""
+    desk = round.doors.use(Desk)
+    after, done = 0, 0
+    while True:
+        with round.db.read() as tx:
+            page = places.all_containers(tx, after)
+        if not page:
+            break
+        after = page[-1].id
+        for c in page:
+            for rule in c.control.get("lifecycle") or ():
+                if rule["on"]:
+                    done += _apply(desk, c, rule)
+    desk.usage.expired += done
+    return done
+
+
+def _apply(desk: Desk, c: model.Container, rule: dict[str, Any]) -> int:
+    now, done = desk.now(), 0
+    before = None
+    if rule.get("days") is not None:
+        before = now - rule["days"] * 86400
+    elif rule.get("date"):
+        at = dt.datetime.fromisoformat(rule["date"].replace("Z", "+00:00"))
+        before = now if (at if at.tzinfo else at.replace(tzinfo=dt.UTC)).timestamp() <= now else None
+
+    def objects(tx: Tx) -> int:
+        count = 0
+        for o in rows.first_names(tx, c.id, 200, rule["prefix"], older_than=before):
+            try:
+                actions.delete(tx, c.id, o.name, now, desk.wake_trash)
+                count += 1
+            except (Forbidden, NotFound):
+                continue
+        return count
+
+    def versions(tx: Tx) -> int:
+        count = 0
+        for o in rows.stale_versions(tx, c.id, rule["prefix"], now - rule["old_days"] * 86400):
+            try:
+                actions.delete_version(tx, c.id, o.name, "null" if o.unversioned else o.version, now, desk.wake_trash)
+                count += 1
+            except (Forbidden, NotFound):
+                continue
+        return count
+
+    def uploads(tx: Tx) -> int:
+        count = 0
+        for u in rows.old_uploads(tx, c.id, now - rule["abort_days"] * 86400):
+            if u.name.startswith(rule["prefix"]):
+                for p in rows.parts(tx, u.id):
+                    rows.drop_body(tx, p.body, now, desk.wake_trash)
+                rows.forget_upload(tx, u.id)
+                count += 1
+        return count
+
+    work = (
+        ([objects] if before is not None else [])
+        + ([versions] if rule.get("old_days") else [])
+        + ([uploads] if rule.get("abort_days") else [])
+    )
+    for step in work:
+        while True:
+            count = desk.commits.write_now(step)
+            done += count
+            if count < 200:
+                break
+    return done
+
+
 LOOPS = (
+    Loop("objects.replicator", replicator, every=60),
+    Loop("objects.lifecycle", lifecycle, every=3600),
     Loop("objects.trash", trash, every=10, topic="objects.trash"),
     Loop("objects.expirer", expirer, every=30),
     Loop("objects.reaper", reaper, every=60),

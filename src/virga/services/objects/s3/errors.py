@@ -131,7 +131,7 @@ class Node:
         return default if found is None else found.text.strip()
 
 
-def parse(raw: bytes, root: str, *, depth: int = 16, nodes: int = 60000) -> Node:
+def parse(raw: bytes, root: str, *, depth: int = 16, nodes: int = 40000) -> Node:
     """The document as a tree of tags without namespaces. Raises MalformedXML; a DTD, an entity or another root is that too."""
     top = Node("")
     stack = [top]

@@ -178,6 +178,15 @@ def old_versions(tx: Tx, container_id: int, limit: int = 500) -> list[model.Obje
     return HISTORY.find(tx, HISTORY.c.container_id == container_id, order=(HISTORY.c.name, HISTORY.c.version), limit=limit)
 
 
+def stale_versions(tx: Tx, container_id: int, prefix: str, before: float, limit: int = 200) -> list[model.Object]:
+    """Versions that were replaced before a time, whose successor is as old; and markers with nothing else beneath them."""
+    h = HISTORY.c
+    where = [h.container_id == container_id, h.changed <= before]
+    if prefix:
+        where.append(h.name.startswith(prefix, autoescape=True))
+    return HISTORY.find(tx, *where, order=(h.name, h.version), limit=limit)
+
+
 def bodies_after(tx: Tx, after: str, limit: int = 200) -> list[tuple[str, int, str]]:
     """Blobs that rows name, in order of their ids: (blob, size, md5 or '' when only its checksums can be tried)."""
     found: dict[str, tuple[str, int, str]] = {}
