@@ -64,9 +64,14 @@ from virga.services.network import routes as network_routes
 from virga.services.network.driver import Switch
 from virga.services.network.drivers.fake import FakeSwitch
 from virga.services.network.settings import Network
+from virga.services.objects import api as objects
+from virga.services.objects import loops as objects_loops
+from virga.services.objects import routes as objects_routes
 from virga.settings import Settings
 
-SERVICES: list[Service] = [identity_routes.SERVICE, images_routes.SERVICE, network_routes.SERVICE, compute_routes.SERVICE]
+SERVICES: list[Service] = [
+    identity_routes.SERVICE, images_routes.SERVICE, network_routes.SERVICE, compute_routes.SERVICE, objects_routes.SERVICE, objects_routes.S3,
+]  # fmt: skip
 
 
 class Advance(wire.Wire):
@@ -119,6 +124,7 @@ class Cloud:
         sagas: list[Saga] = [*SAGAS, *IMAGE_SAGAS]
         loops: list[Loop] = [
             events.OUTBOX, *identity_loops.LOOPS, *directory_loops.LOOPS, *images_loops.LOOPS, *network_loops.LOOPS, *compute_loops.LOOPS,
+            *objects_loops.LOOPS,
         ]  # fmt: skip
         doors.put(Book, Book(sagas))
         self.desk = Desk(self.db, doors)
@@ -137,6 +143,9 @@ class Cloud:
         self.rim.default_base = (
             settings.server.public_url.rstrip("/") or f"{'https' if settings.server.tls else 'http'}://{host or '127.0.0.1'}:{port}"
         )
+        self.objects = objects.furnish(self.db, doors, settings.objects, None if settings.ephemeral else self.state)
+        self.rim.apps |= objects_routes.apps(self.objects)
+        self.rim.pages |= objects_routes.pages(self.objects)
         self.rim.pages["metrics"] = lambda: ("text/plain; version=0.0.4; charset=utf-8", metrics.page())
 
     def prepare(self) -> None:
@@ -149,6 +158,8 @@ class Cloud:
         hashed = self.passwords.hash(password) if wanted else None
         with self.db.write() as tx:
             identity.bootstrap(tx, hashed, everything=self.settings.identity.bootstrap)
+            for role in self.settings.objects.reseller_roles:
+                identity.ensure_role(tx, role)
             identity.register(tx, self.services, self.settings.identity.region)
             self.tokens.load(tx)
             self.directories.make(tx)
@@ -263,6 +274,7 @@ class Cloud:
         self.runner.stop()
         self.porter.stop()
         self.image_cache.stop()
+        self.objects.close()
         self.rim.threads.shutdown(wait=True)
         self.rim.slow_threads.shutdown(wait=True)
         if self.supervisor is not None and self.chassis is not None:
@@ -350,6 +362,9 @@ async def serve(cloud: Cloud, ready: Callable[[list[str]], Any] | None = None, s
             for port in service.ports:
                 sockets.append(listen(f"{host}:{port}"))
                 cloud.rim.ports[port] = service
+    if cloud.settings.objects.s3_port:
+        sockets.append(listen(f"{host}:{cloud.settings.objects.s3_port}"))
+        cloud.rim.ports[cloud.settings.objects.s3_port] = objects_routes.S3
     tls: dict[str, Any] = {}
     if settings.tls:
         cert, key = (

@@ -17,6 +17,7 @@ from virga.services.compute.settings import Compute
 from virga.services.identity.settings import Identity
 from virga.services.images.settings import Images
 from virga.services.network.settings import Network
+from virga.services.objects.settings import Objects
 
 
 class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     images: Images = Images()
     network: Network = Network()
     compute: Compute = Compute()
+    objects: Objects = Objects()
     sim: Sim = Sim()
 
     def records(self) -> str:

@@ -496,6 +496,114 @@ CREATE TABLE networks (
   CONSTRAINT pk_networks PRIMARY KEY (id)
 );
 CREATE INDEX ix_networks_project_id ON networks (project_id);
+CREATE TABLE obj_accounts (
+  name VARCHAR(1024) NOT NULL,
+  created DOUBLE NOT NULL,
+  meta JSON NOT NULL,
+  control JSON NOT NULL,
+  deleted DOUBLE,
+  CONSTRAINT pk_obj_accounts PRIMARY KEY (name)
+);
+CREATE TABLE obj_containers (
+  id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+  account VARCHAR(1024) NOT NULL,
+  name VARCHAR(1024) NOT NULL,
+  policy VARCHAR(64) NOT NULL,
+  created DOUBLE NOT NULL,
+  changed DOUBLE NOT NULL,
+  meta JSON NOT NULL,
+  control JSON NOT NULL,
+  objects BIGINT NOT NULL,
+  bytes BIGINT NOT NULL,
+  CONSTRAINT uq_obj_containers_account_name UNIQUE (account, name)
+);
+CREATE INDEX ix_obj_containers_name ON obj_containers (name);
+CREATE TABLE obj_history (
+  container_id INTEGER NOT NULL,
+  name VARCHAR(1024) NOT NULL,
+  version VARCHAR(24) NOT NULL,
+  unversioned BOOLEAN NOT NULL,
+  created DOUBLE NOT NULL,
+  changed DOUBLE NOT NULL,
+  etag VARCHAR(64) NOT NULL,
+  size BIGINT NOT NULL,
+  content_type TEXT NOT NULL,
+  kind VARCHAR(8) NOT NULL,
+  body VARCHAR(40),
+  delete_at BIGINT,
+  meta JSON NOT NULL,
+  control JSON,
+  CONSTRAINT pk_obj_history PRIMARY KEY (container_id, name, version)
+)
+ WITHOUT ROWID;
+CREATE INDEX ix_obj_history_body ON obj_history (body);
+CREATE TABLE obj_objects (
+  container_id INTEGER NOT NULL,
+  name VARCHAR(1024) NOT NULL,
+  version VARCHAR(24) NOT NULL,
+  unversioned BOOLEAN NOT NULL,
+  created DOUBLE NOT NULL,
+  changed DOUBLE NOT NULL,
+  etag VARCHAR(64) NOT NULL,
+  size BIGINT NOT NULL,
+  content_type TEXT NOT NULL,
+  kind VARCHAR(8) NOT NULL,
+  body VARCHAR(40),
+  delete_at BIGINT,
+  meta JSON NOT NULL,
+  control JSON,
+  CONSTRAINT pk_obj_objects PRIMARY KEY (container_id, name)
+)
+ WITHOUT ROWID;
+CREATE INDEX ix_obj_objects_body ON obj_objects (body);
+CREATE INDEX ix_obj_objects_delete_at ON obj_objects (delete_at) WHERE delete_at IS NOT NULL;
+CREATE TABLE obj_parts (
+  upload VARCHAR(40) NOT NULL,
+  number INTEGER NOT NULL,
+  body VARCHAR(40) NOT NULL,
+  size BIGINT NOT NULL,
+  etag VARCHAR(64) NOT NULL,
+  changed DOUBLE NOT NULL,
+  CONSTRAINT pk_obj_parts PRIMARY KEY (upload, number)
+);
+CREATE INDEX ix_obj_parts_body ON obj_parts (body);
+CREATE TABLE obj_pieces (
+  body VARCHAR(40) NOT NULL,
+  number INTEGER NOT NULL,
+  blob VARCHAR(40) NOT NULL,
+  size BIGINT NOT NULL,
+  etag VARCHAR(64) NOT NULL,
+  CONSTRAINT pk_obj_pieces PRIMARY KEY (body, number)
+);
+CREATE INDEX ix_obj_pieces_blob ON obj_pieces (blob);
+CREATE TABLE obj_quarantine (
+  body VARCHAR(40) NOT NULL,
+  since DOUBLE NOT NULL,
+  why TEXT NOT NULL,
+  CONSTRAINT pk_obj_quarantine PRIMARY KEY (body)
+);
+CREATE TABLE obj_small (
+  body VARCHAR(40) NOT NULL,
+  data BLOB NOT NULL,
+  CONSTRAINT pk_obj_small PRIMARY KEY (body)
+);
+CREATE TABLE obj_trash (
+  body VARCHAR(40) NOT NULL,
+  since DOUBLE NOT NULL,
+  CONSTRAINT pk_obj_trash PRIMARY KEY (body)
+);
+CREATE TABLE obj_uploads (
+  id VARCHAR(40) NOT NULL,
+  container_id INTEGER NOT NULL,
+  name VARCHAR(1024) NOT NULL,
+  created DOUBLE NOT NULL,
+  content_type TEXT NOT NULL,
+  meta JSON NOT NULL,
+  control JSON,
+  owner VARCHAR(64) NOT NULL,
+  CONSTRAINT pk_obj_uploads PRIMARY KEY (id)
+);
+CREATE INDEX ix_obj_uploads_name ON obj_uploads (container_id, name, id);
 CREATE TABLE outbox (
   id INTEGER NOT NULL,
   topic VARCHAR(64) NOT NULL,

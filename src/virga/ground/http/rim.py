@@ -23,8 +23,11 @@ from virga.ground.http.table import Route, Service, Table, fit
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send, str, str, str], Awaitable[int]]
+"""An API with HTTP of its own (byte streams, raw paths): `app(scope, receive, send, mount, request id, base)` answers, and says the code."""
 MAX_JSON = 4 * 1024 * 1024
 BODY_SECONDS = 60.0
+VERBS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE", "COPY", "OPTIONS", "PATCH"})
 PLAIN = Faults(keystone)
 
 
@@ -47,6 +50,7 @@ class Rim:
         self.ports: dict[int, Service] = {}
         self.hooks: dict[str, Callable[[bytes], Any]] = {}
         self.pages: dict[str, Callable[[], tuple[str, bytes]]] = {}
+        self.apps: dict[str, App] = {}
         self.threads = ThreadPoolExecutor(workers, thread_name_prefix="call")
         self.slow_threads = ThreadPoolExecutor(2, thread_name_prefix="slow")
         self.log = log.get("rim")
@@ -58,6 +62,12 @@ class Rim:
             return
         began = time.perf_counter()
         id = f"req-{uuid.uuid4()}"
+        if self.apps and (own := self._app(scope)) is not None:
+            name, app, mount = own
+            number = await app(scope, receive, send, mount, id, self._base(scope))
+            metrics.REQUESTS.labels(name, scope["method"] if scope["method"] in VERBS else "-", str(number)).inc()
+            metrics.SECONDS.labels(name).observe(time.perf_counter() - began)
+            return
         service: Service | None = None
         route: Route | None = None
         try:
@@ -98,6 +108,16 @@ class Rim:
         name = service.name if service is not None else "-"
         metrics.REQUESTS.labels(name, route.name if route is not None else "-", str(code)).inc()
         metrics.SECONDS.labels(name).observe(time.perf_counter() - began)
+
+    def _app(self, scope: Message) -> tuple[str, App, str] | None:
+        """The application that the path's first segment, or the port, belongs to, and where it is mounted."""
+        path: bytes = scope.get("raw_path") or scope["path"].encode()
+        service = self.mounts.get(path.split(b"/", 2)[1].decode("latin-1")) if path[:1] == b"/" else None
+        mount = service.path if service is not None else ""
+        if service is None:
+            service = self.ports.get((scope.get("server") or ("", 0))[1])
+        app = self.apps.get(service.name) if service is not None else None
+        return None if app is None or service is None else (service.name, app, mount)
 
     def _mount(self, scope: Message, parts: list[str]) -> tuple[Service | None, list[str], str]:
         if parts and parts[0] in self.mounts:

@@ -173,3 +173,15 @@ def endpoint(tx: Tx, type: str, region: str, interface: str) -> str | None:
         return None
     found = e.one(tx, e.c.service_id == service.id, e.c.region_id == region, e.c.interface == interface, e.c.enabled.is_(True))
     return None if found is None else found.url
+
+
+def project_name(tx: Tx, id: str) -> tuple[str, str]:
+    """(name, domain id) of a project; two empty words when there is none."""
+    found = store.PROJECTS.get(tx, id)
+    return ("", "") if found is None else (found.name, found.domain_id)
+
+
+def ensure_role(tx: Tx, name: str) -> None:
+    """A role that a service gives a meaning to, if there is none of that name yet."""
+    if store.ROLES.one(tx, store.ROLES.c.name == name, store.ROLES.c.domain_id.is_(None)) is None:
+        store.ROLES.insert(tx, id=uuid.uuid4().hex, name=name, domain_id=None, description=None, extra={}, options={})

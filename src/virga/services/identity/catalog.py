@@ -76,7 +76,7 @@ class Catalog:
 def address(url: str, base: str, project_id: str | None) -> str:
     """Our own endpoints follow the address of the caller; in others only the project's id is filled in."""
     if url.startswith("/"):
-        return base + url
+        url = base + url
     for mark in ("$(project_id)s", "%(project_id)s", "$(tenant_id)s", "%(tenant_id)s"):
         url = url.replace(mark, project_id or "")
     return url

@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Put, change and take away objects, with versions in all three ways: history kept in place (Swift's new API and S3), and the two
+older ones that move old objects to another container. Every function runs in the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from virga.ground.db.engine import Tx
+from virga.ground.errors import Conflict, Forbidden, NotFound, TooLarge
+from virga.services.objects import model
+from virga.services.objects.exchange import Precondition
+from virga.services.objects.store import objects as rows
+from virga.services.objects.store import places
+
+
+@dataclass(slots=True)
+class New:
+    """An object about to be written; its body is on the disk already, or in `data`."""
+
+    name: str
+    size: int
+    etag: str
+    content_type: str
+    body: str | None = None
+    data: bytes | None = None
+    kind: str = ""
+    meta: dict[str, str] = field(default_factory=dict)
+    control: dict[str, Any] | None = None
+    delete_at: int | None = None
+    pieces: list[model.Piece] = field(default_factory=list)
+
+
+Check = Callable[["model.Object | None"], None]
+
+
+def put(tx: Tx, container_id: int, new: New, now: float, wake: Callable[[], None], check: Check | None = None) -> model.Object:
+    """Write `new` as the newest version of its name. Raises NotFound (the container is gone), Precondition, TooLarge (quota)."""
+    tx.hold(f"container:{container_id}")
+    container = rows.container_by_id(tx, container_id)
+    if container is None:
+        raise NotFound("The container is gone.")
+    old = rows.row(tx, container_id, new.name)
+    if check is not None:
+        check(old)
+    control = container.control
+    quota(tx, container, new.size, old)
+    versioning = control.get("versioning") if control else None
+    version, at = model.stamp(now)
+    fresh = model.Object(
+        container_id, new.name, version, versioning != "enabled", at, at, new.etag, new.size, new.content_type, new.kind, new.body, new.delete_at,
+        new.meta, new.control or None,
+    )  # fmt: skip
+    if new.data is not None and new.body is not None:
+        rows.keep_small(tx, new.body, new.data)
+    if new.pieces:
+        rows.keep_pieces(tx, new.pieces)
+    size = new.size
+    if old is not None:
+        size -= _step_aside(tx, container, old, versioning, now, wake)
+    elif versioning == "suspended":
+        size -= _drop_null(tx, container_id, new.name, now, wake)
+    rows.write(tx, fresh, replaces=old is not None)
+    rows.grow(tx, container_id, 0 if old is not None else 1, size)
+    return fresh
+
+
+def _step_aside(tx: Tx, container: model.Container, old: model.Object, versioning: str | None, now: float, wake: Callable[[], None]) -> int:
+    """Make room for a newer version of `old`; how many bytes leave the container."""
+    if versioning == "enabled" or (versioning == "suspended" and not old.unversioned):
+        freed = 0 if versioning == "enabled" else _drop_null(tx, container.id, old.name, now, wake)
+        rows.to_history(tx, old)
+        return freed
+    guard_locked(old, now)
+    archive = container.control.get("archive") if container.control else None
+    if archive:
+        _archive(tx, container, old, now, wake)
+    else:
+        rows.drop_body(tx, old.body, now, wake)
+    return old.size
+
+
+def _drop_null(tx: Tx, container_id: int, name: str, now: float, wake: Callable[[], None]) -> int:
+    null = rows.version(tx, container_id, name, "null")
+    if null is None:
+        return 0
+    guard_locked(null, now)
+    rows.forget_version(tx, null)
+    rows.drop_body(tx, null.body, now, wake)
+    return null.size
+
+
+def _archive(tx: Tx, container: model.Container, old: model.Object, now: float, wake: Callable[[], None]) -> None:
+    """X-Versions-Location: the old object goes to the other container under its length, its name and its time."""
+    other = places.container_row(tx, container.account, container.control["archive"])
+    if other is None:
+        raise Precondition("The container of old versions does not exist; nothing was changed.")
+    name = archived_name(old.name, old.created)
+    if len(name.encode()) > model.MAX_NAME:
+        name = name[: model.MAX_NAME // 4]
+    there = rows.row(tx, other.id, name)
+    if there is not None:
+        rows.drop_body(tx, there.body, now, wake)
+    rows.write(tx, msgspec.structs.replace(old, container_id=other.id, name=name, delete_at=None), replaces=there is not None)
+    rows.grow(tx, other.id, 0 if there is not None else 1, old.size - (there.size if there is not None else 0))
+
+
+def archived_name(name: str, created: float) -> str:
+    return f"{archive_prefix(name)}{model.timestamp(created)}"
+
+
+def archive_prefix(name: str) -> str:
+    return f"{len(name.encode()):03x}{name}/"
+
+
+def quota(tx: Tx, container: model.Container, size: int, old: model.Object | None) -> None:
+    """Container and account quotas, counted from the rows. Raises TooLarge with limit and use."""
+    meta = container.meta
+    if meta:
+        most, count = meta.get("quota-bytes"), meta.get("quota-count")
+        if most and container.bytes - (old.size if old is not None else 0) + size > int(most):
+            raise TooLarge(
+                f"Upload exceeds quota: container {container.name} holds {container.bytes} of {most} bytes.",
+                limit=int(most),
+                used=container.bytes,
+            )
+        if count and old is None and container.objects + 1 > int(count):
+            raise TooLarge(
+                f"Upload exceeds quota: container {container.name} holds {container.objects} of {count} objects.", limit=int(count)
+            )
+    account = places.account_row(tx, container.account)
+    if account is None or not (account.meta or account.control):
+        return
+    quotas = account.control.get("quotas", {})
+    limit = account.meta.get("quota-bytes") or quotas.get("bytes")
+    gone = old.size if old is not None else 0
+    if limit or quotas.get("count"):
+        _, objects, used = places.totals(tx, container.account)
+        if limit and used - gone + size > int(limit):
+            raise TooLarge(f"Upload exceeds quota: the account holds {used} of {limit} bytes.", limit=int(limit), used=used)
+        if quotas.get("count") and old is None and objects + 1 > int(quotas["count"]):
+            raise TooLarge(f"Upload exceeds quota: the account holds {objects} of {quotas['count']} objects.", limit=int(quotas["count"]))
+    for kind in ("bytes", "count"):
+        most = quotas.get(f"{kind}-policy-{container.policy.lower()}")
+        if most:
+            _, objects, used = places.totals(tx, container.account, container.policy)
+            over = used - gone + size > int(most) if kind == "bytes" else old is None and objects + 1 > int(most)
+            if over:
+                raise TooLarge(f"Upload exceeds policy quota: policy {container.policy} of the account allows {most}.", limit=int(most))
+
+
+# -- taking away ---------------------------------------------------------------------------------------------------
+
+
+def guard_locked(o: model.Object, now: float, *, bypass: bool = False) -> None:
+    """Object lock: a held or retained version is not removed. Raises Forbidden with the reason."""
+    if o.control is None:
+        return
+    if o.control.get("hold"):
+        raise Forbidden(f"Object {o.name} is under legal hold.", rule="legal-hold")
+    kept = o.control.get("retain")
+    if kept and kept["until"] > now and (kept["mode"] == "COMPLIANCE" or not bypass):
+        raise Forbidden(f"Object {o.name} is retained ({kept['mode']}) until {model.listed_time(kept['until'])}.", rule="retention")
+
+
+@dataclass(slots=True)
+class Removed:
+    """What a delete did: `version` is the version removed or the marker made."""
+
+    object: model.Object | None
+    version: str = "null"
+    marker: bool = False
+
+
+def delete(tx: Tx, container_id: int, name: str, now: float, wake: Callable[[], None], *, check: Check | None = None) -> Removed:
+    """Take the newest version away; with versioning a marker comes in its place. Raises NotFound when there is none (and no versioning)."""
+    tx.hold(f"container:{container_id}")
+    container = rows.container_by_id(tx, container_id)
+    if container is None:
+        raise NotFound("The resource could not be found.")
+    old = rows.row(tx, container_id, name)
+    if check is not None:
+        check(old)
+    control = container.control or {}
+    versioning = control.get("versioning")
+    if versioning in {"enabled", "suspended"}:
+        return _mark(tx, container, name, old, versioning, now, wake)
+    archive, mode = control.get("archive"), control.get("archive_mode")
+    if archive and mode == "stack":
+        return _pop(tx, container, name, old, now, wake)
+    if old is None:
+        raise NotFound("The resource could not be found.")
+    if archive:
+        _archive(tx, container, old, now, wake)
+        other = places.container_row(tx, container.account, archive)
+        if other is not None:
+            made = New(archived_name(name, now), 0, "d41d8cd98f00b204e9800998ecf8427e", "application/x-deleted;swift_versions_deleted=1")
+            put(tx, other.id, made, now, wake)
+    else:
+        guard_locked(old, now)
+        rows.drop_body(tx, old.body, now, wake)
+    rows.remove(tx, container_id, name)
+    rows.grow(tx, container_id, -1, -old.size)
+    return Removed(old)
+
+
+def _mark(
+    tx: Tx, container: model.Container, name: str, old: model.Object | None, versioning: str, now: float, wake: Callable[[], None]
+) -> Removed:
+    freed = 0
+    if old is not None:
+        if versioning == "suspended" and old.unversioned:
+            guard_locked(old, now)
+            rows.drop_body(tx, old.body, now, wake)
+            freed = old.size
+        else:
+            freed = _drop_null(tx, container.id, name, now, wake) if versioning == "suspended" else 0
+            rows.to_history(tx, old)
+        rows.remove(tx, container.id, name)
+    elif versioning == "suspended":
+        freed = _drop_null(tx, container.id, name, now, wake)
+    version, at = model.stamp(now)
+    marker = model.Object(container.id, name, version, versioning == "suspended", at, at, "d41d8cd98f00b204e9800998ecf8427e", 0,
+                          "application/x-deleted;swift_versions_deleted=1", model.MARKER, None, None, {}, None)  # fmt: skip
+    rows.to_history(tx, marker)
+    rows.grow(tx, container.id, -1 if old is not None else 0, -freed)
+    return Removed(old, "null" if marker.unversioned else version, True)
+
+
+def _pop(tx: Tx, container: model.Container, name: str, old: model.Object | None, now: float, wake: Callable[[], None]) -> Removed:
+    """X-Versions-Location, stack: the newest archived object comes back."""
+    if old is None:
+        raise NotFound("The resource could not be found.")
+    guard_locked(old, now)
+    rows.drop_body(tx, old.body, now, wake)
+    other = places.container_row(tx, container.account, container.control["archive"])
+    prefix = archive_prefix(name)
+    back = None
+    if other is not None:
+        newest = [r for r in rows.first_names(tx, other.id, 100000, prefix) if len(r.name) > len(prefix)]
+        back = newest[-1] if newest else None
+    if back is None or other is None:
+        rows.remove(tx, container.id, name)
+        rows.grow(tx, container.id, -1, -old.size)
+        return Removed(old)
+    rows.remove(tx, other.id, back.name)
+    rows.grow(tx, other.id, -1, -back.size)
+    version, _ = model.stamp(now)
+    rows.write(tx, msgspec.structs.replace(back, container_id=container.id, name=name, version=version), replaces=True)
+    rows.grow(tx, container.id, 0, back.size - old.size)
+    return Removed(old)
+
+
+def delete_version(
+    tx: Tx, container_id: int, name: str, version: str, now: float, wake: Callable[[], None], *, bypass: bool = False
+) -> Removed:
+    """Remove one version for good; the newest that is left shows. A version that is not there is NotFound."""
+    tx.hold(f"container:{container_id}")
+    current = rows.row(tx, container_id, name)
+    if current is not None and version in {"null" if current.unversioned else current.version}:
+        guard_locked(current, now, bypass=bypass)
+        rows.drop_body(tx, current.body, now, wake)
+        gone = current
+    else:
+        found = rows.version(tx, container_id, name, version)
+        if found is None:
+            raise NotFound("The version does not exist.")
+        guard_locked(found, now, bypass=bypass)
+        newest = rows.newest_old(tx, container_id, name)
+        rows.forget_version(tx, found)
+        rows.drop_body(tx, found.body, now, wake)
+        rows.grow(tx, container_id, 0, -found.size)
+        if current is None and found.kind == model.MARKER and newest is not None and newest.version == found.version:
+            _promote(tx, container_id, name, None)
+        return Removed(found, version, found.kind == model.MARKER)
+    rows.grow(tx, container_id, 0, -gone.size)
+    _promote(tx, container_id, name, current)
+    return Removed(gone, version)
+
+
+def _promote(tx: Tx, container_id: int, name: str, current: model.Object | None) -> None:
+    """The newest old version becomes the object, unless it is a marker."""
+    newest = rows.newest_old(tx, container_id, name)
+    if newest is not None and newest.kind != model.MARKER:
+        rows.forget_version(tx, newest)
+        rows.write(tx, newest, replaces=current is not None)
+        rows.grow(tx, container_id, 0 if current is not None else 1, 0)
+    elif current is not None:
+        rows.remove(tx, container_id, name)
+        rows.grow(tx, container_id, -1, 0)
+
+
+def find(tx: Tx, spot_object: model.Object | None, container: model.Container, name: str, version: str | None) -> model.Object:
+    """The object, or the version of it that is asked for. Raises NotFound (facts: `marker` when a marker lies there)."""
+    if version is None:
+        if spot_object is None:
+            raise NotFound("The resource could not be found.")
+        return spot_object
+    if spot_object is not None and version == ("null" if spot_object.unversioned else spot_object.version):
+        return spot_object
+    found = rows.version(tx, container.id, name, version)
+    if found is None:
+        raise NotFound("The version does not exist.", absent_version=True)
+    return found
+
+
+def change(tx: Tx, container_id: int, name: str, now: float, update: Callable[[model.Object], dict[str, Any]]) -> model.Object:
+    """POST: new metadata on the newest version. `update(old)` gives the columns to write."""
+    tx.hold(f"container:{container_id}")
+    old = rows.row(tx, container_id, name)
+    if old is None:
+        raise NotFound("The resource could not be found.")
+    _, at = model.stamp(now)
+    fresh = msgspec.structs.replace(old, changed=at, **update(old))
+    rows.write(tx, fresh, replaces=True)
+    return fresh
+
+
+def alive(o: model.Object | None, now: float) -> model.Object | None:
+    """What has expired is not there, even before the expirer comes."""
+    return None if o is not None and o.delete_at is not None and o.delete_at <= now else o
+
+
+def must_be_empty(ok: bool) -> None:
+    if not ok:
+        raise Conflict("There was a conflict when trying to complete your request. The container is not empty.")

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Objects' door: the composition root's way to set it up, and other services' way to keep bytes in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from virga.ground.db.engine import Database, Tx
+from virga.ground.doors import Doors
+from virga.ground.errors import NotFound
+from virga.services.objects import model
+from virga.services.objects.actions import objects as actions
+from virga.services.objects.bodies import extents_of
+from virga.services.objects.desk import Desk
+from virga.services.objects.driver import BlobStore
+from virga.services.objects.drivers.files import FileStore
+from virga.services.objects.drivers.memory import MemoryStore
+from virga.services.objects.drivers.sealed import Seal, SealedStore
+from virga.services.objects.settings import Objects
+from virga.services.objects.store import places
+
+
+def furnish(db: Database, doors: Doors, settings: Objects, state: Path | None) -> Desk:
+    """The desk that routes, loops and other services use; `state` None keeps bodies in memory."""
+    doors.put(Objects, settings)
+    blobs: BlobStore
+    if settings.driver == "rados":
+        from virga.services.objects.drivers.rados import RadosStore
+
+        blobs = RadosStore(settings.rados_conf, settings.rados_pool)
+    elif state is None:
+        blobs = MemoryStore()
+    else:
+        blobs = FileStore([Path(d) for d in settings.disks] or [state / "objects"])
+    seal = None
+    if settings.encrypt:
+        seal = Seal(_root_key(state))
+        blobs = SealedStore(blobs, seal)
+    desk = Desk(db, doors, blobs, settings, seal)
+    if settings.replica:
+        replica: BlobStore = FileStore([Path(settings.replica)])
+        desk.bodies.replica = SealedStore(replica, seal) if seal is not None else replica
+    return doors.put(Desk, desk)
+
+
+def _root_key(state: Path | None) -> bytes:
+    """The key of all bodies, made once; losing it loses them."""
+    if state is None:
+        return os.urandom(32)
+    file = state / "objects.key"
+    if not file.exists():
+        state.mkdir(parents=True, exist_ok=True, mode=0o711)
+        fresh = file.with_suffix(".new")
+        fd = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+        os.write(fd, os.urandom(32))
+        os.fsync(fd)
+        os.close(fd)
+        fresh.rename(file)
+    return file.read_bytes()
+
+
+# -- for other services: whole objects under a project's account ---------------------------------------------------
+
+
+def account(project_id: str) -> str:
+    return model.account_of(project_id)
+
+
+async def put(
+    doors: Doors, project_id: str, container: str, name: str, stream: AsyncIterator[bytes], size: int | None = None
+) -> tuple[int, str]:
+    """Keep a stream as an object, making the container when it lacks; (size, md5)."""
+    desk = doors.use(Desk)
+    got = await desk.bodies.receive(stream, expected=size, most=1 << 50)
+    now = desk.now()
+    new = actions.New(name, got.size, got.md5, "application/octet-stream", got.body, got.data)
+
+    def run(tx: Tx) -> None:
+        own = model.account_of(project_id)
+        places.ensure_account(tx, own, now)
+        tx.hold(f"name:{own}/{container}")
+        row = places.container_row(tx, own, container)
+        if row is None:
+            row = places.make_container(tx, own, container, desk.settings.policies[0], model.stamp(now)[1], {}, {})
+        actions.put(tx, row.id, new, now, desk.wake_trash)
+
+    try:
+        await desk.commits.write(run)
+    except BaseException:
+        desk.bodies.discard(got)
+        raise
+    return got.size, got.md5
+
+
+async def get(doors: Doors, project_id: str, container: str, name: str, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+    """The bytes of an object. Raises NotFound."""
+    desk = doors.use(Desk)
+    spot = await desk.commits.read(lambda tx: places.look(tx, model.account_of(project_id), container, name, with_account=False))
+    if spot.object is None:
+        raise NotFound(f"There is no object {container}/{name}.")
+    return await desk.bodies.open(extents_of(spot.object, start, length))
+
+
+async def remove(doors: Doors, project_id: str, container: str, name: str) -> None:
+    """Take an object away; one that is not there is no trouble."""
+    desk = doors.use(Desk)
+    now = desk.now()
+
+    def run(tx: Tx) -> None:
+        row = places.container_row(tx, model.account_of(project_id), container)
+        if row is not None:
+            try:
+                actions.delete(tx, row.id, name, now, desk.wake_trash)
+            except NotFound:
+                return
+
+    await desk.commits.write(run)
+
+
+def status(desk: Desk) -> dict[str, Any]:
+    """Disks, counts and what housekeeping did; for `virga objects status`."""
+    import dataclasses
+
+    from virga.services.objects.store import objects as rows
+
+    def read(tx: Tx) -> dict[str, Any]:
+        return {
+            "trash": len(rows.trash(tx, 100000)),
+            "quarantine": [{"body": q.body, "why": q.why, "since": q.since} for q in rows.rotten(tx)],
+        }
+
+    out = desk.commits.read_now(read)
+    out["disks"] = [{"name": n, "free": f, "size": s} for n, f, s in desk.blobs.free()]
+    out["done"] = {k: v for k, v in dataclasses.asdict(desk.usage).items() if k != "cursor"}
+    out["commits"] = {"batches": desk.commits.batches, "writes": desk.commits.written}
+    return out

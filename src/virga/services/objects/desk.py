@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What both dialects and the loops work with: rows, bodies, clock, settings, and who the callers are."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from virga.ground.bus import Bus
+from virga.ground.db.engine import Database
+from virga.ground.doors import Doors
+from virga.ground.world import World
+from virga.services.objects.bodies import Bodies
+from virga.services.objects.commits import Commits
+from virga.services.objects.driver import BlobStore
+from virga.services.objects.drivers.sealed import Seal
+from virga.services.objects.settings import Objects
+
+
+@dataclass
+class Usage:
+    """What housekeeping has done since the start; shown by `virga objects status` and in the metrics."""
+
+    audited: int = 0
+    audited_bytes: int = 0
+    rotten: int = 0
+    expired: int = 0
+    reaped: int = 0
+    swept: int = 0
+    recounted: int = 0
+    removed: int = 0
+    synced: int = 0
+    replicated: int = 0
+    cursor: dict[str, str] = field(default_factory=dict)
+
+
+class Desk:
+    def __init__(
+        self, db: Database, doors: Doors, blobs: BlobStore, settings: Objects, seal: Seal | None = None, workers: int = 12
+    ) -> None:
+        self.db, self.doors, self.blobs, self.settings = db, doors, blobs, settings
+        self.threads = ThreadPoolExecutor(workers, thread_name_prefix="objects")
+        self.commits = Commits(db, self.threads)
+        self.world = doors.use(World)
+        self.bodies = Bodies(blobs, self.commits, settings, self.world, self.threads, seal)
+        self.usage = Usage()
+        self._awake = threading.Event()
+
+    def now(self) -> float:
+        return self.world.now()
+
+    def wake_trash(self) -> None:
+        self.doors.use(Bus).publish("objects.trash")
+
+    def close(self) -> None:
+        self.commits.stop()
+        self.threads.shutdown(wait=True)

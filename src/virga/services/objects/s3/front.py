@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""S3's front door: host or path names the bucket, the query names the operation; what is not built says NotImplemented."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from virga.ground import log
+from virga.ground.db.engine import Retry
+from virga.ground.errors import Problem
+from virga.services.objects import model
+from virga.services.objects.bodies import Vanished
+from virga.services.objects.desk import Desk
+from virga.services.objects.exchange import Answered, Ask, Gone, Reply, parse_query, unquote
+from virga.services.objects.s3 import buckets, multipart, objects, site
+from virga.services.objects.s3.context import Context
+from virga.services.objects.s3.errors import S3Error, answer, from_problem
+from virga.services.objects.s3.sign import who
+from virga.services.objects.store import places
+from virga.services.objects.swift.front import send_reply
+from virga.services.objects.swift.objects import Objects
+
+Handler = Callable[[Context], Awaitable[Reply]]
+SERVICE: dict[tuple[str, str], Handler] = {("GET", ""): buckets.index}
+BUCKET: dict[tuple[str, str], Handler] = {
+    ("PUT", ""): buckets.create, ("HEAD", ""): buckets.head, ("DELETE", ""): buckets.delete, ("GET", ""): buckets.listing, ("GET", "versions"): buckets.versions,
+    ("GET", "uploads"): multipart.index, ("GET", "location"): buckets.location, ("GET", "versioning"): buckets.get_versioning, ("PUT", "versioning"): buckets.put_versioning,
+    ("GET", "acl"): buckets.get_acl, ("PUT", "acl"): buckets.put_acl, ("GET", "policy"): buckets.get_policy, ("PUT", "policy"): buckets.put_policy,
+    ("DELETE", "policy"): buckets.delete_policy, ("GET", "policyStatus"): buckets.policy_status, ("GET", "cors"): buckets.get_cors, ("PUT", "cors"): buckets.put_cors,
+    ("DELETE", "cors"): buckets.delete_cors, ("GET", "lifecycle"): buckets.get_lifecycle, ("PUT", "lifecycle"): buckets.put_lifecycle,
+    ("DELETE", "lifecycle"): buckets.delete_lifecycle, ("GET", "website"): buckets.get_website, ("PUT", "website"): buckets.put_website,
+    ("DELETE", "website"): buckets.delete_website, ("GET", "tagging"): buckets.get_tagging, ("PUT", "tagging"): buckets.put_tagging,
+    ("DELETE", "tagging"): buckets.delete_tagging, ("GET", "object-lock"): buckets.get_lock, ("PUT", "object-lock"): buckets.put_lock, ("POST", "delete"): buckets.delete_many,
+}  # fmt: skip
+OBJECT: dict[tuple[str, str], Handler] = {
+    ("PUT", ""): objects.put, ("GET", ""): objects.get, ("HEAD", ""): objects.get, ("DELETE", ""): objects.delete, ("POST", "uploads"): multipart.begin,
+    ("PUT", "uploadId"): multipart.put_part, ("GET", "uploadId"): multipart.parts, ("POST", "uploadId"): multipart.complete, ("DELETE", "uploadId"): multipart.abort,
+    ("GET", "tagging"): objects.get_tagging, ("PUT", "tagging"): objects.put_tagging, ("DELETE", "tagging"): objects.delete_tagging, ("GET", "acl"): objects.get_acl,
+    ("PUT", "acl"): objects.put_acl, ("GET", "retention"): objects.get_retention, ("PUT", "retention"): objects.put_retention, ("GET", "legal-hold"): objects.get_hold,
+    ("PUT", "legal-hold"): objects.put_hold,
+}  # fmt: skip
+KNOWN = frozenset(k for t in (BUCKET, OBJECT) for _, k in t if k)
+UNBUILT = frozenset({
+    "accelerate", "analytics", "attributes", "encryption", "intelligent-tiering", "inventory", "logging", "metrics", "notification", "ownershipControls", "publicAccessBlock",
+    "replication", "requestPayment", "restore", "select", "torrent", "metadataTable", "session", "renameObject",
+})  # fmt: skip
+BUCKET_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{1,253}[a-zA-Z0-9]")
+
+
+class S3:
+    """The ASGI application of S3."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.swift = Objects(desk)
+        self.log = log.get("s3")
+
+    async def __call__(self, scope: Any, receive: Any, send: Any, mount: str, id: str, base: str) -> int:
+        """Answer one request; the code it got."""
+        trans = f"tx{id.removeprefix('req-').replace('-', '')[:21]}-{int(time.time()):010x}"
+        ask: Ask | None = None
+        key = False
+        try:
+            ask = read_ask(scope, receive, mount, trans, base)
+            bucket, name = self.place(ask)
+            key = name is not None
+            reply = await self.answer(ask, bucket, name)
+        except S3Error as e:
+            reply = answer(e, ask.raw_path if ask is not None else "/", trans)
+        except Answered as a:
+            reply = (
+                a.reply
+                if a.reply.code < 400
+                else answer(S3Error("AccessDenied" if a.reply.code in {401, 403} else "InvalidRequest"), "", trans)
+            )
+        except Problem as p:
+            reply = answer(from_problem(p, key), ask.raw_path if ask is not None else "/", trans)
+        except Retry:
+            reply = answer(S3Error("ServiceUnavailable"), "", trans)
+        except Vanished:
+            reply = answer(S3Error("RequestTimeout"), "", trans)
+            reply.headers["connection"] = "close"
+        except Gone:
+            return 499
+        except Exception as e:
+            self.log.exception("request_failed", request=trans, exc_info=e)
+            reply = answer(S3Error("InternalError"), "", trans)
+        if ask is not None and ask.header("origin") and ask.method != "OPTIONS":
+            await site.dress(self.desk, ask, reply)
+        return await send_reply(
+            send, scope["method"], reply, [("x-amz-request-id", trans), ("x-amz-id-2", trans), ("Server", "Virga")], self.log
+        )
+
+    def place(self, ask: Ask) -> tuple[str | None, str | None]:
+        """Bucket and key, from the host (bucket.domain) or the path."""
+        host, domain = ask.host.partition(":")[0].lower(), self.desk.settings.s3_domain.strip(".").lower()
+        rest = ask.path.lstrip("/") if ask.path.startswith("/") else ask.path
+        path = ask.path[1:] if ask.path.startswith("/") else rest
+        if domain and host.endswith(f".{domain}"):
+            bucket = host[: -len(domain) - 1]
+            if bucket.endswith(".website"):
+                bucket = bucket.removesuffix(".website")
+                ask.notes["website"] = True
+            ask.notes["host_bucket"] = bucket
+            key_raw = path
+        else:
+            bucket_raw, _, key_raw = path.partition("/")
+            bucket = _text(bucket_raw)
+        key = _text(key_raw)
+        if len(key.encode()) > model.MAX_NAME:
+            raise S3Error("KeyTooLongError")
+        return bucket or None, key or None
+
+    async def answer(self, ask: Ask, bucket: str | None, key: str | None) -> Reply:
+        desk = self.desk
+        if ask.method == "OPTIONS":
+            return await site.preflight(desk, ask, bucket)
+        if desk.settings.read_only and ask.method not in {"GET", "HEAD"}:
+            raise S3Error("AccessDenied", "Writes are disabled for this cluster.")
+        signed = await who(desk, ask)
+        row = None
+        if bucket is not None and not (ask.method == "PUT" and key is None and not any(k in KNOWN for k in ask.query)):
+            row = await find(desk, signed.actor.project_id, bucket)
+        context = Context(desk, self.swift, ask, signed, bucket or "", row, key)
+        if ask.notes.get("website"):
+            return await site.show(context)
+        for name in ask.query:
+            if name in UNBUILT:
+                raise S3Error("NotImplemented", f"?{name} is not implemented.")
+        for name in ask.headers:
+            if name.startswith(("x-amz-server-side-encryption-customer", "x-amz-copy-source-server-side-encryption-customer")):
+                raise S3Error("NotImplemented", "Keys of the customer are not taken.")
+        encryption = ask.header("x-amz-server-side-encryption")
+        if encryption and not (encryption == "AES256" and desk.settings.encrypt):
+            raise S3Error("NotImplemented", f"Server-side encryption {encryption[:32]} is not switched on here.")
+        what = next((q for q in ask.query if q in KNOWN), "")
+        if key is not None and what == "uploadId" and ask.method == "PUT" and "partNumber" not in ask.query:
+            raise S3Error("InvalidArgument", "partNumber is needed.")
+        table = SERVICE if bucket is None else BUCKET if key is None else OBJECT
+        handler = table.get((ask.method, what))
+        if handler is None:
+            if ask.method == "POST" and key is None and "multipart/form-data" in ask.header("content-type"):
+                raise S3Error("NotImplemented", "Uploads by browser forms come with Swift's form post.")
+            raise S3Error("MethodNotAllowed" if not what else "NotImplemented")
+        if bucket is not None and handler is not buckets.create and row is None:
+            raise S3Error("NoSuchBucket", BucketName=bucket)
+        return await handler(context)
+
+
+async def find(desk: Desk, project: str | None, bucket: str) -> model.Container | None:
+    """The bucket of that name: the caller's own container, else the one that S3 gave the name to."""
+
+    def read(tx: Any) -> model.Container | None:
+        if project:
+            own = places.container_row(tx, model.account_of(project), bucket)
+            if own is not None:
+                return own
+        return places.bucket(tx, bucket)
+
+    return await desk.commits.read(read)
+
+
+def _text(raw: str) -> str:
+    try:
+        out = unquote(raw)
+    except UnicodeDecodeError:
+        raise S3Error("InvalidRequest", "The key is not UTF-8.") from None
+    if "\0" in out:
+        raise S3Error("InvalidRequest", "The key holds a NUL.")
+    return out
+
+
+def read_ask(scope: Any, receive: Any, mount: str, id: str, base: str) -> Ask:
+    """The request with the headers that S3 knows: those of Swift's own dialect mean nothing here."""
+    headers: dict[str, str] = {}
+    order: list[tuple[str, str]] = []
+    for k, v in scope["headers"]:
+        name = k.decode("latin-1")
+        try:
+            value = v.decode()
+        except UnicodeDecodeError:
+            value = v.decode("latin-1")
+        order.append((name, value))
+        if name.startswith("x-") and not name.startswith("x-amz-"):
+            continue
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    raw = (scope.get("raw_path") or scope["path"].encode()).partition(b"?")[0].decode("latin-1")
+    raw_query = scope.get("query_string", b"").decode("latin-1")
+    try:
+        query = parse_query(raw_query)
+    except ValueError:
+        raise S3Error("InvalidRequest", "The query string is not valid.") from None
+    if any("\0" in k or "\0" in v for k, v in query.items()):
+        raise S3Error("InvalidRequest", "The query string holds a NUL.")
+    return Ask(
+        id=id, method=scope["method"], raw_path=raw, mount=mount, path=raw.removeprefix(mount), raw_query=raw_query, query=query, headers=headers,
+        scheme=scope.get("scheme", "http"), host=headers.get("host", ""), base=base, client=(scope.get("client") or ("",))[0], receive=receive, header_list=order,
+    )  # fmt: skip

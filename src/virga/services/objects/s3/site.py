@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Browsers at S3's door: CORS by the bucket's rules, and the bucket as a web site at bucket.website.<domain>."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from virga.services.objects import model
+from virga.services.objects.desk import Desk
+from virga.services.objects.exchange import Ask, Reply
+from virga.services.objects.s3 import objects
+from virga.services.objects.s3.context import Context
+from virga.services.objects.s3.errors import S3Error
+from virga.services.objects.s3.rights import glob
+from virga.services.objects.store import places
+
+
+async def _rules(desk: Desk, bucket: str | None) -> list[dict[str, Any]]:
+    if not bucket:
+        return []
+    row: model.Container | None = await desk.commits.read(lambda tx: places.bucket(tx, bucket))
+    return (row.control.get("cors") or []) if row is not None else []
+
+
+def _fit(rules: list[dict[str, Any]], origin: str, method: str, headers: list[str]) -> dict[str, Any] | None:
+    for r in rules:
+        if (
+            any(glob(o, origin) for o in r["origins"])
+            and method in r["methods"]
+            and all(any(glob(p.lower(), h) for p in r["headers"]) for h in headers)
+        ):
+            return r
+    return None
+
+
+async def preflight(desk: Desk, ask: Ask, bucket: str | None) -> Reply:
+    origin, method = ask.header("origin"), ask.header("access-control-request-method")
+    asked = [h.strip().lower() for h in ask.header("access-control-request-headers").split(",") if h.strip()]
+    if not origin or not method:
+        raise S3Error("InvalidRequest", "Insufficient information. Origin request header needed.")
+    rule = _fit(await _rules(desk, bucket), origin, method, asked)
+    if rule is None:
+        raise S3Error("AccessDenied", "CORSResponse: This CORS request is not allowed.")
+    headers = _headers(rule, origin)
+    headers["access-control-allow-methods"] = ", ".join(rule["methods"])
+    if asked:
+        headers["access-control-allow-headers"] = ", ".join(asked)
+    if rule.get("age") is not None:
+        headers["access-control-max-age"] = str(rule["age"])
+    return Reply(200, headers)
+
+
+def _headers(rule: dict[str, Any], origin: str) -> dict[str, str]:
+    out = {
+        "access-control-allow-origin": "*" if "*" in rule["origins"] else origin,
+        "vary": "Origin, Access-Control-Request-Headers, Access-Control-Request-Method",
+    }
+    if "*" not in rule["origins"]:
+        out["access-control-allow-credentials"] = "true"
+    if rule["expose"]:
+        out["access-control-expose-headers"] = ", ".join(rule["expose"])
+    return out
+
+
+async def dress(desk: Desk, ask: Ask, reply: Reply) -> None:
+    """What a browser needs to show an answer to a page of another origin."""
+    bucket = ask.notes.get("host_bucket") or ask.path.lstrip("/").partition("/")[0]
+    rule = _fit(await _rules(desk, bucket), ask.header("origin"), ask.method, [])
+    if rule is not None:
+        reply.headers |= _headers(rule, ask.header("origin"))
+
+
+async def show(c: Context) -> Reply:
+    """A page of the bucket's web site."""
+    index = c.bucket.meta.get("web-index")
+    if not index or c.ask.method not in {"GET", "HEAD"}:
+        raise S3Error("NoSuchWebsiteConfiguration", BucketName=c.name)
+    key = c.key or ""
+    c.key = key + index if not key or key.endswith("/") else key
+    try:
+        return await objects.get(c)
+    except S3Error as e:
+        error = c.bucket.control.get("web_error_key")
+        if not error or e.code not in {"NoSuchKey", "AccessDenied"}:
+            raise
+        c.key = error
+        reply = await objects.get(c)
+        reply.code = 404 if e.code == "NoSuchKey" else 403
+        return reply

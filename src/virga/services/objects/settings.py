@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Objects' settings."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+
+class Objects(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    disks: Annotated[list[str], Meta(description="Folders that hold bodies, one per disk; empty: objects in the state folder")] = []
+    driver: Annotated[
+        str,
+        Meta(
+            pattern="^(files|rados|rgw)$", description="Where bodies lie: files, rados (Ceph), or rgw (the catalogue points to a radosgw)"
+        ),
+    ] = "files"
+    rados_conf: Annotated[str, Meta(description="Path of ceph.conf, for rados")] = ""
+    rados_pool: Annotated[str, Meta(description="The pool of the bodies, for rados")] = "virga-objects"
+    rgw_url: Annotated[str, Meta(description="Address of the radosgw that the catalogue names, for rgw: http://host:port/swift/v1")] = ""
+    inline_bytes: Annotated[int, Meta(ge=0, le=65536, description="Bodies up to this length lie in the database beside their row")] = 8192
+    verify_reads: Annotated[bool, Meta(description="Check each block's checksum before it is sent")] = True
+    encrypt: Annotated[bool, Meta(description="Seal bodies at rest with the key in the state folder (objects.key)")] = False
+    max_file_size: Annotated[int, Meta(ge=1, description="The largest object of one upload, bytes")] = 5 * (1 << 30) + 2
+    idle_seconds: Annotated[int, Meta(ge=1, description="Seconds without a byte after which a client is given up")] = 60
+    s3_port: Annotated[int, Meta(ge=0, le=65535, description="A port where S3 alone answers; 0: only under /s3")] = 0
+    s3_domain: Annotated[str, Meta(description="Names under this domain are buckets (virtual-host style): bucket.s3.example.com")] = ""
+    s3_sigv2: Annotated[bool, Meta(description="Also take S3 requests signed by signature version 2")] = False
+    tempurl_sha1: Annotated[bool, Meta(description="Also take temporary URLs and forms signed with SHA-1")] = True
+    read_only: Annotated[bool, Meta(description="Refuse every change")] = False
+    domain: Annotated[
+        str, Meta(description="Names under this domain are containers and accounts: container.AUTH-project.domain; empty: off")
+    ] = ""
+    cname_lookup: Annotated[
+        bool, Meta(description="Follow one CNAME from a foreign Host into the domain (asks the machine's resolver)")
+    ] = False
+    cors_allow_origin: Annotated[list[str], Meta(description="Origins that may read every container from a browser")] = []
+    ratelimit: Annotated[int, Meta(ge=0, description="Writes per second to one container; 0: no limit")] = 0
+    audit_bytes: Annotated[int, Meta(ge=1, description="Bytes per second that the auditor reads")] = 20_000_000
+    orphan_seconds: Annotated[int, Meta(ge=0, description="Age at which a body without a row is removed")] = 86400
+    sync_realms: Annotated[list[str], Meta(description="Clusters that container sync may talk to: 'realm key cluster url'")] = []
+    replica: Annotated[str, Meta(description="A second folder that every body is copied to")] = ""
+    policies: Annotated[list[str], Meta(description="Names of storage policies; the first is the default")] = msgspec.field(
+        default_factory=lambda: ["Policy-0"]
+    )
+    reseller_roles: Annotated[list[str], Meta(description="Roles that may do everything in every account")] = msgspec.field(
+        default_factory=lambda: ["ResellerAdmin"]
+    )

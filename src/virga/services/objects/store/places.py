@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Accounts and containers, and the one look-up that every request on an object begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from virga.ground.db.engine import Tx
+from virga.services.objects import model
+from virga.services.objects.store.tables import ACCOUNTS, CONTAINERS, HISTORY, OBJECTS, UPLOADS
+
+_a, _c, _o = ACCOUNTS.table, CONTAINERS.table, OBJECTS.table
+_NC, _NO = len(_c.c), len(_o.c)
+
+
+class Spot(NamedTuple):
+    """What there is at account / container / object."""
+
+    account: model.Account | None
+    container: model.Container | None
+    object: model.Object | None
+
+
+_account = sa.select(_a).where(_a.c.name == sa.bindparam("account"))
+_container = sa.select(_c).where(_c.c.account == sa.bindparam("account"), _c.c.name == sa.bindparam("container"))
+_object = (
+    sa.select(_c, _o)
+    .select_from(_c.outerjoin(_o, sa.and_(_o.c.container_id == _c.c.id, _o.c.name == sa.bindparam("object"))))
+    .where(_c.c.account == sa.bindparam("account"), _c.c.name == sa.bindparam("container"))
+)
+
+
+def look(tx: Tx, account: str, container: str | None = None, object: str | None = None, *, with_account: bool = True) -> Spot:
+    """One or two reads, whatever the depth. Without `with_account` the account's row is left out."""
+    own = account_row(tx, account) if with_account else None
+    if container is None:
+        return Spot(own, None, None)
+    if object is None:
+        return Spot(own, container_row(tx, account, container), None)
+    row = tx.conn.execute(_object, {"account": account, "container": container, "object": object}).first()
+    if row is None:
+        return Spot(own, None, None)
+    values = tuple(row)
+    return Spot(own, model.Container(*values[:_NC]), None if values[_NC] is None else model.Object(*values[_NC:]))
+
+
+def account_row(tx: Tx, name: str) -> model.Account | None:
+    row = tx.conn.execute(_account, {"account": name}).first()
+    return None if row is None else model.Account(*row)
+
+
+def container_row(tx: Tx, account: str, name: str) -> model.Container | None:
+    row = tx.conn.execute(_container, {"account": account, "container": name}).first()
+    return None if row is None else model.Container(*row)
+
+
+def ensure_account(tx: Tx, name: str, now: float) -> model.Account:
+    tx.hold(f"account:{name}")
+    row = account_row(tx, name)
+    return row if row is not None else ACCOUNTS.insert(tx, name=name, created=now, meta={}, control={}, deleted=None)
+
+
+def put_account(tx: Tx, name: str, **values: object) -> None:
+    ACCOUNTS.change(tx, _a.c.name == name, **values)
+
+
+def totals(tx: Tx, account: str, policy: str | None = None) -> tuple[int, int, int]:
+    """Containers, objects and bytes of an account (of one of its policies)."""
+    where = [_c.c.account == account] + ([] if policy is None else [_c.c.policy == policy])
+    row = tx.conn.execute(
+        sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(_c.c.objects), 0), sa.func.coalesce(sa.func.sum(_c.c.bytes), 0)).where(
+            *where
+        )
+    ).one()
+    return int(row[0]), int(row[1]), int(row[2])
+
+
+def totals_by_policy(tx: Tx, account: str) -> list[tuple[str, int, int, int]]:
+    rows = tx.conn.execute(
+        sa.select(_c.c.policy, sa.func.count(), sa.func.sum(_c.c.objects), sa.func.sum(_c.c.bytes))
+        .where(_c.c.account == account)
+        .group_by(_c.c.policy)
+    )
+    return [(str(r[0]), int(r[1]), int(r[2]), int(r[3])) for r in rows]
+
+
+def make_container(tx: Tx, account: str, name: str, policy: str, now: float, meta: model.Meta, control: dict[str, Any]) -> model.Container:
+    values = {
+        "account": account,
+        "name": name,
+        "policy": policy,
+        "created": now,
+        "changed": now,
+        "meta": meta,
+        "control": control,
+        "objects": 0,
+        "bytes": 0,
+    }
+    id = tx.conn.execute(sa.insert(_c).values(**values).returning(_c.c.id)).scalar_one()
+    return model.Container(id=id, **values)  # type: ignore[arg-type]
+
+
+def put_container(tx: Tx, id: int, **values: object) -> None:
+    CONTAINERS.change(tx, _c.c.id == id, **values)
+
+
+def delete_container(tx: Tx, id: int) -> bool:
+    """Whether it was empty, and is gone."""
+    tx.hold(f"container:{id}")
+    for rows in (OBJECTS, HISTORY, UPLOADS):
+        if rows.one(tx, rows.c.container_id == id) is not None:
+            return False
+    return CONTAINERS.delete(tx, _c.c.id == id) == 1
+
+
+def containers(
+    tx: Tx,
+    account: str,
+    *,
+    after: str = "",
+    from_: str = "",
+    before: str = "",
+    prefix: str = "",
+    limit: int = model.LISTING,
+    reverse: bool = False,
+) -> list[model.Container]:
+    """A page of containers by name. `after` exclusive, `from_` inclusive, `before` exclusive, in the order of names."""
+    where = [_c.c.account == account, *bounds(_c.c.name, after, from_, before, prefix)]
+    return CONTAINERS.find(tx, *where, order=_c.c.name.desc() if reverse else _c.c.name, limit=limit)
+
+
+def bounds(column: Any, after: str, from_: str, before: str, prefix: str) -> list[Any]:
+    where = []
+    if after:
+        where.append(column > after)
+    if from_:
+        where.append(column >= from_)
+    if before:
+        where.append(column < before)
+    if prefix:
+        where.append(column >= prefix)
+        end = beyond(prefix)
+        if end is not None:
+            where.append(column < end)
+    return where
+
+
+def beyond(prefix: str) -> str | None:
+    """The least string above everything that begins with `prefix`."""
+    while prefix:
+        last = ord(prefix[-1])
+        if last < 0x10FFFF:
+            up = last + 1
+            return prefix[:-1] + chr(0xE000 if 0xD800 <= up <= 0xDFFF else up)
+        prefix = prefix[:-1]
+    return None
+
+
+def bucket(tx: Tx, name: str) -> model.Container | None:
+    """The container that S3 gave the name to, whoever owns it."""
+    return next((c for c in CONTAINERS.find(tx, _c.c.name == name, order=_c.c.id, limit=1000) if c.control.get("s3")), None)
+
+
+def all_containers(tx: Tx, after: int = 0, limit: int = 500) -> list[model.Container]:
+    return CONTAINERS.find(tx, _c.c.id > after, order=_c.c.id, limit=limit)
+
+
+def recount(tx: Tx, ids: Iterable[int]) -> int:
+    """Set counters to what the rows say; how many were wrong."""
+    wrong = 0
+    h = HISTORY.table
+    for id in ids:
+        tx.hold(f"container:{id}")
+        count, size = tx.conn.execute(
+            sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(_o.c.size), 0)).where(_o.c.container_id == id)
+        ).one()
+        old = tx.conn.execute(sa.select(sa.func.coalesce(sa.func.sum(h.c.size), 0)).where(h.c.container_id == id)).scalar_one()
+        total = int(size) + int(old)
+        wrong += CONTAINERS.change(tx, _c.c.id == id, sa.or_(_c.c.objects != count, _c.c.bytes != total), objects=count, bytes=total)
+    return wrong
+
+
+def deleted_accounts(tx: Tx, before: float) -> list[model.Account]:
+    return ACCOUNTS.find(tx, _a.c.deleted.is_not(None), _a.c.deleted <= before, limit=50)
+
+
+def forget_account(tx: Tx, name: str) -> None:
+    ACCOUNTS.delete(tx, _a.c.name == name)
+
+
+def live_accounts(tx: Tx, after: str = "", limit: int = 500) -> list[model.Account]:
+    return ACCOUNTS.find(tx, _a.c.name > after, _a.c.deleted.is_(None), order=_a.c.name, limit=limit)

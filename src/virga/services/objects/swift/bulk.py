@@ -1,0 +1,355 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many at once: delete a list of names, unpack an archive. The answer begins at once, spaces keep the connection warm, and the
+result is in the body. Archives are read as a stream: nothing of them is unpacked into memory or onto a path."""
+
+from __future__ import annotations
+
+import asyncio
+import bz2
+import zlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from virga.ground import errors as e
+from virga.ground.http.faults import STATUS
+from virga.services.objects.exchange import Answered, Ask, Gone, Precondition, Reply, unquote
+from virga.services.objects.store import places
+from virga.services.objects.swift.replies import REASONS, refuse, xml_text
+
+if TYPE_CHECKING:
+    from virga.services.objects.swift.entry import Entry
+    from virga.services.objects.swift.objects import Objects
+
+MAX_DELETES = 10000
+MAX_LINE = 3 * 2048
+MAX_ERRORS = 1000
+MAX_ENTRIES = 100000
+RATIO = 200
+"""How many times larger than its archive the content may grow."""
+
+
+@dataclass
+class Tally:
+    done: int = 0
+    missing: int = 0
+    problems: list[tuple[str, str]] = field(default_factory=list)
+
+    async def delete(self, objects: Objects, ask: Ask, entry: Entry, account: str, container: str, name: str) -> None:
+        path = f"/{container}/{name}" if name else f"/{container}"
+        try:
+            if name:
+                spot = await objects.look(ask, entry, account, container, name, method="DELETE")
+                assert spot.container is not None
+                if spot.object is None and not spot.container.control.get("versioning"):
+                    raise e.NotFound("gone")
+                await objects.remove(spot.container.id, name)
+            else:
+                row = await objects.desk.commits.read(lambda tx: places.container_row(tx, account, container))
+                await entry.allow(ask, account, row, container_name=container, method="DELETE")
+                if row is None:
+                    raise e.NotFound("gone")
+                id = row.id
+                if not await objects.desk.commits.write(lambda tx: places.delete_container(tx, id)):
+                    raise e.Conflict("not empty")
+            self.done += 1
+        except e.NotFound:
+            self.missing += 1
+        except Answered as a:
+            self.problems.append((path, f"{a.reply.code} {REASONS.get(a.reply.code, '')}"))
+        except e.Problem as p:
+            self.problems.append((path, status_of(p)))
+
+    def reply(self, ask: Ask, count: str, *, body: str = "", code: str | None = None) -> Reply:
+        status = code or (
+            "400 Bad Request"
+            if self.problems
+            else "200 OK"
+            if self.done or not self.missing or count != "Number Deleted"
+            else "404 Not Found"
+        )
+        if code is None and any(w.startswith("401") for _, w in self.problems) and not self.done:
+            status = "401 Unauthorized"
+        value: dict[str, Any] = {
+            count: self.done,
+            "Response Status": status,
+            "Response Body": body,
+            "Errors": [[p, w] for p, w in self.problems],
+        }
+        if count == "Number Deleted":
+            value["Number Not Found"] = self.missing
+        accept = ask.header("accept")
+        if "xml" in accept:
+            root = "delete" if count == "Number Deleted" else "extract"
+            inner = "".join(
+                f"<{k.lower().replace(' ', '_')}>{xml_text(str(v))}</{k.lower().replace(' ', '_')}>"
+                for k, v in value.items()
+                if k != "Errors"
+            )
+            problems = "".join(f"<object><name>{xml_text(p)}</name><status>{xml_text(w)}</status></object>" for p, w in self.problems)
+            return Reply(
+                200,
+                {"content-type": "application/xml"},
+                f"<?xml version='1.0' encoding='utf-8'?>\n<{root}>{inner}<errors>{problems}</errors></{root}>".encode(),
+            )
+        if "json" in accept:
+            return Reply(200, {"content-type": "application/json"}, msgspec.json.encode(value))
+        lines = [f"{k}: {v}" for k, v in value.items() if k != "Errors"] + ["Errors:"] + [f"{p}, {w}" for p, w in self.problems]
+        return Reply(200, {"content-type": "text/plain"}, "\n".join(lines).encode())
+
+
+def status_of(p: e.Problem) -> str:
+    code = 412 if isinstance(p, Precondition) else 413 if isinstance(p, (e.TooLarge, e.OverQuota)) else STATUS.get(type(p), 500)
+    return f"{code} {REASONS.get(code, '')}"
+
+
+async def bulk_delete(objects: Objects, ask: Ask, entry: Entry, account: str) -> Reply:
+    """POST or DELETE ?bulk-delete: a line is a container or an object, quoted."""
+    raw = await ask.short_body(MAX_DELETES * MAX_LINE)
+    if not raw.strip():
+        return Tally(problems=[]).reply(ask, "Number Deleted", code="400 Bad Request", body="Invalid bulk delete.")
+    lines = raw.splitlines()
+    if len(lines) > MAX_DELETES:
+        return Tally().reply(
+            ask, "Number Deleted", code="413 Request Entity Too Large", body=f"Maximum Bulk Deletes: {MAX_DELETES} per request"
+        )
+    tally = Tally()
+    for each in lines:
+        if not each.strip():
+            continue
+        if len(tally.problems) >= MAX_ERRORS:
+            return tally.reply(ask, "Number Deleted", code="413 Request Entity Too Large", body="Maximum delete failures reached")
+        try:
+            text = unquote(each.decode().strip())
+            if len(each) > MAX_LINE or "\0" in text:
+                raise UnicodeDecodeError("utf-8", each, 0, 1, "too long")
+        except UnicodeDecodeError:
+            tally.problems.append((each[:200].decode("utf-8", "replace"), "412 Precondition Failed"))
+            continue
+        c, _, o = text.lstrip("/").partition("/")
+        if not c:
+            continue
+        await tally.delete(objects, ask, entry, account, c, o)
+    return tally.reply(ask, "Number Deleted")
+
+
+# -- archives ------------------------------------------------------------------------------------------------------
+
+
+class Bomb(Exception):
+    pass
+
+
+class Feed:
+    """The archive's bytes as they come, decompressed with a bound on what grows out of them."""
+
+    def __init__(self, source: AsyncIterator[bytes], kind: str) -> None:
+        self._source = source.__aiter__()
+        self._unzip: Any = zlib.decompressobj(31) if kind == "tar.gz" else bz2.BZ2Decompressor() if kind == "tar.bz2" else None
+        self._held, self._end = bytearray(), False
+        self._in = self._out = 0
+        self._kind = kind
+
+    async def _more(self) -> None:
+        if self._kind == "tar.bz2" and not self._unzip.needs_input and not self._unzip.eof:
+            self._grown((await asyncio.get_running_loop().run_in_executor(None, self._step, b""))[0])
+            return
+        try:
+            chunk = await self._source.__anext__()
+        except StopAsyncIteration:
+            self._end = True
+            return
+        self._in += len(chunk)
+        if self._unzip is None:
+            self._held += chunk
+            return
+        loop = asyncio.get_running_loop()
+        rest = chunk
+        while rest:
+            made, rest = await loop.run_in_executor(None, self._step, rest)
+            self._grown(made)
+            if not made and not rest:
+                break
+
+    def _grown(self, made: bytes) -> None:
+        self._out += len(made)
+        if self._out > 1 << 20 and self._out > self._in * RATIO:
+            raise Bomb
+        self._held += made
+
+    def _step(self, data: bytes) -> tuple[bytes, bytes]:
+        most = 1 << 20
+        if self._kind == "tar.gz":
+            made = self._unzip.decompress(data, most)
+            if self._unzip.eof:
+                rest = self._unzip.unused_data
+                if rest.strip(b"\0"):
+                    self._unzip = zlib.decompressobj(31)
+                    return made, rest
+                return made, b""
+            return made, self._unzip.unconsumed_tail
+        if self._unzip.eof:
+            return b"", b""
+        made = self._unzip.decompress(data, most)
+        while not self._unzip.needs_input and not self._unzip.eof and len(made) < most:
+            made += self._unzip.decompress(b"", most)
+        return made, b""
+
+    async def take(self, count: int) -> bytes:
+        while len(self._held) < count and not self._end:
+            await self._more()
+        out = bytes(self._held[:count])
+        del self._held[:count]
+        return out
+
+    async def pieces(self, count: int) -> AsyncIterator[bytes]:
+        left = count
+        while left:
+            chunk = await self.take(min(left, 1 << 18))
+            if not chunk:
+                raise EOFError
+            left -= len(chunk)
+            yield chunk
+
+    async def drain(self) -> None:
+        while not self._end:
+            self._held.clear()
+            await self._more()
+
+
+async def extract(objects: Objects, ask: Ask, entry: Entry, account: str, base: str, kind: str) -> Reply:
+    """PUT ?extract-archive=tar|tar.gz|tar.bz2: regular files become objects under `base`, containers are made as needed."""
+    import tarfile
+
+    if kind not in {"tar", "tar.gz", "tar.bz2"}:
+        return Tally().reply(ask, "Number Files Created", code="400 Bad Request", body="Unsupported archive format")
+    tally, feed = Tally(), Feed(ask.body(), kind)
+    long_name: str | None = None
+    pax: dict[str, str] = {}
+    seen: set[str] = set()
+    count = 0
+    try:
+        while True:
+            head = await feed.take(512)
+            if len(head) < 512 or not head.strip(b"\0"):
+                break
+            info = tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
+            count += 1
+            if count > MAX_ENTRIES or info.size < 0:
+                raise tarfile.ReadError("too many entries")
+            padded = -(-info.size // 512) * 512
+            if info.type in {tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGLINK}:
+                if info.size > 1 << 16:
+                    raise tarfile.ReadError("an endless name")
+                raw = (await feed.take(padded))[: info.size]
+                if info.type == tarfile.GNUTYPE_LONGNAME:
+                    long_name = raw.rstrip(b"\0").decode("utf-8", "surrogateescape")
+                elif info.type == tarfile.XHDTYPE:
+                    pax = read_pax(raw)
+                continue
+            name = pax.get("path") or long_name or info.name
+            extra, pax, long_name = pax, {}, None
+            if not info.isreg():
+                async for _ in feed.pieces(padded):
+                    pass
+                continue
+            path = f"{base}/{name.removeprefix('./')}".strip("/") if base else name.removeprefix("./").strip("/")
+            c, _, o = path.partition("/")
+            try:
+                path.encode()
+            except UnicodeEncodeError:
+                tally.problems.append((path.encode("utf-8", "replace").decode(), "412 Precondition Failed"))
+                o = ""
+            if not c or not o:
+                async for _ in feed.pieces(padded):
+                    pass
+                continue
+            used = 0
+            try:
+                if c not in seen:
+                    await make_container(objects, ask, entry, account, c)
+                    seen.add(c)
+                spot = await objects.look(ask, entry, account, c, o, method="PUT")
+                assert spot.container is not None
+                from virga.services.objects.swift.objects import check_object_name
+
+                check_object_name(o)
+                new = objects.described(_bare(ask, extra), o)
+                used = info.size
+                got = await objects.desk.bodies.receive(feed.pieces(info.size), expected=info.size)
+                await objects.commit(spot.container.id, new, got)
+                tally.done += 1
+            except (Answered, e.Problem) as p:
+                what = f"{p.reply.code} {REASONS.get(p.reply.code, '')}" if isinstance(p, Answered) else status_of(p)
+                tally.problems.append((f"/{path}", what))
+                if len(tally.problems) >= MAX_ERRORS:
+                    return tally.reply(ask, "Number Files Created", code="400 Bad Request", body="Maximum failures reached")
+            async for _ in feed.pieces(padded - used):
+                pass
+        await feed.drain()
+    except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError) as x:
+        if isinstance(x, OSError) and x.errno is not None:
+            raise
+        return tally.reply(ask, "Number Files Created", code="400 Bad Request", body=f"Invalid Tar File: {x}")
+    except Bomb:
+        return tally.reply(ask, "Number Files Created", code="400 Bad Request", body=f"Invalid Tar File: it grows more than {RATIO} times")
+    except Gone:
+        raise
+    if not tally.done and not tally.problems:
+        return tally.reply(ask, "Number Files Created", code="400 Bad Request", body="Invalid Tar File: No Valid Files")
+    return tally.reply(ask, "Number Files Created", code=None if tally.problems else "201 Created")
+
+
+def _bare(ask: Ask, pax: dict[str, str]) -> Ask:
+    """The request's headers that hold for each file, and what the archive says of this one."""
+    import dataclasses
+
+    headers = {k: v for k, v in ask.headers.items() if k in {"x-delete-at", "x-delete-after"}}
+    for k, v in pax.items():
+        for mark in ("SCHILY.xattr.user.meta.", "LIBARCHIVE.xattr.user.meta."):
+            if k.startswith(mark):
+                headers[f"x-object-meta-{k[len(mark) :].lower()}"] = v
+        if k in {"SCHILY.xattr.user.mime_type", "LIBARCHIVE.xattr.user.mime_type"}:
+            headers["content-type"] = v
+    return dataclasses.replace(ask, headers=headers)
+
+
+def read_pax(raw: bytes) -> dict[str, str]:
+    out, at = {}, 0
+    while at < len(raw):
+        space = raw.find(b" ", at)
+        if space < 0 or not raw[at:space].isdigit():
+            break
+        size = int(raw[at:space])
+        if size <= 0:
+            break
+        key, _, value = raw[space + 1 : at + size - 1].partition(b"=")
+        out[key.decode("utf-8", "replace")] = value.decode("utf-8", "surrogateescape")
+        at += size
+    return out
+
+
+async def make_container(objects: Objects, ask: Ask, entry: Entry, account: str, name: str) -> None:
+    """A container for what is about to come, if the caller may make it."""
+    from virga.services.objects import model
+    from virga.services.objects.swift.places import check_container_name
+
+    desk = objects.desk
+    if await desk.commits.read(lambda tx: places.container_row(tx, account, name)) is not None:
+        return
+    await entry.allow(ask, account, None, container_name=name, method="PUT")
+    check_container_name(name)
+    now = desk.now()
+
+    def make(tx: Any) -> None:
+        places.ensure_account(tx, account, now)
+        tx.hold(f"name:{account}/{name}")
+        if places.container_row(tx, account, name) is None:
+            places.make_container(tx, account, name, desk.settings.policies[0], model.stamp(now)[1], {}, {})
+
+    await desk.commits.write(make)
+
+
+__all__ = ["Tally", "bulk_delete", "extract", "refuse"]

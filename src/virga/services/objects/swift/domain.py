@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hosts as paths: `container.AUTH-project.domain/object`, and foreign names that point into the domain by a CNAME."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from urllib.parse import quote
+
+from virga.services.objects import model
+from virga.services.objects.desk import Desk
+from virga.services.objects.exchange import Ask
+from virga.services.objects.swift.replies import refuse
+
+
+def _canonical(host: str) -> str | None:
+    try:
+        return socket.gethostbyname_ex(host)[0]
+    except OSError:
+        return None
+
+
+async def remap(desk: Desk, ask: Ask) -> None:
+    """Write the path that the host stands for. Raises 400 for a host that has too many parts, 502 when no CNAME leads here."""
+    host = ask.host.partition(":")[0].lower().rstrip(".")
+    domain = "." + desk.settings.domain.strip(".").lower()
+    if not host.endswith(domain):
+        if not desk.settings.cname_lookup or not host or host.replace(".", "").isdigit() or "." not in host or ask.path.startswith("/v1"):
+            return
+        found = await asyncio.get_running_loop().run_in_executor(desk.threads, _canonical, host)
+        if found is None or not found.rstrip(".").lower().endswith(domain):
+            raise refuse(502, "CNAME lookup failed to resolve to a valid domain")
+        host = found.rstrip(".").lower()
+    parts = host[: -len(domain)].split(".")
+    if len(parts) > 2 or not all(parts):
+        raise refuse(400, "Bad domain in host header")
+    account = parts[-1]
+    account = f"{model.PREFIX}{account}" if not account.startswith("auth") else model.PREFIX + account[4:].lstrip("-_")
+    path = ask.path
+    if path.startswith("/v1/"):
+        path = path[3:]
+    ask.path = (
+        f"/v1/{quote(account)}" + (f"/{quote(parts[0])}" if len(parts) == 2 else "") + (path if path != "/" or len(parts) == 2 else "")
+    )

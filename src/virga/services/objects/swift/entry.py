@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may do what: the owner's roles, readers, reseller admins, access lists of account and container, temporary URLs. Decided on
+rows; anonymous callers read 401, known ones 403 with the rule's name."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from virga.authority.rules import Rule
+from virga.ground.errors import Forbidden
+from virga.ground.http.call import NOBODY, Actor, Authenticator, Cold
+from virga.services.identity import api as identity
+from virga.services.objects import acl, model, policy
+from virga.services.objects.desk import Desk
+from virga.services.objects.exchange import Answered, Ask
+from virga.services.objects.swift.replies import page
+
+READS = frozenset({"GET", "HEAD"})
+
+
+@dataclass(slots=True)
+class Pass:
+    """A temporary URL's right: methods, and the paths it reaches."""
+
+    methods: frozenset[str]
+    account: str
+    container: str | None = None
+    object: str | None = None
+    prefix: str | None = None
+
+    def covers(self, method: str, account: str, container: str | None, object: str | None) -> bool:
+        if method not in self.methods or account != self.account or not object:
+            return False
+        if self.container is not None and container != self.container:
+            return False
+        if self.prefix is not None:
+            return object.startswith(self.prefix)
+        return self.object is None or object == self.object
+
+
+@dataclass(slots=True)
+class Entry:
+    """A caller in front of an account."""
+
+    desk: Desk
+    actor: Actor
+    own: str
+    """The account of the caller's project."""
+    ticket: Pass | None = None
+    _who: acl.Who | None = field(default=None)
+
+    def reseller(self) -> bool:
+        return policy.reseller(self.actor, self.desk.settings.reseller_roles)
+
+    def owns(self, account: str) -> bool:
+        """Whether the caller is an operator of the account (sees keys and lists, changes everything)."""
+        return self.reseller() or (account == self.own and policy.operator(self.actor))
+
+    async def who(self) -> acl.Who | None:
+        if self.actor is NOBODY:
+            return None
+        if self._who is None:
+            project = self.actor.project_id or ""
+            name, domain = await self.desk.commits.read(lambda tx: identity.project_name(tx, project)) if project else ("", "")
+            a = self.actor
+            self._who = acl.Who(a.user_id, a.user_name, project, name, a.roles, a.user_domain_id == "default" and domain == "default")
+        return self._who
+
+    async def allow(
+        self, ask: Ask, account: str, container: model.Container | None = None, object: str | None = None, *, method: str | None = None,
+        container_name: str | None = None, account_row: model.Account | None = None,
+    ) -> None:  # fmt: skip
+        """Raise 401 or 403 unless the caller may do `method` on account, container or object."""
+        method = method or ask.method
+        named = container_name if container is None else container.name
+        if self.ticket is not None:
+            if self.ticket.covers(method, account, named, object):
+                return
+            raise unauthorized(account)
+        if self.reseller():
+            return
+        if account == self.own:
+            if policy.operator(self.actor):
+                if named is None and method in {"PUT", "DELETE"}:
+                    raise self._refused(policy.MANAGE_ACCOUNT)
+                return
+            if policy.reader(self.actor) and method in READS:
+                return
+        if await self._granted(account, account_row, named, method):
+            return
+        if container is not None and container.control:
+            if method in READS:
+                text = container.control.get("read")
+                if text:
+                    referrers, groups = acl.parse(text)
+                    if (object or ".rlistings" in groups) and acl.referrer_allowed(ask.headers.get("referer"), referrers):
+                        return
+                    if acl.listed(await self.who(), groups):
+                        return
+            elif object and method in {"PUT", "POST", "DELETE"}:
+                text = container.control.get("write")
+                if text and acl.listed(await self.who(), acl.parse(text)[1]):
+                    return
+        if self.actor is NOBODY:
+            raise unauthorized(account)
+        raise self._refused(policy.READ if method in READS else policy.WRITE)
+
+    async def _granted(self, account: str, row: model.Account | None, container: str | None, method: str) -> bool:
+        """X-Account-Access-Control."""
+        if self.actor is NOBODY:
+            return False
+        if row is None:
+            from virga.services.objects.store import places
+
+            row = await self.desk.commits.read(lambda tx: places.account_row(tx, account))
+        access = row.control.get("access") if row is not None and row.control else None
+        if not access:
+            return False
+        level = acl.account_grant(await self.who(), access)
+        if level == "admin":
+            return not (container is None and method in {"PUT", "DELETE"})
+        if level == "read-write":
+            return container is not None or method in READS
+        return level == "read-only" and method in READS
+
+    def _refused(self, rule: Rule) -> Forbidden:
+        have = ", ".join(sorted(self.actor.roles)) or "no role"
+        return Forbidden(
+            f"Access was denied to this resource: {rule.name} needs {rule.check.text}, or an access list that names you; you have {have}"
+            f" on project {self.actor.project_id or '-'}.",
+            rule=rule.name,
+        )
+
+
+def unauthorized(account: str) -> Answered:
+    reply = page(401, "This server could not verify that you are authorized to access the document you requested.")
+    safe = "".join(c for c in account if c.isalnum() or c in "-_") or "unknown"
+    reply.headers["www-authenticate"] = f'Swift realm="{safe}"'
+    return Answered(reply)
+
+
+async def enter(desk: Desk, ask: Ask) -> Entry:
+    """The caller by X-Auth-Token (or X-Storage-Token); an unusable token is nobody's."""
+    token = ask.header("x-auth-token") or ask.header("x-storage-token")
+    actor = NOBODY
+    if token:
+        authenticator = desk.doors.use(Authenticator)
+        try:
+            actor = authenticator.hot(token) or NOBODY
+        except Cold:
+            known: Actor | None = await asyncio.get_running_loop().run_in_executor(desk.threads, authenticator.cold, token)
+            actor = known or NOBODY
+    return Entry(desk, actor, model.account_of(actor.project_id) if actor.project_id else "")

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Swift's front door: from the socket to an account, a container or an object, and back. The order of what may take a request over is
+the order of upstream's pipeline."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from typing import Any
+
+import msgspec
+
+from virga.ground import log
+from virga.ground.db.engine import Retry
+from virga.ground.errors import Problem, Unavailable
+from virga.services.objects import model
+from virga.services.objects.bodies import Vanished
+from virga.services.objects.desk import Desk
+from virga.services.objects.exchange import Answered, Ask, Gone, Reply, parse_query, unquote
+from virga.services.objects.swift import bulk, cors, domain, info, tempurl, web
+from virga.services.objects.swift.entry import Entry, enter
+from virga.services.objects.swift.objects import Objects
+from virga.services.objects.swift.places import Places
+from virga.services.objects.swift.replies import fault, page, plain, refuse, title
+
+INTERNAL = ("x-backend-", "x-container-host", "x-container-device", "x-container-partition", "x-container-root-db-state", "x-account-host",
+            "x-account-device", "x-account-partition", "x-delete-at-host", "x-delete-at-container", "x-delete-at-device", "x-delete-at-partition",
+            "x-account-sysmeta-", "x-container-sysmeta-", "x-object-sysmeta-", "x-object-transient-sysmeta-", "x-object-meta-crypto",
+            "x-container-delete-timestamp", "x-put-timestamp", "x-iv-", "x-static-large-object")  # fmt: skip
+"""Headers by which upstream's own servers talk: from a client they mean nothing, and are dropped before anything looks."""
+METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE", "COPY", "OPTIONS"})
+CHANGES = frozenset({"PUT", "POST", "DELETE", "COPY"})
+MAX_HEADER = 8192
+
+
+class Swift:
+    """The ASGI application of the object-store API."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.places = Places(desk)
+        self.objects = Objects(desk)
+        self.log = log.get("objects")
+        self._slots: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any, mount: str, id: str, base: str) -> int:
+        """Answer one request; the code it got."""
+        trans = f"tx{id.removeprefix('req-').replace('-', '')[:21]}-{int(time.time()):010x}"
+        method = scope["method"]
+        ask: Ask | None = None
+        try:
+            ask = read_ask(scope, receive, mount, trans, base)
+            reply = await self.answer(ask)
+        except Answered as a:
+            reply = a.reply
+        except Problem as p:
+            reply = fault(p)
+        except Retry:
+            reply = fault(Unavailable("The database asks to try again."))
+        except Vanished:
+            reply = page(408, "The server has waited too long for the request to be sent by the client.")
+            reply.headers["connection"] = "close"
+        except Gone:
+            return 499
+        except Exception as e:
+            self.log.exception("request_failed", request=trans, exc_info=e)
+            reply = page(500, f"The server could not complete the request; it is logged under {trans}.")
+        if ask is not None:
+            await cors.dress(self.desk, ask, reply)
+        return await send_reply(send, method, reply, [("X-Trans-Id", trans), ("X-Openstack-Request-Id", trans)], self.log)
+
+    async def answer(self, ask: Ask) -> Reply:
+        if ask.path in {"/info", "/healthcheck", "/crossdomain.xml", "/", ""}:
+            return info.answer(self.desk, ask)
+        if self.desk.settings.domain:
+            await domain.remap(self.desk, ask)
+        account, container, name = split_path(ask.path)
+        if ask.method not in METHODS:
+            return page(405, "The method is not allowed for this resource.", allow=", ".join(sorted(METHODS)))
+        if ask.method == "OPTIONS":
+            return await cors.preflight(self.desk, ask, account, container)
+        if self.desk.settings.read_only and ask.method in CHANGES:
+            return plain(405, "Writes are disabled for this cluster.")
+        entry = await enter(self.desk, ask)
+        if tempurl.wanted(ask):
+            entry.ticket = await tempurl.ticket(self.desk, ask, account, container, name)
+            reply = await self.objects_for(ask, entry, account, container or "", name or "")
+            tempurl.dress(ask, reply, name or "")
+            return reply
+        if ask.method == "POST" and container and ask.header("content-type").lower().startswith("multipart/form-data"):
+            return await tempurl.form_post(self.objects, ask, account, container, name or "")
+        if not account.startswith(model.PREFIX):
+            await entry.allow(ask, account, None, name, container_name=container)
+            raise refuse(404, "There is no such account.")
+        if ask.method in {"POST", "DELETE"} and "bulk-delete" in ask.query:
+            await entry.allow(ask, account, None, None, container_name=container or "", method="POST")
+            return await bulk.bulk_delete(self.objects, ask, entry, account)
+        if ask.method == "PUT" and "extract-archive" in ask.query:
+            await entry.allow(ask, account, None, None, container_name=container or "", method="POST")
+            base = "/".join(p for p in (container, name) if p)
+            return await bulk.extract(self.objects, ask, entry, account, base, ask.query["extract-archive"])
+        if container is None:
+            return await self.places.account(ask, entry, account)
+        if self.desk.settings.ratelimit and ask.method in CHANGES:
+            self.slow_down(account, container)
+        if name is None:
+            if ask.method in {"GET", "HEAD"}:
+                shown = await web.container(self, ask, entry, account, container)
+                if shown is not None:
+                    return shown
+            return await self.places.container(ask, entry, account, container)
+        return await self.objects_for(ask, entry, account, container, name)
+
+    async def objects_for(self, ask: Ask, entry: Entry, account: str, container: str, name: str) -> Reply:
+        o, m = self.objects, ask.method
+        if m in {"GET", "HEAD"}:
+            if entry.ticket is None and not ask.headers.get("x-auth-token"):
+                return await web.object(self, ask, entry, account, container, name)
+            try:
+                return await o.get(ask, entry, account, container, name)
+            except Problem as e:
+                if e.facts.get("absent_version"):
+                    return page(404, e.message)
+                raise
+        if m == "PUT":
+            return await o.put(ask, entry, account, container, name)
+        if m == "POST":
+            return await o.post(ask, entry, account, container, name)
+        if m == "DELETE":
+            return await o.delete(ask, entry, account, container, name)
+        return await o.copy(ask, entry, account, container, name)
+
+    def slow_down(self, account: str, container: str) -> None:
+        """A token bucket per container: 498 past the rate, with the time to wait."""
+        rate, now, key = self.desk.settings.ratelimit, time.monotonic(), f"{account}/{container}"
+        left, at = self._slots.pop(key, (float(rate), now))
+        left = min(float(rate), left + (now - at) * rate)
+        self._slots[key] = (left - 1 if left >= 1 else left, now)
+        while len(self._slots) > 10000:
+            self._slots.popitem(last=False)
+        if left < 1:
+            reply = plain(498, "Slow down: the container's write rate is passed.")
+            reply.headers["retry-after"] = "1"
+            raise Answered(reply)
+
+
+def split_path(path: str) -> tuple[str, str | None, str | None]:
+    """`/v1/account[/container[/object]]`; the object keeps its slashes. Raises 412 and 404."""
+    parts = path.split("/", 4)
+    if len(parts) < 3 or parts[1] not in {"v1", "v1.0"} or not parts[2]:
+        raise Answered(page(404, "The resource could not be found."))
+    try:
+        out = [unquote(p) for p in parts[2:]]
+    except UnicodeDecodeError:
+        raise refuse(412, "Invalid UTF8 or contains NULL") from None
+    if any("\0" in p for p in out):
+        raise refuse(412, "Invalid UTF8 or contains NULL")
+    account, container, name = (*out, "", "")[:3]
+    if len(account.encode()) > model.MAX_ACCOUNT:
+        raise refuse(400, f"Account name length longer than {model.MAX_ACCOUNT}")
+    if not container and name:
+        raise refuse(412, "Bad URL")
+    if "/" in container:
+        raise refuse(400, "Container name cannot contain slashes")
+    return account, container or None, name or None
+
+
+def read_ask(scope: Any, receive: Any, mount: str, id: str, base: str) -> Ask:
+    """The request without what only upstream's own servers may say. Raises 400 for what is not HTTP as it should be."""
+    headers: dict[str, str] = {}
+    order: list[tuple[str, str]] = []
+    for k, v in scope["headers"]:
+        name = k.decode("latin-1")
+        if name.startswith(INTERNAL):
+            continue
+        if len(v) > MAX_HEADER:
+            raise refuse(400, f"Header {name[:64]} is longer than {MAX_HEADER} bytes")
+        try:
+            value = v.decode()
+        except UnicodeDecodeError:
+            raise refuse(400, f"Header {name[:64]} is not UTF-8") from None
+        if "\0" in value:
+            raise refuse(400, f"Header {name[:64]} holds a NUL")
+        if (
+            "_" in name
+            and name.replace("_", "-") != name
+            and name.replace("_", "-").startswith(("x-auth", "x-container", "x-account", "x-backend"))
+        ):
+            continue
+        order.append((name, value))
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    raw = (scope.get("raw_path") or scope["path"].encode()).partition(b"?")[0].decode("latin-1")
+    raw_query = scope.get("query_string", b"").decode("latin-1")
+    try:
+        query = parse_query(raw_query)
+    except ValueError:
+        raise refuse(412, "The query string is not valid UTF-8, or has more than 1000 fields") from None
+    if any("\0" in k or "\0" in v for k, v in query.items()):
+        raise refuse(412, "Invalid UTF8 or contains NULL")
+    return Ask(
+        id=id, method=scope["method"], raw_path=raw, mount=mount, path=raw.removeprefix(mount), raw_query=raw_query, query=query, headers=headers,
+        scheme=scope.get("scheme", "http"), host=headers.get("host", ""), base=base, client=(scope.get("client") or ("",))[0], receive=receive, header_list=order,
+    )  # fmt: skip
+
+
+async def send_reply(send: Any, method: str, reply: Reply, more: list[tuple[str, str]], logger: Any) -> int:
+    """Write the answer. A stream that breaks ends the connection: the client sees fewer bytes than were promised."""
+    head = method == "HEAD"
+    out = [
+        (title(k).encode(), safe(v))
+        for k, v in reply.headers.items()
+        if (v != "" or k.startswith("x-object-meta-")) and k != "content-length"
+    ]
+    out += [(k.encode(), v.encode()) for k, v in more]
+    length = reply.length if reply.length is not None else None if reply.stream is not None else len(reply.body)
+    if reply.length is None and reply.stream is None and "content-length" in reply.headers:
+        length = int(reply.headers["content-length"])
+    if length is not None and reply.code not in {204, 304}:
+        out.append((b"Content-Length", str(length).encode()))
+    elif reply.code == 204:
+        out.append((b"Content-Length", b"0")) if not head else None
+    await send({"type": "http.response.start", "status": reply.code, "headers": out})
+    if head or reply.stream is None:
+        if reply.stream is not None:
+            await reply.stream.aclose()  # type: ignore[attr-defined]
+        await send({"type": "http.response.body", "body": b"" if head or reply.code in {204, 304} else reply.body})
+        return reply.code
+    try:
+        async for chunk in reply.stream:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    except Gone:
+        return 499
+    except Exception as e:
+        logger.warning("answer_cut", why=f"{type(e).__name__}: {e}")
+        raise Cutoff from e
+    finally:
+        closing = getattr(reply.stream, "aclose", None)
+        if closing is not None:
+            await closing()
+    await send({"type": "http.response.body", "body": b""})
+    return reply.code
+
+
+class Cutoff(Exception):
+    """The answer stopped half way: the server closes the connection."""
+
+
+def safe(value: str) -> bytes:
+    return value.encode().replace(b"\r", b"").replace(b"\n", b"")
+
+
+__all__ = ["Swift", "msgspec", "read_ask", "send_reply", "split_path"]

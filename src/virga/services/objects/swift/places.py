@@ -1,0 +1,431 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Accounts and containers: HEAD, GET, PUT, POST, DELETE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from virga.ground.db.engine import Tx
+from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound
+from virga.services.objects import acl, model
+from virga.services.objects.desk import Desk
+from virga.services.objects.exchange import Answered, Ask, Precondition, Reply, http_date
+from virga.services.objects.store import listing as lists
+from virga.services.objects.store import places
+from virga.services.objects.swift.entry import Entry
+from virga.services.objects.swift.replies import listing, page, refuse, wanted_format
+
+QUOTAS = {"quota-bytes", "quota-count"}
+HIDDEN = {"temp-url-key", "temp-url-key-2"}
+
+
+class Places:
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+
+    # -- accounts --------------------------------------------------------------------------------------------------
+
+    async def account(self, ask: Ask, entry: Entry, account: str) -> Reply:
+        commits = self.desk.commits
+        row = await commits.read(lambda tx: places.account_row(tx, account))
+        await entry.allow(ask, account, account_row=row)
+        if row is not None and row.deleted is not None:
+            raise Answered(page(410 if ask.method in {"GET", "HEAD"} else 403, "The account was deleted.", x_account_status="Deleted"))
+        if ask.method in {"GET", "HEAD"}:
+            return await self._show_account(ask, entry, account, row)
+        if ask.method == "POST" or (ask.method == "PUT" and entry.reseller()):
+            meta, control = self._account_changes(ask, entry)
+            now = self.desk.now()
+
+            def change(tx: Tx) -> bool:
+                was = places.account_row(tx, account)
+                old = places.ensure_account(tx, account, model.stamp(now)[1])
+                merged = merge(old.meta, meta, "account")
+                own = {k: v for k, v in (old.control | control).items() if v not in (None, {}, "")}
+                if "quotas" in control:
+                    quotas = {k: v for k, v in (old.control.get("quotas", {}) | control["quotas"]).items() if v}
+                    own["quotas"] = quotas
+                places.put_account(tx, account, meta=merged, control=own)
+                return was is None
+
+            made = await commits.write(change)
+            return page(204 if ask.method == "POST" else 201 if made else 202)
+        if ask.method == "DELETE" and entry.reseller():
+            now = self.desk.now()
+
+            def end(tx: Tx) -> None:
+                places.ensure_account(tx, account, now)
+                places.put_account(tx, account, deleted=now)
+
+            await commits.write(end)
+            return page(204)
+        raise Answered(page(405, "The method is not allowed for this resource.", allow="GET, HEAD, POST, OPTIONS"))
+
+    async def _show_account(self, ask: Ask, entry: Entry, account: str, row: model.Account | None) -> Reply:
+        kind = wanted_format(ask)
+        limit = read_limit(ask)
+
+        def read(tx: Tx) -> tuple[Any, ...]:
+            total = places.totals(tx, account)
+            by_policy = places.totals_by_policy(tx, account)
+            rows = [] if ask.method == "HEAD" else self._container_rows(tx, ask, account, limit)
+            return total, by_policy, rows
+
+        total, by_policy, rows = await self.desk.commits.long_read(read)
+        created = row.created if row is not None else self.desk.now()
+        headers = {
+            "x-account-container-count": str(total[0]), "x-account-object-count": str(total[1]), "x-account-bytes-used": str(total[2]),
+            "x-timestamp": model.timestamp(created), "accept-ranges": "bytes",
+        }  # fmt: skip
+        for name, containers, objects, size in by_policy:
+            mark = f"x-account-storage-policy-{name.lower()}"
+            headers |= {f"{mark}-container-count": str(containers), f"{mark}-object-count": str(objects), f"{mark}-bytes-used": str(size)}
+        if row is not None:
+            owner = entry.owns(account)
+            headers |= {f"x-account-meta-{k}": v for k, v in row.meta.items() if owner or k not in HIDDEN}
+            for kind_, value in row.control.get("quotas", {}).items():
+                headers[f"x-account-quota-{kind_}"] = value
+            if owner and row.control.get("access"):
+                import msgspec
+
+                headers["x-account-access-control"] = msgspec.json.encode(row.control["access"]).decode()
+        if ask.method == "HEAD":
+            return Reply(204, headers | {"content-type": "text/plain; charset=utf-8"})
+        reply = listing(kind, "account", account, "container", rows)
+        reply.headers |= headers
+        return reply
+
+    @staticmethod
+    def _container_rows(tx: Tx, ask: Ask, account: str, limit: int) -> list[dict[str, Any]]:
+        q = ask.query
+        marker, end, prefix, delimiter = q.get("marker", ""), q.get("end_marker", ""), q.get("prefix", ""), q.get("delimiter", "")
+        reverse = yes(q.get("reverse"))
+        after, before = (end, marker) if reverse else (marker, end)
+        out: list[dict[str, Any]] = []
+        while len(out) < limit:
+            found = places.containers(tx, account, after=after, before=before, prefix=prefix, limit=limit - len(out), reverse=reverse)
+            folder = ""
+            for c in found:
+                cut = c.name.find(delimiter, len(prefix)) if delimiter else -1
+                if cut < 0:
+                    out.append({"name": c.name, "count": c.objects, "bytes": c.bytes, "last_modified": model.listed_time(c.changed)})
+                elif c.name[: cut + len(delimiter)] != folder:
+                    folder = c.name[: cut + len(delimiter)]
+                    out.append({"subdir": folder})
+            if len(found) < limit or not delimiter:
+                break
+            if reverse:
+                before = folder or found[-1].name
+            else:
+                after = folder + "\U0010ffff" if folder else found[-1].name
+        return out[:limit]
+
+    def _account_changes(self, ask: Ask, entry: Entry) -> tuple[dict[str, str], dict[str, Any]]:
+        meta = user_meta(ask, "account")
+        control: dict[str, Any] = {}
+        quotas: dict[str, str] = {}
+        for name, value in ask.headers.items():
+            if name.startswith(("x-account-quota-", "x-remove-account-quota-")):
+                remove = name.startswith("x-remove-")
+                which = name.removeprefix("x-remove-account-quota-" if remove else "x-account-quota-")
+                quotas[which] = "" if remove else value
+                kind, _, policy = which.partition("-policy-")
+                if kind not in {"bytes", "count"} or (
+                    "-policy-" in which and policy not in {p.lower() for p in self.desk.settings.policies}
+                ):
+                    raise Invalid(f"There is no quota {which}.", field=name)
+                if not remove and value and not value.isdigit():
+                    raise Invalid("Invalid bytes quota." if kind == "bytes" else "Invalid count quota.", field=name)
+        if "quota-bytes" in meta and meta["quota-bytes"] and not meta["quota-bytes"].isdigit():
+            raise Invalid("Invalid bytes quota.", field="X-Account-Meta-Quota-Bytes")
+        if (quotas or "quota-bytes" in meta) and not entry.reseller():
+            raise Forbidden("Only a reseller admin sets an account's quotas (objects:manage_account).", rule="objects:manage_account")
+        if quotas:
+            control["quotas"] = quotas
+        if "x-account-access-control" in ask.headers:
+            if not entry.owns(model.PREFIX) and not entry.reseller() and not entry.owns(entry.own):
+                raise Forbidden("Only the account's owner changes its access list.", rule="objects:write")
+            control["access"] = acl.account_access(ask.headers["x-account-access-control"])
+        return meta, control
+
+    # -- containers ------------------------------------------------------------------------------------------------
+
+    async def container(self, ask: Ask, entry: Entry, account: str, name: str) -> Reply:
+        commits = self.desk.commits
+        own, row, _ = await commits.read(lambda tx: places.look(tx, account, name))
+        await entry.allow(ask, account, row, container_name=name, account_row=own)
+        if ask.method in {"GET", "HEAD"}:
+            if row is None:
+                raise NotFound("The resource could not be found.")
+            return await self.show_container(ask, entry, account, row)
+        if own is not None and own.deleted is not None:
+            raise Forbidden("The account was deleted.")
+        if ask.method == "PUT":
+            return await self._put_container(ask, entry, account, name)
+        if row is None:
+            raise NotFound("The resource could not be found.")
+        if ask.method == "POST":
+            meta, control = self._container_changes(ask, entry, account)
+            now = self.desk.now()
+
+            def change(tx: Tx) -> None:
+                self._apply(tx, account, name, meta, control, now)
+
+            await commits.write(change)
+            return page(204)
+        if ask.method == "DELETE":
+            id = row.id
+
+            def end(tx: Tx) -> None:
+                if not places.delete_container(tx, id):
+                    raise Conflict("There was a conflict when trying to complete your request. The container is not empty.")
+
+            await commits.write(end)
+            return page(204)
+        raise Answered(page(405, "The method is not allowed for this resource.", allow="GET, HEAD, PUT, POST, DELETE, OPTIONS"))
+
+    async def _put_container(self, ask: Ask, entry: Entry, account: str, name: str) -> Reply:
+        check_container_name(name)
+        meta, control = self._container_changes(ask, entry, account)
+        policy = self._policy(ask)
+        now = self.desk.now()
+
+        def make(tx: Tx) -> bool:
+            places.ensure_account(tx, account, now)
+            tx.hold(f"name:{account}/{name}")
+            there = places.container_row(tx, account, name)
+            if there is None:
+                places.make_container(
+                    tx,
+                    account,
+                    name,
+                    policy or self.desk.settings.policies[0],
+                    model.stamp(now)[1],
+                    merge({}, meta, "container"),
+                    clean(control),
+                )
+                return True
+            if policy is not None and policy != there.policy:
+                raise Conflict(f"The container is of storage policy {there.policy}; that cannot be changed.")
+            self._apply(tx, account, name, meta, control, now)
+            return False
+
+        made = await self.desk.commits.write(make)
+        return page(201 if made else 202)
+
+    def _policy(self, ask: Ask) -> str | None:
+        asked = ask.headers.get("x-storage-policy")
+        if not asked:
+            return None
+        for p in self.desk.settings.policies:
+            if p.lower() == asked.lower():
+                return p
+        raise Invalid(
+            f"Invalid X-Storage-Policy: there is no policy {asked[:64]!r}; known: {', '.join(self.desk.settings.policies)}",
+            field="X-Storage-Policy",
+        )
+
+    @staticmethod
+    def _apply(tx: Tx, account: str, name: str, meta: Mapping[str, str], control: dict[str, Any], now: float) -> None:
+        row = places.container_row(tx, account, name)
+        if row is None:
+            raise NotFound("The resource could not be found.")
+        fresh = clean(row.control | control)
+        if fresh.get("versioning") and fresh.get("archive"):
+            raise Invalid("A container has either X-Versions-Location or X-Versions-Enabled, not both.", field="X-Versions-Enabled")
+        places.put_container(tx, row.id, meta=merge(row.meta, meta, "container"), control=fresh, changed=model.stamp(now)[1])
+
+    def _container_changes(self, ask: Ask, entry: Entry, account: str) -> tuple[dict[str, str], dict[str, Any]]:
+        meta = user_meta(ask, "container")
+        for quota in QUOTAS:
+            if meta.get(quota) and not meta[quota].isdigit():
+                raise Invalid(f"Invalid {quota.removeprefix('quota-')} quota.", field=f"X-Container-Meta-{quota.title()}")
+        h, control = ask.headers, {}  # type: tuple[dict[str, str], dict[str, Any]]
+        for which in ("read", "write"):
+            if f"x-container-{which}" in h:
+                control[which] = acl.clean(f"X-Container-{which.title()}", h[f"x-container-{which}"]) or None
+                if len(control[which] or "") > 8192:
+                    raise Invalid("The access list is longer than 8192 characters", field=f"X-Container-{which.title()}")
+            if f"x-remove-container-{which}" in h:
+                control[which] = None
+        for header, mode in (("x-versions-location", "stack"), ("x-history-location", "history")):
+            if header in h and f"x-remove-{header[2:]}" not in h:
+                where = unquote(h[header]).strip()
+                if "/" in where:
+                    raise Precondition(f"{header.title()} must be a container's name, without a slash.")
+                control |= {"archive": where or None, "archive_mode": mode if where else None}
+            elif f"x-remove-{header[2:]}" in h:
+                control |= {"archive": None, "archive_mode": None}
+        if "x-history-location" in h and "x-versions-location" in h and h["x-history-location"] and h["x-versions-location"]:
+            raise Invalid("Only one of X-History-Location and X-Versions-Location may be specified", field="X-Versions-Location")
+        if "x-versions-mode" in h and control.get("archive"):
+            if h["x-versions-mode"] not in {"stack", "history"}:
+                raise Invalid("X-Versions-Mode must be one of stack, history", field="X-Versions-Mode")
+            control["archive_mode"] = h["x-versions-mode"]
+        if "x-versions-enabled" in h:
+            if not entry.owns(account):
+                raise Forbidden("Only the account's owner switches versioning.", rule="objects:write")
+            control["versioning"] = "enabled" if yes(h["x-versions-enabled"]) else "suspended"
+        for which in ("sync-to", "sync-key"):
+            if f"x-container-{which}" in h:
+                value = h[f"x-container-{which}"]
+                if which == "sync-to" and value:
+                    from virga.services.objects.sync import check_target
+
+                    check_target(value, self.desk.settings.sync_realms)
+                control[which] = value or None
+        return meta, control
+
+    async def show_container(self, ask: Ask, entry: Entry, account: str, row: model.Container) -> Reply:
+        kind = wanted_format(ask)
+        headers = container_headers(row, entry.owns(account))
+        if ask.method == "HEAD":
+            return Reply(
+                204,
+                headers
+                | {
+                    "content-type": f"{ {'json': 'application/json', 'xml': 'application/xml'}.get(kind, 'text/plain') }; charset=utf-8".strip()
+                },
+            )
+        limit = read_limit(ask)
+        rows = await self.desk.commits.long_read(lambda tx: self._object_rows(tx, ask, row, limit))
+        reply = listing(kind, "container", row.name, "object", rows)
+        reply.headers |= headers
+        return reply
+
+    def _object_rows(self, tx: Tx, ask: Ask, row: model.Container, limit: int) -> list[dict[str, Any]]:
+        q = ask.query
+        marker, end, prefix, delimiter, path = (q.get(k, "") for k in ("marker", "end_marker", "prefix", "delimiter", "path"))
+        reverse = yes(q.get("reverse"))
+        folders = True
+        if "path" in q and not prefix and not delimiter:
+            prefix, delimiter, folders = (path.rstrip("/") + "/") if path.rstrip("/") else "", "/", False
+        if "versions" in q and yes(q["versions"] or "true"):
+            found = lists.versions(tx, row.id, prefix=prefix, delimiter=delimiter, marker=marker, version_marker=q.get("version_marker", ""),
+                                   before=end, limit=limit, reverse=reverse)  # fmt: skip
+            return [version_line(e) for e in found]
+        after, before = (end, marker) if reverse else (marker, end)
+        alive = self.desk.now()
+        got = lists.listing(
+            tx, row.id, prefix=prefix, delimiter=delimiter, after=after, before=before, limit=limit, reverse=reverse, alive_at=alive
+        )
+        out = []
+        for e in got:
+            if isinstance(e, lists.Folder):
+                if folders:
+                    out.append({"subdir": e.name})
+            else:
+                out.append(line(e))
+        return out
+
+
+def line(e: lists.Entry) -> dict[str, Any]:
+    """An object as a JSON listing shows it."""
+    out: dict[str, Any] = {
+        "name": e.name,
+        "hash": e.etag,
+        "bytes": e.size,
+        "content_type": e.content_type,
+        "last_modified": model.listed_time(e.changed),
+    }
+    if e.control is not None:
+        if e.kind == "slo":
+            out["hash"] = e.control.get("manifest_md5", e.etag)
+            out["bytes"] = e.control.get("total", e.size)
+            out["slo_etag"] = f'"{e.control.get("slo_etag", e.etag)}"'
+        elif e.kind == "link":
+            t = e.control["target"]
+            out["symlink_path"] = f"/v1/{t['account']}/{t['container']}/{t['object']}"
+            if t.get("etag"):
+                out |= {"symlink_etag": t["etag"], "symlink_bytes": t.get("bytes", 0)}
+    return out
+
+
+def version_line(e: lists.Entry | lists.Folder) -> dict[str, Any]:
+    if isinstance(e, lists.Folder):
+        return {"subdir": e.name}
+    return line(e) | {"version_id": "null" if e.unversioned else e.version, "is_latest": e.latest}
+
+
+def container_headers(row: model.Container, owner: bool) -> dict[str, str]:
+    c = row.control
+    headers = {
+        "x-container-object-count": str(row.objects), "x-container-bytes-used": str(row.bytes), "x-timestamp": model.timestamp(row.created),
+        "last-modified": http_date(-(-row.changed // 1)), "x-storage-policy": row.policy, "accept-ranges": "bytes",
+    }  # fmt: skip
+    headers |= {f"x-container-meta-{k}": v for k, v in row.meta.items() if owner or k not in HIDDEN}
+    if not c:
+        return headers
+    if owner:
+        for which in ("read", "write", "sync-to", "sync-key"):
+            if c.get(which):
+                headers[f"x-container-{which}"] = c[which]
+    if c.get("archive"):
+        headers["x-history-location" if c.get("archive_mode") == "history" else "x-versions-location"] = c["archive"]
+    if c.get("versioning"):
+        headers["x-versions-enabled"] = str(c["versioning"] == "enabled")
+    return headers
+
+
+def check_container_name(name: str) -> None:
+    if len(name.encode()) > model.MAX_CONTAINER:
+        raise refuse(400, f"Container name length of {len(name.encode())} longer than {model.MAX_CONTAINER}")
+    if name in {".", ".."}:
+        raise refuse(400, "Container name cannot be . or ..")
+
+
+def user_meta(ask: Ask, what: str) -> dict[str, str]:
+    """What the request sets ('' removes), by the name after the prefix. Raises 400 past the limits."""
+    out: dict[str, str] = {}
+    set_, drop = f"x-{what}-meta-", f"x-remove-{what}-meta-"
+    for name, value in ask.headers.items():
+        if name.startswith(set_):
+            key = name[len(set_) :]
+            check_meta(key, value)
+            out[key] = value
+        elif name.startswith(drop):
+            out.setdefault(name[len(drop) :], "")
+    return out
+
+
+def check_meta(key: str, value: str) -> None:
+    if not key:
+        raise refuse(400, "Metadata name cannot be empty")
+    if len(key.encode()) > model.META_NAME:
+        raise refuse(400, f"Metadata name too long: {key[:80]}; at most {model.META_NAME} bytes")
+    if len(value.encode()) > model.META_VALUE:
+        raise refuse(400, f"Metadata value longer than {model.META_VALUE}: {key}")
+
+
+def check_meta_total(meta: Mapping[str, str]) -> None:
+    if len(meta) > model.META_COUNT:
+        raise refuse(400, f"Too many metadata items; max {model.META_COUNT}")
+    if sum(len(k.encode()) + len(v.encode()) for k, v in meta.items()) > model.META_OVERALL:
+        raise refuse(400, f"Total metadata too large; max {model.META_OVERALL}")
+
+
+def merge(old: Mapping[str, str], change: Mapping[str, str], what: str) -> dict[str, str]:
+    """The metadata after a change: the limits hold for what is kept, however many requests brought it."""
+    out = {k: v for k, v in (dict(old) | dict(change)).items() if v != ""}
+    check_meta_total(out)
+    return out
+
+
+def clean(control: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in control.items() if v is not None}
+
+
+def yes(text: str | None) -> bool:
+    return text is not None and text.strip().lower() in {"true", "1", "yes", "on", "t", "y"}
+
+
+def read_limit(ask: Ask) -> int:
+    text = ask.query.get("limit", "")
+    if text.isdigit():
+        limit = int(text[:12])
+        if limit > model.LISTING:
+            raise Precondition(f"Maximum limit is {model.LISTING}")
+        return limit
+    return model.LISTING

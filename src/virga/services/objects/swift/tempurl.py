@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rights that travel in an address or in a form: temporary URLs and form posts, signed with a key of the account or container.
+Compared in constant time; a signature says one method (HEAD comes with GET, PUT and POST), one path or prefix, one time."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import ipaddress
+import re
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from virga.ground.errors import NotFound
+from virga.services.objects.desk import Desk
+from virga.services.objects.exchange import Answered, Ask, Reply, unquote
+from virga.services.objects.store import places
+from virga.services.objects.swift.entry import Pass
+from virga.services.objects.swift.replies import page
+
+if TYPE_CHECKING:
+    from virga.services.objects.swift.objects import Objects
+
+DIGESTS = {40: "sha1", 64: "sha256", 128: "sha512"}
+METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE")
+FORBIDDEN = (
+    "x-object-manifest",
+    "x-symlink-target",
+    "x-symlink-target-account",
+    "x-symlink-target-etag",
+    "x-copy-from",
+    "x-copy-from-account",
+)
+"""What a bearer of a PUT right may not send: each of these would make the object show something else."""
+
+
+def refused(text: str) -> Answered:
+    reply = page(401, text)
+    reply.headers["www-authenticate"] = 'Swift realm="unknown"'
+    return Answered(reply)
+
+
+def wanted(ask: Ask) -> bool:
+    return "temp_url_sig" in ask.query or "temp_url_expires" in ask.query
+
+
+def digest_of(signature: str) -> tuple[str, bytes]:
+    """(algorithm, raw digest) of `hex` or `algorithm:base64`. Raises ValueError."""
+    if ":" in signature:
+        name, _, text = signature.partition(":")
+        raw = base64.b64decode(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4), validate=True)
+        if name not in DIGESTS.values() or len(raw) != hashlib.new(name).digest_size:
+            raise ValueError(name)
+        return name, raw
+    return DIGESTS[len(signature)], binascii.unhexlify(signature)
+
+
+async def ticket(desk: Desk, ask: Ask, account: str, container: str | None, name: str | None) -> Pass:
+    """The right that the address carries. Raises 401 for anything that is not signed as it should be."""
+    q = ask.query
+    signature, expires, prefix = q.get("temp_url_sig", ""), q.get("temp_url_expires", ""), q.get("temp_url_prefix")
+    at = int(expires) if expires.isdigit() and len(expires) <= 12 else parse_iso(expires)
+    if not signature or at is None or not container or not name:
+        raise refused("Temp URL invalid")
+    if at < desk.now():
+        raise refused("Temp URL invalid")
+    try:
+        algorithm, given = digest_of(signature)
+    except (KeyError, ValueError, binascii.Error):
+        raise refused("Temp URL invalid") from None
+    if algorithm == "sha1" and not desk.settings.tempurl_sha1:
+        raise refused("Temp URL invalid: SHA-1 is not taken here")
+    if prefix is not None and not name.startswith(prefix):
+        raise refused("Temp URL invalid")
+    ip = q.get("temp_url_ip_range")
+    if ip is not None:
+        try:
+            if ipaddress.ip_address(ask.client) not in ipaddress.ip_network(ip, strict=False):
+                raise refused("Temp URL invalid")
+        except ValueError:
+            raise refused("Temp URL invalid") from None
+    if "inline" in q and "filename" in q:
+        pass
+    keys = await _keys(desk, account, container)
+    methods = {"HEAD": ("HEAD", "GET", "PUT", "POST"), "GET": ("GET",)}.get(ask.method, (ask.method,))
+    if ask.method not in METHODS:
+        raise refused("Temp URL invalid")
+    path = f"/v1/{account}/{container}/" + (prefix if prefix is not None else name)
+    raw = ask.raw_path if prefix is None else None
+    # clients sign the path as they see it, or from /v1 on, plain or quoted
+    spellings = {path, ask.mount + path, quote(path), ask.mount + quote(path)} | ({raw, raw.removeprefix(ask.mount)} if raw else set())
+    ok = None
+    for key, scope in keys:
+        for method in methods:
+            for spelling in spellings:
+                text = f"{method}\n{expires if expires.isdigit() else at}\n" + ("prefix:" if prefix is not None else "") + spelling
+                if ip is not None:
+                    text = f"ip={ip}\n{text}"
+                made = hmac.new(key.encode(), text.encode(), algorithm).digest()
+                if hmac.compare_digest(made, given):
+                    ok = scope
+    if ok is None:
+        raise refused("Temp URL invalid")
+    if ask.method in {"PUT", "POST"}:
+        for header in FORBIDDEN:
+            if header in ask.headers:
+                raise Answered(page(400, f"Header {header.title()!r} not allowed in this tempurl"))
+        if ask.query.get("multipart-manifest"):
+            raise Answered(page(400, "A manifest is not put by a temporary URL."))
+    for header in list(ask.headers):
+        if header.startswith("x-timestamp") or header == "x-open-expired":
+            del ask.headers[header]
+    ask.notes["tempurl"] = {"filename": q.get("filename"), "inline": "inline" in q, "expires": at}
+    only = frozenset({"GET", "HEAD"} if ask.method in {"GET", "HEAD"} else {ask.method})
+    if ok == "account":
+        # segments of a large object may lie anywhere in the account whose key signed, as upstream has it
+        return Pass(
+            only, account, None if ask.method in {"GET", "HEAD"} else container, None if ask.method in {"GET", "HEAD"} else name, None
+        )
+    return Pass(only, account, container, None if ask.method in {"GET", "HEAD"} else name, None)
+
+
+def parse_iso(text: str) -> int | None:
+    import datetime as dt
+
+    for form in ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"):
+        try:
+            return int(dt.datetime.strptime(text, form).replace(tzinfo=dt.UTC).timestamp())
+        except ValueError:
+            continue
+    return None
+
+
+async def _keys(desk: Desk, account: str, container: str) -> list[tuple[str, str]]:
+    def read(tx: Any) -> list[tuple[str, str]]:
+        own, row, _ = places.look(tx, account, container)
+        out = []
+        for what, meta in (("account", own.meta if own is not None else {}), ("container", row.meta if row is not None else {})):
+            out += [(meta[k], what) for k in ("temp-url-key", "temp-url-key-2") if meta.get(k)]
+        return out
+
+    found: list[tuple[str, str]] = await desk.commits.read(read)
+    return found
+
+
+def dress(ask: Ask, reply: Reply, name: str) -> None:
+    """Headers of an answer to a temporary URL: a name to save under, no private metadata beyond the object's own."""
+    note = ask.notes["tempurl"]
+    if reply.code not in {200, 206, 304} or ask.method not in {"GET", "HEAD"}:
+        return
+    from email.utils import formatdate
+
+    reply.headers["expires"] = formatdate(note["expires"], usegmt=True)
+    if note["inline"]:
+        if note["filename"]:
+            reply.headers["content-disposition"] = (
+                f"inline; filename=\"{_ascii(note['filename'])}\"; filename*=UTF-8''{quote(note['filename'], '')}"
+            )
+        else:
+            reply.headers["content-disposition"] = "inline"
+    elif note["filename"] or "content-disposition" not in reply.headers:
+        shown = note["filename"] or name.rstrip("/").rpartition("/")[2]
+        reply.headers["content-disposition"] = f"attachment; filename=\"{_ascii(shown)}\"; filename*=UTF-8''{quote(shown, ' /')}"
+
+
+def _ascii(text: str) -> str:
+    return "".join(c if 32 <= ord(c) < 127 and c not in '"\\' else "_" for c in text)
+
+
+# -- forms ---------------------------------------------------------------------------------------------------------
+
+MAX_FIELD = 8192
+MAX_PART_HEAD = 4096
+
+
+class _Parts:
+    """multipart/form-data as a stream, one part at a time, in constant memory."""
+
+    def __init__(self, source: AsyncIterator[bytes], boundary: bytes) -> None:
+        self._source, self._mark = source.__aiter__(), b"\r\n--" + boundary
+        self._held, self._end = bytearray(b"\r\n"), False
+
+    async def _more(self) -> bool:
+        try:
+            self._held += await self._source.__anext__()
+        except StopAsyncIteration:
+            self._end = True
+            return False
+        return True
+
+    async def next(self) -> dict[str, str] | None:
+        """Skip to the next part; its headers."""
+        async for _ in self.data():
+            pass
+        while len(self._held) < 4 and await self._more():
+            pass
+        if self._held[:2] == b"--" or not self._held:
+            return None
+        while b"\r\n\r\n" not in self._held:
+            if len(self._held) > MAX_PART_HEAD or not await self._more():
+                raise ValueError("a part without an end of its head")
+        head, _, rest = bytes(self._held).partition(b"\r\n\r\n")
+        self._held = bytearray(rest)
+        self._held[:0] = b""
+        out = {}
+        for each in head.decode("utf-8", "replace").split("\r\n"):
+            key, _, value = each.partition(":")
+            out[key.strip().lower()] = value.strip()
+        return out
+
+    async def data(self) -> AsyncIterator[bytes]:
+        while True:
+            at = self._held.find(self._mark)
+            if at >= 0:
+                out = bytes(self._held[:at])
+                del self._held[: at + len(self._mark)]
+                if out:
+                    yield out
+                return
+            keep = len(self._mark) - 1
+            if len(self._held) > keep + (1 << 16):
+                out = bytes(self._held[:-keep])
+                del self._held[:-keep]
+                yield out
+            if not await self._more():
+                raise ValueError("the form ends before its last boundary")
+
+
+async def form_post(objects: Objects, ask: Ask, account: str, container: str, prefix: str) -> Reply:
+    """POST of a form: fields redirect, max_file_size, max_file_count, expires, signature, then files."""
+    desk = objects.desk
+    found = re.search(r'boundary="?([^";,\s]{1,200})"?', ask.header("content-type"))
+    if found is None:
+        return page(400, "FormPost: invalid multipart boundary")
+    parts = _Parts(ask.body(), found.group(1).encode())
+    fields: dict[str, str] = {}
+    count, status, message = 0, 201, "Success."
+    checked: str | None = None
+    try:
+        while (head := await parts.next()) is not None:
+            disposition = head.get("content-disposition", "")
+            name = _parameter(disposition, "name")
+            filename = _parameter(disposition, "filename")
+            if filename is None:
+                value = bytearray()
+                async for chunk in parts.data():
+                    value += chunk
+                    if len(value) > MAX_FIELD:
+                        raise ValueError("a field that does not end")
+                parts._held[:0] = parts._mark
+                fields[name or ""] = value.decode("utf-8", "replace")
+                if len(fields) > 50:
+                    raise ValueError("too many fields")
+                continue
+            if checked is None:
+                checked = await _form_key(desk, ask, account, container, prefix, fields)
+            if not filename:
+                continue
+            count += 1
+            if count > int(fields["max_file_count"]):
+                raise Answered(page(400, "max_file_count exceeded"))
+            import dataclasses
+
+            headers = {"content-type": head.get("content-type", "application/octet-stream")}
+            for k in ("x-delete-at", "x-delete-after"):
+                if fields.get(k.replace("-", "_")):
+                    headers[k] = fields[k.replace("-", "_")]
+            name_ = prefix + filename.replace("\\", "/").rpartition("/")[2]
+            from virga.services.objects.swift.objects import check_object_name
+
+            check_object_name(name_)
+            bare = dataclasses.replace(ask, headers=headers)
+            spot = await desk.commits.read(lambda tx: places.look(tx, account, container, None, with_account=False))
+            if spot.container is None:
+                raise NotFound("The container does not exist.")
+            new = objects.described(bare, name_)
+            got = await desk.bodies.receive(parts.data(), expected=None, most=int(fields["max_file_size"]))
+            parts._held[:0] = parts._mark
+            await objects.commit(spot.container.id, new, got)
+    except ValueError as x:
+        return page(400, f"FormPost: {x}")
+    if count == 0:
+        if checked is None:
+            checked = await _form_key(desk, ask, account, container, prefix, fields)
+        status, message = 400, "no files to process"
+    redirect = fields.get("redirect", "")
+    if redirect and urlsplit(redirect).scheme in {"http", "https"}:
+        mark = "&" if "?" in redirect else "?"
+        where = f"{redirect}{mark}status={status}&message={quote('' if status == 201 else message)}"
+        reply = page(303, "See other")
+        reply.headers["location"] = where
+        return reply
+    return Reply(
+        status, {"content-type": "text/plain"}, f"{status} {'Created' if status == 201 else 'Bad Request'}\r\n\r\n{message}".encode()
+    )
+
+
+async def _form_key(desk: Desk, ask: Ask, account: str, container: str, prefix: str, fields: dict[str, str]) -> str:
+    """Raises 401 unless the fields are signed, and the time is not over."""
+    expires, signature = fields.get("expires", ""), fields.get("signature", "")
+    for number in ("expires", "max_file_size", "max_file_count"):
+        if not fields.get(number, "").isdigit() or len(fields[number]) > 15:
+            raise Answered(page(400, f"FormPost: {number} is not a number"))
+    if int(expires) < desk.now():
+        raise refused("FormPost: Form Expired")
+    try:
+        algorithm, given = digest_of(signature)
+    except (KeyError, ValueError, binascii.Error):
+        raise refused("FormPost: Invalid Signature") from None
+    if algorithm == "sha1" and not desk.settings.tempurl_sha1:
+        raise refused("FormPost: Invalid Signature")
+    path = unquote(ask.raw_path)
+    tail = f"\n{fields.get('redirect', '')}\n{fields['max_file_size']}\n{fields['max_file_count']}\n{expires}"
+    for key, _ in await _keys(desk, account, container):
+        for spelling in {path, path.removeprefix(ask.mount)}:
+            made = hmac.new(key.encode(), (spelling + tail).encode(), algorithm).digest()
+            if hmac.compare_digest(made, given):
+                return key
+    raise refused("FormPost: Invalid Signature")
+
+
+def _parameter(text: str, name: str) -> str | None:
+    found = re.search(rf'(?:^|;\s*){name}="((?:[^"\\]|\\.)*)"', text[:2048]) or re.search(rf"(?:^|;\s*){name}=([^;\s]+)", text[:2048])
+    return None if found is None else re.sub(r"\\(.)", r"\1", found.group(1))
