@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from virga.ground.db.engine import Database, Tx
 from virga.ground.doors import Doors
-from virga.ground.errors import Invalid
+from virga.ground.errors import Invalid, Unauthorized
 from virga.ground.events import Event, emit
 from virga.ground.wire import Version
 from virga.ground.world import World
@@ -61,6 +61,14 @@ class Actor:
     def delegated(self) -> bool:
         """Whether somebody else's, or a part of one's own, authority is used: a trust or an application credential."""
         return self.trust_id is not None or self.app_credential_id is not None
+
+    def hold_to_rules(self, service: str, method: str, paths: Sequence[str]) -> None:
+        """Raise unless the token's access rules, if it has any, cover the request: `service` is the type, `paths` the spellings of the
+        path. Every way in asks this, in every service (Keystone, "Application Credentials", access rules)."""
+        if self.access_rules is not None and not any(rule.covers(service, method, paths) for rule in self.access_rules):
+            raise Unauthorized(
+                f"The access rules of application credential {self.app_credential_id} do not cover {method} {paths[0]} of {service}."
+            )
 
 
 NOBODY = Actor(user_id="", user_name="", user_domain_id="")

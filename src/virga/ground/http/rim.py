@@ -276,10 +276,7 @@ def _access(actor: Actor, service: Service, method: str, parts: list[str]) -> No
     inner = "/" + "/".join(parts)
     if service.type == "identity" and method in {"GET", "HEAD"} and inner == "/v3/auth/tokens":
         return
-    if not any(rule.covers(service.type, method, (inner, service.path + inner)) for rule in actor.access_rules or ()):
-        raise errors.Unauthorized(
-            f"The access rules of application credential {actor.app_credential_id} do not cover {method} {inner} of {service.type}."
-        )
+    actor.hold_to_rules(service.type, method, (inner, service.path + inner))
 
 
 def _split_host(host: str) -> tuple[str, str]:

@@ -121,6 +121,7 @@ class S3:
         if desk.settings.read_only and ask.method not in {"GET", "HEAD"}:
             raise S3Error("AccessDenied", "Writes are disabled for this cluster.")
         signed = await who(desk, ask)
+        signed.actor.hold_to_rules("s3", ask.method, (ask.path, ask.mount + ask.path))
         row = None
         if bucket is not None and not (ask.method == "PUT" and key is None and not any(k in KNOWN for k in ask.query)):
             row = await find(desk, signed.actor.project_id, bucket)

@@ -151,4 +151,5 @@ async def enter(desk: Desk, ask: Ask) -> Entry:
         except Cold:
             known: Actor | None = await asyncio.get_running_loop().run_in_executor(desk.threads, authenticator.cold, token)
             actor = known or NOBODY
+    actor.hold_to_rules("object-store", ask.method, (ask.path, ask.mount + ask.path))
     return Entry(desk, actor, model.account_of(actor.project_id) if actor.project_id else "")
