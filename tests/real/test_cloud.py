@@ -149,6 +149,7 @@ def test_ipv6(real: Real, places: dict[str, Any]) -> None:
         port = b.client.get(f"/network/v2.0/ports?device_id={ids[name]}")["ports"][0]
         return next(str(i["ip_address"]) for i in port["fixed_ips"] if ":" in i["ip_address"])
 
+    real.until_ssh(fip)
     assert wait(lambda: six("b1") in real.ssh(fip, "ip -6 addr"), 60, every=1.0), real.ssh(fip, "ip -6 addr; ip -6 route")
     assert "default via fe80:" in real.ssh(fip, "ip -6 route")
     assert wait(lambda: "SSH-2.0" in real.ssh(fip, f"sleep 4 | nc {six('b2')} 22 | head -c 20; true"), 60, every=1.0)
