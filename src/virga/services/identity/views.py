@@ -295,7 +295,7 @@ def _limit(r: model.ProjectLimit, call: Call) -> dict[str, Any]:
 
 
 def limit_model(found: tuple[str, str], call: Call) -> dict[str, Any]:
-    return {"model": {"name": found[0], "description": found[1]}, "links": {"self": call.request.link("/v3/limits/model")}}
+    return {"model": {"name": found[0], "description": found[1]}}
 
 
 def config(found: Any, call: Call) -> dict[str, Any]:
