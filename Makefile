@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 GUEST := .cache/guest/guest.qcow2
 
 .DEFAULT_GOAL := help
-.PHONY: help install packages deps guest up down test check bench schema clients
+.PHONY: help install packages deps guest up down test check bench schema clients tempest
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -65,6 +65,15 @@ check: $(BIN)/pytest ## ruff, mypy strict, import-linter
 
 bench: install ## measure a simulated cloud; prints a table, writes bench.json
 	@$(BIN)/python scripts/bench.py
+
+.venv-tempest/bin/tempest: requirements/tempest.txt
+	@echo "  tempest"
+	@.venv-tempest/bin/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-tempest
+	@.venv-tempest/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/tempest.txt
+	@touch $@
+
+tempest: install .venv-tempest/bin/tempest ## OpenStack's own API cases: make tempest SERVICE=identity
+	@scripts/tempest $(or $(SERVICE),identity)
 
 schema: install ## rewrite the golden schema after a migration
 	@$(BIN)/python -m virga.golden

@@ -21,6 +21,8 @@ class Catalog:
         self._raw: OrderedDict[tuple[str, str], bytes] = OrderedDict()
 
     def changes(self, tx: Tx) -> None:
+        """The catalogue is another after `tx`: here at once, in other processes within a second."""
+        store.grow(tx)
         tx.after_commit(self.forget)
 
     def forget(self) -> None:
@@ -43,12 +45,28 @@ class Catalog:
             rows.append({"id": s.id, "type": s.type, "name": s.name or "", "endpoints": own})
         return rows
 
+    def _chosen(self, project_id: str | None) -> set[str] | None:
+        """The endpoints that the project is shown, None for all."""
+        if project_id is None:
+            return None
+        with self.db.read() as tx:
+            return store.endpoints_of(tx, project_id)
+
     def raw(self, base: str, project_id: str | None) -> bytes:
         key = (base, project_id or "")
         known = self._raw.get(key)
         if known is None:
             rows = self._rows = self._rows if self._rows is not None else self._load()
-            shown = [s | {"endpoints": [e | {"url": address(e["url"], base, project_id)} for e in s["endpoints"]]} for s in rows]
+            only = self._chosen(project_id)
+            shown = [
+                s
+                | {
+                    "endpoints": [
+                        e | {"url": address(e["url"], base, project_id)} for e in s["endpoints"] if only is None or e["id"] in only
+                    ]
+                }
+                for s in rows
+            ]
             known = self._raw[key] = msgspec.json.encode(shown)
             while len(self._raw) > 5000:
                 self._raw.popitem(last=False)

@@ -11,20 +11,27 @@ from virga.ground.http.table import Route, Service
 from virga.ground.wire import Wire
 from virga.services.identity import model, views, wire
 from virga.services.identity.actions import (
+    app_credentials,
     assignments,
     auth,
     catalog,
     credentials,
     documents,
+    domain_config,
     domains,
     ec2,
+    endpoint_groups,
     grants,
     groups,
+    limits,
+    policies,
     projects,
     roles,
+    trusts,
     users,
 )
 from virga.services.identity.directories.routes import fronted
+from virga.services.identity.federation import routes as federation
 from virga.services.identity.v2 import routes as v2
 from virga.services.identity.v2.around import admit
 
@@ -66,6 +73,10 @@ def _noun(
     return tuple(out)
 
 
+APP_CREDENTIALS = "/v3/users/{id}/application_credentials"
+POLICY = "/v3/policies/{id}/OS-ENDPOINT-POLICY"
+FILTER = "/v3/OS-EP-FILTER"
+GROUPS = f"{FILTER}/endpoint_groups"
 ROUTES = (
     Route("GET", "/", documents.versions, view=views.versions, public=True, inline=True),
     Route("GET", "/v3", documents.version, view=views.version, public=True, inline=True),
@@ -127,8 +138,87 @@ ROUTES = (
     *_grants("project", "/projects/{id}"),
     *_grants("domain", "/domains/{id}"),
     *_grants("system", "/system"),
+    Route("POST", "/v3/OS-TRUST/trusts", trusts.create, body=wire.CreateTrust, key="trust", view=views.trust, code=201),
+    Route("GET", "/v3/OS-TRUST/trusts", trusts.index, view=views.many(model.Trust)),
+    Route("GET", "/v3/OS-TRUST/trusts/{id}", trusts.show, view=views.trust),
+    Route("DELETE", "/v3/OS-TRUST/trusts/{id}", trusts.delete, code=204),
+    Route("GET", "/v3/OS-TRUST/trusts/{id}/roles", trusts.roles, view=views.trust_roles),
+    Route("GET", "/v3/OS-TRUST/trusts/{id}/roles/{role}", trusts.role, view=views.one),
+    Route(
+        "POST",
+        APP_CREDENTIALS,
+        app_credentials.create,
+        body=wire.CreateAppCredential,
+        key="application_credential",
+        view=views.one,
+        code=201,
+        tx="none",
+        slow=True,
+    ),
+    Route("GET", APP_CREDENTIALS, app_credentials.index, view=views.many(app_credentials.Whole)),
+    Route("GET", APP_CREDENTIALS + "/{app}", app_credentials.show, view=views.one),
+    Route("DELETE", APP_CREDENTIALS + "/{app}", app_credentials.delete, code=204),
+    Route("GET", "/v3/users/{id}/access_rules", app_credentials.rules, view=views.many(model.AccessRule)),
+    Route("GET", "/v3/users/{id}/access_rules/{rule}", app_credentials.rule, view=views.one),
+    Route("DELETE", "/v3/users/{id}/access_rules/{rule}", app_credentials.delete_rule, code=204),
+    Route("POST", "/v3/registered_limits", limits.register, body=wire.RegisteredLimits, view=views.many(model.RegisteredLimit), code=201),
+    Route("GET", "/v3/registered_limits", limits.registered, view=views.many(model.RegisteredLimit)),
+    Route("GET", "/v3/registered_limits/{id}", limits.show_registered, view=views.one),
+    Route(
+        "PATCH",
+        "/v3/registered_limits/{id}",
+        limits.update_registered,
+        body=wire.UpdateRegisteredLimit,
+        key="registered_limit",
+        view=views.one,
+    ),
+    Route("DELETE", "/v3/registered_limits/{id}", limits.delete_registered, code=204),
+    Route("GET", "/v3/limits/model", limits.limit_model, view=views.limit_model),
+    Route("POST", "/v3/limits", limits.create, body=wire.Limits, view=views.many(model.ProjectLimit), code=201),
+    Route("GET", "/v3/limits", limits.index, view=views.many(model.ProjectLimit)),
+    Route("GET", "/v3/limits/{id}", limits.show, view=views.one),
+    Route("PATCH", "/v3/limits/{id}", limits.update, body=wire.UpdateLimit, key="limit", view=views.one),
+    Route("DELETE", "/v3/limits/{id}", limits.delete, code=204),
+    *_noun("/v3/policies", "policy", model.PolicyBlob, policies, wire.CreatePolicy, wire.UpdatePolicy),
+    Route("GET", f"{POLICY}/endpoints", policies.endpoints, view=views.many(model.Endpoint)),
+    Route("PUT", f"{POLICY}/endpoints/{{endpoint}}", policies.put_for_endpoint, code=204),
+    Route("GET", f"{POLICY}/endpoints/{{endpoint}}", policies.has_for_endpoint, code=204),
+    Route("DELETE", f"{POLICY}/endpoints/{{endpoint}}", policies.take_for_endpoint, code=204),
+    Route("PUT", f"{POLICY}/services/{{service}}", policies.put_for_service, code=204),
+    Route("GET", f"{POLICY}/services/{{service}}", policies.has_for_service, code=204),
+    Route("DELETE", f"{POLICY}/services/{{service}}", policies.take_for_service, code=204),
+    Route("PUT", f"{POLICY}/services/{{service}}/regions/{{region}}", policies.put_for_region, code=204),
+    Route("GET", f"{POLICY}/services/{{service}}/regions/{{region}}", policies.has_for_region, code=204),
+    Route("DELETE", f"{POLICY}/services/{{service}}/regions/{{region}}", policies.take_for_region, code=204),
+    Route("GET", "/v3/endpoints/{id}/OS-ENDPOINT-POLICY/policy", policies.for_endpoint, view=views.one),
+    *_noun(GROUPS, "endpoint_group", model.EndpointGroup, endpoint_groups, wire.CreateEndpointGroup, wire.UpdateEndpointGroup),
+    Route("GET", f"{GROUPS}/{{id}}/endpoints", endpoint_groups.endpoints_of, view=views.many(model.Endpoint)),
+    Route("GET", f"{GROUPS}/{{id}}/projects", endpoint_groups.projects_of, view=views.many(model.Project)),
+    Route("PUT", f"{GROUPS}/{{id}}/projects/{{project}}", endpoint_groups.give, code=204),
+    Route("GET", f"{GROUPS}/{{id}}/projects/{{project}}", endpoint_groups.is_given, view=views.one),
+    Route("DELETE", f"{GROUPS}/{{id}}/projects/{{project}}", endpoint_groups.take, code=204),
+    Route("GET", f"{FILTER}/projects/{{project}}/endpoint_groups", endpoint_groups.of_project, view=views.many(model.EndpointGroup)),
+    Route("GET", f"{FILTER}/projects/{{project}}/endpoints", endpoint_groups.endpoints_for, view=views.many(model.Endpoint)),
+    Route("PUT", f"{FILTER}/projects/{{project}}/endpoints/{{endpoint}}", endpoint_groups.add, code=204),
+    Route("GET", f"{FILTER}/projects/{{project}}/endpoints/{{endpoint}}", endpoint_groups.check, code=204),
+    Route("DELETE", f"{FILTER}/projects/{{project}}/endpoints/{{endpoint}}", endpoint_groups.remove, code=204),
+    Route("GET", f"{FILTER}/endpoints/{{endpoint}}/projects", endpoint_groups.projects_for, view=views.many(model.Project)),
+    Route("PUT", "/v3/domains/{id}/config", domain_config.create, body=wire.Config, view=views.config_made),
+    Route("GET", "/v3/domains/{id}/config", domain_config.show, view=views.config),
+    Route("PATCH", "/v3/domains/{id}/config", domain_config.update, body=wire.Config, view=views.config),
+    Route("DELETE", "/v3/domains/{id}/config", domain_config.delete, code=204),
+    Route("GET", "/v3/domains/{id}/config/{group}", domain_config.show, view=views.config),
+    Route("PATCH", "/v3/domains/{id}/config/{group}", domain_config.update_group, body=wire.Config, view=views.config),
+    Route("DELETE", "/v3/domains/{id}/config/{group}", domain_config.delete, code=204),
+    Route("GET", "/v3/domains/{id}/config/{group}/{option}", domain_config.show, view=views.config),
+    Route("PATCH", "/v3/domains/{id}/config/{group}/{option}", domain_config.update_option, body=wire.Config, view=views.config),
+    Route("DELETE", "/v3/domains/{id}/config/{group}/{option}", domain_config.delete, code=204),
+    Route("GET", "/v3/domains/config/default", domain_config.defaults, view=views.config),
+    Route("GET", "/v3/domains/config/{group}/default", domain_config.defaults, view=views.config),
+    Route("GET", "/v3/domains/config/{group}/{option}/default", domain_config.defaults, view=views.config),
     Route("GET", "/v3/role_assignments", assignments.index, view=views.assignments),
     Route("POST", "/v3/regions", catalog.create_region, body=wire.CreateRegion, key="region", view=views.one, code=201),
+    Route("PUT", "/v3/regions/{id}", catalog.put_region, body=wire.CreateRegion, key="region", view=views.one, code=201),
     Route("GET", "/v3/regions", catalog.index_regions, view=views.many(model.Region)),
     Route("GET", "/v3/regions/{id}", catalog.show_region, view=views.one),
     Route("PATCH", "/v3/regions/{id}", catalog.update_region, body=wire.UpdateRegion, key="region", view=views.one),
@@ -151,7 +241,7 @@ SERVICE = Service(
     path="/identity",
     ports=(5000, 35357),
     catalog="/identity",
-    routes=fronted(ROUTES) + v2.ROUTES,
+    routes=fronted(ROUTES) + federation.ROUTES + v2.ROUTES,
     faults=Faults(keystone),
     admit=admit,
 )
@@ -159,4 +249,4 @@ SERVICE = Service(
 
 def chosen(v2_too: bool) -> Service:
     """The service as the settings want it: with v2.0, or with v3 alone."""
-    return SERVICE if v2_too else replace(SERVICE, routes=fronted(ROUTES))
+    return SERVICE if v2_too else replace(SERVICE, routes=fronted(ROUTES) + federation.ROUTES)

@@ -12,6 +12,7 @@ from virga.ground.http.call import Answer, Call
 from virga.ground.http.pages import Page, next_link
 from virga.ground.world import iso_micro
 from virga.services.identity import model, settings, store
+from virga.services.identity.actions import app_credentials
 from virga.services.identity.actions.assignments import Assignment
 from virga.services.identity.actions.auth import Halfway
 from virga.services.identity.actions.projects import Whole
@@ -64,6 +65,9 @@ def session_body(s: model.Session, call: Call) -> dict[str, Any]:
         "expires_at": iso_micro(p.expires),
         "issued_at": iso_micro(p.issued),
     }
+    if p.via is not None:
+        told = {"identity_provider": {"id": p.via[0]}, "protocol": {"id": p.via[1]}, "groups": [{"id": id} for id in s.lent]}
+        body["user"]["OS-FEDERATION"] = told
     if s.project is not None and s.project_domain is not None:
         body["project"] = {"domain": {"id": s.project_domain.id, "name": s.project_domain.name}, "id": s.project.id, "name": s.project.name}
         body["is_domain"] = False
@@ -88,7 +92,7 @@ def session_body(s: model.Session, call: Call) -> dict[str, Any]:
     return {"token": body}
 
 
-def _rule(r: model.AccessRule) -> dict[str, str]:
+def _rule(r: model.AccessRule) -> dict[str, Any]:
     return {"id": r.id, "service": r.service, "method": r.method, "path": r.path}
 
 
@@ -224,6 +228,87 @@ def _endpoint(e: model.Endpoint, call: Call) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _moment(seconds: float | None) -> str | None:
+    return None if seconds is None else iso_micro(seconds)
+
+
+def _trust(t: model.Trust, call: Call) -> dict[str, Any]:
+    return t.extra | {
+        "id": t.id, "trustor_user_id": t.trustor_id, "trustee_user_id": t.trustee_id, "project_id": t.project_id, "impersonation": t.impersonation,
+        "expires_at": _moment(t.expires), "remaining_uses": t.remaining_uses, "redelegation_count": t.redelegation_count,
+        "redelegated_trust_id": t.redelegated_id, "deleted_at": _moment(t.deleted_at), "links": _links(call, "OS-TRUST/trusts", t.id),
+    }  # fmt: skip
+
+
+def _trust_roles(whole: tuple[model.Trust, list[model.Role]], call: Call) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    links = {"self": call.request.link(f"/v3/OS-TRUST/trusts/{whole[0].id}/roles"), "next": None, "previous": None}
+    return [_role(r, call) for r in whole[1]], links
+
+
+def trust(whole: tuple[model.Trust, list[model.Role]], call: Call) -> dict[str, Any]:
+    roles, links = _trust_roles(whole, call)
+    return {"trust": _trust(whole[0], call) | {"roles": roles, "roles_links": links}}
+
+
+def trust_roles(whole: tuple[model.Trust, list[model.Role]], call: Call) -> dict[str, Any]:
+    roles, links = _trust_roles(whole, call)
+    return {"roles": roles, "links": links}
+
+
+def _app_credential(w: app_credentials.Whole, call: Call) -> dict[str, Any]:
+    a = w.row
+    body = {
+        "id": a.id, "name": a.name, "description": a.description, "project_id": a.project_id, "unrestricted": a.unrestricted,
+        "expires_at": None if a.expires is None else iso_micro(a.expires).rstrip("Z"),
+        "roles": [{"id": r.id, "name": r.name, "domain_id": r.domain_id} for r in w.roles],
+        "links": _links(call, f"users/{a.user_id}/application_credentials", a.id),
+    }  # fmt: skip
+    if w.rules is not None:
+        body["access_rules"] = [_rule(r) for r in w.rules]
+    if w.secret is not None:
+        body["secret"] = w.secret
+    return body
+
+
+def _access_rule(r: model.AccessRule, call: Call) -> dict[str, Any]:
+    return _rule(r) | {"links": _links(call, f"users/{r.user_id}/access_rules", r.id)}
+
+
+def _policy(p: model.PolicyBlob, call: Call) -> dict[str, Any]:
+    return p.extra | {"id": p.id, "type": p.type, "blob": p.blob, "links": _links(call, "policies", p.id)}
+
+
+def _endpoint_group(g: model.EndpointGroup, call: Call) -> dict[str, Any]:
+    links = _links(call, "OS-EP-FILTER/endpoint_groups", g.id)
+    return {"id": g.id, "name": g.name, "description": g.description, "filters": g.filters, "links": links}
+
+
+def _registered_limit(r: model.RegisteredLimit, call: Call) -> dict[str, Any]:
+    return {
+        "id": r.id, "service_id": r.service_id, "region_id": r.region_id, "resource_name": r.resource_name, "default_limit": r.default_limit,
+        "description": r.description, "links": _links(call, "registered_limits", r.id),
+    }  # fmt: skip
+
+
+def _limit(r: model.ProjectLimit, call: Call) -> dict[str, Any]:
+    return {
+        "id": r.id, "project_id": r.project_id, "domain_id": r.domain_id, "service_id": r.service_id, "region_id": r.region_id,
+        "resource_name": r.resource_name, "resource_limit": r.resource_limit, "description": r.description, "links": _links(call, "limits", r.id),
+    }  # fmt: skip
+
+
+def limit_model(found: tuple[str, str], call: Call) -> dict[str, Any]:
+    return {"model": {"name": found[0], "description": found[1]}, "links": {"self": call.request.link("/v3/limits/model")}}
+
+
+def config(found: Any, call: Call) -> dict[str, Any]:
+    return {"config": found}
+
+
+def config_made(found: tuple[bool, Any], call: Call) -> Answer:
+    return Answer({"config": found[1]}, 201 if found[0] else 200)
+
+
 _ONE: dict[type[Any], tuple[str, str, Any]] = {
     model.User: ("user", "users", _user),
     model.Group: ("group", "groups", _group),
@@ -234,6 +319,13 @@ _ONE: dict[type[Any], tuple[str, str, Any]] = {
     model.Region: ("region", "regions", _region),
     model.CatalogService: ("service", "services", _service),
     model.Endpoint: ("endpoint", "endpoints", _endpoint),
+    model.Trust: ("trust", "trusts", _trust),
+    app_credentials.Whole: ("application_credential", "application_credentials", _app_credential),
+    model.AccessRule: ("access_rule", "access_rules", _access_rule),
+    model.PolicyBlob: ("policy", "policies", _policy),
+    model.EndpointGroup: ("endpoint_group", "endpoint_groups", _endpoint_group),
+    model.RegisteredLimit: ("registered_limit", "registered_limits", _registered_limit),
+    model.ProjectLimit: ("limit", "limits", _limit),
 }
 
 

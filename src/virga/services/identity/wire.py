@@ -73,6 +73,8 @@ class Methods(Open, kw_only=True):
     token: TokenMethod | UnsetType = UNSET
     application_credential: AppCredentialMethod | UnsetType = UNSET
     totp: TotpMethod | UnsetType = UNSET
+    mapped: dict[str, Any] | UnsetType = UNSET
+    oauth1: dict[str, Any] | UnsetType = UNSET
 
 
 class System(Wire):
@@ -252,4 +254,112 @@ class UpdateEndpoint(Open):
     interface: Literal["public", "internal", "admin"] | UnsetType = UNSET
     url: Annotated[str, Meta(min_length=1, max_length=2048)] | UnsetType = UNSET
     region_id: str | UnsetType | None = UNSET
+    region: str | UnsetType | None = UNSET
     enabled: bool | UnsetType = UNSET
+
+
+class RoleRef(Wire):
+    id: Id | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
+    domain: Ref | UnsetType = UNSET
+
+
+class CreateTrust(Open, kw_only=True):
+    trustor_user_id: Id
+    trustee_user_id: Id
+    impersonation: bool
+    project_id: Id | None = None
+    roles: list[RoleRef] = []
+    expires_at: str | None = None
+    remaining_uses: Annotated[int, Meta(ge=1)] | None = None
+    redelegation_count: Annotated[int, Meta(ge=0)] | None = None
+    allow_redelegation: bool = False
+    redelegated_trust_id: Id | None = None
+
+
+class AccessRule(Wire):
+    id: Id | UnsetType = UNSET
+    service: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
+    method: Literal["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"] | UnsetType = UNSET
+    path: Annotated[str, Meta(pattern=r"^/.*", max_length=128)] | UnsetType = UNSET
+
+
+class CreateAppCredential(Wire, kw_only=True):
+    name: Name
+    secret: Annotated[str, Meta(min_length=1, max_length=4096)] | None = None
+    description: Text | None = None
+    expires_at: str | None = None
+    project_id: Id | UnsetType | None = UNSET
+    roles: list[RoleRef] = []
+    unrestricted: bool = False
+    access_rules: Annotated[list[AccessRule], Meta(max_length=256)] | None = None
+
+
+class CreateEndpointGroup(Open, kw_only=True):
+    name: Name
+    filters: dict[str, str]
+    description: Text | None = None
+
+
+class UpdateEndpointGroup(Open):
+    name: Name | UnsetType = UNSET
+    filters: dict[str, str] | UnsetType = UNSET
+    description: Text | UnsetType | None = UNSET
+
+
+class CreatePolicy(Open, kw_only=True):
+    blob: str
+    type: Name
+
+
+class UpdatePolicy(Open):
+    blob: str | UnsetType = UNSET
+    type: Name | UnsetType = UNSET
+
+
+LimitValue = Annotated[int, Meta(ge=-1, le=2**31 - 1)]
+
+
+class RegisteredLimit(Wire, kw_only=True):
+    service_id: Id
+    resource_name: Name
+    default_limit: LimitValue
+    region_id: Annotated[str, Meta(max_length=255)] | None = None
+    description: Text | None = None
+
+
+class UpdateRegisteredLimit(Wire):
+    service_id: Id | UnsetType = UNSET
+    resource_name: Name | UnsetType = UNSET
+    default_limit: LimitValue | UnsetType = UNSET
+    region_id: Annotated[str, Meta(max_length=255)] | UnsetType | None = UNSET
+    description: Text | UnsetType | None = UNSET
+
+
+class RegisteredLimits(Wire):
+    registered_limits: Annotated[list[RegisteredLimit], Meta(min_length=1, max_length=256)]
+
+
+class ProjectLimit(Wire, kw_only=True):
+    service_id: Id
+    resource_name: Name
+    resource_limit: LimitValue
+    project_id: Id | None = None
+    domain_id: Id | None = None
+    region_id: Annotated[str, Meta(max_length=255)] | None = None
+    description: Text | None = None
+
+
+class UpdateLimit(Wire):
+    resource_limit: LimitValue | UnsetType = UNSET
+    description: Text | UnsetType | None = UNSET
+
+
+class Limits(Wire):
+    limits: Annotated[list[ProjectLimit], Meta(min_length=1, max_length=256)]
+
+
+class Config(Wire):
+    """A domain's own configuration: groups of options."""
+
+    config: dict[str, Any]

@@ -68,7 +68,8 @@ def issue(call: Call, auth: wire.Auth) -> tuple[str, model.Session] | Halfway:
         project_id, domain_id, system = _scope(tx, auth, user, any(p.before is not None for p in proofs))
     if (project_id or domain_id) and any(p.before is not None and p.before.system for p in proofs):
         raise login.refused("Using a system-scoped token to create a project-scoped or domain-scoped token is not allowed")
-    return tokens.issue(model.Payload(user.id, project_id, domain_id, system, passed, now, expires, audit))
+    via = next((p.via for p in proofs if p.via is not None), None)
+    return tokens.issue(model.Payload(user.id, project_id, domain_id, system, passed, now, expires, audit, via=via))
 
 
 def _with_receipt(call: Call, user: model.User, passed: list[str]) -> list[str]:
@@ -172,7 +173,6 @@ def show(call: Call) -> model.Session:
         found = tokens.session(subject, late)
     rule = policy.CHECK_TOKEN if call.request.method == "HEAD" else policy.VALIDATE_TOKEN
     if found is None:
-        allow(call, rule)
         raise NotFound("Could not find token.")
     allow(call, rule, target={"target.token.user_id": found[0].user.id})
     if found[0].access_rules is not None and "openstack-identity-access-rules" not in call.request.headers:
@@ -185,7 +185,6 @@ def revoke(call: Call) -> None:
     tokens = call.use(Tokens)
     payload = tokens.open(_subject(call))
     if payload is None or payload.expires <= call.now():
-        allow(call, policy.REVOKE_TOKEN)
         raise NotFound("Could not find token.")
     allow(call, policy.REVOKE_TOKEN, target={"target.token.user_id": payload.user_id})
     with call.db.write() as tx:

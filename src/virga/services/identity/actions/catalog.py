@@ -7,28 +7,29 @@ import uuid
 
 from virga.authority.rules import allow
 from virga.ground.db.engine import Tx
-from virga.ground.errors import Conflict, Invalid, NotFound
+from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound
 from virga.ground.http.call import Call
+from virga.ground.http.pages import Page
 from virga.ground.wire import given
-from virga.services.identity import model, policy, store, wire
+from virga.services.identity import filters, model, policy, store, wire
 from virga.services.identity.catalog import Catalog
 
 
-def _region(tx: Tx, id: str) -> model.Region:
+def found_region(tx: Tx, id: str) -> model.Region:
     region = store.REGIONS.get(tx, id)
     if region is None:
         raise NotFound(f"Could not find region: {id}.")
     return region
 
 
-def _service(tx: Tx, id: str) -> model.CatalogService:
+def found_service(tx: Tx, id: str) -> model.CatalogService:
     service = store.SERVICES.get(tx, id)
     if service is None:
         raise NotFound(f"Could not find service: {id}.")
     return service
 
 
-def _endpoint(tx: Tx, id: str) -> model.Endpoint:
+def found_endpoint(tx: Tx, id: str) -> model.Endpoint:
     endpoint = store.ENDPOINTS.get(tx, id)
     if endpoint is None:
         raise NotFound(f"Could not find endpoint: {id}.")
@@ -42,49 +43,61 @@ def create_region(call: Call, body: wire.CreateRegion) -> model.Region:
     if store.REGIONS.get(call.tx, id) is not None:
         raise Conflict(f"Conflict occurred attempting to store region - Duplicate ID, {id}.")
     if body.parent_region_id is not None:
-        _region(call.tx, body.parent_region_id)
+        found_region(call.tx, body.parent_region_id)
     return store.REGIONS.insert(
         call.tx, id=id, description=body.description or "", parent_region_id=body.parent_region_id, extra=body.extra
     )
 
 
+def put_region(call: Call, id: str, body: wire.CreateRegion) -> model.Region:
+    """PUT /v3/regions/{id}: a new region of that id."""
+    if isinstance(body.id, str) and body.id != id:
+        raise Invalid("Conflicting region IDs specified: the one in the body is not the one in the path", field="id")
+    body.id = id
+    return create_region(call, body)
+
+
 def show_region(call: Call, id: str) -> model.Region:
     """GET /v3/regions/{id}"""
     allow(call, policy.GET_REGION)
-    return _region(call.tx, id)
+    return found_region(call.tx, id)
 
 
-def index_regions(call: Call) -> list[model.Region]:
+def index_regions(call: Call) -> Page[model.Region]:
     """GET /v3/regions, by parent_region_id."""
     allow(call, policy.LIST_REGIONS)
-    parent = call.query.get("parent_region_id")
-    return store.REGIONS.find(call.tx, *([store.REGIONS.c.parent_region_id == parent] if parent else []), order=store.REGIONS.c.id)
+    return filters.listed(call, store.REGIONS, *filters.where(call, store.REGIONS, "parent_region_id"), by="id")
 
 
 def update_region(call: Call, id: str, body: wire.UpdateRegion) -> model.Region:
     """PATCH /v3/regions/{id}"""
     allow(call, policy.UPDATE_REGION)
-    region = _region(call.tx, id)
+    region = found_region(call.tx, id)
     change = given(body)
     extra = change.pop("extra")
     if change.get("description", "") is None:
         change["description"] = ""
     if change.get("parent_region_id") is not None:
-        _region(call.tx, change["parent_region_id"])
+        found_region(call.tx, change["parent_region_id"])
     store.REGIONS.put(call.tx, id, **change, extra=region.extra | extra)
-    return _region(call.tx, id)
+    return found_region(call.tx, id)
 
 
 def delete_region(call: Call, id: str) -> None:
-    """DELETE /v3/regions/{id}: not while endpoints are in it."""
+    """DELETE /v3/regions/{id}, with the regions below it: not while endpoints are in any of them."""
     allow(call, policy.DELETE_REGION)
-    _region(call.tx, id)
-    inside = store.ENDPOINTS.find(call.tx, store.ENDPOINTS.c.region_id == id)
+    found_region(call.tx, id)
+    doomed, level = [id], [id]
+    while level:
+        level = [r.id for r in store.REGIONS.within(call.tx, "parent_region_id", level) if r.id not in doomed]
+        doomed += level
+    inside = [e.id for e in store.ENDPOINTS.within(call.tx, "region_id", doomed)]
     if inside:
-        raise Conflict(
-            f"Region {id} holds endpoints {', '.join(e.id for e in inside)}: delete them first.", blocking=[e.id for e in inside]
+        raise Forbidden(
+            f"Unable to delete region {id} because it or its child regions have associated endpoints: {', '.join(inside)}.", blocking=inside
         )
-    store.REGIONS.delete(call.tx, store.REGIONS.c.id == id)
+    for each in doomed:
+        store.REGIONS.delete(call.tx, store.REGIONS.c.id == each)
 
 
 def create_service(call: Call, body: wire.CreateService) -> model.CatalogService:
@@ -99,31 +112,30 @@ def create_service(call: Call, body: wire.CreateService) -> model.CatalogService
 def show_service(call: Call, id: str) -> model.CatalogService:
     """GET /v3/services/{id}"""
     allow(call, policy.GET_SERVICE)
-    return _service(call.tx, id)
+    return found_service(call.tx, id)
 
 
-def index_services(call: Call) -> list[model.CatalogService]:
+def index_services(call: Call) -> Page[model.CatalogService]:
     """GET /v3/services, by type and name."""
     allow(call, policy.LIST_SERVICES)
-    q, c = call.query, store.SERVICES.c
-    return store.SERVICES.find(call.tx, *(column == q.get(k) for k, column in (("type", c.type), ("name", c.name)) if k in q), order=c.type)
+    return filters.listed(call, store.SERVICES, *filters.where(call, store.SERVICES, "type", "name"), by="type")
 
 
 def update_service(call: Call, id: str, body: wire.UpdateService) -> model.CatalogService:
     """PATCH /v3/services/{id}"""
     allow(call, policy.UPDATE_SERVICE)
-    service = _service(call.tx, id)
+    service = found_service(call.tx, id)
     change = given(body)
     extra = change.pop("extra")
     store.SERVICES.put(call.tx, id, **change, extra=service.extra | extra)
     call.use(Catalog).changes(call.tx)
-    return _service(call.tx, id)
+    return found_service(call.tx, id)
 
 
 def delete_service(call: Call, id: str) -> None:
     """DELETE /v3/services/{id}, with its endpoints."""
     allow(call, policy.DELETE_SERVICE)
-    _service(call.tx, id)
+    found_service(call.tx, id)
     store.ENDPOINTS.delete(call.tx, store.ENDPOINTS.c.service_id == id)
     store.SERVICES.delete(call.tx, store.SERVICES.c.id == id)
     call.use(Catalog).changes(call.tx)
@@ -134,13 +146,21 @@ def _check_url(url: str) -> None:
         raise Invalid("Invalid input for field 'endpoint.url': an http:// or https:// address is needed", field="url")
 
 
+def _named(tx: Tx, region: str) -> None:
+    """`region`, the older name of `region_id`, makes a region that is not there (as Keystone does)."""
+    if store.REGIONS.get(tx, region) is None:
+        store.REGIONS.insert(tx, id=region, description="", parent_region_id=None, extra={})
+
+
 def create_endpoint(call: Call, body: wire.CreateEndpoint) -> model.Endpoint:
     """POST /v3/endpoints"""
     allow(call, policy.CREATE_ENDPOINT)
     _check_url(body.url)
-    _service(call.tx, body.service_id)
+    found_service(call.tx, body.service_id)
     region = body.region_id or body.region
-    if region is not None and store.REGIONS.get(call.tx, region) is None:
+    if body.region_id is None and region is not None:
+        _named(call.tx, region)
+    elif region is not None and store.REGIONS.get(call.tx, region) is None:
         raise Invalid(f"Could not find region: {region}.", field="region_id")
     call.use(Catalog).changes(call.tx)
     return store.ENDPOINTS.insert(
@@ -158,37 +178,40 @@ def create_endpoint(call: Call, body: wire.CreateEndpoint) -> model.Endpoint:
 def show_endpoint(call: Call, id: str) -> model.Endpoint:
     """GET /v3/endpoints/{id}"""
     allow(call, policy.GET_ENDPOINT)
-    return _endpoint(call.tx, id)
+    return found_endpoint(call.tx, id)
 
 
-def index_endpoints(call: Call) -> list[model.Endpoint]:
+def index_endpoints(call: Call) -> Page[model.Endpoint]:
     """GET /v3/endpoints, by service_id, interface and region_id."""
     allow(call, policy.LIST_ENDPOINTS)
-    q, c = call.query, store.ENDPOINTS.c
-    pairs = (("service_id", c.service_id), ("interface", c.interface), ("region_id", c.region_id))
-    return store.ENDPOINTS.find(call.tx, *(column == q.get(k) for k, column in pairs if k in q), order=[c.service_id, c.interface])
+    where = filters.where(call, store.ENDPOINTS, "service_id", "interface", "region_id")
+    return filters.listed(call, store.ENDPOINTS, *where, by="service_id")
 
 
 def update_endpoint(call: Call, id: str, body: wire.UpdateEndpoint) -> model.Endpoint:
     """PATCH /v3/endpoints/{id}"""
     allow(call, policy.UPDATE_ENDPOINT)
-    endpoint = _endpoint(call.tx, id)
+    endpoint = found_endpoint(call.tx, id)
     change = given(body)
     extra = change.pop("extra")
     if "url" in change:
         _check_url(change["url"])
     if "service_id" in change:
-        _service(call.tx, change["service_id"])
+        found_service(call.tx, change["service_id"])
+    old_name = change.pop("region", None)
+    if "region_id" not in change and old_name is not None:
+        change["region_id"] = old_name
+        _named(call.tx, old_name)
     if change.get("region_id") is not None and store.REGIONS.get(call.tx, change["region_id"]) is None:
         raise Invalid(f"Could not find region: {change['region_id']}.", field="region_id")
     store.ENDPOINTS.put(call.tx, id, **change, extra=endpoint.extra | extra)
     call.use(Catalog).changes(call.tx)
-    return _endpoint(call.tx, id)
+    return found_endpoint(call.tx, id)
 
 
 def delete_endpoint(call: Call, id: str) -> None:
     """DELETE /v3/endpoints/{id}"""
     allow(call, policy.DELETE_ENDPOINT)
-    _endpoint(call.tx, id)
+    found_endpoint(call.tx, id)
     store.ENDPOINTS.delete(call.tx, store.ENDPOINTS.c.id == id)
     call.use(Catalog).changes(call.tx)

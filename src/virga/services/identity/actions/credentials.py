@@ -16,6 +16,7 @@ from virga.ground.wire import UNSET, given
 from virga.services.identity import filters, model, policy, store, wire
 from virga.services.identity.actions import projects, users
 from virga.services.identity.secrets import Vault
+from virga.services.identity.tokens import Tokens
 
 SCOPED = ("trust_id", "app_cred_id", "access_token_id", "access_id")
 """What in an EC2 credential's blob says whose delegated authority it carries; it never changes."""
@@ -148,13 +149,15 @@ def update(call: Call, id: str, body: wire.UpdateCredential) -> model.Credential
         for name in SCOPED:
             if old.get(name) != new.get(name):
                 raise Invalid(f"{name} can not be updated for credential", field=name)
-        if row.type.lower() != "ec2" or new.get("access") != old.get("access"):
-            raise Invalid("The access key of an ec2 credential can not be updated; make another credential", field="access")
+        if row.type.lower() != "ec2":
+            raise Invalid("A credential can not become one of the type ec2; make another", field="type")
         if project_id is None:
             raise Invalid("Invalid input for field 'credential.project_id': an ec2 credential needs one", field="project_id")
     if "blob" in change:
         change["blob"] = call.use(Vault).seal(change["blob"])
     store.CREDENTIALS.put(call.tx, id, **change, extra=row.extra | extra)
+    if row.type == "ec2":
+        call.use(Tokens).grew(call.tx)
     return opened(call, found(call.tx, id))
 
 
@@ -165,6 +168,8 @@ def delete(call: Call, id: str) -> None:
     row = found(call.tx, id)
     _within(call, row.project_id)
     store.CREDENTIALS.delete(call.tx, store.CREDENTIALS.c.id == id)
+    if row.type == "ec2":
+        call.use(Tokens).grew(call.tx)
 
 
 def create_ec2(call: Call, user_id: str, body: wire.CreateEC2Credential) -> model.Credential:
@@ -196,10 +201,10 @@ def index_ec2(call: Call, user_id: str) -> list[model.Credential]:
 
 def _ec2(call: Call, rule: Any, user_id: str, access: str) -> model.Credential:
     row = store.CREDENTIALS.get(call.tx, key_id(access))
-    allow(call, rule, target=_target(row))
-    users.found(call.tx, user_id)
     if row is None or row.user_id != user_id:
         raise NotFound(f"Could not find credential: {access}.")
+    allow(call, rule, target=_target(row))
+    users.found(call.tx, user_id)
     if row.type != "ec2":
         raise Unauthorized("EC2 access key not found.")
     _within(call, row.project_id)
@@ -215,3 +220,4 @@ def delete_ec2(call: Call, user_id: str, access: str) -> None:
     """DELETE /v3/users/{id}/credentials/OS-EC2/{access}"""
     row = _ec2(call, policy.EC2_DELETE, user_id, access)
     store.CREDENTIALS.delete(call.tx, store.CREDENTIALS.c.id == row.id)
+    call.use(Tokens).grew(call.tx)

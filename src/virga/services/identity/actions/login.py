@@ -16,7 +16,7 @@ from typing import Protocol
 
 from virga.ground.db.engine import Tx
 from virga.ground.db.rows import Where
-from virga.ground.errors import Forbidden, Invalid, Unauthorized
+from virga.ground.errors import Forbidden, Invalid, NotFound, Unauthorized
 from virga.ground.http.call import Call
 from virga.ground.wire import UNSET
 from virga.services.identity import model, settings, store, wire
@@ -40,6 +40,7 @@ class Proof:
     audit_id: str | None = None
     project_id: str | None = None
     app_credential_id: str | None = None
+    via: tuple[str, str] | None = None
     before: model.Payload | None = field(default=None, compare=False)
 
 
@@ -141,13 +142,13 @@ def token(call: Call, auth: wire.Methods) -> Proof:
     assert isinstance(auth.token, wire.TokenMethod)
     found = call.use(Tokens).session(auth.token.id)
     if found is None:
-        raise Unauthorized(DENIED)
+        raise NotFound("Could not find token.")
     session, before = found[0], found[0].payload
     if before.trust_id is not None:
         raise refused("Using trust-scoped token to create another token. Create a new trust-scoped token instead")
     return Proof(
         session.user, tuple(before.methods), before.expires, before.audit_ids[-1], before.project_id if before.app_credential_id else None,
-        before.app_credential_id, before,
+        before.app_credential_id, before.via, before,
     )  # fmt: skip
 
 

@@ -148,10 +148,8 @@ def imply(call: Call, id: str, implied_id: str) -> tuple[model.Role, model.Role]
     prior, implied = found(call.tx, id), found(call.tx, implied_id)
     if implied.name in NEVER_IMPLIED:
         raise Forbidden(f"You are not authorized to perform the requested action: Role {implied.name} cannot be an implied role.")
-    if implied.domain_id is not None and implied.domain_id != prior.domain_id:
-        raise Forbidden(
-            "You are not authorized to perform the requested action: a domain's own role is implied only by roles of that domain."
-        )
+    if implied.domain_id is not None and prior.domain_id is None:
+        raise Forbidden("Global role cannot imply a domain-specific role")
     if prior.id in store.all_implied(call.tx, {implied_id}):
         raise Forbidden(f"You are not authorized to perform the requested action: {implied.name} implies {prior.name} already.")
     c = store.IMPLIED_ROLES.c

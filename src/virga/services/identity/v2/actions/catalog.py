@@ -21,7 +21,7 @@ Interface = Literal["public", "internal", "admin"]
 
 def services(call: Call) -> list[model.CatalogService]:
     """GET /v2.0/OS-KSADM/services"""
-    return catalog.index_services(asking(call))
+    return catalog.index_services(asking(call)).items
 
 
 def service(call: Call, id: str) -> model.CatalogService:
@@ -65,7 +65,7 @@ def joined(rows: list[model.Endpoint]) -> list[Joined]:
 
 def endpoints(call: Call) -> list[Joined]:
     """GET /v2.0/endpoints"""
-    return joined(catalog.index_endpoints(asking(call)))
+    return joined(catalog.index_endpoints(asking(call)).items)
 
 
 def create_endpoint(call: Call, body: wire.Endpoint) -> Joined:

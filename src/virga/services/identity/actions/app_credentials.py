@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Application credentials: a name and a secret that log in to one project with some of the user's roles, and the access rules that
+narrow what they may ask."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from dataclasses import dataclass
+
+from virga.authority.rules import allow
+from virga.ground.db.engine import Tx
+from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound
+from virga.ground.http.call import Call
+from virga.services.identity import filters, model, policy, store, wire
+from virga.services.identity.actions import trusts, users
+from virga.services.identity.actions.credentials import unrestricted
+from virga.services.identity.passwords import Passwords
+from virga.services.identity.times import moment
+from virga.services.identity.tokens import Tokens, roles_on_project
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A credential with the rows it names; `secret` only when it was just made."""
+
+    row: model.AppCredential
+    roles: list[model.Role]
+    rules: list[model.AccessRule] | None
+    secret: str | None = None
+
+
+def _own(call: Call) -> None:
+    """A trust's token neither makes, sees nor ends what could outlive the trust."""
+    if call.actor.trust_id is not None:
+        raise Forbidden("Cannot manage application credentials with a token issued via delegation.")
+
+
+def _whole(tx: Tx, row: model.AppCredential, secret: str | None = None) -> Whole:
+    rules = None if row.access_rules is None else store.ACCESS_RULES.within(tx, "id", row.access_rules)
+    return Whole(row, store.ROLES.within(tx, "id", row.roles), rules, secret)
+
+
+def create(call: Call, user_id: str, body: wire.CreateAppCredential) -> Whole:
+    """POST /v3/users/{id}/application_credentials: for oneself, with roles of one's token. The secret is shown once."""
+    actor = call.actor
+    allow(call, policy.CREATE_APP_CREDENTIAL, user_id=user_id)
+    _own(call)
+    unrestricted(call, "application credentials")
+    if actor.user_id != user_id:
+        raise Forbidden("You are not authorized to perform the requested action: Cannot create an application credential for another user.")
+    if actor.project_id is None:
+        raise Invalid("An application credential is for a project: use a token of one", field="project_id")
+    expires = moment(body.expires_at, "expires_at") if isinstance(body.expires_at, str) else None
+    if expires is not None and expires <= call.now():
+        raise Invalid("Invalid input for field 'application_credential.expires_at': it is in the past", field="expires_at")
+    secret = body.secret or secrets.token_urlsafe(64)
+    hashed = call.use(Passwords).hash(secret)
+    with call.db.write() as tx:
+        users.found(tx, user_id)
+        project = store.PROJECTS.get(tx, actor.project_id)
+        mine = [r for r in roles_on_project(tx, user_id, project) if r.name in actor.roles] if project is not None else []
+        roles = store.all_implied(tx, trusts.role_ids(tx, body.roles)) if body.roles else {r.id for r in mine}
+        if not roles <= {r.id for r in mine}:
+            raise Invalid("Invalid application credential: Cannot create an application credential with unassigned role", field="roles")
+        c = store.APP_CREDENTIALS.c
+        if store.APP_CREDENTIALS.one(tx, c.user_id == user_id, c.name == body.name) is not None:
+            raise Conflict(f"Conflict occurred attempting to store application_credential - Duplicate entry found with name {body.name}.")
+        rules = None if body.access_rules is None else [_rule(tx, user_id, r) for r in body.access_rules]
+        if actor.access_rules is not None:
+            if rules is None:
+                rules = [r.id for r in actor.access_rules if isinstance(r, model.AccessRule)]
+            elif not set(rules) <= {r.id for r in actor.access_rules if isinstance(r, model.AccessRule)}:
+                raise Forbidden("You are not authorized to perform the requested action: the access rules go beyond those of the token.")
+        row = store.APP_CREDENTIALS.insert(
+            tx, id=uuid.uuid4().hex, name=body.name, user_id=user_id, project_id=actor.project_id, description=body.description,
+            secret_hash=hashed, expires=expires, unrestricted=body.unrestricted, roles=sorted(roles), access_rules=rules,
+        )  # fmt: skip
+        return _whole(tx, row, secret)
+
+
+def _rule(tx: Tx, user_id: str, given: wire.AccessRule) -> str:
+    """The id of a rule of the user: by id, or the same rule that is there already, or a new one."""
+    c = store.ACCESS_RULES.c
+    if isinstance(given.id, str):
+        known = store.ACCESS_RULES.one(tx, c.id == given.id, c.user_id == user_id)
+        if known is None:
+            raise NotFound(f"Could not find Access Rule: {given.id}.")
+        return known.id
+    if not (isinstance(given.service, str) and isinstance(given.method, str) and isinstance(given.path, str)):
+        raise Invalid("Invalid input for field 'access_rules': each needs an id, or service, method and path", field="access_rules")
+    same = (c.user_id == user_id, c.service == given.service, c.method == given.method, c.path == given.path)
+    row = store.ACCESS_RULES.one(tx, *same) or store.ACCESS_RULES.insert(
+        tx, id=uuid.uuid4().hex, user_id=user_id, service=given.service, method=given.method, path=given.path
+    )
+    return row.id
+
+
+def index(call: Call, user_id: str) -> list[Whole]:
+    """GET /v3/users/{id}/application_credentials, by name"""
+    allow(call, policy.LIST_APP_CREDENTIALS, user_id=user_id)
+    _own(call)
+    users.found(call.tx, user_id)
+    where = filters.where(call, store.APP_CREDENTIALS, "name")
+    rows = store.APP_CREDENTIALS.find(call.tx, store.APP_CREDENTIALS.c.user_id == user_id, *where, order=store.APP_CREDENTIALS.c.name)
+    return [_whole(call.tx, r) for r in rows]
+
+
+def _found(call: Call, user_id: str, id: str) -> model.AppCredential:
+    row = store.APP_CREDENTIALS.get(call.tx, id)
+    if row is None or row.user_id != user_id:
+        raise NotFound(f"Could not find Application Credential: {id}.")
+    return row
+
+
+def show(call: Call, user_id: str, id: str) -> Whole:
+    """GET /v3/users/{id}/application_credentials/{id}: whose it is decides, not whose path was written."""
+    row = store.APP_CREDENTIALS.get(call.tx, id)
+    allow(call, policy.GET_APP_CREDENTIAL, user_id=row.user_id if row is not None else user_id)
+    _own(call)
+    return _whole(call.tx, _found(call, user_id, id))
+
+
+def delete(call: Call, user_id: str, id: str) -> None:
+    """DELETE /v3/users/{id}/application_credentials/{id}"""
+    row = store.APP_CREDENTIALS.get(call.tx, id)
+    allow(call, policy.DELETE_APP_CREDENTIAL, user_id=row.user_id if row is not None else user_id)
+    _own(call)
+    unrestricted(call, "application credentials")
+    row = _found(call, user_id, id)
+    store.APP_CREDENTIALS.delete(call.tx, store.APP_CREDENTIALS.c.id == row.id)
+    call.use(Tokens).note(call.tx, {"application_credential_id": id})
+    call.use(Tokens).grew(call.tx)
+
+
+def rules(call: Call, user_id: str) -> list[model.AccessRule]:
+    """GET /v3/users/{id}/access_rules, by service, method, path"""
+    allow(call, policy.LIST_ACCESS_RULES, target=policy.on_user(store.USERS.get(call.tx, user_id)))
+    _own(call)
+    c = store.ACCESS_RULES.c
+    return store.ACCESS_RULES.find(call.tx, c.user_id == user_id, *filters.where(call, store.ACCESS_RULES, "service", "method", "path"), order=c.id)  # fmt: skip
+
+
+def _found_rule(call: Call, user_id: str, id: str) -> model.AccessRule:
+    row = store.ACCESS_RULES.get(call.tx, id)
+    if row is None or row.user_id != user_id:
+        raise NotFound(f"Could not find Access Rule: {id}.")
+    return row
+
+
+def rule(call: Call, user_id: str, id: str) -> model.AccessRule:
+    """GET /v3/users/{id}/access_rules/{id}"""
+    allow(call, policy.GET_ACCESS_RULE, target=policy.on_user(store.USERS.get(call.tx, user_id)))
+    _own(call)
+    return _found_rule(call, user_id, id)
+
+
+def delete_rule(call: Call, user_id: str, id: str) -> None:
+    """DELETE /v3/users/{id}/access_rules/{id}: not while a credential has it."""
+    allow(call, policy.DELETE_ACCESS_RULE, target=policy.on_user(store.USERS.get(call.tx, user_id)))
+    _own(call)
+    row = _found_rule(call, user_id, id)
+    used = [a.id for a in store.APP_CREDENTIALS.find(call.tx, store.APP_CREDENTIALS.c.user_id == user_id) if id in (a.access_rules or [])]
+    if used:
+        raise Forbidden(f"Access rule {id} is used by application credentials {', '.join(used)}: delete them first.", blocking=used)
+    store.ACCESS_RULES.delete(call.tx, store.ACCESS_RULES.c.id == row.id)

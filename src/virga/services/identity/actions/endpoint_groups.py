@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which endpoints a project is shown: single ones, and groups of them by service, region and interface (OS-EP-FILTER). A project with
+none of either is shown all."""
+
+from __future__ import annotations
+
+import uuid
+
+from virga.authority.rules import allow
+from virga.ground.db.engine import Tx
+from virga.ground.db.rows import Where
+from virga.ground.errors import Invalid, NotFound
+from virga.ground.http.call import Call
+from virga.ground.http.pages import Page
+from virga.ground.wire import given
+from virga.services.identity import filters, model, policy, store, wire
+from virga.services.identity.actions import catalog as endpoints
+from virga.services.identity.actions import projects
+from virga.services.identity.catalog import Catalog
+
+KEYS = ("service_id", "region_id", "interface")
+
+
+def found(tx: Tx, id: str) -> model.EndpointGroup:
+    group = store.ENDPOINT_GROUPS.get(tx, id)
+    if group is None:
+        raise NotFound(f"Could not find Endpoint Group: {id}.")
+    return group
+
+
+def _fit(filters_: dict[str, str]) -> None:
+    if not filters_:
+        raise Invalid("filters field is required and cannot be empty", field="filters")
+    for key in filters_:
+        if key not in KEYS:
+            raise Invalid(f"Invalid input for field 'endpoint_group.filters': {' or '.join(KEYS)}, not '{key[:64]}'", field="filters")
+
+
+def create(call: Call, body: wire.CreateEndpointGroup) -> model.EndpointGroup:
+    """POST /v3/OS-EP-FILTER/endpoint_groups"""
+    allow(call, policy.CREATE_ENDPOINT_GROUP)
+    _fit(body.filters)
+    return store.ENDPOINT_GROUPS.insert(call.tx, id=uuid.uuid4().hex, name=body.name, description=body.description, filters=body.filters)
+
+
+def show(call: Call, id: str) -> model.EndpointGroup:
+    """GET /v3/OS-EP-FILTER/endpoint_groups/{id}"""
+    allow(call, policy.GET_ENDPOINT_GROUP)
+    return found(call.tx, id)
+
+
+def index(call: Call) -> Page[model.EndpointGroup]:
+    """GET /v3/OS-EP-FILTER/endpoint_groups, by name"""
+    allow(call, policy.LIST_ENDPOINT_GROUPS)
+    return filters.listed(call, store.ENDPOINT_GROUPS, *filters.where(call, store.ENDPOINT_GROUPS, "name"))
+
+
+def update(call: Call, id: str, body: wire.UpdateEndpointGroup) -> model.EndpointGroup:
+    """PATCH /v3/OS-EP-FILTER/endpoint_groups/{id}"""
+    allow(call, policy.UPDATE_ENDPOINT_GROUP)
+    found(call.tx, id)
+    change = given(body)
+    change.pop("extra")
+    if "filters" in change:
+        _fit(change["filters"])
+    if change:
+        store.ENDPOINT_GROUPS.put(call.tx, id, **change)
+        call.use(Catalog).changes(call.tx)
+    return found(call.tx, id)
+
+
+def delete(call: Call, id: str) -> None:
+    """DELETE /v3/OS-EP-FILTER/endpoint_groups/{id}"""
+    allow(call, policy.DELETE_ENDPOINT_GROUP)
+    found(call.tx, id)
+    store.PROJECT_ENDPOINT_GROUPS.delete(call.tx, store.PROJECT_ENDPOINT_GROUPS.c.endpoint_group_id == id)
+    store.ENDPOINT_GROUPS.delete(call.tx, store.ENDPOINT_GROUPS.c.id == id)
+    call.use(Catalog).changes(call.tx)
+
+
+def _inside(group: model.EndpointGroup) -> list[Where]:
+    return [store.ENDPOINTS.c[key] == value for key, value in group.filters.items()]
+
+
+def endpoints_of(call: Call, id: str) -> list[model.Endpoint]:
+    """GET /v3/OS-EP-FILTER/endpoint_groups/{id}/endpoints"""
+    allow(call, policy.LIST_ENDPOINTS_OF_ENDPOINT_GROUP)
+    return store.ENDPOINTS.find(call.tx, *_inside(found(call.tx, id)), order=store.ENDPOINTS.c.id)
+
+
+def projects_of(call: Call, id: str) -> list[model.Project]:
+    """GET /v3/OS-EP-FILTER/endpoint_groups/{id}/projects"""
+    allow(call, policy.LIST_PROJECTS_OF_ENDPOINT_GROUP)
+    found(call.tx, id)
+    c = store.PROJECT_ENDPOINT_GROUPS.c
+    rows = store.PROJECT_ENDPOINT_GROUPS.find(call.tx, c.endpoint_group_id == id)
+    return store.PROJECTS.within(call.tx, "id", {r.project_id for r in rows})
+
+
+def _given(tx: Tx, group_id: str, project_id: str) -> bool:
+    c = store.PROJECT_ENDPOINT_GROUPS.c
+    return store.PROJECT_ENDPOINT_GROUPS.one(tx, c.project_id == project_id, c.endpoint_group_id == group_id) is not None
+
+
+def give(call: Call, id: str, project_id: str) -> None:
+    """PUT /v3/OS-EP-FILTER/endpoint_groups/{id}/projects/{project}"""
+    allow(call, policy.ADD_ENDPOINT_GROUP_TO_PROJECT)
+    found(call.tx, id)
+    projects.found(call.tx, project_id)
+    if not _given(call.tx, id, project_id):
+        store.PROJECT_ENDPOINT_GROUPS.insert(call.tx, project_id=project_id, endpoint_group_id=id)
+        call.use(Catalog).changes(call.tx)
+
+
+def is_given(call: Call, id: str, project_id: str) -> model.EndpointGroup:
+    """GET, HEAD /v3/OS-EP-FILTER/endpoint_groups/{id}/projects/{project}"""
+    allow(call, policy.GET_ENDPOINT_GROUP_IN_PROJECT)
+    group = found(call.tx, id)
+    projects.found(call.tx, project_id)
+    if not _given(call.tx, id, project_id):
+        raise NotFound("Endpoint Group Project Association not found")
+    return group
+
+
+def take(call: Call, id: str, project_id: str) -> None:
+    """DELETE /v3/OS-EP-FILTER/endpoint_groups/{id}/projects/{project}"""
+    allow(call, policy.REMOVE_ENDPOINT_GROUP_FROM_PROJECT)
+    found(call.tx, id)
+    projects.found(call.tx, project_id)
+    c = store.PROJECT_ENDPOINT_GROUPS.c
+    if not store.PROJECT_ENDPOINT_GROUPS.delete(call.tx, c.project_id == project_id, c.endpoint_group_id == id):
+        raise NotFound("Endpoint Group Project Association not found")
+    call.use(Catalog).changes(call.tx)
+
+
+def of_project(call: Call, project_id: str) -> list[model.EndpointGroup]:
+    """GET /v3/OS-EP-FILTER/projects/{project}/endpoint_groups"""
+    allow(call, policy.LIST_ENDPOINT_GROUPS_FOR_PROJECT)
+    projects.found(call.tx, project_id)
+    rows = store.PROJECT_ENDPOINT_GROUPS.find(call.tx, store.PROJECT_ENDPOINT_GROUPS.c.project_id == project_id)
+    return store.ENDPOINT_GROUPS.within(call.tx, "id", {r.endpoint_group_id for r in rows})
+
+
+def _shown(tx: Tx, project_id: str, endpoint_id: str) -> bool:
+    c = store.PROJECT_ENDPOINTS.c
+    return store.PROJECT_ENDPOINTS.one(tx, c.project_id == project_id, c.endpoint_id == endpoint_id) is not None
+
+
+def add(call: Call, project_id: str, endpoint_id: str) -> None:
+    """PUT /v3/OS-EP-FILTER/projects/{project}/endpoints/{endpoint}"""
+    allow(call, policy.ADD_ENDPOINT_TO_PROJECT)
+    projects.found(call.tx, project_id)
+    endpoints.found_endpoint(call.tx, endpoint_id)
+    if not _shown(call.tx, project_id, endpoint_id):
+        store.PROJECT_ENDPOINTS.insert(call.tx, project_id=project_id, endpoint_id=endpoint_id)
+        call.use(Catalog).changes(call.tx)
+
+
+def check(call: Call, project_id: str, endpoint_id: str) -> None:
+    """HEAD, GET /v3/OS-EP-FILTER/projects/{project}/endpoints/{endpoint}"""
+    allow(call, policy.CHECK_ENDPOINT_IN_PROJECT)
+    projects.found(call.tx, project_id)
+    endpoints.found_endpoint(call.tx, endpoint_id)
+    if not _shown(call.tx, project_id, endpoint_id):
+        raise NotFound(f"Endpoint {endpoint_id} not found in project {project_id}")
+
+
+def remove(call: Call, project_id: str, endpoint_id: str) -> None:
+    """DELETE /v3/OS-EP-FILTER/projects/{project}/endpoints/{endpoint}"""
+    allow(call, policy.REMOVE_ENDPOINT_FROM_PROJECT)
+    c = store.PROJECT_ENDPOINTS.c
+    if not store.PROJECT_ENDPOINTS.delete(call.tx, c.project_id == project_id, c.endpoint_id == endpoint_id):
+        raise NotFound(f"Endpoint {endpoint_id} not found in project {project_id}")
+    call.use(Catalog).changes(call.tx)
+
+
+def endpoints_for(call: Call, project_id: str) -> list[model.Endpoint]:
+    """GET /v3/OS-EP-FILTER/projects/{project}/endpoints"""
+    allow(call, policy.LIST_ENDPOINTS_FOR_PROJECT)
+    projects.found(call.tx, project_id)
+    return store.ENDPOINTS.within(call.tx, "id", shown_to(call.tx, project_id) or ())
+
+
+def shown_to(tx: Tx, project_id: str) -> set[str] | None:
+    """The endpoints a project is shown; None for all."""
+    return store.endpoints_of(tx, project_id)
+
+
+def projects_for(call: Call, endpoint_id: str) -> list[model.Project]:
+    """GET /v3/OS-EP-FILTER/endpoints/{endpoint}/projects"""
+    allow(call, policy.LIST_PROJECTS_FOR_ENDPOINT)
+    endpoints.found_endpoint(call.tx, endpoint_id)
+    rows = store.PROJECT_ENDPOINTS.find(call.tx, store.PROJECT_ENDPOINTS.c.endpoint_id == endpoint_id)
+    return store.PROJECTS.within(call.tx, "id", {r.project_id for r in rows})
