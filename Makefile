@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 GUEST := .cache/guest/guest.qcow2
 
 .DEFAULT_GOAL := help
-.PHONY: help install packages deps guest up down test check bench schema clients tempest
+.PHONY: help install packages deps guest up down test check bench schema clients tempest matrix
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -74,6 +74,9 @@ bench: install ## measure a simulated cloud; prints a table, writes bench.json
 
 tempest: install .venv-tempest/bin/tempest ## OpenStack's own API cases: make tempest SERVICE=identity
 	@scripts/tempest $(or $(SERVICE),identity)
+
+matrix: $(BIN)/pytest ## rewrite who may call what (docs/policy-matrix.txt) after a change of routes or rules
+	@PYTHONPATH=tests $(BIN)/python -W ignore tests/policy_matrix.py
 
 schema: install ## rewrite the golden schema after a migration
 	@$(BIN)/python -m virga.golden

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Protocol, runtime_checkable
 
+from virga.authority.overrides import Overrides
 from virga.ground import events, log, metrics, wire
 from virga.ground.bus import Bus, LocalBus
 from virga.ground.db.engine import Database
@@ -94,7 +95,8 @@ class Cloud:
         doors.put(Settings, settings)
         doors.put(Identity, settings.identity)
         self.passwords = doors.put(Passwords, Passwords())
-        self.tokens = doors.put(Tokens, Tokens(self.db, doors))
+        self.policy = doors.put(Overrides, Overrides(None if settings.ephemeral else self.state, settings.server.policy_file))
+        self.tokens = doors.put(Tokens, Tokens(self.db, doors, self.policy))
         doors.put(Authenticator, self.tokens)
         doors.put(Catalog, Catalog(self.db))
         keys = Path(settings.identity.credential_keys) if settings.identity.credential_keys else self.state / "credential.keys"
@@ -146,6 +148,7 @@ class Cloud:
 
     def prepare(self) -> None:
         """Schema, first administrator, catalogue: whatever is missing. Repeatable."""
+        self.policy.load()
         done = migrate(self.db)
         password = os.environ.get("VIRGA_ADMIN_PASSWORD") or self._kept_password()
         with self.db.read() as tx:

@@ -291,6 +291,51 @@ def _detach(settings: Settings, argv: list[str]) -> None:
 
 
 @main.command()
+def policy() -> None:
+    """Print every rule with its default, as a policy.yaml to start from."""
+    import virga.app  # noqa: F401 - every service declares its rules
+    from virga.authority.rules import REGISTRY
+
+    for rule in sorted(REGISTRY.values(), key=lambda r: r.name):
+        scopes = f" (scope: {', '.join(rule.scopes)})" if rule.scopes else ""
+        click.echo(f"# {rule.text}{scopes}\n#{json.dumps(rule.name)}: {json.dumps(rule.source)}\n")
+
+
+@main.group()
+def keys() -> None:
+    """The keys that seal tokens and credentials."""
+
+
+@keys.command("rotate")
+@click.pass_context
+def rotate_keys(ctx: click.Context) -> None:
+    """Make a new token key. Nobody is logged out; the old keys go when no living token needs them."""
+    from virga.app import Cloud
+
+    cloud = Cloud(_settings(ctx))
+    with cloud.db.write() as tx:
+        cloud.tokens.load(tx)
+        number = cloud.tokens.rotate(tx)
+    cloud.db.close()
+    click.echo(f"Token key {number} is made.")
+
+
+@keys.command("credentials")
+@click.pass_context
+def rotate_credentials(ctx: click.Context) -> None:
+    """Seal all credentials with a new key, and drop the old keys. The cloud must be down: it keeps the keys in memory."""
+    from virga.app import Cloud
+    from virga.services.identity import api
+
+    settings = _settings(ctx)
+    if _pid(settings) is not None:
+        raise click.ClickException("The cloud is running: 'virga down' first.")
+    cloud = Cloud(settings)
+    click.echo(f"{api.reseal(cloud.db, cloud.doors)} credentials are sealed with a new key.")
+    cloud.db.close()
+
+
+@main.command()
 @click.option(
     "--guests",
     type=click.Choice(["leave", "stop"]),

@@ -30,6 +30,9 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tls_cert: Annotated[str, Meta(description="Path of a certificate (PEM)")] = ""
     tls_key: Annotated[str, Meta(description="Path of its key (PEM)")] = ""
     workers: Annotated[int, Meta(ge=1, le=64, description="Threads that run actions")] = 8
+    policy_file: Annotated[
+        str, Meta(description="Rules over the program's, in oslo.policy's language; empty: policy.yaml and policy.d in the state folder")
+    ] = ""
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$", description="How much is logged")] = "info"
 
 

@@ -22,9 +22,23 @@ class Limit:
     count: Callable[[Tx, str], int]
 
 
+UNIFIED = {
+    ("compute", "instances"): "servers", ("compute", "cores"): "class:VCPU", ("compute", "ram"): "class:MEMORY_MB",
+    ("compute", "key_pairs"): "server_key_pairs",
+}  # fmt: skip
+"""What unified limits call a resource, where it is not the quota's own name (Nova, "Unified limits")."""
+
+
 def value(tx: Tx, limit: Limit, project_id: str) -> int:
+    """How much: the project's unified limit, or its quota, or the registered limit, or the default."""
+    known = UNIFIED.get((limit.service, limit.name))
+    mine, registered = store.unified(tx, project_id, limit.service, (limit.name,) if known is None else (limit.name, known))
+    if mine is not None:
+        return mine
     own = store.limit(tx, project_id, limit.service, limit.name)
-    return limit.default if own is None else own
+    if own is not None:
+        return own
+    return limit.default if registered is None else registered
 
 
 def check(tx: Tx, project_id: str, wanted: dict[Limit, int]) -> None:

@@ -5,7 +5,7 @@ A refusal names the rule, what it needs and what the caller has."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from virga.ground.errors import Forbidden
@@ -80,8 +80,13 @@ class Rule:
     check: Check
     text: str
     scopes: tuple[str, ...] = ()
+    source: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        """`source` is the rule as a policy file would say it, `names` what the rules are that it names."""
+        if not self.source:
+            object.__setattr__(self, "source", self.check.source)
         REGISTRY[self.name] = self
 
 

@@ -30,3 +30,25 @@ def set_limit(tx: Tx, project_id: str, service: str, name: str, value: int) -> N
 
 def clear(tx: Tx, project_id: str, service: str) -> None:
     tx.conn.execute(sa.delete(TABLE).where(TABLE.c.project_id == project_id, TABLE.c.service == service))
+
+
+def unified(tx: Tx, project_id: str, service: str, names: tuple[str, ...]) -> tuple[int | None, int | None]:
+    """Of identity's unified limits (its tables, read here because this floor is below it): the project's own, and the registered one."""
+    query = (
+        sa.select(_LIMITS.c.resource_limit, _REGISTERED.c.default_limit)
+        .select_from(
+            _REGISTERED.join(_SERVICES, _SERVICES.c.id == _REGISTERED.c.service_id).outerjoin(
+                _LIMITS, (_LIMITS.c.registered_limit_id == _REGISTERED.c.id) & (_LIMITS.c.project_id == project_id)
+            )
+        )
+        .where(_SERVICES.c.type == service, _REGISTERED.c.resource_name.in_(names))
+    )
+    row = tx.conn.execute(query).first()
+    return (None, None) if row is None else (row[0], row[1])
+
+
+_SERVICES = sa.table("id_services", sa.column("id"), sa.column("type"))
+_REGISTERED = sa.table(
+    "id_registered_limits", sa.column("id"), sa.column("service_id"), sa.column("resource_name"), sa.column("default_limit")
+)
+_LIMITS = sa.table("id_limits", sa.column("registered_limit_id"), sa.column("project_id"), sa.column("resource_limit"))

@@ -18,13 +18,20 @@ from virga.ground.world import World
 T = TypeVar("T")
 
 
-NO_OVERRIDES: Mapping[str, Any] = MappingProxyType({})
+class Overrides(Protocol):
+    """The operator's decisions by the names of rules."""
+
+    @property
+    def get(self) -> Callable[[str], Any]: ...
 
 
 class AccessRule(Protocol):
     """One kind of request that a token may make: `covers(service type, method, paths)`."""
 
     def covers(self, service: str, method: str, paths: Sequence[str]) -> bool: ...
+
+
+NO_OVERRIDES: Overrides = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,7 @@ class Actor:
     """An application credential that may not make others like it, nor trusts or EC2 credentials."""
     access_rules: tuple[AccessRule, ...] | None = None
     """The only requests that this token may make; None is no restriction."""
-    overrides: Mapping[str, Any] = field(default_factory=lambda: NO_OVERRIDES, compare=False, repr=False)
+    overrides: Overrides = field(default_factory=lambda: NO_OVERRIDES, compare=False, repr=False)
     """The operator's rules, by name, in place of the program's."""
 
     @property

@@ -7,17 +7,18 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from virga.ground.db.engine import Tx
+from virga.ground.db.engine import Database, Tx
 from virga.ground.doors import Doors
 from virga.ground.http.call import Actor
 from virga.ground.http.table import Service
 from virga.services.identity import model, store
 from virga.services.identity.actions import ec2
 from virga.services.identity.passwords import Passwords
+from virga.services.identity.secrets import Vault
 from virga.services.identity.tokens import Tokens
 
 DEFAULT_DOMAIN = "default"
-__all__ = ["AccessKey", "access_key", "bootstrap", "needs_bootstrap", "project_exists", "project_id", "register"]
+__all__ = ["AccessKey", "access_key", "bootstrap", "needs_bootstrap", "project_exists", "project_id", "register", "reseal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,3 +141,25 @@ def project_id(tx: Tx, name: str) -> str | None:
 
 def project_exists(tx: Tx, id: str) -> bool:
     return store.PROJECTS.get(tx, id) is not None
+
+
+def reseal(db: Database, doors: Doors) -> int:
+    """Seal every credential, and every secret of domains' configurations, with a new key; how many. Killed in between, all can still be
+    opened, and the next run does the rest."""
+    vault, done = doors.use(Vault), 0
+    vault.rotate()
+    with db.read() as tx:
+        rows = store.CREDENTIALS.find(tx)
+        options = store.DOMAIN_OPTIONS.find(tx, store.DOMAIN_OPTIONS.c.secret.is_(True))
+    for row in rows:
+        with db.write() as tx:
+            store.CREDENTIALS.put(tx, row.id, blob=vault.seal(vault.open(row.blob)))
+        done += 1
+    c = store.DOMAIN_OPTIONS.c
+    for option in options:
+        with db.write() as tx:
+            where = (c.domain_id == option.domain_id, c.group == option.group, c.option == option.option)
+            store.DOMAIN_OPTIONS.change(tx, *where, value=vault.seal(vault.open(str(option.value))))
+        done += 1
+    vault.forget_old()
+    return done

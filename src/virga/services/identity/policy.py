@@ -51,13 +51,7 @@ EDIT_GRANT = f"{ADMIN} or (role:manager and {_WHO} and {_WHERE} and rule:domain_
 
 
 def _rule(name: str, expression: str, text: str, scopes: tuple[str, ...] = SP) -> Rule:
-    rule = Rule(f"identity:{name}", parse(expression, NAMES), text, scopes)
-    SOURCES[rule.name] = expression
-    return rule
-
-
-SOURCES: dict[str, str] = {}
-"""The default of each rule as a policy file would say it."""
+    return Rule(f"identity:{name}", parse(expression, NAMES), text, scopes, expression or "@", NAMES)
 
 
 def _noun(one: str, many: str, read: str, edit: str, scopes: tuple[str, ...] = SP) -> tuple[Rule, Rule, Rule, Rule, Rule]:

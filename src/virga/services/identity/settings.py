@@ -18,7 +18,7 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         172800
     )
     receipt_seconds: Annotated[int, Meta(ge=30, description="How long a half-done login with several factors may take")] = 300
-    rotate_seconds: Annotated[int, Meta(ge=0, description="How often a new token key is made; 0: only by 'virga identity rotate'")] = 604800
+    rotate_seconds: Annotated[int, Meta(ge=0, description="How often a new token key is made; 0: only by 'virga keys rotate'")] = 604800
     list_limit: Annotated[int, Meta(ge=0, description="The most items of a list; 0: no limit")] = 0
     region: Annotated[str, Meta(description="The region of this cloud's own endpoints")] = "RegionOne"
     v2: Annotated[bool, Meta(description="Answer v2.0 too, for clients of 2013")] = True

@@ -8,17 +8,18 @@ import base64
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
+import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from virga.ground.db.engine import Database, Tx
 from virga.ground.doors import Doors
 from virga.ground.errors import Unauthorized
-from virga.ground.http.call import NO_OVERRIDES, Actor, Cold
+from virga.ground.http.call import NO_OVERRIDES, Actor, Cold, Overrides
 from virga.ground.world import World
 from virga.services.identity import edges, model, store
 
@@ -35,7 +36,7 @@ def audit_id() -> str:
 class Tokens:
     """The Authenticator of all services, and identity's own way to sessions."""
 
-    def __init__(self, db: Database, doors: Doors, overrides: Mapping[str, Any] = NO_OVERRIDES) -> None:
+    def __init__(self, db: Database, doors: Doors, overrides: Overrides = NO_OVERRIDES) -> None:
         self.db, self.doors, self.overrides = db, doors, overrides
         self.generation = 0
         self._keys: dict[int, AESGCM] = {}
@@ -57,6 +58,13 @@ class Tokens:
         self._ages = [(k.created, k.number & 255) for k in reversed(keys)]
         self._revoked = frozenset(r.audit_id for r in store.REVOCATIONS.find(tx))
         self.generation = store.generation(tx)
+
+    def rotate(self, tx: Tx) -> int:
+        """A new key; tokens are sealed with it once every process has read it, and the old ones go on. Gives its number."""
+        last = tx.conn.execute(sa.select(sa.func.max(store.KEYS.c.number))).scalar() or 0
+        store.KEYS.insert(tx, number=last + 1, secret=base64.b64encode(os.urandom(32)).decode(), created=self.doors.use(World).now())
+        self.grew(tx)
+        return int(last) + 1
 
     def refresh(self, tx: Tx) -> bool:
         """Take over a newer generation; whether there was one."""
@@ -276,7 +284,7 @@ def live_trust(tx: Tx, id: str, now: float) -> model.Trust:
     return trust
 
 
-def actor_of(session: model.Session, overrides: Mapping[str, Any] = NO_OVERRIDES) -> Actor:
+def actor_of(session: model.Session, overrides: Overrides = NO_OVERRIDES) -> Actor:
     """Who asks, by a session. Roles in small letters: policies have always read `role:member` as the guide's `Member` too."""
     names = {r.name.lower() for r in session.roles}
     if "member" in names and not any(r.name == "member" for r in session.roles):

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may call what: every route of every service × role × scope, as text. `python tests/policy_matrix.py` writes docs/policy-matrix.txt.
+
+The rules of a route are those that its action asks when an administrator calls it with a body of the right shape and ids of nothing.
+For each rule two lines of letters: on what is the caller's own, and on somebody else's. A letter stands for a caller with that role:
+A admin, M manager, m member, r reader, s service, - none; the groups are tokens of the system, a domain, a project, and unscoped ones."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+import sys
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from houses import House, make
+from virga.authority import rules
+from virga.authority.rules import REGISTRY, Rule, may
+from virga.ground.http.call import Actor
+from virga.ground.http.table import Route, Service
+from virga.ground.wire import named
+
+FILE = Path(__file__).parents[1] / "docs/policy-matrix.txt"
+NOTHING = "00000000-0000-4000-8000-000000000000"
+ROLES = {"A": ("admin", "manager", "member", "reader"), "M": ("manager", "member", "reader"), "m": ("member", "reader"), "r": ("reader",),
+         "s": ("service",), "-": ()}  # fmt: skip
+SCOPES = ("system", "domain", "project", "unscoped")
+
+
+def sample(kind: Any) -> Any:
+    """A value of a type, as small as it may be."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Annotated:
+        meta = next((m for m in args[1:] if isinstance(m, msgspec.Meta)), None)
+        if meta is not None and meta.pattern is not None:
+            return {"^/.*": "/x"}.get(meta.pattern, NOTHING)
+        if meta is not None and meta.ge is not None:
+            return meta.ge
+        return sample(args[0])
+    if origin is typing.Literal:
+        return args[0]
+    if origin in (typing.Union, types.UnionType):
+        return sample(next(a for a in args if a is not type(None) and a is not msgspec.UnsetType))
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return body(kind)
+    if origin is list or kind is list:
+        return [sample(args[0])] if args else []
+    return {str: "x", int: 1, bool: True, float: 1.0}.get(kind, {})
+
+
+@functools.cache
+def body(shape: type[msgspec.Struct]) -> dict[str, Any]:
+    """A body with the required fields of a shape."""
+    hints, out = typing.get_type_hints(shape, include_extras=True), {}
+    for f in msgspec.structs.fields(shape):
+        if f.required or (shape.__name__ == "Signed" and f.name == "credentials"):
+            marks = typing.get_args(hints[f.name])[1:] if typing.get_origin(hints[f.name]) is typing.Annotated else ()
+            name = next((m.name for m in marks if isinstance(m, named)), f.encode_name)
+            out[name] = sample(hints[f.name])
+    return out
+
+
+def asked(house: House, service: Service, route: Route) -> list[str]:
+    """The names of the rules that a route's action asks, in order."""
+    seen: list[str] = []
+    real = rules.may
+
+    def recording(actor: Actor, rule: Rule, **facts: Any) -> bool:
+        if rule.name not in seen:
+            seen.append(rule.name)
+        return real(actor, rule, **facts)
+
+    path = service.path + re.sub(r"{\w+}", NOTHING, route.path)
+    content: Any = None
+    if route.verb is not None:
+        content = {route.verb: body(route.body) if route.body is not None else None}
+    elif route.body is not None:
+        inner = body(route.body)
+        content = {route.key: inner} if route.key else inner
+    rules.may = recording
+    try:
+        low = max(route.since, service.versions.default)
+        headers = {"X-Auth-Token": house.admin.token, "X-Subject-Token": house.admin.token if route.method != "DELETE" else "x" * 60}
+        if service.versions.service:
+            headers["OpenStack-API-Version"] = f"{service.versions.service} {low[0]}.{low[1]}"
+        house.http.request(route.method, path, json=content, headers=headers)
+    finally:
+        rules.may = real
+    return seen
+
+
+def written(route: Route) -> list[str]:
+    """The rules named in the text of an action and of the helpers it calls: for those that look a thing up before they decide."""
+    found: dict[str, None] = {}
+
+    def read(function: Any, depth: int) -> None:
+        module = sys.modules[function.__module__]
+        text = inspect.getsource(function)
+        for name in re.findall(r"\bpolicy\.([A-Z][A-Z_0-9]+)\b", text):
+            rule = getattr(getattr(module, "policy", None), name, None)
+            if isinstance(rule, Rule):
+                found[rule.name] = None
+        for left, name in dict.fromkeys(re.findall(r"\b(?:(\w+)\.)?(\w+)\(", text)):
+            thing = getattr(getattr(module, left, None), name, None) if left else getattr(module, name, None)
+            if depth and inspect.isfunction(thing) and "virga.services" in thing.__module__ and thing is not function:
+                read(thing, depth - 1)
+
+    action = route.action
+    read(inspect.unwrap(action), 3)
+    for cell in inspect.getclosurevars(action).nonlocals.values():
+        if inspect.isfunction(cell):
+            read(cell, 2)
+    return list(found)
+
+
+def caller(roles: tuple[str, ...], scope: str) -> Actor:
+    return Actor(
+        "me", "me", "mine", frozenset(roles), "mine" if scope == "project" else None, "mine" if scope == "domain" else None, scope == "system",
+        project_domain_id="mine" if scope == "project" else None,
+    )  # fmt: skip
+
+
+MORE = (
+    "target.user.id", "target.user.domain_id", "target.group.domain_id", "target.project.id", "target.project.domain_id", "target.domain.id",
+    "target.domain_id", "target.credential.user_id", "target.trust.trustor_user_id", "target.trust.trustee_user_id", "target.token.user_id",
+    "target.limit.project_id", "target.limit.domain.id", "target.limit.project.domain_id",
+)  # fmt: skip
+
+
+def facts(own: bool) -> dict[str, Any]:
+    """Everything a rule may look at: the caller's own, or somebody else's."""
+    who, where = ("me", "mine") if own else ("other", "others")
+    more: dict[str, Any] = {name: who if "user_id" in name or name == "target.user.id" else where for name in MORE}
+    more |= {"target.role.name": "member", "target.role.domain_id": None}
+    return {"project_id": where, "user_id": who, "domain_id": where, "target": more}
+
+
+def letters(rule: Rule, own: bool) -> str:
+    known = facts(own)
+
+    def one(scope: str) -> str:
+        return "".join(letter if may(caller(roles, scope), rule, **known) else "." for letter, roles in ROLES.items())
+
+    return " ".join(one(scope) for scope in SCOPES if scope != "unscoped") + " " + one("unscoped")
+
+
+def lines(house: House) -> Iterator[str]:
+    for service in house.cloud.services:
+        yield f"# {service.name}"
+        for route in service.routes:
+            name = f"{route.method} {route.path}{f' {route.verb}' if route.verb else ''}"
+            found, later = asked(house, service, route), False
+            if not found and not route.public:
+                found, later = written(route), True
+            if not found:
+                yield f"{name}\n    {'public' if route.public else 'any token, on what its project sees'}"
+                continue
+            yield f"{name}{'  (once it is found in what the caller sees; else 404)' if later else ''}"
+            for rule in found:
+                yield f"    {rule:52} own {letters(REGISTRY[rule], True)}   other {letters(REGISTRY[rule], False)}"
+
+
+def text(house: House) -> str:
+    head = (__doc__ or "").split("\n\n", 1)[1].strip()
+    return (
+        "\n".join(["# Written by 'make matrix'; a test compares it.", *(f"# {line}" for line in head.splitlines()), "", *lines(house)])
+        + "\n"
+    )
+
+
+if __name__ == "__main__":
+    cloud = make()
+    cloud.start()
+    FILE.write_text(text(House(cloud)))
+    cloud.stop()

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may do what: the matrix as it was reviewed, readers that write nothing, the operator's own rules, and the language they are in."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import policy_matrix
+from houses import House, make
+from virga.authority.language import LanguageError, parse
+from virga.authority.overrides import Overrides, PolicyError
+from virga.authority.rules import REGISTRY, Facts, may
+from virga.ground.http.call import Actor
+from virga.services.identity import policy
+
+I = "/identity/v3"  # noqa: E741 - identity
+OWN_AFFAIRS = {
+    "identity:create_credential", "identity:update_credential", "identity:delete_credential", "identity:create_application_credential",
+    "identity:delete_application_credential", "identity:delete_access_rule", "identity:create_trust", "identity:delete_trust", "identity:revoke_token",
+}  # fmt: skip
+"""What Keystone lets every user do with the user's own secrets, whatever the role; it touches nobody else."""
+
+
+def test_the_matrix_is_as_reviewed(shared: House) -> None:
+    assert policy_matrix.FILE.read_text() == policy_matrix.text(shared), "run 'make matrix' and read the difference"
+
+
+def writing_rules(house: House) -> set[str]:
+    found: set[str] = set()
+    for service in house.cloud.services:
+        for route in service.routes:
+            if route.method not in {"GET", "HEAD"}:
+                found |= set(policy_matrix.asked(house, service, route) or policy_matrix.written(route))
+    return found
+
+
+def test_d13_every_write_names_a_registered_rule_and_a_reader_passes_none(shared: House) -> None:
+    """No rule of a write lets a reader through, on anything, in any scope, own secrets aside; no rule is missing."""
+    reads = {name for name in REGISTRY if re.search(r"[:_](get|list|check|validate)_", name) or name.endswith(("index", "show"))}
+    for name in sorted(writing_rules(shared) - OWN_AFFAIRS - reads):
+        rule = REGISTRY[name]
+        for scope in ("system", "domain", "project", "unscoped"):
+            for own in (True, False):
+                assert not may(policy_matrix.caller(("reader",), scope), rule, **policy_matrix.facts(own)), f"{name}: a reader, {scope}"
+    for name in OWN_AFFAIRS:
+        assert not may(policy_matrix.caller(("reader",), "project"), REGISTRY[name], **policy_matrix.facts(False)), name
+
+
+def test_an_unknown_rule_decides_nothing() -> None:
+    with pytest.raises(LanguageError, match="no rule 'nowhere'"):
+        parse("rule:nowhere", {})
+
+
+ADMIN = Actor("u", "u", "d", frozenset({"admin"}), "p")
+MEMBER = Actor("u", "u", "d", frozenset({"member"}), "p")
+
+
+@pytest.mark.parametrize(
+    ("expression", "admin", "member"),
+    [
+        ("", True, True), ("@", True, True), ("!", False, False), ("role:admin", True, False), ("role:ADMIN", True, False), ("not role:admin", False, True),
+        ("role:admin or role:member", True, True), ("role:admin and role:member", False, False), ("(role:admin or role:member) and not role:admin", False, True),
+        ("role:nobody or role:member and project_id:%(project_id)s", False, True), ("role:member and role:nobody or role:admin", True, False),
+        ("user_id:%(user_id)s", True, True), ("user_id:%(missing)s", False, False), ("domain_id:%(project_id)s", False, False), ("'p':%(project_id)s", True, True),
+        ("None:%(target.x)s", True, True), ("domain_id:None", True, True), ("not domain_id:None", False, False), ("rule:a", True, False),
+        ("rule:b", False, True), ("system_scope:all", False, False), ([["role:admin"], ["role:member", "project_id:%(project_id)s"]], True, True), ([], True, True),
+    ],
+)  # fmt: skip
+def test_the_language(expression: object, admin: bool, member: bool) -> None:
+    check = parse(expression, {"a": "role:admin", "b": "not rule:a"})
+    facts = Facts("p", "u", None, {"target.x": None})
+    assert (check.holds(ADMIN, facts), check.holds(MEMBER, facts)) == (admin, member)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["role:a or", "(role:a", "role:a)", "role", "and role:a", "http://x/%(y)s", "rule:loop", "role:a role:b", 5, {"a": 1}, "(" * 500],
+)
+def test_what_is_not_the_language(wrong: object) -> None:
+    with pytest.raises(LanguageError):
+        parse(wrong, {"loop": "rule:loop"})
+
+
+def test_rules_agree_with_oslo_policys_parser() -> None:
+    """Each default says the same when it is written out and read again."""
+    for rule in REGISTRY.values():
+        again = parse(rule.source, {**policy.NAMES, **rule.names})
+        for letters in policy_matrix.ROLES.values():
+            for scope in policy_matrix.SCOPES:
+                for own in (True, False):
+                    known = policy_matrix.facts(own)
+                    facts = Facts(known["project_id"], known["user_id"], known["domain_id"], known["target"])
+                    actor = policy_matrix.caller(letters, scope)
+                    assert again.holds(actor, facts) == rule.check.holds(actor, facts), f"{rule.name}: {rule.source}"
+
+
+def test_an_operators_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """policy.yaml opens and closes rules of every service; a change is obeyed without a restart, a broken file changes nothing."""
+    monkeypatch.setenv("VIRGA_ADMIN_PASSWORD", "admin")
+    file = tmp_path / "policy.yaml"
+    file.write_text('"identity:list_users": "role:auditor or rule:admin_required"\n"create_network": "role:netops"\n')
+    cloud = make(state=tmp_path)
+    cloud.start()
+    try:
+        house = House(cloud)
+        house.admin.post(f"{I}/roles", {"role": {"name": "auditor"}}, 201)
+        auditor, member = house.tenant("audit", "auditor"), house.tenant("mem")
+        auditor.get(f"{I}/users", 200)
+        refused = member.ask("POST", "/network/v2.0/networks", {"network": {"name": "n"}})
+        assert refused.code == 403 and "create_network" in refused.text and "role netops" in refused.text
+        file.write_text('"identity:list_users": "rule:admin_required"\n')
+        cloud.loops.once("identity.follow")
+        auditor.get(f"{I}/users", 403)
+        assert member.ask("POST", "/network/v2.0/networks", {"network": {"name": "n"}}).code == 201
+        file.write_text('"identity:list_users": "role:everybody or"\n')
+        cloud.loops.once("identity.follow")
+        auditor.get(f"{I}/users", 403)
+        file.write_text('"admin_required": "role:auditor"\n')
+        cloud.loops.once("identity.follow")
+        auditor.get(f"{I}/users", 200)
+        house.admin.get(f"{I}/users", 403)
+    finally:
+        cloud.stop()
+
+
+def test_a_broken_file_stops_the_start_and_says_where(tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text('"identity:list_users": "role:x or"\n')
+    with pytest.raises(PolicyError, match=r"policy\.yaml: identity:list_users"):
+        Overrides(tmp_path).load()
+    (tmp_path / "policy.yaml").write_text("- a list\n")
+    with pytest.raises(PolicyError, match="mapping"):
+        Overrides(tmp_path).load()
