@@ -44,6 +44,7 @@ from virga.services.identity.catalog import Catalog
 from virga.services.identity.directories import actions as directories
 from virga.services.identity.directories import loops as directory_loops
 from virga.services.identity.directories.registry import Directories
+from virga.services.identity.federation.registry import Providers
 from virga.services.identity.passwords import Passwords
 from virga.services.identity.secrets import Vault
 from virga.services.identity.settings import Identity
@@ -113,6 +114,7 @@ class Cloud:
         vault = doors.put(Vault, Vault(None if settings.ephemeral else keys))
         self.directories = doors.put(Directories, Directories(self.db, settings.identity, vault))
         doors.put(Elsewhere, directories.password)
+        doors.put(Providers, Providers(settings.identity.oidc))
         doors.put(Images, settings.images)
         doors.put(Network, settings.network)
         doors.put(Compute, settings.compute)

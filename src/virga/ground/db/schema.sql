@@ -8,6 +8,55 @@ CREATE TABLE dir_entries (
   CONSTRAINT pk_dir_entries PRIMARY KEY (id)
 );
 CREATE INDEX ix_dir_entries_domain_id ON dir_entries (domain_id);
+CREATE TABLE fed_mappings (
+  id VARCHAR(64) NOT NULL,
+  rules JSON NOT NULL,
+  schema_version VARCHAR(8) NOT NULL,
+  CONSTRAINT pk_fed_mappings PRIMARY KEY (id)
+);
+CREATE TABLE fed_memberships (
+  group_id VARCHAR(64) NOT NULL,
+  user_id VARCHAR(64) NOT NULL,
+  idp_id VARCHAR(64) NOT NULL,
+  expires DOUBLE NOT NULL,
+  CONSTRAINT pk_fed_memberships PRIMARY KEY (group_id, user_id)
+);
+CREATE INDEX ix_fed_memberships_expires ON fed_memberships (expires);
+CREATE TABLE fed_protocols (
+  idp_id VARCHAR(64) NOT NULL,
+  id VARCHAR(64) NOT NULL,
+  mapping_id VARCHAR(64) NOT NULL,
+  remote_id_attribute VARCHAR(64),
+  CONSTRAINT pk_fed_protocols PRIMARY KEY (idp_id, id),
+  CONSTRAINT fk_fed_protocols_idp_id_fed_providers FOREIGN KEY(idp_id) REFERENCES fed_providers (id),
+  CONSTRAINT fk_fed_protocols_mapping_id_fed_mappings FOREIGN KEY(mapping_id) REFERENCES fed_mappings (id)
+);
+CREATE TABLE fed_providers (
+  id VARCHAR(64) NOT NULL,
+  enabled BOOLEAN NOT NULL,
+  description TEXT,
+  domain_id VARCHAR(64) NOT NULL,
+  authorization_ttl INTEGER,
+  remote_ids JSON NOT NULL,
+  CONSTRAINT pk_fed_providers PRIMARY KEY (id)
+);
+CREATE TABLE fed_service_providers (
+  id VARCHAR(64) NOT NULL,
+  auth_url VARCHAR(256) NOT NULL,
+  sp_url VARCHAR(256) NOT NULL,
+  description TEXT,
+  enabled BOOLEAN NOT NULL,
+  relay_state_prefix VARCHAR(256),
+  CONSTRAINT pk_fed_service_providers PRIMARY KEY (id)
+);
+CREATE TABLE fed_users (
+  idp_id VARCHAR(64) NOT NULL,
+  protocol_id VARCHAR(64) NOT NULL,
+  unique_id VARCHAR(255) NOT NULL,
+  user_id VARCHAR(64) NOT NULL,
+  CONSTRAINT pk_fed_users PRIMARY KEY (idp_id, protocol_id, unique_id)
+);
+CREATE INDEX ix_fed_users_user_id ON fed_users (user_id);
 CREATE TABLE flavors (
   id VARCHAR(255) NOT NULL,
   name VARCHAR(255) NOT NULL,

@@ -319,6 +319,10 @@ class Payload(msgspec.Struct, array_like=True, frozen=True):
     audit_ids: list[str]
     trust_id: str | None = None
     app_credential_id: str | None = None
+    via: tuple[str, str] | None = None
+    """The identity provider and protocol by which a federated user came in."""
+    oauth: tuple[str, str] | None = None
+    """The consumer and the access token of OAuth 1 that the token was given to."""
 
 
 class Receipt(msgspec.Struct, array_like=True, frozen=True):
@@ -343,6 +347,8 @@ class Session(msgspec.Struct, frozen=True):
     trust: Trust | None = None
     app_credential: AppCredential | None = None
     access_rules: tuple[AccessRule, ...] | None = None
+    lent: tuple[str, ...] = ()
+    """The groups that a federated login brought."""
 
 
 IMPLIED = (("admin", "manager"), ("manager", "member"), ("member", "reader"))

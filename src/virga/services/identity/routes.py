@@ -31,6 +31,7 @@ from virga.services.identity.actions import (
     users,
 )
 from virga.services.identity.directories.routes import fronted
+from virga.services.identity.federation import routes as federation
 from virga.services.identity.v2 import routes as v2
 from virga.services.identity.v2.around import admit
 
@@ -240,7 +241,7 @@ SERVICE = Service(
     path="/identity",
     ports=(5000, 35357),
     catalog="/identity",
-    routes=fronted(ROUTES) + v2.ROUTES,
+    routes=fronted(ROUTES) + federation.ROUTES + v2.ROUTES,
     faults=Faults(keystone),
     admit=admit,
 )
@@ -248,4 +249,4 @@ SERVICE = Service(
 
 def chosen(v2_too: bool) -> Service:
     """The service as the settings want it: with v2.0, or with v3 alone."""
-    return SERVICE if v2_too else replace(SERVICE, routes=fronted(ROUTES))
+    return SERVICE if v2_too else replace(SERVICE, routes=fronted(ROUTES) + federation.ROUTES)

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from virga.services.identity.directories.settings import Ldap
+from virga.services.identity.federation.settings import Oidc
 
 
 class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,3 +46,5 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ldap: Annotated[
         dict[str, Ldap], Meta(description="Directories by domain: [identity.ldap.NAME], with the names of Keystone's [ldap]")
     ] = {}
+    oidc: Annotated[dict[str, Oidc], Meta(description="OpenID Connect providers by identity provider: [identity.oidc.NAME]")] = {}
+    trusted_dashboards: Annotated[list[str], Meta(description="Addresses to which a browser's login may be handed (WebSSO)")] = []

@@ -351,6 +351,12 @@ def remember_password(tx: Tx, user_id: str, password_hash: str, made: float, by_
     tx.conn.execute(sa.insert(OLD_PASSWORDS.table), row)
 
 
+def users_with_role_on(tx: Tx, target: str, target_id: str) -> list[str]:
+    """The ids of the users who have a role on the target itself."""
+    c = GRANTS.c
+    return sorted({g.user_id for g in GRANTS.find(tx, c.target == target, c.target_id == target_id, c.inherited.is_(False))})
+
+
 def endpoints_of(tx: Tx, project_id: str) -> set[str] | None:
     """The endpoints that a project is shown, one by one and by group; None when nobody chose any, which means all."""
     single = PROJECT_ENDPOINTS.find(tx, PROJECT_ENDPOINTS.c.project_id == project_id)
@@ -361,9 +367,3 @@ def endpoints_of(tx: Tx, project_id: str) -> set[str] | None:
     for group in ENDPOINT_GROUPS.within(tx, "id", {r.endpoint_group_id for r in grouped}):
         found |= {e.id for e in ENDPOINTS.find(tx, *(ENDPOINTS.c[key] == value for key, value in group.filters.items()))}
     return found
-
-
-def users_with_role_on(tx: Tx, target: str, target_id: str) -> list[str]:
-    """The ids of the users who have a role on the target itself."""
-    c = GRANTS.c
-    return sorted({g.user_id for g in GRANTS.find(tx, c.target == target, c.target_id == target_id, c.inherited.is_(False))})

@@ -21,7 +21,7 @@ from virga.ground.doors import Doors
 from virga.ground.errors import Unauthorized
 from virga.ground.http.call import NO_OVERRIDES, Actor, Cold, Overrides
 from virga.ground.world import World
-from virga.services.identity import model, store
+from virga.services.identity import edges, model, store
 
 CACHE = 20000
 AUDIT_BYTES = 12
@@ -246,6 +246,7 @@ class Tokens:
                 raise Unauthorized("The trustor no longer has the roles of the trust.")
             kept = store.all_implied(tx, trust.roles)
             roles = [r for r in roles if r.id in kept]
+        lent = edges.lent(tx, payload) if payload.via is not None else ()
         if payload.app_credential_id is not None:
             app = store.APP_CREDENTIALS.get(tx, payload.app_credential_id)
             if (
@@ -260,7 +261,7 @@ class Tokens:
                 rules = tuple(store.ACCESS_RULES.within(tx, "id", app.access_rules))
         if (payload.project_id or payload.domain_id or payload.system) and not roles:
             raise Unauthorized(f"User {user.id} has no role on what the token is scoped to.")
-        return model.Session(payload, user, user_domain, project, project_domain, domain, tuple(roles), trust, app, rules)
+        return model.Session(payload, user, user_domain, project, project_domain, domain, tuple(roles), trust, app, rules, lent)
 
 
 def _live_user(tx: Tx, id: str, issued: float) -> tuple[model.User, model.Domain]:

@@ -65,6 +65,9 @@ def session_body(s: model.Session, call: Call) -> dict[str, Any]:
         "expires_at": iso_micro(p.expires),
         "issued_at": iso_micro(p.issued),
     }
+    if p.via is not None:
+        told = {"identity_provider": {"id": p.via[0]}, "protocol": {"id": p.via[1]}, "groups": [{"id": id} for id in s.lent]}
+        body["user"]["OS-FEDERATION"] = told
     if s.project is not None and s.project_domain is not None:
         body["project"] = {"domain": {"id": s.project_domain.id, "name": s.project_domain.name}, "id": s.project.id, "name": s.project.name}
         body["is_domain"] = False

@@ -73,6 +73,8 @@ class Methods(Open, kw_only=True):
     token: TokenMethod | UnsetType = UNSET
     application_credential: AppCredentialMethod | UnsetType = UNSET
     totp: TotpMethod | UnsetType = UNSET
+    mapped: dict[str, Any] | UnsetType = UNSET
+    oauth1: dict[str, Any] | UnsetType = UNSET
 
 
 class System(Wire):

@@ -68,7 +68,8 @@ def issue(call: Call, auth: wire.Auth) -> tuple[str, model.Session] | Halfway:
         project_id, domain_id, system = _scope(tx, auth, user, any(p.before is not None for p in proofs))
     if (project_id or domain_id) and any(p.before is not None and p.before.system for p in proofs):
         raise login.refused("Using a system-scoped token to create a project-scoped or domain-scoped token is not allowed")
-    return tokens.issue(model.Payload(user.id, project_id, domain_id, system, passed, now, expires, audit))
+    via = next((p.via for p in proofs if p.via is not None), None)
+    return tokens.issue(model.Payload(user.id, project_id, domain_id, system, passed, now, expires, audit, via=via))
 
 
 def _with_receipt(call: Call, user: model.User, passed: list[str]) -> list[str]:

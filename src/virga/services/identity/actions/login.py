@@ -40,6 +40,7 @@ class Proof:
     audit_id: str | None = None
     project_id: str | None = None
     app_credential_id: str | None = None
+    via: tuple[str, str] | None = None
     before: model.Payload | None = field(default=None, compare=False)
 
 
@@ -147,7 +148,7 @@ def token(call: Call, auth: wire.Methods) -> Proof:
         raise refused("Using trust-scoped token to create another token. Create a new trust-scoped token instead")
     return Proof(
         session.user, tuple(before.methods), before.expires, before.audit_ids[-1], before.project_id if before.app_credential_id else None,
-        before.app_credential_id, before,
+        before.app_credential_id, before.via, before,
     )  # fmt: skip
 
 

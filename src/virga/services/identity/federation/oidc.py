@@ -21,7 +21,7 @@ from virga.ground.errors import Unauthorized, Unavailable
 from virga.services.identity.federation.settings import Oidc
 
 MOST = 1 << 20
-AGAIN_SECONDS = 30.0
+AGAIN_SECONDS, AWAY_SECONDS = 30.0, 3.0
 Claims = dict[str, Any]
 
 
@@ -43,7 +43,7 @@ class OidcProvider:
         self._lock = threading.Lock()
         self._about: dict[str, Any] = {}
         self._keys: dict[str, Any] = {}
-        self._keys_until = self._keys_again = 0.0
+        self._keys_until = self._keys_again = self._away_until = 0.0
         self.log = log.get("oidc")
 
     # -- asking the provider ---------------------------------------------------------------------------------------
@@ -52,6 +52,8 @@ class OidcProvider:
         """JSON of an address of the provider. Raises Unavailable when it is away, Unauthorized when it refuses."""
         if not url.startswith(("https://", "http://")):
             raise Unavailable(f"Identity provider {self.idp} names an address that is none.")
+        if time.monotonic() < self._away_until:
+            raise Unavailable(f"Identity provider {self.idp} does not answer; other logins are not harmed. Try again.")
         data = urllib.parse.urlencode(form).encode() if form is not None else None
         request = urllib.request.Request(url, data=data, headers={"Accept": "application/json", **(headers or {})})  # noqa: S310
         try:
@@ -64,6 +66,7 @@ class OidcProvider:
                 raise Unauthorized("The identity provider does not vouch for this login.") from None
             raise Unavailable(f"Identity provider {self.idp} answered {e.code}; try again.") from None
         except (OSError, ValueError) as e:
+            self._away_until = time.monotonic() + AWAY_SECONDS  # a dead provider costs one wait, not one for every login
             self.log.warning("provider_away", idp=self.idp, url=url, why=str(e)[:200])
             raise Unavailable(f"Identity provider {self.idp} does not answer; other logins are not harmed. Try again.") from None
 
@@ -154,13 +157,14 @@ class OidcProvider:
         meant = {aud} if isinstance(aud, str) else set(aud or ())
         if not (meant or {said.get("client_id")}) & set(self.audiences):
             raise Unauthorized("The access token is for another service than this cloud.")
-        if said.get("iss") not in (None, self.own.issuer) or not isinstance(said.get("sub"), str):
+        itself = said.get("sub") in (None, said.get("client_id"))  # a client's own token, of no user
+        if said.get("iss") not in (None, self.own.issuer) or not isinstance(said.get("client_id") if itself else said.get("sub"), str):
             raise Unauthorized("The access token is not from the expected issuer, or of nobody.")
         if isinstance(said.get("exp"), (int, float)) and said["exp"] + self.own.leeway_seconds < time.time():
             raise Unauthorized("The access token has expired.")
-        claims = said | {"iss": self.own.issuer}
+        claims = said | {"iss": self.own.issuer, "sub": said["client_id"] if itself else said["sub"]}
         scopes = str(said.get("scope") or "").split()
-        if "openid" in scopes and (url := self.endpoint("userinfo_endpoint")):
+        if not itself and "openid" in scopes and (url := self.endpoint("userinfo_endpoint")):
             more = self._ask(url, headers={"Authorization": f"Bearer {bearer}"})
             if not isinstance(more, dict) or more.get("sub") != said["sub"]:
                 raise Unauthorized("The identity provider tells of two different users.")

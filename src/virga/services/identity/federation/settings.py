@@ -21,7 +21,7 @@ class Oidc(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     audiences: list[str] = []
     """Whom an access token must be for; the client's own id if empty."""
     scopes: str = "openid email profile"
-    algorithms: list[Algorithm] = ["RS256", "PS256", "ES256", "EdDSA"]
+    algorithms: tuple[Algorithm, ...] = ("RS256", "PS256", "ES256", "EdDSA")
     jwks_uri: str = ""
     authorization_endpoint: str = ""
     token_endpoint: str = ""

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of OS-FEDERATION."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from virga.ground.http.table import Route
+from virga.ground.wire import Wire
+from virga.services.identity import model as identity_model
+from virga.services.identity import views as identity_views
+from virga.services.identity.actions import auth, login
+from virga.services.identity.federation import model, views, wire
+from virga.services.identity.federation.actions import arriving, trusting
+
+BASE = "/v3/OS-FEDERATION"
+SSO = "/v3/auth/OS-FEDERATION"
+login.METHODS["mapped"] = arriving.mapped
+
+
+def _noun(path: str, key: str, noun: type[Any], create: type[Wire], update: type[Wire], actions: tuple[Any, ...]) -> tuple[Route, ...]:
+    """PUT makes, as everything here has the id that its maker gives it."""
+    make, index, show, change, delete = actions
+    one = f"{path}/{{id}}"
+    return (
+        Route("GET", path, index, view=views.many(noun)),
+        Route("PUT", one, make, body=create, key=key, view=views.one, code=201),
+        Route("GET", one, show, view=views.one),
+        Route("PATCH", one, change, body=update, key=key, view=views.one),
+        Route("DELETE", one, delete, code=204),
+    )
+
+
+_AUTH: dict[str, Any] = {"view": identity_views.token, "code": 201, "tx": "none", "slow": True, "public": True}
+_SSO: dict[str, Any] = {"view": views.elsewhere, "code": 302, "tx": "none", "slow": True, "public": True}
+_AT = "/identity_providers/{idp}/protocols/{protocol}"
+ROUTES = (
+    *_noun(
+        f"{BASE}/identity_providers", "identity_provider", model.Provider, wire.CreateProvider, wire.UpdateProvider,
+        (trusting.create_provider, trusting.providers, trusting.show_provider, trusting.update_provider, trusting.delete_provider),
+    ),
+    *_noun(
+        f"{BASE}/identity_providers/{{idp}}/protocols", "protocol", model.Protocol, wire.WriteProtocol, wire.WriteProtocol,
+        (trusting.create_protocol, trusting.protocols, trusting.show_protocol, trusting.update_protocol, trusting.delete_protocol),
+    ),
+    *_noun(
+        f"{BASE}/mappings", "mapping", model.Mapping, wire.WriteMapping, wire.WriteMapping,
+        (trusting.create_mapping, trusting.mappings, trusting.show_mapping, trusting.update_mapping, trusting.delete_mapping),
+    ),
+    *_noun(
+        f"{BASE}/service_providers", "service_provider", model.ServiceProvider, wire.CreateServiceProvider, wire.UpdateServiceProvider,
+        (
+            trusting.create_service_provider, trusting.service_providers, trusting.show_service_provider, trusting.update_service_provider,
+            trusting.delete_service_provider,
+        ),
+    ),
+    Route("GET", f"{BASE}/projects", auth.projects, view=identity_views.many(identity_model.Project)),
+    Route("GET", f"{BASE}/domains", auth.domains, view=identity_views.many(identity_model.Domain)),
+    Route("GET", f"{BASE}{_AT}/auth", arriving.authenticate, **_AUTH),
+    Route("POST", f"{BASE}{_AT}/auth", arriving.authenticate, **_AUTH),
+    Route("GET", f"{SSO}/websso/{{protocol}}", arriving.websso, **_SSO),
+    Route("POST", f"{SSO}/websso/{{protocol}}", arriving.websso, **_SSO),
+    Route("GET", f"{SSO}{_AT}/websso", arriving.websso_by, **_SSO),
+    Route("POST", f"{SSO}{_AT}/websso", arriving.websso_by, **_SSO),
+    Route("GET", f"{SSO}/oidc/callback", arriving.callback, view=views.handed_over, tx="none", slow=True, public=True),
+)  # fmt: skip
