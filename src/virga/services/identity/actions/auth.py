@@ -110,9 +110,9 @@ def _by_trust(call: Call, user: model.User, id: str, methods: list[str], expires
             raise Forbidden("You are not authorized to perform the requested action: the trust is not there, or is another user's.")
         trust = live_trust(tx, id, call.now())
         if trust.remaining_uses is not None:
-            if trust.remaining_uses < 1:
+            left = trust.remaining_uses
+            if left < 1 or store.TRUSTS.swap(tx, {"id": id, "remaining_uses": left}, remaining_uses=left - 1) is None:
                 raise Forbidden(f"No remaining uses for trust: {id}.")
-            store.TRUSTS.put(tx, id, remaining_uses=trust.remaining_uses - 1)
         if trust.expires is not None:
             expires = min(expires, trust.expires)
         who = trust.trustor_id if trust.impersonation else user.id
