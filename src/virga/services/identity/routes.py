@@ -32,7 +32,7 @@ from virga.services.identity.actions import (
 )
 from virga.services.identity.directories.routes import fronted
 from virga.services.identity.federation import routes as federation
-from virga.services.identity.oauth import two
+from virga.services.identity.oauth import one, two
 from virga.services.identity.v2 import routes as v2
 from virga.services.identity.v2.around import admit
 
@@ -236,7 +236,7 @@ ROUTES = (
     Route("DELETE", "/v3/endpoints/{id}", catalog.delete_endpoint, code=204),
 )
 
-EDGES = federation.ROUTES + two.ROUTES
+EDGES = federation.ROUTES + one.ROUTES + two.ROUTES
 SERVICE = Service(
     name="identity",
     type="identity",

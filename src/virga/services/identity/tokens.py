@@ -247,6 +247,8 @@ class Tokens:
             kept = store.all_implied(tx, trust.roles)
             roles = [r for r in roles if r.id in kept]
         lent = edges.lent(tx, payload) if payload.via is not None else ()
+        if payload.oauth is not None:
+            roles = edges.handed(tx, payload, roles, now)
         if payload.app_credential_id is not None:
             app = store.APP_CREDENTIALS.get(tx, payload.app_credential_id)
             if (
@@ -294,7 +296,7 @@ def actor_of(session: model.Session, overrides: Overrides = NO_OVERRIDES) -> Act
         user_id=p.user_id, user_name=session.user.name, user_domain_id=session.user.domain_id, roles=frozenset(names),
         project_id=p.project_id, domain_id=p.domain_id, system=p.system, token_id=p.audit_ids[0], expires=p.expires,
         project_domain_id=project.domain_id if project is not None else None, trust_id=p.trust_id, app_credential_id=p.app_credential_id,
-        restricted=app is not None and not app.unrestricted, access_rules=session.access_rules, overrides=overrides,
+        restricted=p.oauth is not None or (app is not None and not app.unrestricted), handed=p.oauth is not None, access_rules=session.access_rules, overrides=overrides,
     )  # fmt: skip
 
 

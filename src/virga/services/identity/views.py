@@ -65,6 +65,8 @@ def session_body(s: model.Session, call: Call) -> dict[str, Any]:
         "expires_at": iso_micro(p.expires),
         "issued_at": iso_micro(p.issued),
     }
+    if p.oauth is not None:
+        body["OS-OAUTH1"] = {"consumer_id": p.oauth[0], "access_token_id": p.oauth[1]}
     if p.via is not None:
         told = {"identity_provider": {"id": p.via[0]}, "protocol": {"id": p.via[1]}, "groups": [{"id": id} for id in s.lent]}
         body["user"]["OS-FEDERATION"] = told

@@ -55,6 +55,11 @@ def issue(call: Call, auth: wire.Auth) -> tuple[str, model.Session] | Halfway:
         return _halfway(call, user, passed, lacking)
     expires = min([now + call.use(settings.Identity).token_seconds, *(p.expires for p in proofs if p.expires is not None)])
     audit = [audit_id(), *(p.audit_id for p in proofs if p.audit_id is not None)][:2]
+    handed = next((p for p in proofs if p.oauth is not None), None)
+    if handed is not None:
+        if auth.scope is not UNSET:
+            raise login.refused("Using an OAuth access token to ask for a scope; it has its own")
+        return tokens.issue(model.Payload(user.id, handed.project_id, None, False, passed, now, expires, audit, oauth=handed.oauth))
     bound = next((p for p in proofs if p.app_credential_id is not None), None)
     if bound is not None:
         if auth.scope is not UNSET:
