@@ -11,7 +11,7 @@ from virga.ground.db.rows import Rows
 from virga.ground.http.call import Answer, Call
 from virga.ground.http.pages import Page, next_link
 from virga.ground.world import iso_micro
-from virga.services.identity import model, settings, store
+from virga.services.identity import home, model, settings, store
 from virga.services.identity.actions import app_credentials
 from virga.services.identity.actions.assignments import Assignment
 from virga.services.identity.actions.auth import Halfway
@@ -300,7 +300,7 @@ def _limit(r: model.ProjectLimit, call: Call) -> dict[str, Any]:
 
 
 def limit_model(found: tuple[str, str], call: Call) -> dict[str, Any]:
-    return {"model": {"name": found[0], "description": found[1]}, "links": {"self": call.request.link("/v3/limits/model")}}
+    return {"model": {"name": found[0], "description": found[1]}}
 
 
 def config(found: Any, call: Call) -> dict[str, Any]:
@@ -426,5 +426,8 @@ def versions(_: None, call: Call) -> Answer:
     return Answer({"versions": {"values": [_version(call), *older]}}, 300)
 
 
-def version(_: None, call: Call) -> dict[str, Any]:
-    return {"version": _version(call)}
+def version(_: None, call: Call) -> Answer:
+    """The version, or the JSON home for who asks for that."""
+    if "application/json-home" in call.request.headers.get("accept", ""):
+        return Answer(home.document(), 200, {"vary": "Accept"}, content_type="application/json-home")
+    return Answer({"version": _version(call)}, 200, {"vary": "Accept"})

@@ -302,8 +302,10 @@ class CreateEndpointGroup(Open, kw_only=True):
 
 
 class UpdateEndpointGroup(Open):
-    name: Name | UnsetType = UNSET
-    filters: dict[str, str] | UnsetType = UNSET
+    """The client sends null for what it leaves alone."""
+
+    name: Name | UnsetType | None = UNSET
+    filters: dict[str, str] | UnsetType | None = UNSET
     description: Text | UnsetType | None = UNSET
 
 

@@ -59,8 +59,7 @@ def update(call: Call, id: str, body: wire.UpdateEndpointGroup) -> model.Endpoin
     """PATCH /v3/OS-EP-FILTER/endpoint_groups/{id}"""
     allow(call, policy.UPDATE_ENDPOINT_GROUP)
     found(call.tx, id)
-    change = given(body)
-    change.pop("extra")
+    change = {k: v for k, v in given(body).items() if k != "extra" and (v is not None or k == "description")}
     if "filters" in change:
         _fit(change["filters"])
     if change:
