@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 GUEST := .cache/guest/guest.qcow2
 
 .DEFAULT_GOAL := help
-.PHONY: help install packages deps guest up down test check bench bench-images schema clients tempest matrix
+.PHONY: help install packages deps guest up down test check bench bench-images bench-identity schema clients tempest matrix
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 $(BIN)/virga: requirements/run.txt pyproject.toml
 	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || { echo "Python's venv is missing: apt-get install python3-venv"; exit 1; }
@@ -65,6 +65,9 @@ check: $(BIN)/pytest ## ruff, mypy strict, import-linter
 
 bench: install ## measure a simulated cloud; prints a table, writes bench.json
 	@$(BIN)/python scripts/bench.py
+
+bench-identity: install ## measure identity: logins, checks, 10,000 users, 100,000 tokens
+	@$(BIN)/python scripts/bench_identity.py
 
 .venv-tempest/bin/tempest: requirements/tempest.txt
 	@echo "  tempest"

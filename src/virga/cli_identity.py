@@ -92,3 +92,38 @@ def catalog(ctx: click.Context, file: Path, dry_run: bool) -> None:
         said = templates.bring(tx, entries)
     _tell(said, dry_run)
     cloud.db.close()
+
+
+@identity.command("import")
+@click.argument("source")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
+@click.option("--keep-ours", is_flag=True, help="Take users, projects, groups and domains with equal names for the ones that are here.")
+@click.pass_context
+def import_(ctx: click.Context, source: str, dry_run: bool, keep_ours: bool) -> None:
+    """Bring in a Keystone's database: domains, users with their password hashes, projects, roles, groups, grants, services, endpoints.
+
+    SOURCE is an SQLite file, a database URL (postgresql+psycopg://…), or the file that mysqldump wrote. Ids stay. All or nothing.
+    """
+    from virga.ground.errors import Problem
+    from virga.services.identity.imports import keystone
+    from virga.services.identity.imports import source as sources
+
+    try:
+        tables = sources.read(source)
+        cloud = _cloud(ctx)
+        ours = {s.type for s in cloud.services}
+        with cloud.db.read() if dry_run else cloud.db.write() as tx:
+            report = keystone.bring(tx, tables, ours, keep_ours)
+    except Problem as e:
+        conflicts = e.facts.get("blocking")
+        if isinstance(conflicts, list):
+            lines = "\n".join(f"  {c}" for c in conflicts)
+            raise click.ClickException(
+                f"{len(conflicts)} conflicts, and nothing was written:\n{lines}\nRename one of each pair, or say --keep-ours."
+            ) from None
+        raise click.ClickException(e.message) from None
+    for line in report.lines():
+        click.echo(f"  {line}")
+    made = sum(report.made.values())
+    click.echo("Nothing to do." if not made else f"{made} {'would be made; nothing was written' if dry_run else 'made'}.")
+    cloud.db.close()

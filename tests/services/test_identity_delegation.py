@@ -356,3 +356,75 @@ def test_unified_limits_count(house: House) -> None:
     a.delete(f"{I}/limits/{limit['id']}", 204)
     a.delete(f"{I}/registered_limits/{registered['id']}", 204)
     assert a.get(f"{I}/limits/model")["model"]["name"] == "flat"
+
+
+def test_the_json_home_tells_the_truth(shared: House) -> None:
+    """Every address of the document is a row of the table."""
+    import re
+
+    got = shared.http.get(I, headers={"Accept": "application/json-home"})
+    assert got.headers["content-type"] == "application/json-home"
+    identity = next(s for s in shared.cloud.services if s.name == "identity")
+    rows = {re.sub(r"{\w+}", "{}", r.path) for r in identity.routes}
+    for name, resource in got.json()["resources"].items():
+        path = resource.get("href") or resource["href-template"]
+        assert re.sub(r"{\w+}", "{}", f"/v3{path}") in rows, name
+    assert "version" in shared.http.get(I).json()
+
+
+def test_lists_are_filtered_sorted_and_cut(database: str | None) -> None:
+    cloud = make(database, **{"identity.list_limit": 4})
+    try:
+        house = House(cloud)
+        a = house.admin
+        for name in ("Alpha", "alphabet", "beta_x", "beta%y", "gamma"):
+            a.post(f"{I}/users", {"user": {"name": name, "enabled": name != "gamma"}}, 201)
+
+        def names(query: str) -> list[str]:
+            return [u["name"] for u in a.get(f"{I}/users?{query}")["users"]]
+
+        assert names("name=gamma") == ["gamma"] and names("name=nobody") == []
+        assert names("name__icontains=ALPHA") == ["Alpha", "alphabet"]
+        assert names("name__startswith=beta%25") == ["beta%y"], "a wildcard is a letter"
+        assert names("name__endswith=_x") == ["beta_x"]
+        assert names("enabled=false") == ["gamma"]
+        assert names("enabled=true&name__startswith=al&name__endswith=bet") == ["alphabet"]
+        whole = a.get(f"{I}/users")
+        assert whole["truncated"] is True and len(whole["users"]) == 4
+        short = a.get(f"{I}/users?limit=2")
+        assert "truncated" not in short and len(short["users"]) == 2 and short["links"]["next"]
+        assert names("sort_key=name&sort_dir=desc&limit=1") == ["gamma"]
+    finally:
+        cloud.db.close()
+
+
+def test_projects_make_trees(shared: House) -> None:
+    a = shared.admin
+    top = a.post(f"{I}/projects", {"project": {"name": "tree", "tags": ["red", "blue"]}}, 201)["project"]
+    mid = a.post(f"{I}/projects", {"project": {"name": "tree-mid", "parent_id": top["id"], "tags": ["red"]}}, 201)["project"]
+    low = a.post(f"{I}/projects", {"project": {"name": "tree-low", "parent_id": mid["id"]}}, 201)["project"]
+    assert a.get(f"{I}/projects/{top['id']}?subtree_as_ids")["project"]["subtree"] == {mid["id"]: {low["id"]: None}}
+    assert a.get(f"{I}/projects/{low['id']}?parents_as_ids")["project"]["parents"] == {mid["id"]: {top["id"]: {"default": None}}}
+    a.get(f"{I}/projects/{low['id']}?parents_as_ids&parents_as_list", 400)
+    a.delete(f"{I}/projects/{mid['id']}", 403)
+    a.patch(f"{I}/projects/{top['id']}", {"project": {"enabled": False}}, 403)
+    a.patch(f"{I}/projects/{low['id']}", {"project": {"parent_id": top["id"]}}, 403)
+
+    def tagged(query: str) -> set[str]:
+        return {p["name"] for p in a.get(f"{I}/projects?name__startswith=tree&{query}")["projects"]}
+
+    assert tagged("tags=red") == {"tree", "tree-mid"} and tagged("tags=red,blue") == {"tree"}
+    assert tagged("tags-any=blue,red") == {"tree", "tree-mid"} and tagged("not-tags=red") == {"tree-low"} and tagged("not-tags-any=blue") == {"tree-mid", "tree-low"}  # fmt: skip
+    for n, parent in enumerate((low["id"], None, None)):
+        if parent:
+            four = a.post(f"{I}/projects", {"project": {"name": "tree-4", "parent_id": parent}}, 201)["project"]["id"]
+            five = a.post(f"{I}/projects", {"project": {"name": "tree-5", "parent_id": four}}, 201)["project"]["id"]
+            a.post(f"{I}/projects", {"project": {"name": f"tree-6{n}", "parent_id": five}}, 403)
+    a.patch(f"{I}/projects/{five}", {"project": {"options": {"immutable": True}}})
+    a.delete(f"{I}/projects/{five}", 403)
+    a.patch(f"{I}/projects/{five}", {"project": {"name": "other"}}, 403)
+    a.patch(f"{I}/projects/{five}", {"project": {"options": {"immutable": False}}})
+    a.delete(f"{I}/projects/{five}", 204)
+    domain = a.get(f"{I}/projects/default")["project"]
+    assert domain["is_domain"] is True and domain["domain_id"] is None
+    assert "default" in {p["id"] for p in a.get(f"{I}/projects?is_domain=true")["projects"]}

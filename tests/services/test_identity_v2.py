@@ -288,6 +288,12 @@ def test_every_other_command_of_the_time(guide: tuple[Shell, str, Any]) -> None:
     keystone("user-role-remove", "--user", "u", "--role", "cook", "--tenant", "t2")
     assert "cook" not in keystone("user-role-list", "--user", "u", "--tenant", "t2")
     assert user in keystone("user-list", "--tenant", "t2")
+    made = table(keystone("ec2-credentials-create", "--user-id", user, "--tenant-id", tenant))
+    assert made["tenant_id"] == tenant and re.fullmatch("[0-9a-f]{32}", made["secret"])
+    assert table(keystone("ec2-credentials-get", "--user-id", user, "--access", made["access"]))["secret"] == made["secret"]
+    assert made["access"] in keystone("ec2-credentials-list", "--user-id", user)
+    assert "deleted" in keystone("ec2-credentials-delete", "--user-id", user, "--access", made["access"])
+    assert made["access"] not in keystone("ec2-credentials-list", "--user-id", user)
     keystone("service-create", "--name", "vol", "--type", "volume", "--description", "d")
     assert table(keystone("service-get", "vol"))["type"] == "volume"
     made = keystone(

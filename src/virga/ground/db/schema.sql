@@ -545,6 +545,36 @@ CREATE TABLE networks (
   CONSTRAINT pk_networks PRIMARY KEY (id)
 );
 CREATE INDEX ix_networks_project_id ON networks (project_id);
+CREATE TABLE oauth_access (
+  id VARCHAR(64) NOT NULL,
+  secret VARCHAR(255) NOT NULL,
+  consumer_id VARCHAR(64) NOT NULL,
+  user_id VARCHAR(64) NOT NULL,
+  project_id VARCHAR(64) NOT NULL,
+  roles JSON NOT NULL,
+  expires DOUBLE,
+  CONSTRAINT pk_oauth_access PRIMARY KEY (id)
+);
+CREATE INDEX ix_oauth_access_consumer_id ON oauth_access (consumer_id);
+CREATE INDEX ix_oauth_access_user_id ON oauth_access (user_id);
+CREATE TABLE oauth_consumers (
+  id VARCHAR(64) NOT NULL,
+  secret VARCHAR(255) NOT NULL,
+  description TEXT,
+  CONSTRAINT pk_oauth_consumers PRIMARY KEY (id)
+);
+CREATE TABLE oauth_requests (
+  id VARCHAR(64) NOT NULL,
+  secret VARCHAR(255) NOT NULL,
+  consumer_id VARCHAR(64) NOT NULL,
+  project_id VARCHAR(64) NOT NULL,
+  expires DOUBLE NOT NULL,
+  verifier VARCHAR(64),
+  user_id VARCHAR(64),
+  roles JSON NOT NULL,
+  CONSTRAINT pk_oauth_requests PRIMARY KEY (id)
+);
+CREATE INDEX ix_oauth_requests_consumer_id ON oauth_requests (consumer_id);
 CREATE TABLE obj_accounts (
   name VARCHAR(1024) NOT NULL,
   created DOUBLE NOT NULL,

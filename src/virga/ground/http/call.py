@@ -52,6 +52,8 @@ class Actor:
     app_credential_id: str | None = None
     restricted: bool = False
     """An application credential that may not make others like it, nor trusts or EC2 credentials."""
+    handed: bool = False
+    """By OAuth 1."""
     access_rules: tuple[AccessRule, ...] | None = None
     """The only requests that this token may make; None is no restriction."""
     overrides: Overrides = field(default_factory=lambda: NO_OVERRIDES, compare=False, repr=False)
@@ -59,8 +61,8 @@ class Actor:
 
     @property
     def delegated(self) -> bool:
-        """Whether somebody else's, or a part of one's own, authority is used: a trust or an application credential."""
-        return self.trust_id is not None or self.app_credential_id is not None
+        """Whether somebody else's, or a part of one's own, authority is used: a trust, an application credential, OAuth 1."""
+        return self.trust_id is not None or self.app_credential_id is not None or self.handed
 
     def hold_to_rules(self, service: str, method: str, paths: Sequence[str]) -> None:
         """Raise unless the token's access rules, if it has any, cover the request: `service` is the type, `paths` the spellings of the

@@ -6,7 +6,9 @@ from __future__ import annotations
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Unauthorized
 from virga.services.identity import model
+from virga.services.identity import store as identity
 from virga.services.identity.federation import store as federation
+from virga.services.identity.oauth import store as oauth
 
 
 def lent(tx: Tx, payload: model.Payload) -> tuple[str, ...]:
@@ -18,3 +20,15 @@ def lent(tx: Tx, payload: model.Payload) -> tuple[str, ...]:
         raise Unauthorized(f"Identity provider {idp}, by which the user came in, is disabled or gone.")
     x = federation.LENT.c
     return tuple(sorted(m.group_id for m in federation.LENT.find(tx, x.user_id == payload.user_id, x.idp_id == idp)))
+
+
+def handed(tx: Tx, payload: model.Payload, roles: list[model.Role], now: float) -> list[model.Role]:
+    """Of the user's roles those that were handed to an OAuth 1 consumer. Raises Unauthorized when that was taken back."""
+    assert payload.oauth is not None
+    access = oauth.ACCESS.get(tx, payload.oauth[1])
+    if access is None or (access.consumer_id, access.user_id, access.project_id) != (payload.oauth[0], payload.user_id, payload.project_id):
+        raise Unauthorized("What the token was handed by OAuth has been taken back.")
+    if access.expires is not None and access.expires <= now:
+        raise Unauthorized("What the token was handed by OAuth has ended.")
+    kept = identity.all_implied(tx, access.roles)
+    return [r for r in roles if r.id in kept]

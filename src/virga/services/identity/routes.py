@@ -32,6 +32,7 @@ from virga.services.identity.actions import (
 )
 from virga.services.identity.directories.routes import fronted
 from virga.services.identity.federation import routes as federation
+from virga.services.identity.oauth import one, two
 from virga.services.identity.v2 import routes as v2
 from virga.services.identity.v2.around import admit
 
@@ -235,13 +236,14 @@ ROUTES = (
     Route("DELETE", "/v3/endpoints/{id}", catalog.delete_endpoint, code=204),
 )
 
+EDGES = federation.ROUTES + one.ROUTES + two.ROUTES
 SERVICE = Service(
     name="identity",
     type="identity",
     path="/identity",
     ports=(5000, 35357),
     catalog="/identity",
-    routes=fronted(ROUTES) + federation.ROUTES + v2.ROUTES,
+    routes=fronted(ROUTES) + EDGES + v2.ROUTES,
     faults=Faults(keystone),
     admit=admit,
 )
@@ -249,4 +251,4 @@ SERVICE = Service(
 
 def chosen(v2_too: bool) -> Service:
     """The service as the settings want it: with v2.0, or with v3 alone."""
-    return SERVICE if v2_too else replace(SERVICE, routes=fronted(ROUTES) + federation.ROUTES)
+    return SERVICE if v2_too else replace(SERVICE, routes=fronted(ROUTES) + EDGES)

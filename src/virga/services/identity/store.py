@@ -254,25 +254,31 @@ def member_ids(group_id: str) -> sa.Select[Any]:
     return sa.select(MEMBERSHIPS.c.user_id).where(MEMBERSHIPS.c.group_id == group_id)
 
 
+_GROUPS_OF = sa.select(MEMBERSHIPS.c.group_id).where(MEMBERSHIPS.c.user_id == sa.bindparam("user"))
+_IMPLIES = sa.select(IMPLIED_ROLES.table)
+
+
 def groups_of(tx: Tx, user_id: str) -> list[str]:
     """The ids of the groups that a user is in."""
-    return list(tx.conn.execute(group_ids(user_id)).scalars())
+    return list(tx.conn.execute(_GROUPS_OF, {"user": user_id}).scalars())
 
 
-def role_ids(
-    tx: Tx, user_id: str, target: str, target_ids: Collection[str], inherited: bool, groups: Collection[str] | None = None
-) -> set[str]:
-    """The roles that a user has on any of the targets, by own grants and by those of the user's groups."""
-    g, mine = GROUP_GRANTS.c, groups_of(tx, user_id) if groups is None else groups
-    own = sa.select(GRANTS.c.role_id).where(
-        GRANTS.c.user_id == user_id, GRANTS.c.target == target, GRANTS.c.target_id.in_(target_ids), GRANTS.c.inherited.is_(inherited)
-    )
-    found = set(tx.conn.execute(own).scalars())
+Place = tuple[str, Collection[str], bool]
+"""A kind of target, ids of such, and whether grants there count that are inherited, or those that are not."""
+
+
+def role_ids(tx: Tx, user_id: str, *places: Place) -> set[str]:
+    """The roles that a user has in any of the places, by own grants and by those of the user's groups."""
+
+    def at(rows: Rows[Any]) -> sa.ColumnElement[bool]:
+        c = rows.c
+        return sa.or_(*(sa.and_(c.target == kind, c.target_id.in_(ids), c.inherited.is_(inherited)) for kind, ids, inherited in places))
+
+    found = set(tx.conn.execute(sa.select(GRANTS.c.role_id).where(GRANTS.c.user_id == user_id, at(GRANTS))).scalars())
+    mine = groups_of(tx, user_id)
     if mine:
-        theirs = sa.select(g.role_id).where(
-            g.group_id.in_(mine), g.target == target, g.target_id.in_(target_ids), g.inherited.is_(inherited)
-        )
-        found |= set(tx.conn.execute(theirs).scalars())
+        g = GROUP_GRANTS.c
+        found |= set(tx.conn.execute(sa.select(g.role_id).where(g.group_id.in_(mine), at(GROUP_GRANTS))).scalars())
     return found
 
 
@@ -321,8 +327,8 @@ def forget_role(tx: Tx, role_id: str) -> None:
 def all_implied(tx: Tx, ids: Collection[str]) -> set[str]:
     """The roles with all that they bring along, and what that brings."""
     brings: dict[str, list[str]] = {}
-    for row in IMPLIED_ROLES.find(tx):
-        brings.setdefault(row.prior_id, []).append(row.implied_id)
+    for prior, implied in tx.conn.execute(_IMPLIES):
+        brings.setdefault(prior, []).append(implied)
     found, fresh = set(ids), list(ids)
     while fresh:
         for more in brings.get(fresh.pop(), ()):

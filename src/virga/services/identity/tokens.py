@@ -174,11 +174,11 @@ class Tokens:
             while len(self._cache) > CACHE:
                 self._cache.popitem(last=False)
 
-    def issue(self, payload: model.Payload) -> tuple[str, model.Session]:
-        """A token for the payload, checked as it will be when it is used; its first use finds it in memory. Raises Unauthorized."""
-        generation = self.generation
-        with self.db.read() as tx:
-            session = self.resolve(tx, payload)
+    def issue(self, tx: Tx, payload: model.Payload) -> tuple[str, model.Session]:
+        """A token for the payload, checked as it will be when it is used; its first use finds it in memory. Raises Unauthorized.
+        `tx` only reads: what it wrote could still be taken back."""
+        generation = store.generation(tx)
+        session = self.resolve(tx, payload)
         sealed = self.seal(payload)
         self._keep(sealed, generation, session, self.actor(session))
         return sealed, session
@@ -227,7 +227,8 @@ class Tokens:
         project = project_domain = domain = None
         if payload.project_id is not None:
             project = store.PROJECTS.get(tx, payload.project_id)
-            project_domain = store.DOMAINS.get(tx, project.domain_id) if project is not None else None
+            if project is not None:
+                project_domain = user_domain if project.domain_id == user_domain.id else store.DOMAINS.get(tx, project.domain_id)
             if project is None or not project.enabled or project_domain is None or not project_domain.enabled:
                 raise Unauthorized("The project of the token is gone or disabled.")
         elif payload.domain_id is not None:
@@ -247,6 +248,8 @@ class Tokens:
             kept = store.all_implied(tx, trust.roles)
             roles = [r for r in roles if r.id in kept]
         lent = edges.lent(tx, payload) if payload.via is not None else ()
+        if payload.oauth is not None:
+            roles = edges.handed(tx, payload, roles, now)
         if payload.app_credential_id is not None:
             app = store.APP_CREDENTIALS.get(tx, payload.app_credential_id)
             if (
@@ -294,7 +297,7 @@ def actor_of(session: model.Session, overrides: Overrides = NO_OVERRIDES) -> Act
         user_id=p.user_id, user_name=session.user.name, user_domain_id=session.user.domain_id, roles=frozenset(names),
         project_id=p.project_id, domain_id=p.domain_id, system=p.system, token_id=p.audit_ids[0], expires=p.expires,
         project_domain_id=project.domain_id if project is not None else None, trust_id=p.trust_id, app_credential_id=p.app_credential_id,
-        restricted=app is not None and not app.unrestricted, access_rules=session.access_rules, overrides=overrides,
+        restricted=p.oauth is not None or (app is not None and not app.unrestricted), handed=p.oauth is not None, access_rules=session.access_rules, overrides=overrides,
     )  # fmt: skip
 
 
@@ -308,7 +311,7 @@ def with_implied(tx: Tx, ids: set[str]) -> list[model.Role]:
 
 def roles_on(tx: Tx, user_id: str, target: str, target_id: str) -> list[model.Role]:
     """The roles that a user has on a domain or the system, the implied ones with them."""
-    return with_implied(tx, store.role_ids(tx, user_id, target, [target_id], False))
+    return with_implied(tx, store.role_ids(tx, user_id, (target, [target_id], False)))
 
 
 def parents_of(tx: Tx, project: model.Project) -> list[model.Project]:
@@ -326,13 +329,11 @@ def parents_of(tx: Tx, project: model.Project) -> list[model.Project]:
 
 def roles_on_project(tx: Tx, user_id: str, project: model.Project) -> list[model.Role]:
     """Direct grants, and those inherited from the domain and the parent projects."""
-    groups = store.groups_of(tx, user_id)
-    ids = store.role_ids(tx, user_id, "project", [project.id], False, groups)
-    ids |= store.role_ids(tx, user_id, "domain", [project.domain_id], True, groups)
+    places: list[store.Place] = [("project", [project.id], False), ("domain", [project.domain_id], True)]
     above = parents_of(tx, project)
     if above:
-        ids |= store.role_ids(tx, user_id, "project", [p.id for p in above], True, groups)
-    return with_implied(tx, ids)
+        places.append(("project", [p.id for p in above], True))
+    return with_implied(tx, store.role_ids(tx, user_id, *places))
 
 
 def roles_of(tx: Tx, user_id: str, project: model.Project | None, domain: model.Domain | None, system: bool) -> list[model.Role]:

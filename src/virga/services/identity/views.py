@@ -11,7 +11,7 @@ from virga.ground.db.rows import Rows
 from virga.ground.http.call import Answer, Call
 from virga.ground.http.pages import Page, next_link
 from virga.ground.world import iso_micro
-from virga.services.identity import model, settings, store
+from virga.services.identity import home, model, settings, store
 from virga.services.identity.actions import app_credentials
 from virga.services.identity.actions.assignments import Assignment
 from virga.services.identity.actions.auth import Halfway
@@ -65,6 +65,8 @@ def session_body(s: model.Session, call: Call) -> dict[str, Any]:
         "expires_at": iso_micro(p.expires),
         "issued_at": iso_micro(p.issued),
     }
+    if p.oauth is not None:
+        body["OS-OAUTH1"] = {"consumer_id": p.oauth[0], "access_token_id": p.oauth[1]}
     if p.via is not None:
         told = {"identity_provider": {"id": p.via[0]}, "protocol": {"id": p.via[1]}, "groups": [{"id": id} for id in s.lent]}
         body["user"]["OS-FEDERATION"] = told
@@ -424,5 +426,8 @@ def versions(_: None, call: Call) -> Answer:
     return Answer({"versions": {"values": [_version(call), *older]}}, 300)
 
 
-def version(_: None, call: Call) -> dict[str, Any]:
-    return {"version": _version(call)}
+def version(_: None, call: Call) -> Answer:
+    """The version, or the JSON home for who asks for that."""
+    if "application/json-home" in call.request.headers.get("accept", ""):
+        return Answer(home.document(), 200, {"vary": "Accept"}, content_type="application/json-home")
+    return Answer({"version": _version(call)}, 200, {"vary": "Accept"})

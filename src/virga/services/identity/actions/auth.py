@@ -55,21 +55,28 @@ def issue(call: Call, auth: wire.Auth) -> tuple[str, model.Session] | Halfway:
         return _halfway(call, user, passed, lacking)
     expires = min([now + call.use(settings.Identity).token_seconds, *(p.expires for p in proofs if p.expires is not None)])
     audit = [audit_id(), *(p.audit_id for p in proofs if p.audit_id is not None)][:2]
+    handed = next((p for p in proofs if p.oauth is not None), None)
+    if handed is not None:
+        if auth.scope is not UNSET:
+            raise login.refused("Using an OAuth access token to ask for a scope; it has its own")
+        with call.db.read() as tx:
+            return tokens.issue(tx, model.Payload(user.id, handed.project_id, None, False, passed, now, expires, audit, oauth=handed.oauth))
     bound = next((p for p in proofs if p.app_credential_id is not None), None)
     if bound is not None:
         if auth.scope is not UNSET:
             raise login.refused("Using an application credential token to create a scoped token is not allowed")
         payload = model.Payload(user.id, bound.project_id, None, False, passed, now, expires, audit, None, bound.app_credential_id)
-        return tokens.issue(payload)
+        with call.db.read() as tx:
+            return tokens.issue(tx, payload)
     trust_ref = auth.scope.trust if isinstance(auth.scope, wire.Scope) else UNSET
     if isinstance(trust_ref, wire.TrustRef):
         return _by_trust(call, user, trust_ref.id, passed, expires, audit)
     with call.db.read() as tx:
         project_id, domain_id, system = _scope(tx, auth, user, any(p.before is not None for p in proofs))
-    if (project_id or domain_id) and any(p.before is not None and p.before.system for p in proofs):
-        raise login.refused("Using a system-scoped token to create a project-scoped or domain-scoped token is not allowed")
-    via = next((p.via for p in proofs if p.via is not None), None)
-    return tokens.issue(model.Payload(user.id, project_id, domain_id, system, passed, now, expires, audit, via=via))
+        if (project_id or domain_id) and any(p.before is not None and p.before.system for p in proofs):
+            raise login.refused("Using a system-scoped token to create a project-scoped or domain-scoped token is not allowed")
+        via = next((p.via for p in proofs if p.via is not None), None)
+        return tokens.issue(tx, model.Payload(user.id, project_id, domain_id, system, passed, now, expires, audit, via=via))
 
 
 def _with_receipt(call: Call, user: model.User, passed: list[str]) -> list[str]:

@@ -41,6 +41,7 @@ class Proof:
     project_id: str | None = None
     app_credential_id: str | None = None
     via: tuple[str, str] | None = None
+    oauth: tuple[str, str] | None = None
     before: model.Payload | None = field(default=None, compare=False)
 
 
@@ -144,11 +145,13 @@ def token(call: Call, auth: wire.Methods) -> Proof:
     if found is None:
         raise NotFound("Could not find token.")
     session, before = found[0], found[0].payload
+    if before.oauth is not None:
+        raise refused("Using an OAuth-scoped token to create another token. Create a new OAuth-scoped token instead")
     if before.trust_id is not None:
         raise refused("Using trust-scoped token to create another token. Create a new trust-scoped token instead")
     return Proof(
         session.user, tuple(before.methods), before.expires, before.audit_ids[-1], before.project_id if before.app_credential_id else None,
-        before.app_credential_id, before.via, before,
+        before.app_credential_id, before.via, None, before,
     )  # fmt: skip
 
 

@@ -64,6 +64,8 @@ def password(call: Call, given: wire.PasswordUser, password: str) -> rows.User |
     Unavailable when the directory is away."""
     known = call.use(Directories)
     known.ready()
+    if not known.any:
+        return None
     local_id: str | None = None
     with call.db.read() as tx:
         if isinstance(given.id, str):

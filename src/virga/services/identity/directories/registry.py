@@ -46,6 +46,10 @@ class Directories:
             with self.db.read() as tx:
                 self.load(tx)
 
+    @property
+    def any(self) -> bool:
+        return bool(self._found)
+
     def of(self, domain_id: str) -> Directory | None:
         found = self._found.get(domain_id)
         return None if found is None else found[1]

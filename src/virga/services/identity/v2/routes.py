@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from virga.ground.http.table import Route
+from virga.services.identity import wire as v3
 from virga.services.identity.v2 import views, wire
-from virga.services.identity.v2.actions import catalog, documents, roles, tenants, tokens, users
+from virga.services.identity.v2.actions import catalog, credentials, documents, roles, tenants, tokens, users
 
+_EC2 = "/v2.0/users/{user}/credentials/OS-EC2"
 _ROLES = "/v2.0/tenants/{tenant}/users/{user}/roles"
 
 
@@ -56,6 +58,11 @@ ROUTES = (
     Route("DELETE", "/v2.0/users/{user}/roles/OS-KSADM/{role}", users.no_tenant),
     Route("GET", "/v2.0/users/{user}/roleRefs", users.references, view=views.references),
     Route("DELETE", "/v2.0/users/{user}/roleRefs/{reference}", users.unrefer, code=204),
+    Route("POST", _EC2, credentials.create, body=wire.Credential, view=views.credential),
+    Route("GET", _EC2, credentials.index, view=views.credentials),
+    Route("GET", f"{_EC2}/{{access}}", credentials.show, view=views.credential),
+    Route("DELETE", f"{_EC2}/{{access}}", credentials.delete, code=204),
+    Route("POST", "/v2.0/ec2tokens", credentials.exchange, body=v3.Signed, view=views.access),
     Route("GET", "/v2.0/OS-KSADM/roles", roles.index, view=views.roles),
     Route("POST", "/v2.0/OS-KSADM/roles", roles.create, body=wire.Role, key="role", view=views.role),
     Route("GET", "/v2.0/OS-KSADM/roles/{role}", roles.show, view=views.role),

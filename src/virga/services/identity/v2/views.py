@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -113,6 +114,20 @@ def service(row: model.CatalogService, _: Call) -> dict[str, Any]:
 
 def services(rows: list[model.CatalogService], _: Call) -> dict[str, Any]:
     return {"OS-KSADM:services": [_service(r) for r in rows]}
+
+
+def _credential(c: model.Credential) -> dict[str, Any]:
+    blob = json.loads(c.blob)
+    shown = {"user_id": c.user_id, "tenant_id": c.project_id, "trust_id": blob.get("trust_id")}
+    return shown | {"access": blob["access"], "secret": blob["secret"]}
+
+
+def credential(row: model.Credential, _: Call) -> dict[str, Any]:
+    return {"credential": _credential(row)}
+
+
+def credentials(rows: list[model.Credential], _: Call) -> dict[str, Any]:
+    return {"credentials": [_credential(r) for r in rows]}
 
 
 def _endpoint(one: Joined, call: Call) -> dict[str, Any]:

@@ -76,3 +76,36 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("group_id", "user_id", name=op.f("pk_fed_memberships")),
     )
     op.create_index(op.f("ix_fed_memberships_expires"), "fed_memberships", ["expires"], unique=False)
+    op.create_table(
+        "oauth_consumers",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("secret", sa.String(length=255), nullable=False),
+        sa.Column("description", sa.Text()),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_oauth_consumers")),
+    )
+    op.create_table(
+        "oauth_requests",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("secret", sa.String(length=255), nullable=False),
+        sa.Column("consumer_id", sa.String(length=64), nullable=False),
+        sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column("expires", sa.Double(), nullable=False),
+        sa.Column("verifier", sa.String(length=64)),
+        sa.Column("user_id", sa.String(length=64)),
+        sa.Column("roles", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_oauth_requests")),
+    )
+    op.create_index(op.f("ix_oauth_requests_consumer_id"), "oauth_requests", ["consumer_id"], unique=False)
+    op.create_table(
+        "oauth_access",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("secret", sa.String(length=255), nullable=False),
+        sa.Column("consumer_id", sa.String(length=64), nullable=False),
+        sa.Column("user_id", sa.String(length=64), nullable=False),
+        sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column("roles", sa.JSON(), nullable=False),
+        sa.Column("expires", sa.Double()),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_oauth_access")),
+    )
+    op.create_index(op.f("ix_oauth_access_consumer_id"), "oauth_access", ["consumer_id"], unique=False)
+    op.create_index(op.f("ix_oauth_access_user_id"), "oauth_access", ["user_id"], unique=False)

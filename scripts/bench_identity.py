@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measure identity in a simulated cloud: CPU milliseconds of the whole process per request beside wall time (medians), pages of a list
+of 10,000 users, memory over 100,000 tokens. Prints a table; `--quick` leaves the long rows out."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import statistics
+import sys
+import threading
+import time
+from typing import Any
+
+from bench import Sim
+
+UPSTREAM_CPU = {
+    "token check": (17.0, 40), "token check, first time": (35.7, 20), "password token, first time": (385.0, 20), "token by token": (16.3, 10),
+    "catalogue": (14.0, 20), "user get": (14.2, 20), "project get": (14.2, 20), "project create": (126.0, 20), "user create, no password": (25.2, 10),
+    "user list, 120 of them": (120.0, 20),
+}  # fmt: skip
+USERS, TOKENS, PAGE = 10_000, 100_000, 100
+
+
+def token_by_token(sim: Sim, conn: http.client.HTTPConnection, project: str) -> str:
+    body = {"auth": {"identity": {"methods": ["token"], "token": {"id": sim.token}}, "scope": {"project": {"id": project}}}}
+    conn.request("POST", "/identity/v3/auth/tokens?nocatalog", json.dumps(body), {"Content-Type": "application/json"})
+    answer = conn.getresponse()
+    answer.read()
+    assert answer.status == 201, answer.status
+    return str(answer.headers["X-Subject-Token"])
+
+
+def main() -> None:
+    sim = Sim()
+    rows: dict[str, tuple[float, float]] = {}
+    project = sim.ask("GET", "/identity/v3/projects?name=admin")["projects"][0]["id"]
+    role = sim.ask("GET", "/identity/v3/roles?name=member")["roles"][0]["id"]
+    user = sim.ask("GET", "/identity/v3/users?name=admin")["users"][0]["id"]
+    keep = http.client.HTTPConnection("127.0.0.1", sim.port)
+    rows["token check"] = sim.measure(lambda n: sim.ask("GET", "/identity/v3/auth/tokens", X_Subject_Token=sim.token), 2000)
+    rows["catalogue"] = sim.measure(lambda n: sim.ask("GET", "/identity/v3/auth/catalog"), 1000)
+    rows["user get"] = sim.measure(lambda n: sim.ask("GET", f"/identity/v3/users/{user}"), 500)
+    rows["project get"] = sim.measure(lambda n: sim.ask("GET", f"/identity/v3/projects/{project}"), 500)
+    rows["token by token"] = sim.measure(lambda n: token_by_token(sim, keep, project), 500)
+    rows["project create"] = sim.measure(lambda n: sim.ask("POST", "/identity/v3/projects", {"project": {"name": f"p{n}"}}), 100)
+    for n in range(-1, 40):
+        made = sim.ask("POST", "/identity/v3/users", {"user": {"name": f"u{n}", "password": f"p{n}"}})["user"]["id"]
+        sim.ask("PUT", f"/identity/v3/projects/{project}/users/{made}/roles/{role}")
+    rows["password token, first time"] = sim.measure(lambda n: sim.login(f"p{n}", f"u{n}", conn=keep), 40)
+    rows["user create, no password"] = sim.measure(lambda n: sim.ask("POST", "/identity/v3/users", {"user": {"name": f"n{n}"}}), 80)
+    rows["user list, 120 of them"] = sim.measure(lambda n: sim.ask("GET", "/identity/v3/users"), 50)
+    out: dict[str, Any] = {}
+    if "--quick" not in sys.argv:
+        for n in range(USERS):
+            sim.ask("POST", "/identity/v3/users", {"user": {"name": f"many{n:05}"}})
+        pages, url = [], f"/identity/v3/users?limit={PAGE}"
+        seen = 0
+        while url:
+            began = time.perf_counter()
+            page = sim.ask("GET", url)
+            pages.append((time.perf_counter() - began) * 1000)
+            seen += len(page["users"])
+            url = (page["links"]["next"] or "").partition(f":{sim.port}")[2]
+        assert seen > USERS
+        out[f"users listed, {PAGE} a page: pages"] = len(pages)
+        out["a page, p50 ms"] = round(statistics.median(pages), 1)
+        out["a page, worst ms"] = round(max(pages), 1)
+        for n in range(25_000):
+            token_by_token(sim, keep, project)
+        threading.Event().wait(1)
+        before = sim.pss()
+        for n in range(TOKENS):
+            token_by_token(sim, keep, project)
+        threading.Event().wait(1)
+        out["memory, MiB PSS, with full token cache"] = round(before, 1)
+        out[f"memory after {TOKENS:,} more tokens"] = round(sim.pss(), 1)
+    sim.process.terminate()
+    print(f"{'request':32} {'CPU ms':>8} {'p50 ms':>8} {'upstream CPU':>13} {'ratio':>7}  goal")
+    for name, (cpu, wall) in rows.items():
+        up, goal = UPSTREAM_CPU[name]
+        print(f"{name:32} {cpu:8.2f} {wall:8.2f} {up:13.1f} {up / cpu:6.0f}x  {goal}x")
+    for name, value in out.items():
+        print(f"{name:48} {value}")
+
+
+if __name__ == "__main__":
+    main()
