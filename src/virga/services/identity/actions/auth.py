@@ -60,8 +60,7 @@ def issue(call: Call, auth: wire.Auth) -> tuple[str, model.Session] | Halfway:
         if auth.scope is not UNSET:
             raise login.refused("Using an application credential token to create a scoped token is not allowed")
         payload = model.Payload(user.id, bound.project_id, None, False, passed, now, expires, audit, None, bound.app_credential_id)
-        with call.db.read() as tx:
-            return tokens.issue(tx, payload)
+        return tokens.issue(payload)
     trust_ref = auth.scope.trust if isinstance(auth.scope, wire.Scope) else UNSET
     if isinstance(trust_ref, wire.TrustRef):
         return _by_trust(call, user, trust_ref.id, passed, expires, audit)
@@ -69,7 +68,7 @@ def issue(call: Call, auth: wire.Auth) -> tuple[str, model.Session] | Halfway:
         project_id, domain_id, system = _scope(tx, auth, user, any(p.before is not None for p in proofs))
         if (project_id or domain_id) and any(p.before is not None and p.before.system for p in proofs):
             raise login.refused("Using a system-scoped token to create a project-scoped or domain-scoped token is not allowed")
-        return tokens.issue(tx, model.Payload(user.id, project_id, domain_id, system, passed, now, expires, audit))
+        return tokens.issue(model.Payload(user.id, project_id, domain_id, system, passed, now, expires, audit), tx)
 
 
 def _with_receipt(call: Call, user: model.User, passed: list[str]) -> list[str]:
