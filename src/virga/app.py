@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import secrets
 import socket
@@ -80,11 +81,13 @@ class Cloud:
     def __init__(self, settings: Settings, *, world: World | None = None, hook: Hook | None = None) -> None:
         self.settings = settings
         self.state = Path(settings.state)
+        if not settings.ephemeral:
+            self.state.mkdir(parents=True, exist_ok=True, mode=0o711)
         self.log = log.get("cloud")
         doors = self.doors = Doors()
         clock = VirtualClock() if settings.simulated and settings.sim.clock else None
         self.world = doors.put(World, world or World(clock, seed=settings.sim.seed if settings.simulated else None))
-        self.db = doors.put(Database, Database(self._database_url()))
+        self.db = doors.put(Database, Database(settings.records()))
         self.bus = doors.put(Bus, LocalBus())
         doors.put(Wakeup, Wakeup())
         doors.put(Settings, settings)
@@ -122,14 +125,6 @@ class Cloud:
             settings.server.public_url.rstrip("/") or f"{'https' if settings.server.tls else 'http'}://{host or '127.0.0.1'}:{port}"
         )
         self.rim.pages["metrics"] = lambda: ("text/plain; version=0.0.4; charset=utf-8", metrics.page())
-
-    def _database_url(self) -> str:
-        if self.settings.database.url:
-            return self.settings.database.url
-        if self.settings.ephemeral:
-            return "sqlite://"
-        self.state.mkdir(parents=True, exist_ok=True, mode=0o711)
-        return f"sqlite:///{self.state / 'virga.db'}"
 
     def prepare(self) -> None:
         """Schema, first administrator, catalogue: whatever is missing. Repeatable."""
@@ -316,6 +311,13 @@ def listen(address: str) -> socket.socket:
     return sock
 
 
+def settle_memory() -> None:
+    """What start-up made stays: the collector need not look at it again, nor run after every few hundred rows of a long list."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
 async def serve(cloud: Cloud, ready: Callable[[list[str]], Any] | None = None, stop: asyncio.Event | None = None) -> None:
     """Answer requests until `stop` is set; `ready` is told the addresses once the sockets listen."""
     import uvicorn
@@ -343,6 +345,7 @@ async def serve(cloud: Cloud, ready: Callable[[list[str]], Any] | None = None, s
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     for sock in sockets:
         sock.listen(1024)
+    settle_memory()
     task = asyncio.create_task(server._serve(sockets))
     if ready is not None:
         ready([f"{s.getsockname()[0]}:{s.getsockname()[1]}" for s in sockets])

@@ -445,11 +445,10 @@ def doctor(ctx: click.Context) -> None:
 def _troubled(settings: Settings) -> list[dict[str, Any]]:
     if settings.ephemeral or (not (Path(settings.state) / "virga.db").exists() and not settings.database.url):
         return []
-    from virga.app import Cloud
+    from virga.ground.db.engine import Database
     from virga.ground.sagas.saga import SAGAS
 
-    cloud = Cloud(settings)
-    with cloud.db.read() as tx:
+    with Database(settings.records()).read() as tx:
         rows = SAGAS.find(tx, SAGAS.c.ended.is_(None), SAGAS.c.state == "undo", SAGAS.c.attempts > 2)
     return [{"name": s.name, "id": s.id, "attempts": s.attempts, "error": s.error} for s in rows]
 
@@ -614,11 +613,11 @@ def ssh(ctx: click.Context, name: str, command: tuple[str, ...]) -> None:
 @click.pass_context
 def sagas(ctx: click.Context) -> None:
     """Long operations under way, and those that failed lately, with the reason."""
-    from virga.app import Cloud
+    from virga.ground.db.engine import Database
     from virga.ground.sagas.saga import SAGAS
     from virga.ground.world import iso
 
-    with Cloud(_settings(ctx)).db.read() as tx:
+    with Database(_settings(ctx).records()).read() as tx:
         rows = SAGAS.find(tx, SAGAS.c.ended.is_(None) | (SAGAS.c.state == "failed"), order=SAGAS.c.created.desc(), limit=50)
     for s in rows:
         click.echo(f"{iso(s.created)}  {s.state:<6} {s.name} {s.exclusive or ''}  {s.error or ''}")

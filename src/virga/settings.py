@@ -66,6 +66,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     compute: Compute = Compute()
     sim: Sim = Sim()
 
+    def records(self) -> str:
+        """The URL of the database: the one set, memory for an ephemeral cloud, else a file in the state folder."""
+        return self.database.url or ("sqlite://" if self.ephemeral else f"sqlite:///{Path(self.state) / 'virga.db'}")
+
 
 class SettingsError(Exception):
     """A setting is unknown or wrong; the message names it and where it came from."""

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+import hypervisors
 from virga.ground.world import World
-from virga.services.compute.driver import Card, Machine
 from virga.services.compute.drivers.fake import FakeHypervisor
 from virga.services.images.drivers.files import FileStore
 from virga.services.images.drivers.memory import MemoryStore
@@ -119,41 +119,11 @@ def test_acl_says_what_the_rule_says() -> None:
     assert acl_match("pg_a", rule) == "inport == @pg_a && ip6 && ip6.dst == $pg_b_c_ip6 && udp"
 
 
-def machine(id: str) -> Machine:
-    return Machine(
-        id=id,
-        name="m",
-        project_id="p",
-        generation=1,
-        vcpus=1,
-        ram=128,
-        disk=1,
-        image_id="i",
-        image_format="raw",
-        cards=[Card("port", "fa:16:3e:00:00:01", 1442, "n")],
-    )
-
-
 def test_fake_hypervisor(tmp_path: Path) -> None:
-    """The contract of a hypervisor on the simulated one; the real one is held to it in tests/real."""
     world, plugged = World(), {}
     file = tmp_path / "machines.json"
-    h = FakeHypervisor(world, file=file, plug=lambda port, on: plugged.update({port: on}))
-    id = ids(1)[0]
-    h.remove(id)
-    for _ in range(2):
-        h.run(machine(id))
-        assert h.observe() == {id: "running"} and plugged == {"port": True}
-    again = FakeHypervisor(world, file=file)
-    assert again.observe() == {id: "running"}, "machines outlive the process"
-    for _ in range(2):
-        again.stop(machine(id))
-        assert again.observe() == {id: "stopped"}
-    again.reboot(machine(id), hard=True)
-    assert again.observe() == {id: "running"} and b"boot finished" in again.console(id)
-    for _ in range(2):
-        again.remove(id)
-        assert again.observe() == {} and again.console(id) == b""
+    hypervisors.holds(lambda: FakeHypervisor(world, file=file, plug=lambda port, on: plugged.update({port: on})), b"boot finished")
+    assert plugged == {"port": False}
 
 
 @pytest.mark.parametrize("kind", ["files", "memory"])

@@ -51,14 +51,16 @@ def counts(house: House) -> dict[str, int]:
 
 
 def refused(who: Tenant, path: str, raw: bytes, names: str | None = "name", **headers: str) -> str:
-    """The message of a quick 4xx; it holds `names`."""
+    """The message of a 4xx that took at most 50 ms, client included; it holds `names`."""
     best = 9.0
-    for _ in range(3):  # these machines are noisy: the best of three is the promise
-        began = time.perf_counter()
+    for _ in range(5):
+        began = time.process_time()  # of the whole process, cloud and client: other tests share the processors, not this clock
         got = who.ask("POST", path, raw=raw, headers={"Content-Type": "application/json"} | headers)
-        best = min(best, time.perf_counter() - began)
+        best = min(best, time.process_time() - began)
         assert 400 <= got.code < 500, f"{got.code} {got.text[:300]}"
-    assert best < 0.25, f"{best:.3f} s"
+        if best < 0.05:
+            break
+    assert best < 0.05, f"{best:.3f} s"
     if names is not None:
         assert names in got.text, got.text[:400]
     return got.text

@@ -111,6 +111,9 @@ def image(real: Real) -> str:
 def places(real: Real, image: str) -> dict[str, Any]:
     """Two tenants with the same subnet; a1 and b1 have the same address, b2 lives beside b1."""
     a, b = Place(real, "anna"), Place(real, "boris")
+    body = {"network_id": b.net, "cidr": "fd00:b::/64", "ip_version": 6, "ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
+    six = b.client.post("/network/v2.0/subnets", {"subnet": body})["subnet"]["id"]
+    b.client.put(f"/network/v2.0/routers/{b.router['id']}/add_router_interface", {"subnet_id": six})
     listener = Listener(real.outside, 8080)
     listener.start()
     script = "#!/bin/sh\nwget -q -O /tmp/got http://172.24.4.1:8080/from-b2\nwc -c < /tmp/got > /dev/console\n"
@@ -136,6 +139,21 @@ def test_metadata_knows_who_asks(real: Real, places: dict[str, Any]) -> None:
         assert ec2.split() == [f"10.0.0.10{name}"] or ec2.split() == ["10.0.0.10", name]
     drive = real.ssh(places["fips"]["b1"], "sudo mount -o ro /dev/vdb /mnt && cat /mnt/openstack/latest/meta_data.json; sudo umount /mnt")
     assert json.loads(drive)["uuid"] == places["ids"]["b1"]
+
+
+def test_ipv6(real: Real, places: dict[str, Any]) -> None:
+    """Guests make the addresses that their ports show, learn the router from its advertisements, and reach each other by TCP."""
+    b, ids, fip = places["b"], places["ids"], places["fips"]["b1"]
+
+    def six(name: str) -> str:
+        port = b.client.get(f"/network/v2.0/ports?device_id={ids[name]}")["ports"][0]
+        return next(str(i["ip_address"]) for i in port["fixed_ips"] if ":" in i["ip_address"])
+
+    real.until_ssh(fip)
+    assert wait(lambda: six("b1") in real.ssh(fip, "ip -6 addr"), 60, every=1.0), real.ssh(fip, "ip -6 addr; ip -6 route")
+    assert "default via fe80:" in real.ssh(fip, "ip -6 route")
+    assert wait(lambda: "SSH-2.0" in real.ssh(fip, f"sleep 4 | nc {six('b2')} 22 | head -c 20; true"), 60, every=1.0)
+    assert "SSH-2.0" not in real.ssh(fip, "sleep 4 | nc -w 4 fd00:b::f816:3eff:fe00:ff 22 | head -c 20; true")
 
 
 def test_tenants_do_not_meet(real: Real, places: dict[str, Any]) -> None:

@@ -158,6 +158,50 @@ def test_microversions(house: House) -> None:
     ).code in {202, 409}
 
 
+def test_lists_say_what_show_says(house: House) -> None:
+    """Lists read narrow rows: what they print is what the single reads print, on each database; tags choose across pages."""
+    a = house.admin
+    image, (net, _) = house.image(), house.network(a)
+    ids = [house.server(a, image["id"], net["id"], name=f"s{n}", metadata={"n": str(n)})["id"] for n in range(3)]
+    for id in ids:
+        house.settled(a, id)
+    a.version = "2.96"
+    for id, tags in zip(ids, (["red"], ["red", "blue"], []), strict=True):
+        a.put(f"/compute/v2.1/servers/{id}/tags", {"tags": tags})
+    for version in ("2.1", "2.46", "2.96"):
+        a.version = version
+        for listed in a.get("/compute/v2.1/servers/detail")["servers"]:
+            single = a.get(f"/compute/v2.1/servers/{listed['id']}")["server"]
+            assert listed == {k: v for k, v in single.items() if k != "server_groups"}
+    for query, names in {
+        "tags=red": {"s0", "s1"}, "tags=red,blue": {"s1"}, "tags-any=blue,green": {"s1"}, "not-tags=red": {"s2"}, "not-tags=red,blue": {"s0", "s2"},
+        "not-tags-any=blue": {"s0", "s2"}, "tags=red&not-tags=blue": {"s0"}, "tags=r%25": set(),
+    }.items():  # fmt: skip
+        assert {s["name"] for s in a.get(f"/compute/v2.1/servers?{query}")["servers"]} == names, query
+    page = a.get("/compute/v2.1/servers?tags=red&limit=1&sort_key=display_name&sort_dir=asc")
+    assert [s["name"] for s in page["servers"]] == ["s0"] and page["servers_links"], "the filter comes before the page is cut"
+    ports = a.get("/network/v2.0/ports?device_owner=compute:nova")["ports"]
+    assert len(ports) == 3
+    a.put(f"/network/v2.0/ports/{ports[0]['id']}", {"port": {"allowed_address_pairs": [{"ip_address": "10.9.9.9"}]}})
+    a.put(f"/network/v2.0/ports/{ports[0]['id']}/tags/x", None, 201)
+    for listed in a.get("/network/v2.0/ports")["ports"]:
+        assert listed == a.get(f"/network/v2.0/ports/{listed['id']}")["port"]
+    assert [p["id"] for p in a.get("/network/v2.0/ports?tags=x&limit=1")["ports"]] == [ports[0]["id"]]
+    assert ports[0]["id"] not in {p["id"] for p in a.get("/network/v2.0/ports?not-tags=x")["ports"]}
+
+
+def test_answers_name_the_version_they_speak(shared: House) -> None:
+    a = shared.login("admin", "admin", "admin")
+    for path, asked, spoken in (
+        ("/compute/v2.1/flavors", "2.60", "2.60"),
+        ("/compute/v2.1/flavors", None, "2.1"),
+        ("/compute/v2/flavors", "2.60", "2.1"),
+    ):
+        a.version = asked
+        got = a.ask("GET", path)
+        assert got.headers["openstack-api-version"] == f"compute {spoken}" and got.headers["x-openstack-nova-api-version"] == spoken
+
+
 def test_list_filters(shared: House) -> None:
     t = shared.tenant("lister")
     image, (net, _) = shared.image(), shared.network(t)

@@ -146,3 +146,29 @@ def test_quota_says_how_much(shared: House) -> None:
     got = t.ask("POST", "/network/v2.0/networks", {"network": {"name": "2"}})
     assert got.code == 409 and got.json["NeutronError"]["type"] == "OverQuota"
     assert "1 of 1 network" in got.json["NeutronError"]["message"]
+
+
+def test_addresses_that_make_themselves(house: House) -> None:
+    """A SLAAC subnet gives every port an address of its MAC, whatever else was asked for, and nobody chooses one there."""
+    t = house.tenant("six")
+    net, four = house.network(t)
+    early = t.post("/network/v2.0/ports", {"port": {"network_id": net["id"], "mac_address": "fa:16:3e:00:00:11"}})["port"]
+    assert [i["subnet_id"] for i in early["fixed_ips"]] == [four["id"]]
+    body = {"network_id": net["id"], "cidr": "fd00:7::/64", "ip_version": 6, "ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
+    six = t.post("/network/v2.0/subnets", {"subnet": body})["subnet"]
+    assert {i["ip_address"] for i in t.get(f"/network/v2.0/ports/{early['id']}")["port"]["fixed_ips"]} == {
+        early["fixed_ips"][0]["ip_address"], "fd00:7::f816:3eff:fe00:11",
+    }  # fmt: skip
+    asked = {"network_id": net["id"], "fixed_ips": [{"ip_address": "10.0.0.77"}], "mac_address": "fa:16:3e:00:00:12"}
+    port = t.post("/network/v2.0/ports", {"port": asked})["port"]
+    assert {i["ip_address"] for i in port["fixed_ips"]} == {"10.0.0.77", "fd00:7::f816:3eff:fe00:12"}
+    refused = t.ask("POST", "/network/v2.0/ports", {"port": {"network_id": net["id"], "fixed_ips": [{"ip_address": "fd00:7::5"}]}})
+    assert refused.code == 400 and refused.json["NeutronError"]["type"] == "AllocationOnAutoAddressSubnet"
+    moved = t.put(f"/network/v2.0/ports/{port['id']}", {"port": {"fixed_ips": [{"ip_address": "10.0.0.78"}]}})["port"]
+    assert {i["ip_address"] for i in moved["fixed_ips"]} == {"10.0.0.78", "fd00:7::f816:3eff:fe00:12"}
+    again = t.put(f"/network/v2.0/ports/{port['id']}", {"port": {"fixed_ips": moved["fixed_ips"]}})["port"]
+    assert again["fixed_ips"] == moved["fixed_ips"], "what was read may be written"
+    renamed = t.put(f"/network/v2.0/ports/{port['id']}", {"port": {"mac_address": "fa:16:3e:00:00:13"}})["port"]
+    assert {i["ip_address"] for i in renamed["fixed_ips"]} == {"10.0.0.78", "fd00:7::f816:3eff:fe00:13"}
+    t.delete(f"/network/v2.0/subnets/{six['id']}", 204)
+    assert [i["ip_address"] for i in t.get(f"/network/v2.0/ports/{port['id']}")["port"]["fixed_ips"]] == ["10.0.0.78"]

@@ -29,7 +29,8 @@ metadata = sa.MetaData(
 )
 
 
-def _to_json(value: Any) -> str:
+def to_json(value: Any) -> str:
+    """JSON as columns keep it."""
     return msgspec.json.encode(value).decode()
 
 
@@ -38,13 +39,15 @@ class Retry(Exception):
 
 
 class Tx:
-    """One open transaction. `conn` is for stores only; `after_commit` runs callbacks once the commit is durable."""
+    """One open transaction. `conn` is for stores only, `embedded` is SQLite's own connection beneath it, for reads that are asked
+    thousands of times a second; `after_commit` runs callbacks once the commit is durable."""
 
-    __slots__ = ("_after", "conn", "writes")
+    __slots__ = ("_after", "conn", "embedded", "writes")
 
-    def __init__(self, conn: sa.Connection, writes: bool) -> None:
+    def __init__(self, conn: sa.Connection, writes: bool, embedded: sqlite3.Connection | None = None) -> None:
         self.conn = conn
         self.writes = writes
+        self.embedded = embedded
         self._after: list[Callable[[], None]] = []
 
     def after_commit(self, call: Callable[[], None]) -> None:
@@ -72,14 +75,14 @@ class Database:
         if self.memory:
             args: dict[str, Any] = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
         elif self.sqlite:
-            args = {"poolclass": QueuePool, "pool_size": 18, "max_overflow": 8, "connect_args": {"check_same_thread": False}}
+            args = {
+                "poolclass": QueuePool, "pool_size": 18, "max_overflow": 8, "pool_reset_on_return": None, "connect_args": {"check_same_thread": False},
+            }  # fmt: skip
         else:
             args = {"pool_size": 18, "max_overflow": 8, "pool_pre_ping": True}
-        self.engine = sa.create_engine(url, json_serializer=_to_json, json_deserializer=msgspec.json.decode, **args)
+        self.engine = sa.create_engine(url, json_serializer=to_json, json_deserializer=msgspec.json.decode, **args)
         if self.sqlite:
             event.listen(self.engine, "connect", self._pragmas)
-            event.listen(self.engine, "begin", self._begin)
-        self._immediate = threading.local()
 
     @staticmethod
     def _pragmas(raw: Any, _: object) -> None:
@@ -87,51 +90,64 @@ class Database:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=15000", "foreign_keys=ON", "temp_store=MEMORY"):
             raw.execute(f"pragma {pragma}")
 
-    def _begin(self, conn: sa.Connection) -> None:
-        conn.exec_driver_sql("BEGIN IMMEDIATE" if getattr(self._immediate, "on", False) else "BEGIN")
-
     @contextlib.contextmanager
     def read(self) -> Iterator[Tx]:
         """A consistent view; what it writes is rolled back."""
         with self._writer if self.memory else contextlib.nullcontext(), self._faults(), self.engine.connect() as conn:
-            yield Tx(conn, writes=False)
-            conn.rollback()
+            raw = self._begun(conn, "BEGIN")
+            try:
+                yield Tx(conn, False, raw)
+            finally:
+                conn.rollback()
+                if raw is not None:
+                    raw.rollback()
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Tx]:
         """Commit at the end of the block, roll back on any exception. Callbacks run after the writer lock is free."""
-        with self._writer, self._faults():
-            self._immediate.on = True
+        with self._writer, self._faults(), self.engine.connect() as conn:
+            raw = self._begun(conn, "BEGIN IMMEDIATE")
+            tx = Tx(conn, True, raw)
             try:
-                with self.engine.connect() as conn:
-                    tx = Tx(conn, writes=True)
-                    conn.begin()
-                    self._immediate.on = False
-                    yield tx
-                    conn.commit()
-            finally:
-                self._immediate.on = False
+                conn.begin()
+                yield tx
+                conn.commit()
+            except BaseException:
+                conn.rollback()
+                if raw is not None:
+                    raw.rollback()
+                raise
         tx.committed()
+
+    def _begun(self, conn: sa.Connection, word: str) -> sqlite3.Connection | None:
+        """SQLite's transaction opened by our own word: its driver would open it too late, and never an immediate one."""
+        if not self.sqlite:
+            return None
+        raw: sqlite3.Connection = conn.connection.dbapi_connection  # type: ignore[assignment]
+        raw.execute(word)
+        return raw
 
     @contextlib.contextmanager
     def _faults(self) -> Iterator[None]:
         try:
             yield
-        except sa.exc.OperationalError as e:
-            if isinstance(e.orig, sqlite3.Error):
-                text = str(e.orig)
+        except (sa.exc.OperationalError, sqlite3.OperationalError) as e:
+            cause = e.orig if isinstance(e, sa.exc.OperationalError) else e
+            if isinstance(cause, sqlite3.Error):
+                text = str(cause)
                 if "full" in text or "disk I/O" in text:
                     raise NoSpace("The cloud's disk is full; nothing was written. Free space in the state folder and try again.") from e
                 if "locked" in text or "busy" in text:
                     raise Unavailable("The database is busy; try again.") from e
-            state = getattr(e.orig, "sqlstate", None)
+            state = getattr(cause, "sqlstate", None)
             if state in {"40001", "40P01"}:
                 raise Retry from e
             if state == "53100":
                 raise NoSpace("The database's disk is full; nothing was written.") from e
             raise Unavailable("The database does not answer; try again.") from e
-        except sa.exc.IntegrityError as e:
-            raise Conflict(f"The request collides with what is there: {str(e.orig).splitlines()[0]}") from e
+        except (sa.exc.IntegrityError, sqlite3.IntegrityError) as e:
+            cause = e.orig if isinstance(e, sa.exc.IntegrityError) else e
+            raise Conflict(f"The request collides with what is there: {str(cause).splitlines()[0]}") from e
 
     def close(self) -> None:
         self.engine.dispose()

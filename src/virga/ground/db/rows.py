@@ -4,17 +4,36 @@ has get, find, page, insert, change (compare-and-set) and delete; what is specia
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from virga.ground.db.engine import Tx
+from virga.ground.db.engine import Tx, to_json
 from virga.ground.errors import Invalid
 
+SQLITE = sqlite.dialect()
+SQLITE._json_deserializer = msgspec.json.decode  # what the engine itself is given
+SQLITE._json_serializer = to_json
+SQLITE_NAMED = sqlite.dialect(paramstyle="named")
 T = TypeVar("T", bound=msgspec.Struct)
+V = TypeVar("V", bound=msgspec.Struct)
 Where = sa.ColumnElement[bool]
+
+
+class Undecoded(sa.types.UserDefinedType[msgspec.Raw]):
+    """A JSON column as the bytes that are stored, for views that print it as it is."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "TEXT"
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Callable[[Any], msgspec.Raw | None]:
+        return lambda value: None if value is None else msgspec.Raw(value)
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -31,18 +50,77 @@ class Rows(Generic[T]):
         columns = [c.name for c in table.columns]
         if names != columns:
             raise TypeError(f"{type.__name__} has {names}, {table.name} has {columns}")
-        self._select = sa.select(table)
-        self._by_id = self._select.where(table.c.id == sa.bindparam("id")) if "id" in table.c else None
+        self._read(sa.select(table))
+        kinds = {c.name: c.type.dialect_impl(SQLITE).bind_processor(SQLITE) for c in table.columns}
+        self._encoders = {name: encode for name, encode in kinds.items() if encode is not None}
+        self._names = ", ".join(f'"{name}"' for name in names)
+        self._insert = f"INSERT INTO {table.name} ({self._names}) VALUES ({', '.join('?' * len(names))})"
+
+    def _read(self, select: sa.Select[Any]) -> None:
+        self._select = select
+        self._lookups: dict[tuple[tuple[str, ...], tuple[str, ...] | None], str] = {}
+        kinds = [c.type.dialect_impl(SQLITE).result_processor(SQLITE, None) for c in select.selected_columns]
+        self._decoders = [(n, decode) for n, decode in enumerate(kinds) if decode is not None]
+
+    def narrow(self, type: type[V]) -> Rows[V]:
+        """The same rows read as `type`, which names some of the columns (those that a list is sorted by among them); its fields of
+        type `msgspec.Raw` come undecoded. To read long lists with; writes stay with the whole rows."""
+        part: Rows[V] = Rows.__new__(Rows)
+        part.table, part.type = self.table, type
+        part._read(
+            sa.select(
+                *(
+                    sa.cast(self.table.c[f.name], Undecoded).label(f.name)
+                    if f.type in (msgspec.Raw, msgspec.Raw | None)
+                    else self.table.c[f.name]
+                    for f in msgspec.structs.fields(type)
+                )
+            )
+        )
+        return part
 
     @property
     def c(self) -> Any:
         return self.table.c
 
     def get(self, tx: Tx, id: str) -> T | None:
-        if self._by_id is None:
-            raise TypeError(f"{self.table.name} has no id")
-        row = tx.conn.execute(self._by_id, {"id": id}).first()
-        return None if row is None else self.type(*row)
+        return self.by(tx, id=id)
+
+    def by(self, tx: Tx, **values: object) -> T | None:
+        """The row whose columns have these values. On the embedded database the statement is kept as text and asked of SQLite
+        itself: the way to one row is what most requests begin with."""
+        if tx.embedded is None:
+            return self.one(tx, *(self.table.c[name] == value for name, value in values.items()))
+        row = tx.embedded.execute(self._text(tuple(values)), tuple(values.values())).fetchone()
+        return None if row is None else self._made(row)
+
+    def every(self, tx: Tx, order: tuple[str, ...] = (), limit: int | None = None, **values: object) -> list[T]:
+        """The rows whose columns have these values, in the order of columns; as `by`, on a short way."""
+        if tx.embedded is None:
+            c = self.table.c
+            return self.find(
+                tx, *(c[name] == value for name, value in values.items()), order=[c[name] for name in order] or None, limit=limit
+            )
+        text, most = self._text(tuple(values), order), -1 if limit is None else limit
+        return [self._made(row) for row in tx.embedded.execute(text, (*values.values(), most)).fetchall()]
+
+    def _text(self, names: tuple[str, ...], order: tuple[str, ...] | None = None) -> str:
+        text = self._lookups.get((names, order))
+        if text is None:
+            query = self._select.where(*(self.table.c[name] == sa.bindparam(name) for name in names))
+            if order is not None:
+                query = query.order_by(*(self.table.c[name] for name in order))
+            tail = "" if order is None else " LIMIT ?"
+            text = self._lookups.setdefault((names, order), str(query.compile(dialect=SQLITE)) + tail)
+        return text
+
+    def _made(self, row: tuple[Any, ...]) -> T:
+        if not self._decoders:
+            return self.type(*row)
+        out = list(row)
+        for n, decode in self._decoders:
+            out[n] = decode(out[n])
+        return self.type(*out)
 
     def one(self, tx: Tx, *where: Where) -> T | None:
         row = tx.conn.execute(self._select.where(*where).limit(1)).first()
@@ -55,11 +133,9 @@ class Rows(Generic[T]):
         return [self.type(*row) for row in tx.conn.execute(query.limit(limit) if limit is not None else query).all()]
 
     def within(self, tx: Tx, column: str, values: Iterable[str], *where: Where) -> list[T]:
-        """All rows whose `column` is one of `values`, asked in slices that any database takes."""
-        keys, found = sorted(set(values)), []
-        for at in range(0, len(keys), 500):
-            found += self.find(tx, self.table.c[column].in_(keys[at : at + 500]), *where)
-        return found
+        """All rows whose `column` is one of `values`, however many they are."""
+        keys = set(values)
+        return self.find(tx, among(tx, self.table.c[column], keys), *where) if keys else []
 
     def count(self, tx: Tx, *where: Where) -> int:
         return tx.conn.execute(sa.select(sa.func.count()).select_from(self.table).where(*where)).scalar_one()
@@ -70,8 +146,16 @@ class Rows(Generic[T]):
     def insert(self, tx: Tx, **values: object) -> T:
         """Write one row; gives it back as the database would."""
         row = self.type(**values)
-        tx.conn.execute(sa.insert(self.table), {f: getattr(row, f) for f in self.table.c.keys()})  # noqa: SIM118 - column names
+        full = {f: getattr(row, f) for f in self.type.__struct_fields__}
+        if tx.embedded is None:
+            tx.conn.execute(sa.insert(self.table), full)
+        else:
+            tx.embedded.execute(self._insert, self._bound(full))
         return row
+
+    def _bound(self, values: Mapping[str, object]) -> list[Any]:
+        encoders = self._encoders
+        return [encoders[name](value) if name in encoders else value for name, value in values.items()]
 
     def insert_many(self, tx: Tx, rows: Sequence[Mapping[str, object]]) -> None:
         if rows:
@@ -82,7 +166,24 @@ class Rows(Generic[T]):
         return tx.conn.execute(sa.update(self.table).where(*where).values(**values)).rowcount
 
     def put(self, tx: Tx, id: str, **values: object) -> None:
-        self.change(tx, self.table.c.id == id, **values)
+        if tx.embedded is None or any(isinstance(v, sa.ClauseElement) for v in values.values()):
+            self.change(tx, self.table.c.id == id, **values)
+        elif values:
+            sets = ", ".join(f'"{name}" = ?' for name in values)
+            tx.embedded.execute(f"UPDATE {self.table.name} SET {sets} WHERE id = ?", [*self._bound(values), id])
+
+    def swap(self, tx: Tx, at: Mapping[str, object], **values: object) -> T | None:
+        """Compare-and-set of one row: the row as it now is if its columns were as `at` says (None: null), else None, and nothing
+        is written."""
+        if tx.embedded is None or any(isinstance(v, sa.ClauseElement) for v in values.values()):
+            where = [self.table.c[name].is_not_distinct_from(value) for name, value in at.items()]
+            row = tx.conn.execute(sa.update(self.table).where(*where).values(**values).returning(*self.table.c)).first()
+            return None if row is None else self.type(*row)
+        sets = ", ".join(f'"{name}" = ?' for name in values)
+        match = " AND ".join(f'"{name}" IS ?' for name in at)
+        text = f"UPDATE {self.table.name} SET {sets} WHERE {match} RETURNING {self._names}"
+        found = tx.embedded.execute(text, [*self._bound(values), *at.values()]).fetchone()
+        return None if found is None else self._made(found)
 
     def delete(self, tx: Tx, *where: Where) -> int:
         return tx.conn.execute(sa.delete(self.table).where(*where)).rowcount
@@ -131,6 +232,60 @@ def _after(table: sa.Table, order: list[tuple[str, str]], at: msgspec.Struct) ->
         either.append(sa.and_(*equal, beyond))
         equal.append(same)
     return sa.or_(*either)
+
+
+class Prepared:
+    """A select of plain columns that is asked thousands of times a second, built once: for what lists and views need beside their
+    rows. `among` is a column whose values are given at each call; the select's own parameters come by name."""
+
+    def __init__(self, select: sa.Select[Any], among: sa.ColumnElement[Any]) -> None:
+        values = sa.func.json_each(sa.bindparam("among", type_=sa.Text)).table_valued("value")
+        embedded = select.where(among.in_(sa.select(values.c.value)))
+        self._text = str(embedded.compile(dialect=SQLITE_NAMED))
+        self._query = select.where(among == sa.any_(sa.bindparam("among", type_=ARRAY(sa.Text))))
+
+    def rows(self, tx: Tx, among: Iterable[str], **values: object) -> Sequence[Any]:
+        """The rows as tuples; none without a question when `among` is empty."""
+        keys = sorted(set(among))
+        if not keys:
+            return ()
+        if tx.embedded is None:
+            return tx.conn.execute(self._query, {"among": keys, **values}).all()
+        return tx.embedded.execute(self._text, {"among": msgspec.json.encode(keys).decode(), **values}).fetchall()
+
+
+def among(tx: Tx, column: sa.ColumnElement[Any], values: Iterable[str]) -> Where:
+    """`column` is one of `values`: one parameter and one statement to keep, however many values there are."""
+    keys = sorted(set(values))
+    if len(keys) == 1:
+        return column == keys[0]
+    if tx.conn.dialect.name == "postgresql":
+        return column == sa.any_(sa.literal(keys, ARRAY(sa.Text)))
+    return column.in_(sa.select(sa.func.json_each(msgspec.json.encode(keys).decode()).table_valued("value").c.value))
+
+
+def holds(tx: Tx, column: sa.ColumnElement[Any], value: str) -> Where:
+    """The JSON list in `column` has `value` in it."""
+    if tx.conn.dialect.name == "postgresql":
+        return sa.cast(column, JSONB).contains([value])
+    each = sa.func.json_each(column).table_valued("value")
+    return sa.exists(sa.select(1).select_from(each).where(each.c.value == value))
+
+
+def tagged(tx: Tx, column: sa.ColumnElement[Any], asked: Mapping[str, Sequence[str]]) -> list[Where]:
+    """The four tag filters that Nova and Neutron share: `tags` (all of them), `tags-any`, `not-tags` (not all), `not-tags-any`;
+    each value may list several with commas."""
+    where: list[Where] = []
+    for name, join, negate in (
+        ("tags", sa.and_, False),
+        ("tags-any", sa.or_, False),
+        ("not-tags", sa.and_, True),
+        ("not-tags-any", sa.or_, True),
+    ):
+        for text in asked.get(name, ()):
+            found = join(*(holds(tx, column, tag) for tag in text.split(",")))
+            where.append(sa.not_(found) if negate else found)
+    return where
 
 
 def like_any(column: sa.ColumnElement[str], part: str) -> Where:

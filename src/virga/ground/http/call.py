@@ -178,13 +178,14 @@ class Call:
 
 @dataclass(slots=True)
 class Answer:
-    """An answer that says more than a body: status, headers, or a stream of bytes."""
+    """An answer that says more than a body: status, headers, or a stream of bytes. `version` is the rim's: what the call spoke."""
 
     body: Any = None
     code: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
     stream: AsyncIterator[bytes] | None = None
     content_type: str = "application/json"
+    version: Version | None = None
 
 
 View = Callable[[Any, Call], Any]

@@ -73,7 +73,7 @@ class Rim:
                 await _send(send, code, headers, body, id)
                 return
             answer, code, route = await self._serve(scope, receive, service, parts, mounted, id)
-            headers, body = self._headers(service, route, answer, scope), answer.body or b""
+            headers, body = self._headers(service, answer), answer.body or b""
             if answer.stream is not None:
                 await _send_stream(send, code, headers, answer.stream, id)
             else:
@@ -163,6 +163,7 @@ class Rim:
         if route is not None and route.stream:
             request.stream = _chunks(receive)
             answer = await route.action(call, *params)
+            answer.version = version
             return answer, answer.code or route.code, route
         args: tuple[Any, ...] = params
         if method not in {"GET", "HEAD", "DELETE"} or headers.get("content-length", "0") != "0":
@@ -206,19 +207,17 @@ class Rim:
     def _finish(self, route: Route, value: Any, call: Call) -> tuple[Answer, int, Route]:
         out = route.view(value, call) if route.view is not None else value
         answer = out if isinstance(out, Answer) else Answer(body=out)
+        answer.version = call.version
         if answer.stream is None and not isinstance(answer.body, bytes):
             answer.body = b"" if answer.body is None else wire.encode(answer.body, call.version)
         code = answer.code or route.code
         return answer, code, route
 
-    def _headers(self, service: Service, route: Route, answer: Answer, scope: Message) -> dict[str, str]:
+    def _headers(self, service: Service, answer: Answer) -> dict[str, str]:
         headers = {k: v for k, v in answer.headers.items() if v != ""}
         if answer.stream is not None or answer.body:
             headers.setdefault("content-type", answer.content_type)
-        if service.versions.service:
-            version = _version(service, {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}, ["v2.1"])
-            headers |= self._version_headers(service, version)
-        return headers
+        return headers | self._version_headers(service, answer.version)
 
     @staticmethod
     def _version_headers(service: Service, version: wire.Version | None) -> dict[str, str]:

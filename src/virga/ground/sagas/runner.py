@@ -19,6 +19,9 @@ from virga.ground.sagas.saga import SAGAS, TABLE, Again, Context, Saga, SagaRow,
 from virga.ground.world import World
 
 LEASE = 60.0
+NOW = sa.bindparam("now", type_=sa.Double)
+DUE = sa.select(TABLE.c.id).where(TABLE.c.ended.is_(None), TABLE.c.wake <= NOW, TABLE.c.lease <= NOW).limit(1)
+PICK = DUE.order_by(TABLE.c.wake, TABLE.c.created).with_for_update(skip_locked=True)
 Hook = Callable[[str, str, str], None]
 """Called as (before|after, do|undo, step): the injector's way in."""
 
@@ -106,15 +109,16 @@ class Runner:
 
     def claim(self) -> SagaRow | None:
         now = self.world.now()
-        due = sa.select(TABLE.c.id).where(TABLE.c.ended.is_(None), TABLE.c.wake <= now, TABLE.c.lease <= now)
         with self.db.read() as tx:
-            if tx.conn.execute(due.limit(1)).first() is None:
+            if tx.conn.execute(DUE, {"now": now}).first() is None:
                 return None
-        pick = due.order_by(TABLE.c.wake, TABLE.c.created).limit(1).with_for_update(skip_locked=True).scalar_subquery()
-        change = sa.update(TABLE).where(TABLE.c.id == pick).values(owner=self.owner, lease=now + LEASE, epoch=TABLE.c.epoch + 1)
         with self.db.write() as tx:
-            row = tx.conn.execute(change.returning(*TABLE.c)).first()
-        return None if row is None else SagaRow(*row)
+            id = tx.conn.execute(PICK, {"now": now}).scalar()
+            if id is None:
+                return None
+            row = SAGAS.get(tx, id)
+            assert row is not None
+            return SAGAS.swap(tx, {"id": id, "epoch": row.epoch}, owner=self.owner, lease=now + LEASE, epoch=row.epoch + 1)
 
     def tick(self) -> bool:
         """Claim one saga that is due and carry it as far as it goes; False when none is due."""
@@ -223,11 +227,10 @@ class Runner:
     # -- records ---------------------------------------------------------------------------------------------------
 
     def _fenced(self, tx: Tx, row: SagaRow, change: dict[str, object]) -> SagaRow:
-        query = sa.update(TABLE).where(TABLE.c.id == row.id, TABLE.c.epoch == row.epoch, TABLE.c.ended.is_(None)).values(**change)
-        fresh = tx.conn.execute(query.returning(*TABLE.c)).first()
+        fresh = SAGAS.swap(tx, {"id": row.id, "epoch": row.epoch, "ended": None}, **change)
         if fresh is None:
             raise Fenced
-        return SagaRow(*fresh)
+        return fresh
 
     def _record(self, row: SagaRow, change: dict[str, object]) -> SagaRow:
         with self.db.write() as tx:

@@ -46,7 +46,7 @@ class Desk:
         now, name = self.world.now(), said["host"]
         about = {"type": c.type, "version": c.version, "cpu": c.cpu, "ip": said.get("ip", "127.0.0.1")}
         with self.db.write() as tx:
-            host = store.HOSTS.one(tx, store.HOSTS.c.name == name)
+            host = store.HOSTS.by(tx, name=name)
             values = {"vcpus": c.vcpus, "memory_mb": c.memory_mb, "disk_gb": c.disk_gb, "hypervisor": about, "seen": now}
             if host is None:
                 store.HOSTS.insert(

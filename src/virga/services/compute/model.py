@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from virga.ground.db.rows import Row
 
 
@@ -112,6 +114,41 @@ class Server(Row, frozen=True):
     seen_error: str | None
     saga_id: str | None
     fault: dict[str, Any] | None
+    created: float
+    updated: float
+    launched: float | None
+
+
+class ListedServer(Row, frozen=True):
+    """A server as lists read it: what a list shows, JSON columns as they are stored."""
+
+    id: str
+    name: str
+    project_id: str
+    user_id: str
+    vm_state: str
+    task_state: str | None
+    power_state: int
+    host: str | None
+    flavor_id: str
+    flavor: msgspec.Raw
+    image_id: str | None
+    key_name: str | None
+    user_data: str | None
+    metadata: msgspec.Raw
+    config_drive: bool
+    zone: str | None
+    description: str | None
+    hostname: str
+    locked: bool
+    locked_reason: str | None
+    tags: msgspec.Raw
+    access_v4: str
+    access_v6: str
+    disk_config: str
+    reservation_id: str
+    launch_index: int
+    fault: msgspec.Raw | None
     created: float
     updated: float
     launched: float | None

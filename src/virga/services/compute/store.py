@@ -67,6 +67,7 @@ SERVERS = Rows(
     ),
     model.Server,
 )  # fmt: skip
+LISTED = SERVERS.narrow(model.ListedServer)
 ACTIONS = Rows(
     sa.Table(
         "server_actions", metadata, sa.Column("id", sa.Integer, primary_key=True, autoincrement=True), sa.Column("server_id", _id, nullable=False, index=True),
@@ -80,7 +81,7 @@ c = SERVERS.c
 
 def seen(tx: Tx, id: str, project_id: str | None, admin: bool) -> model.Server | None:
     """The server if the project may know of it."""
-    return SERVERS.one(tx, c.id == id) if admin else SERVERS.one(tx, c.id == id, c.project_id == (project_id or ""))
+    return SERVERS.by(tx, id=id) if admin else SERVERS.by(tx, id=id, project_id=project_id or "")
 
 
 def used(tx: Tx) -> dict[str, Used]:

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import functools
 import hashlib
+from collections.abc import Sequence
 from typing import Any
+
+import msgspec
 
 from virga.authority.rules import is_admin
 from virga.ground.http.call import Answer, Call
@@ -24,7 +26,8 @@ def _links(call: Call, noun: str, id: str) -> list[dict[str, str]]:
 
 
 def _time(seconds: float) -> str:
-    return dt.datetime.fromtimestamp(seconds, dt.UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+    """`2026-11-22T18:00:00.000000`, as Nova prints times of its own extensions."""
+    return f"{iso(seconds)[:-1]}.{int(seconds % 1 * 1_000_000):06d}"
 
 
 @functools.lru_cache(4096)
@@ -33,7 +36,7 @@ def _host_id(project: str, host: str | None) -> str:
     return hashlib.sha224((project + host).encode()).hexdigest() if host else ""
 
 
-def brief(s: model.Server, call: Call) -> dict[str, Any]:
+def brief(s: model.ListedServer, call: Call) -> dict[str, Any]:
     return {"id": s.id, "name": s.name, "links": _links(call, "servers", s.id)}
 
 
@@ -46,39 +49,44 @@ def _addresses(found: list[network.Shown]) -> dict[str, list[dict[str, Any]]]:
     return out
 
 
-def details(rows: list[model.Server], call: Call, single: bool = False) -> list[dict[str, Any]]:
+def details(rows: Sequence[model.Server | model.ListedServer], call: Call, single: bool = False) -> list[dict[str, Any]]:
     """Servers in full. Neighbours are asked once for all of them."""
     ids = [s.id for s in rows]
     with call.db.read() as tx:
         addresses, groups = network.shown(tx, ids)
-        hosts = {h.name: h for h in store.HOSTS.find(tx)}
+        hosts = {h.name: h for h in store.HOSTS.every(tx)}
     v, admin, now = call.version, is_admin(call.actor), call.now()
+    base = call.request.base + call.request.service_path
+    images: dict[str, Any] = {i: {"id": i, "links": [_links(call, "images", i)[1]]} for i in {s.image_id for s in rows} if i}
+    flavors: dict[str, Any] = {f: {"id": f, "links": [_links(call, "flavors", f)[1]]} for f in {s.flavor_id for s in rows}}
     out = []
     for s in rows:
         host = hosts.get(s.host or "")
         body: dict[str, Any] = {
             "id": s.id, "name": s.name, "status": model.status(s.vm_state, s.task_state), "tenant_id": s.project_id, "user_id": s.user_id,
             "metadata": s.metadata, "hostId": _host_id(s.project_id, s.host),
-            "image": {"id": s.image_id, "links": [_links(call, "images", s.image_id)[1]]} if s.image_id else "", "created": iso(s.created),
+            "image": images[s.image_id] if s.image_id else "", "created": iso(s.created),
             "updated": iso(s.updated), "addresses": _addresses(addresses.get(s.id, [])), "accessIPv4": s.access_v4, "accessIPv6": s.access_v6,
-            "links": _links(call, "servers", s.id), "OS-DCF:diskConfig": s.disk_config, "OS-EXT-AZ:availability_zone": host.zone if host else (s.zone or ""),
+            "links": [{"rel": "self", "href": f"{base}/v2.1/servers/{s.id}"}, {"rel": "bookmark", "href": f"{base}/servers/{s.id}"}],
+            "OS-DCF:diskConfig": s.disk_config, "OS-EXT-AZ:availability_zone": host.zone if host else (s.zone or ""),
             "config_drive": "True" if s.config_drive else "", "key_name": s.key_name, "OS-SRV-USG:launched_at": _time(s.launched) if s.launched else None,
             "OS-SRV-USG:terminated_at": None, "OS-EXT-STS:task_state": s.task_state, "OS-EXT-STS:vm_state": s.vm_state,
             "OS-EXT-STS:power_state": s.power_state, "os-extended-volumes:volumes_attached": [],
         }  # fmt: skip
         if v >= (2, 47):
-            flavor = {k: s.flavor[k] for k in ("vcpus", "ram", "disk", "ephemeral", "swap", "original_name")}
-            body["flavor"] = flavor | ({"extra_specs": s.flavor["extra_specs"]})
+            body["flavor"] = s.flavor
         else:
-            body["flavor"] = {"id": s.flavor_id, "links": [_links(call, "flavors", s.flavor_id)[1]]}
+            body["flavor"] = flavors[s.flavor_id]
         if s.vm_state in {model.ACTIVE, model.BUILDING} and s.vm_state != model.ERROR:
             body["progress"] = 100 if s.vm_state == model.ACTIVE else 0
-        if groups.get(s.id):
-            body["security_groups"] = [{"name": n} for n in groups[s.id]]
+        named = groups.get(s.id)
+        if named:
+            body["security_groups"] = [{"name": n} for n in named]
         if s.vm_state == model.ERROR and s.fault:
-            body["fault"] = {"code": s.fault["code"], "created": iso(s.fault["created"]), "message": s.fault["message"]}
-            if s.fault["details"] and (admin or s.fault["code"] != 500):
-                body["fault"]["details"] = s.fault["details"]
+            fault = msgspec.json.decode(s.fault) if isinstance(s.fault, msgspec.Raw) else s.fault
+            body["fault"] = {"code": fault["code"], "created": iso(fault["created"]), "message": fault["message"]}
+            if fault["details"] and (admin or fault["code"] != 500):
+                body["fault"]["details"] = fault["details"]
         if admin:
             body |= {
                 "OS-EXT-SRV-ATTR:host": s.host, "OS-EXT-SRV-ATTR:hypervisor_hostname": s.host, "OS-EXT-SRV-ATTR:instance_name": f"instance-{s.id[:8]}",
@@ -123,11 +131,11 @@ def _page(key: str, bodies: list[dict[str, Any]], marker: str | None, call: Call
     return body
 
 
-def servers(page: Page[model.Server], call: Call) -> dict[str, Any]:
+def servers(page: Page[model.ListedServer], call: Call) -> dict[str, Any]:
     return _page("servers", [brief(s, call) for s in page.items], page.marker, call)
 
 
-def servers_detail(page: Page[model.Server], call: Call) -> dict[str, Any]:
+def servers_detail(page: Page[model.ListedServer], call: Call) -> dict[str, Any]:
     return _page("servers", details(page.items, call), page.marker, call)
 
 

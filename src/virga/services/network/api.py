@@ -190,23 +190,26 @@ def nics(tx: Tx, server_id: str) -> list[Nic]:
 
 
 def shown(tx: Tx, server_ids: Iterable[str]) -> tuple[dict[str, list[Shown]], dict[str, list[str]]]:
-    """Of many servers, in six queries: their addresses, fixed and floating, and the names of the security groups on their ports."""
-    rows = store.cards_of(tx, server_ids)
-    ids = [p.id for p in rows]
-    nets = {n.id: n.name for n in store.NETWORKS.within(tx, "id", {p.network_id for p in rows})}
-    ips, groups_of = store.ips_of(tx, ids), store.groups_of(tx, ids)
-    names = {g.id: g.name for g in store.GROUPS.within(tx, "id", {g for found in groups_of.values() for g in found})}
-    floating = {(f.fixed_port_id, f.fixed_ip): f.address for f in store.FLOATING_IPS.within(tx, "fixed_port_id", ids)}
+    """Of many servers, in four queries: their addresses, fixed and floating, and the names of the security groups on their ports."""
+    ids = set(server_ids)
     addresses: dict[str, list[Shown]] = {}
-    groups_shown: dict[str, list[str]] = {}
-    for p in rows:
-        mine, group_names = addresses.setdefault(p.device_id, []), groups_shown.setdefault(p.device_id, [])
-        for i in ips.get(p.id, ()):
-            mine.append(Shown(p.device_id, nets[p.network_id], i.ip, 6 if ":" in i.ip else 4, p.mac, "fixed"))
-            if (p.id, i.ip) in floating:
-                mine.append(Shown(p.device_id, nets[p.network_id], floating[(p.id, i.ip)], 4, p.mac, "floating"))
-        group_names += [names[g] for g in groups_of.get(p.id, ()) if names[g] not in group_names]
-    return addresses, groups_shown
+    groups: dict[str, list[str]] = {}
+    if not ids:
+        return addresses, groups
+    cards = store.cards_of(tx, ids)
+    nets = store.names(tx, store.NETWORKS, {c.network_id for c in cards})
+    for _, device, network, ip, mac, floating in cards:
+        mine = addresses.setdefault(device, [])
+        mine.append(Shown(device, nets[network], ip, 6 if ":" in ip else 4, mac, "fixed"))
+        if floating is not None:
+            mine.append(Shown(device, nets[network], floating, 4, mac, "floating"))
+    pairs = store.device_groups(tx, ids)
+    names = store.names(tx, store.GROUPS, {group for _, group in pairs})
+    for device, group in pairs:
+        have = groups.setdefault(device, [])
+        if names[group] not in have:
+            have.append(names[group])
+    return addresses, groups
 
 
 def who(tx: Tx, network_id: str, ip: str) -> str | None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import ipaddress
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
+
+import msgspec
 
 from virga.ground.db.rows import Row
 from virga.ground.errors import Invalid
@@ -56,6 +58,11 @@ class Subnet(Row, frozen=True):
     created: float
     updated: float
 
+    @property
+    def makes_itself(self) -> bool:
+        """Whether guests make their addresses from the router's advertisements and their MACs: nobody chooses or hands them out."""
+        return self.ipv6_address_mode in {"slaac", "dhcpv6-stateless"}
+
 
 class Port(Row, frozen=True):
     id: str
@@ -75,6 +82,31 @@ class Port(Row, frozen=True):
     pairs: list[dict[str, str]]
     dhcp_options: list[dict[str, Any]]
     tags: list[str]
+    revision: int
+    created: float
+    updated: float
+
+
+class ListedPort(Row, frozen=True):
+    """A port as lists read it: JSON columns as they are stored."""
+
+    id: str
+    name: str
+    project_id: str
+    description: str
+    network_id: str
+    mac: str
+    admin_state_up: bool
+    status: str
+    device_id: str
+    device_owner: str
+    host: str
+    vnic_type: str
+    profile: msgspec.Raw
+    port_security: bool
+    pairs: msgspec.Raw
+    dhcp_options: msgspec.Raw
+    tags: msgspec.Raw
     revision: int
     created: float
     updated: float
@@ -197,16 +229,21 @@ def default_pools(net: Net, gateway: str | None) -> list[dict[str, str]]:
     return [{"start": str(kind(a)), "end": str(kind(b))} for a, b in spans if a <= b]
 
 
-def pick(net: Net, pools: list[dict[str, str]], used: set[str], chance: random.Random) -> str | None:
-    """A free address of the pools: the first in a small subnet, a random one in a large one; None when none is free."""
+def guesses(net: Net, pools: list[dict[str, str]], chance: random.Random) -> Iterator[str]:
+    """Random addresses of the large pools: in a wide subnet nearly each is free, and asking is cheaper than reading all that are not."""
     kind = type(net.network_address)
     for pool in pools:
         first, last = int(ipaddress.ip_address(pool["start"])), int(ipaddress.ip_address(pool["end"]))
         if last - first > 4096:
-            for _ in range(64):
-                text = str(kind(chance.randint(first, last)))
-                if text not in used:
-                    return text
+            for _ in range(8):
+                yield str(kind(chance.randint(first, last)))
+
+
+def pick(net: Net, pools: list[dict[str, str]], used: set[str]) -> str | None:
+    """The first free address of the pools; None when none is free."""
+    kind = type(net.network_address)
+    for pool in pools:
+        first, last = int(ipaddress.ip_address(pool["start"])), int(ipaddress.ip_address(pool["end"]))
         for number in range(first, min(last, first + 65536) + 1):
             text = str(kind(number))
             if text not in used:

@@ -17,7 +17,7 @@ def network(tx: Tx, id: str, own: Network) -> driver.NetworkSpec | None:
     if row is None:
         return None
     subnets = store.SUBNETS.find(tx, store.SUBNETS.c.network_id == id, order=store.SUBNETS.c.created)
-    port = store.PORTS.one(tx, store.PORTS.c.network_id == id, store.PORTS.c.device_owner == model.METADATA)
+    port = store.PORTS.by(tx, network_id=id, device_owner=model.METADATA)
     ips = {i.subnet_id: i.ip for i in store.ips_of(tx, [port.id]).get(port.id, [])} if port is not None else {}
     specs = tuple(
         driver.SubnetSpec(

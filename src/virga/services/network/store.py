@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import operator
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from virga.ground.bus import Bus
 from virga.ground.db.engine import Tx, metadata
-from virga.ground.db.rows import Rows
+from virga.ground.db.rows import Prepared, Rows
 from virga.ground.doors import Doors
 from virga.services.network import model
 
@@ -64,6 +65,7 @@ PORTS = Rows(
     ),
     model.Port,
 )  # fmt: skip
+LISTED_PORTS = PORTS.narrow(model.ListedPort)
 PORT_IPS = Rows(
     sa.Table(
         "port_ips", metadata, sa.Column("port_id", _id, sa.ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True),
@@ -125,18 +127,23 @@ def touch(tx: Tx, doors: Doors, kind: str, *ids: str) -> None:
     tx.after_commit(lambda: doors.use(Bus).publish(WAKE))
 
 
+_IPS = Prepared(sa.select(PORT_IPS.table), PORT_IPS.c.port_id)
+_GROUPS = Prepared(sa.select(PORT_GROUPS.table), PORT_GROUPS.c.port_id)
+
+
 def ips_of(tx: Tx, port_ids: Iterable[str]) -> dict[str, list[model.PortIp]]:
     """The addresses of many ports, in the order of allocation's text."""
     out: dict[str, list[model.PortIp]] = {}
-    for row in PORT_IPS.within(tx, "port_id", port_ids):
-        out.setdefault(row.port_id, []).append(row)
+    for row in _IPS.rows(tx, port_ids):
+        out.setdefault(row[0], []).append(model.PortIp(*row))
     return out
 
 
 def groups_of(tx: Tx, port_ids: Iterable[str]) -> dict[str, list[str]]:
+    """The ids of the security groups on many ports."""
     out: dict[str, list[str]] = {}
-    for row in PORT_GROUPS.within(tx, "port_id", port_ids):
-        out.setdefault(row.port_id, []).append(row.group_id)
+    for port, group in _GROUPS.rows(tx, port_ids):
+        out.setdefault(port, []).append(group)
     return out
 
 
@@ -177,19 +184,42 @@ def used_ips(tx: Tx, subnet_id: str) -> set[str]:
 
 
 class Card(NamedTuple):
-    """What a server's view needs of a port."""
+    """One address of a device, with what a server's view needs beside it."""
 
-    id: str
+    port_id: str
     device_id: str
     network_id: str
+    ip: str
     mac: str
+    floating: str | None
+
+
+def _cards() -> sa.Select[Any]:
+    p, i, f = PORTS.c, PORT_IPS.c, FLOATING_IPS.c
+    query = sa.select(p.id, p.device_id, p.network_id, i.ip, p.mac, f.address, p.created)
+    return query.join_from(PORTS.table, PORT_IPS.table, i.port_id == p.id).outerjoin(
+        FLOATING_IPS.table, (f.fixed_port_id == p.id) & (f.fixed_ip == i.ip)
+    )
+
+
+_CARDS = Prepared(_cards(), PORTS.c.device_id)
+_DEVICE_GROUPS = Prepared(
+    sa.select(PORTS.c.device_id, PORT_GROUPS.c.group_id).join_from(PORTS.table, PORT_GROUPS.table, PORT_GROUPS.c.port_id == PORTS.c.id),
+    PORTS.c.device_id,
+)
+_NAMES = {rows.table.name: Prepared(sa.select(rows.c.id, rows.c.name), rows.c.id) for rows in (NETWORKS, GROUPS)}
 
 
 def cards_of(tx: Tx, device_ids: Iterable[str]) -> list[Card]:
-    """The ports of many devices, oldest first, without what a list does not show."""
-    p, keys = PORTS.c, sorted(set(device_ids))
-    found: list[Any] = []
-    query = sa.select(p.id, p.device_id, p.network_id, p.mac, p.created)
-    for at in range(0, len(keys), 500):
-        found += tx.conn.execute(query.where(p.device_id.in_(keys[at : at + 500]))).all()
-    return [Card(*row[:4]) for row in sorted(found, key=lambda r: (r[4], r[0]))]
+    """The addresses of many devices, the oldest port first, each with the floating IP that leads to it."""
+    return [Card(*row[:6]) for row in sorted(_CARDS.rows(tx, device_ids), key=operator.itemgetter(6, 0))]
+
+
+def device_groups(tx: Tx, device_ids: Iterable[str]) -> Sequence[tuple[str, str]]:
+    """The security groups on the ports of many devices: device, group; a pair may come twice."""
+    return _DEVICE_GROUPS.rows(tx, device_ids)
+
+
+def names(tx: Tx, rows: Rows[Any], ids: Iterable[str]) -> dict[str, str]:
+    """id → name of the networks or security groups with these ids."""
+    return dict(tuple(row) for row in _NAMES[rows.table.name].rows(tx, ids))

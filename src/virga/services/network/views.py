@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from virga.authority.rules import is_admin
 from virga.ground.errors import NotFound
 from virga.ground.http.call import Call
@@ -56,25 +58,31 @@ def _subnets(rows: list[model.Subnet], call: Call) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _ports(rows: list[model.Port], call: Call) -> list[dict[str, Any]]:
+def _pairs(p: model.Port | model.ListedPort) -> list[dict[str, str]]:
+    pairs = msgspec.json.decode(p.pairs) if isinstance(p.pairs, msgspec.Raw) else p.pairs
+    return [{"mac_address": p.mac} | pair for pair in pairs]
+
+
+def _ports(rows: list[model.Port | model.ListedPort], call: Call) -> list[dict[str, Any]]:
     ids = [p.id for p in rows]
     with call.db.read() as tx:
         ips, groups = store.ips_of(tx, ids), store.groups_of(tx, ids)
     admin = is_admin(call.actor)
+    bound = {"port_filter": True, "connectivity": "l2"}
     out = []
     for p in rows:
         body = {
             "id": p.id, "name": p.name, "tenant_id": p.project_id, "project_id": p.project_id, "network_id": p.network_id, "mac_address": p.mac,
             "admin_state_up": p.admin_state_up, "status": p.status, "device_id": p.device_id, "device_owner": p.device_owner,
             "fixed_ips": [{"subnet_id": i.subnet_id, "ip_address": i.ip} for i in ips.get(p.id, ())], "security_groups": groups.get(p.id, []),
-            "port_security_enabled": p.port_security, "allowed_address_pairs": [{"mac_address": p.mac} | pair for pair in p.pairs],
+            "port_security_enabled": p.port_security, "allowed_address_pairs": _pairs(p),
             "extra_dhcp_opts": p.dhcp_options, "binding:vnic_type": p.vnic_type, "dns_name": "", "dns_assignment": [], "dns_domain": "",
             "propagate_uplink_status": True, "qos_policy_id": None, "qos_network_policy_id": None, "description": p.description, "tags": p.tags, **_ends(p),
         }  # fmt: skip
         if admin:
             body |= {
                 "binding:host_id": p.host, "binding:profile": p.profile, "binding:vif_type": "ovs" if p.host else "unbound",
-                "binding:vif_details": {"port_filter": True, "connectivity": "l2"} if p.host else {},
+                "binding:vif_details": bound if p.host else {},
             }  # fmt: skip
         out.append(body)
     return out
@@ -151,6 +159,7 @@ _NOUNS: dict[type[Any], tuple[str, str, Callable[[list[Any], Call], list[dict[st
     model.Network: ("network", "networks", _networks),
     model.Subnet: ("subnet", "subnets", _subnets),
     model.Port: ("port", "ports", _ports),
+    model.ListedPort: ("port", "ports", _ports),
     model.Router: ("router", "routers", _routers),
     model.FloatingIp: ("floatingip", "floatingips", _floating),
     model.Group: ("security_group", "security_groups", _groups),

@@ -51,7 +51,7 @@ def create(call: Call, body: wire.CreateFlavor) -> model.Flavor:
     if store.FLAVORS.get(call.tx, id) is not None:
         raise Conflict(f"Flavor with ID {id} already exists.")
     name = body.name.strip()
-    if store.FLAVORS.one(call.tx, store.FLAVORS.c.name == name) is not None:
+    if store.FLAVORS.by(call.tx, name=name) is not None:
         raise Conflict(f"Flavor with name {name} already exists.")
     try:
         factor = float(body.rxtx_factor)
@@ -73,6 +73,8 @@ def index(call: Call) -> Page[model.Flavor]:
     """GET /flavors and /flavors/detail"""
     ask = asked(call, sortable=SORTABLE, default=(("id", "asc"),), most=1000, default_way="asc")
     q, c = call.query, store.FLAVORS.c
+    if not call.query.items:
+        return cut(store.FLAVORS.every(call.tx, ("id",), ask.limit + 1, is_public=True), ask)
     where = []
     public = q.get("is_public")
     if is_admin(call.actor) and public is not None:

@@ -23,7 +23,7 @@ KINDS = {
 
 def mine(call: Call, name: str) -> model.Keypair:
     """The caller's keypair that a server asks for."""
-    key = store.KEYPAIRS.one(call.tx, store.KEYPAIRS.c.user_id == call.actor.user_id, store.KEYPAIRS.c.name == name)
+    key = store.KEYPAIRS.by(call.tx, user_id=call.actor.user_id, name=name)
     if key is None:
         raise Invalid(f"Invalid key_name provided: there is no keypair '{name[:80]}' of yours.", field="key_name")
     return key
@@ -43,7 +43,7 @@ def create(call: Call, body: wire.CreateKeypair) -> tuple[model.Keypair, str | N
         raise Invalid("Keypair data is invalid: Keypair name contains unsafe characters", field="name")
     if body.type == "x509":
         raise Invalid("Keypairs of type x509 are not available in this cloud.", field="type")
-    if store.KEYPAIRS.one(call.tx, store.KEYPAIRS.c.user_id == user, store.KEYPAIRS.c.name == name) is not None:
+    if store.KEYPAIRS.by(call.tx, user_id=user, name=name) is not None:
         raise Conflict(f"Key pair '{name}' already exists.")
     private = None
     if body.public_key is UNSET:
@@ -91,7 +91,7 @@ def generate() -> tuple[str, str]:
 def show(call: Call, name: str) -> model.Keypair:
     """GET /os-keypairs/{name}"""
     user = _user(call, call.query.get("user_id"))
-    key = store.KEYPAIRS.one(call.tx, store.KEYPAIRS.c.user_id == user, store.KEYPAIRS.c.name == name)
+    key = store.KEYPAIRS.by(call.tx, user_id=user, name=name)
     if key is None:
         raise NotFound(f"Keypair {name[:80]} not found for user {user}")
     return key

@@ -16,7 +16,7 @@ import msgspec
 from virga.authority import limits as limit_checks
 from virga.authority.rules import Rule, allow, is_admin
 from virga.ground.bus import Bus
-from virga.ground.db.rows import like_any
+from virga.ground.db.rows import like_any, tagged
 from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound
 from virga.ground.http.call import Call
 from virga.ground.http.pages import Page, asked, cut
@@ -124,7 +124,7 @@ def _host(call: Call, ask: wire.CreateServer) -> str | None:
     if not host:
         return None
     allow(call, policy.SERVERS_CREATE_HOST)
-    if store.HOSTS.one(call.tx, store.HOSTS.c.name == host) is None:
+    if store.HOSTS.by(call.tx, name=host) is None:
         raise Invalid(f"Compute host {host} could not be found.", field="host")
     return host
 
@@ -243,7 +243,7 @@ def show(call: Call, id: str) -> model.Server:
     return server
 
 
-def index(call: Call) -> Page[model.Server]:
+def index(call: Call) -> Page[model.ListedServer]:
     """GET /servers and /servers/detail, with Nova's filters."""
     allow(call, policy.SERVERS_INDEX, project_id=call.actor.project_id)
     ask = asked(call, sortable=SORTABLE, default=(("created", "desc"), ("id", "desc")), most=1000)
@@ -281,15 +281,14 @@ def index(call: Call) -> Page[model.Server]:
         where.append(c.updated >= _moment(q.get("changes-since") or ""))
     if q.yes("deleted", False) if "deleted" in q else False:
         return Page([])
-    for name in ("tags", "not-tags", "tags-any", "not-tags-any"):
-        if name in q and call.version >= (2, 26):
-            return cut(_tagged(call, where, ask.sort), ask)
+    if call.version >= (2, 26):
+        where += tagged(call.tx, c.tags, q.items)
     if "ip" in q:
         pattern = re.escape(q.get("ip") or "")
-        rows = store.SERVERS.page(call.tx, *where, sort=ask.sort)
+        rows = store.LISTED.page(call.tx, *where, sort=ask.sort)
         have, _ = network.shown(call.tx, [r.id for r in rows])
         return cut([r for r in rows if any(re.match(pattern, a.ip) for a in have.get(r.id, ()))], ask)
-    return cut(store.SERVERS.page(call.tx, *where, sort=ask.sort, marker=ask.marker, limit=ask.limit + 1), ask)
+    return cut(store.LISTED.page(call.tx, *where, sort=ask.sort, marker=ask.marker, limit=ask.limit + 1), ask)
 
 
 def _named(text: str) -> Any:
@@ -311,19 +310,6 @@ def _moment(text: str) -> float:
     except ValueError:
         raise Invalid(f"Invalid input for query parameter 'changes-since': '{text[:40]}' is not a time", field="changes-since") from None
     return (when if when.tzinfo else when.replace(tzinfo=dt.UTC)).timestamp()
-
-
-def _tagged(call: Call, where: list[Any], sort: tuple[tuple[str, str], ...]) -> list[model.Server]:
-    q = call.query
-    wants = {name: set((q.get(name) or "").split(",")) for name in ("tags", "not-tags", "tags-any", "not-tags-any") if name in q}
-
-    def fits(tags: set[str]) -> bool:
-        return (
-            ("tags" not in wants or wants["tags"] <= tags) and ("tags-any" not in wants or bool(wants["tags-any"] & tags))
-            and ("not-tags" not in wants or not wants["not-tags"] <= tags) and ("not-tags-any" not in wants or not wants["not-tags-any"] & tags)
-        )  # fmt: skip
-
-    return [s for s in store.SERVERS.page(call.tx, *where, sort=sort) if fits(set(s.tags))]
 
 
 def _changeable(call: Call, id: str, rule: Rule) -> model.Server:

@@ -52,7 +52,7 @@ def gone_from_node(ctx: Context) -> None:
     own when it comes back."""
     with ctx.db.read() as tx:
         row = server(ctx, tx)
-        host = store.HOSTS.one(tx, store.HOSTS.c.name == row.host) if row is not None and row.host is not None else None
+        host = store.HOSTS.by(tx, name=row.host) if row is not None and row.host is not None else None
     if row is None or row.host is None:
         return
     if row.verb != "remove":

@@ -183,14 +183,25 @@ def create_subnet(call: Call, body: wire.CreateSubnet | list[wire.CreateSubnet])
     )  # fmt: skip
     if net.version == 4 and body.enable_dhcp:
         metadata_port(call, network, subnet)
+    if subnet.makes_itself:
+        _address_ports(call, subnet)
     store.touch(call.tx, call.doors, "network", network.id)
     return subnet
 
 
+def _address_ports(call: Call, subnet: model.Subnet) -> None:
+    """Guests that are there already make themselves an address of the new subnet: their ports say so."""
+    net = ipaddress.IPv6Network(subnet.cidr)
+    for port in store.PORTS.every(call.tx, network_id=subnet.network_id):
+        if port.device_owner not in {model.ROUTER_INTERFACE, model.METADATA}:
+            store.PORT_IPS.insert(call.tx, port_id=port.id, subnet_id=subnet.id, ip=model.eui64(net, port.mac))
+            owning.newer(call, store.PORTS, port.id, {})
+            store.touch(call.tx, call.doors, "port", port.id)
+
+
 def metadata_port(call: Call, network: model.Network, subnet: model.Subnet) -> None:
     """Every network with DHCP has a port of its own for metadata, with one address per subnet."""
-    c = store.PORTS.c
-    port = store.PORTS.one(call.tx, c.network_id == network.id, c.device_owner == model.METADATA)
+    port = store.PORTS.by(call.tx, network_id=network.id, device_owner=model.METADATA)
     if port is None:
         now = call.now()
         port = store.PORTS.insert(
@@ -198,7 +209,7 @@ def metadata_port(call: Call, network: model.Network, subnet: model.Subnet) -> N
             status="DOWN", device_id=f"ovnmeta-{network.id}", device_owner=model.METADATA, host="", vnic_type="normal", profile={}, port_security=False,
             pairs=[], dhcp_options=[], tags=[], revision=0, created=now, updated=now,
         )  # fmt: skip
-    ip = model.pick(model.network_of(subnet.cidr), subnet.pools, store.used_ips(call.tx, subnet.id), call.world.chance)
+    ip = model.pick(model.network_of(subnet.cidr), subnet.pools, store.used_ips(call.tx, subnet.id))
     if ip is None:
         raise Conflict(
             f"No more IP addresses available on network {network.id}: subnet {subnet.cidr} has no room for the metadata port.",
@@ -213,7 +224,7 @@ def fresh_mac(call: Call, network_id: str) -> str:
     prefix = call.use(settings.Network).mac_prefix
     for _ in range(64):
         mac = prefix + "".join(f":{call.world.chance.randrange(256):02x}" for _ in range(3))
-        if store.PORTS.one(call.tx, store.PORTS.c.network_id == network_id, store.PORTS.c.mac == mac) is None:
+        if store.PORTS.by(call.tx, network_id=network_id, mac=mac) is None:
             return mac
     raise Conflict(f"Unable to generate unique mac on network {network_id}.", type="MacAddressGenerationFailure")
 
@@ -338,7 +349,7 @@ def delete_subnet(call: Call, id: str) -> None:
     subnet = seen_subnet(call, id)
     allow(call, policy.DELETE_SUBNET, project_id=subnet.project_id)
     ports = store.PORTS.within(call.tx, "id", store.ports_with(call.tx, subnet_id=id))
-    used = [p for p in ports if p.device_owner != model.METADATA]
+    used = [p for p in ports if p.device_owner == model.ROUTER_INTERFACE or not (subnet.makes_itself or p.device_owner == model.METADATA)]
     if used:
         who = ", ".join(f"{p.id} ({p.device_owner or 'no device'} {p.device_id})" for p in used[:20])
         raise Conflict(
@@ -348,7 +359,7 @@ def delete_subnet(call: Call, id: str) -> None:
         )
     for port in ports:
         store.PORT_IPS.delete(call.tx, store.PORT_IPS.c.port_id == port.id, store.PORT_IPS.c.subnet_id == id)
-        if not store.ips_of(call.tx, [port.id]):
+        if port.device_owner == model.METADATA and not store.ips_of(call.tx, [port.id]):
             drop_port(call, port)
         else:
             store.touch(call.tx, call.doors, "port", port.id)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from virga.authority.rules import Rule, allow, is_admin
-from virga.ground.db.rows import Row, Rows
+from virga.ground.db.rows import Row, Rows, tagged
 from virga.ground.errors import Forbidden, Invalid, NotFound
 from virga.ground.http.call import Call
 from virga.ground.http.pages import Page, asked, cut
@@ -85,11 +85,9 @@ def listed(call: Call, rows: Rows[T], seen: Any, filters: dict[str, str], *more:
             where.append(col == call.query.whole(name))
         else:
             where.append(col.in_(values))
-    page = rows.page(call.tx, *where, sort=ask.sort, marker=ask.marker, limit=ask.limit + 1, reverse=ask.reverse)
-    tags = [set(",".join(call.query.all("tags")).split(","))] if "tags" in call.query else []
-    if tags:
-        page = [r for r in page if tags[0] <= set(getattr(r, "tags", ()))]
-    return cut(page, ask)
+    if "tags" in rows.c:
+        where += tagged(call.tx, rows.c.tags, call.query.items)
+    return cut(rows.page(call.tx, *where, sort=ask.sort, marker=ask.marker, limit=ask.limit + 1, reverse=ask.reverse), ask)
 
 
 def sent(body: Wire, names: dict[str, str]) -> dict[str, Any]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Collection
 from typing import Any
 
 from virga.authority import limits as limit_checks
@@ -67,7 +68,7 @@ def make(
             raise Invalid(
                 f"Invalid input for mac_address. Reason: '{mac}' is not a unicast address.", field="mac_address", type="InvalidInput"
             )
-        if store.PORTS.one(call.tx, store.PORTS.c.network_id == network.id, store.PORTS.c.mac == mac) is not None:
+        if store.PORTS.by(call.tx, network_id=network.id, mac=mac) is not None:
             raise Conflict(
                 f"Unable to complete operation for network {network.id}. The mac address {mac} is in use.", type="MacAddressInUse"
             )
@@ -78,7 +79,7 @@ def make(
         vnic_type=vnic_type, profile=profile or {}, port_security=secure, pairs=pairs or [], dhcp_options=dhcp_options or [], tags=[], revision=0,
         created=now, updated=now,
     )  # fmt: skip
-    for subnet_id, ip in addresses(call, network, port.mac, fixed):
+    for subnet_id, ip in addresses(call, network, device_owner, port.mac, fixed):
         store.PORT_IPS.insert(call.tx, port_id=port.id, subnet_id=subnet_id, ip=ip)
     for group_id in group_ids or []:
         store.PORT_GROUPS.insert(call.tx, port_id=port.id, group_id=group_id)
@@ -86,40 +87,47 @@ def make(
     return port
 
 
-def addresses(call: Call, network: model.Network, mac: str, fixed: list[wire.FixedIp] | None) -> list[tuple[str, str]]:
-    """(subnet, address) for a port: what is asked for, or one of each IP version."""
-    subnets = store.SUBNETS.find(call.tx, store.SUBNETS.c.network_id == network.id, order=[store.SUBNETS.c.created, store.SUBNETS.c.id])
+def addresses(
+    call: Call, network: model.Network, owner: str, mac: str, fixed: list[wire.FixedIp] | None, handled: Collection[str] = ()
+) -> list[tuple[str, str]]:
+    """(subnet, address) for a port: what is asked for, or one of each IP version; and whatever is asked, one of each subnet whose
+    addresses make themselves (SLAAC), unless the subnet is in `handled` already or the port is a router's."""
+    subnets = store.SUBNETS.every(call.tx, ("created", "id"), network_id=network.id)
+    auto = [] if owner == model.ROUTER_INTERFACE else [s for s in subnets if s.makes_itself]
     if fixed is not None:
-        return [_one(call, network, subnets, mac, each) for each in fixed]
-    out: list[tuple[str, str]] = []
-    four = [s for s in subnets if s.ip_version == 4]
-    for subnet in four:
-        ip = free_address(call, subnet, mac)
-        if ip is not None:
-            out.append((subnet.id, ip))
-            break
-    if four and not out:
-        raise Conflict(
-            f"No more IP addresses available on network {network.id}: {', '.join(s.cidr for s in four)} are used up.",
-            type="IpAddressGenerationFailure",
-        )
-    for subnet in (s for s in subnets if s.ip_version == 6):
-        ip = free_address(call, subnet, mac)
-        if ip is not None:
-            out.append((subnet.id, ip))
-            if subnet.ipv6_address_mode != "slaac":
-                break
-    return out
+        out = [
+            _one(call, network, subnets, mac, each, auto)
+            for each in fixed
+            if each.ip_address is not UNSET or each.subnet_id not in {s.id for s in auto}
+        ]
+    else:
+        out = []
+        for version in (4, 6):
+            wide = [s for s in subnets if s.ip_version == version and not s.makes_itself]
+            found = next(((s.id, ip) for s in wide if (ip := free_address(call, s, mac)) is not None), None)
+            if wide and found is None:
+                raise Conflict(
+                    f"No more IP addresses available on network {network.id}: {', '.join(s.cidr for s in wide)} are used up.",
+                    type="IpAddressGenerationFailure",
+                )
+            out += [found] if found is not None else []
+    made = ((s, free_address(call, s, mac)) for s in auto if s.id not in handled)
+    return out + [(s.id, ip) for s, ip in made if ip is not None and (s.id, ip) not in out]
 
 
 def free_address(call: Call, subnet: model.Subnet, mac: str) -> str | None:
     net = model.network_of(subnet.cidr)
-    if isinstance(net, ipaddress.IPv6Network) and subnet.ipv6_address_mode in {"slaac", "dhcpv6-stateless"}:
+    if isinstance(net, ipaddress.IPv6Network) and subnet.makes_itself:
         return model.eui64(net, mac)
-    return model.pick(net, subnet.pools, store.used_ips(call.tx, subnet.id), call.world.chance)
+    for guess in model.guesses(net, subnet.pools, call.world.chance):
+        if store.PORT_IPS.by(call.tx, subnet_id=subnet.id, ip=guess) is None:
+            return guess
+    return model.pick(net, subnet.pools, store.used_ips(call.tx, subnet.id))
 
 
-def _one(call: Call, network: model.Network, subnets: list[model.Subnet], mac: str, asked: wire.FixedIp) -> tuple[str, str]:
+def _one(
+    call: Call, network: model.Network, subnets: list[model.Subnet], mac: str, asked: wire.FixedIp, auto: list[model.Subnet]
+) -> tuple[str, str]:
     subnet = next((s for s in subnets if s.id == asked.subnet_id), None)
     if asked.subnet_id is not UNSET and subnet is None:
         raise Invalid(
@@ -146,6 +154,12 @@ def _one(call: Call, network: model.Network, subnets: list[model.Subnet], mac: s
             field="fixed_ips",
             type="InvalidIpForNetwork",
         )
+    if subnet in auto:
+        raise Invalid(
+            f"IPv6 address {address} can not be directly assigned to a port on subnet {subnet.id} as the subnet is configured for automatic addresses.",
+            field="fixed_ips",
+            type="AllocationOnAutoAddressSubnet",
+        )
     net = model.network_of(subnet.cidr)
     edge = net.version == 4 and net.prefixlen < 31 and address in (net.network_address, net.broadcast_address)
     if address not in net or edge:
@@ -164,12 +178,12 @@ def _one(call: Call, network: model.Network, subnets: list[model.Subnet], mac: s
 def _may_set(call: Call, network: model.Network, project: str, body: Any) -> None:
     """On somebody else's network a tenant takes what it gets."""
     own = network.project_id == project
-    given = {
-        policy.SET_MAC: body.mac_address is not UNSET, policy.SET_PORT_SECURITY: body.port_security_enabled is not UNSET,
-        policy.SET_PAIRS: body.allowed_address_pairs not in (UNSET, None, []),
-        policy.SET_FIXED_IPS: body.fixed_ips is not UNSET and any(f.ip_address is not UNSET for f in body.fixed_ips),
-    }  # fmt: skip
-    for rule, used in given.items():
+    given = (
+        (policy.SET_MAC, body.mac_address is not UNSET), (policy.SET_PORT_SECURITY, body.port_security_enabled is not UNSET),
+        (policy.SET_PAIRS, body.allowed_address_pairs not in (UNSET, None, [])),
+        (policy.SET_FIXED_IPS, body.fixed_ips is not UNSET and any(f.ip_address is not UNSET for f in body.fixed_ips)),
+    )  # fmt: skip
+    for rule, used in given:
         if used and not own:
             allow(call, rule, project_id=network.project_id)
     owner = body.device_owner
@@ -219,7 +233,7 @@ def show(call: Call, id: str) -> model.Port:
     return seen(call, id)
 
 
-def index(call: Call) -> Page[model.Port]:
+def index(call: Call) -> Page[model.ListedPort]:
     """GET /v2.0/ports, also by fixed_ips and security_groups."""
     more = []
     for wanted in call.query.all("fixed_ips"):
@@ -230,7 +244,7 @@ def index(call: Call) -> Page[model.Port]:
             more.append(store.PORTS.c.id.in_(store.ports_with(call.tx, ip=value)))
     for group in call.query.all("security_groups"):
         more.append(store.PORTS.c.id.in_([r.port_id for r in store.PORT_GROUPS.find(call.tx, store.PORT_GROUPS.c.group_id == group)]))
-    return owning.listed(call, store.PORTS, store.ports_seen(call.actor.project_id, is_admin(call.actor)), FILTERS, *more)
+    return owning.listed(call, store.LISTED_PORTS, store.ports_seen(call.actor.project_id, is_admin(call.actor)), FILTERS, *more)
 
 
 def update(call: Call, id: str, body: wire.UpdatePort) -> model.Port:
@@ -278,6 +292,8 @@ def update(call: Call, id: str, body: wire.UpdatePort) -> model.Port:
         store.PORT_GROUPS.delete(call.tx, store.PORT_GROUPS.c.port_id == id)
         for group_id in wanted:
             store.PORT_GROUPS.insert(call.tx, port_id=id, group_id=group_id)
+    if "mac" in change:
+        _remake(call, port, change["mac"])
     if body.fixed_ips is not UNSET:
         _readdress(call, port, network, list(body.fixed_ips))
     if change.get("admin_state_up") is False:
@@ -287,11 +303,25 @@ def update(call: Call, id: str, body: wire.UpdatePort) -> model.Port:
     return seen(call, id)
 
 
+def _remake(call: Call, port: model.Port, mac: str) -> None:
+    """Addresses that guests make of their MAC follow the MAC."""
+    c = store.PORT_IPS.c
+    for subnet in store.SUBNETS.every(call.tx, network_id=port.network_id):
+        if subnet.makes_itself:
+            ip = free_address(call, subnet, mac)
+            store.PORT_IPS.change(call.tx, c.port_id == port.id, c.subnet_id == subnet.id, ip=ip)
+
+
 def _readdress(call: Call, port: model.Port, network: model.Network, wanted: list[wire.FixedIp]) -> None:
     have = store.ips_of(call.tx, [port.id]).get(port.id, [])
-    keep = []
+    auto = {
+        s.id for s in store.SUBNETS.every(call.tx, network_id=network.id) if s.makes_itself and port.device_owner != model.ROUTER_INTERFACE
+    }
+    keep = [h for h in have if h.subnet_id in auto]
     fresh = []
     for each in wanted:
+        if any(each.ip_address == h.ip for h in keep):
+            continue
         same = next(
             (
                 h
@@ -316,7 +346,7 @@ def _readdress(call: Call, port: model.Port, network: model.Network, wanted: lis
         )
     for h in gone:
         store.PORT_IPS.delete(call.tx, store.PORT_IPS.c.port_id == port.id, store.PORT_IPS.c.ip == h.ip)
-    for subnet_id, ip in addresses(call, network, port.mac, fresh) if fresh else []:
+    for subnet_id, ip in addresses(call, network, port.device_owner, port.mac, fresh, {h.subnet_id for h in have}):
         store.PORT_IPS.insert(call.tx, port_id=port.id, subnet_id=subnet_id, ip=ip)
 
 

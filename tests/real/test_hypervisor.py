@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""libvirt and QEMU under the contract that the simulated hypervisor is held to, with a libvirtd of their own: a cloud's node would
+take these machines for orphans."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import hypervisors
+from real_clouds import GUEST, machine_facts
+from virga.node.libvirtd import engine
+from virga.node.supervisor import Supervisor
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A state folder with a libvirtd that runs in a namespace of its own; nothing of both is left."""
+    before = machine_facts()
+    folder, space = Path(tempfile.mkdtemp(prefix="virga-hypervisor-", dir="/var/tmp")), f"th{os.getpid() % 100000:x}"
+    folder.chmod(0o711)
+    (folder / "machines").mkdir(mode=0o711)
+    subprocess.run(["ip", "netns", "add", space], check=True)
+    supervisor = Supervisor(folder / "engines")
+    try:
+        supervisor.run(engine(space, folder / "libvirt", folder / "machines", space, kvm=False))
+        yield folder
+    finally:
+        supervisor.stop(data_plane=True)
+        subprocess.run(["ip", "netns", "del", space], check=True)
+        shutil.rmtree(folder)
+    after = machine_facts()
+    for what, had in before.items():
+        assert after[what] - had == set(), f"{what} left behind"
+
+
+def test_hypervisor_contract(folder: Path) -> None:
+    from virga.services.compute.drivers.libvirt import LibvirtHypervisor
+
+    def made() -> LibvirtHypervisor:
+        socket = folder / "libvirt" / "run" / "libvirt-sock"
+        return LibvirtHypervisor(socket, folder, kvm=False, plug=lambda port, mtu: "", unplug=lambda port: None, image=lambda id: GUEST)
+
+    hypervisors.holds(made, b"SYSLINUX", cards=False)
+    assert list((folder / "machines").iterdir()) == [] and list((folder / "base").iterdir()) == []
