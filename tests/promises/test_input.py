@@ -15,6 +15,10 @@ POSTS: dict[str, tuple[str, str | None, dict[str, Any]]] = {
     "user": ("/identity/v3/users", "user", {"name": "n", "password": "p"}),
     "project": ("/identity/v3/projects", "project", {"name": "n"}),
     "role": ("/identity/v3/roles", "role", {"name": "n"}),
+    "domain": ("/identity/v3/domains", "domain", {"name": "n"}),
+    "users' group": ("/identity/v3/groups", "group", {"name": "n"}),
+    "service": ("/identity/v3/services", "service", {"name": "n", "type": "t"}),
+    "endpoint group": ("/identity/v3/OS-EP-FILTER/endpoint_groups", "endpoint_group", {"name": "n", "filters": {"interface": "public"}}),
     "image": ("/image/v2/images", None, {"name": "n"}),
     "network": ("/network/v2.0/networks", "network", {"name": "n"}),
     "router": ("/network/v2.0/routers", "router", {"name": "n"}),
@@ -23,7 +27,22 @@ POSTS: dict[str, tuple[str, str | None, dict[str, Any]]] = {
     "keypair": ("/compute/v2.1/os-keypairs", "keypair", {"name": "n"}),
     "server": ("/compute/v2.1/servers", "server", {"name": "n", "imageRef": "i", "flavorRef": "42"}),
 }
-COUNTS = ["id_users", "id_projects", "id_roles", "images", "networks", "routers", "flavors", "keypairs", "servers", "sagas"]
+COUNTS = [
+    "id_users",
+    "id_projects",
+    "id_roles",
+    "id_domains",
+    "id_groups",
+    "id_services",
+    "id_endpoint_groups",
+    "images",
+    "networks",
+    "routers",
+    "flavors",
+    "keypairs",
+    "servers",
+    "sagas",
+]
 
 
 def counts(house: House) -> dict[str, int]:
@@ -70,7 +89,16 @@ def test_hostile_bodies(shared: House, noun: str) -> None:
     refused(a, path, b"\xff\xfe", None)
     refused(a, path, body(name="Q").replace(b'"Q"', b"NaN"), None)
     refused(a, path, body(), "text/yaml", **{"Content-Type": "text/yaml"})
-    if noun not in {"user", "project", "role", "image"}:  # those keep what they do not know, as upstream's do
+    if noun not in {
+        "user",
+        "project",
+        "role",
+        "domain",
+        "users' group",
+        "service",
+        "endpoint group",
+        "image",
+    }:  # those keep what they do not know, as upstream's do
         refused(a, path, body(surprise=1), "surprise")
     else:
         assert counts(shared) == before

@@ -174,9 +174,12 @@ class Tokens:
             while len(self._cache) > CACHE:
                 self._cache.popitem(last=False)
 
-    def issue(self, tx: Tx, payload: model.Payload) -> tuple[str, model.Session]:
+    def issue(self, payload: model.Payload, tx: Tx | None = None) -> tuple[str, model.Session]:
         """A token for the payload, checked as it will be when it is used; its first use finds it in memory. Raises Unauthorized.
-        `tx` only reads: what it wrote could still be taken back."""
+        `tx` is the caller's transaction, which only reads: what it wrote could still be taken back."""
+        if tx is None:
+            with self.db.read() as own:
+                return self.issue(payload, own)
         generation = store.generation(tx)
         session = self.resolve(tx, payload)
         sealed = self.seal(payload)

@@ -59,15 +59,13 @@ def issue(call: Call, auth: wire.Auth) -> tuple[str, model.Session] | Halfway:
     if handed is not None:
         if auth.scope is not UNSET:
             raise login.refused("Using an OAuth access token to ask for a scope; it has its own")
-        with call.db.read() as tx:
-            return tokens.issue(tx, model.Payload(user.id, handed.project_id, None, False, passed, now, expires, audit, oauth=handed.oauth))
+        return tokens.issue(model.Payload(user.id, handed.project_id, None, False, passed, now, expires, audit, oauth=handed.oauth))
     bound = next((p for p in proofs if p.app_credential_id is not None), None)
     if bound is not None:
         if auth.scope is not UNSET:
             raise login.refused("Using an application credential token to create a scoped token is not allowed")
         payload = model.Payload(user.id, bound.project_id, None, False, passed, now, expires, audit, None, bound.app_credential_id)
-        with call.db.read() as tx:
-            return tokens.issue(tx, payload)
+        return tokens.issue(payload)
     trust_ref = auth.scope.trust if isinstance(auth.scope, wire.Scope) else UNSET
     if isinstance(trust_ref, wire.TrustRef):
         return _by_trust(call, user, trust_ref.id, passed, expires, audit)
@@ -76,7 +74,7 @@ def issue(call: Call, auth: wire.Auth) -> tuple[str, model.Session] | Halfway:
         if (project_id or domain_id) and any(p.before is not None and p.before.system for p in proofs):
             raise login.refused("Using a system-scoped token to create a project-scoped or domain-scoped token is not allowed")
         via = next((p.via for p in proofs if p.via is not None), None)
-        return tokens.issue(tx, model.Payload(user.id, project_id, domain_id, system, passed, now, expires, audit, via=via))
+        return tokens.issue(model.Payload(user.id, project_id, domain_id, system, passed, now, expires, audit, via=via), tx)
 
 
 def _with_receipt(call: Call, user: model.User, passed: list[str]) -> list[str]:

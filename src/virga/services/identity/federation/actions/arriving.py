@@ -227,8 +227,7 @@ def _issue(call: Call, user: rows.User, idp: str, protocol: str) -> tuple[str, r
     now = call.now()
     expires = now + call.use(settings.Identity).token_seconds
     payload = rows.Payload(user.id, None, None, False, [protocol], now, expires, [audit_id()], via=(idp, protocol))
-    with call.db.read() as tx:
-        return call.use(Tokens).issue(tx, payload)
+    return call.use(Tokens).issue(payload)
 
 
 def authenticate(call: Call, idp: str, protocol: str) -> tuple[str, rows.Session]:
