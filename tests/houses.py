@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -148,3 +149,43 @@ def make(
     cloud.prepare()
     cloud.simulate()
     return cloud
+
+
+def blob_contract(blobs: Any) -> None:
+    """Whole or absent, by key, repeatable."""
+    data = os.urandom((9 << 20) + 17)
+    writer = blobs.create("a-1", len(data))
+    writer.write(data[:1000])
+    assert "a-1" not in blobs.ids(), "half a blob is no blob"
+    writer.write(data[1000:])
+    fd = writer.fd()
+    if fd is not None:
+        assert os.read(fd, 8) == data[:8]
+        os.close(fd)
+    writer.commit()
+    assert blobs.ids() == {"a-1"} and b"".join(blobs.read("a-1")) == data
+    assert b"".join(blobs.read("a-1", 1000, 50)) == data[1000:1050]
+    assert b"".join(blobs.read("a-1", len(data) - 5)) == data[-5:]
+    assert "a-1" in blobs.url("a-1")
+    unsized = blobs.create("a-2")
+    unsized.write(data[:5])
+    unsized.write(data[5:4096])
+    unsized.commit()
+    assert b"".join(blobs.read("a-2")) == data[:4096]
+    other = blobs.create("b-1")
+    other.write(b"x")
+    other.abort()
+    left = blobs.create("c-1")
+    left.write(b"x" * 100)
+    del left
+    for key in blobs.unfinished():
+        blobs.discard(key)
+    assert blobs.unfinished() == set()
+    for key in ("a-1", "a-1", "a-2", "never"):
+        blobs.remove(key)
+    assert blobs.ids() == set()
+    try:
+        list(blobs.read("a-1"))
+    except FileNotFoundError:
+        return
+    raise AssertionError("bytes of a blob that is gone")
