@@ -5,6 +5,7 @@ Debian's bindings): what happens to it does not happen to the cloud. A pool belo
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import json
@@ -112,12 +113,18 @@ class RbdWriter:
         self.cluster.ask("commit", self.key)
 
     def abort(self) -> None:
+        """What cannot be taken away now is found by the sweeper: an abort never hides why it was made."""
         child, self._child = self._child, None
         if child is not None:
-            child.kill()
-            child.communicate()
+            child.terminate()  # it lets go of the image; a killed one would hold it for half a minute
+            try:
+                child.communicate(timeout=20)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.communicate()
         self._close()
-        self.cluster.ask("discard", self.key)
+        with contextlib.suppress(OSError):
+            self.cluster.ask("discard", self.key)
 
 
 class RbdStore:

@@ -5,7 +5,9 @@ output; exit 2 says that there is no such image, 28 that the cluster is full. Ne
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import threading
 from typing import Any
 
 import rados
@@ -56,7 +58,16 @@ def commit(pool: Any, key: str) -> None:
 
 
 def drop(pool: Any, name: str) -> None:
-    """Snapshots, then the image; what never was is fine. One that a disk still stands on says so."""
+    """Snapshots, then the image; what never was is fine. One that is still held, or that a disk stands on, says so."""
+    for _ in range(10):
+        try:
+            return _drop(pool, name)
+        except rbd.ImageBusy:
+            threading.Event().wait(0.5)  # its last writer is just letting go
+    return _drop(pool, name)
+
+
+def _drop(pool: Any, name: str) -> None:
     try:
         with rbd.Image(pool, name) as image:
             for snap in list(image.list_snaps()):
@@ -69,8 +80,19 @@ def drop(pool: Any, name: str) -> None:
 
 
 def main(conf: str, user: str, pool: str, verb: str, *words: str) -> None:
-    cluster = rados.Rados(conffile=conf, rados_id=user, conf={"rbd_default_clone_format": "2", "client_mount_timeout": "20"})
-    cluster.connect(timeout=20)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # images are closed on the way out
+    cluster = rados.Rados(
+        conffile=conf,
+        rados_id=user,
+        conf={
+            "rbd_default_clone_format": "2",
+            "client_mount_timeout": "10",
+            "rados_mon_op_timeout": "20",
+            "rados_osd_op_timeout": "60",
+            "admin_socket": "",
+        },
+    )
+    cluster.connect(timeout=10)
     try:
         with cluster.open_ioctx(pool) as io:
             if verb == "write":
