@@ -9,6 +9,7 @@ from virga.ground import log, metrics
 from virga.ground.loops.loop import Loop, Round
 from virga.ground.sagas.saga import SAGAS
 from virga.services.images import model, store
+from virga.services.images.cache import ImageCache
 from virga.services.images.driver import BlobStore, Store, Stores
 
 LOG = log.get("images")
@@ -113,7 +114,17 @@ def tasks(round: Round) -> int:
         return store.TASKS.delete(tx, store.TASKS.c.id.in_([t.id for t in old]))
 
 
+def cache(round: Round) -> int:
+    """This node keeps nothing of images that are gone, and not more than it should."""
+    kept = round.doors.use(ImageCache)
+    there = {e.image_id for e in kept.cached()}
+    with round.db.read() as tx:
+        rows = {i.id for i in store.IMAGES.within(tx, "id", there)}
+    return sum(kept.drop(id) for id in there - rows) + kept.prune()[0]
+
+
 LOOPS = (
+    Loop("images.cache", cache, every=300, topic="event.images.image.deleted", shared=False),
     Loop("images.uploads", uploads, every=30),
     Loop("images.keep", keep, every=10),
     Loop("images.sweep", sweep, every=60, topic="event.images.image.deleted"),

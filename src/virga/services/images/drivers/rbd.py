@@ -66,6 +66,12 @@ class RbdWriter:
         )
         self._reader: subprocess.Popen[bytes] | None = None
 
+    def __del__(self) -> None:
+        """A writer that nobody holds any more lets its child go; the sweeper finds what it wrote."""
+        if self._child is not None and self._child.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._child.stdin.close()
+
     def write(self, data: bytes) -> None:
         assert self._child is not None and self._child.stdin is not None
         try:
