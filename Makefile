@@ -54,7 +54,7 @@ $(BIN)/pytest: requirements/dev.txt $(BIN)/virga
 	@touch $@
 
 test: deps $(BIN)/pytest clients $(GUEST) ## everything that CI runs (root; installs the engines that tests need)
-	@scripts/deps test
+	@scripts/deps test && scripts/deps ceph
 	@$(MAKE) --no-print-directory check
 	@VIRGA_NETWORK_UPLINK=none $(BIN)/pytest tests -n 2 -m "not real" && VIRGA_NETWORK_UPLINK=none $(BIN)/pytest tests -m real
 

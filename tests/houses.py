@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from virga.app import Cloud, serve
+from virga.client import wait
 from virga.ground import log
 from virga.ground.sagas.runner import Hook
 from virga.ground.world import VirtualClock, World
@@ -172,3 +174,47 @@ def served(cloud: Cloud) -> Iterator[str]:
         loop.call_soon_threadsafe(stop.set)
         thread.join(20)
         loop.close()
+
+
+def blob_contract(blobs: Any) -> None:
+    """Whole or absent, by key, repeatable."""
+    data = os.urandom((9 << 20) + 17)
+    writer = blobs.create("a-1", len(data))
+    writer.write(data[:1000])
+    assert "a-1" not in blobs.ids(), "half a blob is no blob"
+    writer.write(data[1000:])
+    fd = writer.fd()
+    if fd is not None:
+        assert os.read(fd, 8) == data[:8]
+        os.close(fd)
+    writer.commit()
+    assert blobs.ids() == {"a-1"} and b"".join(blobs.read("a-1")) == data
+    assert b"".join(blobs.read("a-1", 1000, 50)) == data[1000:1050]
+    assert b"".join(blobs.read("a-1", len(data) - 5)) == data[-5:]
+    assert "a-1" in blobs.url("a-1")
+    unsized = blobs.create("a-2")
+    unsized.write(data[:5])
+    unsized.write(data[5:4096])
+    unsized.commit()
+    assert b"".join(blobs.read("a-2")) == data[:4096]
+    other = blobs.create("b-1")
+    other.write(b"x")
+    other.abort()
+    left = blobs.create("c-1")
+    left.write(b"x" * 100)
+    del left
+
+    def quiet() -> bool:
+        for key in blobs.unfinished():
+            blobs.discard(key)
+        return not blobs.unfinished()
+
+    assert wait(quiet, 30), "a write that nobody ended cannot be taken away"
+    for key in ("a-1", "a-1", "a-2", "never"):
+        blobs.remove(key)
+    assert blobs.ids() == set()
+    try:
+        list(blobs.read("a-1"))
+    except FileNotFoundError:
+        return
+    raise AssertionError("bytes of a blob that is gone")

@@ -613,6 +613,47 @@ def ssh(ctx: click.Context, name: str, command: tuple[str, ...]) -> None:
     os.execvp(words[0], words)
 
 
+@main.group()
+def image() -> None:
+    """Images: build the tiny one, import official ones by alias."""
+
+
+@image.command("import")
+@click.argument("alias", required=False)
+@click.option("--name", help="The image's name in the cloud; default: the alias.")
+@click.pass_context
+def image_import(ctx: click.Context, alias: str | None, name: str | None) -> None:
+    """Bring a distribution's official image into the cloud. Without ALIAS: list what is known. Its published hash is shown, and what
+    does not have it is not kept."""
+    from virga.client import Refused
+    from virga.distributions import ALIASES, ImportFailed, bring
+
+    if alias is None:
+        for known, source in ALIASES.items():
+            click.echo(f"{known:14s} {source.folder}/{source.file}")
+        return
+    if alias not in ALIASES:
+        raise click.ClickException(f"'{alias}' is not known; there are: {', '.join(ALIASES)}")
+    try:
+        made = bring(_client(_settings(ctx)), alias, ALIASES[alias], lambda text: click.echo(f"  {text}", err=True), name)
+    except (ImportFailed, Refused, OSError) as e:
+        raise click.ClickException(f"{alias} was not imported: {e}") from e
+    click.echo(f"{made['id']}  {made['name']}  {made['size']} bytes, {made['os_hash_algo']} {made['os_hash_value']}")
+
+
+@image.command("build")
+@click.argument("folder", type=click.Path(path_type=Path))
+def image_build(folder: Path) -> None:
+    """Build the tiny guest image (a kernel and a shell, from Debian packages) into FOLDER; root and about half a minute."""
+    script = Path(__file__).parent / "node/guest/build.sh"
+    folder.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run([str(script), str(folder)], check=False, stdout=subprocess.DEVNULL)
+    if done.returncode:
+        raise click.ClickException(f"the build ended with {done.returncode}; 'make packages' installs what it needs")
+    for made in sorted(folder.glob("guest.*")):
+        click.echo(f"{made}  {made.stat().st_size} bytes")
+
+
 @main.command()
 @click.pass_context
 def sagas(ctx: click.Context) -> None:

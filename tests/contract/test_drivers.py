@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import hypervisors
+from houses import blob_contract
 from virga.ground.world import World
 from virga.services.compute.drivers.fake import FakeHypervisor
 from virga.services.images.drivers.files import FileStore
@@ -130,42 +131,3 @@ def test_fake_hypervisor(tmp_path: Path) -> None:
 def test_blob_store(kind: str, tmp_path: Path) -> None:
     blobs: Any = FileStore(tmp_path) if kind == "files" else MemoryStore()
     blob_contract(blobs)
-
-
-def blob_contract(blobs: Any) -> None:
-    """Whole or absent, by key, repeatable."""
-    import os
-
-    data = os.urandom((9 << 20) + 17)
-    writer = blobs.create("a-1", len(data))
-    writer.write(data[:1000])
-    assert "a-1" not in blobs.ids(), "half a blob is no blob"
-    writer.write(data[1000:])
-    fd = writer.fd()
-    if fd is not None:
-        assert os.read(fd, 8) == data[:8]
-        os.close(fd)
-    writer.commit()
-    assert blobs.ids() == {"a-1"} and b"".join(blobs.read("a-1")) == data
-    assert b"".join(blobs.read("a-1", 1000, 50)) == data[1000:1050]
-    assert b"".join(blobs.read("a-1", len(data) - 5)) == data[-5:]
-    assert "a-1" in blobs.url("a-1")
-    unsized = blobs.create("a-2")
-    unsized.write(data[:5])
-    unsized.write(data[5:4096])
-    unsized.commit()
-    assert b"".join(blobs.read("a-2")) == data[:4096]
-    other = blobs.create("b-1")
-    other.write(b"x")
-    other.abort()
-    left = blobs.create("c-1")
-    left.write(b"x" * 100)
-    del left
-    for key in blobs.unfinished():
-        blobs.discard(key)
-    assert blobs.unfinished() == set()
-    for key in ("a-1", "a-1", "a-2", "never"):
-        blobs.remove(key)
-    assert blobs.ids() == set()
-    with pytest.raises(FileNotFoundError):
-        list(blobs.read("a-1"))

@@ -157,9 +157,10 @@ def inspect() -> dict[str, object]:
 
     _confine()
     wrapper = format_inspector.InspectWrapper(open(0, "rb", closefd=False))
+    head = b""
     try:
-        while wrapper.read(1 << 20):
-            pass
+        while piece := wrapper.read(1 << 20):
+            head = head or piece[:512]  # the bytes may come through a pipe: there is no going back to them
         wrapper.close()
         found = wrapper.format
     except format_inspector.ImageFormatError as e:
@@ -179,17 +180,17 @@ def inspect() -> dict[str, object]:
         virtual = int(found.virtual_size)
     except (format_inspector.ImageFormatError, ValueError, KeyError, IndexError, struct.error) as e:
         return {"format": name, "unsafe": f"its headers are not whole ({type(e).__name__})"}
-    unsafe = unsafe or _stands_on_another(name)
+    unsafe = unsafe or _stands_on_another(name, head)
     if virtual > 1 << 44:
         unsafe = f"it claims to be a disk of {virtual} bytes"
     return {"format": name, "virtual_size": virtual, "unsafe": unsafe}
 
 
-def _stands_on_another(name: str) -> str | None:
+def _stands_on_another(name: str, head: bytes) -> str | None:
     """Why a disk is only the difference to another one, in the formats where the inspector does not ask."""
-    if name == "vhd" and int.from_bytes(os.pread(0, 4, 60), "big") not in {2, 3}:
+    if name == "vhd" and int.from_bytes(head[60:64], "big") not in {2, 3}:
         return "it is a VHD of a kind that stands on another disk"
-    if name == "vdi" and int.from_bytes(os.pread(0, 4, 76), "little") not in {1, 2}:
+    if name == "vdi" and int.from_bytes(head[76:80], "little") not in {1, 2}:
         return "it is a VDI of a kind that stands on another disk"
     return None
 

@@ -68,9 +68,13 @@ def by_name(tx: Tx, name: str, project_id: str) -> ImageRef | None:
 
 
 def path(doors: Doors, id: str) -> Path | None:
-    """The image's file on this machine: the store's own, or the cache's, fetched if need be (once, however many ask)."""
-    _, local, _ = _opened(doors, id)
-    return local or doors.use(ImageCache).fetch(id)
+    """The image's file on this machine: the store's own, or the cache's, fetched if need be (once, however many ask). None when the
+    image is gone, or when there are no files here."""
+    try:
+        _, local, _ = _opened(doors, id)
+        return local or doors.use(ImageCache).fetch(id)
+    except NotFound:
+        return None
 
 
 def read(doors: Doors, id: str) -> Iterator[bytes]:

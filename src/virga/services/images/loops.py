@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from virga.ground import log, metrics
 from virga.ground.loops.loop import Loop, Round
 from virga.ground.sagas.saga import SAGAS
 from virga.services.images import model, store
-from virga.services.images.driver import Stores
+from virga.services.images.cache import ImageCache
+from virga.services.images.driver import BlobStore, Store, Stores
 
 LOG = log.get("images")
 
@@ -58,11 +61,30 @@ def keep(round: Round) -> int:
     return settled
 
 
+def _seen(store: Store) -> tuple[BlobStore, set[str], set[str]] | None:
+    """What lies in a store; None when it does not answer, which is no reason not to sweep the others."""
+    try:
+        return store.blobs, store.blobs.ids(), store.blobs.unfinished()
+    except OSError as e:
+        LOG.warning("store_silent", store=store.id, why=str(e))
+        return None
+
+
+def _gone(take: Callable[[str], None], key: str) -> int:
+    """1 when it was taken away; 0 when it is still held: the next round tries again."""
+    try:
+        take(key)
+    except OSError as e:
+        LOG.warning("blob_held", key=key, why=str(e))
+        return 0
+    return 1
+
+
 def sweep(round: Round) -> int:
     """Remove bytes that no row claims, and unfinished files of writes that are over. First the stores are looked at, then the rows:
     a key is used by one write only, and its row is there before it, so what has no row by then will never have one."""
     stores = round.doors.use(Stores)
-    there = {s.id: (s.blobs, s.blobs.ids(), s.blobs.unfinished()) for s in stores.writable()}
+    there = {s.id: seen for s in stores.writable() if (seen := _seen(s)) is not None}
     staged, staging = stores.staging.ids(), stores.staging.unfinished()
     with round.db.read() as tx:
         claimed = {(p.store, p.key) for p in store.LOCATIONS.within(tx, "store", there)}
@@ -71,13 +93,8 @@ def sweep(round: Round) -> int:
     waiting = {i.staged for i in busy if i.staged} | {f"{k}{end}" for k in live for end in ("", "-x1", "-x2")}
     done = 0
     for id, (blobs, keys, open) in there.items():
-        for key in keys:
-            if (id, key) not in claimed and key not in live:
-                blobs.remove(key)
-                done += 1
-        for key in open - live:
-            blobs.discard(key)
-            done += 1
+        dead = {k for k in keys if (id, k) not in claimed and k not in live}
+        done += sum(_gone(blobs.remove, key) for key in dead) + sum(_gone(blobs.discard, key) for key in open - live)
     for key in staged - waiting:
         stores.staging.remove(key)
         done += 1
@@ -97,7 +114,17 @@ def tasks(round: Round) -> int:
         return store.TASKS.delete(tx, store.TASKS.c.id.in_([t.id for t in old]))
 
 
+def cache(round: Round) -> int:
+    """This node keeps nothing of images that are gone, and not more than it should."""
+    kept = round.doors.use(ImageCache)
+    there = {e.image_id for e in kept.cached()}
+    with round.db.read() as tx:
+        rows = {i.id for i in store.IMAGES.within(tx, "id", there)}
+    return sum(kept.drop(id) for id in there - rows) + kept.prune()[0]
+
+
 LOOPS = (
+    Loop("images.cache", cache, every=300, topic="event.images.image.deleted", shared=False),
     Loop("images.uploads", uploads, every=30),
     Loop("images.keep", keep, every=10),
     Loop("images.sweep", sweep, every=60, topic="event.images.image.deleted"),

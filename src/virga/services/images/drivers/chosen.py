@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from virga.services.images.driver import BlobStore, Store, Stores
 from virga.services.images.drivers.files import FileStore
 from virga.services.images.drivers.memory import MemoryStore
+from virga.services.images.drivers.rbd import RbdStore
 from virga.services.images.drivers.web import WebStore
 from virga.services.images.fetch import Guard
 from virga.services.images.settings import Images
@@ -46,6 +47,12 @@ def _one(word: str, settings: Images, folder: Path | None) -> Store:
             blobs = MemoryStore()
         case "http" | "https":
             blobs = WebStore(Guard(settings))
+        case "rbd":
+            pool, conf, user = parts.path.strip("/"), more.get("conf", "/etc/ceph/ceph.conf"), more.get("user", "admin")
+            if not pool:
+                raise ValueError(f"images.stores: '{word}' names no pool")
+            blobs = RbdStore(pool, conf, user)
+            facts = {"pool": pool, "chunk_size": 4 << 20, "thin_provisioning": True}
         case other:
             raise ValueError(f"images.stores: '{word}': there is no kind of store '{other}'")
     kind = {"https": "http", "memory": "file"}.get(parts.scheme, parts.scheme)

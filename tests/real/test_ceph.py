@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images in a real Ceph: the contract of stores, an image's way through it, and what happens when it dies."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from disks import qcow2
+from houses import House, blob_contract, make
+from virga.services.images.drivers import rbd
+
+pytestmark = pytest.mark.real
+ROOT = Path(__file__).parents[2]
+OCTETS = {"Content-Type": "application/octet-stream"}
+
+
+@pytest.fixture(scope="module")
+def ceph() -> Iterator[str]:
+    """The configuration file of a cluster of our own."""
+    if shutil.which("ceph-osd") is None:
+        pytest.fail("Ceph is not installed: 'scripts/deps ceph' brings it")
+    folder = Path(tempfile.mkdtemp(prefix="virga-ceph-"))
+    port = 13800 + os.getpid() % 40 * 70  # below the ports that the system gives out
+    script = str(ROOT / "scripts/ceph/cluster")
+    done = subprocess.run(
+        [script, "start", str(folder)], env=os.environ | {"CEPH_PORT": str(port)}, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    yield done.stdout.strip()
+    subprocess.run([script, "stop", str(folder)], check=True, timeout=60)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def house(ceph: str) -> Iterator[House]:
+    cloud = make(**{"images.stores": ["files=memory:", f"ceph=rbd:images?conf={ceph}&weight=5"]})
+    cloud.start()
+    yield House(cloud)
+    cloud.stop()
+
+
+def test_contract(ceph: str) -> None:
+    store = rbd.RbdStore("images", ceph)
+    assert store.ids() == set()
+    blob_contract(store)
+
+
+def names(ceph: str) -> list[str]:
+    return subprocess.run(["rbd", "-c", ceph, "ls", "images"], capture_output=True, text=True, check=True, timeout=30).stdout.split()
+
+
+def test_an_image_in_ceph(house: House, ceph: str) -> None:
+    """Up, down, a range, a clone of its snapshot, a copy back to files, gone."""
+    a, data = house.admin, os.urandom((9 << 20) + 5)
+    id = a.post("/image/v2/images", {"name": "c", "disk_format": "raw", "container_format": "bare"})["id"]
+    got = a.ask("PUT", f"/image/v2/images/{id}/file", raw=data, headers=OCTETS | {"X-Image-Meta-Store": "ceph"})
+    assert got.code == 204, got.text
+    image = a.get(f"/image/v2/images/{id}")
+    assert (image["status"], image["stores"], image["os_hash_value"]) == ("active", "ceph", hashlib.sha512(data).hexdigest())
+    headers = {"X-Auth-Token": a.token}
+    assert house.http.get(f"/image/v2/images/{id}/file", headers=headers).content == data
+    part = house.http.get(f"/image/v2/images/{id}/file", headers=headers | {"Range": "bytes=4194300-4194310"})
+    assert part.content == data[4194300:4194311]
+    (location,) = a.get(f"/image/v2/images/{id}/locations")
+    pool, name, snap = location["url"].split("/")[3:]
+    assert (pool, snap) == ("images", "snap") and name in names(ceph)
+    new = ["rbd", "-c", ceph, "--rbd-default-clone-format", "2", "clone", f"images/{name}@snap", "images/machine.disk"]
+    subprocess.run(new, check=True, timeout=30)
+    back = subprocess.run(
+        ["rbd", "-c", ceph, "--no-progress", "export", "images/machine.disk", "-"], capture_output=True, check=True, timeout=60
+    ).stdout
+    assert back == data, "a machine's disk is a clone"
+    subprocess.run(["rbd", "-c", ceph, "--no-progress", "rm", "images/machine.disk"], check=True, timeout=30)
+    a.delete(f"/image/v2/images/{id}", 204)
+    assert house.cloud.loops.once("images.sweep") and name not in names(ceph)
+
+
+def test_hostile_bytes_are_refused_here_too(house: House, ceph: str) -> None:
+    a = house.admin
+    id = a.post("/image/v2/images", {"name": "c", "disk_format": "qcow2", "container_format": "bare"})["id"]
+    got = a.ask("PUT", f"/image/v2/images/{id}/file", raw=qcow2(backing="/etc/passwd"), headers=OCTETS | {"X-Image-Meta-Store": "ceph"})
+    assert got.code == 415, got.text
+    assert not any(id in n for n in names(ceph))
+
+
+def test_ceph_away(house: House, ceph: str) -> None:
+    """A store that dies: a clear no, in time, and the image is queued with the reason. It is the last test of this module."""
+    subprocess.run([str(ROOT / "scripts/ceph/cluster"), "stop", str(Path(ceph).parent)], check=True, timeout=60)
+    a = house.admin
+    id = a.post("/image/v2/images", {"name": "c", "disk_format": "raw", "container_format": "bare"})["id"]
+    got = a.ask("PUT", f"/image/v2/images/{id}/file", raw=b"x" * 5000, headers=OCTETS | {"X-Image-Meta-Store": "ceph"})
+    assert got.code == 503, got.text
+    image = a.get(f"/image/v2/images/{id}")
+    assert image["status"] == "queued" and image["os_glance_reason"]
