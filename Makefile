@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 GUEST := .cache/guest/guest.qcow2
 
 .DEFAULT_GOAL := help
-.PHONY: help install packages deps guest up down test check bench schema clients tempest
+.PHONY: bench-objects help install packages deps guest up down test check bench schema clients tempest
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -74,6 +74,16 @@ bench: install ## measure a simulated cloud; prints a table, writes bench.json
 
 tempest: install .venv-tempest/bin/tempest ## OpenStack's own API cases: make tempest SERVICE=identity
 	@scripts/tempest $(or $(SERVICE),identity)
+
+bench-objects: install .venv-swift/bin/swift-proxy-server ## objects beside upstream's Swift (memcached; some minutes)
+	@scripts/deps bench
+	@$(BIN)/python scripts/bench_objects.py
+
+.venv-swift/bin/swift-proxy-server: requirements/swift.txt
+	@echo "  swift"
+	@.venv-swift/bin/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-swift
+	@.venv-swift/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/swift.txt
+	@touch $@
 
 schema: install ## rewrite the golden schema after a migration
 	@$(BIN)/python -m virga.golden
