@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 GUEST := .cache/guest/guest.qcow2
 
 .DEFAULT_GOAL := help
-.PHONY: help install packages deps guest up down test check bench bench-images bench-identity schema clients tempest matrix
+.PHONY: help install packages deps guest up down test check bench bench-images bench-identity bench-objects schema clients tempest matrix
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -83,6 +83,16 @@ matrix: $(BIN)/pytest ## rewrite who may call what (docs/policy-matrix.txt) afte
 
 bench-images: install ## a gigabyte up and down, memory, lists; prints a table, writes bench_images.json
 	@$(BIN)/python scripts/bench_images.py
+
+bench-objects: install .venv-swift/bin/swift-proxy-server ## objects beside upstream's Swift (memcached; some minutes)
+	@scripts/deps bench
+	@$(BIN)/python scripts/bench_objects.py
+
+.venv-swift/bin/swift-proxy-server: requirements/swift.txt
+	@echo "  swift"
+	@.venv-swift/bin/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-swift
+	@.venv-swift/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/swift.txt
+	@touch $@
 
 schema: install ## rewrite the golden schema after a migration
 	@$(BIN)/python -m virga.golden

@@ -125,7 +125,9 @@ def lists(cloud: Files) -> list[float]:
     db = sqlite3.connect(cloud.folder / "virga.db", timeout=60)
     names = [r[1] for r in db.execute("pragma table_info(images)")]
     row = dict(zip(names, db.execute("select * from images limit 1").fetchone(), strict=True))
-    rows = [row | {"id": f"{n:08x}-0000-4000-8000-000000000000", "name": f"image {n}", "created": row["created"] + n} for n in range(10_000)]
+    rows = [
+        row | {"id": f"{n:08x}-0000-4000-8000-000000000000", "name": f"image {n}", "created": row["created"] + n} for n in range(10_000)
+    ]
     marks = ", ".join("?" for _ in names)
     with db:
         db.executemany(f"insert into images ({', '.join(names)}) values ({marks})", [tuple(r[n] for n in names) for r in rows])

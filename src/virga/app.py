@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Protocol, runtime_checkable
 
+import msgspec
+
 from virga.authority.overrides import Overrides
 from virga.ground import events, log, metrics, wire
 from virga.ground.bus import Bus, LocalBus
@@ -244,6 +246,15 @@ class Cloud:
         self.metadata = Metadata(chassis, self.bus)
         supervisor.watch()
 
+    def only_objects(self) -> None:
+        """Be a worker that answers Swift and S3 alone: no sagas, no shared loops, no machines."""
+        for name in [n for n, loop in self.loops.loops.items() if loop.shared]:
+            del self.loops.loops[name]
+        self.rim.mounts = {s.path.strip("/"): s for s in (objects_routes.SERVICE, objects_routes.S3)}
+        with self.db.read() as tx:
+            self.tokens.load(tx)
+        self.loops.start()
+
     def start(self) -> None:
         """Take up what the last process left, and go on."""
         self.porter.start()
@@ -351,20 +362,24 @@ def settle_memory() -> None:
     gc.set_threshold(20_000, 20, 50)
 
 
-async def serve(cloud: Cloud, ready: Callable[[list[str]], Any] | None = None, stop: asyncio.Event | None = None) -> None:
-    """Answer requests until `stop` is set; `ready` is told the addresses once the sockets listen."""
+async def serve(
+    cloud: Cloud, ready: Callable[[list[str]], Any] | None = None, stop: asyncio.Event | None = None, given: socket.socket | None = None
+) -> None:
+    """Answer requests until `stop` is set; `ready` is told the addresses once the sockets listen. `given`: a bound socket to use."""
     import uvicorn
 
     settings = cloud.settings.server
-    sockets = [listen(settings.listen)]
+    sockets = [given or listen(settings.listen)]
     cloud.rim.main_port = sockets[0].getsockname()[1]
     host = settings.listen.rpartition(":")[0]
+    if given is not None:
+        settings = msgspec.structs.replace(settings, classic_ports=False)
     if settings.classic_ports:
         for service in cloud.services:
             for port in service.ports:
                 sockets.append(listen(f"{host}:{port}"))
                 cloud.rim.ports[port] = service
-    if cloud.settings.objects.s3_port:
+    if cloud.settings.objects.s3_port and given is None:
         sockets.append(listen(f"{host}:{cloud.settings.objects.s3_port}"))
         cloud.rim.ports[cloud.settings.objects.s3_port] = objects_routes.S3
     tls: dict[str, Any] = {}

@@ -18,6 +18,8 @@ SAGAS = Counter("virga_sagas", "Sagas ended", ["saga", "end"], registry=REGISTRY
 SAGA_STEPS = Counter("virga_saga_steps", "Saga steps taken", ["saga", "step", "way"], registry=REGISTRY)
 LOOPS = Counter("virga_loop_rounds", "Rounds of the reconcile loops", ["loop", "end"], registry=REGISTRY)
 KEEPER = Counter("virga_keeper_settled", "Rows settled by the keeper (each one is a bug)", ["noun"], registry=REGISTRY)
+OBJECTS = Counter("virga_objects_housekeeping", "What the object store's loops did", ["loop"], registry=REGISTRY)
+ROTTEN = Gauge("virga_objects_rotten", "Bodies found that are not what was written, since the start", registry=REGISTRY)
 ENGINES = Gauge("virga_engine_up", "1 while the engine's process lives", ["engine"], registry=REGISTRY)
 
 

@@ -26,7 +26,7 @@ from virga.services.objects.drivers.sealed import Seal
 from virga.services.objects.settings import Objects
 from virga.services.objects.store import objects as rows
 
-BATCH = 1 << 18
+BATCH = 1 << 17
 AT_ONCE = 1 << 20
 
 
@@ -90,7 +90,7 @@ class Bodies:
                 if waiting >= BATCH:
                     if writer is None:
                         writer = await self._off(self.blobs.create, id, expected)
-                    await self._off(_take, writer, hashes, b"".join(held))
+                    await self._off(_take, writer, hashes, held)
                     held, waiting = [], 0
             if expected is not None and size < expected:
                 raise Vanished
@@ -103,7 +103,7 @@ class Bodies:
                 if self.seal is not None:
                     data = self.seal.stream(id).update(data)
             else:
-                await self._off(self._finish, id, writer, hashes, b"".join(held), size)
+                await self._off(self._finish, id, writer, hashes, held, size)
         except BaseException as e:
             if writer is not None:
                 await asyncio.shield(self._off(writer.abort))
@@ -112,7 +112,7 @@ class Bodies:
             raise
         return Received(id, size, hashes[0].hexdigest(), data, {n: h.digest() for n, h in zip(also, hashes[1:], strict=True)})
 
-    def _finish(self, id: str, writer: Writer | None, hashes: list[Any], rest: bytes, size: int) -> None:
+    def _finish(self, id: str, writer: Writer | None, hashes: list[Any], rest: list[bytes], size: int) -> None:
         if writer is None:
             writer = self.blobs.create(id, size)
         try:
@@ -233,10 +233,14 @@ def extents_of(o: model.Object, start: int = 0, length: int | None = None) -> li
     return [Extent(o.body, start, o.size - start if length is None else length)]
 
 
-def _take(writer: Writer, hashes: list[Any], batch: bytes) -> None:
-    for h in hashes:
-        h.update(batch)
-    writer.write(batch)
+def _take(writer: Writer, hashes: list[Any], batch: list[bytes]) -> None:
+    """Hash and write; the pieces are let go one by one."""
+    batch.reverse()
+    while batch:
+        piece = batch.pop()
+        for h in hashes:
+            h.update(piece)
+        writer.write(piece)
 
 
 def _some(source: Iterator[bytes]) -> list[bytes]:

@@ -118,18 +118,19 @@ class Commits:
         ends: list[tuple[Future[Any], Any, BaseException | None]] = []
         try:
             with self.db.write() as tx:
+                raw: Any = tx.conn.connection.dbapi_connection
                 for change, future in batch:
-                    point = tx.conn.begin_nested()
                     callbacks = len(tx._after)
+                    raw.execute("savepoint one")
                     try:
                         value = change(tx)
                     except Problem as e:
-                        point.rollback()
+                        raw.execute("rollback to one")
                         del tx._after[callbacks:]
                         ends.append((future, None, e))
                     else:
-                        point.commit()
                         ends.append((future, value, None))
+                    raw.execute("release one")
         except Exception:
             # what broke the shared transaction breaks its own one again, and only that
             for change, future in batch:

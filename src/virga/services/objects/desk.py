@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-import threading
+import contextlib
+import ctypes
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -35,6 +36,14 @@ class Usage:
     cursor: dict[str, str] = field(default_factory=dict)
 
 
+def _give_memory_back() -> None:
+    """Let glibc return large buffers to the system and keep few arenas: a crowd of uploads must not be remembered as memory."""
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(-8, 2)  # M_ARENA_MAX
+        libc.mallopt(-3, 65536)  # M_MMAP_THRESHOLD
+
+
 class Desk:
     def __init__(
         self, db: Database, doors: Doors, blobs: BlobStore, settings: Objects, seal: Seal | None = None, workers: int = 12
@@ -45,7 +54,7 @@ class Desk:
         self.world = doors.use(World)
         self.bodies = Bodies(blobs, self.commits, settings, self.world, self.threads, seal)
         self.usage = Usage()
-        self._awake = threading.Event()
+        _give_memory_back()
 
     def now(self) -> float:
         return self.world.now()

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import hashlib
 from typing import Any
 
+from virga.ground import metrics
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Forbidden, NotFound
 from virga.ground.loops.loop import Loop, Round
@@ -328,7 +330,20 @@ def _apply(desk: Desk, c: model.Container, rule: dict[str, Any]) -> int:
     return done
 
 
-LOOPS = (
+def counted(loop: Loop) -> Loop:
+    """The same loop, whose work shows in the metrics."""
+
+    def run(round: Round) -> int:
+        done = loop.run(round)
+        if done:
+            metrics.OBJECTS.labels(loop.name.partition(".")[2]).inc(done)
+        metrics.ROTTEN.set(round.doors.use(Desk).usage.rotten + round.doors.use(Desk).bodies.rotten_found)
+        return done
+
+    return dataclasses.replace(loop, run=run)
+
+
+_LOOPS = (
     Loop("objects.replicator", replicator, every=60),
     Loop("objects.lifecycle", lifecycle, every=3600),
     Loop("objects.trash", trash, every=10, topic="objects.trash"),
@@ -338,3 +353,4 @@ LOOPS = (
     Loop("objects.orphans", orphans, every=3600),
     Loop("objects.auditor", auditor, every=60),
 )
+LOOPS = tuple(counted(loop) for loop in _LOOPS)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import threading
 import uuid
 from typing import Any
@@ -141,7 +142,13 @@ def timestamp(seconds: float) -> str:
 
 def listed_time(seconds: float) -> str:
     """`2026-11-22T18:00:00.123450`, as listings print times."""
-    return dt.datetime.fromtimestamp(round(seconds, 5), dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+    ticks = round(seconds * 100000)
+    return f"{_second(ticks // 100000)}.{ticks % 100000:05d}0"
+
+
+@functools.lru_cache(8192)
+def _second(seconds: int) -> str:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def body_id(place: str) -> str:

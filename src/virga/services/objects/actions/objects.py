@@ -41,14 +41,14 @@ Check = Callable[["model.Object | None"], None]
 def put(tx: Tx, container_id: int, new: New, now: float, wake: Callable[[], None], check: Check | None = None) -> model.Object:
     """Write `new` as the newest version of its name. Raises NotFound (the container is gone), Precondition, TooLarge (quota)."""
     tx.hold(f"container:{container_id}")
-    container = rows.container_by_id(tx, container_id)
-    if container is None:
+    found = rows.before(tx, container_id, new.name)
+    if found is None:
         raise NotFound("The container is gone.")
-    old = rows.row(tx, container_id, new.name)
+    container, account_meta, account_control, old = found
     if check is not None:
         check(old)
     control = container.control
-    quota(tx, container, new.size, old)
+    quota(tx, container, account_meta, account_control, new.size, old)
     versioning = control.get("versioning") if control else None
     version, at = model.stamp(now)
     fresh = model.Object(
@@ -117,7 +117,9 @@ def archive_prefix(name: str) -> str:
     return f"{len(name.encode()):03x}{name}/"
 
 
-def quota(tx: Tx, container: model.Container, size: int, old: model.Object | None) -> None:
+def quota(
+    tx: Tx, container: model.Container, account_meta: dict[str, str], account_control: dict[str, Any], size: int, old: model.Object | None
+) -> None:
     """Container and account quotas, counted from the rows. Raises TooLarge with limit and use."""
     meta = container.meta
     if meta:
@@ -132,11 +134,10 @@ def quota(tx: Tx, container: model.Container, size: int, old: model.Object | Non
             raise TooLarge(
                 f"Upload exceeds quota: container {container.name} holds {container.objects} of {count} objects.", limit=int(count)
             )
-    account = places.account_row(tx, container.account)
-    if account is None or not (account.meta or account.control):
+    if not (account_meta or account_control):
         return
-    quotas = account.control.get("quotas", {})
-    limit = account.meta.get("quota-bytes") or quotas.get("bytes")
+    quotas = account_control.get("quotas", {})
+    limit = account_meta.get("quota-bytes") or quotas.get("bytes")
     gone = old.size if old is not None else 0
     if limit or quotas.get("count"):
         _, objects, used = places.totals(tx, container.account)

@@ -117,7 +117,8 @@ class FileStore:
             for name in ("blobs", "incoming", "quarantine"):
                 (disk / name).mkdir(parents=True, exist_ok=True, mode=0o700)
             for left in (disk / "incoming").iterdir():
-                left.unlink(missing_ok=True)
+                if left.stat().st_mtime < time.time() - 86400:  # younger ones may be another process's
+                    left.unlink(missing_ok=True)
             for n in range(256):
                 (disk / "blobs" / f"{n:02x}").mkdir(exist_ok=True)
             _flush(disk / "blobs")

@@ -37,6 +37,7 @@ class Folder(NamedTuple):
     name: str
 
 
+_PLAIN = ("name", "etag", "size", "content_type", "changed", "kind", "control")
 _COLUMNS = ("name", "etag", "size", "content_type", "changed", "kind", "control", "version", "unversioned")
 
 
@@ -47,7 +48,7 @@ def listing(
     """Up to `limit` lines. With `reverse`, `after` and `before` keep their meaning in the order of names. `alive_at` leaves out
     what has expired by then."""
     out: list[Entry | Folder] = []
-    columns = [_o.c[n] for n in _COLUMNS]
+    columns = [_o.c[n] for n in _PLAIN]
     where0 = [_o.c.container_id == container_id]
     if alive_at is not None:
         where0.append(sa.or_(_o.c.delete_at.is_(None), _o.c.delete_at > int(alive_at)))

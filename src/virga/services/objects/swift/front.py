@@ -72,6 +72,8 @@ class Swift:
     async def answer(self, ask: Ask) -> Reply:
         if ask.path in {"/info", "/healthcheck", "/crossdomain.xml", "/", ""}:
             return info.answer(self.desk, ask)
+        if ask.path == "/housekeeping" and ask.method == "GET":
+            return await self.housekeeping(ask)
         if self.desk.settings.domain:
             await domain.remap(self.desk, ask)
         account, container, name = split_path(ask.path)
@@ -110,6 +112,16 @@ class Swift:
                     return shown
             return await self.places.container(ask, entry, account, container)
         return await self.objects_for(ask, entry, account, container, name)
+
+    async def housekeeping(self, ask: Ask) -> Reply:
+        """Figures for the operator (`virga objects status`); an administrator's token is needed."""
+        from virga.services.objects.api import status
+
+        entry = await enter(self.desk, ask)
+        if not (entry.reseller() or "admin" in entry.actor.roles):
+            raise Answered(page(403 if entry.actor.user_id else 401, "Only an administrator sees the housekeeping."))
+        told = await self.desk.bodies._off(status, self.desk)
+        return Reply(200, {"content-type": "application/json"}, msgspec.json.encode(told))
 
     async def objects_for(self, ask: Ask, entry: Entry, account: str, container: str, name: str) -> Reply:
         o, m = self.objects, ask.method
@@ -247,6 +259,3 @@ class Cutoff(Exception):
 
 def safe(value: str) -> bytes:
     return value.encode().replace(b"\r", b"").replace(b"\n", b"")
-
-
-__all__ = ["Swift", "msgspec", "read_ask", "send_reply", "split_path"]
