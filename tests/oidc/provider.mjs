@@ -31,7 +31,7 @@ const provider = new Provider(issuer, {
       defaultResource: async () => undefined,
       useGrantedResource: async () => true,
       getResourceServerInfo: async (ctx, resource) => ({
-        scope: 'openid email profile groups', audience: resource, accessTokenFormat: 'jwt', accessTokenTTL: resource.endsWith('short') ? 1 : 600,
+        scope: 'openid email profile groups', audience: resource, accessTokenFormat: 'jwt', accessTokenTTL: resource.endsWith('short') ? 4 : 600,
       }),
     },
   },

@@ -19,6 +19,9 @@ POSTS: dict[str, tuple[str, str | None, dict[str, Any]]] = {
     "users' group": ("/identity/v3/groups", "group", {"name": "n"}),
     "service": ("/identity/v3/services", "service", {"name": "n", "type": "t"}),
     "endpoint group": ("/identity/v3/OS-EP-FILTER/endpoint_groups", "endpoint_group", {"name": "n", "filters": {"interface": "public"}}),
+    "v2 tenant": ("/identity/v2.0/tenants", "tenant", {"name": "n"}),
+    "v2 user": ("/identity/v2.0/users", "user", {"name": "n", "password": "p"}),
+    "v2 role": ("/identity/v2.0/OS-KSADM/roles", "role", {"name": "n"}),
     "image": ("/image/v2/images", None, {"name": "n"}),
     "network": ("/network/v2.0/networks", "network", {"name": "n"}),
     "router": ("/network/v2.0/routers", "router", {"name": "n"}),
@@ -89,7 +92,7 @@ def test_hostile_bodies(shared: House, noun: str) -> None:
     refused(a, path, b"\xff\xfe", None)
     refused(a, path, body(name="Q").replace(b'"Q"', b"NaN"), None)
     refused(a, path, body(), "text/yaml", **{"Content-Type": "text/yaml"})
-    if noun not in {
+    if not noun.startswith("v2 ") and noun not in {
         "user",
         "project",
         "role",

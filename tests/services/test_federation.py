@@ -328,7 +328,7 @@ def test_issuer_expiry_and_nonce(federated: tuple[House, Idp, str]) -> None:
             return True
         return False
 
-    assert wait(over, 5, every=0.1)
+    assert wait(over, 12, every=0.1)
 
 
 def test_keys_are_kept(modules: Path) -> None:

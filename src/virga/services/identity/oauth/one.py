@@ -9,7 +9,7 @@ import uuid
 from typing import Any
 from urllib.parse import urlencode
 
-from virga.authority.rules import ADMIN, READ_ALL, SELF, Rule, allow
+from virga.authority.rules import ADMIN, READ_ALL, Rule, allow
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Forbidden, Invalid, NotFound, Unauthorized
 from virga.ground.http.call import Answer, Call
@@ -31,11 +31,11 @@ CREATE_CONSUMER = Rule("identity:create_consumer", ADMIN, "Create an OAuth 1 con
 UPDATE_CONSUMER = Rule("identity:update_consumer", ADMIN, "Change an OAuth 1 consumer", SP)
 DELETE_CONSUMER = Rule("identity:delete_consumer", ADMIN, "Delete an OAuth 1 consumer", SP)
 AUTHORIZE = Rule("identity:authorize_request_token", ADMIN, "Grant an OAuth 1 consumer roles of one's own")
-LIST_ACCESS = Rule("identity:list_access_tokens", ADMIN | SELF, "List what one has granted by OAuth 1")
-GET_ACCESS = Rule("identity:get_access_token", ADMIN | SELF, "Show what one has granted by OAuth 1")
-DELETE_ACCESS = Rule("identity:delete_access_token", ADMIN | SELF, "Take back what one has granted by OAuth 1")
-LIST_ACCESS_ROLES = Rule("identity:list_access_token_roles", ADMIN | SELF, "List the roles of an OAuth 1 access token")
-GET_ACCESS_ROLE = Rule("identity:get_access_token_role", ADMIN | SELF, "Show a role of an OAuth 1 access token")
+LIST_ACCESS = Rule("identity:list_access_tokens", ADMIN, "List what one has granted by OAuth 1")
+GET_ACCESS = Rule("identity:get_access_token", ADMIN, "Show what one has granted by OAuth 1")
+DELETE_ACCESS = Rule("identity:delete_access_token", ADMIN, "Take back what one has granted by OAuth 1")
+LIST_ACCESS_ROLES = Rule("identity:list_access_token_roles", ADMIN, "List the roles of an OAuth 1 access token")
+GET_ACCESS_ROLE = Rule("identity:get_access_token_role", ADMIN, "Show a role of an OAuth 1 access token")
 
 
 class Consumer(Wire):
