@@ -73,7 +73,7 @@ class Database:
         self.sqlite = url.startswith("sqlite")
         self._writer: contextlib.AbstractContextManager[Any] = threading.RLock() if self.sqlite else contextlib.nullcontext()
         if self.memory:
-            args: dict[str, Any] = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
+            args: dict[str, Any] = {"poolclass": StaticPool, "pool_reset_on_return": None, "connect_args": {"check_same_thread": False}}
         elif self.sqlite:
             args = {
                 "poolclass": QueuePool, "pool_size": 18, "max_overflow": 8, "pool_reset_on_return": None, "connect_args": {"check_same_thread": False},
@@ -94,6 +94,9 @@ class Database:
     def read(self) -> Iterator[Tx]:
         """A consistent view; what it writes is rolled back."""
         with self._writer if self.memory else contextlib.nullcontext(), self._faults(), self.engine.connect() as conn:
+            if self.memory and conn.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]
+                yield Tx(conn, False, conn.connection.dbapi_connection)  # type: ignore[arg-type]
+                return  # the one connection is in a transaction of this thread's: a view inside it ends with it
             raw = self._begun(conn, "BEGIN")
             try:
                 yield Tx(conn, False, raw)

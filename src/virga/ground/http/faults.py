@@ -40,8 +40,13 @@ class Faults:
     over_quota: int = 403
 
     def answer(self, problem: e.Problem) -> tuple[int, Any]:
-        code = self.over_quota if isinstance(problem, e.OverQuota) else STATUS.get(type(problem), 500)
+        code = self.over_quota if isinstance(problem, e.OverQuota) else status(type(problem))
         return code, self.body(code, problem)
+
+
+def status(kind: type[e.Problem]) -> int:
+    """The code of a problem, or of the nearest one that it is a kind of."""
+    return next((STATUS[each] for each in kind.__mro__ if each in STATUS), 500)
 
 
 def keystone(code: int, problem: e.Problem) -> Any:
