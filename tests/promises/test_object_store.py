@@ -543,6 +543,10 @@ def test_expiry() -> None:
         house.http.post("/sim/clock", json={"advance": 101})
         a("GET", "/c/o", code=404)
         assert [e["name"] for e in a("GET", "/c?format=json").json()] == ["stays"]
+        a("PUT", "/only", code=201)
+        a("PUT", "/only/o", b"x", 201, X_Delete_After="10")
+        house.http.post("/sim/clock", json={"advance": 11})
+        a("DELETE", "/only", code=204)
         loops.expirer(rounds(house))
         assert a("HEAD", "/c").headers["x-container-object-count"] == "1"
     finally:

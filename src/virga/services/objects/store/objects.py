@@ -217,6 +217,16 @@ def expired(tx: Tx, now: float, limit: int = 200) -> list[model.Object]:
     return OBJECTS.find(tx, _o.c.delete_at.is_not(None), _o.c.delete_at <= int(now), order=_o.c.delete_at, limit=limit)
 
 
+def drop_expired(tx: Tx, container_id: int, now: float, wake: Callable[[], None], limit: int = 1000) -> int:
+    """Remove what has expired in one container: it shows in no listing, so it must not keep the container either."""
+    found = OBJECTS.find(tx, _o.c.container_id == container_id, _o.c.delete_at.is_not(None), _o.c.delete_at <= int(now), limit=limit)
+    for o in found:
+        drop_body(tx, o.body, now, wake)
+        remove(tx, container_id, o.name)
+        grow(tx, container_id, -1, -o.size)
+    return len(found)
+
+
 def first_names(tx: Tx, container_id: int, limit: int = 500, prefix: str = "", older_than: float | None = None) -> list[model.Object]:
     where = [_o.c.container_id == container_id]
     if prefix:

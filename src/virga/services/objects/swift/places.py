@@ -13,6 +13,7 @@ from virga.services.objects import acl, model
 from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Answered, Ask, Precondition, Reply, http_date
 from virga.services.objects.store import listing as lists
+from virga.services.objects.store import objects as rows
 from virga.services.objects.store import places
 from virga.services.objects.swift.entry import Entry
 from virga.services.objects.swift.replies import listing, page, refuse, wanted_format
@@ -179,6 +180,7 @@ class Places:
             id = row.id
 
             def end(tx: Tx) -> None:
+                rows.drop_expired(tx, id, self.desk.now(), self.desk.wake_trash)
                 if not places.delete_container(tx, id):
                     raise Conflict("There was a conflict when trying to complete your request. The container is not empty.")
 
