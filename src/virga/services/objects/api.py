@@ -27,14 +27,7 @@ def furnish(db: Database, doors: Doors, settings: Objects, state: Path | None) -
     """The desk that routes, loops and other services use; `state` None keeps bodies in memory."""
     doors.put(Objects, settings)
     blobs: BlobStore
-    if settings.driver == "rados":
-        from virga.services.objects.drivers.rados import RadosStore
-
-        blobs = RadosStore(settings.rados_conf, settings.rados_pool)
-    elif state is None:
-        blobs = MemoryStore()
-    else:
-        blobs = FileStore([Path(d) for d in settings.disks] or [state / "objects"])
+    blobs = MemoryStore() if state is None else FileStore([Path(d) for d in settings.disks] or [state / "objects"])
     seal = None
     if settings.encrypt:
         seal = Seal(_root_key(state))

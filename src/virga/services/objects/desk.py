@@ -31,7 +31,6 @@ class Usage:
     swept: int = 0
     recounted: int = 0
     removed: int = 0
-    synced: int = 0
     replicated: int = 0
     cursor: dict[str, str] = field(default_factory=dict)
 

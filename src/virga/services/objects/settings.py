@@ -11,15 +11,6 @@ from msgspec import Meta
 
 class Objects(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     disks: Annotated[list[str], Meta(description="Folders that hold bodies, one per disk; empty: objects in the state folder")] = []
-    driver: Annotated[
-        str,
-        Meta(
-            pattern="^(files|rados|rgw)$", description="Where bodies lie: files, rados (Ceph), or rgw (the catalogue points to a radosgw)"
-        ),
-    ] = "files"
-    rados_conf: Annotated[str, Meta(description="Path of ceph.conf, for rados")] = ""
-    rados_pool: Annotated[str, Meta(description="The pool of the bodies, for rados")] = "virga-objects"
-    rgw_url: Annotated[str, Meta(description="Address of the radosgw that the catalogue names, for rgw: http://host:port/swift/v1")] = ""
     inline_bytes: Annotated[int, Meta(ge=0, le=65536, description="Bodies up to this length lie in the database beside their row")] = 8192
     verify_reads: Annotated[bool, Meta(description="Check each block's checksum before it is sent")] = True
     encrypt: Annotated[bool, Meta(description="Seal bodies at rest with the key in the state folder (objects.key)")] = False
@@ -40,7 +31,6 @@ class Objects(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ratelimit: Annotated[int, Meta(ge=0, description="Writes per second to one container; 0: no limit")] = 0
     audit_bytes: Annotated[int, Meta(ge=1, description="Bytes per second that the auditor reads")] = 20_000_000
     orphan_seconds: Annotated[int, Meta(ge=0, description="Age at which a body without a row is removed")] = 86400
-    sync_realms: Annotated[list[str], Meta(description="Clusters that container sync may talk to: 'realm key cluster url'")] = []
     replica: Annotated[str, Meta(description="A second folder that every body is copied to")] = ""
     policies: Annotated[list[str], Meta(description="Names of storage policies; the first is the default")] = msgspec.field(
         default_factory=lambda: ["Policy-0"]

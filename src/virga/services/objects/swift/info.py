@@ -43,12 +43,6 @@ def capabilities(s: Objects) -> dict[str, Any]:
     }  # fmt: skip
     if s.ratelimit:
         out["ratelimit"] = {"max_sleep_time_seconds": 0, "container_ratelimits": [[0, s.ratelimit]]}
-    if s.sync_realms:
-        realms: dict[str, Any] = {}
-        for each in s.sync_realms:
-            realm, _, cluster, _ = each.split()
-            realms.setdefault(realm, {"clusters": {}})["clusters"][cluster] = {}
-        out["container_sync"] = {"realms": realms}
     if s.domain:
         out["domain_remap"] = {"default_reseller_prefix": "AUTH"}
         if s.cname_lookup:

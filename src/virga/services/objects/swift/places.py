@@ -270,14 +270,8 @@ class Places:
             if not entry.owns(account):
                 raise Forbidden("Only the account's owner switches versioning.", rule="objects:write")
             control["versioning"] = "enabled" if yes(h["x-versions-enabled"]) else "suspended"
-        for which in ("sync-to", "sync-key"):
-            if f"x-container-{which}" in h:
-                value = h[f"x-container-{which}"]
-                if which == "sync-to" and value:
-                    from virga.services.objects.sync import check_target
-
-                    check_target(value, self.desk.settings.sync_realms)
-                control[which] = value or None
+        if h.get("x-container-sync-to"):
+            raise Invalid("Container sync is not available in this cloud: no realm is known to it.", field="X-Container-Sync-To")
         return meta, control
 
     async def show_container(self, ask: Ask, entry: Entry, account: str, row: model.Container) -> Reply:
@@ -361,7 +355,7 @@ def container_headers(row: model.Container, owner: bool) -> dict[str, str]:
     if not c:
         return headers
     if owner:
-        for which in ("read", "write", "sync-to", "sync-key"):
+        for which in ("read", "write"):
             if c.get(which):
                 headers[f"x-container-{which}"] = c[which]
     if c.get("archive"):

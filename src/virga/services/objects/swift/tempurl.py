@@ -82,8 +82,6 @@ async def ticket(desk: Desk, ask: Ask, account: str, container: str | None, name
                 raise refused("Temp URL invalid")
         except ValueError:
             raise refused("Temp URL invalid") from None
-    if "inline" in q and "filename" in q:
-        pass
     keys = await _keys(desk, account, container)
     methods = {"HEAD": ("HEAD", "GET", "PUT", "POST"), "GET": ("GET",)}.get(ask.method, (ask.method,))
     if ask.method not in METHODS:
