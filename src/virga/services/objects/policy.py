@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from virga.authority.rules import IN_PROJECT, Check, Rule, role
+from virga.authority.rules import IN_PROJECT, Rule, role
 from virga.ground.http.call import Actor
 
 OPERATORS = frozenset({"admin", "manager", "member", "swiftoperator"})
-_OPERATOR = Check("role member, manager, admin or swiftoperator", lambda a, _: not OPERATORS.isdisjoint(a.roles))
-RESELLER = Check("role ResellerAdmin", lambda a, _: "ResellerAdmin" in a.roles)
+_OPERATOR = role("member") | role("manager") | role("admin") | role("swiftoperator")
+RESELLER = role("reselleradmin")
 
 READ = Rule("objects:read", RESELLER | ((_OPERATOR | role("reader")) & IN_PROJECT), "Read accounts, containers, objects")
 WRITE = Rule("objects:write", RESELLER | (_OPERATOR & IN_PROJECT), "Change accounts, containers, objects")
@@ -26,5 +26,6 @@ def reader(actor: Actor) -> bool:
 
 
 def reseller(actor: Actor, roles: Sequence[str]) -> bool:
-    """May do everything in every account: the reseller roles, and the administrator of the system."""
-    return not actor.roles.isdisjoint(roles) or (actor.system and "admin" in actor.roles)
+    """May do everything in every account: the reseller roles, and the administrator of the system. An actor's roles are in small
+    letters."""
+    return not actor.roles.isdisjoint(r.lower() for r in roles) or (actor.system and "admin" in actor.roles)
