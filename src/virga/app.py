@@ -90,6 +90,12 @@ class GuestsEnd(Protocol):
     def end_guests(self, *, ask: bool) -> None: ...
 
 
+def private(file: Path) -> None:
+    """Have the file there, for its owner alone; what SQLite puts beside it is made with the same rights."""
+    os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+    file.chmod(0o600)
+
+
 class Cloud:
     """One process of the cloud. `build` wires, `start` sets threads going, `stop` ends them; `rim` is the ASGI application."""
 
@@ -98,6 +104,8 @@ class Cloud:
         self.state = Path(settings.state)
         if not settings.ephemeral:
             self.state.mkdir(parents=True, exist_ok=True, mode=0o711)
+            if not settings.database.url:
+                private(self.state / "virga.db")
         self.log = log.get("cloud")
         doors = self.doors = Doors()
         clock = VirtualClock() if settings.simulated and settings.sim.clock else None

@@ -30,6 +30,7 @@ GUEST_IMAGE = "virga-guest"
 STATE_FILES = (
     "virga.toml",
     "objects.key",
+    "credential.keys",
     "virga.db",
     "virga.db-wal",
     "virga.db-shm",

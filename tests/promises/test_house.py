@@ -142,3 +142,18 @@ def test_simulated_time() -> None:
 
 def test_no_simulated_time_elsewhere(shared: House) -> None:
     assert shared.http.post("/sim/clock", json={"advance": 5}).status_code == 404
+
+
+def test_the_state_folder_keeps_its_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other users of the machine may pass through the folder (the hypervisor does) and read nothing in it."""
+    monkeypatch.setenv("VIRGA_ADMIN_PASSWORD", "admin")
+    cloud = make(state=tmp_path)
+    cloud.start()
+    try:
+        House(cloud).image()
+        for path in tmp_path.iterdir():
+            mode = path.stat().st_mode & 0o777
+            assert mode & 0o066 == 0 or path.name == "objects", f"{path.name}: {mode:o}"
+        assert (tmp_path / "objects/blobs").stat().st_mode & 0o077 == 0
+    finally:
+        cloud.stop()

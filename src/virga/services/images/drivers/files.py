@@ -59,7 +59,9 @@ class FileStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.incoming = folder / "incoming"
-        self.incoming.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o711)
+        folder.chmod(0o711)  # a passage for the hypervisor, no list for other users of the machine
+        self.incoming.mkdir(exist_ok=True, mode=0o711)
 
     def create(self, key: str, size: int | None = None) -> FileWriter:
         return FileWriter(self.incoming / key, self.folder / key)
