@@ -10,7 +10,6 @@ from typing import Any, Generic, TypeVar
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from virga.ground.db.engine import Tx, to_json
 from virga.ground.errors import Invalid
@@ -242,7 +241,7 @@ class Prepared:
         values = sa.func.json_each(sa.bindparam("among", type_=sa.Text)).table_valued("value")
         embedded = select.where(among.in_(sa.select(values.c.value)))
         self._text = str(embedded.compile(dialect=SQLITE_NAMED))
-        self._query = select.where(among == sa.any_(sa.bindparam("among", type_=ARRAY(sa.Text))))
+        self._query = select.where(among == sa.any_(sa.bindparam("among", type_=sa.ARRAY(sa.Text))))
 
     def rows(self, tx: Tx, among: Iterable[str], **values: object) -> Sequence[Any]:
         """The rows as tuples; none without a question when `among` is empty."""
@@ -260,13 +259,15 @@ def among(tx: Tx, column: sa.ColumnElement[Any], values: Iterable[str]) -> Where
     if len(keys) == 1:
         return column == keys[0]
     if tx.conn.dialect.name == "postgresql":
-        return column == sa.any_(sa.literal(keys, ARRAY(sa.Text)))
+        return column == sa.any_(sa.literal(keys, sa.ARRAY(sa.Text)))
     return column.in_(sa.select(sa.func.json_each(msgspec.json.encode(keys).decode()).table_valued("value").c.value))
 
 
 def holds(tx: Tx, column: sa.ColumnElement[Any], value: str) -> Where:
     """The JSON list in `column` has `value` in it."""
     if tx.conn.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import JSONB  # a dialect that costs a tenth of a second is for who speaks it
+
         return sa.cast(column, JSONB).contains([value])
     each = sa.func.json_each(column).table_valued("value")
     return sa.exists(sa.select(1).select_from(each).where(each.c.value == value))

@@ -139,6 +139,14 @@ def ips_of(tx: Tx, port_ids: Iterable[str]) -> dict[str, list[model.PortIp]]:
     return out
 
 
+def fixed_ips_of(tx: Tx, port_ids: Iterable[str]) -> dict[str, list[dict[str, str]]]:
+    """The addresses of many ports as Neutron prints them."""
+    out: dict[str, list[dict[str, str]]] = {}
+    for port, subnet, ip in _IPS.rows(tx, port_ids):
+        out.setdefault(port, []).append({"subnet_id": subnet, "ip_address": ip})
+    return out
+
+
 def groups_of(tx: Tx, port_ids: Iterable[str]) -> dict[str, list[str]]:
     """The ids of the security groups on many ports."""
     out: dict[str, list[str]] = {}

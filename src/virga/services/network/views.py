@@ -59,14 +59,19 @@ def _subnets(rows: list[model.Subnet], call: Call) -> list[dict[str, Any]]:
 
 
 def _pairs(p: model.Port | model.ListedPort) -> list[dict[str, str]]:
-    pairs = msgspec.json.decode(p.pairs) if isinstance(p.pairs, msgspec.Raw) else p.pairs
+    if isinstance(p.pairs, msgspec.Raw):
+        if bytes(p.pairs) == b"[]":
+            return []
+        pairs = msgspec.json.decode(p.pairs)
+    else:
+        pairs = p.pairs
     return [{"mac_address": p.mac} | pair for pair in pairs]
 
 
 def _ports(rows: list[model.Port | model.ListedPort], call: Call) -> list[dict[str, Any]]:
     ids = [p.id for p in rows]
     with call.db.read() as tx:
-        ips, groups = store.ips_of(tx, ids), store.groups_of(tx, ids)
+        fixed, groups = store.fixed_ips_of(tx, ids), store.groups_of(tx, ids)
     admin = is_admin(call.actor)
     bound = {"port_filter": True, "connectivity": "l2"}
     out = []
@@ -74,10 +79,10 @@ def _ports(rows: list[model.Port | model.ListedPort], call: Call) -> list[dict[s
         body = {
             "id": p.id, "name": p.name, "tenant_id": p.project_id, "project_id": p.project_id, "network_id": p.network_id, "mac_address": p.mac,
             "admin_state_up": p.admin_state_up, "status": p.status, "device_id": p.device_id, "device_owner": p.device_owner,
-            "fixed_ips": [{"subnet_id": i.subnet_id, "ip_address": i.ip} for i in ips.get(p.id, ())], "security_groups": groups.get(p.id, []),
+            "fixed_ips": fixed.get(p.id, []), "security_groups": groups.get(p.id, []),
             "port_security_enabled": p.port_security, "allowed_address_pairs": _pairs(p),
             "extra_dhcp_opts": p.dhcp_options, "binding:vnic_type": p.vnic_type, "dns_name": "", "dns_assignment": [], "dns_domain": "",
-            "propagate_uplink_status": True, "qos_policy_id": None, "qos_network_policy_id": None, "description": p.description, "tags": p.tags, **_ends(p),
+            "propagate_uplink_status": True, "qos_policy_id": None, "qos_network_policy_id": None, "description": p.description, "tags": p.tags, "created_at": iso(p.created), "updated_at": iso(p.updated), "revision_number": p.revision,
         }  # fmt: skip
         if admin:
             body |= {
