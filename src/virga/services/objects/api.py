@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -28,14 +29,11 @@ def furnish(db: Database, doors: Doors, settings: Objects, state: Path | None) -
     doors.put(Objects, settings)
     blobs: BlobStore
     blobs = MemoryStore() if state is None else FileStore([Path(d) for d in settings.disks] or [state / "objects"])
-    seal = None
-    if settings.encrypt:
-        seal = Seal(_root_key(state))
-        blobs = SealedStore(blobs, seal)
+    seal = Seal(_root_key(state) if settings.encrypt else lambda: _root_key(state), settings.encrypt)
+    blobs = SealedStore(blobs, seal)
     desk = Desk(db, doors, blobs, settings, seal)
     if settings.replica:
-        replica: BlobStore = FileStore([Path(settings.replica)])
-        desk.bodies.replica = SealedStore(replica, seal) if seal is not None else replica
+        desk.bodies.replica = SealedStore(FileStore([Path(settings.replica)]), seal)
     return doors.put(Desk, desk)
 
 
@@ -46,12 +44,14 @@ def _root_key(state: Path | None) -> bytes:
     file = state / "objects.key"
     if not file.exists():
         state.mkdir(parents=True, exist_ok=True, mode=0o711)
-        fresh = file.with_suffix(".new")
+        fresh = file.with_suffix(f".{os.getpid()}")
         fd = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
         os.write(fd, os.urandom(32))
         os.fsync(fd)
         os.close(fd)
-        fresh.rename(file)
+        with contextlib.suppress(FileExistsError):
+            os.link(fresh, file)  # of several workers the first one's key is everybody's
+        fresh.unlink()
     return file.read_bytes()
 
 
