@@ -52,7 +52,13 @@ class Objects:
 
         def read(tx: Tx) -> places.Spot:
             spot = places.look(tx, account, container, name, with_account=False)
-            if want and spot.object is not None and spot.object.body is not None and spot.object.body[0] == "i":
+            if (
+                want
+                and spot.object is not None
+                and spot.object.body is not None
+                and spot.object.body[0] == "i"
+                and not spot.object.own("sealed")
+            ):
                 small.append(self.desk.bodies.small(tx, spot.object.body))
             return spot
 
