@@ -308,8 +308,9 @@ def with_implied(tx: Tx, ids: set[str]) -> list[model.Role]:
     """The roles with what they imply, by name. A domain's own roles stay behind: only what they imply reaches a token."""
     if not ids:
         return []
-    rows = store.ROLES.within(tx, "id", store.all_implied(tx, ids), store.ROLES.c.domain_id.is_(None))
-    return sorted(rows, key=lambda r: r.name)
+    wanted = store.all_implied(tx, ids)
+    rows = store.ROLES.within(tx, "id", wanted) if len(wanted) > 16 else [r for id in wanted if (r := store.ROLES.get(tx, id)) is not None]
+    return sorted((r for r in rows if r.domain_id is None), key=lambda r: r.name)
 
 
 def roles_on(tx: Tx, user_id: str, target: str, target_id: str) -> list[model.Role]:
