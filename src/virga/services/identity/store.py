@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
 from typing import Any
 
@@ -116,7 +117,7 @@ ENDPOINTS = Rows(
 )  # fmt: skip
 KEYS = Rows(
     sa.Table(
-        "id_keys", metadata, sa.Column("number", sa.Integer, primary_key=True), sa.Column("secret", sa.String(64), nullable=False),
+        "id_keys", metadata, sa.Column("number", sa.Integer, primary_key=True), sa.Column("secret", sa.String(255), nullable=False),
         sa.Column("created", sa.Double, nullable=False),
     ),
     model.Key,
@@ -129,6 +130,15 @@ REVOCATIONS = Rows(
         sa.Column("expires", sa.Double, nullable=False, index=True),
     ),
     model.Revocation,
+)
+SPENT = Rows(
+    sa.Table(
+        "id_spent",
+        metadata,
+        sa.Column("what", sa.String(128), primary_key=True),
+        sa.Column("expires", sa.Double, nullable=False, index=True),
+    ),
+    model.Spent,
 )
 CREDENTIALS = Rows(
     sa.Table(
@@ -367,6 +377,13 @@ def tagged(tx: Tx, tags: list[str], any_of: bool) -> list[str]:
 
 def add_event(tx: Tx, facts: dict[str, object], made: float) -> None:
     tx.conn.execute(sa.insert(REVOKE_EVENTS.table), {"facts": facts, "made": made})
+
+
+def spend(tx: Tx, kind: str, what: str, expires: float) -> bool:
+    """Whether `what` is used for the first time, in any process; from now until `expires` it cannot be used again."""
+    key = f"{kind}:{hashlib.sha256(what.encode()).hexdigest()}"
+    text = "INSERT INTO id_spent (what, expires) VALUES (:what, :expires) ON CONFLICT DO NOTHING"
+    return tx.conn.execute(sa.text(text), {"what": key, "expires": expires}).rowcount == 1
 
 
 def remember_password(tx: Tx, user_id: str, password_hash: str, made: float, by_user: bool) -> None:

@@ -9,7 +9,6 @@ import binascii
 import hashlib
 import hmac
 import struct
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -180,13 +179,9 @@ def application_credential(call: Call, auth: wire.Methods) -> Proof:
     return Proof(user, expires=app.expires, project_id=app.project_id, app_credential_id=app.id)
 
 
-_used: dict[tuple[str, int], None] = {}
-_used_lock = threading.Lock()
-
-
 def totp(call: Call, auth: wire.Methods) -> Proof:
     """`{"user": {"id" | "name" + "domain", "passcode"}}` against the user's credentials of type totp (RFC 6238, six digits, this half
-    minute or the one before). A passcode works once."""
+    minute or the one before). A passcode works once in the whole cloud."""
     assert isinstance(auth.totp, wire.TotpMethod)
     given, now = auth.totp.user, call.now()
     with call.db.read() as tx:
@@ -205,13 +200,9 @@ def totp(call: Call, auth: wire.Methods) -> Proof:
     if user is None or not usable:
         raise Unauthorized(DENIED)
     if fits is not None:
-        with _used_lock:
-            if fits in _used:
+        with call.db.write() as tx:
+            if not store.spend(tx, "totp", f"{fits[0]} {fits[1]}", (fits[1] + 3) * TOTP_SECONDS):
                 fits = None
-            else:
-                _used[fits] = None
-                for old in [k for k in _used if k[1] < window - 2]:
-                    del _used[old]
     count(call, user, fits is not None)
     if fits is None:
         raise Unauthorized(DENIED)
