@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import msgspec
@@ -34,6 +35,10 @@ class Machine(msgspec.Struct, frozen=True):
     properties: dict[str, Any] = {}
 
 
+class Unwanted(Exception):
+    """What was asked for is not wanted any more."""
+
+
 class Capacity(msgspec.Struct, frozen=True):
     vcpus: int
     memory_mb: int
@@ -56,6 +61,27 @@ class Hypervisor(Protocol):
 
     def remove(self, id: str) -> None:
         """No trace of the machine is left. Works for machines that never were."""
+        ...
+
+    def snapshot(self, machine: Machine, image: str, wanted: Callable[[], bool]) -> None:
+        """A whole copy of the machine's root disk, as it is now, lies beside the machine under the name `image`; a repeat keeps a copy
+        that is whole. The machine goes on as it was. `wanted` is asked now and then; when it says no, the work ends with Unwanted."""
+        ...
+
+    def snapshot_size(self, id: str, image: str) -> int:
+        """How many bytes the copy has. Raises FileNotFoundError."""
+        ...
+
+    def snapshot_format(self, id: str, image: str) -> str:
+        """The disk format of the copy's bytes: qcow2 or raw."""
+        ...
+
+    def snapshot_bytes(self, id: str, image: str) -> Iterator[bytes]:
+        """The copy. Raises FileNotFoundError."""
+        ...
+
+    def tidy(self, id: str) -> None:
+        """No copies are kept beside the machine."""
         ...
 
     def observe(self) -> dict[str, str]:

@@ -124,6 +124,15 @@ def server(s: model.Server, call: Call) -> dict[str, Any]:
     return {"server": details([s], call, single=True)[0]}
 
 
+def image_made(made: tuple[str, bool], call: Call) -> Answer:
+    """createImage and createBackup: the image's id, in the body since 2.45, before that in Location. A backup that is not kept has no
+    address."""
+    id, stays = made
+    if call.version >= (2, 45):
+        return Answer({"image_id": id} if stays else None, 202)
+    return Answer(None, 202, {"Location": f"{call.request.base}/image/images/{id}"} if stays else {})
+
+
 def _page(key: str, bodies: list[dict[str, Any]], marker: str | None, call: Call) -> dict[str, Any]:
     body: dict[str, Any] = {key: bodies}
     if marker:

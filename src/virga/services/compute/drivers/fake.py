@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from virga.ground.world import World
-from virga.services.compute.driver import Capacity, Machine
+from virga.services.compute.driver import Capacity, Machine, Unwanted
 
 
 class SimulatedFailure(Exception):
@@ -71,7 +72,7 @@ class FakeHypervisor:
             known = self.machines.get(machine.id, {"log": "", "booted": 0.0})
             log = str(known["log"]) + f"[{self.world.now():.3f}] {machine.name}: {line}\n"
             booted = self.world.now() + self.boot_seconds if power == "running" else 0.0
-            self.machines[machine.id] = {"power": power, "ports": ports, "log": log[-65536:], "booted": booted}
+            self.machines[machine.id] = {"power": power, "ports": ports, "log": log[-65536:], "booted": booted, "copies": known.get("copies", {})}
             self._save()
         for port in ports:
             self.plug(port, power == "running")
@@ -98,6 +99,39 @@ class FakeHypervisor:
                 self._save()
         for port in gone["ports"] if gone is not None else ():  # type: ignore[attr-defined]
             self.plug(port, False)
+
+    def snapshot(self, machine: Machine, image: str, wanted: Callable[[], bool]) -> None:
+        self.dial.maybe_fail("compute.snapshot")
+        if not wanted():
+            raise Unwanted
+        with self._lock:
+            if machine.id not in self.machines:
+                raise FileNotFoundError(f"machine {machine.id} is not here")
+            disk = f"what {machine.name} had written by {self.world.now():.3f}\n" * 64
+            self.machines[machine.id].setdefault("copies", {}).setdefault(image, disk)  # type: ignore[attr-defined]
+            self._save()
+
+    def _copy(self, id: str, image: str) -> bytes:
+        with self._lock:
+            copies: Any = self.machines.get(id, {}).get("copies", {})
+        if image not in copies:
+            raise FileNotFoundError(f"no copy {image} of machine {id}")
+        return str(copies[image]).encode()
+
+    def snapshot_size(self, id: str, image: str) -> int:
+        return len(self._copy(id, image))
+
+    def snapshot_format(self, id: str, image: str) -> str:
+        return "raw"
+
+    def snapshot_bytes(self, id: str, image: str) -> Iterator[bytes]:
+        yield self._copy(id, image)
+
+    def tidy(self, id: str) -> None:
+        self.dial.maybe_fail("compute.tidy")
+        with self._lock:
+            if id in self.machines and self.machines[id].pop("copies", None) is not None:
+                self._save()
 
     def observe(self) -> dict[str, str]:
         with self._lock:
