@@ -18,6 +18,38 @@ class Card(msgspec.Struct, frozen=True):
     network_id: str
 
 
+class Hardware(msgspec.Struct, frozen=True):
+    """What kind of machine it is; every word of it is one that the program knows, but for `command_line`."""
+
+    machine: str = "pc"
+    firmware: str = "bios"
+    secure_boot: bool = False
+    disk_bus: str = "virtio"
+    cdrom_bus: str = ""
+    scsi_model: str = "virtio-scsi"
+    boots_cdrom: bool = False
+    vif_model: str = "virtio"
+    video_model: str = ""
+    video_mb: int = 0
+    agent: bool = False
+    quiesce: bool = False
+    rng: bool = True
+    rng_bytes: int = 0
+    rng_period: int = 1000
+    watchdog: str = ""
+    sockets: int = 0
+    cores: int = 1
+    threads: int = 1
+    serial_ports: int = 1
+    boot_menu: bool = False
+    input_bus: str = ""
+    windows: bool = False
+    hpet: bool = False
+    kernel_id: str = ""
+    ramdisk_id: str = ""
+    command_line: str = ""
+
+
 class Machine(msgspec.Struct, frozen=True):
     """A machine as its node should run it. `files` is the content of the config drive, path → text, or None for none."""
 
@@ -32,7 +64,7 @@ class Machine(msgspec.Struct, frozen=True):
     image_format: str
     cards: list[Card]
     files: dict[str, str] | None = None
-    properties: dict[str, Any] = {}
+    hardware: Hardware = Hardware()
 
 
 class Unwanted(Exception):
@@ -46,6 +78,8 @@ class Capacity(msgspec.Struct, frozen=True):
     type: str
     version: int
     cpu: dict[str, Any] = {}
+    offers: dict[str, list[str]] = {}
+    """Image property → the values that this host can build; what is not named is not known."""
 
 
 class Hypervisor(Protocol):

@@ -173,6 +173,7 @@ class ListedServer(Row, frozen=True):
     created: float
     updated: float
     launched: float | None
+    boot: msgspec.Raw
 
 
 class ActionRow(Row, frozen=True):

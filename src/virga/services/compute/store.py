@@ -10,7 +10,9 @@ import sqlalchemy as sa
 
 from virga.ground.db.engine import Tx, metadata
 from virga.ground.db.rows import Rows
+from virga.services.compute import hardware as hardware_of
 from virga.services.compute import model
+from virga.services.compute.driver import Hardware
 from virga.services.compute.model import Used
 
 _id = sa.String(36)
@@ -89,6 +91,11 @@ def seen(tx: Tx, id: str, project_id: str | None, admin: bool) -> model.Server |
 def boot(server: model.Server) -> model.Boot:
     """What the server was made from."""
     return msgspec.convert(server.boot, model.Boot)
+
+
+def hardware(server: model.Server) -> Hardware:
+    """What kind of machine the server is."""
+    return hardware_of.chosen(boot(server), server.flavor.get("extra_specs") or {}, server.vcpus)
 
 
 def used(tx: Tx) -> dict[str, Used]:

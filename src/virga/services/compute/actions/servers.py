@@ -22,7 +22,7 @@ from virga.ground.http.call import Call
 from virga.ground.http.pages import Page, asked, cut
 from virga.ground.sagas import start as start_saga
 from virga.ground.wire import UNSET
-from virga.services.compute import limits, model, policy, store, wire
+from virga.services.compute import hardware, limits, model, policy, store, wire
 from virga.services.compute.actions import flavors, keypairs
 from virga.services.compute.settings import Compute as _Settings
 from virga.services.identity import api as identity
@@ -60,6 +60,7 @@ def create(call: Call, body: wire.CreateServerBody) -> tuple[list[model.Server],
     _unbuilt(ask)
     flavor = flavors.usable(call, str(ask.flavorRef).rpartition("/")[2])
     image = _image(call, ask.imageRef.rpartition("/")[2] or _image_of_devices(ask), flavor)
+    boot = _boot(call, image)
     key = keypairs.mine(call, ask.key_name) if ask.key_name else None
     user_data = _user_data(ask.user_data)
     if len(ask.metadata) > limits.METADATA_ITEMS:
@@ -77,7 +78,8 @@ def create(call: Call, body: wire.CreateServerBody) -> tuple[list[model.Server],
     limit_checks.check(call.tx, project, {limits.INSTANCES: high, limits.CORES: high * flavor.vcpus, limits.RAM: high * flavor.ram})
     password = ask.adminPass if isinstance(ask.adminPass, str) else secrets.token_urlsafe(9)
     reservation = f"r-{secrets.token_hex(4)}"
-    boot, rows = _boot(call, image), []
+    hardware.chosen(boot, flavor.extra_specs, flavor.vcpus)
+    rows = []
     for n in range(high):
         name = ask.name.strip() if high == 1 else f"{ask.name.strip()}-{n + 1}"
         hostname = ask.hostname if isinstance(ask.hostname, str) else hostname_of(name)

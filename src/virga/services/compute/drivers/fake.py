@@ -53,6 +53,7 @@ class FakeHypervisor:
         self.dial = dial or Dial([], world)
         self.plug = plug or (lambda port, on: None)
         self.machines: dict[str, dict[str, object]] = {}
+        self.offers: dict[str, list[str]] = {}
         self._lock = threading.Lock()
         if file is not None and file.exists():
             self.machines = json.loads(file.read_text())
@@ -142,7 +143,7 @@ class FakeHypervisor:
             return str(self.machines[id]["log"]).encode() if id in self.machines else b""
 
     def capacity(self) -> Capacity:
-        return Capacity(vcpus=4096, memory_mb=1 << 24, disk_gb=1 << 20, type="fake", version=1000, cpu={"vendor": "sim", "arch": "x86_64"})
+        return Capacity(vcpus=4096, memory_mb=1 << 24, disk_gb=1 << 20, type="fake", version=1000, cpu={"vendor": "sim", "arch": "x86_64"}, offers=self.offers)
 
     def close(self) -> None:
         return None
