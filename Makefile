@@ -27,6 +27,7 @@ packages:
 
 deps: packages $(BIN)/virga ## Debian packages and bindings of a real cloud (root)
 	@$(BIN)/python -c 'import libvirt' 2>/dev/null || $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/libvirt.txt
+	@$(BIN)/python -c 'import botocore' 2>/dev/null || $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/s3.txt
 
 $(GUEST): src/virga/node/guest/build.sh
 	@echo "  build the tiny guest image (about half a minute)"
@@ -48,9 +49,10 @@ clients: .venv-clients/bin/openstack ## the openstack client, in a venv of its o
 	@.venv-clients/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/clients.txt
 	@touch $@
 
-$(BIN)/pytest: requirements/dev.txt $(BIN)/virga
+$(BIN)/pytest: requirements/dev.txt requirements/s3.txt $(BIN)/virga
 	@echo "  test tools"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/s3.txt
 	@touch $@
 
 test: deps $(BIN)/pytest clients $(GUEST) ## everything that CI runs (root; installs the engines that tests need)

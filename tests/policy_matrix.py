@@ -116,6 +116,8 @@ def written(route: Route) -> list[str]:
     for cell in inspect.getclosurevars(action).nonlocals.values():
         if inspect.isfunction(cell):
             read(cell, 2)
+        elif isinstance(cell, Rule):
+            found[cell.name] = None
     return list(found)
 
 

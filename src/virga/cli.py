@@ -325,7 +325,7 @@ def rotate_keys(ctx: click.Context) -> None:
 @keys.command("credentials")
 @click.pass_context
 def rotate_credentials(ctx: click.Context) -> None:
-    """Seal all credentials with a new key, and drop the old keys. The cloud must be down: it keeps the keys in memory."""
+    """Seal all credentials and token keys with a new key, and drop the old keys. The cloud must be down: it keeps the keys in memory."""
     from virga.app import Cloud
     from virga.services.identity import api
 
@@ -333,7 +333,7 @@ def rotate_credentials(ctx: click.Context) -> None:
     if _pid(settings) is not None:
         raise click.ClickException("The cloud is running: 'virga down' first.")
     cloud = Cloud(settings)
-    click.echo(f"{api.reseal(cloud.db, cloud.doors)} credentials are sealed with a new key.")
+    click.echo(f"{api.reseal(cloud.db, cloud.doors)} secrets are sealed with a new key.")
     cloud.db.close()
 
 

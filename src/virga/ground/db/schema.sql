@@ -216,7 +216,7 @@ CREATE TABLE id_implied_roles (
 );
 CREATE TABLE id_keys (
   number INTEGER NOT NULL,
-  secret VARCHAR(64) NOT NULL,
+  secret VARCHAR(255) NOT NULL,
   created DOUBLE NOT NULL,
   CONSTRAINT pk_id_keys PRIMARY KEY (number)
 );
@@ -336,6 +336,12 @@ CREATE TABLE id_services (
   extra JSON NOT NULL,
   CONSTRAINT pk_id_services PRIMARY KEY (id)
 );
+CREATE TABLE id_spent (
+  what VARCHAR(128) NOT NULL,
+  expires DOUBLE NOT NULL,
+  CONSTRAINT pk_id_spent PRIMARY KEY (what)
+);
+CREATE INDEX ix_id_spent_expires ON id_spent (expires);
 CREATE TABLE id_state (
   one INTEGER NOT NULL,
   generation INTEGER NOT NULL,
@@ -873,6 +879,8 @@ CREATE TABLE servers (
   created DOUBLE NOT NULL,
   updated DOUBLE NOT NULL,
   launched DOUBLE,
+  boot JSON DEFAULT '{}' NOT NULL,
+  verb_image VARCHAR(36),
   CONSTRAINT pk_servers PRIMARY KEY (id),
   CONSTRAINT ck_servers_task_has_a_saga CHECK (task_state is null or saga_id is not null)
 );

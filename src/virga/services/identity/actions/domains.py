@@ -72,7 +72,7 @@ def create(call: Call, body: wire.CreateDomain) -> model.Domain:
 
 
 def _free(tx: Tx, name: str) -> None:
-    if store.DOMAINS.one(tx, store.DOMAINS.c.name == name) is not None:
+    if store.DOMAINS.by(tx, name=name) is not None:
         raise Conflict(
             f"Conflict occurred attempting to store project - it is not permitted to have two projects acting as domains with the same name: {name}."
         )

@@ -108,7 +108,7 @@ def _free_attributes(extra: dict[str, Any]) -> dict[str, Any]:
 
 def _free(tx: Tx, domain_id: str, name: str) -> None:
     domains.found(tx, domain_id)
-    if store.USERS.one(tx, store.USERS.c.domain_id == domain_id, store.USERS.c.name == name) is not None:
+    if store.USERS.by(tx, domain_id=domain_id, name=name) is not None:
         raise Conflict(f"Conflict occurred attempting to store user - Duplicate entry found with name {name} at domain ID {domain_id}.")
 
 

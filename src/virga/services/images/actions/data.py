@@ -8,6 +8,7 @@ import asyncio
 import errno
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,8 +53,8 @@ async def receive(
 ) -> Answer:
     """The body into a store. Whatever goes wrong, and if the caller vanishes: nothing is kept and the image is queued again."""
     loop = asyncio.get_running_loop()
-    run = loop.run_in_executor
-    arrival = await run(None, begin, call, id)
+    run, threads = loop.run_in_executor, call.use(Stores).threads
+    arrival = await run(threads, begin, call, id)
     writer: Writer | None = None
     stores, settings, length = call.use(Stores), call.use(Images), call.request.headers.get("content-length", "")
     try:
@@ -66,27 +67,27 @@ async def receive(
         intake = arrival.intake
         if length.isdigit():
             intake.expect(int(length))
-        writer = await run(None, blobs.create, arrival.key, int(length) if length.isdigit() else None)
+        writer = await run(threads, blobs.create, arrival.key, int(length) if length.isdigit() else None)
         renewed, before = call.now(), None
         async for batch in _batches(call, settings.upload_idle):
             intake.count(batch)
             if before is not None:
                 await before
             # three threads at once: the hashes and the disk do not wait for each other
-            before = asyncio.gather(run(None, intake.weak, batch), run(None, intake.strong, batch), run(None, writer.write, batch))
+            before = asyncio.gather(run(threads, intake.weak, batch), run(threads, intake.strong, batch), run(threads, writer.write, batch))
             if call.now() - renewed > LEASE / 4:
                 renewed = call.now()
-                await run(None, _renew, call, id, arrival.upload)
+                await run(threads, _renew, call, id, arrival.upload)
         if before is not None:
             await before
         if length.isdigit() and intake.size != int(length):
             raise Invalid(f"The body ended after {intake.size} of {length} bytes", field="body")
-        kept = await run(None, intake.finish)
-        await run(None, finish, call, arrival, writer, kept)
+        kept = await run(threads, intake.finish)
+        await run(threads, finish, call, arrival, writer, kept)
     except BaseException as e:
         if writer is not None:
-            await asyncio.shield(run(None, writer.abort))
-        there = await asyncio.shield(run(None, _give_up, call, arrival, _reason(e)))
+            await asyncio.shield(run(threads, writer.abort))
+        there = await asyncio.shield(run(threads, _give_up, call, arrival, _reason(e)))
         if not there and isinstance(e, (OSError, Problem)):
             raise NotFound(f"Image {id} was deleted while its bytes arrived.") from e
         if isinstance(e, OSError) and e.errno in {errno.ENOSPC, errno.EDQUOT}:
@@ -248,8 +249,8 @@ RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 async def download(call: Call, id: str) -> Answer:
     """GET /v2/images/{id}/file, whole or one range; 204 while there are no bytes."""
-    loop = asyncio.get_running_loop()
-    image, places = await loop.run_in_executor(None, _readable, call, id)
+    loop, threads = asyncio.get_running_loop(), call.use(Stores).threads
+    image, places = await loop.run_in_executor(threads, _readable, call, id)
     if not places or image.size is None:
         return Answer(code=204)
     start, length, code = _range(call.request.headers.get("range"), image.size)
@@ -260,8 +261,8 @@ async def download(call: Call, id: str) -> Answer:
         headers["content-md5"] = image.checksum
     if call.request.method == "HEAD":
         return Answer(code=code, headers=headers, body=b"")
-    chunks = await loop.run_in_executor(None, open_any, call.use(Stores), places, start, length)
-    return Answer(code=code, headers=headers, stream=_out(chunks))
+    chunks = await loop.run_in_executor(threads, open_any, call.use(Stores), places, start, length)
+    return Answer(code=code, headers=headers, stream=_out(threads, chunks))
 
 
 def _readable(call: Call, id: str) -> tuple[model.Image, list[model.Location]]:
@@ -312,13 +313,13 @@ def _range(header: str | None, size: int) -> tuple[int, int, int]:
     return start, end - start + 1, 206
 
 
-async def _out(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def _out(threads: Executor, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
     """One chunk is read while the one before is on its way to the caller."""
     loop = asyncio.get_running_loop()
-    ahead = loop.run_in_executor(None, next, chunks, None)
+    ahead = loop.run_in_executor(threads, next, chunks, None)
     while True:
         chunk = await ahead
         if chunk is None:
             return
-        ahead = loop.run_in_executor(None, next, chunks, None)
+        ahead = loop.run_in_executor(threads, next, chunks, None)
         yield chunk
