@@ -23,8 +23,10 @@ from hypothesis import strategies as st
 import bodies
 from accounts import Account, S3Key, serve_in_thread
 from houses import House, Tenant, make
+from virga.client import wait
 from virga.ground.loops.loop import Round
 from virga.services.objects import acl, loops
+from virga.services.objects import api as objects_api
 from virga.services.objects.desk import Desk
 from virga.services.objects.driver import BlobStore
 from virga.services.objects.drivers.files import FileStore, FileWriter
@@ -464,14 +466,24 @@ def test_the_replica_answers_for_a_rotten_body(tmp_path: Path) -> None:
         a("PUT", "/c", code=201)
         data = os.urandom(600_000)
         a("PUT", "/c/o", data, 201)
-        assert loops.replicator(rounds(house)) == 1
+        desk = house.cloud.doors.use(Desk)
+        second = desk.bodies.replica
+        assert second is not None and wait(lambda: len(list(second.ids())) == 1, 10), "the loop copies what is fresh at once"
         (path,) = files(house)
         raw = bytearray(path.read_bytes())
         raw[300_000] ^= 1
         path.write_bytes(raw)
         assert a("GET", "/c/o", code=200).content == data
-        assert loops.replicator(rounds(house)) == 1, "the lost body is made again from its copy"
-        assert len(files(house)) == 1 and a("GET", "/c/o").content == data
+        loops.replicator(rounds(house))
+        assert wait(lambda: len(files(house)) == 1, 10), "the lost body is made again from its copy"
+        assert desk.usage.healed == 1 and a("GET", "/c/o").content == data
+        assert objects_api.status(desk)["quarantine"] == []
+        (copy,) = [p for p in (tmp_path / "second/blobs").rglob("*") if p.is_file()]
+        raw = bytearray(copy.read_bytes())
+        raw[5] ^= 1
+        copy.write_bytes(raw)
+        loops.auditor(rounds(house))
+        assert desk.usage.replica_rotten == 1 and b"".join(second.read(copy.name)) == data, "a rotten copy is made again too"
     finally:
         cloud.stop()
 
