@@ -49,7 +49,7 @@ OBJECTS = Rows(
     model.Object,
 )  # fmt: skip
 _o = OBJECTS.table.c
-sa.Index("ix_obj_objects_delete_at", _o.delete_at, sqlite_where=_o.delete_at.is_not(None), postgresql_where=_o.delete_at.is_not(None))
+sa.Index("ix_obj_objects_delete_at", _o.delete_at, sqlite_where=_o.delete_at.is_not(None))
 _history_columns = _object_columns()
 _history_columns[0].primary_key = True
 HISTORY = Rows(
