@@ -7,10 +7,12 @@ A admin, M manager, m member, r reader, s service, - none; the groups are tokens
 
 from __future__ import annotations
 
+import ast
 import functools
 import inspect
 import re
 import sys
+import textwrap
 import types
 import typing
 from collections.abc import Iterator
@@ -95,6 +97,18 @@ def asked(house: House, service: Service, route: Route) -> list[str]:
     return seen
 
 
+def _named(text: str) -> list[tuple[str, str]]:
+    """What a function calls, and the private functions that it hands on to be called: ("", name) or (module, name)."""
+    found: dict[tuple[str, str], None] = {}
+    for call in (n for n in ast.walk(ast.parse(textwrap.dedent(text))) if isinstance(n, ast.Call)):
+        if isinstance(call.func, ast.Name):
+            found["", call.func.id] = None
+        elif isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name):
+            found[call.func.value.id, call.func.attr] = None
+        found |= {("", a.id): None for a in call.args if isinstance(a, ast.Name) and a.id.startswith("_")}
+    return list(found)
+
+
 def written(route: Route) -> list[str]:
     """The rules named in the text of an action and of the helpers it calls: for those that look a thing up before they decide."""
     found: dict[str, None] = {}
@@ -106,7 +120,7 @@ def written(route: Route) -> list[str]:
             rule = getattr(getattr(module, "policy", None), name, None)
             if isinstance(rule, Rule):
                 found[rule.name] = None
-        for left, name in dict.fromkeys(re.findall(r"\b(?:(\w+)\.)?(\w+)\(", text)):
+        for left, name in _named(text):
             thing = getattr(getattr(module, left, None), name, None) if left else getattr(module, name, None)
             if depth and inspect.isfunction(thing) and "virga.services" in thing.__module__ and thing is not function:
                 read(thing, depth - 1)
@@ -116,6 +130,8 @@ def written(route: Route) -> list[str]:
     for cell in inspect.getclosurevars(action).nonlocals.values():
         if inspect.isfunction(cell):
             read(cell, 2)
+        elif isinstance(cell, Rule):
+            found[cell.name] = None
     return list(found)
 
 

@@ -176,6 +176,8 @@ class Cloud:
             for role in self.settings.objects.reseller_roles:
                 identity.ensure_role(tx, role)
             identity.register(tx, self.services, self.settings.identity.region)
+            for kind, url in objects.gateway(self.settings.objects):
+                identity.point(tx, kind, url, self.settings.identity.region)
             self.tokens.load(tx)
             self.directories.make(tx)
             project = identity.project_id(tx, "admin") or ""

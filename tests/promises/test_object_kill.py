@@ -118,7 +118,7 @@ def after_the_sweep(state: Path) -> None:
     loops.orphans(round)
     assert loops.updater(round) == 0, "a counter had drifted"
     assert loops.auditor(round, 10**6) == 0, "a row without its body, or a body that is not what was written"
-    there = {i for i, _ in cloud.doors.use(Desk).blobs.ids()}
+    there = set(cloud.doors.use(Desk).blobs.ids())
     with cloud.db.read() as tx:
         assert rows.known_bodies(tx, sorted(there)) == there, "a body without a row"
         named = tx.conn.exec_driver_sql("select count(*) from obj_objects where body like 'b%'").scalar()

@@ -879,6 +879,8 @@ CREATE TABLE servers (
   created DOUBLE NOT NULL,
   updated DOUBLE NOT NULL,
   launched DOUBLE,
+  boot JSON DEFAULT '{}' NOT NULL,
+  verb_image VARCHAR(36),
   CONSTRAINT pk_servers PRIMARY KEY (id),
   CONSTRAINT ck_servers_task_has_a_saga CHECK (task_state is null or saga_id is not null)
 );

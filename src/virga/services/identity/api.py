@@ -124,6 +124,15 @@ def register(tx: Tx, services: Iterable[Service], region: str) -> int:
     return added
 
 
+def point(tx: Tx, type: str, url: str, region: str) -> bool:
+    """Have a service's endpoints of a region at `url` (`%(project_id)s` is filled in for each caller); whether that changed anything."""
+    row, c = store.SERVICES.one(tx, store.SERVICES.c.type == type), store.ENDPOINTS.c
+    if row is None or not store.ENDPOINTS.change(tx, c.service_id == row.id, c.region_id == region, c.url != url, url=url):
+        return False
+    store.grow(tx)
+    return True
+
+
 def census(tx: Tx) -> dict[str, int]:
     """How many of each noun there are."""
     rows = {

@@ -32,6 +32,8 @@ class Usage:
     recounted: int = 0
     removed: int = 0
     replicated: int = 0
+    healed: int = 0
+    replica_rotten: int = 0
     cursor: dict[str, str] = field(default_factory=dict)
 
 
@@ -52,6 +54,7 @@ class Desk:
         self.commits = Commits(db, self.threads)
         self.world = doors.use(World)
         self.bodies = Bodies(blobs, self.commits, settings, self.world, self.threads, seal)
+        self.bodies.on_fresh = lambda: doors.use(Bus).publish("objects.fresh")
         self.usage = Usage()
         _give_memory_back()
 

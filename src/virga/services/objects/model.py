@@ -143,11 +143,12 @@ def timestamp(seconds: float) -> str:
 def listed_time(seconds: float) -> str:
     """`2026-11-22T18:00:00.123450`, as listings print times."""
     ticks = round(seconds * 100000)
-    return f"{_second(ticks // 100000)}.{ticks % 100000:05d}0"
+    return f"{listed_second(ticks // 100000)}.{ticks % 100000:05d}0"
 
 
 @functools.lru_cache(8192)
-def _second(seconds: int) -> str:
+def listed_second(seconds: int) -> str:
+    """The whole second of it: `2026-11-22T18:00:00`."""
     return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 

@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import json
 import os
 import shutil
 import threading
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,11 @@ import libvirt
 import msgspec
 
 from virga.ground import log
-from virga.ground.world import run
-from virga.services.compute.driver import Capacity, Machine
+from virga.ground.world import CommandFailed, run
+from virga.services.compute.driver import Capacity, Machine, Unwanted
+from virga.services.compute.drivers import description, offers, qemu_img
+from virga.services.compute.drivers.description import PREFIX
 
-PREFIX = "virga-"
 ASK_SECONDS = 60.0
 LOG_KEEP = 4 << 20
 libvirt.registerErrorHandler(lambda *_: None, None)
@@ -54,6 +54,7 @@ class LibvirtHypervisor:
         self._base_lock = threading.Lock()
         self._version = 0
         self._pause = threading.Event()
+        self._offers: dict[str, list[str]] | None = None
 
     def conn(self) -> Any:
         """The connection, opened again when it broke."""
@@ -91,37 +92,44 @@ class LibvirtHypervisor:
         drive = folder / "config.iso"
         if machine.files is not None and not drive.exists():
             _config_drive(machine.files, drive)
+        for part, image in (("kernel", machine.hardware.kernel_id), ("ramdisk", machine.hardware.ramdisk_id)):
+            if image and not (folder / part).exists():
+                self._twin(image, folder / part)
         (folder / "console.log").touch()
         taps = {c.port_id: self.plug(c.port_id, c.mtu) for c in machine.cards}
-        return self.conn().defineXML(ET.tostring(describe(machine, folder, taps, kvm=self.kvm, direct=self._direct), encoding="unicode"))
+        return self.conn().defineXML(ET.tostring(description.domain(machine, folder, taps, kvm=self.kvm, direct=self._direct), encoding="unicode"))
 
     def _disk(self, machine: Machine, disk: Path) -> None:
         base, format = self._base_of(machine)
-        info = json.loads(run(["qemu-img", "info", "--output=json", "-f", format, str(base)]))
-        size = max(machine.disk << 30, int(info["virtual-size"]))
+        whole = qemu_img.virtual_size(str(base), format)
+        size = whole if machine.hardware.boots_cdrom else max(machine.disk << 30, whole)
         fresh = disk.with_suffix(".new")
         fresh.unlink(missing_ok=True)
-        run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(base), "-F", format, str(fresh), str(size)])
+        qemu_img.overlay(str(fresh), str(base), format, size)
         fresh.rename(disk)
 
     def _base_of(self, machine: Machine) -> tuple[Path, str]:
         """The image as this host keeps it: a hard link to the store, or a copy, made once; it stays while machines stand on it."""
-        format = machine.image_format if machine.image_format in {"qcow2", "raw", "vmdk", "vdi", "vhdx"} else "raw"
+        format = qemu_img.format_of(machine.image_format)
         with self._base_lock:
             base = self.base / f"{machine.image_id}.{format}"
             if not base.exists():
-                source = self.image(machine.image_id or "")
-                if source is None:
-                    raise FileNotFoundError(f"image {machine.image_id} is gone: it was deleted before this machine had its disk")
-                fresh = base.with_suffix(".new")
-                fresh.unlink(missing_ok=True)
-                try:
-                    os.link(source, fresh)
-                except OSError:
-                    shutil.copyfile(source, fresh)
-                fresh.chmod(0o644)
-                fresh.rename(base)
+                self._twin(machine.image_id or "", base)
         return base, format
+
+    def _twin(self, image: str, file: Path) -> None:
+        """The image's bytes as `file`: a hard link to what is kept of it on this machine, or a copy."""
+        source = self.image(image)
+        if source is None:
+            raise FileNotFoundError(f"image {image} is gone: it was deleted before this machine had its disk")
+        fresh = file.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        try:
+            os.link(source, fresh)
+        except OSError:
+            shutil.copyfile(source, fresh)
+        fresh.chmod(0o644)
+        fresh.rename(file)
 
     def stop(self, machine: Machine) -> None:
         domain = self._domain(machine.id)
@@ -187,6 +195,111 @@ class LibvirtHypervisor:
             for base in self.base.glob(f"{image}.*"):
                 base.unlink(missing_ok=True)
 
+    # -- copies ----------------------------------------------------------------------------------------------------
+
+    def snapshot(self, machine: Machine, image: str, wanted: Callable[[], bool]) -> None:
+        whole = self._copy(machine.id, image)
+        if whole.exists():
+            return
+        fresh = whole.with_suffix(".new")
+        for _ in range(3):  # a guest that switches itself off meanwhile is copied as it then lies there
+            domain = self._domain(machine.id)
+            fresh.unlink(missing_ok=True)
+            if domain is None or not domain.isActive() or machine.hardware.boots_cdrom:
+                qemu_img.convert(str(whole.parent / "disk.qcow2"), "qcow2", str(fresh), "qcow2", wanted)
+                break
+            if self._backup(domain, fresh, machine, wanted):
+                break
+        else:
+            raise RuntimeError("the copy of the disk was broken off three times")
+        os.chown(fresh, 0, 0)
+        fresh.chmod(0o600)
+        fresh.rename(whole)
+
+    def _copy(self, id: str, image: str) -> Path:
+        return self.machines / id / f"copy-{image}.qcow2"
+
+    def _backup(self, domain: Any, target: Path, machine: Machine, wanted: Callable[[], bool]) -> bool:
+        """Have QEMU copy the running machine's disk as it is at this moment into `target`; False when the machine went off meanwhile."""
+        self._end_backup(domain)
+        frozen = self._freeze(domain, machine)
+        try:
+            domain.backupBegin(ET.tostring(description.backup(machine, target), encoding="unicode"), None, 0)
+        except libvirt.libvirtError as e:
+            if e.get_error_code() == libvirt.VIR_ERR_OPERATION_INVALID and not domain.isActive():
+                return False
+            raise
+        finally:
+            if frozen:
+                with contextlib.suppress(libvirt.libvirtError):
+                    domain.fsThaw()
+        while True:
+            try:
+                if domain.jobInfo()[0] == libvirt.VIR_DOMAIN_JOB_NONE:
+                    break
+            except libvirt.libvirtError:
+                if not domain.isActive():
+                    return False
+                raise
+            if not wanted():
+                self._end_backup(domain)
+                raise Unwanted
+            self._pause.wait(0.1)
+        try:
+            ended = domain.jobStats(libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED)
+        except libvirt.libvirtError:
+            ended = {}
+        if ended.get("success", True) and ended.get("type") == libvirt.VIR_DOMAIN_JOB_COMPLETED:
+            return True
+        if not domain.isActive():
+            return False
+        raise RuntimeError(f"QEMU could not copy the disk: {ended.get('errmsg', 'it does not say why')}")
+
+    def _end_backup(self, domain: Any) -> None:
+        """No copy is under way: one that a process before this one began is not known to be whole."""
+        for _ in range(100):
+            try:
+                if domain.jobInfo()[0] == libvirt.VIR_DOMAIN_JOB_NONE:
+                    return
+                domain.abortJob()
+            except libvirt.libvirtError:
+                return
+            self._pause.wait(0.1)
+
+    def _freeze(self, domain: Any, machine: Machine) -> bool:
+        """The guest's file systems stand still, if the image says that it has an agent for that; whether they do. Where the image
+        requires it, a guest that cannot is an error."""
+        has, needs = machine.hardware.agent, machine.hardware.quiesce
+        if not has:
+            if needs:
+                raise RuntimeError("the image requires os_require_quiesce, and does not say hw_qemu_guest_agent=yes: there is no agent to ask")
+            return False
+        try:
+            domain.fsFreeze()
+        except libvirt.libvirtError as e:
+            if needs:
+                raise RuntimeError(f"the image requires os_require_quiesce, and the guest's agent did not freeze its file systems: {e}") from e
+            return False
+        return True
+
+    def snapshot_size(self, id: str, image: str) -> int:
+        return self._copy(id, image).stat().st_size
+
+    def snapshot_format(self, id: str, image: str) -> str:
+        return "qcow2"
+
+    def snapshot_bytes(self, id: str, image: str) -> Iterator[bytes]:
+        with open(self._copy(id, image), "rb", buffering=0) as file:
+            while piece := file.read(1 << 20):
+                yield piece
+
+    def tidy(self, id: str) -> None:
+        domain = self._domain(id)
+        if domain is not None and domain.isActive():
+            self._end_backup(domain)
+        for copy in (self.machines / id).glob("copy-*"):
+            copy.unlink(missing_ok=True)
+
     # -- looking ---------------------------------------------------------------------------------------------------
 
     def observe(self) -> dict[str, str]:
@@ -230,7 +343,22 @@ class LibvirtHypervisor:
         if not self._version:
             self._version = self.conn().getVersion()
         cpu = {"arch": os.uname().machine, "topology": {"cores": os.cpu_count() or 1, "sockets": 1, "threads": 1}}
-        return Capacity(os.cpu_count() or 1, memory, disk, "QEMU" if not self.kvm else "KVM", self._version, cpu)
+        return Capacity(os.cpu_count() or 1, memory, disk, "QEMU" if not self.kvm else "KVM", self._version, cpu, self._offered())
+
+    def _offered(self) -> dict[str, list[str]]:
+        """What can be built here. libvirt takes seconds for the first answer, so it is asked beside the start; nothing is said before."""
+        if self._offers is None:
+            self._offers = {}
+
+            def ask() -> None:
+                try:
+                    self._offers = offers.offered(self.conn(), self.kvm)
+                except (libvirt.libvirtError, CommandFailed) as e:
+                    self._offers = None  # the next report asks again
+                    self.log.warning("offers_unknown", why=str(e))
+
+            threading.Thread(target=ask, name="offers", daemon=True).start()
+        return self._offers or {}
 
     def close(self) -> None:
         with self._lock:
@@ -280,67 +408,3 @@ def _config_drive(files: dict[str, str], iso: Path) -> None:
     run(["genisoimage", "-quiet", "-V", "config-2", "-J", "-r", "-o", str(fresh), str(tree)])
     shutil.rmtree(tree)
     fresh.rename(iso)
-
-
-def describe(machine: Machine, folder: Path, taps: dict[str, str], *, kvm: bool, direct: bool) -> ET.Element:
-    """The domain as libvirt reads it. A tree, so that no name or property of a tenant can be anything but text."""
-    domain = ET.Element("domain", type="kvm" if kvm else "qemu")
-
-    def add(parent: ET.Element, tag: str, text: str | None = None, **attributes: str) -> ET.Element:
-        child = ET.SubElement(parent, tag, attributes)
-        child.text = text
-        return child
-
-    add(domain, "name", PREFIX + machine.id)
-    add(domain, "uuid", machine.id)
-    add(domain, "memory", str(machine.ram), unit="MiB")
-    add(domain, "vcpu", str(machine.vcpus))
-    system = add(add(domain, "sysinfo", type="smbios"), "system")
-    for name, value in (
-        ("manufacturer", "OpenStack Foundation"), ("product", "OpenStack Nova"), ("version", "Virga"), ("serial", machine.id), ("uuid", machine.id),
-        ("family", "Virtual Machine"),
-    ):  # fmt: skip
-        add(system, "entry", value, name=name)
-    os_ = add(domain, "os")
-    add(os_, "type", "hvm", machine="pc", arch="x86_64")
-    add(os_, "boot", dev="hd")
-    add(os_, "smbios", mode="sysinfo")
-    features = add(domain, "features")
-    add(features, "acpi")
-    add(features, "apic")
-    if kvm:
-        add(domain, "cpu", mode="host-passthrough")
-    else:
-        add(add(features, "tcg"), "tb-cache", "32", unit="MiB")
-        add(add(domain, "cpu", mode="custom", match="exact"), "model", "Nehalem", fallback="forbid")
-    add(domain, "clock", offset="utc")
-    for event, action in (("on_poweroff", "destroy"), ("on_reboot", "restart"), ("on_crash", "destroy")):
-        add(domain, event, action)
-    devices = add(domain, "devices")
-    _disk_of(devices, folder / "disk.qcow2", "qcow2", "vda", "none" if direct else "writeback", serial=machine.id[:20])
-    if machine.files is not None:
-        add(_disk_of(devices, folder / "config.iso", "raw", "vdz", "writeback"), "readonly")
-    for card in machine.cards:
-        nic = add(devices, "interface", type="ethernet")
-        add(nic, "mac", address=card.mac)
-        add(nic, "target", dev=taps[card.port_id], managed="no")
-        add(nic, "model", type="virtio")
-        add(nic, "mtu", size=str(card.mtu))
-    serial = add(devices, "serial", type="file")
-    add(serial, "source", path=str(folder / "console.log"), append="on")
-    add(serial, "target", port="0")
-    channel = add(devices, "channel", type="unix")
-    add(channel, "target", type="virtio", name="org.qemu.guest_agent.0")
-    add(add(devices, "rng", model="virtio"), "backend", "/dev/urandom", model="random")
-    add(add(devices, "memballoon", model="virtio"), "stats", period="10")
-    return domain
-
-
-def _disk_of(devices: ET.Element, file: Path, format: str, target: str, cache: str, serial: str | None = None) -> ET.Element:
-    disk = ET.SubElement(devices, "disk", {"type": "file", "device": "disk"})
-    ET.SubElement(disk, "driver", {"name": "qemu", "type": format, "cache": cache, "discard": "unmap"})
-    ET.SubElement(disk, "source", {"file": str(file)})
-    ET.SubElement(disk, "target", {"dev": target, "bus": "virtio"})
-    if serial is not None:
-        ET.SubElement(disk, "serial").text = serial
-    return disk

@@ -8,13 +8,12 @@ from uuid import UUID
 
 import msgspec
 
-from virga.authority.rules import allow
 from virga.ground.errors import Conflict, Invalid
 from virga.ground.http.call import Answer, Call
 from virga.ground.sagas.saga import start
 from virga.services.images import limits, model, policy, store, wire
 from virga.services.images.actions.data import _room, signed
-from virga.services.images.actions.images import found
+from virga.services.images.actions.images import found, permit
 from virga.services.images.driver import Stores
 from virga.services.images.fetch import Guard
 from virga.services.images.porter import Porter
@@ -60,9 +59,9 @@ def _intend(call: Call, id: str, body: wire.Import) -> Answer:
     image, name = found(call, call.tx, id), body.method.name
     _state(image, name)
     if name == COPY:
-        allow(call, policy.COPY_IMAGE, project_id=image.owner)
+        permit(call, policy.COPY_IMAGE, image)
     else:
-        allow(call, policy.MODIFY_IMAGE, project_id=image.owner)
+        permit(call, policy.MODIFY_IMAGE, image)
     signed(call, image)
     places = _places(call, image, body)
     if not places:

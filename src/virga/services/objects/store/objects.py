@@ -170,6 +170,10 @@ def mark_rotten(tx: Tx, body: str, now: float, why: str) -> bool:
     return True
 
 
+def forget_rotten(tx: Tx, body: str) -> None:
+    QUARANTINE.delete(tx, QUARANTINE.c.body == body)
+
+
 def rotten(tx: Tx) -> list[model.Quarantine]:
     return QUARANTINE.find(tx, order=QUARANTINE.c.since)
 

@@ -111,10 +111,16 @@ def xml_listing(root: str, name: str, item: str, rows: list[dict[str, Any]]) -> 
     return "".join(out).encode()
 
 
+def rendered(kind: str, data: bytes) -> Reply:
+    """A listing that is bytes already, as JSON or plain."""
+    if kind == "json":
+        return Reply(200, {"content-type": "application/json; charset=utf-8"}, data)
+    return Reply(200 if data else 204, {"content-type": TEXT}, data)
+
+
 def listing(kind: str, root: str, name: str, item: str, rows: list[dict[str, Any]]) -> Reply:
     if kind == "json":
-        return Reply(200, {"content-type": "application/json; charset=utf-8"}, msgspec.json.encode(rows))
+        return rendered(kind, msgspec.json.encode(rows))
     if kind == "xml":
         return Reply(200, {"content-type": "application/xml; charset=utf-8"}, xml_listing(root, name, item, rows))
-    text = "".join(f"{row['subdir'] if 'subdir' in row else row['name']}\n" for row in rows).encode()
-    return Reply(200 if text else 204, {"content-type": TEXT}, text)
+    return rendered(kind, "".join(f"{row['subdir'] if 'subdir' in row else row['name']}\n" for row in rows).encode())
