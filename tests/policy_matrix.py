@@ -109,30 +109,51 @@ def _named(text: str) -> list[tuple[str, str]]:
     return list(found)
 
 
+_VALUE = re.compile(r"\b(?:(\w+)\.)?([A-Z][A-Z_0-9]+)\b")
+_CALLED = re.compile(r"\b(?:(\w+)\.)?(\w+)\(")
+_HANDED = re.compile(r"[(,]\s*(?:(\w+)\.)?(_\w+)\s*(?=[,)])")
+
+
 def written(route: Route) -> list[str]:
-    """The rules named in the text of an action and of the helpers it calls: for those that look a thing up before they decide."""
+    """The rules named in the text of an action and of the functions that it calls or hands on: for those that look a thing up before
+    they decide."""
     found: dict[str, None] = {}
+    held = [v for v in inspect.getclosurevars(route.action).nonlocals.values()]
+    words = [v for v in held if isinstance(v, str)]
 
-    def read(function: Any, depth: int) -> None:
+    def keep(thing: Any) -> None:
+        """A rule, or those of a table under the words that the action was made for."""
+        if isinstance(thing, Rule):
+            found[thing.name] = None
+        elif isinstance(thing, dict):
+            for each in [thing[w] for w in words if w in thing]:
+                for part in each if isinstance(each, tuple) else (each,):
+                    if isinstance(part, Rule):
+                        found[part.name] = None
+
+    def read(function: Any, depth: int, seen: set[Any]) -> None:
         module = sys.modules[function.__module__]
-        text = inspect.getsource(function)
-        for name in re.findall(r"\bpolicy\.([A-Z][A-Z_0-9]+)\b", text):
-            rule = getattr(getattr(module, "policy", None), name, None)
-            if isinstance(rule, Rule):
-                found[rule.name] = None
-        for left, name in _named(text):
+        text = _code(function)
+        for left, name in dict.fromkeys(_VALUE.findall(text) + _CALLED.findall(text) + _HANDED.findall(text)):
             thing = getattr(getattr(module, left, None), name, None) if left else getattr(module, name, None)
-            if depth and inspect.isfunction(thing) and "virga.services" in thing.__module__ and thing is not function:
-                read(thing, depth - 1)
+            if isinstance(thing, Rule | dict):
+                keep(thing)
+            elif depth and inspect.isfunction(thing) and "virga.services" in thing.__module__ and thing not in seen:
+                read(thing, depth - 1, seen | {thing})
 
-    action = route.action
-    read(inspect.unwrap(action), 3)
-    for cell in inspect.getclosurevars(action).nonlocals.values():
+    action = inspect.unwrap(route.action)
+    read(action, 3, {action})
+    for cell in held:
+        keep(cell)
         if inspect.isfunction(cell):
-            read(cell, 2)
-        elif isinstance(cell, Rule):
-            found[cell.name] = None
+            read(cell, 2, {cell})
     return list(found)
+
+
+def _code(function: Any) -> str:
+    """A function's text without its documentation."""
+    text = inspect.getsource(function)
+    return re.sub(r'(?s)""".*?"""', "", text, count=1) if function.__doc__ else text
 
 
 def caller(roles: tuple[str, ...], scope: str) -> Actor:
@@ -175,7 +196,7 @@ def lines(house: House) -> Iterator[str]:
             if not found and not route.public:
                 found, later = written(route), True
             if not found:
-                yield f"{name}\n    {'public' if route.public else 'any token, on what its project sees'}"
+                yield f"{name}\n    {'public' if route.public else 'any token: no rule is asked, for what is the caller's own or the same for everybody'}"
                 continue
             yield f"{name}{'  (once it is found in what the caller sees; else 404)' if later else ''}"
             for rule in found:

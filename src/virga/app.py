@@ -47,6 +47,7 @@ from virga.services.identity.directories import actions as directories
 from virga.services.identity.directories import loops as directory_loops
 from virga.services.identity.directories.registry import Directories
 from virga.services.identity.federation.registry import Providers
+from virga.services.identity.federation.saml.issuer import SamlKey
 from virga.services.identity.passwords import Passwords
 from virga.services.identity.secrets import Vault
 from virga.services.identity.settings import Identity
@@ -124,7 +125,9 @@ class Cloud:
         vault = doors.put(Vault, Vault(None if settings.ephemeral else keys))
         self.directories = doors.put(Directories, Directories(self.db, settings.identity, vault))
         doors.put(Elsewhere, directories.password)
-        doors.put(Providers, Providers(settings.identity.oidc))
+        doors.put(Providers, Providers(settings.identity.oidc, settings.identity.saml))
+        pem = Path(settings.identity.saml_idp.keyfile) if settings.identity.saml_idp.keyfile else self.state / "saml.pem"
+        doors.put(SamlKey, SamlKey(None if settings.ephemeral else pem))
         doors.put(Images, settings.images)
         doors.put(Network, settings.network)
         doors.put(Compute, settings.compute)

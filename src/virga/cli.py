@@ -31,6 +31,7 @@ STATE_FILES = (
     "virga.toml",
     "objects.key",
     "credential.keys",
+    "saml.pem",
     "virga.db",
     "virga.db-wal",
     "virga.db-shm",
