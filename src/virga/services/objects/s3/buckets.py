@@ -42,6 +42,8 @@ async def index(c: Context) -> Reply:
     """GET /: the caller's buckets."""
     if not c.own:
         raise S3Error("AccessDenied")
+    if not policy.holds(c.signed.actor, policy.READ, c.own, c.desk.settings.reseller_roles):
+        raise S3Error("AccessDenied")
     rows = await c.desk.commits.long_read(lambda tx: places.containers(tx, c.own))
     return reply(
         "ListAllMyBucketsResult",
@@ -52,7 +54,7 @@ async def index(c: Context) -> Reply:
 
 async def create(c: Context) -> Reply:
     actor = c.signed.actor
-    if not c.own or not policy.operator(actor):
+    if not c.own or not policy.holds(actor, policy.WRITE, c.own, c.desk.settings.reseller_roles):
         raise S3Error("AccessDenied")
     name = c.name
     ip = True

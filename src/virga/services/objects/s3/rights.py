@@ -16,6 +16,8 @@ from virga.services.objects.exchange import Ask
 from virga.services.objects.s3.errors import S3Error
 
 READS = ("s3:Get", "s3:List", "s3:Head")
+POLICY_ACTIONS = {"s3:PutBucketPolicy", "s3:DeleteBucketPolicy", "s3:GetBucketPolicy"}
+"""What a Deny cannot take from who administers the account: else a bucket could be locked for good."""
 CANNED = {
     "private",
     "public-read",
@@ -182,14 +184,11 @@ def allow(
     control = bucket.control or {}
     arn = f"arn:aws:s3:::{bucket.name}" + (f"/{key}" if key is not None else "")
     said = decide(control.get("policy"), ask, actor, action, arn)
-    owner = bool(actor.project_id) and model.account_of(actor.project_id or "") == bucket.account
-    whole = policy.reseller(actor, desk.settings.reseller_roles) or (owner and policy.operator(actor))
-    if said == "Deny" and not (whole and action in {"s3:PutBucketPolicy", "s3:DeleteBucketPolicy", "s3:GetBucketPolicy"}):
+    roles = desk.settings.reseller_roles
+    if said == "Deny" and not (action in POLICY_ACTIONS and policy.holds(actor, policy.ADMINISTER, bucket.account, roles)):
         raise S3Error("AccessDenied", f"The bucket's policy denies {action}.")
-    if whole or said == "Allow":
-        return
-    reads = action.startswith(READS)
-    if owner and policy.reader(actor) and reads:
+    rule = policy.READ if action.startswith(READS) else policy.ADMINISTER if action in POLICY_ACTIONS else policy.WRITE
+    if said == "Allow" or policy.holds(actor, rule, bucket.account, roles):
         return
     canned = (o.own("acl") if o is not None else None) or None
     if action == "s3:GetObject" and canned in {"public-read", "public-read-write"}:

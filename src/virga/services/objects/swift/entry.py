@@ -50,12 +50,16 @@ class Entry:
     ticket: Pass | None = None
     _who: acl.Who | None = field(default=None)
 
-    def reseller(self) -> bool:
-        return policy.reseller(self.actor, self.desk.settings.reseller_roles)
+    def holds(self, rule: Rule, account: str) -> bool:
+        return policy.holds(self.actor, rule, account, self.desk.settings.reseller_roles)
+
+    def reseller(self, account: str = "") -> bool:
+        """Whether the caller makes and ends accounts (any, or this one)."""
+        return self.holds(policy.MANAGE_ACCOUNT, account)
 
     def owns(self, account: str) -> bool:
         """Whether the caller is an operator of the account (sees keys and lists, changes everything)."""
-        return self.reseller() or (account == self.own and policy.operator(self.actor))
+        return self.holds(policy.ADMINISTER, account)
 
     async def who(self) -> acl.Who | None:
         if self.actor is NOBODY:
@@ -78,15 +82,11 @@ class Entry:
             if self.ticket.covers(method, account, named, object):
                 return
             raise unauthorized(account)
-        if self.reseller():
+        rule = policy.READ if method in READS else policy.WRITE
+        if named is None and method in {"PUT", "DELETE"}:
+            rule = policy.MANAGE_ACCOUNT
+        if self.holds(rule, account):
             return
-        if account == self.own:
-            if policy.operator(self.actor):
-                if named is None and method in {"PUT", "DELETE"}:
-                    raise self._refused(policy.MANAGE_ACCOUNT)
-                return
-            if policy.reader(self.actor) and method in READS:
-                return
         if await self._granted(account, account_row, named, method):
             return
         if container is not None and container.control:
@@ -104,7 +104,7 @@ class Entry:
                     return
         if self.actor is NOBODY:
             raise unauthorized(account)
-        raise self._refused(policy.READ if method in READS else policy.WRITE)
+        raise self._refused(rule)
 
     async def _granted(self, account: str, row: model.Account | None, container: str | None, method: str) -> bool:
         """X-Account-Access-Control."""
@@ -127,7 +127,7 @@ class Entry:
     def _refused(self, rule: Rule) -> Forbidden:
         have = ", ".join(sorted(self.actor.roles)) or "no role"
         return Forbidden(
-            f"Access was denied to this resource: {rule.name} needs {rule.check.text}, or an access list that names you; you have {have}"
+            f"Access was denied to this resource: {rule.name} needs {(self.actor.overrides.get(rule.name) or rule.check).text}, or an access list that names you; you have {have}"
             f" on project {self.actor.project_id or '-'}.",
             rule=rule.name,
         )

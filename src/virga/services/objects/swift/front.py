@@ -13,7 +13,7 @@ import msgspec
 from virga.ground import log
 from virga.ground.db.engine import Retry
 from virga.ground.errors import Problem, Unavailable
-from virga.services.objects import model
+from virga.services.objects import model, policy
 from virga.services.objects.bodies import Vanished
 from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Answered, Ask, Gone, Reply, parse_query, unquote
@@ -118,7 +118,7 @@ class Swift:
         from virga.services.objects.api import status
 
         entry = await enter(self.desk, ask)
-        if not (entry.reseller() or "admin" in entry.actor.roles):
+        if not entry.holds(policy.STATUS, entry.own):
             raise Answered(page(403 if entry.actor.user_id else 401, "Only an administrator sees the housekeeping."))
         told = await self.desk.bodies._off(status, self.desk)
         return Reply(200, {"content-type": "application/json"}, msgspec.json.encode(told))
