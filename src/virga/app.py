@@ -231,6 +231,7 @@ class Cloud:
         from virga.node.metadata import Metadata
         from virga.node.supervisor import Supervisor, adopt_orphans
         from virga.services.compute.drivers.libvirt import LibvirtHypervisor
+        from virga.services.compute.drivers.rbd_disks import RbdDisks
         from virga.services.network.drivers.ovn import OvnSwitch
 
         own = self.settings
@@ -247,13 +248,16 @@ class Cloud:
         self.doors.put(Switch, switch)
         step("hypervisor (libvirt, QEMU)")
         (self.state / "machines").mkdir(exist_ok=True, mode=0o711)
+        rbd = RbdDisks(own.compute.disks) if own.compute.disks else None
+        if rbd is not None:
+            chassis.storage(rbd.networks())
         kvm = own.compute.virt_type == "kvm" or (own.compute.virt_type == "auto" and kvm_works(self.state / "kvm.json")[0])
         supervisor.run(engine(own.name, self.state / "libvirt", self.state / "machines", chassis.namespace, kvm))
         self.doors.put(
             Hypervisor,
             LibvirtHypervisor(
                 self.state / "libvirt/run/libvirt-sock", self.state, kvm=kvm, plug=chassis.plug, unplug=chassis.unplug,
-                image=lambda id: images.path(self.doors, id),
+                image=lambda id: images.path(self.doors, id), rbd=rbd, urls=lambda id: images.urls(self.doors, id),
             ),
         )  # fmt: skip
         self.metadata = Metadata(chassis, self.bus)

@@ -395,6 +395,12 @@ def purge_all(settings: Settings) -> None:
             graceful = _leave_no_taps(control) if name == "ovs-vswitchd" else None
             supervisor.end(name, graceful)
         Chassis(settings.name, state / "ovn", settings.network.uplink, settings.network.external_cidr, supervisor).purge()
+    if settings.compute.disks and (state / "machines").exists():
+        from virga.services.compute.drivers.rbd_disks import RbdDisks
+
+        disks = RbdDisks(settings.compute.disks)
+        for machine in (state / "machines").iterdir():
+            disks.remove(machine.name)
     for name in STATE_FILES:
         (state / name).unlink(missing_ok=True)
     for name in ("images", "cache", "objects", "machines", "base", "ovn", "libvirt", "engines", "keys"):
