@@ -118,7 +118,7 @@ def written(route: Route) -> list[str]:
     """The rules named in the text of an action and of the functions that it calls or hands on: for those that look a thing up before
     they decide."""
     found: dict[str, None] = {}
-    held = [v for v in inspect.getclosurevars(route.action).nonlocals.values()]
+    held = list(inspect.getclosurevars(route.action).nonlocals.values())
     words = [v for v in held if isinstance(v, str)]
 
     def keep(thing: Any) -> None:
@@ -196,7 +196,7 @@ def lines(house: House) -> Iterator[str]:
             if not found and not route.public:
                 found, later = written(route), True
             if not found:
-                yield f"{name}\n    {'public' if route.public else 'any token: no rule is asked, for what is the caller's own or the same for everybody'}"
+                yield f"{name}\n    {'public' if route.public else 'any token: no rule is asked, what it sees is its own or the same for everybody'}"
                 continue
             yield f"{name}{'  (once it is found in what the caller sees; else 404)' if later else ''}"
             for rule in found:
