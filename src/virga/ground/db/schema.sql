@@ -672,6 +672,18 @@ CREATE TABLE obj_small (
   data BLOB NOT NULL,
   CONSTRAINT pk_obj_small PRIMARY KEY (body)
 );
+CREATE TABLE obj_sync (
+  container_id INTEGER NOT NULL,
+  name VARCHAR(1024) NOT NULL,
+  at DOUBLE NOT NULL,
+  deleted BOOLEAN NOT NULL,
+  cursor VARCHAR(1024),
+  tries INTEGER NOT NULL,
+  due DOUBLE NOT NULL,
+  why TEXT,
+  CONSTRAINT pk_obj_sync PRIMARY KEY (container_id, name)
+);
+CREATE INDEX ix_obj_sync_due ON obj_sync (due);
 CREATE TABLE obj_trash (
   body VARCHAR(40) NOT NULL,
   since DOUBLE NOT NULL,

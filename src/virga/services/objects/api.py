@@ -120,9 +120,12 @@ def status(desk: Desk) -> dict[str, Any]:
     import dataclasses
 
     from virga.services.objects.store import objects as rows
+    from virga.services.objects.store import sync
 
     def read(tx: Tx) -> dict[str, Any]:
+        waits, failed = sync.waiting(tx)
         return {
+            "sync": {"waiting": waits, "failed": [{"name": r.name, "tries": r.tries, "due": r.due, "why": r.why} for r in failed]},
             "trash": len(rows.trash(tx, 100000)),
             "quarantine": [{"body": q.body, "why": q.why, "since": q.since} for q in rows.rotten(tx)],
         }
@@ -131,6 +134,9 @@ def status(desk: Desk) -> dict[str, Any]:
     out["disks"] = [{"name": n, "free": f, "size": s} for n, f, s in desk.blobs.free()]
     out["done"] = {k: v for k, v in dataclasses.asdict(desk.usage).items() if k != "cursor"}
     if desk.bodies.replica is not None:
-        out["replica"] = {"disks": [{"name": n, "free": f, "size": s} for n, f, s in desk.bodies.replica.free()], "waiting": len(desk.bodies.fresh)}
+        out["replica"] = {
+            "disks": [{"name": n, "free": f, "size": s} for n, f, s in desk.bodies.replica.free()],
+            "waiting": len(desk.bodies.fresh),
+        }
     out["commits"] = {"batches": desk.commits.batches, "writes": desk.commits.written}
     return out

@@ -21,6 +21,7 @@ from virga.services.objects.desk import Desk
 from virga.services.objects.driver import BlobStore, Rotten
 from virga.services.objects.store import objects as rows
 from virga.services.objects.store import places
+from virga.services.objects.syncer import syncer
 
 
 def trash(round: Round) -> int:
@@ -387,6 +388,7 @@ def counted(loop: Loop) -> Loop:
 
 
 _LOOPS = (
+    Loop("objects.sync", syncer, every=5),
     Loop("objects.replicator", replicator, every=60, topic="objects.fresh"),
     Loop("objects.lifecycle", lifecycle, every=3600),
     Loop("objects.trash", trash, every=10, topic="objects.trash"),

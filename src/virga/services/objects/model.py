@@ -105,6 +105,20 @@ class Trash(Row, frozen=True):
     since: float
 
 
+class Told(Row, frozen=True):
+    """A change that a container has still to tell another: `deleted`, or as the object is when it is told. `name` may be empty: then all
+    objects are to be told, from `cursor` on."""
+
+    container_id: int
+    name: str
+    at: float
+    deleted: bool
+    cursor: str | None
+    tries: int
+    due: float
+    why: str | None
+
+
 class Quarantine(Row, frozen=True):
     """A body whose bytes are not what was written."""
 

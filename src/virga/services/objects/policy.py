@@ -17,7 +17,9 @@ RESELLER = Check("a reseller role", lambda _, f: bool(f.more and f.more.get("res
 READ = Rule("objects:read", RESELLER | ((_OPERATOR | role("reader")) & IN_PROJECT), "Read accounts, containers, objects")
 WRITE = Rule("objects:write", RESELLER | (_OPERATOR & IN_PROJECT), "Change accounts, containers, objects; make buckets")
 ADMINISTER = Rule(
-    "objects:administer", RESELLER | (_OPERATOR & IN_PROJECT), "See and set access lists, keys and bucket policies; versioning, old versions"
+    "objects:administer",
+    RESELLER | (_OPERATOR & IN_PROJECT),
+    "See and set access lists, keys and bucket policies; versioning, old versions",
 )
 MANAGE_ACCOUNT = Rule("objects:manage_account", RESELLER, "Create and delete accounts, set their quotas")
 STATUS = Rule("objects:status", RESELLER | ADMIN, "See the figures of housekeeping")

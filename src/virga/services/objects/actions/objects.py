@@ -15,7 +15,7 @@ from virga.ground.errors import Conflict, Forbidden, NotFound, TooLarge
 from virga.services.objects import model
 from virga.services.objects.exchange import Precondition
 from virga.services.objects.store import objects as rows
-from virga.services.objects.store import places
+from virga.services.objects.store import places, sync
 
 
 @dataclass(slots=True)
@@ -33,6 +33,8 @@ class New:
     control: dict[str, Any] | None = None
     delete_at: int | None = None
     pieces: list[model.Piece] = field(default_factory=list)
+    at: float | None = None
+    """When it was written, where that was elsewhere (container sync)."""
 
 
 Check = Callable[["model.Object | None"], None]
@@ -51,6 +53,8 @@ def put(tx: Tx, container_id: int, new: New, now: float, wake: Callable[[], None
     quota(tx, container, account_meta, account_control, new.size, old)
     versioning = control.get("versioning") if control else None
     version, at = model.stamp(now)
+    if new.at is not None:
+        at = new.at
     fresh = model.Object(
         container_id, new.name, version, versioning != "enabled", at, at, new.etag, new.size, new.content_type, new.kind, new.body, new.delete_at,
         new.meta, new.control or None,
@@ -66,7 +70,14 @@ def put(tx: Tx, container_id: int, new: New, now: float, wake: Callable[[], None
         size -= _drop_null(tx, container_id, new.name, now, wake)
     rows.write(tx, fresh, replaces=old is not None)
     rows.grow(tx, container_id, 0 if old is not None else 1, size)
+    tell(tx, container, new.name, at)
     return fresh
+
+
+def tell(tx: Tx, container: model.Container, name: str, at: float, *, deleted: bool = False) -> None:
+    """A container that is kept in step with another has something to tell it."""
+    if container.control and container.control.get("sync_to"):
+        sync.note(tx, container.id, name, at, deleted=deleted)
 
 
 def _step_aside(tx: Tx, container: model.Container, old: model.Object, versioning: str | None, now: float, wake: Callable[[], None]) -> int:
@@ -177,7 +188,9 @@ class Removed:
     marker: bool = False
 
 
-def delete(tx: Tx, container_id: int, name: str, now: float, wake: Callable[[], None], *, check: Check | None = None) -> Removed:
+def delete(
+    tx: Tx, container_id: int, name: str, now: float, wake: Callable[[], None], *, check: Check | None = None, at: float | None = None
+) -> Removed:
     """Take the newest version away; with versioning a marker comes in its place. Raises NotFound when there is none (and no versioning)."""
     tx.hold(f"container:{container_id}")
     container = rows.container_by_id(tx, container_id)
@@ -206,6 +219,7 @@ def delete(tx: Tx, container_id: int, name: str, now: float, wake: Callable[[], 
         rows.drop_body(tx, old.body, now, wake)
     rows.remove(tx, container_id, name)
     rows.grow(tx, container_id, -1, -old.size)
+    tell(tx, container, name, model.stamp(now)[1] if at is None else at, deleted=True)
     return Removed(old)
 
 
@@ -318,6 +332,9 @@ def change(tx: Tx, container_id: int, name: str, now: float, update: Callable[[m
     _, at = model.stamp(now)
     fresh = msgspec.structs.replace(old, changed=at, **update(old))
     rows.write(tx, fresh, replaces=True)
+    container = rows.container_by_id(tx, container_id)
+    if container is not None:
+        tell(tx, container, name, at)
     return fresh
 
 

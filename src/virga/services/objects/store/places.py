@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from virga.ground.db.engine import Tx
 from virga.services.objects import model
-from virga.services.objects.store.tables import ACCOUNTS, CONTAINERS, HISTORY, OBJECTS, UPLOADS
+from virga.services.objects.store.tables import ACCOUNTS, CONTAINERS, HISTORY, OBJECTS, SYNC, UPLOADS
 
 _a, _c, _o = ACCOUNTS.table, CONTAINERS.table, OBJECTS.table
 _NC, _NO = len(_c.c), len(_o.c)
@@ -113,6 +113,7 @@ def delete_container(tx: Tx, id: int) -> bool:
     for rows in (OBJECTS, HISTORY, UPLOADS):
         if rows.one(tx, rows.c.container_id == id) is not None:
             return False
+    SYNC.delete(tx, SYNC.c.container_id == id)
     return CONTAINERS.delete(tx, _c.c.id == id) == 1
 
 

@@ -95,3 +95,11 @@ QUARANTINE = Rows(
     ),
     model.Quarantine,
 )  # fmt: skip
+SYNC = Rows(
+    sa.Table(
+        "obj_sync", metadata, sa.Column("container_id", _key, primary_key=True, autoincrement=False), sa.Column("name", _name, primary_key=True),
+        sa.Column("at", sa.Double, nullable=False), sa.Column("deleted", sa.Boolean, nullable=False), sa.Column("cursor", _name),
+        sa.Column("tries", sa.Integer, nullable=False), sa.Column("due", sa.Double, nullable=False, index=True), sa.Column("why", sa.Text),
+    ),
+    model.Told,
+)  # fmt: skip

@@ -17,7 +17,7 @@ from virga.services.objects import model, policy
 from virga.services.objects.bodies import Vanished
 from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Answered, Ask, Gone, Reply, parse_query, unquote
-from virga.services.objects.swift import bulk, cors, domain, info, tempurl, web
+from virga.services.objects.swift import bulk, cors, domain, info, sync, tempurl, web
 from virga.services.objects.swift.entry import Entry, enter
 from virga.services.objects.swift.objects import Objects
 from virga.services.objects.swift.places import Places
@@ -84,6 +84,8 @@ class Swift:
         if self.desk.settings.read_only and ask.method in CHANGES:
             return plain(405, "Writes are disabled for this cluster.")
         entry = await enter(self.desk, ask)
+        if container and name and sync.wanted(ask):
+            entry.ticket = await sync.ticket(self.desk, ask, account, container)
         if tempurl.wanted(ask):
             entry.ticket = await tempurl.ticket(self.desk, ask, account, container, name)
             reply = await self.objects_for(ask, entry, account, container or "", name or "")

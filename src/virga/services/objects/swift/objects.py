@@ -27,6 +27,7 @@ from virga.services.objects.exchange import (
 )
 from virga.services.objects.store import objects as rows
 from virga.services.objects.store import places
+from virga.services.objects.swift import sync
 from virga.services.objects.swift.entry import Entry, unauthorized
 from virga.services.objects.swift.large import Large, Whole
 from virga.services.objects.swift.places import check_meta, check_meta_total, yes
@@ -214,6 +215,8 @@ class Objects:
             new.etag = got.md5
         desk = self.desk
         now = desk.now()
+        if new.at is not None and check is None:
+            check = sync.newest(new.at, 202)
         try:
             return await desk.commits.write(lambda tx: actions.put(tx, container_id, new, now, desk.wake_trash, check))
         except BaseException:
@@ -250,7 +253,7 @@ class Objects:
             c, _, prefix = value.partition("/")
             if not c or not prefix or "?" in value or "&" in value or prefix.startswith("/"):
                 raise Invalid("X-Object-Manifest must be in the format container/prefix", field="X-Object-Manifest")
-        return actions.New(name, 0, "", content_type, meta=meta, delete_at=self.delete_at(ask))
+        return actions.New(name, 0, "", content_type, meta=meta, delete_at=self.delete_at(ask), at=ask.notes.get("sync_at"))
 
     def delete_at(self, ask: Ask) -> int | None:
         now = self.desk.now()
@@ -350,7 +353,8 @@ class Objects:
                     if not entry.actor.user_id
                     else Answered(page(403, "Only the account's owner removes old versions."))
                 )
-        removed = await self.remove(spot.container.id, name, version, existed=actions.alive(spot.object, self.desk.now()) is not None)
+        removed = await self.remove(spot.container.id, name, version, existed=actions.alive(spot.object, self.desk.now()) is not None,
+                                    at=ask.notes.get("sync_at"))  # fmt: skip
         reply = page(204)
         if removed.marker or version is not None:
             reply.headers["x-object-version-id"] = removed.version
@@ -358,16 +362,20 @@ class Objects:
                 reply.headers.pop("x-object-version-id")
         return reply
 
-    async def remove(self, container_id: int, name: str, version: str | None = None, *, existed: bool = True) -> actions.Removed:
+    async def remove(
+        self, container_id: int, name: str, version: str | None = None, *, existed: bool = True, at: float | None = None
+    ) -> actions.Removed:
         desk = self.desk
         now = desk.now()
 
         def run(tx: Tx) -> actions.Removed:
             if version is not None:
                 return actions.delete_version(tx, container_id, name, version, now, desk.wake_trash)
-            return actions.delete(tx, container_id, name, now, desk.wake_trash, check=check)
+            return actions.delete(tx, container_id, name, now, desk.wake_trash, check=check, at=at)
 
         def check(old: model.Object | None) -> None:
+            if at is not None:
+                sync.newest(at, 409)(old)
             if old is not None and actions.alive(old, now) is None:
                 raise NotFound("The resource could not be found.")
 

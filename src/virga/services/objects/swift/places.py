@@ -18,6 +18,7 @@ from virga.services.objects.exchange import Answered, Ask, Precondition, Reply, 
 from virga.services.objects.store import listing as lists
 from virga.services.objects.store import objects as rows
 from virga.services.objects.store import places
+from virga.services.objects.swift import sync
 from virga.services.objects.swift.entry import Entry
 from virga.services.objects.swift.replies import listing, page, refuse, rendered, wanted_format
 
@@ -238,6 +239,7 @@ class Places:
         fresh = clean(row.control | control)
         if fresh.get("versioning") and fresh.get("archive"):
             raise Invalid("A container has either X-Versions-Location or X-Versions-Enabled, not both.", field="X-Versions-Enabled")
+        sync.settle(tx, row, fresh)
         places.put_container(tx, row.id, meta=merge(row.meta, meta, "container"), control=fresh, changed=model.stamp(now)[1])
 
     def _container_changes(self, ask: Ask, entry: Entry, account: str) -> tuple[dict[str, str], dict[str, Any]]:
@@ -271,9 +273,10 @@ class Places:
             if not entry.owns(account):
                 raise Forbidden("Only the account's owner switches versioning.", rule="objects:write")
             control["versioning"] = "enabled" if yes(h["x-versions-enabled"]) else "suspended"
-        if h.get("x-container-sync-to"):
-            raise Invalid("Container sync is not available in this cloud: no realm is known to it.", field="X-Container-Sync-To")
-        return meta, control
+        told = sync.changes(self.desk, ask)
+        if told and not entry.owns(account):
+            raise Forbidden("Only the account's owner sets what a container is kept in step with.", rule="objects:administer")
+        return meta, control | told
 
     async def show_container(self, ask: Ask, entry: Entry, account: str, row: model.Container) -> Reply:
         kind = wanted_format(ask)
@@ -302,9 +305,7 @@ class Places:
         marker, end, prefix = (q.get(k, "") for k in ("marker", "end_marker", "prefix"))
         reverse = yes(q.get("reverse"))
         after, before = (end, marker) if reverse else (marker, end)
-        found = lists.lines(
-            tx, row.id, prefix=prefix, after=after, before=before, limit=limit, reverse=reverse, alive_at=self.desk.now()
-        )
+        found = lists.lines(tx, row.id, prefix=prefix, after=after, before=before, limit=limit, reverse=reverse, alive_at=self.desk.now())
         return json_lines(found) if kind == "json" else "".join(f"{r[0]}\n" for r in found).encode()
 
     def _object_rows(self, tx: Tx, ask: Ask, row: model.Container, limit: int) -> list[dict[str, Any]]:
@@ -395,6 +396,7 @@ def container_headers(row: model.Container, owner: bool) -> dict[str, str]:
         for which in ("read", "write"):
             if c.get(which):
                 headers[f"x-container-{which}"] = c[which]
+        headers |= {f"x-container-sync-{which}": c[f"sync_{which}"] for which in ("to", "key") if c.get(f"sync_{which}")}
     if c.get("archive"):
         headers["x-history-location" if c.get("archive_mode") == "history" else "x-versions-location"] = c["archive"]
     if c.get("versioning"):
