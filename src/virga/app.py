@@ -139,7 +139,7 @@ class Cloud:
         sagas: list[Saga] = [*SAGAS, *IMAGE_SAGAS]
         loops: list[Loop] = [
             events.OUTBOX, *identity_loops.LOOPS, *directory_loops.LOOPS, *images_loops.LOOPS, *network_loops.LOOPS, *compute_loops.LOOPS,
-            *objects_loops.LOOPS,
+            *objects_loops.timed(settings.objects),
         ]  # fmt: skip
         doors.put(Book, Book(sagas))
         self.desk = Desk(self.db, doors)

@@ -66,6 +66,7 @@ PIECES = Rows(
     sa.Table(
         "obj_pieces", metadata, sa.Column("body", sa.String(40), primary_key=True), sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("blob", sa.String(40), nullable=False, index=True), sa.Column("size", sa.BigInteger, nullable=False), sa.Column("etag", sa.String(64), nullable=False),
+        sa.Column("control", _json),
     ),
     model.Piece,
 )  # fmt: skip
@@ -81,7 +82,7 @@ PARTS = Rows(
     sa.Table(
         "obj_parts", metadata, sa.Column("upload", sa.String(40), primary_key=True), sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("body", sa.String(40), nullable=False, index=True), sa.Column("size", sa.BigInteger, nullable=False), sa.Column("etag", sa.String(64), nullable=False),
-        sa.Column("changed", sa.Double, nullable=False),
+        sa.Column("changed", sa.Double, nullable=False), sa.Column("control", _json),
     ),
     model.Part,
 )  # fmt: skip
