@@ -67,10 +67,11 @@ class Machine:
             port = s.getsockname()[1]
         subprocess.run(["genisoimage", "-quiet", "-J", "-r", "-V", drive[1], "-o", str(folder / "seed.iso"), str(drive[0])], check=True)
         self.log = folder / "console.log"
+        # the machine's own disk comes first: that is what a BIOS starts from
         qemu = [
-            "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-m", "768", "-smp", "2", "-display", "none", "-monitor", "none", "-serial", f"file:{self.log}",
-            "-drive", f"file={folder / 'seed.iso'},if=virtio,format=raw,readonly=on,index=1", "-netdev", f"user,id=n,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22",
-            "-device", "virtio-net-pci,netdev=n", *words,
+            "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-m", "768", "-smp", "2", "-display", "none", "-monitor", "none", "-serial", f"file:{self.log}", *words,
+            "-drive", f"file={folder / 'seed.iso'},if=virtio,format=raw,readonly=on", "-netdev", f"user,id=n,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22",
+            "-device", "virtio-net-pci,netdev=n",
         ]  # fmt: skip
         self.process = subprocess.Popen(qemu)
         self.ssh = [
@@ -99,7 +100,7 @@ def machine(request: pytest.FixtureRequest, tmp_path: Path, built: Path, key: Pa
     whole = request.param.startswith("disk")
     base = built / ("debian.qcow2" if whole else "debian.rootfs.qcow2")
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(base), "-F", "qcow2", str(disk), "4G"], check=True)
-    words = ["-drive", f"file={disk},if=virtio,format=qcow2,index=0"]
+    words = ["-drive", f"file={disk},if=virtio,format=qcow2"]
     if not whole:
         append = "root=LABEL=debian-root ro console=ttyS0,115200n8 net.ifnames=0"
         words += ["-kernel", str(built / "debian.vmlinuz"), "-initrd", str(built / "debian.initrd"), "-append", append]
