@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from houses import House, Tenant
+from signatures import properties, trusting
 from virga.client import wait
 from virga.services.compute.drivers.fake import Dial
 
@@ -176,3 +177,32 @@ def test_the_machine_stays_what_it_was(house: House) -> None:
     said = house.cloud.bus.call("compute.assignment", {"host": a.get(f"/compute/v2.1/servers/{id}")["server"]["OS-EXT-SRV-ATTR:host"], "server": id})
     assert said["machine"]["image_format"] == "raw"
     assert active(a, act(a, id, createImage={"name": "x"}).headers["location"].rpartition("/")[2])["hw_disk_bus"] == "scsi"
+
+
+def test_only_verified_images_boot(house: House) -> None:
+    """compute.verify_image_signatures: what is not signed, signed by nobody known, or changed after it was signed builds no machine."""
+    a = house.admin
+    net, _ = house.network(a)
+    with trusting(house.cloud) as signed:
+        good = signed(house)
+        assert house.settled(a, house.server(a, good, net["id"])["id"])["status"] == "ACTIVE"
+        patch = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
+        wrong = {
+            house.image()["id"]: "lacks", signed(house): "no trusted certificate none", signed(house): "not what was signed",
+        }  # fmt: skip
+        _, unknown, other = wrong
+        for id, name, value in ((unknown, "img_signature_certificate_uuid", "none"), (other, "img_signature", properties(b"other")["img_signature"])):
+            got = a.ask("PATCH", f"/image/v2/images/{id}", [{"op": "replace", "path": f"/{name}", "value": value}], headers=patch)
+            assert got.code == 200, got.text
+        for id, why in wrong.items():
+            s = house.settled(a, house.server(a, id, net["id"])["id"])
+            assert s["status"] == "ERROR" and why in s["fault"]["message"] and "not verified" in s["fault"]["message"], s["fault"]
+
+
+def test_zero_disk_flavors_are_the_administrators(house: House) -> None:
+    t, a = house.tenant("vera"), house.admin
+    a.post("/compute/v2.1/flavors", {"flavor": {"name": "nil", "id": "nil", "ram": 64, "vcpus": 1, "disk": 0}})
+    image, (net, _) = house.image(), house.network(t)
+    body = {"name": "x", "imageRef": image["id"], "flavorRef": "nil", "networks": [{"uuid": net["id"]}]}
+    got = t.ask("POST", "/compute/v2.1/servers", {"server": body})
+    assert got.code == 403 and "zero_disk_flavor" in got.text
