@@ -77,7 +77,7 @@ def read_policy(raw: bytes, bucket: str) -> dict[str, Any]:
         raise S3Error("MalformedPolicy", "The policy is longer than 20 KiB.")
     try:
         doc: Any = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise S3Error("MalformedPolicy", "Policies must be valid JSON.") from None
     if not isinstance(doc, dict) or not set(doc) <= {"Version", "Id", "Statement"}:
         raise S3Error("MalformedPolicy", "A policy has Version, Id and Statement.")
