@@ -7,11 +7,13 @@ A admin, M manager, m member, r reader, s service, - none; the groups are tokens
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import functools
 import inspect
 import re
 import sys
+import textwrap
 import types
 import typing
 from collections.abc import Iterator
@@ -32,6 +34,7 @@ FILE = Path(__file__).parents[1] / "docs/policy-matrix.txt"
 NOTHING = "00000000-0000-4000-8000-000000000000"
 ROLES = {"A": ("admin", "manager", "member", "reader"), "M": ("manager", "member", "reader"), "m": ("member", "reader"), "r": ("reader",),
          "s": ("service",), "-": ()}  # fmt: skip
+UNRULED = "any token: no rule is asked, for what is the caller's own or the same for everybody"
 SCOPES = ("system", "domain", "project", "unscoped")
 
 
@@ -140,30 +143,63 @@ def asked(house: House, service: Service, route: Route) -> list[str]:
     return seen
 
 
-def written(route: Route) -> list[str]:
-    """The rules named in the text of an action and of the helpers it calls: for those that look a thing up before they decide."""
-    found: dict[str, None] = {}
-
-    def read(function: Any, depth: int) -> None:
-        module = sys.modules[function.__module__]
-        text = inspect.getsource(function)
-        for name in re.findall(r"\bpolicy\.([A-Z][A-Z_0-9]+)\b", text):
-            rule = getattr(getattr(module, "policy", None), name, None)
-            if isinstance(rule, Rule):
-                found[rule.name] = None
-        for left, name in dict.fromkeys(re.findall(r"\b(?:(\w+)\.)?(\w+)\(", text)):
-            thing = getattr(getattr(module, left, None), name, None) if left else getattr(module, name, None)
-            if depth and inspect.isfunction(thing) and "virga.services" in thing.__module__ and thing is not function:
-                read(thing, depth - 1)
-
-    action = route.action
-    read(inspect.unwrap(action), 3)
-    for cell in inspect.getclosurevars(action).nonlocals.values():
-        if inspect.isfunction(cell):
-            read(cell, 2)
-        elif isinstance(cell, Rule):
-            found[cell.name] = None
+def _named(text: str) -> list[tuple[str, str]]:
+    """What a function calls, and the private functions that it hands on to be called: ("", name) or (module, name)."""
+    found: dict[tuple[str, str], None] = {}
+    for call in (n for n in ast.walk(ast.parse(textwrap.dedent(text))) if isinstance(n, ast.Call)):
+        if isinstance(call.func, ast.Name):
+            found["", call.func.id] = None
+        elif isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name):
+            found[call.func.value.id, call.func.attr] = None
+        found |= {("", a.id): None for a in call.args if isinstance(a, ast.Name) and a.id.startswith("_")}
     return list(found)
+
+
+_VALUE = re.compile(r"\b(?:(\w+)\.)?([A-Z][A-Z_0-9]+)\b")
+_CALLED = re.compile(r"\b(?:(\w+)\.)?(\w+)\(")
+_HANDED = re.compile(r"[(,]\s*(?:(\w+)\.)?(_\w+)\s*(?=[,)])")
+
+
+def written(route: Route) -> list[str]:
+    """The rules named in the text of an action and of the functions that it calls or hands on: for those that look a thing up before
+    they decide."""
+    found: dict[str, None] = {}
+    held = list(inspect.getclosurevars(route.action).nonlocals.values())
+    words = [v for v in held if isinstance(v, str)]
+
+    def keep(thing: Any) -> None:
+        """A rule, or those of a table under the words that the action was made for."""
+        if isinstance(thing, Rule):
+            found[thing.name] = None
+        elif isinstance(thing, dict):
+            for each in [thing[w] for w in words if w in thing]:
+                for part in each if isinstance(each, tuple) else (each,):
+                    if isinstance(part, Rule):
+                        found[part.name] = None
+
+    def read(function: Any, depth: int, seen: set[Any]) -> None:
+        module = sys.modules[function.__module__]
+        text = _code(function)
+        for left, name in dict.fromkeys(_VALUE.findall(text) + _CALLED.findall(text) + _HANDED.findall(text)):
+            thing = getattr(getattr(module, left, None), name, None) if left else getattr(module, name, None)
+            if isinstance(thing, Rule | dict):
+                keep(thing)
+            elif depth and inspect.isfunction(thing) and "virga.services" in thing.__module__ and thing not in seen:
+                read(thing, depth - 1, seen | {thing})
+
+    action = inspect.unwrap(route.action)
+    read(action, 3, {action})
+    for cell in held:
+        keep(cell)
+        if inspect.isfunction(cell):
+            read(cell, 2, {cell})
+    return list(found)
+
+
+def _code(function: Any) -> str:
+    """A function's text without its documentation."""
+    text = inspect.getsource(function)
+    return re.sub(r'(?s)""".*?"""', "", text, count=1) if function.__doc__ else text
 
 
 def caller(roles: tuple[str, ...], scope: str) -> Actor:
@@ -206,7 +242,7 @@ def lines(house: House) -> Iterator[str]:
             if not found and not route.public:
                 found, later = written(route), True
             if not found:
-                yield f"{name}\n    {'public' if route.public else 'any token, on what its project sees'}"
+                yield f"{name}\n    {'public' if route.public else UNRULED}"
                 continue
             yield f"{name}{'  (once it is found in what the caller sees; else 404)' if later else ''}"
             yield from map(line, found)

@@ -33,7 +33,7 @@ from virga.services.objects.drivers.files import FileStore, FileWriter
 from virga.services.objects.drivers.memory import MemoryStore
 from virga.services.objects.drivers.sealed import Seal, SealedStore
 from virga.services.objects.exchange import ranges
-from virga.services.objects.s3 import rights
+from virga.services.objects.s3 import policies
 from virga.services.objects.s3.errors import S3Error, parse
 
 END = 4_000_000_000
@@ -344,12 +344,12 @@ def test_f11_any_list_is_refused_or_means_what_it_says(text: str) -> None:
 def test_wildcards_of_policies(pattern: str, text: str) -> None:
     import fnmatch
 
-    assert rights.glob(pattern, text) == fnmatch.fnmatchcase(text, pattern)
+    assert policies.glob(pattern, text) == fnmatch.fnmatchcase(text, pattern)
 
 
 def test_wildcards_end_quickly() -> None:
     began = time.perf_counter()
-    assert not rights.glob("*a" * 200 + "b", "a" * 5000)
+    assert not policies.glob("*a" * 200 + "b", "a" * 5000)
     assert time.perf_counter() - began < 2
 
 

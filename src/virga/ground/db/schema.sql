@@ -649,6 +649,7 @@ CREATE TABLE obj_parts (
   size BIGINT NOT NULL,
   etag VARCHAR(64) NOT NULL,
   changed DOUBLE NOT NULL,
+  control JSON,
   CONSTRAINT pk_obj_parts PRIMARY KEY (upload, number)
 );
 CREATE INDEX ix_obj_parts_body ON obj_parts (body);
@@ -658,6 +659,7 @@ CREATE TABLE obj_pieces (
   blob VARCHAR(40) NOT NULL,
   size BIGINT NOT NULL,
   etag VARCHAR(64) NOT NULL,
+  control JSON,
   CONSTRAINT pk_obj_pieces PRIMARY KEY (body, number)
 );
 CREATE INDEX ix_obj_pieces_blob ON obj_pieces (blob);

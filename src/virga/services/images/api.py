@@ -87,6 +87,14 @@ def read(doors: Doors, id: str) -> Iterator[bytes]:
     return _opened(doors, id)[2]()
 
 
+def urls(doors: Doors, id: str) -> list[str]:
+    """How the image's bytes are called in each of its stores: `file:///…`, `rbd://fsid/pool/image/snap`."""
+    with doors.use(Database).read() as tx:
+        places = store.locations(tx, id)
+    stores = doors.use(Stores)
+    return [stores.by_id[p.store].blobs.url(p.key) for p in places if p.store in stores.by_id]
+
+
 def _opened(doors: Doors, id: str) -> tuple[model.Image, Path | None, Callable[[], Iterator[bytes]]]:
     with doors.use(Database).read() as tx:
         image, places = store.IMAGES.get(tx, id), store.locations(tx, id)

@@ -71,11 +71,14 @@ class Object(Row, frozen=True):
 
 
 class Piece(Row, frozen=True):
+    """`control` of a piece and of a part: its checksums, and the salt of a customer's key."""
+
     body: str
     number: int
     blob: str
     size: int
     etag: str
+    control: dict[str, Any] | None = None
 
 
 class Upload(Row, frozen=True):
@@ -98,6 +101,7 @@ class Part(Row, frozen=True):
     size: int
     etag: str
     changed: float
+    control: dict[str, Any] | None = None
 
 
 class Trash(Row, frozen=True):

@@ -43,6 +43,9 @@ class Objects(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ratelimit: Annotated[int, Meta(ge=0, description="Writes per second to one container; 0: no limit")] = 0
     audit_bytes: Annotated[int, Meta(ge=1, description="Bytes per second that the auditor reads")] = 20_000_000
     orphan_seconds: Annotated[int, Meta(ge=0, description="Age at which a body without a row is removed")] = 86400
+    lifecycle_day: Annotated[
+        int, Meta(ge=1, description="Seconds that the life cycle of buckets counts as a day; less than 86400 is for trials")
+    ] = 86400
     replica: Annotated[str, Meta(description="A second store that every body is copied to: a folder, or rados:POOL?conf=…&user=…")] = ""
     policies: Annotated[list[str], Meta(description="Names of storage policies; the first is the default")] = msgspec.field(
         default_factory=lambda: ["Policy-0"]

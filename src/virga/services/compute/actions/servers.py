@@ -442,7 +442,7 @@ def console_output(call: Call, id: str, body: wire.ConsoleOutput) -> dict[str, s
         server = found(call, id)
         allow(call, policy.CONSOLE_OUTPUT, project_id=server.project_id)
     if server.host is None:
-        raise NotFound(f"Instance {id} has no console: it is on no host.")
+        raise Conflict(f"Instance {id} is not ready: it is on no host, and has no console yet.")
     reply = call.use(Bus).call(f"node.{server.host}.console", {"server": id})
     lines = str(reply["output"]).splitlines(keepends=True)
     return {"output": "".join(lines if length < 0 else lines[-length:] if length else [])}

@@ -16,10 +16,10 @@ CONSOLE = "console=tty0 console=ttyS0"
 
 
 class Rbd(msgspec.Struct, frozen=True):
-    """A disk in Ceph: `name` is pool/image, `secret` the id of libvirt's secret with the user's key."""
+    """A disk in Ceph: `name` is pool/image, `conf` where the cluster is, `secret` the id of libvirt's secret with the user's key."""
 
     name: str
-    hosts: tuple[tuple[str, str], ...]
+    conf: str
     user: str
     secret: str
 
@@ -159,9 +159,7 @@ def _disk(devices: ET.Element, kind: str, format: str, cache: str, target: str, 
     else:
         auth = add(disk, "auth", username=source.user)
         add(auth, "secret", type="ceph", uuid=source.secret)
-        at = add(disk, "source", protocol="rbd", name=source.name)
-        for name, port in source.hosts:
-            add(at, "host", name=name, port=port)
+        add(add(disk, "source", protocol="rbd", name=source.name), "config", file=source.conf)
     add(disk, "target", dev=target, bus=bus)
     return disk
 

@@ -9,6 +9,7 @@ import contextlib
 import os
 import shutil
 import threading
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from virga.ground.world import CommandFailed, run
 from virga.services.compute.driver import Capacity, Machine, Unwanted
 from virga.services.compute.drivers import description, offers, qemu_img
 from virga.services.compute.drivers.description import PREFIX
+from virga.services.compute.drivers.rbd_disks import RbdDisks
 
 ASK_SECONDS = 60.0
 LOG_KEEP = 4 << 20
@@ -30,7 +32,7 @@ libvirt.registerErrorHandler(lambda *_: None, None)
 
 class LibvirtHypervisor:
     """`folder` holds machines/<id> and base/<image>; `plug(port, mtu)` gives a tap, `unplug(port)` takes it away;
-    `image(id)` is the path of an image's bytes."""
+    `image(id)` is the path of an image's bytes, `urls(id)` is how its stores call them. With `rbd` new root disks are in Ceph."""
 
     def __init__(
         self,
@@ -41,12 +43,15 @@ class LibvirtHypervisor:
         plug: Callable[[str, int], str],
         unplug: Callable[[str], None],
         image: Callable[[str], Path | None],
+        rbd: RbdDisks | None = None,
+        urls: Callable[[str], list[str]] = lambda id: [],
     ) -> None:
         self.uri = f"qemu+unix:///system?socket={socket}"
         self.machines, self.base = folder / "machines", folder / "base"
         for made in (self.machines, self.base):
             made.mkdir(parents=True, exist_ok=True, mode=0o711)
         self.kvm, self.plug, self.unplug, self.image = kvm, plug, unplug, image
+        self.rbd, self.urls = rbd, urls
         self.log = log.get("libvirt")
         self._lock = threading.Lock()
         self._held: Any = None
@@ -55,6 +60,7 @@ class LibvirtHypervisor:
         self._version = 0
         self._pause = threading.Event()
         self._offers: dict[str, list[str]] | None = None
+        self._cluster, self._asked = 0, 0.0
 
     def conn(self) -> Any:
         """The connection, opened again when it broke."""
@@ -87,7 +93,10 @@ class LibvirtHypervisor:
         folder.mkdir(mode=0o711, exist_ok=True)
         _write(folder / "machine.json", msgspec.json.encode(machine))
         disk = folder / "disk.qcow2"
-        if not disk.exists():
+        root = self._in_ceph(machine.id)
+        if root is not None:
+            self._clone(machine, root)
+        elif not disk.exists():
             self._disk(machine, disk)
         drive = folder / "config.iso"
         if machine.files is not None and not drive.exists():
@@ -97,7 +106,28 @@ class LibvirtHypervisor:
                 self._twin(image, folder / part)
         (folder / "console.log").touch()
         taps = {c.port_id: self.plug(c.port_id, c.mtu) for c in machine.cards}
-        return self.conn().defineXML(ET.tostring(description.domain(machine, folder, taps, kvm=self.kvm, direct=self._direct), encoding="unicode"))
+        tree = description.domain(
+            machine, folder, taps, kvm=self.kvm, direct=self._direct, root=root.described(machine.id) if root is not None else None
+        )
+        return self.conn().defineXML(ET.tostring(tree, encoding="unicode"))
+
+    def _in_ceph(self, id: str) -> RbdDisks | None:
+        """Where the machine's root disk is, if it is in Ceph: a machine that has a file here keeps it."""
+        return None if self.rbd is None or (self.machines / id / "disk.qcow2").exists() else self.rbd
+
+    def _clone(self, machine: Machine, root: RbdDisks) -> None:
+        """The root disk in Ceph; only raw bytes can be cloned, and everything else is copied there from this machine's base."""
+        plain = qemu_img.format_of(machine.image_format) == "raw"
+        clone = next((u for u in self.urls(machine.image_id or "") if u.startswith("rbd://")), None) if plain else None
+        root.make(machine.id, 0 if machine.hardware.boots_cdrom else machine.disk << 30, clone, lambda: self._base_of(machine))
+        conn, id = self.conn(), root.secret_id()
+        try:
+            known = conn.secretLookupByUUIDString(id)
+        except libvirt.libvirtError as e:
+            if e.get_error_code() != libvirt.VIR_ERR_NO_SECRET:
+                raise
+            known = conn.secretDefineXML(ET.tostring(description.secret(id, root.user), encoding="unicode"))
+        known.setValue(root.key())
 
     def _disk(self, machine: Machine, disk: Path) -> None:
         base, format = self._base_of(machine)
@@ -180,6 +210,8 @@ class LibvirtHypervisor:
             image = machine.image_id
             for card in machine.cards:
                 self.unplug(card.port_id)
+        if self.rbd is not None:
+            self.rbd.remove(id)
         if folder.exists():
             shutil.rmtree(folder)
         if image is not None:
@@ -198,6 +230,12 @@ class LibvirtHypervisor:
     # -- copies ----------------------------------------------------------------------------------------------------
 
     def snapshot(self, machine: Machine, image: str, wanted: Callable[[], bool]) -> None:
+        root = self._in_ceph(machine.id)
+        if root is not None:
+            domain = self._domain(machine.id)
+            with self._frozen(domain, machine):
+                root.snapshot(machine.id, image)
+            return
         whole = self._copy(machine.id, image)
         if whole.exists():
             return
@@ -222,17 +260,13 @@ class LibvirtHypervisor:
     def _backup(self, domain: Any, target: Path, machine: Machine, wanted: Callable[[], bool]) -> bool:
         """Have QEMU copy the running machine's disk as it is at this moment into `target`; False when the machine went off meanwhile."""
         self._end_backup(domain)
-        frozen = self._freeze(domain, machine)
         try:
-            domain.backupBegin(ET.tostring(description.backup(machine, target), encoding="unicode"), None, 0)
+            with self._frozen(domain, machine):
+                domain.backupBegin(ET.tostring(description.backup(machine, target), encoding="unicode"), None, 0)
         except libvirt.libvirtError as e:
             if e.get_error_code() == libvirt.VIR_ERR_OPERATION_INVALID and not domain.isActive():
                 return False
             raise
-        finally:
-            if frozen:
-                with contextlib.suppress(libvirt.libvirtError):
-                    domain.fsThaw()
         while True:
             try:
                 if domain.jobInfo()[0] == libvirt.VIR_DOMAIN_JOB_NONE:
@@ -266,29 +300,51 @@ class LibvirtHypervisor:
                 return
             self._pause.wait(0.1)
 
+    @contextlib.contextmanager
+    def _frozen(self, domain: Any, machine: Machine) -> Iterator[None]:
+        """The guest's file systems stand still meanwhile, if they can."""
+        frozen = domain is not None and bool(domain.isActive()) and self._freeze(domain, machine)
+        try:
+            yield
+        finally:
+            if frozen:
+                with contextlib.suppress(libvirt.libvirtError):
+                    domain.fsThaw()
+
     def _freeze(self, domain: Any, machine: Machine) -> bool:
         """The guest's file systems stand still, if the image says that it has an agent for that; whether they do. Where the image
         requires it, a guest that cannot is an error."""
         has, needs = machine.hardware.agent, machine.hardware.quiesce
         if not has:
             if needs:
-                raise RuntimeError("the image requires os_require_quiesce, and does not say hw_qemu_guest_agent=yes: there is no agent to ask")
+                raise RuntimeError(
+                    "the image requires os_require_quiesce, and does not say hw_qemu_guest_agent=yes: there is no agent to ask"
+                )
             return False
         try:
             domain.fsFreeze()
         except libvirt.libvirtError as e:
             if needs:
-                raise RuntimeError(f"the image requires os_require_quiesce, and the guest's agent did not freeze its file systems: {e}") from e
+                raise RuntimeError(
+                    f"the image requires os_require_quiesce, and the guest's agent did not freeze its file systems: {e}"
+                ) from e
             return False
         return True
 
     def snapshot_size(self, id: str, image: str) -> int:
+        root = self._in_ceph(id)
+        if root is not None:
+            return root.snapshot_size(id, image)
         return self._copy(id, image).stat().st_size
 
     def snapshot_format(self, id: str, image: str) -> str:
-        return "qcow2"
+        return "qcow2" if self._in_ceph(id) is None else "raw"
 
     def snapshot_bytes(self, id: str, image: str) -> Iterator[bytes]:
+        root = self._in_ceph(id)
+        if root is not None:
+            yield from root.read(id, image)
+            return
         with open(self._copy(id, image), "rb", buffering=0) as file:
             while piece := file.read(1 << 20):
                 yield piece
@@ -299,6 +355,9 @@ class LibvirtHypervisor:
             self._end_backup(domain)
         for copy in (self.machines / id).glob("copy-*"):
             copy.unlink(missing_ok=True)
+        root = self._in_ceph(id)
+        if root is not None:
+            root.tidy(id)
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
@@ -339,11 +398,19 @@ class LibvirtHypervisor:
         memory = (
             int(next(line.split()[1] for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))) // 1024
         )
-        disk = shutil.disk_usage(self.machines).total >> 30
+        disk = self._room()
         if not self._version:
             self._version = self.conn().getVersion()
         cpu = {"arch": os.uname().machine, "topology": {"cores": os.cpu_count() or 1, "sockets": 1, "threads": 1}}
         return Capacity(os.cpu_count() or 1, memory, disk, "QEMU" if not self.kvm else "KVM", self._version, cpu, self._offered())
+
+    def _room(self) -> int:
+        """GiB for disks: of this machine's file system, or of the cluster, which is asked once a minute."""
+        if self.rbd is None:
+            return shutil.disk_usage(self.machines).total >> 30
+        if time.monotonic() - self._asked > 60 or not self._cluster:
+            self._cluster, self._asked = self.rbd.room_gb(), time.monotonic()
+        return self._cluster
 
     def _offered(self) -> dict[str, list[str]]:
         """What can be built here. libvirt takes seconds for the first answer, so it is asked beside the start; nothing is said before."""

@@ -30,6 +30,8 @@ def await_snapshot(ctx: Context) -> None:
     row = hand.awaited(ctx, ctx.notes["snapshot"])
     if row is None:
         raise NotFound("The server is gone.")
+    with ctx.db.write() as tx:
+        store.SERVERS.change(tx, store.c.id == row.id, store.c.saga_id == ctx.id, task_state="image_pending_upload")
 
 
 def forget_snapshot(ctx: Context) -> None:

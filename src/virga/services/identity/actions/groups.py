@@ -73,8 +73,7 @@ def update(call: Call, id: str, body: wire.UpdateGroup) -> model.Group:
 
 def delete(call: Call, id: str) -> None:
     """DELETE /v3/groups/{id}: what its members had by it is gone."""
-    allow(call, policy.DELETE_GROUP, target=policy.on_group(store.GROUPS.get(call.tx, id)))
-    found(call.tx, id)
+    allow(call, policy.DELETE_GROUP, target=policy.on_group(found(call.tx, id)))
     erase(call.tx, id)
     call.use(Tokens).grew(call.tx)
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A request signed as RFC 5849 says, checked by oauthlib. HMAC only; a timestamp five minutes off, or a nonce seen before, is refused."""
+"""A request signed as RFC 5849 says, checked by oauthlib. HMAC, or the secrets themselves
+(PLAINTEXT, which wants TLS); a timestamp five minutes off, or a nonce seen before, is refused."""
 
 from __future__ import annotations
 
@@ -39,10 +40,11 @@ def check(call: Call, said: dict[str, str], secret: str, token_secret: str) -> N
         "HMAC-SHA1": signature.verify_hmac_sha1,
         "HMAC-SHA256": signature.verify_hmac_sha256,
         "HMAC-SHA512": signature.verify_hmac_sha512,
+        "PLAINTEXT": signature.verify_plaintext,
     }
     verify = checks.get(said["oauth_signature_method"])
     if verify is None:
-        raise Unauthorized("Invalid signature method: HMAC-SHA1, HMAC-SHA256 or HMAC-SHA512 is needed.")
+        raise Unauthorized("Invalid signature method: HMAC-SHA1, HMAC-SHA256, HMAC-SHA512 or PLAINTEXT is needed.")
     scheme = urlsplit(call.request.base).scheme
     uri = f"{scheme}://{call.request.headers.get('host', '')}{call.request.path}"
     header = {"Authorization": call.request.headers.get("authorization", "")}

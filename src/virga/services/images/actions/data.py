@@ -12,11 +12,11 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
-from virga.authority.rules import allow, is_admin
+from virga.authority.rules import is_admin
 from virga.ground.errors import Conflict, Forbidden, Invalid, NoSpace, NotFound, Problem, RangeUnsatisfiable, Unavailable, UnsupportedMedia
 from virga.ground.http.call import Answer, Call
 from virga.services.images import events, limits, model, policy, store
-from virga.services.images.actions.images import found
+from virga.services.images.actions.images import found, permit
 from virga.services.images.driver import Store, Stores, Writer
 from virga.services.images.inspect import Inspection, Inspector, refuse
 from virga.services.images.intake import Intake, Kept
@@ -113,7 +113,7 @@ def _begin(call: Call, id: str) -> Arrival:
         raise Conflict(f"Store {place.id} is read-only")
     with call.db.write() as tx:
         image = found(call, tx, id)
-        allow(call, policy.UPLOAD_IMAGE, project_id=image.owner)
+        permit(call, policy.UPLOAD_IMAGE, image)
         _formats(image)
         signature = signed(call, image)
         limits.check_arriving(tx, image.owner)
@@ -141,8 +141,9 @@ def signed(call: Call, image: model.Image) -> Signature | None:
 
 
 def _room(call: Call, tx: Any, limit: Any, project: str) -> tuple[int, str]:
+    """How many bytes may come, and whose limit that is."""
     most, left = call.use(Images).max_bytes, limits.room(tx, limit, project)
-    return (left, f"that is what is left of the quota {limit.name}") if left is not None and left < most else (most, "images.max_bytes")
+    return left if left is not None and left[0] < most else (most, "that is images.max_bytes")
 
 
 async def _batches(call: Call, idle: int) -> AsyncIterator[bytes]:
@@ -210,7 +211,7 @@ def _begin_stage(call: Call, id: str) -> Arrival:
     upload_id = call.world.uuid()
     with call.db.write() as tx:
         image = found(call, tx, id)
-        allow(call, policy.MODIFY_IMAGE, project_id=image.owner)
+        permit(call, policy.MODIFY_IMAGE, image)
         _formats(image)
         limits.check_arriving(tx, image.owner)
         most, why = _room(call, tx, limits.IMAGE_STAGE, image.owner)
@@ -253,7 +254,7 @@ async def download(call: Call, id: str) -> Answer:
     image, places = await loop.run_in_executor(threads, _readable, call, id)
     if not places or image.size is None:
         return Answer(code=204)
-    start, length, code = _range(call.request.headers.get("range"), image.size)
+    start, length, code = _range(_asked(call), image.size)
     headers = {"content-length": str(length), "content-type": "application/octet-stream", "accept-ranges": "bytes"}
     if code == 206:
         headers["content-range"] = f"bytes {start}-{start + length - 1}/{image.size}"
@@ -268,7 +269,7 @@ async def download(call: Call, id: str) -> Answer:
 def _readable(call: Call, id: str) -> tuple[model.Image, list[model.Location]]:
     with call.db.read() as tx:
         image = found(call, tx, id)
-        allow(call, policy.DOWNLOAD_IMAGE)
+        permit(call, policy.DOWNLOAD_IMAGE, image)
         if image.status == model.DEACTIVATED and not is_admin(call.actor):
             raise Forbidden(f"Image {id} is deactivated: its bytes are not given out.")
         ready = image.status in {model.ACTIVE, model.DEACTIVATED}
@@ -300,8 +301,11 @@ def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _range(header: str | None, size: int) -> tuple[int, int, int]:
+    """(start, length, code). As Glance: one range; several are a 400, what is none or lies outside a 416."""
     if not header:
         return 0, size, 200
+    if "," in header:
+        raise Invalid("Several ranges in one request are not supported; make one request for each.", field="Range")
     match = RANGE.fullmatch(header.strip())
     if match is None or not any(match.groups()):
         raise RangeUnsatisfiable(f"The range '{header[:80]}' is not one of bytes=first-last")
@@ -311,6 +315,20 @@ def _range(header: str | None, size: int) -> tuple[int, int, int]:
     if start >= size or end < start:
         raise RangeUnsatisfiable(f"The range '{header[:80]}' lies outside of the {size} bytes of the image")
     return start, end - start + 1, 206
+
+
+CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
+
+
+def _asked(call: Call) -> str | None:
+    """The range in the request: `Range`, or `Content-Range`, which clients of old send and Glance takes."""
+    older = call.request.headers.get("content-range")
+    if "range" in call.request.headers or older is None:
+        return call.request.headers.get("range")
+    match = CONTENT_RANGE.fullmatch(older.strip())
+    if match is None:
+        raise RangeUnsatisfiable(f"The range '{older[:80]}' is not one of bytes first-last/size")
+    return f"bytes={match[1]}-{match[2]}"
 
 
 async def _out(threads: Executor, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:

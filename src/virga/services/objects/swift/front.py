@@ -225,7 +225,7 @@ async def send_reply(send: Any, method: str, reply: Reply, more: list[tuple[str,
     out = [
         (title(k).encode(), safe(v))
         for k, v in reply.headers.items()
-        if (v != "" or k.startswith("x-object-meta-")) and k != "content-length"
+        if (v != "" or k.startswith(("x-object-meta-", "x-amz-meta-"))) and k != "content-length"
     ]
     out += [(k.encode(), v.encode()) for k, v in more]
     length = reply.length if reply.length is not None else None if reply.stream is not None else len(reply.body)
