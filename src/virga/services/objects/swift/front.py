@@ -70,12 +70,14 @@ class Swift:
         return await send_reply(send, method, reply, [("X-Trans-Id", trans), ("X-Openstack-Request-Id", trans)], self.log)
 
     async def answer(self, ask: Ask) -> Reply:
-        if ask.path in {"/info", "/healthcheck", "/crossdomain.xml", "/", ""}:
+        if ask.path in {"/info", "/healthcheck", "/crossdomain.xml"}:
             return info.answer(self.desk, ask)
         if ask.path == "/housekeeping" and ask.method == "GET":
             return await self.housekeeping(ask)
         if self.desk.settings.domain:
             await domain.remap(self.desk, ask)
+        if ask.path in {"/", ""}:
+            return info.answer(self.desk, ask)
         account, container, name = split_path(ask.path)
         if ask.method not in METHODS:
             return page(405, "The method is not allowed for this resource.", allow=", ".join(sorted(METHODS)))

@@ -294,7 +294,7 @@ def read_manifest(raw: bytes) -> list[dict[str, Any]]:
     """The segments that a client names. Raises 400 with each fault by its place."""
     try:
         value: Any = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise refuse(400, "Manifest must be valid JSON.") from None
     if not isinstance(value, list):
         raise refuse(400, "Manifest must be a list.")
