@@ -8,7 +8,7 @@ import dataclasses
 from virga.ground.http.faults import Faults, nova
 from virga.ground.http.table import Route, Service, Versions
 from virga.services.compute import views, wire
-from virga.services.compute.actions import around, flavors, keypairs, servers
+from virga.services.compute.actions import around, flavors, keypairs, servers, snapshots
 
 _S = "/servers/{id}"
 _ACTION = f"{_S}/action"
@@ -25,6 +25,8 @@ _TABLE = (
     Route("POST", _ACTION, servers.start, verb="os-start", code=202),
     Route("POST", _ACTION, servers.stop, verb="os-stop", code=202),
     Route("POST", _ACTION, servers.reboot, verb="reboot", body=wire.Reboot, code=202),
+    Route("POST", _ACTION, snapshots.create_image, verb="createImage", body=wire.CreateImage, view=views.image_made, code=202),
+    Route("POST", _ACTION, snapshots.create_backup, verb="createBackup", body=wire.CreateBackup, view=views.image_made, code=202),
     Route("POST", _ACTION, servers.lock, verb="lock", body=wire.Lock, code=202),
     Route("POST", _ACTION, servers.unlock, verb="unlock", code=202),
     Route("POST", _ACTION, servers.reset_state, verb="os-resetState", body=wire.ResetState, code=202),

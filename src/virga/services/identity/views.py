@@ -91,6 +91,9 @@ def session_body(s: model.Session, call: Call) -> dict[str, Any]:
         body["roles"] = [{"id": r.id, "name": r.name} for r in s.roles]
         if "nocatalog" not in call.query:
             body["catalog"] = msgspec.Raw(call.use(Catalog).raw(call.request.base, p.project_id))
+        providers = call.use(Catalog).providers()
+        if providers:
+            body["service_providers"] = providers
     return {"token": body}
 
 

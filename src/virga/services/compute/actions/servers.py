@@ -22,9 +22,10 @@ from virga.ground.http.call import Call
 from virga.ground.http.pages import Page, asked, cut
 from virga.ground.sagas import start as start_saga
 from virga.ground.wire import UNSET
-from virga.services.compute import limits, model, policy, store, wire
+from virga.services.compute import hardware, limits, model, policy, store, wire
 from virga.services.compute.actions import flavors, keypairs
 from virga.services.compute.settings import Compute as _Settings
+from virga.services.identity import api as identity
 from virga.services.images import api as images
 from virga.services.network import api as network
 
@@ -59,6 +60,7 @@ def create(call: Call, body: wire.CreateServerBody) -> tuple[list[model.Server],
     _unbuilt(ask)
     flavor = flavors.usable(call, str(ask.flavorRef).rpartition("/")[2])
     image = _image(call, ask.imageRef.rpartition("/")[2] or _image_of_devices(ask), flavor)
+    boot = _boot(call, image)
     key = keypairs.mine(call, ask.key_name) if ask.key_name else None
     user_data = _user_data(ask.user_data)
     if len(ask.metadata) > limits.METADATA_ITEMS:
@@ -76,17 +78,18 @@ def create(call: Call, body: wire.CreateServerBody) -> tuple[list[model.Server],
     limit_checks.check(call.tx, project, {limits.INSTANCES: high, limits.CORES: high * flavor.vcpus, limits.RAM: high * flavor.ram})
     password = ask.adminPass if isinstance(ask.adminPass, str) else secrets.token_urlsafe(9)
     reservation = f"r-{secrets.token_hex(4)}"
+    hardware.chosen(boot, flavor.extra_specs, flavor.vcpus)
     rows = []
     for n in range(high):
         name = ask.name.strip() if high == 1 else f"{ask.name.strip()}-{n + 1}"
         hostname = ask.hostname if isinstance(ask.hostname, str) else hostname_of(name)
-        rows.append(_insert(call, ask, name, hostname, n, project, flavor, image, key, user_data, wanted, groups, reservation, host))
+        rows.append(_insert(call, ask, name, hostname, n, project, flavor, image, key, user_data, wanted, groups, reservation, host, boot))
     return rows, password, reservation if wire.true(ask.return_reservation_id) else None
 
 
 def _insert(
     call: Call, ask: wire.CreateServer, name: str, hostname: str, index: int, project: str, flavor: model.Flavor, image: images.ImageRef,
-    key: model.Keypair | None, user_data: str | None, wanted: list[network.Wanted], groups: list[str], reservation: str, host: str | None,
+    key: model.Keypair | None, user_data: str | None, wanted: list[network.Wanted], groups: list[str], reservation: str, host: str | None, boot: model.Boot,
 ) -> model.Server:  # fmt: skip
     now, id = call.now(), call.world.uuid()
     zone = (ask.availability_zone or "").partition(":")[0] or None
@@ -105,7 +108,7 @@ def _insert(
         config_drive=bool(drive), zone=zone, description=ask.description, hostname=hostname, locked=False, locked_reason=None, tags=sorted(set(ask.tags)),
         access_v4=ask.accessIPv4, access_v6=ask.accessIPv6, disk_config=ask.disk_config, wanted=msgspec.to_builtins(wanted), groups=groups,
         reservation_id=reservation, launch_index=index, generation=0, verb="none", seen_generation=0, seen_error=None, saga_id=saga, fault=None, created=now,
-        updated=now, launched=None,
+        updated=now, launched=None, boot=msgspec.to_builtins(boot), verb_image=None,
     )  # fmt: skip
     store.begin(call.tx, server, "create", call.request.id, call.actor.user_id, now)
     return server
@@ -169,6 +172,23 @@ def _image(call: Call, id: str, flavor: model.Flavor) -> images.ImageRef:
             field="flavorRef",
         )
     return image
+
+
+def _boot(call: Call, image: images.ImageRef) -> model.Boot:
+    """What the server is made from, kept with it: its kernel and initial RAM disk too, where the image names them."""
+    parts = {}
+    for name in ("kernel_id", "ramdisk_id"):
+        id = str(image.properties.get(name) or "")
+        if id:
+            part = images.visible(call.tx, id, call.actor.project_id, is_admin(call.actor))
+            if part is None or part.status != "active":
+                what = "does not exist" if part is None else f"is {part.status}"
+                raise Invalid(f"Image {image.id} boots with {name} {id[:64]}, and that image {what}.", field="imageRef")
+        parts[name] = id
+    return model.Boot(
+        image.format, image.disk_format, image.container_format, image.min_disk, image.min_ram, image.properties, parts["kernel_id"], parts["ramdisk_id"],
+        sorted(call.actor.roles), call.actor.user_name, identity.project_name(call.tx, call.actor.project_id or "")[0],
+    )  # fmt: skip
 
 
 def _user_data(text: str | None) -> str | None:
@@ -347,6 +367,8 @@ def delete(call: Call, id: str) -> None:
     if server.task_state == "deleting":
         return
     now = call.now()
+    if server.verb_image is not None and server.saga_id is not None:
+        images.abandon_snapshot(call.tx, call.doors, server.verb_image, server.saga_id)
     saga = start_saga(
         call.tx, call.doors, "compute.delete_server", {"server": id}, exclusive=f"server:{id}", supersede=True, request_id=call.request.id
     )
@@ -420,7 +442,7 @@ def console_output(call: Call, id: str, body: wire.ConsoleOutput) -> dict[str, s
         server = found(call, id)
         allow(call, policy.CONSOLE_OUTPUT, project_id=server.project_id)
     if server.host is None:
-        raise NotFound(f"Instance {id} has no console: it is on no host.")
+        raise Conflict(f"Instance {id} is not ready: it is on no host, and has no console yet.")
     reply = call.use(Bus).call(f"node.{server.host}.console", {"server": id})
     lines = str(reply["output"]).splitlines(keepends=True)
     return {"output": "".join(lines if length < 0 else lines[-length:] if length else [])}

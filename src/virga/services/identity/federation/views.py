@@ -7,6 +7,7 @@ import html
 from typing import Any
 
 from virga.ground.http.call import Answer, Call
+from virga.services.identity import views as identity_views
 from virga.services.identity.federation import model
 
 BASE = "/v3/OS-FEDERATION"
@@ -67,6 +68,13 @@ def elsewhere(found: tuple[str, str], _: Call) -> Answer:
     return Answer(b"", 302, {"location": url, "set-cookie": cookie, "cache-control": "no-store"})
 
 
+def entered(found: Any, call: Call) -> Answer:
+    """The token of who came in; for a browser the page that hands it over; what an enhanced client must do first, as it is."""
+    if isinstance(found, Answer):
+        return found
+    return handed_over(found, call) if len(found) == 3 else identity_views.token(found, call)
+
+
 PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Signing in</title></head>
 <body><form id="sso" method="post" action="{host}"><input type="hidden" name="token" value="{token}">
@@ -75,13 +83,13 @@ PAGE = """<!DOCTYPE html>
 """
 
 
-def handed_over(found: tuple[str, str, str], _: Call) -> Answer:
+def handed_over(found: tuple[str, str, str], call: Call) -> Answer:
     """The page that posts the token to the dashboard which asked for the login, and to no other."""
     host, token, nonce = found
     page = PAGE.format(host=html.escape(host), token=html.escape(token), nonce=nonce)
     policy = f"default-src 'none'; script-src 'nonce-{nonce}'; base-uri 'none'; frame-ancestors 'none'"
     headers = {
         "content-security-policy": policy, "cache-control": "no-store", "referrer-policy": "no-referrer", "x-content-type-options": "nosniff",
-        "set-cookie": "virga-sso=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax",
+        "set-cookie": f"{'virga-saml' if call.request.path.endswith('/acs') else 'virga-sso'}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax",
     }  # fmt: skip
     return Answer(page.encode(), 200, headers, content_type="text/html; charset=utf-8")

@@ -174,7 +174,7 @@ def _update(call: Call, id: str, said: headers.Described) -> model.Image:
         call.open = tx
         try:
             image = images.found(call, tx, id)
-            allow(call, policy.MODIFY_IMAGE, project_id=image.owner)
+            images.permit(call, policy.MODIFY_IMAGE, image)
             purge = call.request.headers.get("x-glance-registry-purge-props", "true").lower() in headers.YES
             extra = properties.checked(said.properties if purge else image.properties | said.properties)
             change = {k: v for k, v in said.fields.items() if k != "id"}

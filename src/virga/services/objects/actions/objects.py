@@ -15,7 +15,7 @@ from virga.ground.errors import Conflict, Forbidden, NotFound, TooLarge
 from virga.services.objects import model
 from virga.services.objects.exchange import Precondition
 from virga.services.objects.store import objects as rows
-from virga.services.objects.store import places
+from virga.services.objects.store import places, sync
 
 
 @dataclass(slots=True)
@@ -33,6 +33,8 @@ class New:
     control: dict[str, Any] | None = None
     delete_at: int | None = None
     pieces: list[model.Piece] = field(default_factory=list)
+    at: float | None = None
+    """When it was written, where that was elsewhere (container sync)."""
 
 
 Check = Callable[["model.Object | None"], None]
@@ -55,6 +57,8 @@ def put(
     quota(tx, container, account_meta, account_control, new.size, old)
     versioning = control.get("versioning") if control else None
     version, at = model.stamp(now)
+    if new.at is not None:
+        at = new.at
     fresh = model.Object(
         container_id, new.name, version, versioning != "enabled", at, at, new.etag, new.size, new.content_type, new.kind, new.body, new.delete_at,
         new.meta, new.control or None,
@@ -70,7 +74,14 @@ def put(
         size -= _drop_null(tx, container_id, new.name, now, wake, numbered)
     rows.write(tx, fresh, replaces=old is not None)
     rows.grow(tx, container_id, 0 if old is not None else 1, size)
+    tell(tx, container, new.name, at)
     return fresh
+
+
+def tell(tx: Tx, container: model.Container, name: str, at: float, *, deleted: bool = False) -> None:
+    """A container that is kept in step with another has something to tell it."""
+    if container.control and container.control.get("sync_to"):
+        sync.note(tx, container.id, name, at, deleted=deleted)
 
 
 def _step_aside(
@@ -197,8 +208,8 @@ class Removed:
 
 
 def delete(
-    tx: Tx, container_id: int, name: str, now: float, wake: Callable[[], None], *, check: Check | None = None, numbered: bool = False,
-    marks: bool = True,
+    tx: Tx, container_id: int, name: str, now: float, wake: Callable[[], None], *, check: Check | None = None, at: float | None = None,
+    numbered: bool = False, marks: bool = True,
 ) -> Removed:  # fmt: skip
     """Take the newest version away; with versioning a marker comes in its place. Raises NotFound when there is none (and no versioning).
     `numbered`: as Swift has it (see `put`): only while versioning is enabled does a marker come. Without `marks`, never."""
@@ -226,6 +237,7 @@ def delete(
     rows.drop_body(tx, old.body, now, wake)
     rows.remove(tx, container_id, name)
     rows.grow(tx, container_id, -1, -old.size)
+    tell(tx, container, name, model.stamp(now)[1] if at is None else at, deleted=True)
     return Removed(old, found=alive(old, now) is not None)
 
 
@@ -246,7 +258,10 @@ def _vanish(tx: Tx, container_id: int, old: model.Object | None, now: float, wak
 def expire(tx: Tx, old: model.Object, now: float, wake: Callable[[], None]) -> None:
     """Take away what has passed its time: never with a marker, never into an archive. Raises Forbidden (locked)."""
     tx.hold(f"container:{old.container_id}")
+    container = rows.container_by_id(tx, old.container_id)
     _vanish(tx, old.container_id, old, now, wake)
+    if container is not None:
+        tell(tx, container, old.name, model.stamp(now)[1], deleted=True)
 
 
 def _mark(
@@ -286,6 +301,7 @@ def _push(tx: Tx, container: model.Container, name: str, old: model.Object | Non
         _archive(tx, container, old, now, wake)
         rows.remove(tx, container.id, name)
         rows.grow(tx, container.id, -1, -old.size)
+        tell(tx, container, name, model.stamp(now)[1], deleted=True)
     put(tx, other.id, New(archived_name(name, model.stamp(now)[1]), 0, "d41d8cd98f00b204e9800998ecf8427e", DELETED), now, wake)
     return Removed(old, found=old is not None)
 
@@ -427,6 +443,9 @@ def change(tx: Tx, container_id: int, name: str, now: float, update: Callable[[m
     _, at = model.stamp(now)
     fresh = msgspec.structs.replace(old, changed=at, **update(old))
     rows.write(tx, fresh, replaces=True)
+    container = rows.container_by_id(tx, container_id)
+    if container is not None:
+        tell(tx, container, name, at)
     return fresh
 
 

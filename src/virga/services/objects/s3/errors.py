@@ -4,6 +4,7 @@ file, grow, or call out."""
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +37,16 @@ CODES: dict[str, tuple[int, str]] = {
     "RequestTimeout": (400, "Your socket connection to the server was not read from or written to within the timeout period."), "ServiceUnavailable": (503, "Please reduce your request rate."),
     "SignatureDoesNotMatch": (403, "The request signature we calculated does not match the signature you provided. Check your key and signing method."),
     "XAmzContentSHA256Mismatch": (400, "The provided 'x-amz-content-sha256' header does not match what was computed."), "OperationAborted": (409, "A conflicting operation is in progress."),
+    "MalformedACLError": (400, "The XML you provided was not well-formed or did not validate against our published schema"),
+    "UnresolvableGrantByEmailAddress": (400, "The e-mail address you provided does not match any account on record."), "AccessControlListNotSupported": (400, "The bucket does not allow ACLs"),
+    "InvalidBucketAclWithObjectOwnership": (400, "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"), "BadRequest": (400, "Bad Request"),
+    "InvalidRetentionPeriod": (400, "The retention period specified is not valid"), "MalformedPOSTRequest": (400, "The body of your POST request is not well-formed multipart/form-data."),
+    "InvalidPolicyDocument": (400, "The content of the form does not meet the conditions specified in the policy document."), "MissingSecurityHeader": (400, "Your request was missing a required header."),
+    "OwnershipControlsNotFoundError": (404, "The bucket ownership controls were not found"), "NoSuchPublicAccessBlockConfiguration": (404, "The public access block configuration was not found"),
+    "ServerSideEncryptionConfigurationNotFoundError": (404, "The server side encryption configuration was not found"), "ConditionalRequestConflict": (409, "A conflicting operation occurred."),
+    "IllegalLocationConstraintException": (400, "The specified location-constraint is not valid"), "InvalidLocationConstraint": (400, "The specified location-constraint is not valid"),
+    "MaxMessageLengthExceeded": (400, "Your request was too big."), "MetadataTooLarge": (400, "Your metadata headers exceed the maximum allowed metadata size"),
+    "InvalidPartNumber": (416, "The requested partnumber is not satisfiable"), "TooManyBuckets": (400, "You have attempted to create more buckets than allowed"),
     "InsufficientStorage": (507, "There is no space left on the object store's disks."),
 }  # fmt: skip
 
@@ -46,6 +57,7 @@ class S3Error(Exception):
     def __init__(self, code: str, says: str | None = None, **more: str) -> None:
         super().__init__(code)
         self.code, self.says, self.more = code, says, more
+        self.headers: dict[str, str] = {}
 
 
 def from_problem(p: e.Problem, key: bool) -> S3Error:
@@ -74,7 +86,7 @@ def answer(error: S3Error, resource: str, id: str) -> Reply:
         el("Resource", resource),
         el("RequestId", id),
     )
-    return Reply(status, {"content-type": "application/xml"}, document(body))
+    return Reply(status, {"content-type": "application/xml"} | error.headers, document(body))
 
 
 # -- XML -----------------------------------------------------------------------------------------------------------
@@ -96,6 +108,15 @@ def el(tag: str, *inside: Any, **attributes: str) -> Xml:
         parts.append(i if isinstance(i, Xml) else escape(str(i).translate(_BAD)).replace("\r", "&#13;"))
     own = "".join(f' {k.replace("_", ":")}="{escape(v, {chr(34): "&quot;"})}"' for k, v in attributes.items())
     return Xml(f"<{tag}{own}>{''.join(parts)}</{tag}>")
+
+
+def iso(seconds: float) -> str:
+    return dt.datetime.fromtimestamp(int(seconds), dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{int(seconds * 1000) % 1000:03d}Z"
+
+
+def changed_at(seconds: float) -> str:
+    """Last change as documents print it: the same whole second that Last-Modified has."""
+    return iso(-(-seconds // 1))
 
 
 def join(parts: Iterable[Xml]) -> Xml:

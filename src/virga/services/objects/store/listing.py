@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from virga.ground.db.engine import Tx
 from virga.services.objects import model
-from virga.services.objects.store.places import beyond, bounds
+from virga.services.objects.store.bounds import beyond, bounds
 from virga.services.objects.store.tables import HISTORY, OBJECTS
 
 _o, _h = OBJECTS.table, HISTORY.table

@@ -53,12 +53,19 @@ class Entry:
     ticket: Pass | None = None
     _who: acl.Who | None = field(default=None)
 
-    def reseller(self) -> bool:
-        return policy.reseller(self.actor, self.desk.settings.reseller_roles)
+    def holds(self, rule: Rule, account: str) -> bool:
+        prefix = self.desk.settings.service_prefix
+        if prefix and self.service and account.startswith(prefix):
+            account = model.account_of(account.removeprefix(prefix))
+        return policy.holds(self.actor, rule, account, self.desk.settings.reseller_roles)
+
+    def reseller(self, account: str = "") -> bool:
+        """Whether the caller makes and ends accounts (any, or this one)."""
+        return self.holds(policy.MANAGE_ACCOUNT, account)
 
     def owns(self, account: str) -> bool:
         """Whether the caller is an operator of the account (sees keys and lists, changes everything)."""
-        return self.reseller() or (self.mine(account) and policy.operator(self.actor) and (self.service or account == self.own))
+        return self.holds(policy.ADMINISTER, account)
 
     def mine(self, account: str) -> bool:
         """Whether the account belongs to the caller's project: under the usual prefix, or under that of services."""
@@ -86,13 +93,10 @@ class Entry:
             if self.ticket.covers(method, account, named, object):
                 return
             raise unauthorized(account)
-        if self.reseller():
-            return
-        if self.owns(account):
-            if named is None and method in {"PUT", "DELETE"}:
-                raise self._refused(policy.MANAGE_ACCOUNT)
-            return
-        if account == self.own and policy.reader(self.actor) and method in READS:
+        rule = policy.READ if method in READS else policy.WRITE
+        if named is None and method in {"PUT", "DELETE"}:
+            rule = policy.MANAGE_ACCOUNT
+        if self.holds(rule, account):
             return
         if await self._granted(account, account_row, named, method):
             return
@@ -111,7 +115,7 @@ class Entry:
                     return
         if self.actor is NOBODY:
             raise unauthorized(account)
-        raise self._refused(policy.READ if method in READS else policy.WRITE)
+        raise self._refused(rule)
 
     async def listed(self, account: str, groups: list[str]) -> bool:
         """Whether an access list of the account names the caller. Names count only where every one concerned is in the default domain,
@@ -151,7 +155,7 @@ class Entry:
     def _refused(self, rule: Rule) -> Forbidden:
         have = ", ".join(sorted(self.actor.roles)) or "no role"
         return Forbidden(
-            f"Access was denied to this resource: {rule.name} needs {rule.check.text}, or an access list that names you; you have {have}"
+            f"Access was denied to this resource: {rule.name} needs {(self.actor.overrides.get(rule.name) or rule.check).text}, or an access list that names you; you have {have}"
             f" on project {self.actor.project_id or '-'}.",
             rule=rule.name,
         )

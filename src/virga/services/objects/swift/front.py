@@ -15,11 +15,11 @@ import msgspec
 from virga.ground import log
 from virga.ground.db.engine import Retry
 from virga.ground.errors import Problem, Unavailable
-from virga.services.objects import model
+from virga.services.objects import model, policy
 from virga.services.objects.bodies import Vanished
 from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Answered, Ask, Gone, Reply, parse_query, unquote
-from virga.services.objects.swift import bulk, cors, domain, info, tempurl, web
+from virga.services.objects.swift import bulk, cors, domain, info, sync, tempurl, web
 from virga.services.objects.swift.entry import Entry, enter, known
 from virga.services.objects.swift.objects import Objects
 from virga.services.objects.swift.places import OCTETS, Places
@@ -88,6 +88,8 @@ class Swift:
         if self.desk.settings.read_only and ask.method in CHANGES:
             return plain(405, "Writes are disabled for this cluster.")
         entry = await enter(self.desk, ask)
+        if container and name and sync.wanted(ask):
+            entry.ticket = await sync.ticket(self.desk, ask, account, container)
         if tempurl.wanted(ask):
             entry.ticket = await tempurl.ticket(self.desk, ask, account, container, name)
             if name is None:
@@ -128,7 +130,7 @@ class Swift:
         from virga.services.objects.api import status
 
         entry = await enter(self.desk, ask)
-        if not (entry.reseller() or "admin" in entry.actor.roles):
+        if not entry.holds(policy.STATUS, entry.own):
             raise Answered(page(403 if entry.actor.user_id else 401, "Only an administrator sees the housekeeping."))
         told = await self.desk.bodies._off(status, self.desk)
         return Reply(200, {"content-type": "application/json"}, msgspec.json.encode(told))
@@ -236,7 +238,11 @@ async def send_reply(
 ) -> int:
     """Write the answer, its headers' names spelt by `spell`. A stream that breaks ends the connection: the client sees fewer bytes than were promised."""
     head = method == "HEAD"
-    out = [(spell(k), safe(v)) for k, v in reply.headers.items() if (v != "" or k.startswith("x-object-meta-")) and k != "content-length"]
+    out = [
+        (spell(k), safe(v))
+        for k, v in reply.headers.items()
+        if (v != "" or k.startswith(("x-object-meta-", "x-amz-meta-"))) and k != "content-length"
+    ]
     out += [(spell(k), v.encode()) for k, v in more]
     length = reply.length if reply.length is not None else None if reply.stream is not None else len(reply.body)
     if reply.length is None and reply.stream is None and "content-length" in reply.headers:

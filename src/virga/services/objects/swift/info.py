@@ -11,12 +11,13 @@ from virga import __version__
 from virga.services.objects import model
 from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Ask, Reply
+from virga.services.objects.realms import Realms
 from virga.services.objects.settings import Objects
 from virga.services.objects.swift import bulk, large
 from virga.services.objects.swift.replies import page, plain
 
 
-def capabilities(s: Objects) -> dict[str, Any]:
+def capabilities(s: Objects, realms: Realms) -> dict[str, Any]:
     digests = [*(["sha1"] if s.tempurl_sha1 else []), "sha256", "sha512"]
     out: dict[str, Any] = {
         "swift": {
@@ -51,6 +52,8 @@ def capabilities(s: Objects) -> dict[str, Any]:
             out["cname_lookup"] = {"lookup_depth": 1}
     if s.encrypt:
         out["encryption"] = {"enabled": True}
+    if realms.on:
+        out["container_sync"] = realms.told()
     if s.read_only:
         out["read_only"] = {}
     return out
@@ -68,7 +71,9 @@ def answer(desk: Desk, ask: Ask) -> Reply:
     if ask.method not in {"GET", "HEAD"}:
         return page(405, "The method is not allowed for this resource.", allow="GET, HEAD, OPTIONS")
     if ask.path == "/info":
-        return Reply(200, {"content-type": "application/json; charset=UTF-8"}, msgspec.json.encode(capabilities(desk.settings)))
+        return Reply(
+            200, {"content-type": "application/json; charset=UTF-8"}, msgspec.json.encode(capabilities(desk.settings, desk.realms))
+        )
     if ask.path == "/healthcheck":
         return plain(200, "OK")
     if ask.path == "/crossdomain.xml":

@@ -28,6 +28,7 @@ from virga.services.objects.exchange import (
 )
 from virga.services.objects.store import objects as rows
 from virga.services.objects.store import places
+from virga.services.objects.swift import sync
 from virga.services.objects.swift.copies import Copies
 from virga.services.objects.swift.entry import Entry, unauthorized
 from virga.services.objects.swift.large import Large, Whole
@@ -272,6 +273,8 @@ class Objects:
             new.etag = got.md5
         desk = self.desk
         now = desk.now()
+        if new.at is not None and check is None:
+            check = sync.newest(new.at, 202)
         try:
             return await desk.commits.write(lambda tx: actions.put(tx, container_id, new, now, desk.wake_trash, check, numbered=numbered))
         except BaseException:
@@ -312,7 +315,7 @@ class Objects:
             c, _, prefix = value.partition("/")
             if not c or not prefix or "?" in value or "&" in value or prefix.startswith("/"):
                 raise Invalid("X-Object-Manifest must be in the format container/prefix", field="X-Object-Manifest")
-        return actions.New(name, 0, "", content_type, meta=meta, delete_at=self.delete_at(ask))
+        return actions.New(name, 0, "", content_type, meta=meta, delete_at=self.delete_at(ask), at=ask.notes.get("sync_at"))
 
     def delete_at(self, ask: Ask) -> int | None:
         now = self.desk.now()
@@ -381,7 +384,7 @@ class Objects:
                 raise Precondition("X-If-Delete-At and X-Delete-At do not match")
         if version is not None:
             self.versioned(entry, account, spot.container, version)
-        removed = await self.remove(spot.container.id, name, version)
+        removed = await self.remove(spot.container.id, name, version, at=ask.notes.get("sync_at"))
         reply = page(204) if removed.found else page(404, "The resource could not be found.")
         if removed.marker or version is not None:
             reply.headers["x-object-version-id"] = removed.version
@@ -389,15 +392,17 @@ class Objects:
             reply.headers["x-object-current-version-id"] = removed.current
         return reply
 
-    async def remove(self, container_id: int, name: str, version: str | None = None) -> actions.Removed:
-        """Take the newest away, or one version for good. Raises NotFound."""
+    async def remove(self, container_id: int, name: str, version: str | None = None, *, at: float | None = None) -> actions.Removed:
+        """Take the newest away, or one version for good. `at`: the time of the deletion, where another cluster tells of it. Raises
+        NotFound."""
         desk = self.desk
         now = desk.now()
 
         def run(tx: Tx) -> actions.Removed:
             if version is not None and version != "null":
                 return actions.delete_version(tx, container_id, name, version, now, desk.wake_trash, numbered=True)
-            return actions.delete(tx, container_id, name, now, desk.wake_trash, numbered=True, marks=version is None)
+            check = sync.newest(at, 409) if at is not None else None
+            return actions.delete(tx, container_id, name, now, desk.wake_trash, check=check, at=at, numbered=True, marks=version is None)
 
         return await desk.commits.write(run)
 

@@ -19,6 +19,7 @@ from virga.services.objects.exchange import Answered, Ask, Precondition, Reply, 
 from virga.services.objects.store import listing as lists
 from virga.services.objects.store import objects as rows
 from virga.services.objects.store import places
+from virga.services.objects.swift import sync
 from virga.services.objects.swift.entry import Entry, project_of
 from virga.services.objects.swift.replies import bare, listing, location, page, refuse, rendered, wanted_format
 
@@ -252,6 +253,7 @@ class Places:
         fresh = clean(row.control | control)
         if fresh.get("versioning") and fresh.get("archive"):
             raise Invalid("A container has either X-Versions-Location or X-Versions-Enabled, not both.", field="X-Versions-Enabled")
+        sync.settle(tx, row, fresh)
         places.put_container(tx, row.id, meta=merge(row.meta, meta, "container"), control=fresh, changed=model.stamp(now)[1])
 
     def _container_changes(self, ask: Ask, entry: Entry, account: str) -> tuple[dict[str, str], dict[str, Any]]:
@@ -290,9 +292,10 @@ class Places:
             control["versioning"] = "enabled" if yes(h["x-versions-enabled"]) else "suspended"
         if self.desk.settings.etag_quoter and "x-container-rfc-compliant-etags" in h:
             control["etags"] = tristate(h["x-container-rfc-compliant-etags"])
-        if h.get("x-container-sync-to"):
-            raise Invalid("Container sync is not available in this cloud: no realm is known to it.", field="X-Container-Sync-To")
-        return meta, control
+        told = sync.changes(self.desk, ask)
+        if told and not entry.owns(account):
+            raise Forbidden("Only the account's owner sets what a container is kept in step with.", rule="objects:administer")
+        return meta, control | told
 
     async def show_container(self, ask: Ask, entry: Entry, account: str, row: model.Container) -> Reply:
         kind = wanted_format(ask)
@@ -432,6 +435,7 @@ def container_headers(row: model.Container, owner: bool) -> dict[str, str]:
         for which in ("read", "write"):
             if c.get(which):
                 headers[f"x-container-{which}"] = c[which]
+        headers |= {f"x-container-sync-{which}": c[f"sync_{which}"] for which in ("to", "key") if c.get(f"sync_{which}")}
     if c.get("archive"):
         headers["x-history-location" if c.get("archive_mode") == "history" else "x-versions-location"] = quote(c["archive"])
     if c.get("etags") is not None:

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images of servers: createImage and createBackup, as Nova's clients know them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from houses import House, Tenant
+from virga.client import wait
+from virga.services.compute.drivers.fake import Dial
+
+
+def made(house: House, who: Tenant, image: str | None = None, **more: Any) -> str:
+    """A server that runs; its id."""
+    image = image or house.image(who, min_ram=64, hw_disk_bus="scsi", os_distro="debian")["id"]
+    nets = who.get("/network/v2.0/networks?name=net")["networks"]
+    net = nets[0]["id"] if nets else house.network(who)[0]["id"]
+    id = str(house.server(who, image, net, **more)["id"])
+    assert house.settled(who, id)["status"] == "ACTIVE"
+    return id
+
+
+def act(who: Tenant, id: str, **action: Any) -> Any:
+    return who.ask("POST", f"/compute/v2.1/servers/{id}/action", action)
+
+
+def active(who: Tenant, id: str) -> Any:
+    assert wait(lambda: who.get(f"/image/v2/images/{id}")["status"] == "active", 20), who.get(f"/image/v2/images/{id}")
+    return who.get(f"/image/v2/images/{id}")
+
+
+def test_create_image(house: House) -> None:
+    t = house.tenant("vera")
+    base = house.image(t, min_ram=64, hw_disk_bus="scsi", os_distro="debian", cache_in_nova="yes")
+    id = made(house, t, base["id"])
+    got = act(t, id, createImage={"name": "golden", "metadata": {"colour": "blue", "image_type": "snapshot"}})
+    assert got.code == 202 and got.text == ""
+    image_id = got.headers["location"].rpartition("/")[2]
+    assert got.headers["location"].endswith(f"/images/{image_id}")
+    image = active(t, image_id)
+    assert (image["name"], image["visibility"], image["owner"]) == ("golden", "private", t.project)
+    expected = {
+        "base_image_ref": base["id"], "image_type": "snapshot", "instance_uuid": id, "user_id": t.user, "owner_id": t.project, "colour": "blue",
+        "hw_disk_bus": "scsi", "os_distro": "debian", "boot_roles": "member,reader", "owner_user_name": "vera", "owner_project_name": "vera-project",
+        "image_location": "snapshot", "image_state": "available",
+    }  # fmt: skip
+    assert {k: image.get(k) for k in expected} == expected
+    assert "cache_in_nova" not in image and image["min_ram"] == 64 and image["min_disk"] == 1
+    assert image["container_format"] == "bare" and image["size"] > 0 and image["os_hash_value"]
+    s = house.settled(t, id)
+    assert s["status"] == "ACTIVE"
+    (log, *_) = t.get(f"/compute/v2.1/servers/{id}/os-instance-actions")["instanceActions"]
+    assert log["action"] == "createImage"
+    again = made(house, t, image_id)
+    assert t.get(f"/compute/v2.1/servers/{again}")["server"]["image"]["id"] == image_id
+
+
+def test_create_image_since_2_45(house: House) -> None:
+    a = house.admin
+    id = made(house, a)
+    a.version = "2.45"
+    got = act(a, id, createImage={"name": "golden"})
+    assert got.code == 202 and "location" not in got.headers
+    assert set(got.json) == {"image_id"}
+    a.version = None
+    active(a, got.json["image_id"])
+
+
+def test_of_a_server_that_is_off(house: House) -> None:
+    a = house.admin
+    id = made(house, a)
+    a.post(f"/compute/v2.1/servers/{id}/action", {"os-stop": None}, 202)
+    assert house.settled(a, id)["status"] == "SHUTOFF"
+    active(a, act(a, id, createImage={"name": "cold"}).headers["location"].rpartition("/")[2])
+    assert house.settled(a, id)["status"] == "SHUTOFF"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {}, {"name": ""}, {"name": " x"}, {"name": "x "}, {"name": "a\nb"}, {"name": "x" * 256}, {"name": 3}, {"name": "x", "metadata": {"k": 1}},
+        {"name": "x", "metadata": {"k": "v" * 256}}, {"name": "x", "metadata": {"ä": "v"}}, {"name": "x", "metadata": {"": "v"}}, {"name": "x", "more": 1},
+        {"name": "x", "metadata": {"hw_disk_bus": "floppy"}},
+    ],
+)  # fmt: skip
+def test_bad_requests(shared: House, body: dict[str, Any]) -> None:
+    a = shared.admin
+    servers = a.get("/compute/v2.1/servers")["servers"]
+    id = servers[0]["id"] if servers else made(shared, a)
+    images = len(a.get("/image/v2/images")["images"])
+    got = act(a, id, createImage=body)
+    assert got.code == 400 and got.json["badRequest"]["message"], got.text
+    assert len(a.get("/image/v2/images")["images"]) == images and shared.settled(a, id)["status"] == "ACTIVE"
+
+
+def test_who_may(house: House) -> None:
+    t, other = house.tenant("vera"), house.tenant("olga")
+    id = made(house, t)
+    assert act(other, id, createImage={"name": "x"}).code == 404
+    reader = house.tenant("rita", "reader")
+    assert act(reader, id, createImage={"name": "x"}).code == 404
+    t.post(f"/compute/v2.1/servers/{id}/action", {"lock": {}}, 202)
+    active(t, act(t, id, createImage={"name": "locked"}).headers["location"].rpartition("/")[2])
+    assert house.settled(t, id)
+    got = act(house.admin, id, createImage={"name": "by the admin"})
+    image = active(house.admin, got.headers["location"].rpartition("/")[2])
+    assert (image["visibility"], image["owner"], image["instance_owner"]) == ("shared", house.admin.project, t.project)
+    assert t.get(f"/image/v2/images/{image['id']}")["name"] == "by the admin", "whose server it is sees the image"
+
+
+def test_states_and_quota(house: House) -> None:
+    t = house.tenant("vera")
+    id = made(house, t)
+    house.cloud.node._stop.set()  # type: ignore[union-attr]
+    house.cloud.node._leave.pop(0)()  # type: ignore[union-attr]
+    first = act(t, id, createImage={"name": "a"})
+    assert first.code == 202
+    s = t.get(f"/compute/v2.1/servers/{id}")["server"]
+    assert s["OS-EXT-STS:task_state"] in {"image_snapshot_pending", "image_snapshot"} and s["status"] == "ACTIVE"
+    for action in ({"createImage": {"name": "b"}}, {"os-stop": None}, {"reboot": {"type": "HARD"}}):
+        got = act(t, id, **action)
+        assert got.code == 409 and "task_state image_snapshot" in got.json["conflictingRequest"]["message"], got.text
+    t.delete(f"/compute/v2.1/servers/{id}", 204)
+    assert t.ask("GET", "/image/v2/images/" + first.headers["location"].rpartition("/")[2]).code == 404
+    many = {f"k{n}": "v" for n in range(129)}
+    assert act(t, id, createImage={"name": "a", "metadata": many}).code == 403
+
+
+def test_a_node_that_cannot(house: House) -> None:
+    """The server is as before, there is no image, and the action log says why."""
+    a = house.admin
+    id = made(house, a)
+    house.cloud.doors.use(Dial).set("compute.snapshot", 1.0)
+    got = act(a, id, createImage={"name": "x"})
+    image = got.headers["location"].rpartition("/")[2]
+    assert wait(lambda: a.ask("GET", f"/image/v2/images/{image}").code == 404, 20)
+    assert house.settled(a, id)["status"] == "ACTIVE"
+    (log, *_) = a.get(f"/compute/v2.1/servers/{id}/os-instance-actions")["instanceActions"]
+    a.version = "2.84"
+    shown = a.get(f"/compute/v2.1/servers/{id}/os-instance-actions/{log['request_id']}")["instanceAction"]
+    assert shown["message"] == "Error" and "simulated failure at compute.snapshot" in str(shown["events"])
+
+
+def test_backups_rotate(house: House) -> None:
+    t = house.tenant("vera")
+    id = made(house, t)
+    kept = []
+    for n in range(3):
+        got = act(t, id, createBackup={"name": f"b{n}", "backup_type": "daily", "rotation": 2, "metadata": {"n": str(n)}})
+        assert got.code == 202, got.text
+        kept.append(got.headers["location"].rpartition("/")[2])
+        assert active(t, kept[-1])["backup_type"] == "daily"
+        assert house.settled(t, id)
+    weekly = act(t, id, createBackup={"name": "w", "backup_type": "weekly", "rotation": "1"})
+    active(t, weekly.headers["location"].rpartition("/")[2])
+    assert house.settled(t, id)
+    there = {i["name"] for i in t.get("/image/v2/images?image_type=backup")["images"]}
+    assert there == {"b1", "b2", "w"}
+    none = act(t, id, createBackup={"name": "gone", "backup_type": "daily", "rotation": 0})
+    assert none.code == 202 and "location" not in none.headers
+    assert house.settled(t, id)
+    assert {i["name"] for i in t.get("/image/v2/images?image_type=backup")["images"]} == {"w"}
+    for bad in ({"rotation": -1}, {"rotation": "x"}, {"rotation": 1.5}, {"backup_type": None}):
+        got = act(t, id, createBackup={"name": "b", "backup_type": "daily", "rotation": 1} | bad)
+        assert got.code == 400, bad
+
+
+def test_the_machine_stays_what_it_was(house: House) -> None:
+    """The image goes, its properties change: the server keeps what it was made from."""
+    a = house.admin
+    base = house.image(hw_disk_bus="scsi")
+    id = made(house, a, base["id"])
+    a.delete(f"/image/v2/images/{base['id']}", 204)
+    said = house.cloud.bus.call("compute.assignment", {"host": a.get(f"/compute/v2.1/servers/{id}")["server"]["OS-EXT-SRV-ATTR:host"], "server": id})
+    assert said["machine"]["image_format"] == "raw"
+    assert active(a, act(a, id, createImage={"name": "x"}).headers["location"].rpartition("/")[2])["hw_disk_bus"] == "scsi"
