@@ -252,6 +252,28 @@ def test_a_writer_that_dies_leaves_nothing(lab: Lab, kind: str) -> None:
     assert store.unfinished() == set() and lab.bytes() == before
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_constant_memory(lab: Lab, kind: str) -> None:
+    """160 MiB in and out again, of a length that nobody knows beforehand: the process grows by a few parts, not by the image."""
+    store = lab.blobs(kind, f"long-{kind}", large_object_chunk_size=16)
+    script = (
+        "import sys, resource\nfrom virga.services.images.drivers import s3, swift\n"
+        "key, kind, *words = sys.argv[1:]\nmore = dict(large_object_chunk_size=16)\n"
+        "store = swift.SwiftStore(swift.Options(*words, **more)) if kind == 'swift' else s3.S3Store(s3.Options(*words, **more))\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
+        "def through(n):\n    w, piece = store.create(key), bytes(range(256)) * 8192\n    [w.write(piece) for _ in range(n)]\n    w.commit()\n"
+        "    assert sum(len(c) for c in store.read(key)) == n << 21\n    store.remove(key)\n"
+        "through(20)\nfirst = peak()\nthrough(80)\nprint(peak() - first)\n"
+    )
+    o = store.options
+    words = (
+        [o.container, o.auth_address, o.user, o.key] if isinstance(o, swift.Options) else [o.bucket, o.host, o.access_key, o.secret_key]
+    )
+    done = subprocess.run([sys.executable, "-c", script, ONE, kind, *words], capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 40, f"{done.stdout} MiB more for four times the length"
+
+
 class Middle:
     """A way to the lab that can be cut: every connection is broken after `most` bytes from the server, while `cuts` lasts."""
 
@@ -412,6 +434,17 @@ def test_a_secret_in_a_file(tmp_path: Path) -> None:
     store = made.default
     assert isinstance(store.blobs, swift.SwiftStore) and store.blobs.options.key == "s3cr3t+/=" and store.weight == 3
     assert "s3cr3t" not in str(store.facts)
+
+
+def test_the_doctor_tries_them(lab: Lab) -> None:
+    from virga.doctor import check
+    from virga.settings import load
+
+    words = [lab.word("swift", "doctor"), lab.word("s3", "doctor", host=f"http://127.0.0.1:{free_port()}/s3")]
+    settings = load(env={}, state="/nonexistent", simulated=True, **{"images.stores": words})
+    found = {f.name: (f.level, f.text) for f in check(settings) if f.name.startswith("image store")}
+    assert found["image store swift"] == ("ok", "answers")
+    assert found["image store s3"][0] == "warn" and "does not answer" in found["image store s3"][1], found
 
 
 def test_errors_speak(lab: Lab) -> None:
