@@ -217,6 +217,11 @@ def test_a_full_account(lab: Lab, kind: str) -> None:
         try:
             id, got = upload(a, os.urandom(12 << 20))
             assert got.code == 507, (got.code, got.text)
+            other = a.post("/image/v2/images", {"name": "i", "disk_format": "raw", "container_format": "bare"})["id"]
+            assert a.ask("PUT", f"/image/v2/images/{other}/stage", raw=os.urandom(12 << 20), headers=OCTETS).code == 204
+            a.post(f"/image/v2/images/{other}/import", {"method": {"name": "glance-direct"}}, 202)
+            done = wait(lambda: None if "os_glance_import_task" in (i := a.get(f"/image/v2/images/{other}")) else i, 30, every=0.1)
+            assert done and done["status"] == "queued" and kind in done["os_glance_reason"], done
         finally:
             lab.admin.raw("POST", account, headers={"X-Account-Meta-Quota-Bytes": ""})
         image = a.get(f"/image/v2/images/{id}")
