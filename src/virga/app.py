@@ -385,6 +385,8 @@ async def serve(
     """Answer requests until `stop` is set; `ready` is told the addresses once the sockets listen. `given`: a bound socket to use."""
     import uvicorn
 
+    from virga.ground.http.protocol import Protocol
+
     settings = cloud.settings.server
     sockets = [given or listen(settings.listen)]
     cloud.rim.main_port = sockets[0].getsockname()[1]
@@ -407,7 +409,7 @@ async def serve(
         tls = {"ssl_certfile": str(cert), "ssl_keyfile": str(key), "ssl_version": ssl.PROTOCOL_TLS_SERVER}
     config = uvicorn.Config(
         cloud.rim, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_keep_alive=65, ws="none",
-        timeout_graceful_shutdown=5, h11_max_incomplete_event_size=65536, **tls,
+        http=Protocol, timeout_graceful_shutdown=5, h11_max_incomplete_event_size=65536, **tls,
     )  # fmt: skip
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]

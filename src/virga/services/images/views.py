@@ -85,7 +85,14 @@ def locations(rows: list[model.Location], call: Call) -> list[dict[str, Any]]:
 
 
 def task(t: model.Task, call: Call) -> dict[str, Any]:
-    more = {"input": t.input, "result": t.result, "message": t.message, "image_id": t.image_id, "request_id": t.request_id, "user_id": t.user_id}
+    more = {
+        "input": t.input,
+        "result": t.result,
+        "message": t.message,
+        "image_id": t.image_id,
+        "request_id": t.request_id,
+        "user_id": t.user_id,
+    }
     return listed_task(t, call) | more
 
 

@@ -60,7 +60,7 @@ def expirer(round: Round) -> int:
                 if current is None or current.delete_at is None or current.delete_at > now:
                     continue
                 try:
-                    actions.delete(tx, o.container_id, o.name, now, desk.wake_trash)
+                    actions.expire(tx, current, now, desk.wake_trash)
                     count += 1
                 except (Forbidden, NotFound):
                     continue

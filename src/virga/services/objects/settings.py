@@ -47,6 +47,22 @@ class Objects(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int, Meta(ge=1, description="Seconds that the life cycle of buckets counts as a day; less than 86400 is for trials")
     ] = 86400
     replica: Annotated[str, Meta(description="A second store that every body is copied to: a folder, or rados:POOL?conf=…&user=…")] = ""
+    service_prefix: Annotated[
+        str,
+        Meta(
+            description="Accounts of this prefix are a project's as well, opened only with a service's token beside the user's; empty: off"
+        ),
+    ] = "SERVICE_"
+    service_roles: Annotated[list[str], Meta(description="Roles of which a service's token (X-Service-Token) must have one")] = (
+        msgspec.field(default_factory=lambda: ["service"])
+    )
+    open_expired: Annotated[
+        bool, Meta(description="X-Open-Expired: true reads and changes an object past its time, until it is removed")
+    ] = False
+    etag_quoter: Annotated[
+        bool, Meta(description="Accounts and containers may ask for Etags in quotes (X-Container-Rfc-Compliant-Etags), as the RFC has them")
+    ] = False
+    etag_quoter_default: Annotated[bool, Meta(description="With etag_quoter: quote where neither says anything")] = False
     policies: Annotated[list[str], Meta(description="Names of storage policies; the first is the default")] = msgspec.field(
         default_factory=lambda: ["Policy-0"]
     )

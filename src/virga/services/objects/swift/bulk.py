@@ -37,15 +37,19 @@ class Tally:
     missing: int = 0
     problems: list[tuple[str, str]] = field(default_factory=list)
 
-    async def delete(self, objects: Objects, ask: Ask, entry: Entry, account: str, container: str, name: str) -> None:
+    async def delete(
+        self, objects: Objects, ask: Ask, entry: Entry, account: str, container: str, name: str, version: str | None = None
+    ) -> None:
+        """Take one away, and count it: done, not there, or what was in the way."""
         path = f"/{container}/{name}" if name else f"/{container}"
         try:
             if name:
                 spot = await objects.look(ask, entry, account, container, name, method="DELETE")
                 assert spot.container is not None
-                if spot.object is None and not spot.container.control.get("versioning"):
+                if version is not None:
+                    objects.versioned(entry, account, spot.container, version)
+                if not (await objects.remove(spot.container.id, name, version)).found:
                     raise e.NotFound("gone")
-                await objects.remove(spot.container.id, name)
             else:
                 row = await objects.desk.commits.read(lambda tx: places.container_row(tx, account, container))
                 await entry.allow(ask, account, row, container_name=container, method="DELETE")
@@ -279,7 +283,7 @@ async def extract(objects: Objects, ask: Ask, entry: Entry, account: str, base: 
                 new = objects.described(_bare(ask, extra), o)
                 used = info.size
                 got = await objects.desk.bodies.receive(feed.pieces(info.size), expected=info.size)
-                await objects.commit(spot.container.id, new, got)
+                await objects.store(spot.container.id, new, got)
                 tally.done += 1
             except (Answered, e.Problem) as p:
                 what = f"{p.reply.code} {REASONS.get(p.reply.code, '')}" if isinstance(p, Answered) else status_of(p)

@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from json.encoder import encode_basestring
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import msgspec
 
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound
+from virga.services.identity import api as identity
 from virga.services.objects import acl, model
 from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Answered, Ask, Precondition, Reply, http_date
@@ -19,10 +20,12 @@ from virga.services.objects.store import listing as lists
 from virga.services.objects.store import objects as rows
 from virga.services.objects.store import places
 from virga.services.objects.swift import sync
-from virga.services.objects.swift.entry import Entry
-from virga.services.objects.swift.replies import listing, page, refuse, rendered, wanted_format
+from virga.services.objects.swift.entry import Entry, project_of
+from virga.services.objects.swift.replies import bare, listing, location, page, refuse, rendered, wanted_format
 
 QUOTAS = {"quota-bytes", "quota-count"}
+OCTETS = "\1"
+"""Marks a value of an object's metadata that is not UTF-8: the bytes follow in base64."""
 HIDDEN = {"temp-url-key", "temp-url-key-2"}
 
 
@@ -41,7 +44,7 @@ class Places:
         if ask.method in {"GET", "HEAD"}:
             return await self._show_account(ask, entry, account, row)
         if ask.method == "POST" or (ask.method == "PUT" and entry.reseller()):
-            meta, control = self._account_changes(ask, entry)
+            meta, control = self._account_changes(ask, entry, account)
             now = self.desk.now()
 
             def change(tx: Tx) -> bool:
@@ -72,13 +75,15 @@ class Places:
         kind = wanted_format(ask)
         limit = read_limit(ask)
 
+        project = project_of(self.desk, account)
+
         def read(tx: Tx) -> tuple[Any, ...]:
             total = places.totals(tx, account)
             by_policy = places.totals_by_policy(tx, account)
             rows = [] if ask.method == "HEAD" else self._container_rows(tx, ask, account, limit)
-            return total, by_policy, rows
+            return total, by_policy, rows, identity.project_name(tx, project)[1]
 
-        total, by_policy, rows = await self.desk.commits.long_read(read)
+        total, by_policy, rows, domain = await self.desk.commits.long_read(read)
         created = row.created if row is not None else self.desk.now()
         headers = {
             "x-account-container-count": str(total[0]), "x-account-object-count": str(total[1]), "x-account-bytes-used": str(total[2]),
@@ -92,20 +97,21 @@ class Places:
             headers |= {f"x-account-meta-{k}": v for k, v in row.meta.items() if owner or k not in HIDDEN}
             for kind_, value in row.control.get("quotas", {}).items():
                 headers[f"x-account-quota-{kind_}"] = value
+            if row.control.get("etags") is not None:
+                headers["x-account-rfc-compliant-etags"] = str(row.control["etags"])
             if owner and row.control.get("access"):
                 headers["x-account-access-control"] = msgspec.json.encode(row.control["access"]).decode()
-        if ask.method == "HEAD":
-            return Reply(204, headers | {"content-type": "text/plain; charset=utf-8"})
-        reply = listing(kind, "account", account, "container", rows)
-        reply.headers |= headers
-        return reply
+        if domain:
+            headers["x-account-project-domain-id"] = domain
+        reply = bare(kind) if ask.method == "HEAD" else listing(kind, "account", account, "container", rows)
+        return vary(ask, reply, headers)
 
     @staticmethod
     def _container_rows(tx: Tx, ask: Ask, account: str, limit: int) -> list[dict[str, Any]]:
         q = ask.query
-        marker, end, prefix, delimiter = q.get("marker", ""), q.get("end_marker", ""), q.get("prefix", ""), q.get("delimiter", "")
-        reverse = yes(q.get("reverse"))
-        after, before = (end, marker) if reverse else (marker, end)
+        prefix, delimiter = q.get("prefix", ""), q.get("delimiter", "")
+        reverse, after, before = markers(q)
+        after0, before0 = after, before
         out: list[dict[str, Any]] = []
         while len(out) < limit:
             found = places.containers(tx, account, after=after, before=before, prefix=prefix, limit=limit - len(out), reverse=reverse)
@@ -113,10 +119,16 @@ class Places:
             for c in found:
                 cut = c.name.find(delimiter, len(prefix)) if delimiter else -1
                 if cut < 0:
-                    out.append({"name": c.name, "count": c.objects, "bytes": c.bytes, "last_modified": model.listed_time(c.changed)})
+                    out.append(
+                        {
+                            "name": c.name, "count": c.objects, "bytes": c.bytes, "last_modified": model.listed_time(c.changed),
+                            "storage_policy": c.policy,
+                        }
+                    )  # fmt: skip
                 elif c.name[: cut + len(delimiter)] != folder:
                     folder = c.name[: cut + len(delimiter)]
-                    out.append({"subdir": folder})
+                    if folder not in {after0, before0}:
+                        out.append({"subdir": folder})
             if len(found) < limit or not delimiter:
                 break
             if reverse:
@@ -125,7 +137,7 @@ class Places:
                 after = folder + "\U0010ffff" if folder else found[-1].name
         return out[:limit]
 
-    def _account_changes(self, ask: Ask, entry: Entry) -> tuple[dict[str, str], dict[str, Any]]:
+    def _account_changes(self, ask: Ask, entry: Entry, account: str) -> tuple[dict[str, str], dict[str, Any]]:
         meta = user_meta(ask, "account")
         control: dict[str, Any] = {}
         quotas: dict[str, str] = {}
@@ -148,9 +160,11 @@ class Places:
         if quotas:
             control["quotas"] = quotas
         if "x-account-access-control" in ask.headers:
-            if not entry.owns(model.PREFIX) and not entry.reseller() and not entry.owns(entry.own):
+            if not entry.owns(account):
                 raise Forbidden("Only the account's owner changes its access list.", rule="objects:write")
             control["access"] = acl.account_access(ask.headers["x-account-access-control"])
+        if self.desk.settings.etag_quoter and "x-account-rfc-compliant-etags" in ask.headers:
+            control["etags"] = tristate(ask.headers["x-account-rfc-compliant-etags"])
         return meta, control
 
     # -- containers ------------------------------------------------------------------------------------------------
@@ -255,16 +269,19 @@ class Places:
                     raise Invalid("The access list is longer than 8192 characters", field=f"X-Container-{which.title()}")
             if f"x-remove-container-{which}" in h:
                 control[which] = None
+        if h.get("x-history-location") and h.get("x-versions-location"):
+            raise refuse(400, "Only one of x-versions-location or x-history-location may be specified")
         for header, mode in (("x-versions-location", "stack"), ("x-history-location", "history")):
-            if header in h and f"x-remove-{header[2:]}" not in h:
-                where = unquote(h[header]).strip()
-                if "/" in where:
-                    raise Precondition(f"{header.title()} must be a container's name, without a slash.")
-                control |= {"archive": where or None, "archive_mode": mode if where else None}
-            elif f"x-remove-{header[2:]}" in h:
+            if h.get(header):
+                try:
+                    where = unquote(h[header], errors="strict").strip("/")
+                except UnicodeDecodeError:
+                    where = "/"
+                if not where or "/" in where or "\0" in where:
+                    raise refuse(412, f"{header.title()} must be a container's name, without a slash.")
+                control |= {"archive": where, "archive_mode": mode}
+            elif (header in h or f"x-remove-{header[2:]}" in h) and not control.get("archive"):
                 control |= {"archive": None, "archive_mode": None}
-        if "x-history-location" in h and "x-versions-location" in h and h["x-history-location"] and h["x-versions-location"]:
-            raise Invalid("Only one of X-History-Location and X-Versions-Location may be specified", field="X-Versions-Location")
         if "x-versions-mode" in h and control.get("archive"):
             if h["x-versions-mode"] not in {"stack", "history"}:
                 raise Invalid("X-Versions-Mode must be one of stack, history", field="X-Versions-Mode")
@@ -273,6 +290,8 @@ class Places:
             if not entry.owns(account):
                 raise Forbidden("Only the account's owner switches versioning.", rule="objects:write")
             control["versioning"] = "enabled" if yes(h["x-versions-enabled"]) else "suspended"
+        if self.desk.settings.etag_quoter and "x-container-rfc-compliant-etags" in h:
+            control["etags"] = tristate(h["x-container-rfc-compliant-etags"])
         told = sync.changes(self.desk, ask)
         if told and not entry.owns(account):
             raise Forbidden("Only the account's owner sets what a container is kept in step with.", rule="objects:administer")
@@ -282,53 +301,71 @@ class Places:
         kind = wanted_format(ask)
         headers = container_headers(row, entry.owns(account))
         if ask.method == "HEAD":
-            return Reply(
-                204,
-                headers
-                | {
-                    "content-type": f"{ {'json': 'application/json', 'xml': 'application/xml'}.get(kind, 'text/plain') }; charset=utf-8".strip()
-                },
-            )
+            return vary(ask, bare(kind), headers)
         limit = read_limit(ask)
-        if kind != "xml" and ask.query.keys().isdisjoint(("delimiter", "path", "versions")):
+        if "versions" in ask.query:
+            only_json(ask)
+            found = await self.desk.commits.long_read(lambda tx: self._version_rows(tx, ask, row, limit))
+            return vary(ask, listing("json", "container", row.name, "object", [version_line(e) for e in found]), headers)
+        if kind != "xml" and ask.query.keys().isdisjoint(("delimiter", "path")) and not row.control.get("versioning"):
             data = await self.desk.commits.long_read(lambda tx: self._object_lines(tx, ask, row, limit, kind))
             reply = rendered(kind, data)
         else:
             rows = await self.desk.commits.long_read(lambda tx: self._object_rows(tx, ask, row, limit))
             reply = listing(kind, "container", row.name, "object", rows)
-        reply.headers |= headers
-        return reply
+        return vary(ask, reply, headers)
+
+    def _version_rows(self, tx: Tx, ask: Ask, row: model.Container, limit: int) -> list[lists.Entry | lists.Folder]:
+        """?versions: every version that there is. Raises 400."""
+        q = ask.query
+        delimiter, marker, at = q.get("delimiter", ""), q.get("marker", "").partition("\0")[0], q.get("version_marker", "")
+        if not set(delimiter).isdisjoint("0123456789."):
+            raise refuse(400, "invalid delimiter param")
+        if at and not marker:
+            raise refuse(400, "version_marker param requires marker")
+        if at == "null":
+            newest = rows.row(tx, row.id, marker)
+            at = newest.version if newest is not None and newest.unversioned else "~"
+        elif at and not is_version(at):
+            raise refuse(400, "invalid version_marker param")
+        return lists.versions(
+            tx,
+            row.id,
+            prefix=q.get("prefix", ""),
+            delimiter=delimiter,
+            marker=marker,
+            version_marker=at,
+            limit=limit,
+            reverse=yes(q.get("reverse")),
+        )
 
     def _object_lines(self, tx: Tx, ask: Ask, row: model.Container, limit: int, kind: str) -> bytes:
         """The plain listing, from rows to bytes at once."""
-        q = ask.query
-        marker, end, prefix = (q.get(k, "") for k in ("marker", "end_marker", "prefix"))
-        reverse = yes(q.get("reverse"))
-        after, before = (end, marker) if reverse else (marker, end)
+        reverse, after, before = markers(ask.query)
+        prefix = ask.query.get("prefix", "")
         found = lists.lines(tx, row.id, prefix=prefix, after=after, before=before, limit=limit, reverse=reverse, alive_at=self.desk.now())
         return json_lines(found) if kind == "json" else "".join(f"{r[0]}\n" for r in found).encode()
 
     def _object_rows(self, tx: Tx, ask: Ask, row: model.Container, limit: int) -> list[dict[str, Any]]:
         q = ask.query
-        marker, end, prefix, delimiter, path = (q.get(k, "") for k in ("marker", "end_marker", "prefix", "delimiter", "path"))
-        reverse = yes(q.get("reverse"))
-        folders = True
-        if "path" in q and not prefix and not delimiter:
-            prefix, delimiter, folders = (path.rstrip("/") + "/") if path.rstrip("/") else "", "/", False
-        if "versions" in q and yes(q["versions"] or "true"):
-            found = lists.versions(tx, row.id, prefix=prefix, delimiter=delimiter, marker=marker, version_marker=q.get("version_marker", ""),
-                                   before=end, limit=limit, reverse=reverse)  # fmt: skip
-            return [version_line(e) for e in found]
-        after, before = (end, marker) if reverse else (marker, end)
-        alive = self.desk.now()
+        prefix, delimiter, alive = q.get("prefix", ""), q.get("delimiter", ""), self.desk.now()
+        reverse, after, before = markers(q)
+        if "path" in q:
+            prefix = q["path"].rstrip("/") + "/" if q["path"] else ""
+            under = lists.children(tx, row.id, prefix=prefix, after=after, before=before, limit=limit, reverse=reverse, alive_at=alive)
+            return [line(e) for e in under]
+        versioned = bool(row.control.get("versioning"))
         got = lists.listing(
-            tx, row.id, prefix=prefix, delimiter=delimiter, after=after, before=before, limit=limit, reverse=reverse, alive_at=alive
-        )
+            tx, row.id, prefix=prefix, delimiter=delimiter, after=after, before=before, limit=limit, reverse=reverse, alive_at=alive,
+            versioned=versioned,
+        )  # fmt: skip
         out = []
         for e in got:
             if isinstance(e, lists.Folder):
-                if folders:
-                    out.append({"subdir": e.name})
+                out.append({"subdir": e.name})
+            elif versioned and not e.unversioned:
+                path = f"/v1/{quote(row.account)}/{quote(row.name)}/{quote(e.name)}?version-id={e.version}"
+                out.append(line(e) | {"symlink_path": path, "version_symlink": True})
             else:
                 out.append(line(e))
         return out
@@ -371,16 +408,18 @@ def line(e: lists.Entry) -> dict[str, Any]:
             out["slo_etag"] = f'"{e.control.get("slo_etag", e.etag)}"'
         elif e.kind == "link":
             t = e.control["target"]
-            out["symlink_path"] = f"/v1/{t['account']}/{t['container']}/{t['object']}"
+            out["symlink_path"] = location(t)
             if t.get("etag"):
                 out |= {"symlink_etag": t["etag"], "symlink_bytes": t.get("bytes", 0)}
+            if t.get("slo_etag"):
+                out["slo_etag"] = f'"{t["slo_etag"]}"'
     return out
 
 
 def version_line(e: lists.Entry | lists.Folder) -> dict[str, Any]:
     if isinstance(e, lists.Folder):
         return {"subdir": e.name}
-    return line(e) | {"version_id": "null" if e.unversioned else e.version, "is_latest": e.latest}
+    return line(e) | {"version_id": "null" if e.unversioned and e.current else e.version, "is_latest": e.latest}
 
 
 def container_headers(row: model.Container, owner: bool) -> dict[str, str]:
@@ -398,7 +437,9 @@ def container_headers(row: model.Container, owner: bool) -> dict[str, str]:
                 headers[f"x-container-{which}"] = c[which]
         headers |= {f"x-container-sync-{which}": c[f"sync_{which}"] for which in ("to", "key") if c.get(f"sync_{which}")}
     if c.get("archive"):
-        headers["x-history-location" if c.get("archive_mode") == "history" else "x-versions-location"] = c["archive"]
+        headers["x-history-location" if c.get("archive_mode") == "history" else "x-versions-location"] = quote(c["archive"])
+    if c.get("etags") is not None:
+        headers["x-container-rfc-compliant-etags"] = str(c["etags"])
     if c.get("versioning"):
         headers["x-versions-enabled"] = str(c["versioning"] == "enabled")
     return headers
@@ -406,7 +447,7 @@ def container_headers(row: model.Container, owner: bool) -> dict[str, str]:
 
 def check_container_name(name: str) -> None:
     if len(name.encode()) > model.MAX_CONTAINER:
-        raise refuse(400, f"Container name length of {len(name.encode())} longer than {model.MAX_CONTAINER}")
+        raise Answered(page(400, f"Container name length of {len(name.encode())} longer than {model.MAX_CONTAINER}"))
     if name in {".", ".."}:
         raise refuse(400, "Container name cannot be . or ..")
 
@@ -430,14 +471,19 @@ def check_meta(key: str, value: str) -> None:
         raise refuse(400, "Metadata name cannot be empty")
     if len(key.encode()) > model.META_NAME:
         raise refuse(400, f"Metadata name too long: {key[:80]}; at most {model.META_NAME} bytes")
-    if len(value.encode()) > model.META_VALUE:
+    if length(value) > model.META_VALUE:
         raise refuse(400, f"Metadata value longer than {model.META_VALUE}: {key}")
+
+
+def length(value: str) -> int:
+    """Bytes of a value of metadata as it travels."""
+    return len(value.encode()) if value[:1] != OCTETS else (len(value) - 1) * 3 // 4 - value[-2:].count("=")
 
 
 def check_meta_total(meta: Mapping[str, str]) -> None:
     if len(meta) > model.META_COUNT:
         raise refuse(400, f"Too many metadata items; max {model.META_COUNT}")
-    if sum(len(k.encode()) + len(v.encode()) for k, v in meta.items()) > model.META_OVERALL:
+    if sum(len(k.encode()) + length(v) for k, v in meta.items()) > model.META_OVERALL:
         raise refuse(400, f"Total metadata too large; max {model.META_OVERALL}")
 
 
@@ -454,6 +500,43 @@ def clean(control: dict[str, Any]) -> dict[str, Any]:
 
 def yes(text: str | None) -> bool:
     return text is not None and text.strip().lower() in {"true", "1", "yes", "on", "t", "y"}
+
+
+def markers(q: Mapping[str, str]) -> tuple[bool, str, str]:
+    """(reverse, after, before): the bounds of a page in the order of names, both exclusive. Names have no NUL, markers may: whatever
+    follows one stands right behind the name before it."""
+    marker, end, reverse = q.get("marker", ""), q.get("end_marker", ""), yes(q.get("reverse"))
+    after, before = (end, marker) if reverse else (marker, end)
+    head, nul, _ = before.partition("\0")
+    return reverse, after.partition("\0")[0], head + "\1" if nul else head
+
+
+def vary(ask: Ask, reply: Reply, headers: dict[str, str]) -> Reply:
+    """A listing with its headers; its form depends on Accept unless the query says it."""
+    reply.headers |= headers if "format" in ask.query else headers | {"vary": "Accept"}
+    return reply
+
+
+def only_json(ask: Ask) -> None:
+    """Versions come as JSON alone. Raises 406."""
+    asked = ask.query.get("format")
+    if asked is not None:
+        fits = asked.lower() == "json"
+    else:
+        kinds = [p.partition(";")[0].strip().lower() for p in ask.header("accept")[:4096].split(",")]
+        fits = kinds == [""] or not {"application/json", "application/*", "*/*"}.isdisjoint(kinds)
+    if not fits:
+        raise refuse(406, "Not Acceptable: versions are listed as application/json alone.")
+
+
+def is_version(text: str) -> bool:
+    """Whether this can be a version id at all."""
+    return len(text) <= 24 and text.isascii() and text.replace(".", "", 1).isdigit()
+
+
+def tristate(text: str) -> bool | None:
+    """Yes, no, or nothing said."""
+    return None if not text.strip() else yes(text)
 
 
 def read_limit(ask: Ask) -> int:

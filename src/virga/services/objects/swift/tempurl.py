@@ -63,8 +63,10 @@ async def ticket(desk: Desk, ask: Ask, account: str, container: str | None, name
     q = ask.query
     signature, expires, prefix = q.get("temp_url_sig", ""), q.get("temp_url_expires", ""), q.get("temp_url_prefix")
     at = int(expires) if expires.isdigit() and len(expires) <= 12 else parse_iso(expires)
-    if not signature or at is None or not container or not name:
+    root = not name and prefix == "" and ask.method in {"GET", "HEAD"}
+    if not signature or at is None or not container or not (root or (name or "").strip("/")):
         raise refused("Temp URL invalid")
+    name = name or ""
     if at < desk.now():
         raise refused("Temp URL invalid")
     try:
@@ -106,12 +108,12 @@ async def ticket(desk: Desk, ask: Ask, account: str, container: str | None, name
         for header in FORBIDDEN:
             if header in ask.headers:
                 raise Answered(page(400, f"Header {header.title()!r} not allowed in this tempurl"))
-        if ask.query.get("multipart-manifest"):
-            raise Answered(page(400, "A manifest is not put by a temporary URL."))
     for header in list(ask.headers):
         if header.startswith("x-timestamp") or header == "x-open-expired":
             del ask.headers[header]
-    ask.notes["tempurl"] = {"filename": q.get("filename"), "inline": "inline" in q, "expires": at}
+    ask.notes["tempurl"] = {"filename": q.get("filename"), "inline": "inline" in q, "expires": at, "prefix": prefix, "links": _links(q)}
+    # nothing else of the address is signed, so nothing else of it counts
+    ask.query = {}
     only = frozenset({"GET", "HEAD"} if ask.method in {"GET", "HEAD"} else {ask.method})
     if ok == "account":
         # segments of a large object may lie anywhere in the account whose key signed, as upstream has it
@@ -119,6 +121,14 @@ async def ticket(desk: Desk, ask: Ask, account: str, container: str | None, name
             only, account, None if ask.method in {"GET", "HEAD"} else container, None if ask.method in {"GET", "HEAD"} else name, None
         )
     return Pass(only, account, container, None if ask.method in {"GET", "HEAD"} else name, None)
+
+
+def _links(q: dict[str, str]) -> str:
+    """What a listing adds to its links, so that they open as well."""
+    if "temp_url_prefix" not in q:
+        return ""
+    names = ("temp_url_prefix", "temp_url_expires", "temp_url_sig", "temp_url_ip_range")
+    return "?" + "&amp;".join([*(f"{k}={quote(q[k])}" for k in names if k in q), *(["inline"] if "inline" in q else [])])
 
 
 def parse_iso(text: str) -> int | None:
@@ -152,7 +162,7 @@ def dress(ask: Ask, reply: Reply, name: str) -> None:
     from email.utils import formatdate
 
     reply.headers["expires"] = formatdate(note["expires"], usegmt=True)
-    if note["inline"]:
+    if note["inline"] or "staticweb" in ask.notes:
         if note["filename"]:
             reply.headers["content-disposition"] = (
                 f"inline; filename=\"{_ascii(note['filename'])}\"; filename*=UTF-8''{quote(note['filename'], '')}"
@@ -277,7 +287,7 @@ async def form_post(objects: Objects, ask: Ask, account: str, container: str, pr
             new = objects.described(bare, name_)
             got = await desk.bodies.receive(parts.data(), expected=None, most=int(fields["max_file_size"]))
             parts._held[:0] = parts._mark
-            await objects.commit(spot.container.id, new, got)
+            await objects.store(spot.container.id, new, got)
     except ValueError as x:
         return page(400, f"FormPost: {x}")
     if count == 0:
