@@ -173,6 +173,8 @@ def test_the_machine_stays_what_it_was(house: House) -> None:
     base = house.image(hw_disk_bus="scsi")
     id = made(house, a, base["id"])
     a.delete(f"/image/v2/images/{base['id']}", 204)
-    said = house.cloud.bus.call("compute.assignment", {"host": a.get(f"/compute/v2.1/servers/{id}")["server"]["OS-EXT-SRV-ATTR:host"], "server": id})
+    said = house.cloud.bus.call(
+        "compute.assignment", {"host": a.get(f"/compute/v2.1/servers/{id}")["server"]["OS-EXT-SRV-ATTR:host"], "server": id}
+    )
     assert said["machine"]["image_format"] == "raw"
     assert active(a, act(a, id, createImage={"name": "x"}).headers["location"].rpartition("/")[2])["hw_disk_bus"] == "scsi"

@@ -77,7 +77,7 @@ def test_rules_on_what_an_image_is(ruled: tuple[House, Path]) -> None:
     house, file = ruled
     anna, berta = house.tenant("anna"), house.tenant("berta")
     plain, marked = house.image(house.admin, data=b"x"), house.image(house.admin, data=b"x", x_restricted="yes")
-    rule(house, file, "\"download_image\": \"role:admin or not 'yes':%(x_restricted)s\"\n")
+    rule(house, file, '"download_image": "role:admin or not \'yes\':%(x_restricted)s"\n')
     assert anna.ask("GET", f"{I}/{plain['id']}/file").code == 200
     assert anna.ask("GET", f"{I}/{marked['id']}/file").code == 403
     rule(house, file, '"download_image": "project_id:%(owner)s or project_id:%(member_id)s"\n')
@@ -87,7 +87,7 @@ def test_rules_on_what_an_image_is(ruled: tuple[House, Path]) -> None:
     anna.post(f"{I}/{mine['id']}/members", {"member": berta.project})
     assert berta.ask("GET", f"{I}/{mine['id']}/file").code == 200, "a member of the image"
     assert house.admin.ask("GET", f"{I}/{mine['id']}/file").code == 403
-    rule(house, file, "\"get_image\": \"role:admin or 'public':%(visibility)s\"\n")
+    rule(house, file, '"get_image": "role:admin or \'public\':%(visibility)s"\n')
     assert anna.ask("GET", f"{I}/{plain['id']}").code == 200 and anna.ask("GET", f"{I}/{mine['id']}").code == 403
 
 
