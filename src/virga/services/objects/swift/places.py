@@ -215,6 +215,7 @@ class Places:
             tx.hold(f"name:{account}/{name}")
             there = places.container_row(tx, account, name)
             if there is None:
+                agree(control)
                 places.make_container(
                     tx,
                     account,
@@ -251,8 +252,7 @@ class Places:
         if row is None:
             raise NotFound("The resource could not be found.")
         fresh = clean(row.control | control)
-        if fresh.get("versioning") and fresh.get("archive"):
-            raise Invalid("A container has either X-Versions-Location or X-Versions-Enabled, not both.", field="X-Versions-Enabled")
+        agree(fresh)
         sync.settle(tx, row, fresh)
         places.put_container(tx, row.id, meta=merge(row.meta, meta, "container"), control=fresh, changed=model.stamp(now)[1])
 
@@ -492,6 +492,14 @@ def merge(old: Mapping[str, str], change: Mapping[str, str], what: str) -> dict[
     out = {k: v for k, v in (dict(old) | dict(change)).items() if v != ""}
     check_meta_total(out)
     return out
+
+
+def agree(control: Mapping[str, Any]) -> None:
+    """Raise 400 for settings that exclude each other."""
+    if control.get("versioning") and control.get("archive"):
+        raise Invalid("A container has either X-Versions-Location or X-Versions-Enabled, not both.", field="X-Versions-Enabled")
+    if control.get("versioning") and control.get("sync_to"):
+        raise Invalid("A container is either kept in step with another or has X-Versions-Enabled, not both.", field="X-Versions-Enabled")
 
 
 def clean(control: dict[str, Any]) -> dict[str, Any]:
