@@ -21,8 +21,9 @@ I = "/identity/v3"  # noqa: E741 - identity
 OWN_AFFAIRS = {
     "identity:create_credential", "identity:update_credential", "identity:delete_credential", "identity:create_application_credential",
     "identity:delete_application_credential", "identity:delete_access_rule", "identity:create_trust", "identity:delete_trust", "identity:revoke_token",
+    "os_compute_api:os-keypairs:create", "os_compute_api:os-keypairs:delete",
 }  # fmt: skip
-"""What Keystone lets every user do with the user's own secrets, whatever the role; it touches nobody else."""
+"""What Keystone and Nova let every user do with the user's own secrets and keys, whatever the role; it touches nobody else."""
 
 
 def test_the_matrix_is_as_reviewed(shared: House) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_snapshot import V, boot, says
+from test_capture import V, boot, says
 
 from real_clouds import GUEST, ROOT, Real, machine_facts
 from virga.client import Client, wait

@@ -130,11 +130,11 @@ def test_bad_headers(old: House) -> None:
 @pytest.fixture(scope="module")
 def legacy() -> list[Path]:
     """The clients' folders: of 2013 and of 2015."""
-    done = subprocess.run([str(ROOT / "scripts/legacy-glance")], capture_output=True, text=True, check=False)
+    done = subprocess.run([str(ROOT / "scripts/legacy-clients")], capture_output=True, text=True, check=False)
     if done.returncode == 3:
         pytest.skip(done.stderr.strip())
     assert done.returncode == 0, done.stderr
-    return [Path(p) for p in done.stdout.split()]
+    return [Path(done.stdout.strip()) / name for name in ("havana", "mid")]
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +220,7 @@ def test_the_guides_line(legacy: list[Path], old: House, doors: tuple[str, str],
         "--container-format",
         "bare",
         "--property",
-        "kernel_id=k",
+        "kernel_id=00000000-1111-4222-8333-444455556666",
         "--file",
         str(tmp_path / "file"),
     )

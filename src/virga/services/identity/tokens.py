@@ -165,6 +165,12 @@ class Tokens:
         found = self.session(token)
         return None if found is None else found[1]
 
+    def users(self) -> set[str]:
+        """The ids of the users whose tokens are in memory."""
+        with self._lock:
+            entries = list(self._cache.values())
+        return {e[1].user.id for e in entries if e[0] == self.generation}
+
     def session_hot(self, token: str) -> tuple[model.Session, Actor] | None:
         """From memory; Cold when the database must be read."""
         entry = self._cache.get(token)

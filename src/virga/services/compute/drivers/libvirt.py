@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import re
 import shutil
 import threading
 import time
@@ -27,6 +28,7 @@ from virga.services.compute.drivers.rbd_disks import RbdDisks
 
 ASK_SECONDS = 60.0
 LOG_KEEP = 4 << 20
+PATH = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*")
 libvirt.registerErrorHandler(lambda *_: None, None)
 
 
@@ -56,7 +58,7 @@ class LibvirtHypervisor:
         self._lock = threading.Lock()
         self._held: Any = None
         self._direct = _direct_io(folder)
-        self._base_lock = threading.Lock()
+        self._bases: dict[str, threading.Lock] = {}
         self._version = 0
         self._pause = threading.Event()
         self._offers: dict[str, list[str]] | None = None
@@ -141,11 +143,16 @@ class LibvirtHypervisor:
     def _base_of(self, machine: Machine) -> tuple[Path, str]:
         """The image as this host keeps it: a hard link to the store, or a copy, made once; it stays while machines stand on it."""
         format = qemu_img.format_of(machine.image_format)
-        with self._base_lock:
+        with self._of_image(machine.image_id or ""):
             base = self.base / f"{machine.image_id}.{format}"
             if not base.exists():
                 self._twin(machine.image_id or "", base)
         return base, format
+
+    def _of_image(self, image: str) -> threading.Lock:
+        """One at a time works on what is kept of an image; others' images do not wait."""
+        with self._lock:
+            return self._bases.setdefault(image, threading.Lock())
 
     def _twin(self, image: str, file: Path) -> None:
         """The image's bytes as `file`: a hard link to what is kept of it on this machine, or a copy."""
@@ -219,7 +226,7 @@ class LibvirtHypervisor:
 
     def _forget_base(self, image: str) -> None:
         """Drop a base that no machine stands on any more."""
-        with self._base_lock:
+        with self._of_image(image):
             for record in self.machines.glob("*/machine.json"):
                 with contextlib.suppress(OSError, msgspec.DecodeError):
                     if msgspec.json.decode(record.read_bytes(), type=Machine).image_id == image:
@@ -464,11 +471,15 @@ def _write(file: Path, data: bytes) -> None:
 
 
 def _config_drive(files: dict[str, str], iso: Path) -> None:
-    """An ISO 9660 disk labelled config-2. The paths are ours; only the contents are a tenant's."""
+    """An ISO 9660 disk labelled config-2. The paths are ours, and still none is believed; only the contents are a tenant's. Raises
+    ValueError."""
     tree = iso.with_suffix(".tree")
     shutil.rmtree(tree, ignore_errors=True)
+    tree.mkdir()  # and not what somebody put there
     for path, text in files.items():
         target = tree / path
+        if not PATH.fullmatch(path) or ".." in path.split("/"):
+            raise ValueError(f"'{path[:80]}' is no path of a config drive")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(base64.b64decode(text[7:]) if text.startswith("base64:") else text.encode())
     fresh = iso.with_suffix(".new")

@@ -177,6 +177,7 @@ def _update(call: Call, id: str, said: headers.Described) -> model.Image:
             images.permit(call, policy.MODIFY_IMAGE, image)
             purge = call.request.headers.get("x-glance-registry-purge-props", "true").lower() in headers.YES
             extra = properties.checked(said.properties if purge else image.properties | said.properties)
+            images.fits_together(call, extra, image.properties)
             change = {k: v for k, v in said.fields.items() if k != "id"}
             both: dict[str, Any] = {
                 k: getattr(image, k)

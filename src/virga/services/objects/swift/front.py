@@ -75,9 +75,11 @@ class Swift:
         return await send_reply(send, method, reply, [("x-trans-id", trans), ("x-openstack-request-id", trans)], self.log, spell=title)
 
     async def answer(self, ask: Ask) -> Reply:
+        if ask.path in {"/healthcheck", "/crossdomain.xml"}:
+            return info.answer(self.desk, ask)
         if self.desk.settings.domain:
             await domain.remap(self.desk, ask)
-        if ask.path in {"/info", "/healthcheck", "/crossdomain.xml", "/", ""}:
+        if ask.path in {"/info", "/", ""}:
             return info.answer(self.desk, ask)
         if ask.path == "/housekeeping" and ask.method == "GET":
             return await self.housekeeping(ask)

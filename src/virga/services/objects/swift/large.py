@@ -403,7 +403,7 @@ def read_manifest(raw: bytes, own: str = "") -> list[dict[str, Any]]:
     """The segments that a client names; `own` is the manifest's own path. Raises 400 with each fault by its place, 413."""
     try:
         value: Any = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise refuse(400, "Manifest must be valid JSON.\n") from None
     if not isinstance(value, list):
         raise refuse(400, "Manifest must be a list.\n")
