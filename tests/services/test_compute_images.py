@@ -197,7 +197,10 @@ def test_only_verified_images_boot(house: House) -> None:
             house.image()["id"]: "lacks", signed(house): "no trusted certificate none", signed(house): "not what was signed",
         }  # fmt: skip
         _, unknown, other = wrong
-        for id, name, value in ((unknown, "img_signature_certificate_uuid", "none"), (other, "img_signature", properties(b"other")["img_signature"])):
+        for id, name, value in (
+            (unknown, "img_signature_certificate_uuid", "none"),
+            (other, "img_signature", properties(b"other")["img_signature"]),
+        ):
             got = a.ask("PATCH", f"/image/v2/images/{id}", [{"op": "replace", "path": f"/{name}", "value": value}], headers=patch)
             assert got.code == 200, got.text
         for id, why in wrong.items():

@@ -294,6 +294,16 @@ def test_listings_by_the_letter(house: House) -> None:
         assert head.headers["content-length"] == "0" and head.headers["content-type"] == "application/xml; charset=utf-8"
         assert a("GET", where).headers["vary"] == "Accept" and "vary" not in a("GET", where + "?format=json").headers
     assert a("GET", "?format=json").json()[0]["storage_policy"] == "Policy-0"
+    for n in range(6):
+        a("PUT", f"/f-{n}", code=201)
+    for q, names in (
+        ("", ["c", "d%_", "e", "f-"]),
+        ("&limit=4", ["c", "d%_", "e", "f-"]),
+        ("&limit=1&marker=e", ["f-"]),
+        ("&limit=2&marker=f-", []),
+    ):
+        assert a.names(f"?delimiter=-{q}") == names
+    assert a.names("?delimiter=-&reverse=1&limit=3") == ["f-", "e", "d%_"]
     # names of segments are told apart by every letter of theirs
     a.put("/c/Seg1", b"A")
     a.put("/c/seg1", b"a")

@@ -22,8 +22,9 @@ from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Answered, Ask, Gone, Reply, parse_query, unquote
 from virga.services.objects.swift import bulk, cors, domain, info, sync, tempurl, web
 from virga.services.objects.swift.entry import Entry, enter, known
+from virga.services.objects.swift.metadata import OCTETS
 from virga.services.objects.swift.objects import Objects
-from virga.services.objects.swift.places import OCTETS, Places
+from virga.services.objects.swift.places import Places
 from virga.services.objects.swift.replies import fault, page, plain, refuse, title
 
 INTERNAL = ("x-backend-", "x-container-host", "x-container-device", "x-container-partition", "x-container-root-db-state", "x-account-host",
