@@ -33,7 +33,7 @@ from virga.services.objects.swift.copies import Copies
 from virga.services.objects.swift.entry import Entry, unauthorized
 from virga.services.objects.swift.large import Large, Whole
 from virga.services.objects.swift.links import Links, moved
-from virga.services.objects.swift.places import check_meta, check_meta_total, is_version, yes
+from virga.services.objects.swift.metadata import check_meta, check_meta_total, is_version, yes
 from virga.services.objects.swift.replies import page, refuse
 
 KEPT = (
