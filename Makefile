@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 GUEST := .cache/guest/guest.qcow2
 
 .DEFAULT_GOAL := help
-.PHONY: help install packages deps guest up down test check bench bench-images bench-identity bench-objects schema clients tempest matrix
+.PHONY: help install packages deps guest up down test check bench bench-images bench-identity bench-objects schema clients tempest sdk matrix
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -27,6 +27,7 @@ packages:
 
 deps: packages $(BIN)/virga ## Debian packages and bindings of a real cloud (root)
 	@$(BIN)/python -c 'import libvirt' 2>/dev/null || $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/libvirt.txt
+	@$(BIN)/python -c 'import botocore' 2>/dev/null || $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/s3.txt
 
 $(GUEST): src/virga/node/guest/build.sh
 	@echo "  build the tiny guest image (about half a minute)"
@@ -48,9 +49,10 @@ clients: .venv-clients/bin/openstack ## the openstack client, in a venv of its o
 	@.venv-clients/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/clients.txt
 	@touch $@
 
-$(BIN)/pytest: requirements/dev.txt $(BIN)/virga
+$(BIN)/pytest: requirements/dev.txt requirements/s3.txt $(BIN)/virga
 	@echo "  test tools"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/s3.txt
 	@touch $@
 
 test: deps $(BIN)/pytest clients $(GUEST) ## everything that CI runs (root; installs the engines that tests need)
@@ -77,6 +79,15 @@ bench-identity: install ## measure identity: logins, checks, 10,000 users, 100,0
 
 tempest: install .venv-tempest/bin/tempest ## OpenStack's own API cases: make tempest SERVICE=identity
 	@scripts/tempest $(or $(SERVICE),identity)
+
+.venv-sdk/bin/pytest: requirements/sdk.txt
+	@echo "  openstacksdk with its tests"
+	@.venv-sdk/bin/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-sdk
+	@.venv-sdk/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/sdk.txt
+	@touch $@
+
+sdk: install .venv-sdk/bin/pytest ## openstacksdk's functional cases: make sdk SERVICE=image
+	@$(BIN)/python scripts/sdk-functional $(or $(SERVICE),image)
 
 matrix: $(BIN)/pytest ## rewrite who may call what (docs/policy-matrix.txt) after a change of routes or rules
 	@PYTHONPATH=tests $(BIN)/python -W ignore tests/policy_matrix.py

@@ -5,6 +5,7 @@ half. A key is minted for each write and never used again, so that nothing that 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -76,12 +77,14 @@ class Store:
 
 
 class Stores:
-    """The stores by id, the default one first; `staging` keeps bytes that wait for their import."""
+    """The stores by id, the default one first; `staging` keeps bytes that wait for their import. `threads` is where requests work on
+    bytes: a store may be this very cloud's objects, which must have threads while an upload waits for them."""
 
     def __init__(self, stores: list[Store], staging: BlobStore) -> None:
         self.by_id = {s.id: s for s in stores}
         self.default = stores[0]
         self.staging = staging
+        self.threads = ThreadPoolExecutor(64, thread_name_prefix="images")
 
     def writable(self) -> list[Store]:
         return [s for s in self.by_id.values() if not s.read_only]

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from virga.authority.limits import Limit, check, value
 from virga.ground.db.engine import Tx
-from virga.ground.errors import OverQuota
 from virga.services.images import model, store
 
 MIB = 1 << 20
@@ -39,14 +38,13 @@ def check_bytes(tx: Tx, project_id: str, size: int, copies: int = 1) -> None:
     check(tx, project_id, {IMAGE_SIZE: _mib(size) * copies})
 
 
-def room(tx: Tx, limit: Limit, project_id: str) -> int | None:
-    """How many bytes still fit into a limit that is in MiB; None without a limit."""
+def room(tx: Tx, limit: Limit, project_id: str) -> tuple[int, str] | None:
+    """How many bytes still fit into a limit that is in MiB, and the limit and its use in words; None without a limit."""
     most = value(tx, limit, project_id)
-    return None if most < 0 else max(0, most - limit.count(tx, project_id)) * MIB
-
-
-def passed(limit: Limit, most: int) -> OverQuota:
-    return OverQuota(f"Quota exceeded for {limit.name}: only {most // MIB} MiB are left of it", type="OverQuota", limit=limit.name)
+    if most < 0:
+        return None
+    used = limit.count(tx, project_id)
+    return max(0, most - used) * MIB, f"the quota {limit.name} is {most} MiB, and {used} MiB of it are used"
 
 
 def usage(tx: Tx, project_id: str) -> dict[str, tuple[int, int]]:

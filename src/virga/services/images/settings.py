@@ -16,7 +16,8 @@ class Images(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         list[str],
         Meta(
             description="Stores as 'id=kind:argument?weight=10&description=…', the default first; kinds: file:/folder, memory:, http:, "
-            "rbd:pool?conf=/etc/ceph/ceph.conf&user=admin; empty: one store in the state folder"
+            "rbd:pool?conf=/etc/ceph/ceph.conf&user=admin, s3:bucket?host=https://…&access_key=…&secret_key_file=…, "
+            "swift:container?auth_address=https://…/v3&user=project:user&key_file=…; empty: one store in the state folder"
         ),
     ] = []
     max_bytes: Annotated[int, Meta(ge=1, description="The largest image that is taken")] = 1 << 40

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
+import itertools
+import time
 from typing import Any
 
 from virga.ground import metrics
@@ -19,6 +22,7 @@ from virga.services.objects.driver import BlobStore, Rotten
 from virga.services.objects.settings import Objects
 from virga.services.objects.store import objects as rows
 from virga.services.objects.store import places
+from virga.services.objects.syncer import syncer
 
 
 def trash(round: Round) -> int:
@@ -56,7 +60,7 @@ def expirer(round: Round) -> int:
                 if current is None or current.delete_at is None or current.delete_at > now:
                     continue
                 try:
-                    actions.delete(tx, o.container_id, o.name, now, desk.wake_trash)
+                    actions.expire(tx, current, now, desk.wake_trash)
                     count += 1
                 except (Forbidden, NotFound):
                     continue
@@ -135,22 +139,22 @@ def updater(round: Round) -> int:
 def orphans(round: Round) -> int:
     """Remove bodies that no row names, once they are old enough that no upload can still be on its way to its row."""
     desk = round.doors.use(Desk)
-    done, batch = 0, []
-
-    def settle(ids: list[str]) -> int:
-        known = desk.commits.read_now(lambda tx: rows.known_bodies(tx, ids))
-        gone = [i for i in ids if i not in known]
-        for id in gone:
-            desk.blobs.remove(id)
-        return len(gone)
-
-    for id, _ in desk.blobs.ids(desk.settings.orphan_seconds):
-        batch.append(id)
-        if len(batch) >= 1000:
-            done += settle(batch)
-            batch = []
-    done += settle(batch) if batch else 0
+    done = sum(sweep(desk, store) for store in (desk.blobs, desk.bodies.replica) if store is not None)
     desk.usage.swept += done
+    return done
+
+
+def sweep(desk: Desk, store: BlobStore) -> int:
+    """One store's; rows are asked first, as there are few bodies whose age must be."""
+    oldest, done = time.time() - desk.settings.orphan_seconds, 0
+    ids = store.ids()
+    while batch := list(itertools.islice(ids, 1000)):
+        known = desk.commits.read_now(lambda tx, b=batch: rows.known_bodies(tx, b))  # type: ignore[misc]
+        for id in batch:
+            with contextlib.suppress(FileNotFoundError):
+                if id not in known and store.made(id) <= oldest:
+                    store.remove(id)
+                    done += 1
     return done
 
 
@@ -174,6 +178,11 @@ def auditor(round: Round, seconds: float = 20.0) -> int:
                     desk.bodies.log.error("body_rotten", body=body, why=why)
                     desk.bodies.set_aside(body, why)
                     bad += 1
+                    if desk.bodies.replica is not None:
+                        heal(desk, desk.bodies.replica, body, size)
+                if desk.bodies.replica is not None:
+                    budget -= size
+                    audit_copy(desk, desk.bodies.replica, body, size, etag)
                 if budget <= 0:
                     break
             if not page:
@@ -198,18 +207,32 @@ def auditor(round: Round, seconds: float = 20.0) -> int:
     return bad
 
 
-def examine(desk: Desk, body: str, size: int, etag: str) -> str | None:
-    """Why the body is not what was written; None when it is."""
+def audit_copy(desk: Desk, second: BlobStore, body: str, size: int, etag: str) -> None:
+    """The same look at the copy: a rotten one is put aside there, and made again from the first store."""
+    why = examine(desk, body, size, etag, second)
+    if why is not None and why != GONE:
+        desk.usage.replica_rotten += 1
+        desk.bodies.log.error("copy_rotten", body=body, why=why)
+        second.quarantine(body)
+    if why is not None:
+        desk.usage.replicated += carry(desk.blobs, second, body, size)
+
+
+GONE = "it is not there"
+
+
+def examine(desk: Desk, body: str, size: int, etag: str, store: BlobStore | None = None) -> str | None:
+    """Why the body in the first (or that) store is not what was written; None when it is."""
     md5, got = hashlib.md5(usedforsecurity=False), 0
     try:
-        for chunk in desk.blobs.read(body):
+        for chunk in (store or desk.blobs).read(body):
             md5.update(chunk)
             got += len(chunk)
     except Rotten as e:
         return str(e)
     except FileNotFoundError:
         known = desk.commits.read_now(lambda tx: rows.known_bodies(tx, [body]) - {t.body for t in rows.trash(tx, 100000)})
-        return "it is not there" if body in known else None
+        return GONE if body in known else None
     if got != size:
         return f"it has {got} bytes, its row says {size}"
     if len(etag) == 32 and "-" not in etag and md5.hexdigest() != etag:
@@ -217,24 +240,45 @@ def examine(desk: Desk, body: str, size: int, etag: str) -> str | None:
     return None
 
 
+SLICE = 2000
+
+
 def replicator(round: Round) -> int:
-    """Copy bodies to the second store, and back what the first one lost. Nothing without one."""
+    """Copy bodies to the second store, and back what the first one lost: the fresh ones at once, then a slice of all, so that a
+    whole round comes by and by whatever their number. Nothing without a second store."""
     desk = round.doors.use(Desk)
     second = desk.bodies.replica
     if second is None:
         return 0
-    cursor, done = "", 0
-    while True:
+    before = desk.usage.replicated + desk.usage.healed
+    fresh = desk.bodies.fresh
+    while fresh:
+        body = fresh.popleft()
+        with contextlib.suppress(FileNotFoundError):  # taken away already
+            desk.usage.replicated += carry(desk.blobs, second, body, desk.blobs.size(body))
+    cursor, left = desk.usage.cursor.get("replicate", ""), SLICE
+    while left > 0:
         with round.db.read() as tx:
             page = rows.bodies_after(tx, cursor)
         for body, size, _ in page:
             cursor = body
-            for source, target in ((desk.blobs, second), (second, desk.blobs)):
-                done += carry(source, target, body, size)
+            desk.usage.replicated += carry(desk.blobs, second, body, size)
+            heal(desk, second, body, size)
+        left -= len(page)
         if not page:
+            cursor = ""
             break
-    desk.usage.replicated += done
-    return done
+    desk.usage.cursor["replicate"] = cursor
+    return desk.usage.replicated + desk.usage.healed - before
+
+
+def heal(desk: Desk, second: BlobStore, body: str, size: int) -> None:
+    """Make a body that the first store lost or put aside again from its copy; the copy is checked block by block as it is read."""
+    if carry(second, desk.blobs, body, size):
+        desk.usage.healed += 1
+        metrics.OBJECTS.labels("healed").inc()
+        desk.commits.write_now(lambda tx: rows.forget_rotten(tx, body))
+        desk.bodies.log.warning("body_healed", body=body)
 
 
 def carry(source: BlobStore, target: BlobStore, body: str, size: int) -> int:
@@ -374,7 +418,8 @@ def counted(loop: Loop) -> Loop:
 
 
 _LOOPS = (
-    Loop("objects.replicator", replicator, every=60),
+    Loop("objects.sync", syncer, every=5),
+    Loop("objects.replicator", replicator, every=60, topic="objects.fresh"),
     Loop("objects.lifecycle", lifecycle, every=3600),
     Loop("objects.trash", trash, every=10, topic="objects.trash"),
     Loop("objects.expirer", expirer, every=30),

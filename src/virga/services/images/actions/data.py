@@ -8,14 +8,15 @@ import asyncio
 import errno
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
-from virga.authority.rules import allow, is_admin
+from virga.authority.rules import is_admin
 from virga.ground.errors import Conflict, Forbidden, Invalid, NoSpace, NotFound, Problem, RangeUnsatisfiable, Unavailable, UnsupportedMedia
 from virga.ground.http.call import Answer, Call
 from virga.services.images import events, limits, model, policy, store
-from virga.services.images.actions.images import found
+from virga.services.images.actions.images import found, permit
 from virga.services.images.driver import Store, Stores, Writer
 from virga.services.images.inspect import Inspection, Inspector, refuse
 from virga.services.images.intake import Intake, Kept
@@ -37,9 +38,18 @@ class Arrival:
     intake: Intake
 
 
-async def upload(call: Call, id: str) -> Answer:
-    """PUT /v2/images/{id}/file: 204 when the bytes are on the disk, their format known and their hashes kept."""
-    return await receive(call, id, _begin, _finish)
+async def upload(call: Call, id: str, checksum: str | None = None, size: int | None = None) -> Answer:
+    """PUT /v2/images/{id}/file: 204 when the bytes are on the disk, their format known and their hashes kept. `checksum` (MD5) and
+    `size` are what a client of v1 says of them beforehand: other bytes are not kept."""
+
+    def finish(call: Call, arrival: Arrival, writer: Writer, kept: Kept) -> None:
+        if checksum and checksum != kept.checksum:
+            raise Invalid(f"The bytes have the checksum {kept.checksum}, not {checksum[:40]}", field="x-image-meta-checksum")
+        if size is not None and size != kept.size:
+            raise Invalid(f"The body is {kept.size} bytes long, not {size}", field="x-image-meta-size")
+        _finish(call, arrival, writer, kept)
+
+    return await receive(call, id, _begin, finish)
 
 
 async def stage(call: Call, id: str) -> Answer:
@@ -52,8 +62,8 @@ async def receive(
 ) -> Answer:
     """The body into a store. Whatever goes wrong, and if the caller vanishes: nothing is kept and the image is queued again."""
     loop = asyncio.get_running_loop()
-    run = loop.run_in_executor
-    arrival = await run(None, begin, call, id)
+    run, threads = loop.run_in_executor, call.use(Stores).threads
+    arrival = await run(threads, begin, call, id)
     writer: Writer | None = None
     stores, settings, length = call.use(Stores), call.use(Images), call.request.headers.get("content-length", "")
     try:
@@ -66,27 +76,27 @@ async def receive(
         intake = arrival.intake
         if length.isdigit():
             intake.expect(int(length))
-        writer = await run(None, blobs.create, arrival.key, int(length) if length.isdigit() else None)
+        writer = await run(threads, blobs.create, arrival.key, int(length) if length.isdigit() else None)
         renewed, before = call.now(), None
         async for batch in _batches(call, settings.upload_idle):
             intake.count(batch)
             if before is not None:
                 await before
             # three threads at once: the hashes and the disk do not wait for each other
-            before = asyncio.gather(run(None, intake.weak, batch), run(None, intake.strong, batch), run(None, writer.write, batch))
+            before = asyncio.gather(run(threads, intake.weak, batch), run(threads, intake.strong, batch), run(threads, writer.write, batch))
             if call.now() - renewed > LEASE / 4:
                 renewed = call.now()
-                await run(None, _renew, call, id, arrival.upload)
+                await run(threads, _renew, call, id, arrival.upload)
         if before is not None:
             await before
         if length.isdigit() and intake.size != int(length):
             raise Invalid(f"The body ended after {intake.size} of {length} bytes", field="body")
-        kept = await run(None, intake.finish)
-        await run(None, finish, call, arrival, writer, kept)
+        kept = await run(threads, intake.finish)
+        await run(threads, finish, call, arrival, writer, kept)
     except BaseException as e:
         if writer is not None:
-            await asyncio.shield(run(None, writer.abort))
-        there = await asyncio.shield(run(None, _give_up, call, arrival, _reason(e)))
+            await asyncio.shield(run(threads, writer.abort))
+        there = await asyncio.shield(run(threads, _give_up, call, arrival, _reason(e)))
         if not there and isinstance(e, (OSError, Problem)):
             raise NotFound(f"Image {id} was deleted while its bytes arrived.") from e
         if isinstance(e, OSError) and e.errno in {errno.ENOSPC, errno.EDQUOT}:
@@ -112,7 +122,7 @@ def _begin(call: Call, id: str) -> Arrival:
         raise Conflict(f"Store {place.id} is read-only")
     with call.db.write() as tx:
         image = found(call, tx, id)
-        allow(call, policy.UPLOAD_IMAGE, project_id=image.owner)
+        permit(call, policy.UPLOAD_IMAGE, image)
         _formats(image)
         signature = signed(call, image)
         limits.check_arriving(tx, image.owner)
@@ -140,8 +150,9 @@ def signed(call: Call, image: model.Image) -> Signature | None:
 
 
 def _room(call: Call, tx: Any, limit: Any, project: str) -> tuple[int, str]:
+    """How many bytes may come, and whose limit that is."""
     most, left = call.use(Images).max_bytes, limits.room(tx, limit, project)
-    return (left, f"that is what is left of the quota {limit.name}") if left is not None and left < most else (most, "images.max_bytes")
+    return left if left is not None and left[0] < most else (most, "that is images.max_bytes")
 
 
 async def _batches(call: Call, idle: int) -> AsyncIterator[bytes]:
@@ -209,7 +220,7 @@ def _begin_stage(call: Call, id: str) -> Arrival:
     upload_id = call.world.uuid()
     with call.db.write() as tx:
         image = found(call, tx, id)
-        allow(call, policy.MODIFY_IMAGE, project_id=image.owner)
+        permit(call, policy.MODIFY_IMAGE, image)
         _formats(image)
         limits.check_arriving(tx, image.owner)
         most, why = _room(call, tx, limits.IMAGE_STAGE, image.owner)
@@ -248,11 +259,11 @@ RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 async def download(call: Call, id: str) -> Answer:
     """GET /v2/images/{id}/file, whole or one range; 204 while there are no bytes."""
-    loop = asyncio.get_running_loop()
-    image, places = await loop.run_in_executor(None, _readable, call, id)
+    loop, threads = asyncio.get_running_loop(), call.use(Stores).threads
+    image, places = await loop.run_in_executor(threads, _readable, call, id)
     if not places or image.size is None:
         return Answer(code=204)
-    start, length, code = _range(call.request.headers.get("range"), image.size)
+    start, length, code = _range(_asked(call), image.size)
     headers = {"content-length": str(length), "content-type": "application/octet-stream", "accept-ranges": "bytes"}
     if code == 206:
         headers["content-range"] = f"bytes {start}-{start + length - 1}/{image.size}"
@@ -260,14 +271,14 @@ async def download(call: Call, id: str) -> Answer:
         headers["content-md5"] = image.checksum
     if call.request.method == "HEAD":
         return Answer(code=code, headers=headers, body=b"")
-    chunks = await loop.run_in_executor(None, open_any, call.use(Stores), places, start, length)
-    return Answer(code=code, headers=headers, stream=_out(chunks))
+    chunks = await loop.run_in_executor(threads, open_any, call.use(Stores), places, start, length)
+    return Answer(code=code, headers=headers, stream=_out(threads, chunks))
 
 
 def _readable(call: Call, id: str) -> tuple[model.Image, list[model.Location]]:
     with call.db.read() as tx:
         image = found(call, tx, id)
-        allow(call, policy.DOWNLOAD_IMAGE)
+        permit(call, policy.DOWNLOAD_IMAGE, image)
         if image.status == model.DEACTIVATED and not is_admin(call.actor):
             raise Forbidden(f"Image {id} is deactivated: its bytes are not given out.")
         ready = image.status in {model.ACTIVE, model.DEACTIVATED}
@@ -299,8 +310,11 @@ def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _range(header: str | None, size: int) -> tuple[int, int, int]:
+    """(start, length, code). As Glance: one range; several are a 400, what is none or lies outside a 416."""
     if not header:
         return 0, size, 200
+    if "," in header:
+        raise Invalid("Several ranges in one request are not supported; make one request for each.", field="Range")
     match = RANGE.fullmatch(header.strip())
     if match is None or not any(match.groups()):
         raise RangeUnsatisfiable(f"The range '{header[:80]}' is not one of bytes=first-last")
@@ -312,13 +326,27 @@ def _range(header: str | None, size: int) -> tuple[int, int, int]:
     return start, end - start + 1, 206
 
 
-async def _out(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
+
+
+def _asked(call: Call) -> str | None:
+    """The range in the request: `Range`, or `Content-Range`, which clients of old send and Glance takes."""
+    older = call.request.headers.get("content-range")
+    if "range" in call.request.headers or older is None:
+        return call.request.headers.get("range")
+    match = CONTENT_RANGE.fullmatch(older.strip())
+    if match is None:
+        raise RangeUnsatisfiable(f"The range '{older[:80]}' is not one of bytes first-last/size")
+    return f"bytes={match[1]}-{match[2]}"
+
+
+async def _out(threads: Executor, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
     """One chunk is read while the one before is on its way to the caller."""
     loop = asyncio.get_running_loop()
-    ahead = loop.run_in_executor(None, next, chunks, None)
+    ahead = loop.run_in_executor(threads, next, chunks, None)
     while True:
         chunk = await ahead
         if chunk is None:
             return
-        ahead = loop.run_in_executor(None, next, chunks, None)
+        ahead = loop.run_in_executor(threads, next, chunks, None)
         yield chunk

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from virga.authority.rules import allow, is_admin
+from typing import Any
+
+from virga.authority.rules import Rule, allow, is_admin
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound, OverQuota
 from virga.ground.http.call import Call
@@ -21,6 +23,20 @@ def found(call: Call, tx: Tx, id: str) -> model.Image:
     return image
 
 
+def permit(call: Call, rule: Rule, image: model.Image) -> None:
+    """Raise Forbidden unless the rule holds for the caller on this image. An operator's policy file may name what Glance's may:
+    `project_id` and `owner`, `member_id` (the caller's project, if the image is shared with it), `visibility`, `status`, and the image's
+    properties."""
+    project = call.actor.project_id
+    # who sees a shared image of another project without being an administrator is a member of it
+    member = project if image.visibility == "shared" and project != image.owner and not is_admin(call.actor) else None
+    facts = image.properties | {
+        "id": image.id, "name": image.name, "owner": image.owner, "visibility": image.visibility, "status": image.status, "protected": image.protected,
+        "member_id": member, "disk_format": image.disk_format, "container_format": image.container_format,
+    }  # fmt: skip
+    allow(call, rule, project_id=image.owner, target=facts)
+
+
 def create(call: Call, body: wire.CreateImage) -> model.Image:
     """POST /v2/images: a record that waits for its bytes (`queued`)."""
     owner = body.owner or call.actor.project_id or ""
@@ -29,6 +45,7 @@ def create(call: Call, body: wire.CreateImage) -> model.Image:
         allow(call, policy.SET_OWNER)
     _may_show(call, owner, body.visibility)
     extra = properties.checked(body.extra)
+    fits_together(call, extra, {})
     id = body.id.lower() if isinstance(body.id, str) else call.world.uuid()
     if store.IMAGES.get(call.tx, id) is not None:
         raise Conflict(f"Image ID {id} already exists!")
@@ -43,6 +60,20 @@ def create(call: Call, body: wire.CreateImage) -> model.Image:
     )  # fmt: skip
 
 
+def fits_together(call: Call, extra: dict[str, Any], before: dict[str, Any]) -> None:
+    """The kernel and the ramdisk that an image names are what they should be, as far as the caller can see them: one that does not exist
+    yet may come later, a disk is no kernel. Raises Invalid."""
+    for name, format in properties.PARTS.items():
+        id = extra.get(name)
+        if id is None or id == before.get(name):
+            continue
+        other = store.seen(call.tx, id.lower(), call.actor.project_id, is_admin(call.actor))
+        if other is not None and other.disk_format not in {format, None}:
+            raise Invalid(
+                f"Invalid input for field '{name}': image {other.id} is of the disk format {other.disk_format}, not {format}", field=name
+            )
+
+
 def _may_show(call: Call, owner: str, visibility: str) -> None:
     if visibility == "public":
         allow(call, policy.PUBLICIZE_IMAGE, project_id=owner)
@@ -53,7 +84,7 @@ def _may_show(call: Call, owner: str, visibility: str) -> None:
 def show(call: Call, id: str) -> model.Image:
     """GET /v2/images/{id}"""
     image = found(call, call.tx, id)
-    allow(call, policy.GET_IMAGE)
+    permit(call, policy.GET_IMAGE, image)
     return image
 
 
@@ -61,7 +92,7 @@ def delete(call: Call, id: str) -> None:
     """DELETE /v2/images/{id}: the rows now; the bytes after the commit (the sweeper finds what is without a row), an import that is
     under way meets the missing row and undoes itself."""
     image = found(call, call.tx, id)
-    allow(call, policy.DELETE_IMAGE, project_id=image.owner)
+    permit(call, policy.DELETE_IMAGE, image)
     if image.protected:
         raise Forbidden(f"Image {id} is protected and cannot be deleted.")
     store.remove(call.tx, id)
@@ -73,7 +104,7 @@ def delete(call: Call, id: str) -> None:
 def add_tag(call: Call, id: str, tag: str) -> None:
     """PUT /v2/images/{id}/tags/{tag}"""
     image = found(call, call.tx, id)
-    allow(call, policy.MODIFY_IMAGE, project_id=image.owner)
+    permit(call, policy.MODIFY_IMAGE, image)
     if len(tag) > 255:
         raise Invalid("Invalid input for field 'tag': a tag has at most 255 characters", field="tag")
     tags = sorted({*image.tags, tag})
@@ -85,7 +116,7 @@ def add_tag(call: Call, id: str, tag: str) -> None:
 def remove_tag(call: Call, id: str, tag: str) -> None:
     """DELETE /v2/images/{id}/tags/{tag}"""
     image = found(call, call.tx, id)
-    allow(call, policy.MODIFY_IMAGE, project_id=image.owner)
+    permit(call, policy.MODIFY_IMAGE, image)
     if tag not in image.tags:
         raise NotFound(f"Could not find tag {tag[:64]} of image {id}.")
     store.put(call.tx, id, tags=[t for t in image.tags if t != tag], updated=call.now())
@@ -94,14 +125,14 @@ def remove_tag(call: Call, id: str, tag: str) -> None:
 def deactivate(call: Call, id: str) -> None:
     """POST /v2/images/{id}/actions/deactivate: its bytes are given to nobody until it is reactivated."""
     image = found(call, call.tx, id)
-    allow(call, policy.DEACTIVATE, project_id=image.owner)
+    permit(call, policy.DEACTIVATE, image)
     _settle(call, image, model.ACTIVE, model.DEACTIVATED)
 
 
 def reactivate(call: Call, id: str) -> None:
     """POST /v2/images/{id}/actions/reactivate"""
     image = found(call, call.tx, id)
-    allow(call, policy.REACTIVATE, project_id=image.owner)
+    permit(call, policy.REACTIVATE, image)
     _settle(call, image, model.DEACTIVATED, model.ACTIVE)
 
 

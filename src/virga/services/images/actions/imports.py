@@ -8,13 +8,12 @@ from uuid import UUID
 
 import msgspec
 
-from virga.authority.rules import allow
 from virga.ground.errors import Conflict, Invalid
 from virga.ground.http.call import Answer, Call
 from virga.ground.sagas.saga import start
 from virga.services.images import limits, model, policy, store, wire
 from virga.services.images.actions.data import _room, signed
-from virga.services.images.actions.images import found
+from virga.services.images.actions.images import found, permit
 from virga.services.images.driver import Stores
 from virga.services.images.fetch import Guard
 from virga.services.images.porter import Porter
@@ -60,9 +59,9 @@ def _intend(call: Call, id: str, body: wire.Import) -> Answer:
     image, name = found(call, call.tx, id), body.method.name
     _state(image, name)
     if name == COPY:
-        allow(call, policy.COPY_IMAGE, project_id=image.owner)
+        permit(call, policy.COPY_IMAGE, image)
     else:
-        allow(call, policy.MODIFY_IMAGE, project_id=image.owner)
+        permit(call, policy.MODIFY_IMAGE, image)
     signed(call, image)
     places = _places(call, image, body)
     if not places:
@@ -70,15 +69,12 @@ def _intend(call: Call, id: str, body: wire.Import) -> Answer:
     if image.status != model.UPLOADING and name != COPY:
         limits.check_arriving(call.tx, image.owner)
     limits.check_bytes(call.tx, image.owner, image.size or 0, len(places))
-    asked = {
-        "method": msgspec.to_builtins(body.method),
-        "all_stores_must_succeed": body.all_stores_must_succeed,
-        "all_stores": body.all_stores,
+    said = msgspec.json.decode(call.request.body)
+    asked = {"method": msgspec.to_builtins(body.method)} | {
+        k: said[k] for k in ("all_stores", "all_stores_must_succeed", "stores") if k in said
     }
     asked["method"].pop("extra", None)
     asked["method"] = {k: v for k, v in asked["method"].items() if v is not None and (k == "name" or name != DIRECT)}
-    if not isinstance(body.stores, msgspec.UnsetType):
-        asked["stores"] = body.stores
     begin(call, image, name, {"import_req": asked, "image_id": id, "backend": places}, places, must=body.all_stores_must_succeed)
     return Answer(code=202)
 

@@ -10,7 +10,7 @@ from virga.ground.errors import Invalid, NotFound
 from virga.ground.http.call import Call
 from virga.ground.http.pages import Page, asked, cut
 from virga.services.images import limits, model, policy, store, wire
-from virga.services.images.actions.images import found
+from virga.services.images.actions.images import found, permit
 from virga.services.images.driver import Store, Stores
 from virga.services.images.settings import Images
 
@@ -43,7 +43,7 @@ def usage(call: Call) -> dict[str, tuple[int, int]]:
 
 def image_tasks(call: Call, id: str) -> list[model.Task]:
     """GET /v2/images/{id}/tasks"""
-    found(call, call.tx, id)
+    permit(call, policy.GET_IMAGE, found(call, call.tx, id))
     return store.TASKS.find(call.tx, store.TASKS.c.image_id == id, order=store.TASKS.c.created.desc())
 
 

@@ -14,7 +14,7 @@ from virga.ground.http.call import Answer, Call
 from virga.ground.wire import UNSET
 from virga.services.images import events, model, policy, store, wire
 from virga.services.images.actions import imports
-from virga.services.images.actions.images import found
+from virga.services.images.actions.images import found, permit
 from virga.services.images.driver import Store, Stores
 from virga.services.images.fetch import Guard
 from virga.services.images.intake import ALGORITHM
@@ -43,7 +43,7 @@ def add(call: Call, id: str, body: wire.AddLocation) -> Answer:
             image = found(call, tx, id)
             if image.status != model.QUEUED:
                 raise Conflict(f"It's not allowed to add locations if image status is {image.status}.")
-            allow(call, policy.ADD_IMAGE_LOCATION, project_id=image.owner)
+            permit(call, policy.ADD_IMAGE_LOCATION, image)
             imports._state(image, imports.LOCATION)
             shown = {"image_id": id, "loc_url": body.url, "validation_data": known}
             imports.begin(call, image, imports.LOCATION, shown, [], url=body.url, store=place.id, known=known)
@@ -81,7 +81,7 @@ def patch(call: Call, image: model.Image, verb: str, at: str | None, value: Any)
     """`/locations` in a PATCH: add one (`/locations/-`), replace all, remove one. Only where the setting shows locations."""
     if not call.use(Images).show_locations:
         raise Forbidden("It's not allowed to update locations if locations are invisible.", field="locations")
-    allow(call, policy.DELETE_IMAGE_LOCATION if verb == "remove" else policy.SET_IMAGE_LOCATION, project_id=image.owner)
+    permit(call, policy.DELETE_IMAGE_LOCATION if verb == "remove" else policy.SET_IMAGE_LOCATION, image)
     rows = store.locations(call.tx, image.id)
     if verb == "remove":
         _remove(call, image, rows, at)
@@ -176,7 +176,7 @@ def delete_from_store(call: Call, store_id: str, id: str) -> None:
         raise Conflict(f"The selected store {store_id[:64]} is not available on this node.")
     image = found(call, call.tx, id)
     if not may(call.actor, policy.DELETE_IMAGE_LOCATION, project_id=image.owner):
-        allow(call, policy.DELETE_IMAGE_LOCATION, project_id=image.owner)
+        permit(call, policy.DELETE_IMAGE_LOCATION, image)
     if image.status != model.ACTIVE:
         raise Conflict(f"It's not allowed to remove image data from store if image status is not 'active', but {image.status}.")
     rows = store.locations(call.tx, id)

@@ -7,7 +7,7 @@ from virga.authority.rules import allow, is_admin
 from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound, OverQuota
 from virga.ground.http.call import Call
 from virga.services.images import model, policy, store, wire
-from virga.services.images.actions.images import found
+from virga.services.images.actions.images import found, permit
 
 MOST = 128
 
@@ -23,7 +23,7 @@ def index(call: Call, id: str) -> list[model.Member]:
     """GET /v2/images/{id}/members: all of them for the owner, one's own for a member."""
     image = _shared(call, id)
     if is_admin(call.actor) or image.owner == call.actor.project_id:
-        allow(call, policy.GET_MEMBERS, project_id=image.owner)
+        permit(call, policy.GET_MEMBERS, image)
         return store.MEMBERS.find(call.tx, store.MEMBERS.c.image_id == id, order=store.MEMBERS.c.created)
     allow(call, policy.GET_MEMBERS, project_id=call.actor.project_id)
     own = store.member(call.tx, id, call.actor.project_id or "")
@@ -44,7 +44,7 @@ def show(call: Call, id: str, member_id: str) -> model.Member:
 def create(call: Call, id: str, body: wire.AddMember) -> model.Member:
     """POST /v2/images/{id}/members: offered, and pending until the other project accepts."""
     image = _shared(call, id)
-    allow(call, policy.ADD_MEMBER, project_id=image.owner)
+    permit(call, policy.ADD_MEMBER, image)
     if store.member(call.tx, id, body.member) is not None:
         raise Conflict(f"Member {body.member} is duplicated for image {id}")
     call.tx.hold(f"members:{id}")
@@ -74,7 +74,7 @@ def update(call: Call, id: str, member_id: str, body: wire.SetMember) -> model.M
 def delete(call: Call, id: str, member_id: str) -> None:
     """DELETE /v2/images/{id}/members/{member}"""
     image = _shared(call, id)
-    allow(call, policy.DELETE_MEMBER, project_id=image.owner)
+    permit(call, policy.DELETE_MEMBER, image)
     m = store.MEMBERS.c
     if not store.MEMBERS.delete(call.tx, m.image_id == id, m.member_id == member_id):
         raise NotFound(f"{member_id[:64]} not found in the member list of the image {id}.")

@@ -9,12 +9,13 @@ import contextlib
 import errno
 import functools
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from virga.services.images.drivers.remote import Pipe
 
 CHUNK = 4 << 20
 SECONDS = 120
@@ -50,6 +51,20 @@ class Cluster:
             raise failure(done.returncode, done.stderr)
         return json.loads(done.stdout) if done.stdout.strip() else None
 
+    def stream(self, verb: str, *words: str) -> Iterator[bytes]:
+        """What a long verb prints, in chunks. Raises FileNotFoundError, OSError when it does not end well."""
+        child = subprocess.Popen(self.argv(verb, *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            assert child.stdout is not None
+            while data := child.stdout.read(CHUNK):
+                yield data
+            _, said = child.communicate(timeout=SECONDS)
+            if child.returncode:
+                raise failure(child.returncode, said)
+        finally:
+            child.kill()
+            child.communicate()
+
 
 def failure(code: int, said: bytes) -> OSError:
     text = said.decode(errors="replace").strip()[-300:]
@@ -64,7 +79,7 @@ class RbdWriter:
         self._child: subprocess.Popen[bytes] | None = subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
-        self._reader: subprocess.Popen[bytes] | None = None
+        self._pipe: Pipe | None = None
 
     def __del__(self) -> None:
         """A writer that nobody holds any more lets its child go; the sweeper finds what it wrote."""
@@ -96,26 +111,16 @@ class RbdWriter:
 
     def fd(self) -> int | None:
         self._finish()
-        self._reader = subprocess.Popen(
-            self.cluster.argv("read-new", self.key, "0", "-1"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-        assert self._reader.stdout is not None
-        return os.dup(self._reader.stdout.fileno())
-
-    def _close(self) -> None:
-        if self._reader is not None:
-            self._reader.kill()
-            if self._reader.stdout is not None:
-                self._reader.stdout.close()
-            self._reader.wait()
-            self._reader = None
+        self._pipe = Pipe(self.cluster.stream("read-new", self.key, "0", "-1"))
+        return self._pipe.read_end
 
     def raw(self) -> int:
         raise OSError(errno.ENOTSUP, "RBD is no staging area")
 
     def commit(self) -> None:
         self._finish()
-        self._close()
+        if self._pipe is not None:
+            self._pipe.settle()
         self.cluster.ask("commit", self.key)
 
     def abort(self) -> None:
@@ -128,7 +133,6 @@ class RbdWriter:
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.communicate()
-        self._close()
         with contextlib.suppress(OSError):
             self.cluster.ask("discard", self.key)
 
@@ -142,18 +146,7 @@ class RbdStore:
         return RbdWriter(self.cluster, key, size)
 
     def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
-        words = self.cluster.argv("read", key, str(start), str(-1 if length is None else length))
-        child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        try:
-            assert child.stdout is not None
-            while data := child.stdout.read(CHUNK):
-                yield data
-            _, said = child.communicate(timeout=SECONDS)
-            if child.returncode:
-                raise failure(child.returncode, said)
-        finally:
-            child.kill()
-            child.communicate()
+        return self.cluster.stream("read", key, str(start), str(-1 if length is None else length))
 
     def path(self, key: str) -> Path | None:
         return None

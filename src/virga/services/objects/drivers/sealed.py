@@ -76,8 +76,11 @@ class SealedStore:
     def remove(self, id: str) -> None:
         self.inner.remove(id)
 
-    def ids(self, older_than: float = 0.0) -> Iterator[tuple[str, float]]:
-        return self.inner.ids(older_than)
+    def ids(self) -> Iterator[str]:
+        return self.inner.ids()
+
+    def made(self, id: str) -> float:
+        return self.inner.made(id)
 
     def quarantine(self, id: str) -> None:
         self.inner.quarantine(id)

@@ -36,6 +36,8 @@ async def index(c: Context) -> Reply:
         raise S3Error("InvalidArgument", "The continuation token provided is incorrect") from None
     if not c.own:
         return reply("ListAllMyBucketsResult", el("Owner", el("ID", "anonymous"), el("DisplayName", "anonymous")), el("Buckets"))
+    if not policy.holds(c.signed.actor, policy.READ, c.own, c.desk.settings.reseller_roles):
+        raise S3Error("AccessDenied")
     rows = await c.desk.commits.long_read(lambda tx: places.containers(tx, c.own, after=after, prefix=prefix, limit=most + 1))
     cut, rows = len(rows) > most, rows[:most]
     return reply(
@@ -91,7 +93,7 @@ async def _asked(c: Context) -> dict[str, Any]:
 
 async def create(c: Context) -> Reply:
     actor = c.signed.actor
-    if not c.own or not policy.operator(actor):
+    if not c.own or not policy.holds(actor, policy.WRITE, c.own, c.desk.settings.reseller_roles):
         raise S3Error("AccessDenied")
     name = c.name
     check_name(name)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from virga.authority.rules import Rule
 from virga.ground.http.call import NOBODY, Actor
 from virga.services.objects import acl, model, policy
 from virga.services.objects.desk import Desk
@@ -67,8 +68,11 @@ def may(
     """Whether the caller may; raises AccessDenied for what the bucket's policy denies."""
     control: dict[str, Any] = bucket.control or {}
     project, mine = actor.project_id or None, model.project_of(bucket.account)
-    member = project is not None and policy.operator(actor)
-    reseller = policy.reseller(actor, desk.settings.reseller_roles)
+    rule = policy.READ if action.startswith(READS) else policy.ADMINISTER if action in OWN_POLICY else policy.WRITE
+
+    def holds(rule: Rule, owner: str) -> bool:
+        return policy.holds(actor, rule, model.account_of(owner), desk.settings.reseller_roles)
+
     block: dict[str, bool] = control.get("block") or {}
     said, open_ = None, False
     if control.get("policy"):
@@ -81,19 +85,16 @@ def may(
 
         arn = f"arn:aws:s3:::{bucket.name}" + (f"/{key}" if key is not None else "")
         said, open_ = policies.decide(policies.parse(control["policy"]), facts, actor, action, arn)
-        if said == "Deny" and not (action in OWN_POLICY and (reseller or (member and project == mine))):
+        if said == "Deny" and not (action in OWN_POLICY and holds(policy.ADMINISTER, mine)):
             raise S3Error("AccessDenied", f"The bucket's policy denies {action}.")
         if said == "Allow" and open_ and block.get("restrict") and project != mine:
             said = None
-    if reseller or said == "Allow":
-        return True
-    holder = owner_of(bucket, o) if action in OBJECT else mine
-    if project == holder and (member or (policy.reader(actor) and action.startswith(READS))):
+    if said == "Allow" or holds(rule, owner_of(bucket, o) if action in OBJECT else mine):
         return True
     if not acls_count(bucket):
         return False
     groups = not block.get("ignore")
-    caller = project if member or (project and policy.reader(actor) and action.startswith(READS)) else None
+    caller = project if project is not None and holds(rule, project) else None
     if action in OBJECT:
         if grants.gives(grants_of(bucket, o), OBJECT[action], caller, groups=groups) and (o is not None):
             return True

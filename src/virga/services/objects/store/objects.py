@@ -171,6 +171,10 @@ def mark_rotten(tx: Tx, body: str, now: float, why: str) -> bool:
     return True
 
 
+def forget_rotten(tx: Tx, body: str) -> None:
+    QUARANTINE.delete(tx, QUARANTINE.c.body == body)
+
+
 def rotten(tx: Tx) -> list[model.Quarantine]:
     return QUARANTINE.find(tx, order=QUARANTINE.c.since)
 
@@ -188,6 +192,11 @@ def version(tx: Tx, container_id: int, name: str, version: str) -> model.Object 
         HISTORY.c.unversioned.is_(True) if version == "null" else sa.and_(HISTORY.c.version == version, HISTORY.c.unversioned.is_(False))
     )
     return HISTORY.one(tx, HISTORY.c.container_id == container_id, HISTORY.c.name == name, which)
+
+
+def numbered(tx: Tx, container_id: int, name: str, version: str) -> model.Object | None:
+    """An older version by its id, also one that S3 calls `null`."""
+    return HISTORY.one(tx, HISTORY.c.container_id == container_id, HISTORY.c.name == name, HISTORY.c.version == version)
 
 
 def newest_old(tx: Tx, container_id: int, name: str) -> model.Object | None:
@@ -222,19 +231,27 @@ def drop_expired(tx: Tx, container_id: int, now: float, wake: Callable[[], None]
     """Remove what has expired in one container: it shows in no listing, so it must not keep the container either."""
     found = OBJECTS.find(tx, _o.c.container_id == container_id, _o.c.delete_at.is_not(None), _o.c.delete_at <= int(now), limit=limit)
     for o in found:
-        drop_body(tx, o.body, now, wake)
+        if o.unversioned:
+            drop_body(tx, o.body, now, wake)
+        else:
+            to_history(tx, msgspec.structs.replace(o, delete_at=None))
         remove(tx, container_id, o.name)
-        grow(tx, container_id, -1, -o.size)
+        grow(tx, container_id, -1, -o.size if o.unversioned else 0)
     return len(found)
 
 
 def first_names(tx: Tx, container_id: int, limit: int = 500, prefix: str = "", older_than: float | None = None) -> list[model.Object]:
     where = [_o.c.container_id == container_id]
-    if prefix:
-        where.append(_o.c.name.startswith(prefix, autoescape=True))
+    where += bounds(_o.c.name, "", "", "", prefix)
     if older_than is not None:
         where.append(_o.c.changed <= older_than)
     return OBJECTS.find(tx, *where, order=_o.c.name, limit=limit)
+
+
+def last_names(tx: Tx, container_id: int, prefix: str, limit: int) -> list[model.Object]:
+    """The objects whose names begin with `prefix` and go on, the last ones first."""
+    where = [_o.c.container_id == container_id, *bounds(_o.c.name, prefix, "", "", prefix)]
+    return OBJECTS.find(tx, *where, order=_o.c.name.desc(), limit=limit)
 
 
 def names_after(
@@ -309,8 +326,7 @@ def uploads(tx: Tx, container_id: int, prefix: str, after: tuple[str, str], limi
     where = [UPLOADS.c.container_id == container_id]
     if name:
         where.append(sa.or_(UPLOADS.c.name > name, sa.and_(UPLOADS.c.name == name, UPLOADS.c.id > id)) if id else UPLOADS.c.name > name)
-    if prefix:
-        where.append(UPLOADS.c.name.startswith(prefix, autoescape=True))
+    where += bounds(UPLOADS.c.name, "", "", "", prefix)
     return UPLOADS.find(tx, *where, order=(UPLOADS.c.name, UPLOADS.c.id), limit=limit)
 
 

@@ -12,7 +12,7 @@ from virga.ground.db.engine import Tx
 from virga.services.objects import model
 from virga.services.objects.store.bounds import bounds
 from virga.services.objects.store.objects import drop_upload
-from virga.services.objects.store.tables import ACCOUNTS, CONTAINERS, HISTORY, OBJECTS, UPLOADS
+from virga.services.objects.store.tables import ACCOUNTS, CONTAINERS, HISTORY, OBJECTS, SYNC, UPLOADS
 
 _a, _c, _o = ACCOUNTS.table, CONTAINERS.table, OBJECTS.table
 _NC, _NO = len(_c.c), len(_o.c)
@@ -115,6 +115,7 @@ def delete_container(tx: Tx, id: int, now: float = 0.0) -> bool:
     for rows in (OBJECTS, HISTORY):
         if rows.one(tx, rows.c.container_id == id) is not None:
             return False
+    SYNC.delete(tx, SYNC.c.container_id == id)
     for upload in UPLOADS.find(tx, UPLOADS.c.container_id == id):
         drop_upload(tx, upload.id, now)
     return CONTAINERS.delete(tx, _c.c.id == id) == 1
