@@ -271,9 +271,7 @@ def test_constant_memory(lab: Lab, kind: str) -> None:
         "through(20)\nfirst = peak()\nthrough(80)\nprint(peak() - first)\n"
     )
     o = store.options
-    words = (
-        [o.container, o.auth_address, o.user, o.key] if isinstance(o, swift.Options) else [o.bucket, o.host, o.access_key, o.secret_key]
-    )
+    words = [o.container, o.auth_address, o.user, o.key] if isinstance(o, swift.Options) else [o.bucket, o.host, o.access_key, o.secret_key]
     done = subprocess.run([sys.executable, "-c", script, ONE, kind, *words], capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 40, f"{done.stdout} MiB more for four times the length"
