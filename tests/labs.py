@@ -55,7 +55,7 @@ class Lab:
             "OS_PROJECT_DOMAIN_NAME": "Default", "OS_REGION_NAME": "RegionOne", "OS_IDENTITY_API_VERSION": "3",
         }  # fmt: skip
 
-    def run(self, *words: str, env: dict[str, str] | None = None, code: int = 0, timeout: int = 240) -> str:
+    def run(self, *words: str, env: dict[str, str] | None = None, code: int = 0, timeout: int = 600) -> str:
         # a proxy's certificates in the environment are not for this cloud
         clean = {k: v for k, v in os.environ.items() if k not in {"AWS_CA_BUNDLE"}} | {"HOME": str(self.state)}
         done = subprocess.run(words, env=clean | (env or {}), capture_output=True, text=True, timeout=timeout, check=False)

@@ -5,16 +5,22 @@ straight through into the cloud and are believed only when their hash is the pub
 from __future__ import annotations
 
 import hashlib
+import http.client
 import re
+import threading
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from virga.client import Client, Refused, wait
 
 CHUNK = 1 << 20
+TRIES = 5
 Say = Callable[[str], None]
+Progress = Callable[[int, int], None]
 
 
 class ImportFailed(Exception):
@@ -72,10 +78,16 @@ def published(text: str, file: str, algorithm: str) -> str | None:
     return None
 
 
-def bring(client: Client, alias: str, source: Source, say: Say, name: str | None = None) -> dict[str, Any]:
-    """The image, active. Raises ImportFailed; then nothing is left in the cloud."""
-    with urllib.request.urlopen(f"{source.folder}/{source.sums}", timeout=60) as answer:  # noqa: S310 - an address of the table
-        wanted = published(answer.read(1 << 20).decode(errors="replace"), source.file, source.algorithm)
+def mirrored(source: Source, mirror: str) -> Source:
+    """The same tree at another address: a mirror keeps the site's paths below its own."""
+    return replace(source, folder=mirror.rstrip("/") + urlsplit(source.folder).path)
+
+
+def bring(
+    client: Client, alias: str, source: Source, say: Say, name: str | None = None, progress: Progress = lambda done, total: None
+) -> dict[str, Any]:
+    """The image, active. `progress` hears how many bytes of how many came. Raises ImportFailed; then nothing is left in the cloud."""
+    wanted = published(_list(source), source.file, source.algorithm)
     if wanted is None:
         raise ImportFailed(f"{source.folder}/{source.sums} has no {source.algorithm} of {source.file}")
     say(f"{source.folder}/{source.file}")
@@ -89,7 +101,7 @@ def bring(client: Client, alias: str, source: Source, say: Say, name: str | None
     }
     image = client.post("/image/v2/images", about | source.properties)
     try:
-        _through(client, image["id"], source, wanted)
+        _through(client, image["id"], source, wanted, progress)
         client.post(f"/image/v2/images/{image['id']}/import", {"method": {"name": "glance-direct"}})
         done = wait(lambda: _ended(client, image["id"]), 3600, every=0.2)
         if not done or done["status"] != "active":
@@ -100,25 +112,101 @@ def bring(client: Client, alias: str, source: Source, say: Say, name: str | None
         raise
 
 
+def _list(source: Source) -> str:
+    url = f"{source.folder}/{source.sums}"
+    try:
+        with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - an address of the table, or the operator's mirror
+            return str(answer.read(1 << 20).decode(errors="replace"))
+    except urllib.error.HTTPError as e:
+        raise ImportFailed(f"{url} answered {e.code}") from e
+
+
 def _ended(client: Client, id: str) -> Any:
     image = client.get(f"/image/v2/images/{id}")
     return image if "os_glance_import_task" not in image else None
 
 
-def _through(client: Client, id: str, source: Source, wanted: str) -> None:
+class Reading:
+    """One file of a site, read once from its beginning; a connection that breaks is taken up where it stood, as long as the file is the
+    same (`If-Range`), at most TRIES times without a byte in between. `size` is None where the site does not say it."""
+
+    def __init__(self, url: str) -> None:
+        self.url, self.at = url, 0
+        self.size: int | None = None
+        self._tag: str | None = None
+        self._answer: Any = self._open()
+
+    def _open(self) -> Any:
+        headers = {"User-Agent": "virga", "Accept-Encoding": "identity"}
+        if self.at:
+            headers["Range"] = f"bytes={self.at}-"
+            if self._tag:
+                headers["If-Range"] = self._tag
+        try:
+            answer = urllib.request.urlopen(urllib.request.Request(self.url, headers=headers), timeout=60)  # noqa: S310
+        except urllib.error.HTTPError as e:
+            raise ImportFailed(f"{self.url} answered {e.code}") from e
+        if self.at and (answer.status != 206 or not answer.headers.get("Content-Range", "").startswith(f"bytes {self.at}-")):
+            answer.close()
+            raise ImportFailed(f"{self.url} broke off after {self.at} bytes, and the site does not give the rest of the same file")
+        if not self.at:
+            length, tag = answer.headers.get("Content-Length", ""), answer.headers.get("ETag")
+            self.size = int(length) if length.isdigit() else None
+            self._tag = tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified")
+        return answer
+
+    def __iter__(self) -> Iterator[bytes]:
+        tries, pause = 0, threading.Event()
+        while self.size is None or self.at < self.size:
+            try:
+                if self._answer is None:
+                    self._answer = self._open()
+                data = self._answer.read(CHUNK)
+            except (OSError, http.client.HTTPException) as e:
+                data, why = b"", str(e) or type(e).__name__
+            else:
+                why = "the connection ended"
+                if not data and self.size is None:
+                    return
+            if data:
+                tries, self.at = 0, self.at + len(data)
+                yield data
+                continue
+            tries += 1
+            if tries >= TRIES:
+                raise ImportFailed(f"{self.url} broke off after {self.at} of {self.size} bytes: {why}")
+            self.close()
+            pause.wait(0.2 * tries)
+
+    def close(self) -> None:
+        if self._answer is not None:
+            self._answer.close()
+        self._answer = None
+
+
+def _through(client: Client, id: str, source: Source, wanted: str, progress: Progress) -> None:
     """From the distribution into the staging area, hashed on the way."""
     seen = hashlib.new(source.algorithm, usedforsecurity=False)
-    with urllib.request.urlopen(f"{source.folder}/{source.file}", timeout=60) as answer:  # noqa: S310 - an address of the table
+    reading = Reading(f"{source.folder}/{source.file}")
 
-        def pieces() -> Iterator[bytes]:
-            while data := answer.read(CHUNK):
-                seen.update(data)
-                yield data
+    def pieces() -> Iterator[bytes]:
+        for data in reading:
+            seen.update(data)
+            progress(reading.at, reading.size or 0)
+            yield data
 
-        headers = {"Content-Type": "application/octet-stream", "Content-Length": answer.headers["Content-Length"]}
-        try:
-            client.raw("PUT", f"/image/v2/images/{id}/stage", data=pieces(), headers=headers, timeout=3600)
-        except Refused as e:
-            raise ImportFailed(str(e)) from e
+    length = {"Content-Length": str(reading.size)} if reading.size is not None else {}
+    try:
+        client.raw(
+            "PUT",
+            f"/image/v2/images/{id}/stage",
+            data=pieces(),
+            headers={"Content-Type": "application/octet-stream"} | length,
+            timeout=3600,
+        )
+    except Refused as e:
+        raise ImportFailed(str(e)) from e
+    finally:
+        reading.close()
     if seen.hexdigest() != wanted:
         raise ImportFailed(f"the bytes have the {source.algorithm} {seen.hexdigest()}, which is not the published one")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from houses import House, make
+from signatures import trusting
 from virga.ground.sagas.runner import LEASE
 from virga.ground.sagas.saga import SAGAS as ROWS
 from virga.ground.sagas.saga import TABLE
@@ -114,6 +115,16 @@ def create(d: Driven, injection: Injection) -> None:
         assert "injected" in server["fault"]["message"]
 
 
+def create_verified(d: Driven, injection: Injection) -> None:
+    """The same, of an image whose signature is checked first."""
+    with trusting(d.cloud) as signed:
+        hook = d.hurt(injection)
+        net, _ = d.house.network(d.house.admin)
+        id = str(d.house.server(d.house.admin, signed(d.house), net["id"])["id"])
+        d.drain()
+        assert laws(d, id)["status"] == ("ERROR" if "fail" in hook.hit else "ACTIVE")
+
+
 def delete(d: Driven, injection: Injection) -> None:
     id = new_server(d)
     d.drain()
@@ -209,6 +220,7 @@ def snapshot(d: Driven, injection: Injection) -> None:
 ALL = (*SAGAS, *IMAGE_SAGAS)
 SCENARIOS = {
     "compute.create_server": create,
+    "compute.create_verified_server": create_verified,
     "compute.delete_server": delete,
     "compute.change_power": power,
     "compute.create_image": snapshot,

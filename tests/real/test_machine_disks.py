@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 from disks import qcow2, vmdk
+from houses import House, make
 from real_clouds import GUEST, machine_facts
 from virga.client import wait
 from virga.node.libvirtd import engine
@@ -23,6 +25,8 @@ from virga.node.supervisor import Supervisor
 from virga.services.compute import hardware
 from virga.services.compute.driver import Machine
 from virga.services.compute.model import Boot
+from virga.services.images import api as images
+from virga.services.images.driver import Stores
 from virga.services.images.inspect import Inspector
 
 pytestmark = pytest.mark.real
@@ -215,7 +219,7 @@ def test_a5_formats_are_always_said(folder: Path, monkeypatch: pytest.MonkeyPatc
         made = {"qcow2": "qcow2", "vmdk": "vmdk", "vdi": "vdi", "vhdx": "vhdx", "vhd": "vpc"}.get(format, "raw")
         image = folder / f"a5.{format}"
         real(["qemu-img", "convert", "-f", "raw", "-O", made, str(disk), str(image)]).wait()
-        h, m = driver(folder, image), machine(format)
+        h, m = driver(folder, image), machine(format, ephemeral=1)
         h.run(m)
         try:
             for word in json.loads("[" + ",".join(w for w in qemu_words(m.id).split("\0") if w.startswith("{") and "node-name" in w) + "]"):
@@ -232,7 +236,7 @@ def test_a5_formats_are_always_said(folder: Path, monkeypatch: pytest.MonkeyPatc
     assert {a[1] for a in ours} == {"info", "create", "convert"}
     for argv in ours:
         assert "-f" in argv, argv
-        assert argv[1] != "create" or "-F" in argv, argv
+        assert argv[1] != "create" or "-F" in argv or "-b" not in argv, argv
         assert argv[1] != "convert" or "-O" in argv, argv
 
 
@@ -315,7 +319,7 @@ def test_iso_boots(folder: Path) -> None:
     )  # fmt: skip
     for properties in ({}, {"hw_machine_type": "q35"}):
         h = driver(folder, image)
-        m = machine("iso", hardware=hardware.chosen(Boot("iso", "iso", properties=properties), {}, 1))
+        m = machine("iso", ephemeral=1, hardware=hardware.chosen(Boot("iso", "iso", properties=properties), {}, 1))
         h.run(m)
         try:
             assert wait(lambda h=h, m=m: b"THE-ISO-BOOTS" in h.console(m.id), 60), h.console(m.id)
@@ -350,3 +354,67 @@ def test_kernel_and_ramdisk_boot(folder: Path) -> None:
     finally:
         h.remove(m.id)
     assert all(p.exists() for p in paths.values())
+
+
+def test_a10_no_file_leaves_the_config_drive(folder: Path) -> None:
+    """Attack A10: a path of the config drive that would lead out of it is refused, and nothing is written anywhere; a link that lies in
+    the way is not followed."""
+    from virga.services.compute.drivers.libvirt import _config_drive
+
+    target = folder / "outside"
+    for path in ("../outside", "/../outside", str(target), "a/../../outside", "openstack/latest/../../../outside", "a\0b", ".", "..", "", "a//b", "a/.", "-o"):
+        with pytest.raises(ValueError, match="no path of a config drive"):
+            _config_drive({"ok/meta_data.json": "{}", path: "evil"}, folder / "config.iso")
+        assert not target.exists() and not (folder / "config.iso").exists()
+    trap = folder / "config.tree"
+    shutil.rmtree(trap, ignore_errors=True)
+    trap.symlink_to(folder / "machines")
+    with pytest.raises(OSError, match="File exists"):
+        _config_drive({"ok": "evil"}, folder / "config.iso")
+    assert not (folder / "machines/ok").exists()
+    trap.unlink()
+
+
+def test_one_fetch_for_a_hundred_machines(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image of a store that has no files here is read once for all who make their disks at the same time, and not again for those who
+    come later; another image does not wait for it."""
+    from virga.services.compute.drivers.libvirt import LibvirtHypervisor
+
+    monkeypatch.setenv("VIRGA_ADMIN_PASSWORD", "admin")
+    state = folder / "cloud"
+    cloud = make(state=state, **{"images.stores": ["far=memory:"]})
+    cloud.start()
+    try:
+        house = House(cloud)
+        ids = [house.image(data=os.urandom(200_000))["id"] for _ in range(2)]
+        blobs, reads, gate = cloud.doors.use(Stores).default.blobs, [], threading.Event()
+        real = blobs.read
+
+        def read(key: str, *more: Any) -> Any:
+            reads.append(key)
+            if key.startswith(ids[0]):
+                assert gate.wait(30)
+            return real(key, *more)
+
+        blobs.read = read  # type: ignore[method-assign]
+        h = LibvirtHypervisor(
+            folder / "libvirt/run/libvirt-sock", folder, kvm=False, plug=lambda port, mtu: "", unplug=lambda port: None,
+            image=lambda id: images.path(cloud.doors, id),
+        )  # fmt: skip
+        got: list[Path] = []
+        threads = [threading.Thread(target=lambda: got.append(h._base_of(machine("raw", image_id=ids[0]))[0])) for _ in range(100)]
+        for t in threads:
+            t.start()
+        assert wait(lambda: reads, 10)
+        assert h._base_of(machine("raw", image_id=ids[1]))[0].exists(), "another image is not held up"
+        gate.set()
+        for t in threads:
+            t.join()
+        assert len(got) == 100 and len(set(got)) == 1 and [r[:36] for r in reads] == ids
+        h._base_of(machine("raw", image_id=ids[0]))
+        assert len(reads) == 2
+        for id in ids:
+            h._forget_base(id)
+    finally:
+        cloud.stop()
+        shutil.rmtree(state)

@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
 
+from disks import qcow2
 from houses import House, Tenant
+from signatures import properties, trusting
 from virga.client import wait
+from virga.services.compute.driver import Hypervisor
 from virga.services.compute.drivers.fake import Dial
+from virga.services.images.driver import Stores
 
 
 def made(house: House, who: Tenant, image: str | None = None, **more: Any) -> str:
@@ -173,6 +178,83 @@ def test_the_machine_stays_what_it_was(house: House) -> None:
     base = house.image(hw_disk_bus="scsi")
     id = made(house, a, base["id"])
     a.delete(f"/image/v2/images/{base['id']}", 204)
-    said = house.cloud.bus.call("compute.assignment", {"host": a.get(f"/compute/v2.1/servers/{id}")["server"]["OS-EXT-SRV-ATTR:host"], "server": id})
+    said = house.cloud.bus.call(
+        "compute.assignment", {"host": a.get(f"/compute/v2.1/servers/{id}")["server"]["OS-EXT-SRV-ATTR:host"], "server": id}
+    )
     assert said["machine"]["image_format"] == "raw"
     assert active(a, act(a, id, createImage={"name": "x"}).headers["location"].rpartition("/")[2])["hw_disk_bus"] == "scsi"
+
+
+def test_only_verified_images_boot(house: House) -> None:
+    """compute.verify_image_signatures: what is not signed, signed by nobody known, or changed after it was signed builds no machine."""
+    a = house.admin
+    net, _ = house.network(a)
+    with trusting(house.cloud) as signed:
+        good = signed(house)
+        assert house.settled(a, house.server(a, good, net["id"])["id"])["status"] == "ACTIVE"
+        patch = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
+        wrong = {
+            house.image()["id"]: "lacks", signed(house): "no trusted certificate none", signed(house): "not what was signed",
+        }  # fmt: skip
+        _, unknown, other = wrong
+        for id, name, value in (
+            (unknown, "img_signature_certificate_uuid", "none"),
+            (other, "img_signature", properties(b"other")["img_signature"]),
+        ):
+            got = a.ask("PATCH", f"/image/v2/images/{id}", [{"op": "replace", "path": f"/{name}", "value": value}], headers=patch)
+            assert got.code == 200, got.text
+        for id, why in wrong.items():
+            s = house.settled(a, house.server(a, id, net["id"])["id"])
+            assert s["status"] == "ERROR" and why in s["fault"]["message"] and "not verified" in s["fault"]["message"], s["fault"]
+
+
+def test_zero_disk_flavors_are_the_administrators(house: House) -> None:
+    t, a = house.tenant("vera"), house.admin
+    a.post("/compute/v2.1/flavors", {"flavor": {"name": "nil", "id": "nil", "ram": 64, "vcpus": 1, "disk": 0}})
+    image, (net, _) = house.image(), house.network(t)
+    body = {"name": "x", "imageRef": image["id"], "flavorRef": "nil", "networks": [{"uuid": net["id"]}]}
+    got = t.ask("POST", "/compute/v2.1/servers", {"server": body})
+    assert got.code == 403 and "zero_disk_flavor" in got.text
+
+
+@pytest.mark.parametrize("path", ["/../../root/.ssh/authorized_keys", "/etc/../../x", "a" * 256, "/tmp/x"])
+def test_a10_injected_files(shared: House, path: str) -> None:
+    """Attack A10: files are not injected into disks here at all; user data and the config drive are what there is."""
+    a = shared.admin
+    contents = base64.b64encode(b"ssh-ed25519 evil").decode()
+    nets = a.get("/network/v2.0/networks?name=net")["networks"] or [shared.network(a)[0]]
+    body = {"name": "x", "imageRef": shared.image()["id"], "flavorRef": "42", "networks": [{"uuid": nets[0]["id"]}]}
+    got = a.ask("POST", "/compute/v2.1/servers", {"server": body | {"personality": [{"path": path, "contents": contents}]}})
+    assert got.code == 400 and "personality" in got.json["badRequest"]["message"]
+
+
+def test_a10_no_name_of_a_tenant_is_a_path(shared: House) -> None:
+    """The paths of a config drive are the same whatever a server, its keys and its metadata are called."""
+    a = shared.admin
+    nets = a.get("/network/v2.0/networks?name=net")["networks"] or [shared.network(a)[0]]
+    drives = []
+    for word in ("plain", "../../../etc/passwd"):
+        id = shared.server(
+            a, shared.image()["id"], nets[0]["id"], name=word, metadata={word: word}, config_drive=True, user_data=base64.b64encode(word.encode()).decode()
+        )["id"]  # fmt: skip
+        shared.settled(a, id)
+        host = a.get(f"/compute/v2.1/servers/{id}")["server"]["OS-EXT-SRV-ATTR:host"]
+        drives.append(shared.cloud.bus.call("compute.assignment", {"host": host, "server": id})["machine"]["files"])
+    assert set(drives[0]) == set(drives[1]) and drives[0] != drives[1]
+
+
+def test_a_copy_of_hostile_raw_bytes_is_no_image(house: House) -> None:
+    """Attack A4 where disks are raw (Ceph): a guest that wrote the header of a qcow2 with a host's file into its first sectors gets no
+    image of them, the server is as before, and the action log says why."""
+    a = house.admin
+    id = made(house, a)
+    hypervisor: Any = house.cloud.doors.use(Hypervisor)
+    hypervisor._copy = lambda *_: qcow2(backing="/etc/passwd")
+    image = act(a, id, createImage={"name": "x"}).headers["location"].rpartition("/")[2]
+    assert wait(lambda: a.ask("GET", f"/image/v2/images/{image}").code == 404, 20)
+    assert house.settled(a, id)["status"] == "ACTIVE"
+    a.version = "2.84"
+    (log, *_) = a.get(f"/compute/v2.1/servers/{id}/os-instance-actions")["instanceActions"]
+    shown = a.get(f"/compute/v2.1/servers/{id}/os-instance-actions/{log['request_id']}")["instanceAction"]
+    assert "refused" in str(shown["events"]), shown
+    assert not any(b"/etc/passwd" in b for b in house.cloud.doors.use(Stores).default.blobs.blobs.values())  # type: ignore[attr-defined]

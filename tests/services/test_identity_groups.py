@@ -238,7 +238,9 @@ def test_what_outside_judges_found(house: House) -> None:
     listed = t.get(f"{I}/users/{t.user}/access_rules")["access_rules"]
     assert [r["path"] for r in listed] == ["/z", "/a", "/m", "/b"]
     blob = '{"secret":"s",  "access":"abc" }'
-    made = a.post(f"{I}/credentials", {"credential": {"type": "ec2", "blob": blob, "project_id": t.project, "user_id": t.user}}, 201)["credential"]
+    made = a.post(f"{I}/credentials", {"credential": {"type": "ec2", "blob": blob, "project_id": t.project, "user_id": t.user}}, 201)[
+        "credential"
+    ]
     assert made["blob"] == blob == a.get(f"{I}/credentials/{made['id']}")["credential"]["blob"]
     one, two = (a.post(f"{I}/domains", {"domain": {"name": n}}, 201)["domain"]["id"] for n in ("one", "two"))
     role = a.post(f"{I}/roles", {"role": {"name": "own", "domain_id": one}}, 201)["role"]["id"]

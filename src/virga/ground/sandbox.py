@@ -157,17 +157,21 @@ def inspect() -> dict[str, object]:
 
     _confine()
     wrapper = format_inspector.InspectWrapper(open(0, "rb", closefd=False))
-    head = b""
+    head = tail = b""
     try:
         while piece := wrapper.read(1 << 20):
             head = head or piece[:512]  # the bytes may come through a pipe: there is no going back to them
+            tail = (tail + piece)[-512:]
         wrapper.close()
         found = wrapper.format
     except format_inspector.ImageFormatError as e:
         return {"format": "raw", "unsafe": f"the bytes are of several formats at once ({e})"}
+    name = "raw" if found is None else str(found)
+    if name == "raw" and tail[:8] == b"conectix" and int.from_bytes(tail[60:64], "big") == 2:
+        # a fixed VHD is a raw disk with its description behind it, where the inspector does not look
+        return {"format": "vhd", "virtual_size": int.from_bytes(tail[48:56], "big")}
     if found is None:
         return {"format": "raw"}
-    name = str(found)
     unsafe = None
     try:
         if name not in {"raw", "gpt"}:

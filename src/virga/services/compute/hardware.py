@@ -17,7 +17,13 @@ DISK_BUSES = ("ide", "sata", "scsi", "usb", "virtio")
 CDROM_BUSES = ("ide", "sata", "scsi", "usb")
 VIF_MODELS = {"e1000": "e1000", "e1000e": "e1000e", "ne2k_pci": "ne2k_pci", "pcnet": "pcnet", "rtl8139": "rtl8139", "virtio": "virtio",
               "VirtualE1000": "e1000", "VirtualE1000e": "e1000e", "VirtualPCNet32": "pcnet", "VirtualVmxnet3": "vmxnet3"}  # fmt: skip
-SCSI_MODELS = {"auto": "virtio-scsi", "lsilogic": "lsilogic", "lsisas1068": "lsisas1068", "lsisas1078": "lsisas1078", "virtio-scsi": "virtio-scsi"}
+SCSI_MODELS = {
+    "auto": "virtio-scsi",
+    "lsilogic": "lsilogic",
+    "lsisas1068": "lsisas1068",
+    "lsisas1078": "lsisas1078",
+    "virtio-scsi": "virtio-scsi",
+}
 VIDEO_MODELS = ("bochs", "cirrus", "none", "qxl", "vga", "virtio", "vmvga")
 WATCHDOGS = ("disabled", "none", "pause", "poweroff", "reset")
 MACHINE = re.compile(r"(pc|q35|pc-(i440fx|q35)-[0-9.]{1,8})")
@@ -131,7 +137,9 @@ class _Asked:
     def machine(self) -> str:
         value = self.all.get("hw_machine_type") or "pc"
         if not MACHINE.fullmatch(value):
-            raise Invalid(f"hw_machine_type={value[:64]} is not offered by this cloud; there is pc, q35, and their versions", field="hw_machine_type")
+            raise Invalid(
+                f"hw_machine_type={value[:64]} is not offered by this cloud; there is pc, q35, and their versions", field="hw_machine_type"
+            )
         return value
 
     def watchdog(self) -> str:
@@ -177,6 +185,7 @@ class _Asked:
         ]
         if not fits:
             raise Invalid(
-                f"{vcpus} VCPUs cannot be made of at most {most[0]} sockets, {most[1]} cores and {most[2]} threads", field="hw_cpu_max_sockets"
+                f"{vcpus} VCPUs cannot be made of at most {most[0]} sockets, {most[1]} cores and {most[2]} threads",
+                field="hw_cpu_max_sockets",
             )
         return max(fits, key=lambda f: (sum(w == v for w, v in zip(wished, f, strict=True) if w), f[0], f[1]))

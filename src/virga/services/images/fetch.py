@@ -131,7 +131,7 @@ class Download:
         self.guard, self.url, self.at = guard, url, start
         self.headers = headers or {}
         self.size: int | None = None
-        self.resumable = False
+        self.resumable = self._begun = False
         self._tag: str | None = None
         self._answer: http.client.HTTPResponse | None = None
         self._conn: _Http | None = None
@@ -179,8 +179,8 @@ class Download:
                 raise Unavailable("The server gave another part than was asked for")
             self.size = int(total) if total.isdigit() else self.size
         elif answer.status == 200:
-            if self.at and self._tag is not None:
-                raise Invalid("What the URI names was changed while it was read", field="uri")
+            if self._begun:
+                raise Invalid("What the URI names was changed while it was read, or cannot be read from the middle", field="uri")
             self.at = 0
             self.size = int(length) if length.isdigit() else None
         elif answer.status == 404:
@@ -191,6 +191,7 @@ class Download:
         self._tag = tag if tag and not tag.startswith("W/") else answer.headers.get("last-modified")
         self.resumable = answer.status == 206 or answer.headers.get("accept-ranges") == "bytes"
         self._answer = answer
+        self._begun = self._begun or answer.status == 206
 
     def __iter__(self) -> Iterator[bytes]:
         """The bytes from where it stands. Raises Unavailable when the server stops before the end."""
@@ -207,7 +208,7 @@ class Download:
                 why = "the connection ended"
             if data:
                 tries = 0
-                self.at += len(data)
+                self.at, self._begun = self.at + len(data), True
                 yield data
                 continue
             if self.size is None and why == "the connection ended":

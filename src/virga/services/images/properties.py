@@ -42,6 +42,9 @@ CHOICES: dict[str, frozenset[str]] = {
     "os_type": frozenset({"linux", "windows", "freebsd", "macosx", "solaris", "netbsd", "openbsd", "hpux", "irix", "other"}),
     "os_require_quiesce": BOOLEAN,
 }  # fmt: skip
+PARTS = {"kernel_id": "aki", "ramdisk_id": "ari"}
+"""The other two of a machine in three parts, and the format that each has."""
+UUID = re.compile(r"[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 NUMBERS = frozenset({
     "hw_cpu_sockets", "hw_cpu_cores", "hw_cpu_threads", "hw_cpu_max_sockets", "hw_cpu_max_cores", "hw_cpu_max_threads", "hw_numa_nodes", "hw_serial_port_count",
     "hw_video_ram",
@@ -77,5 +80,7 @@ def meaning(name: str, value: str) -> None:
     choice = CHOICES.get(name)
     if choice is not None and (value.lower() if choice is BOOLEAN else value) not in choice:
         raise Invalid(f"Invalid input for field '{name}': '{value[:64]}' is not one of {', '.join(sorted(choice))}", field=name)
+    if name in PARTS and not (UUID.fullmatch(value) or (name == "kernel_id" and value == "nokernel")):
+        raise Invalid(f"Invalid input for field '{name}': '{value[:64]}' is not the id of an image", field=name)
     if name in NUMBERS and not (value.isascii() and value.isdigit() and 0 < int(value[:12]) < 1 << 20):
         raise Invalid(f"Invalid input for field '{name}': '{value[:64]}' is not a whole number above 0", field=name)

@@ -20,6 +20,14 @@ def _said(description: str, **more: Any) -> dict[str, Any]:
     return {"type": "string", "description": description} | more
 
 
+VALIDATION: dict[str, Any] = {
+    "description": "What the bytes at the address hash to", "type": "object", "writeOnly": True, "additionalProperties": False,
+    "required": ["os_hash_algo", "os_hash_value"],
+    "properties": {
+        "checksum": {"type": "string", "minLength": 32, "maxLength": 32}, "os_hash_algo": {"type": "string", "maxLength": 64},
+        "os_hash_value": {"type": "string", "maxLength": 128},
+    },
+}  # fmt: skip
 IMAGE_PROPERTIES: dict[str, Any] = {
     "id": _said("An identifier for the image", pattern=UUID),
     "name": _or_null(description="Descriptive name for the image", maxLength=255),
@@ -39,8 +47,8 @@ IMAGE_PROPERTIES: dict[str, Any] = {
     "updated_at": _said("Date and time of the last image modification", readOnly=True),
     "tags": {"type": "array", "description": "List of strings related to the image", "items": {"type": "string", "maxLength": 255}},
     "direct_url": _said("URL to access the image file kept in external store", readOnly=True),
-    "min_ram": {"type": "integer", "description": "Amount of ram (in MB) required to boot image.", "minimum": 0},
-    "min_disk": {"type": "integer", "description": "Amount of disk space (in GB) required to boot image.", "minimum": 0},
+    "min_ram": {"type": "integer", "description": "Amount of ram (in MB) required to boot image."},
+    "min_disk": {"type": "integer", "description": "Amount of disk space (in GB) required to boot image."},
     "self": _said("An image self url", readOnly=True),
     "file": _said("An image file url", readOnly=True),
     "stores": _said("Store in which image data resides. A comma-separated list when there are several.", readOnly=True),
@@ -49,7 +57,7 @@ IMAGE_PROPERTIES: dict[str, Any] = {
         "type": "array", "description": "A set of URLs to access the image file kept in external store",
         "items": {
             "type": "object", "required": ["url", "metadata"],
-            "properties": {"url": {"type": "string", "maxLength": 255}, "metadata": {"type": "object"}},
+            "properties": {"url": {"type": "string", "maxLength": 255}, "metadata": {"type": "object"}, "validation_data": VALIDATION},
         },
     },
 }  # fmt: skip
@@ -81,8 +89,11 @@ def several(name: str, each: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "properties": properties, "links": links}
 
 
+LISTED_TASK = {"name": "task", "properties": {k: v for k, v in TASK["properties"].items() if k not in {"input", "result", "message"}}}  # type: ignore[attr-defined]
 OWN: dict[str, dict[str, Any]] = {
     "image": IMAGE, "images": several("images", IMAGE), "member": MEMBER,
     "members": {"name": "members", "properties": {"members": {"type": "array", "items": MEMBER}, "schema": TEXT}, "links": [{"href": "{schema}", "rel": "describedby"}]},
-    "task": TASK, "tasks": several("tasks", {"name": "task", "properties": {k: v for k, v in TASK["properties"].items() if k not in {"input", "result", "message"}}}),  # type: ignore[attr-defined]
+    "task": TASK, "tasks": {"name": "tasks", "properties": {"tasks": {"type": "array", "items": LISTED_TASK}, "schema": TEXT}, "links": [
+        {"rel": "first", "href": "{first}"}, {"rel": "next", "href": "{next}"}, {"rel": "describedby", "href": "{schema}"},
+    ]},
 }  # fmt: skip

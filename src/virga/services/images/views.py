@@ -85,13 +85,21 @@ def locations(rows: list[model.Location], call: Call) -> list[dict[str, Any]]:
 
 
 def task(t: model.Task, call: Call) -> dict[str, Any]:
-    return listed_task(t, call) | {"input": t.input, "result": t.result, "message": t.message}
+    more = {
+        "input": t.input,
+        "result": t.result,
+        "message": t.message,
+        "image_id": t.image_id,
+        "request_id": t.request_id,
+        "user_id": t.user_id,
+    }
+    return listed_task(t, call) | more
 
 
 def listed_task(t: model.Task, _: Call) -> dict[str, Any]:
     times = {"created_at": iso(t.created), "updated_at": iso(t.updated), "expires_at": None if t.expires is None else iso(t.expires)}
     return {
-        "id": t.id, "type": t.type, "status": t.status, "owner": t.owner, "image_id": t.image_id, "request_id": t.request_id, "user_id": t.user_id,
+        "id": t.id, "type": t.type, "status": t.status, "owner": t.owner,
         "self": f"/v2/tasks/{t.id}", "schema": "/v2/schemas/task",
     } | times  # fmt: skip
 

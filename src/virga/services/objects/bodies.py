@@ -18,12 +18,12 @@ import msgspec
 
 from virga.ground import log
 from virga.ground.db.engine import Tx
-from virga.ground.errors import Invalid, NoSpace, TooLarge, Unavailable
+from virga.ground.errors import Forbidden, Invalid, NoSpace, TooLarge, Unavailable
 from virga.ground.world import World
 from virga.services.objects import model
 from virga.services.objects.commits import Commits
 from virga.services.objects.driver import BlobStore, Rotten, Writer
-from virga.services.objects.drivers.sealed import Seal
+from virga.services.objects.drivers.sealed import SEALED, Seal
 from virga.services.objects.settings import Objects
 from virga.services.objects.store import objects as rows
 
@@ -78,9 +78,10 @@ class Bodies:
     # -- in --------------------------------------------------------------------------------------------------------
 
     async def receive(
-        self, stream: AsyncIterator[bytes], *, expected: int | None, most: int | None = None, also: Sequence[str] = ()
+        self, stream: AsyncIterator[bytes], *, expected: int | None, most: int | None = None, also: Sequence[str] = (), sealed: bool = False
     ) -> Received:
-        """Take a body in. `expected` bytes when known. Raises TooLarge past `most`, NoSpace, Invalid when it is shorter than said."""
+        """Take a body in. `expected` bytes when known; `sealed` at rest even where not everything is. Raises TooLarge past `most`,
+        NoSpace, Invalid when it is shorter than said."""
         limit = self.settings.max_file_size if most is None else most
         if expected is not None and expected > limit:
             raise TooLarge("Your request is too large.", limit=limit)
@@ -88,7 +89,7 @@ class Bodies:
         held: list[bytes] = []
         waiting = size = 0
         writer: Writer | None = None
-        id = model.body_id("b")
+        id = model.body_id("b") + (SEALED if sealed else "")
         self.receiving += 1
         try:
             async for chunk in self._patient(stream):
@@ -110,8 +111,7 @@ class Bodies:
                 for h in hashes:
                     h.update(data)
                 id = "i" + id[1:]
-                if self.seal is not None:
-                    data = self.seal.stream(id).update(data)
+                data = self.turned(id, data)
             else:
                 await self._off(self._finish, id, writer, hashes, held, size)
         except BaseException as e:
@@ -157,7 +157,7 @@ class Bodies:
         """A body made here (a manifest, a small thing): always beside its row."""
         id = model.body_id("i")
         md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
-        return Received(id, len(data), md5, data if self.seal is None else self.seal.stream(id).update(data))
+        return Received(id, len(data), md5, self.turned(id, data))
 
     def discard(self, got: Received) -> None:
         """A body that no row will name."""
@@ -171,7 +171,14 @@ class Bodies:
         data = rows.small(tx, body)
         if data is None:
             raise Unavailable("The object's bytes are not where they were put.")
-        return data if self.seal is None else self.seal.stream(body).update(data)
+        return self.turned(body, data)
+
+    def turned(self, id: str, data: bytes) -> bytes:
+        """Plain bytes sealed, sealed ones plain, where the body is one that is sealed."""
+        if self.seal is None or not self.seal.covers(id):
+            return data
+        out: bytes = self.seal.stream(id).update(data)
+        return out
 
     async def open(self, extents: Sequence[Extent]) -> AsyncIterator[bytes]:
         """The bytes of `extents`; the first of them are read and checked before this returns, so that the head of the answer tells
@@ -256,6 +263,9 @@ def errno_name(e: OSError) -> str:
 
 
 def extents_of(o: model.Object, start: int = 0, length: int | None = None) -> list[Extent]:
+    """The whole of an object's bytes, or a range. Raises Forbidden for what only its owner's key opens."""
+    if o.own("sealed"):
+        raise Forbidden(f"The object {o.name} is encrypted under a customer's key: it is read through S3, with that key.", rule="sealed")
     if o.body is None:
         return []
     return [Extent(o.body, start, o.size - start if length is None else length)]

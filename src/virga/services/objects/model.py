@@ -71,11 +71,14 @@ class Object(Row, frozen=True):
 
 
 class Piece(Row, frozen=True):
+    """`control` of a piece and of a part: its checksums, and the salt of a customer's key."""
+
     body: str
     number: int
     blob: str
     size: int
     etag: str
+    control: dict[str, Any] | None = None
 
 
 class Upload(Row, frozen=True):
@@ -98,11 +101,26 @@ class Part(Row, frozen=True):
     size: int
     etag: str
     changed: float
+    control: dict[str, Any] | None = None
 
 
 class Trash(Row, frozen=True):
     body: str
     since: float
+
+
+class Told(Row, frozen=True):
+    """A change that a container has still to tell another: `deleted`, or as the object is when it is told. `name` may be empty: then all
+    objects are to be told, from `cursor` on."""
+
+    container_id: int
+    name: str
+    at: float
+    deleted: bool
+    cursor: str | None
+    tries: int
+    due: float
+    why: str | None
 
 
 class Quarantine(Row, frozen=True):

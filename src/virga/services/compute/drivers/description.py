@@ -16,10 +16,10 @@ CONSOLE = "console=tty0 console=ttyS0"
 
 
 class Rbd(msgspec.Struct, frozen=True):
-    """A disk in Ceph: `name` is pool/image, `secret` the id of libvirt's secret with the user's key."""
+    """A disk in Ceph: `name` is pool/image, `conf` where the cluster is, `secret` the id of libvirt's secret with the user's key."""
 
     name: str
-    hosts: tuple[tuple[str, str], ...]
+    conf: str
     user: str
     secret: str
 
@@ -145,6 +145,8 @@ def _disks(devices: ET.Element, machine: Machine, folder: Path, cache: str, root
         add(disk, "readonly")
     else:
         add(disk, "serial", machine.id[:20])
+    if machine.ephemeral:
+        _disk(devices, "disk", "qcow2", cache, target(h.disk_bus), h.disk_bus, folder / "ephemeral.qcow2")
     if machine.files is not None:
         # a disk where nothing is said: a kernel made for clouds has no driver for old CD-ROM drives
         kind, bus, at = ("cdrom", h.cdrom_bus, "") if h.cdrom_bus else ("disk", "virtio", "vdz")
@@ -159,9 +161,7 @@ def _disk(devices: ET.Element, kind: str, format: str, cache: str, target: str, 
     else:
         auth = add(disk, "auth", username=source.user)
         add(auth, "secret", type="ceph", uuid=source.secret)
-        at = add(disk, "source", protocol="rbd", name=source.name)
-        for name, port in source.hosts:
-            add(at, "host", name=name, port=port)
+        add(add(disk, "source", protocol="rbd", name=source.name), "config", file=source.conf)
     add(disk, "target", dev=target, bus=bus)
     return disk
 

@@ -73,7 +73,13 @@ class FakeHypervisor:
             known = self.machines.get(machine.id, {"log": "", "booted": 0.0})
             log = str(known["log"]) + f"[{self.world.now():.3f}] {machine.name}: {line}\n"
             booted = self.world.now() + self.boot_seconds if power == "running" else 0.0
-            self.machines[machine.id] = {"power": power, "ports": ports, "log": log[-65536:], "booted": booted, "copies": known.get("copies", {})}
+            self.machines[machine.id] = {
+                "power": power,
+                "ports": ports,
+                "log": log[-65536:],
+                "booted": booted,
+                "copies": known.get("copies", {}),
+            }
             self._save()
         for port in ports:
             self.plug(port, power == "running")
@@ -143,7 +149,15 @@ class FakeHypervisor:
             return str(self.machines[id]["log"]).encode() if id in self.machines else b""
 
     def capacity(self) -> Capacity:
-        return Capacity(vcpus=4096, memory_mb=1 << 24, disk_gb=1 << 20, type="fake", version=1000, cpu={"vendor": "sim", "arch": "x86_64"}, offers=self.offers)
+        return Capacity(
+            vcpus=4096,
+            memory_mb=1 << 24,
+            disk_gb=1 << 20,
+            type="fake",
+            version=1000,
+            cpu={"vendor": "sim", "arch": "x86_64"},
+            offers=self.offers,
+        )
 
     def close(self) -> None:
         return None

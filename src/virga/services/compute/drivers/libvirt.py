@@ -7,8 +7,10 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import re
 import shutil
 import threading
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,15 +24,17 @@ from virga.ground.world import CommandFailed, run
 from virga.services.compute.driver import Capacity, Machine, Unwanted
 from virga.services.compute.drivers import description, offers, qemu_img
 from virga.services.compute.drivers.description import PREFIX
+from virga.services.compute.drivers.rbd_disks import RbdDisks
 
 ASK_SECONDS = 60.0
 LOG_KEEP = 4 << 20
+PATH = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*")
 libvirt.registerErrorHandler(lambda *_: None, None)
 
 
 class LibvirtHypervisor:
     """`folder` holds machines/<id> and base/<image>; `plug(port, mtu)` gives a tap, `unplug(port)` takes it away;
-    `image(id)` is the path of an image's bytes."""
+    `image(id)` is the path of an image's bytes, `urls(id)` is how its stores call them. With `rbd` new root disks are in Ceph."""
 
     def __init__(
         self,
@@ -41,20 +45,24 @@ class LibvirtHypervisor:
         plug: Callable[[str, int], str],
         unplug: Callable[[str], None],
         image: Callable[[str], Path | None],
+        rbd: RbdDisks | None = None,
+        urls: Callable[[str], list[str]] = lambda id: [],
     ) -> None:
         self.uri = f"qemu+unix:///system?socket={socket}"
         self.machines, self.base = folder / "machines", folder / "base"
         for made in (self.machines, self.base):
             made.mkdir(parents=True, exist_ok=True, mode=0o711)
         self.kvm, self.plug, self.unplug, self.image = kvm, plug, unplug, image
+        self.rbd, self.urls = rbd, urls
         self.log = log.get("libvirt")
         self._lock = threading.Lock()
         self._held: Any = None
         self._direct = _direct_io(folder)
-        self._base_lock = threading.Lock()
+        self._bases: dict[str, threading.Lock] = {}
         self._version = 0
         self._pause = threading.Event()
         self._offers: dict[str, list[str]] | None = None
+        self._cluster, self._asked = 0, 0.0
 
     def conn(self) -> Any:
         """The connection, opened again when it broke."""
@@ -87,8 +95,15 @@ class LibvirtHypervisor:
         folder.mkdir(mode=0o711, exist_ok=True)
         _write(folder / "machine.json", msgspec.json.encode(machine))
         disk = folder / "disk.qcow2"
-        if not disk.exists():
+        root = self._in_ceph(machine.id)
+        if root is not None:
+            self._clone(machine, root)
+        elif not disk.exists():
             self._disk(machine, disk)
+        blank = folder / "ephemeral.qcow2"
+        if machine.ephemeral and not blank.exists():
+            qemu_img.empty(str(blank.with_suffix(".new")), machine.ephemeral << 30)
+            blank.with_suffix(".new").rename(blank)
         drive = folder / "config.iso"
         if machine.files is not None and not drive.exists():
             _config_drive(machine.files, drive)
@@ -97,7 +112,28 @@ class LibvirtHypervisor:
                 self._twin(image, folder / part)
         (folder / "console.log").touch()
         taps = {c.port_id: self.plug(c.port_id, c.mtu) for c in machine.cards}
-        return self.conn().defineXML(ET.tostring(description.domain(machine, folder, taps, kvm=self.kvm, direct=self._direct), encoding="unicode"))
+        tree = description.domain(
+            machine, folder, taps, kvm=self.kvm, direct=self._direct, root=root.described(machine.id) if root is not None else None
+        )
+        return self.conn().defineXML(ET.tostring(tree, encoding="unicode"))
+
+    def _in_ceph(self, id: str) -> RbdDisks | None:
+        """Where the machine's root disk is, if it is in Ceph: a machine that has a file here keeps it."""
+        return None if self.rbd is None or (self.machines / id / "disk.qcow2").exists() else self.rbd
+
+    def _clone(self, machine: Machine, root: RbdDisks) -> None:
+        """The root disk in Ceph; only raw bytes can be cloned, and everything else is copied there from this machine's base."""
+        plain = qemu_img.format_of(machine.image_format) == "raw"
+        clone = next((u for u in self.urls(machine.image_id or "") if u.startswith("rbd://")), None) if plain else None
+        root.make(machine.id, 0 if machine.hardware.boots_cdrom else machine.disk << 30, clone, lambda: self._base_of(machine))
+        conn, id = self.conn(), root.secret_id()
+        try:
+            known = conn.secretLookupByUUIDString(id)
+        except libvirt.libvirtError as e:
+            if e.get_error_code() != libvirt.VIR_ERR_NO_SECRET:
+                raise
+            known = conn.secretDefineXML(ET.tostring(description.secret(id, root.user), encoding="unicode"))
+        known.setValue(root.key())
 
     def _disk(self, machine: Machine, disk: Path) -> None:
         base, format = self._base_of(machine)
@@ -111,11 +147,16 @@ class LibvirtHypervisor:
     def _base_of(self, machine: Machine) -> tuple[Path, str]:
         """The image as this host keeps it: a hard link to the store, or a copy, made once; it stays while machines stand on it."""
         format = qemu_img.format_of(machine.image_format)
-        with self._base_lock:
+        with self._of_image(machine.image_id or ""):
             base = self.base / f"{machine.image_id}.{format}"
             if not base.exists():
                 self._twin(machine.image_id or "", base)
         return base, format
+
+    def _of_image(self, image: str) -> threading.Lock:
+        """One at a time works on what is kept of an image; others' images do not wait."""
+        with self._lock:
+            return self._bases.setdefault(image, threading.Lock())
 
     def _twin(self, image: str, file: Path) -> None:
         """The image's bytes as `file`: a hard link to what is kept of it on this machine, or a copy."""
@@ -180,6 +221,8 @@ class LibvirtHypervisor:
             image = machine.image_id
             for card in machine.cards:
                 self.unplug(card.port_id)
+        if self.rbd is not None:
+            self.rbd.remove(id)
         if folder.exists():
             shutil.rmtree(folder)
         if image is not None:
@@ -187,7 +230,7 @@ class LibvirtHypervisor:
 
     def _forget_base(self, image: str) -> None:
         """Drop a base that no machine stands on any more."""
-        with self._base_lock:
+        with self._of_image(image):
             for record in self.machines.glob("*/machine.json"):
                 with contextlib.suppress(OSError, msgspec.DecodeError):
                     if msgspec.json.decode(record.read_bytes(), type=Machine).image_id == image:
@@ -198,6 +241,12 @@ class LibvirtHypervisor:
     # -- copies ----------------------------------------------------------------------------------------------------
 
     def snapshot(self, machine: Machine, image: str, wanted: Callable[[], bool]) -> None:
+        root = self._in_ceph(machine.id)
+        if root is not None:
+            domain = self._domain(machine.id)
+            with self._frozen(domain, machine):
+                root.snapshot(machine.id, image)
+            return
         whole = self._copy(machine.id, image)
         if whole.exists():
             return
@@ -222,17 +271,13 @@ class LibvirtHypervisor:
     def _backup(self, domain: Any, target: Path, machine: Machine, wanted: Callable[[], bool]) -> bool:
         """Have QEMU copy the running machine's disk as it is at this moment into `target`; False when the machine went off meanwhile."""
         self._end_backup(domain)
-        frozen = self._freeze(domain, machine)
         try:
-            domain.backupBegin(ET.tostring(description.backup(machine, target), encoding="unicode"), None, 0)
+            with self._frozen(domain, machine):
+                domain.backupBegin(ET.tostring(description.backup(machine, target), encoding="unicode"), None, 0)
         except libvirt.libvirtError as e:
             if e.get_error_code() == libvirt.VIR_ERR_OPERATION_INVALID and not domain.isActive():
                 return False
             raise
-        finally:
-            if frozen:
-                with contextlib.suppress(libvirt.libvirtError):
-                    domain.fsThaw()
         while True:
             try:
                 if domain.jobInfo()[0] == libvirt.VIR_DOMAIN_JOB_NONE:
@@ -266,29 +311,51 @@ class LibvirtHypervisor:
                 return
             self._pause.wait(0.1)
 
+    @contextlib.contextmanager
+    def _frozen(self, domain: Any, machine: Machine) -> Iterator[None]:
+        """The guest's file systems stand still meanwhile, if they can."""
+        frozen = domain is not None and bool(domain.isActive()) and self._freeze(domain, machine)
+        try:
+            yield
+        finally:
+            if frozen:
+                with contextlib.suppress(libvirt.libvirtError):
+                    domain.fsThaw()
+
     def _freeze(self, domain: Any, machine: Machine) -> bool:
         """The guest's file systems stand still, if the image says that it has an agent for that; whether they do. Where the image
         requires it, a guest that cannot is an error."""
         has, needs = machine.hardware.agent, machine.hardware.quiesce
         if not has:
             if needs:
-                raise RuntimeError("the image requires os_require_quiesce, and does not say hw_qemu_guest_agent=yes: there is no agent to ask")
+                raise RuntimeError(
+                    "the image requires os_require_quiesce, and does not say hw_qemu_guest_agent=yes: there is no agent to ask"
+                )
             return False
         try:
             domain.fsFreeze()
         except libvirt.libvirtError as e:
             if needs:
-                raise RuntimeError(f"the image requires os_require_quiesce, and the guest's agent did not freeze its file systems: {e}") from e
+                raise RuntimeError(
+                    f"the image requires os_require_quiesce, and the guest's agent did not freeze its file systems: {e}"
+                ) from e
             return False
         return True
 
     def snapshot_size(self, id: str, image: str) -> int:
+        root = self._in_ceph(id)
+        if root is not None:
+            return root.snapshot_size(id, image)
         return self._copy(id, image).stat().st_size
 
     def snapshot_format(self, id: str, image: str) -> str:
-        return "qcow2"
+        return "qcow2" if self._in_ceph(id) is None else "raw"
 
     def snapshot_bytes(self, id: str, image: str) -> Iterator[bytes]:
+        root = self._in_ceph(id)
+        if root is not None:
+            yield from root.read(id, image)
+            return
         with open(self._copy(id, image), "rb", buffering=0) as file:
             while piece := file.read(1 << 20):
                 yield piece
@@ -299,6 +366,9 @@ class LibvirtHypervisor:
             self._end_backup(domain)
         for copy in (self.machines / id).glob("copy-*"):
             copy.unlink(missing_ok=True)
+        root = self._in_ceph(id)
+        if root is not None:
+            root.tidy(id)
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
@@ -339,11 +409,19 @@ class LibvirtHypervisor:
         memory = (
             int(next(line.split()[1] for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))) // 1024
         )
-        disk = shutil.disk_usage(self.machines).total >> 30
+        disk = self._room()
         if not self._version:
             self._version = self.conn().getVersion()
         cpu = {"arch": os.uname().machine, "topology": {"cores": os.cpu_count() or 1, "sockets": 1, "threads": 1}}
         return Capacity(os.cpu_count() or 1, memory, disk, "QEMU" if not self.kvm else "KVM", self._version, cpu, self._offered())
+
+    def _room(self) -> int:
+        """GiB for disks: of this machine's file system, or of the cluster, which is asked once a minute."""
+        if self.rbd is None:
+            return shutil.disk_usage(self.machines).total >> 30
+        if time.monotonic() - self._asked > 60 or not self._cluster:
+            self._cluster, self._asked = self.rbd.room_gb(), time.monotonic()
+        return self._cluster
 
     def _offered(self) -> dict[str, list[str]]:
         """What can be built here. libvirt takes seconds for the first answer, so it is asked beside the start; nothing is said before."""
@@ -397,11 +475,15 @@ def _write(file: Path, data: bytes) -> None:
 
 
 def _config_drive(files: dict[str, str], iso: Path) -> None:
-    """An ISO 9660 disk labelled config-2. The paths are ours; only the contents are a tenant's."""
+    """An ISO 9660 disk labelled config-2. The paths are ours, and still none is believed; only the contents are a tenant's. Raises
+    ValueError."""
     tree = iso.with_suffix(".tree")
     shutil.rmtree(tree, ignore_errors=True)
+    tree.mkdir()  # and not what somebody put there
     for path, text in files.items():
         target = tree / path
+        if not PATH.fullmatch(path) or ".." in path.split("/"):
+            raise ValueError(f"'{path[:80]}' is no path of a config drive")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(base64.b64decode(text[7:]) if text.startswith("base64:") else text.encode())
     fresh = iso.with_suffix(".new")

@@ -9,7 +9,15 @@ from typing import Any
 
 from virga.ground.world import run
 
-NICS = {"virtio": "virtio-net-pci", "e1000": "e1000", "e1000e": "e1000e", "ne2k_pci": "ne2k_pci", "pcnet": "pcnet", "rtl8139": "rtl8139", "vmxnet3": "vmxnet3"}
+NICS = {
+    "virtio": "virtio-net-pci",
+    "e1000": "e1000",
+    "e1000e": "e1000e",
+    "ne2k_pci": "ne2k_pci",
+    "pcnet": "pcnet",
+    "rtl8139": "rtl8139",
+    "vmxnet3": "vmxnet3",
+}
 SCSI = {"virtio-scsi": "virtio-scsi-pci", "lsilogic": "lsi53c895a", "lsisas1068": "mptsas1068", "lsisas1078": "megasas"}
 EMULATOR = "qemu-system-x86_64"
 

@@ -105,7 +105,9 @@ def _usable(call: Call, domain_id: str) -> None:
         option = str(e).rpartition("$.")[2].rstrip("`") if "$." in str(e) else "ldap"
         raise Invalid(f"Invalid input for field 'config.ldap.{option}': {str(e).partition(' - at')[0]}", field=option) from None
     if read.tls_cacertfile and not Path(read.tls_cacertfile).is_file():
-        raise Invalid(f"Invalid input for field 'config.ldap.tls_cacertfile': there is no file {read.tls_cacertfile}", field="tls_cacertfile")
+        raise Invalid(
+            f"Invalid input for field 'config.ldap.tls_cacertfile': there is no file {read.tls_cacertfile}", field="tls_cacertfile"
+        )
 
 
 def _missing(domain_id: str, group: str | None, option: str | None) -> NotFound:

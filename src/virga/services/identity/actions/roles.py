@@ -30,7 +30,9 @@ def fits(tx: Tx, role: model.Role, target: str, target_id: str) -> None:
     if role.domain_id is None or target == "domain":
         return
     if target == "system":
-        raise Invalid(f"Role {role.id} is a domain-specific role. Unable to use a domain-specific role in a system assignment.", field="role_id")
+        raise Invalid(
+            f"Role {role.id} is a domain-specific role. Unable to use a domain-specific role in a system assignment.", field="role_id"
+        )
     project = store.PROJECTS.get(tx, target_id)
     if project is not None and project.domain_id != role.domain_id:
         raise Forbidden(f"You are not authorized to perform the requested action: project {target_id} must be in the same domain as the role {role.id} being assigned.")  # fmt: skip

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from virga.authority.rules import Rule, allow, is_admin
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound, OverQuota
@@ -43,6 +45,7 @@ def create(call: Call, body: wire.CreateImage) -> model.Image:
         allow(call, policy.SET_OWNER)
     _may_show(call, owner, body.visibility)
     extra = properties.checked(body.extra)
+    fits_together(call, extra, {})
     id = body.id.lower() if isinstance(body.id, str) else call.world.uuid()
     if store.IMAGES.get(call.tx, id) is not None:
         raise Conflict(f"Image ID {id} already exists!")
@@ -55,6 +58,20 @@ def create(call: Call, body: wire.CreateImage) -> model.Image:
         upload=None, upload_lease=0.0, created=now, updated=now, stores=[], staged=None, staged_size=0, importing=[], failed=[], saga_id=None, task_id=None,
         reason=None,
     )  # fmt: skip
+
+
+def fits_together(call: Call, extra: dict[str, Any], before: dict[str, Any]) -> None:
+    """The kernel and the ramdisk that an image names are what they should be, as far as the caller can see them: one that does not exist
+    yet may come later, a disk is no kernel. Raises Invalid."""
+    for name, format in properties.PARTS.items():
+        id = extra.get(name)
+        if id is None or id == before.get(name):
+            continue
+        other = store.seen(call.tx, id.lower(), call.actor.project_id, is_admin(call.actor))
+        if other is not None and other.disk_format not in {format, None}:
+            raise Invalid(
+                f"Invalid input for field '{name}': image {other.id} is of the disk format {other.disk_format}, not {format}", field=name
+            )
 
 
 def _may_show(call: Call, owner: str, visibility: str) -> None:

@@ -69,15 +69,12 @@ def _intend(call: Call, id: str, body: wire.Import) -> Answer:
     if image.status != model.UPLOADING and name != COPY:
         limits.check_arriving(call.tx, image.owner)
     limits.check_bytes(call.tx, image.owner, image.size or 0, len(places))
-    asked = {
-        "method": msgspec.to_builtins(body.method),
-        "all_stores_must_succeed": body.all_stores_must_succeed,
-        "all_stores": body.all_stores,
+    said = msgspec.json.decode(call.request.body)
+    asked = {"method": msgspec.to_builtins(body.method)} | {
+        k: said[k] for k in ("all_stores", "all_stores_must_succeed", "stores") if k in said
     }
     asked["method"].pop("extra", None)
     asked["method"] = {k: v for k, v in asked["method"].items() if v is not None and (k == "name" or name != DIRECT)}
-    if not isinstance(body.stores, msgspec.UnsetType):
-        asked["stores"] = body.stores
     begin(call, image, name, {"import_req": asked, "image_id": id, "backend": places}, places, must=body.all_stores_must_succeed)
     return Answer(code=202)
 

@@ -14,7 +14,7 @@ from virga.ground.http.call import Call
 from virga.ground.wire import given
 from virga.services.images import model, policy, properties, store, wire
 from virga.services.images.actions import locations
-from virga.services.images.actions.images import TAGS, _may_show, found, permit
+from virga.services.images.actions.images import TAGS, _may_show, fits_together, found, permit
 
 VERBS = ("add", "remove", "replace")
 ALWAYS = (
@@ -58,6 +58,7 @@ def _keep(call: Call, image: model.Image, doc: dict[str, Any]) -> None:
     if shape.visibility != image.visibility:
         _may_show(call, image.owner, shape.visibility)
     change["properties"] = properties.checked(change.pop("extra"))
+    fits_together(call, change["properties"], image.properties)
     change["tags"] = sorted(set(change["tags"]))
     if len(change["tags"]) > TAGS:
         raise Invalid(f"Invalid input for field 'tags': at most {TAGS} tags", field="tags")

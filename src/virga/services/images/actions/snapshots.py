@@ -81,8 +81,7 @@ def _take(ctx: Context, id: str, chunks: Iterator[bytes], size: int, formats: tu
         if row is None or not store.IMAGES.change(tx, *where, status=model.SAVING, upload=ctx.id, upload_lease=lease):
             raise NotFound(f"Image {id} was deleted while it was made.")
         left = limits.room(tx, limits.IMAGE_SIZE, row.owner)
-    most = own.max_bytes if left is None else min(left, own.max_bytes)
-    why = "images.max_bytes" if most == own.max_bytes else "that is what is left of the quota image_size_total"
+    most, why = left if left is not None and left[0] < own.max_bytes else (own.max_bytes, "that is images.max_bytes")
     intake = Intake(most, why)
     place.blobs.remove(key)
     writer = place.blobs.create(key, size or None)

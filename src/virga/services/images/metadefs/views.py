@@ -42,7 +42,7 @@ def namespace(both: Whole, call: Call) -> dict[str, Any]:
     if wanted is not None:
         prefix = next((t.get("prefix") or "" for t in types if t["name"] == wanted), "")
     parts: dict[str, Any] = {
-        "resource_type_associations": types, "properties": {prefix + i.name: i.body for i in _of(items, model.PROPERTY)},
+        "resource_type_associations": types, "properties": {prefix + i.name: i.body | {"name": prefix + i.name} for i in _of(items, model.PROPERTY)},
         "objects": [_object(row, i, prefix) for i in _of(items, model.OBJECT)], "tags": [{"name": i.name} for i in _of(items, model.TAG)],
     }  # fmt: skip
     return out | {k: v for k, v in parts.items() if v}
@@ -76,7 +76,6 @@ def object_(both: One, _: Call) -> dict[str, Any]:
 def objects(both: Whole, _: Call) -> dict[str, Any]:
     return {
         "objects": [_object(both[0], i) for i in both[1]],
-        "first": _path(both[0].namespace, "objects"),
         "schema": "/v2/schemas/metadefs/objects",
     }
 
@@ -94,7 +93,7 @@ def tag(both: One, _: Call) -> dict[str, Any]:
 
 
 def tags(both: Whole, _: Call) -> dict[str, Any]:
-    return {"tags": [{"name": i.name} for i in both[1]], "first": _path(both[0].namespace, "tags"), "schema": "/v2/schemas/metadefs/tags"}
+    return {"tags": [{"name": i.name} for i in both[1]]}
 
 
 def _association(i: model.Item) -> dict[str, Any]:
@@ -128,6 +127,7 @@ MANY: dict[str, Any] = {"type": "object", "additionalProperties": {"type": "obje
 TYPE = {
     "name": "resource_type_association",
     "required": ["name"],
+    "additionalProperties": False,
     "properties": {"name": NAME, "prefix": NAME, "properties_target": NAME} | TIMES,
 }
 OBJECT = {
@@ -135,13 +135,13 @@ OBJECT = {
     "required": ["name"],
     "properties": {"name": NAME, "description": TEXT, "required": {"type": "array", "items": TEXT}, "properties": MANY} | LINKS,
 }
-NAMESPACE = {"name": "namespace", "required": ["namespace"], "properties": {
+NAMESPACE = {"name": "namespace", "required": ["namespace"], "additionalProperties": False, "properties": {
     "namespace": NAME, "display_name": NAME, "description": {"type": "string", "maxLength": 500}, "visibility": {"type": "string", "enum": ["public", "private"]},
     "protected": {"type": "boolean"}, "owner": {"type": "string", "maxLength": 255}, "resource_type_associations": {"type": "array", "items": TYPE},
     "properties": MANY, "objects": {"type": "array", "items": OBJECT}, "tags": {"type": "array", "items": {"type": "object", "properties": {"name": TEXT}}},
 } | LINKS}  # fmt: skip
 PROPERTY_SCHEMA = {"name": "property", "required": ["name", "title", "type"], "properties": {"name": NAME} | PROPERTY}
-TAG = {"name": "tag", "required": ["name"], "properties": {"name": NAME} | TIMES}
+TAG = {"name": "tag", "required": ["name"], "additionalProperties": False, "properties": {"name": NAME} | TIMES}
 SCHEMAS: dict[str, dict[str, Any]] = {
     "namespace": NAMESPACE, "namespaces": several("namespaces", NAMESPACE), "resource_type": TYPE,
     "resource_types": {"name": "resource_type_associations", "properties": {"resource_type_associations": {"type": "array", "items": TYPE}}},

@@ -102,13 +102,8 @@ async def create(call: Call) -> Answer:
 
 
 async def _upload(call: Call, id: str, said: headers.Described) -> model.Image:
-    await data.upload(call, id)
-    image = await asyncio.get_running_loop().run_in_executor(None, _read, call, id)
-    if said.checksum and said.checksum != image.checksum:
-        raise Invalid(f"The bytes have the checksum {image.checksum}, not {said.checksum}", field="x-image-meta-checksum")
-    if said.size is not None and said.size != image.size:
-        raise Invalid(f"The body is {image.size} bytes long, not {said.size}", field="x-image-meta-size")
-    return image
+    await data.upload(call, id, said.checksum, said.size)
+    return await asyncio.get_running_loop().run_in_executor(None, _read, call, id)
 
 
 def _has_body(call: Call) -> bool:
@@ -177,6 +172,7 @@ def _update(call: Call, id: str, said: headers.Described) -> model.Image:
             images.permit(call, policy.MODIFY_IMAGE, image)
             purge = call.request.headers.get("x-glance-registry-purge-props", "true").lower() in headers.YES
             extra = properties.checked(said.properties if purge else image.properties | said.properties)
+            images.fits_together(call, extra, image.properties)
             change = {k: v for k, v in said.fields.items() if k != "id"}
             both: dict[str, Any] = {
                 k: getattr(image, k)

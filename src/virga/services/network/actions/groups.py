@@ -224,7 +224,9 @@ def _checked(call: Call, body: wire.CreateRule) -> dict[str, Any]:
 
 
 def seen_rule(call: Call, id: str) -> model.GroupRule:
-    return owning.found(call, store.RULES, store.owned(store.RULES, *owning.sight(call, policy.GET_SECURITY_GROUP_RULE)), "security group rule", id)
+    return owning.found(
+        call, store.RULES, store.owned(store.RULES, *owning.sight(call, policy.GET_SECURITY_GROUP_RULE)), "security group rule", id
+    )
 
 
 def show_rule(call: Call, id: str) -> model.GroupRule:

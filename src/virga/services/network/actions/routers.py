@@ -383,9 +383,7 @@ def show_fip(call: Call, id: str) -> model.FloatingIp:
 
 def index_fips(call: Call) -> Page[model.FloatingIp]:
     """GET /v2.0/floatingips"""
-    return owning.listed(
-        call, store.FLOATING_IPS, store.owned(store.FLOATING_IPS, *owning.sight(call, policy.GET_FLOATINGIP)), FIP_FILTERS
-    )
+    return owning.listed(call, store.FLOATING_IPS, store.owned(store.FLOATING_IPS, *owning.sight(call, policy.GET_FLOATINGIP)), FIP_FILTERS)
 
 
 def update_fip(call: Call, id: str, body: wire.UpdateFloatingIp) -> model.FloatingIp:

@@ -88,11 +88,15 @@ def begin(call: Call, idp: str, protocol: str) -> tuple[str, str]:
     if not where:
         raise Unavailable(f"Identity provider {idp} offers no login by redirect (HTTP-Redirect) in its metadata.")
     id, relay = messages.request_id(), arriving.random()
-    request = messages.authn_request(id, call.now(), _entity(call, provider, protocol), _address(call, idp, protocol), messages.POST_BINDING, where)
+    request = messages.authn_request(
+        id, call.now(), _entity(call, provider, protocol), _address(call, idp, protocol), messages.POST_BINDING, where
+    )
     query = urlencode({"SAMLRequest": messages.redirect_query(request), "RelayState": relay})
     # the provider's page posts across sites: such a cookie must say so, which browsers take over TLS only
     site = "; SameSite=None; Secure" if call.request.base.startswith("https") else ""
-    cookie = f"{COOKIE}={_sealed(call, 'saml', idp, protocol, origin, id, relay)}; Max-Age={arriving.SSO_SECONDS:.0f}; Path=/; HttpOnly{site}"
+    cookie = (
+        f"{COOKIE}={_sealed(call, 'saml', idp, protocol, origin, id, relay)}; Max-Age={arriving.SSO_SECONDS:.0f}; Path=/; HttpOnly{site}"
+    )
     return f"{where}{'&' if '?' in where else '?'}{query}", cookie
 
 
@@ -103,7 +107,9 @@ def enhanced(call: Call, idp: str, protocol: str) -> Answer:
     entity = _entity(call, provider, protocol)
     request = messages.authn_request(id, call.now(), entity, address, messages.PAOS_BINDING, None)
     relay = _sealed(call, "ecp", idp, protocol, "", id, "")
-    return Answer(messages.ecp_request(request, entity, address, relay), 200, {"cache-control": "no-store"}, content_type=messages.MIME_PAOS)
+    return Answer(
+        messages.ecp_request(request, entity, address, relay), 200, {"cache-control": "no-store"}, content_type=messages.MIME_PAOS
+    )
 
 
 def is_enhanced(call: Call) -> bool:

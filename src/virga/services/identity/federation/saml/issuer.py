@@ -97,7 +97,9 @@ def _attributes(assertion: Element, said: dict[str, list[str]]) -> None:
             etree.SubElement(one, f"{{{SAML}}}AttributeValue").text = value
 
 
-def response(entity: str, address: str, session: model.Session, groups: list[tuple[str, str]], now: float, seconds: float, key: SamlKey) -> Element:
+def response(
+    entity: str, address: str, session: model.Session, groups: list[tuple[str, str]], now: float, seconds: float, key: SamlKey
+) -> Element:
     """A response with one signed assertion about the user and project of a token, for the service provider at `address`. The names of
     the attributes are Keystone's."""
     from lxml import etree
@@ -106,14 +108,18 @@ def response(entity: str, address: str, session: model.Session, groups: list[tup
 
     assert session.project is not None and session.project_domain is not None
     ends = stamp(now + seconds)
-    assertion = etree.Element(f"{{{SAML}}}Assertion", nsmap={"saml": SAML}, ID=messages.request_id(), Version="2.0", IssueInstant=stamp(now))
+    assertion = etree.Element(
+        f"{{{SAML}}}Assertion", nsmap={"saml": SAML}, ID=messages.request_id(), Version="2.0", IssueInstant=stamp(now)
+    )
     etree.SubElement(assertion, f"{{{SAML}}}Issuer", Format="urn:oasis:names:tc:SAML:2.0:nameid-format:entity").text = entity
     etree.SubElement(assertion, f"{{{DS}}}Signature", nsmap={"ds": DS}, Id="placeholder")
     subject = etree.SubElement(assertion, f"{{{SAML}}}Subject")
     etree.SubElement(subject, f"{{{SAML}}}NameID").text = session.user.name
     confirmation = etree.SubElement(subject, f"{{{SAML}}}SubjectConfirmation", Method=messages.BEARER)
     etree.SubElement(confirmation, f"{{{SAML}}}SubjectConfirmationData", Recipient=address, NotOnOrAfter=ends)
-    login = etree.SubElement(assertion, f"{{{SAML}}}AuthnStatement", AuthnInstant=stamp(now), SessionNotOnOrAfter=ends, SessionIndex=messages.request_id())
+    login = etree.SubElement(
+        assertion, f"{{{SAML}}}AuthnStatement", AuthnInstant=stamp(now), SessionNotOnOrAfter=ends, SessionIndex=messages.request_id()
+    )
     context = etree.SubElement(login, f"{{{SAML}}}AuthnContext")
     etree.SubElement(context, f"{{{SAML}}}AuthnContextClassRef").text = LOGIN_CLASS
     etree.SubElement(context, f"{{{SAML}}}AuthenticatingAuthority").text = entity
@@ -126,7 +132,14 @@ def response(entity: str, address: str, session: model.Session, groups: list[tup
     _attributes(assertion, said)
     signer = XMLSigner(c14n_algorithm=CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0)
     signed = signer.sign(assertion, key=key.pem(), cert=key.certificate(), reference_uri=assertion.get("ID"), id_attribute="ID")
-    out = etree.Element(f"{{{SAMLP}}}Response", nsmap={"samlp": SAMLP, "saml": SAML}, ID=messages.request_id(), Version="2.0", IssueInstant=stamp(now), Destination=address)
+    out = etree.Element(
+        f"{{{SAMLP}}}Response",
+        nsmap={"samlp": SAMLP, "saml": SAML},
+        ID=messages.request_id(),
+        Version="2.0",
+        IssueInstant=stamp(now),
+        Destination=address,
+    )
     etree.SubElement(out, f"{{{SAML}}}Issuer").text = entity
     etree.SubElement(etree.SubElement(out, f"{{{SAMLP}}}Status"), f"{{{SAMLP}}}StatusCode", Value=messages.SUCCESS)
     out.append(signed)

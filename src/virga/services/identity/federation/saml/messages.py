@@ -59,7 +59,13 @@ def parse(raw: bytes) -> Element:
     if b"<!DOCTYPE" in raw or b"<!ENTITY" in raw:
         raise no("it has a document type")
     parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False, remove_comments=True, remove_pis=True
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
     )
     try:
         root = etree.fromstring(raw, parser)
@@ -253,7 +259,9 @@ def _subject(assertion: Element, want: Expected) -> float:
         elif begins and moment(begins) > want.now + LEEWAY:
             why = "it is not valid yet"
         elif said.get("InResponseTo") != want.request:
-            why = "it does not answer the login that was begun" if want.request is not None else "it answers a login that was not begun here"
+            why = (
+                "it does not answer the login that was begun" if want.request is not None else "it answers a login that was not begun here"
+            )
         else:
             return moment(ends)
     raise no(why)

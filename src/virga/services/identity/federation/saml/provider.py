@@ -62,9 +62,13 @@ class SamlProvider:
     def _read(self, raw: bytes) -> About:
         root = messages.parse(raw)
         every = [root] if root.tag == f"{{{messages.MD}}}EntityDescriptor" else list(root.iter(f"{{{messages.MD}}}EntityDescriptor"))
-        fits = [e for e in every if messages.find(e, "md:IDPSSODescriptor") and (not self.own.entity or e.get("entityID") == self.own.entity)]
+        fits = [
+            e for e in every if messages.find(e, "md:IDPSSODescriptor") and (not self.own.entity or e.get("entityID") == self.own.entity)
+        ]
         if len(fits) != 1:
-            raise ValueError(f"it describes {len(fits)} identity providers{' named ' + self.own.entity if self.own.entity else ''}, not one")
+            raise ValueError(
+                f"it describes {len(fits)} identity providers{' named ' + self.own.entity if self.own.entity else ''}, not one"
+            )
         role = messages.find(fits[0], "md:IDPSSODescriptor")[0]
         certificates = []
         for key in messages.find(role, "md:KeyDescriptor"):
