@@ -250,40 +250,57 @@ def small(n: int) -> bytes:
 
 
 def main() -> None:
-    count, big = int(os.environ.get("BENCH_SMALL", "2000")), int(os.environ.get("BENCH_BIG", "24"))
-    names = int(os.environ.get("BENCH_NAMES", "100000"))
+    """Both servers live beside each other; every request is measured in rounds that alternate, so that what else the machine does falls on
+    both. BENCH_ONLY=virga leaves the other out, BENCH_WHAT=list measures only what has that in its name."""
+    count, big = int(os.environ.get("BENCH_SMALL", "1500")), int(os.environ.get("BENCH_BIG", "16"))
+    names, rounds = int(os.environ.get("BENCH_NAMES", "100000")), int(os.environ.get("BENCH_ROUNDS", "3"))
     body = os.urandom(10 << 20)
-    rows: dict[str, dict[str, tuple[float, float]]] = {}
+    sums: dict[str, dict[str, list[float]]] = {}
     facts: dict[str, dict[str, float]] = {}
-    kinds: list[type[Virga] | type[Swift]] = [Virga, Swift] if (SWIFT / "swift-proxy-server").exists() else [Virga]
-    for kind in kinds:
-        folder = Path(tempfile.mkdtemp(prefix=f"bench-{kind.name}-", dir=os.environ.get("BENCH_DIR")))
-        server = kind(folder)
-        try:
+    kinds: list[type[Virga] | type[Swift]] = [Virga]
+    if (SWIFT / "swift-proxy-server").exists() and os.environ.get("BENCH_ONLY") != "virga":
+        kinds.append(Swift)
+    servers: list[Virga | Swift] = []
+    try:
+        for kind in kinds:
+            server = kind(Path(tempfile.mkdtemp(prefix=f"bench-{kind.name}-", dir=os.environ.get("BENCH_DIR"))))
+            servers.append(server)
             measure(server, [("PUT", f"/{c}", b"") for c in ("small", "big", "names", "names10")], 1)
             measure(server, [("PUT", f"/small/warm{n}", small(n)) for n in range(100)], 16)
             facts[server.name] = {"idle PSS MiB": server.pss()}
-            for name, jobs, connections, unit in (
-                ("PUT 4 KiB", [("PUT", f"/small/o{n}", small(n)) for n in range(count)], 16, 1),
-                ("GET 4 KiB", [("GET", f"/small/o{n}", b"") for n in range(count)] * 2, 16, 1),
-                ("HEAD", [("HEAD", f"/small/o{n}", b"") for n in range(count)], 16, 1),
-                ("PUT 10 MiB", [("PUT", f"/big/o{n}", body) for n in range(big)], 4, 10.486),
-                ("GET 10 MiB", [("GET", f"/big/o{n}", b"") for n in range(big)] * 2, 4, 10.486),
-            ):
-                seconds, cpu = measure(server, jobs, connections)
-                rows.setdefault(name, {})[server.name] = (len(jobs) * unit / seconds, cpu * 1000 / len(jobs))
-            for name, many, c in (("list 10,000", 10000, "names10"), ("list 100,000 paged", names, "names")):
+            for many, c in ((10000, "names10"), (names, "names")):
                 server.fill(c, many)
-                pages = [("GET", f"/{c}?format=json" + (f"&marker=object-{at - 1:07d}" if at else ""), b"") for at in range(0, many, 10000)]
-                times = 4 if many <= 10000 else 1
-                seconds, cpu = measure(server, pages * times, 1)
-                rows.setdefault(name, {})[server.name] = (times / seconds, cpu * 1000 / times)
+
+        def pages(many: int, c: str) -> list[tuple[str, str, bytes]]:
+            return [("GET", f"/{c}?format=json" + (f"&marker=object-{at - 1:07d}" if at else ""), b"") for at in range(0, many, 10000)]
+
+        plan: list[tuple[str, Callable[[int], list[tuple[str, str, bytes]]], int, float]] = [
+            ("PUT 4 KiB", lambda r: [("PUT", f"/small/r{r}o{n}", small(n)) for n in range(count)], 16, 1),
+            ("GET 4 KiB", lambda r: [("GET", f"/small/r{r}o{n}", b"") for n in range(count)] * 2, 16, 1),
+            ("HEAD", lambda r: [("HEAD", f"/small/r{r}o{n}", b"") for n in range(count)], 16, 1),
+            ("PUT 10 MiB", lambda r: [("PUT", f"/big/r{r}o{n}", body) for n in range(big)], 4, 10.486),
+            ("GET 10 MiB", lambda r: [("GET", f"/big/r{r}o{n}", b"") for n in range(big)] * 2, 4, 10.486),
+            ("list 10,000", lambda r: pages(10000, "names10") * 4, 1, 1),
+            (f"list {names:,} paged", lambda r: pages(names, "names"), 1, 10000 / names),
+        ]
+        plan = [p for p in plan if os.environ.get("BENCH_WHAT", "") in p[0]]
+        for name, jobs_of, connections, unit in plan:
+            for r in range(rounds):
+                for server in servers if r % 2 == 0 else servers[::-1]:
+                    jobs = jobs_of(r)
+                    seconds, cpu = measure(server, jobs, connections)
+                    total = sums.setdefault(name, {}).setdefault(server.name, [0.0, 0.0, 0.0])
+                    for n, value in enumerate((len(jobs) * unit, seconds, cpu)):
+                        total[n] += value
+        for server in servers:
             if isinstance(server, Virga):
                 facts["virga"]["PSS MiB at 200 uploads"] = crowd(server, body)
             facts[server.name]["PSS MiB after"] = server.pss()
-        finally:
+    finally:
+        for server in servers:
             server.stop()
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(server.folder, ignore_errors=True)
+    rows = {k: {who: (t[0] / t[1], t[2] * 1000 / (t[0] / unit)) for who, t in got.items()} for (k, _, _, unit), got in zip(plan, sums.values(), strict=True)}
     show(rows, facts)
 
 

@@ -8,6 +8,7 @@ A admin, M manager, m member, r reader, s service, - none; the groups are tokens
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import inspect
 import re
@@ -21,6 +22,7 @@ from typing import Any
 
 import msgspec
 
+from accounts import Account, S3Key
 from houses import House, make
 from virga.authority import rules
 from virga.authority.rules import REGISTRY, Rule, may
@@ -32,6 +34,7 @@ FILE = Path(__file__).parents[1] / "docs/policy-matrix.txt"
 NOTHING = "00000000-0000-4000-8000-000000000000"
 ROLES = {"A": ("admin", "manager", "member", "reader"), "M": ("manager", "member", "reader"), "m": ("member", "reader"), "r": ("reader",),
          "s": ("service",), "-": ()}  # fmt: skip
+UNRULED = "any token: no rule is asked, for what is the caller's own or the same for everybody"
 SCOPES = ("system", "domain", "project", "unscoped")
 
 
@@ -68,8 +71,9 @@ def body(shape: type[msgspec.Struct]) -> dict[str, Any]:
     return out
 
 
-def asked(house: House, service: Service, route: Route) -> list[str]:
-    """The names of the rules that a route's action asks, in order."""
+@contextlib.contextmanager
+def recorded() -> Iterator[list[str]]:
+    """The names of the rules that are asked meanwhile, in order."""
     seen: list[str] = []
     real = rules.may
 
@@ -78,6 +82,60 @@ def asked(house: House, service: Service, route: Route) -> list[str]:
             seen.append(rule.name)
         return real(actor, rule, **facts)
 
+    rules.may = recording
+    try:
+        yield seen
+    finally:
+        rules.may = real
+
+
+BYTES = {
+    "swift": (
+        "GET /v1/{account}", "POST /v1/{account}", "PUT /v1/{account}", "DELETE /v1/{account}", "GET /v1/{account}/{container}",
+        "PUT /v1/{account}/{container}", "POST /v1/{account}/{container}", "DELETE /v1/{account}/{container}", "GET /v1/{account}/{container}/{object}",
+        "PUT /v1/{account}/{container}/{object}", "POST /v1/{account}/{container}/{object}", "DELETE /v1/{account}/{container}/{object}",
+        "COPY /v1/{account}/{container}/{object}", "PUT /v1/{account}?extract-archive=tar", "POST /v1/{account}?bulk-delete", "GET /housekeeping",
+    ),
+    "s3": (
+        "GET /", "PUT /{bucket}", "GET /{bucket}", "DELETE /{bucket}", "POST /{bucket}?delete", "PUT /{bucket}?acl", "PUT /{bucket}?policy",
+        "GET /{bucket}?policy", "DELETE /{bucket}?policy", "PUT /{bucket}?versioning", "GET /{bucket}/{key}", "PUT /{bucket}/{key}",
+        "DELETE /{bucket}/{key}", "POST /{bucket}/{key}?uploads",
+    ),
+}  # fmt: skip
+"""The two dialects of objects have no table of routes: these requests stand for them. Access lists, temporary addresses and bucket policies
+let in whom they name, beside the rules."""
+
+
+def dialect(house: House, service: Service, request: str) -> list[str]:
+    """The rules that a request in Swift's or S3's dialect asks, on something of somebody else's, so that every one is come by."""
+    method, _, path = request.partition(" ")
+    if request.startswith("COPY "):  # it reads before it writes: there must be something to read
+        own = Account(house.admin)
+        own("PUT", "/matrix-of-rules", code=(201, 202))
+        own("PUT", "/matrix-of-rules/o", b"x", 201)
+        with recorded() as seen:
+            own("COPY", "/matrix-of-rules/o", code=201, Destination="matrix-of-rules/p")
+        for gone in ("/matrix-of-rules/o", "/matrix-of-rules/p", "/matrix-of-rules"):
+            own("DELETE", gone, code=204)
+        return seen
+    if service.name == "swift":
+        path = path.replace("{account}", f"AUTH_{NOTHING}").replace("{container}", "c").replace("{object}", "o")
+        with recorded() as seen:
+            house.http.request(method, service.path + path, headers={"X-Auth-Token": house.admin.token, "Destination": "c/p"})
+        return seen
+    key, bucket = S3Key(house), "matrix-of-rules"
+    path = path.replace("{bucket}", bucket).replace("{key}", "k")
+    if "{bucket}" in request and request != "PUT /{bucket}":
+        key("PUT", f"/{bucket}", code=(200, 409))
+    body = b"<Delete><Object><Key>k</Key></Object></Delete>" if path.endswith("?delete") else None
+    with recorded() as seen:
+        key(method, path, body)
+    key("DELETE", f"/{bucket}")
+    return seen
+
+
+def asked(house: House, service: Service, route: Route) -> list[str]:
+    """The names of the rules that a route's action asks, in order."""
     path = service.path + re.sub(r"{\w+}", NOTHING, route.path)
     content: Any = None
     if route.verb is not None:
@@ -85,15 +143,12 @@ def asked(house: House, service: Service, route: Route) -> list[str]:
     elif route.body is not None:
         inner = body(route.body)
         content = {route.key: inner} if route.key else inner
-    rules.may = recording
-    try:
+    with recorded() as seen:
         low = max(route.since, service.versions.default)
         headers = {"X-Auth-Token": house.admin.token, "X-Subject-Token": house.admin.token if route.method != "DELETE" else "x" * 60}
         if service.versions.service:
             headers["OpenStack-API-Version"] = f"{service.versions.service} {low[0]}.{low[1]}"
         house.http.request(route.method, path, json=content, headers=headers)
-    finally:
-        rules.may = real
     return seen
 
 
@@ -109,28 +164,51 @@ def _named(text: str) -> list[tuple[str, str]]:
     return list(found)
 
 
+_VALUE = re.compile(r"\b(?:(\w+)\.)?([A-Z][A-Z_0-9]+)\b")
+_CALLED = re.compile(r"\b(?:(\w+)\.)?(\w+)\(")
+_HANDED = re.compile(r"[(,]\s*(?:(\w+)\.)?(_\w+)\s*(?=[,)])")
+
+
 def written(route: Route) -> list[str]:
-    """The rules named in the text of an action and of the helpers it calls: for those that look a thing up before they decide."""
+    """The rules named in the text of an action and of the functions that it calls or hands on: for those that look a thing up before
+    they decide."""
     found: dict[str, None] = {}
+    held = list(inspect.getclosurevars(route.action).nonlocals.values())
+    words = [v for v in held if isinstance(v, str)]
 
-    def read(function: Any, depth: int) -> None:
+    def keep(thing: Any) -> None:
+        """A rule, or those of a table under the words that the action was made for."""
+        if isinstance(thing, Rule):
+            found[thing.name] = None
+        elif isinstance(thing, dict):
+            for each in [thing[w] for w in words if w in thing]:
+                for part in each if isinstance(each, tuple) else (each,):
+                    if isinstance(part, Rule):
+                        found[part.name] = None
+
+    def read(function: Any, depth: int, seen: set[Any]) -> None:
         module = sys.modules[function.__module__]
-        text = inspect.getsource(function)
-        for name in re.findall(r"\bpolicy\.([A-Z][A-Z_0-9]+)\b", text):
-            rule = getattr(getattr(module, "policy", None), name, None)
-            if isinstance(rule, Rule):
-                found[rule.name] = None
-        for left, name in _named(text):
+        text = _code(function)
+        for left, name in dict.fromkeys(_VALUE.findall(text) + _CALLED.findall(text) + _HANDED.findall(text)):
             thing = getattr(getattr(module, left, None), name, None) if left else getattr(module, name, None)
-            if depth and inspect.isfunction(thing) and "virga.services" in thing.__module__ and thing is not function:
-                read(thing, depth - 1)
+            if isinstance(thing, Rule | dict):
+                keep(thing)
+            elif depth and inspect.isfunction(thing) and "virga.services" in thing.__module__ and thing not in seen:
+                read(thing, depth - 1, seen | {thing})
 
-    action = route.action
-    read(inspect.unwrap(action), 3)
-    for cell in inspect.getclosurevars(action).nonlocals.values():
+    action = inspect.unwrap(route.action)
+    read(action, 3, {action})
+    for cell in held:
+        keep(cell)
         if inspect.isfunction(cell):
-            read(cell, 2)
+            read(cell, 2, {cell})
     return list(found)
+
+
+def _code(function: Any) -> str:
+    """A function's text without its documentation."""
+    text = inspect.getsource(function)
+    return re.sub(r'(?s)""".*?"""', "", text, count=1) if function.__doc__ else text
 
 
 def caller(roles: tuple[str, ...], scope: str) -> Actor:
@@ -173,11 +251,17 @@ def lines(house: House) -> Iterator[str]:
             if not found and not route.public:
                 found, later = written(route), True
             if not found:
-                yield f"{name}\n    {'public' if route.public else 'any token, on what its project sees'}"
+                yield f"{name}\n    {'public' if route.public else UNRULED}"
                 continue
             yield f"{name}{'  (once it is found in what the caller sees; else 404)' if later else ''}"
-            for rule in found:
-                yield f"    {rule:52} own {letters(REGISTRY[rule], True)}   other {letters(REGISTRY[rule], False)}"
+            yield from map(line, found)
+        for request in BYTES.get(service.name, ()):
+            yield request
+            yield from map(line, dialect(house, service, request))
+
+
+def line(rule: str) -> str:
+    return f"    {rule:52} own {letters(REGISTRY[rule], True)}   other {letters(REGISTRY[rule], False)}"
 
 
 def text(house: House) -> str:

@@ -47,6 +47,7 @@ from virga.services.identity.directories import actions as directories
 from virga.services.identity.directories import loops as directory_loops
 from virga.services.identity.directories.registry import Directories
 from virga.services.identity.federation.registry import Providers
+from virga.services.identity.federation.saml.issuer import SamlKey
 from virga.services.identity.passwords import Passwords
 from virga.services.identity.secrets import Vault
 from virga.services.identity.settings import Identity
@@ -124,7 +125,9 @@ class Cloud:
         vault = doors.put(Vault, Vault(None if settings.ephemeral else keys))
         self.directories = doors.put(Directories, Directories(self.db, settings.identity, vault))
         doors.put(Elsewhere, directories.password)
-        doors.put(Providers, Providers(settings.identity.oidc))
+        doors.put(Providers, Providers(settings.identity.oidc, settings.identity.saml))
+        pem = Path(settings.identity.saml_idp.keyfile) if settings.identity.saml_idp.keyfile else self.state / "saml.pem"
+        doors.put(SamlKey, SamlKey(None if settings.ephemeral else pem))
         doors.put(Images, settings.images)
         doors.put(Network, settings.network)
         doors.put(Compute, settings.compute)
@@ -136,7 +139,7 @@ class Cloud:
         sagas: list[Saga] = [*SAGAS, *IMAGE_SAGAS]
         loops: list[Loop] = [
             events.OUTBOX, *identity_loops.LOOPS, *directory_loops.LOOPS, *images_loops.LOOPS, *network_loops.LOOPS, *compute_loops.LOOPS,
-            *objects_loops.LOOPS,
+            *objects_loops.timed(settings.objects),
         ]  # fmt: skip
         doors.put(Book, Book(sagas))
         self.desk = Desk(self.db, doors)
@@ -173,6 +176,8 @@ class Cloud:
             for role in self.settings.objects.reseller_roles:
                 identity.ensure_role(tx, role)
             identity.register(tx, self.services, self.settings.identity.region)
+            for kind, url in objects.gateway(self.settings.objects):
+                identity.point(tx, kind, url, self.settings.identity.region)
             self.tokens.load(tx)
             self.directories.make(tx)
             project = identity.project_id(tx, "admin") or ""
@@ -227,6 +232,7 @@ class Cloud:
         from virga.node.metadata import Metadata
         from virga.node.supervisor import Supervisor, adopt_orphans
         from virga.services.compute.drivers.libvirt import LibvirtHypervisor
+        from virga.services.compute.drivers.rbd_disks import RbdDisks
         from virga.services.network.drivers.ovn import OvnSwitch
 
         own = self.settings
@@ -243,13 +249,16 @@ class Cloud:
         self.doors.put(Switch, switch)
         step("hypervisor (libvirt, QEMU)")
         (self.state / "machines").mkdir(exist_ok=True, mode=0o711)
+        rbd = RbdDisks(own.compute.disks) if own.compute.disks else None
+        if rbd is not None:
+            chassis.storage(rbd.networks())
         kvm = own.compute.virt_type == "kvm" or (own.compute.virt_type == "auto" and kvm_works(self.state / "kvm.json")[0])
         supervisor.run(engine(own.name, self.state / "libvirt", self.state / "machines", chassis.namespace, kvm))
         self.doors.put(
             Hypervisor,
             LibvirtHypervisor(
                 self.state / "libvirt/run/libvirt-sock", self.state, kvm=kvm, plug=chassis.plug, unplug=chassis.unplug,
-                image=lambda id: images.path(self.doors, id),
+                image=lambda id: images.path(self.doors, id), rbd=rbd, urls=lambda id: images.urls(self.doors, id),
             ),
         )  # fmt: skip
         self.metadata = Metadata(chassis, self.bus)
@@ -377,6 +386,8 @@ async def serve(
     """Answer requests until `stop` is set; `ready` is told the addresses once the sockets listen. `given`: a bound socket to use."""
     import uvicorn
 
+    from virga.ground.http.protocol import Protocol
+
     settings = cloud.settings.server
     sockets = [given or listen(settings.listen)]
     cloud.rim.main_port = sockets[0].getsockname()[1]
@@ -399,7 +410,7 @@ async def serve(
         tls = {"ssl_certfile": str(cert), "ssl_keyfile": str(key), "ssl_version": ssl.PROTOCOL_TLS_SERVER}
     config = uvicorn.Config(
         cloud.rim, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_keep_alive=65, ws="none",
-        timeout_graceful_shutdown=5, h11_max_incomplete_event_size=65536, **tls,
+        http=Protocol, timeout_graceful_shutdown=5, h11_max_incomplete_event_size=65536, **tls,
     )  # fmt: skip
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]

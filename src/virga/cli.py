@@ -31,6 +31,7 @@ STATE_FILES = (
     "virga.toml",
     "objects.key",
     "credential.keys",
+    "saml.pem",
     "virga.db",
     "virga.db-wal",
     "virga.db-shm",
@@ -325,7 +326,7 @@ def rotate_keys(ctx: click.Context) -> None:
 @keys.command("credentials")
 @click.pass_context
 def rotate_credentials(ctx: click.Context) -> None:
-    """Seal all credentials with a new key, and drop the old keys. The cloud must be down: it keeps the keys in memory."""
+    """Seal all credentials and token keys with a new key, and drop the old keys. The cloud must be down: it keeps the keys in memory."""
     from virga.app import Cloud
     from virga.services.identity import api
 
@@ -333,7 +334,7 @@ def rotate_credentials(ctx: click.Context) -> None:
     if _pid(settings) is not None:
         raise click.ClickException("The cloud is running: 'virga down' first.")
     cloud = Cloud(settings)
-    click.echo(f"{api.reseal(cloud.db, cloud.doors)} credentials are sealed with a new key.")
+    click.echo(f"{api.reseal(cloud.db, cloud.doors)} secrets are sealed with a new key.")
     cloud.db.close()
 
 
@@ -394,6 +395,12 @@ def purge_all(settings: Settings) -> None:
             graceful = _leave_no_taps(control) if name == "ovs-vswitchd" else None
             supervisor.end(name, graceful)
         Chassis(settings.name, state / "ovn", settings.network.uplink, settings.network.external_cidr, supervisor).purge()
+    if settings.compute.disks and (state / "machines").exists():
+        from virga.services.compute.drivers.rbd_disks import RbdDisks
+
+        disks = RbdDisks(settings.compute.disks)
+        for machine in (state / "machines").iterdir():
+            disks.remove(machine.name)
     for name in STATE_FILES:
         (state / name).unlink(missing_ok=True)
     for name in ("images", "cache", "objects", "machines", "base", "ovn", "libvirt", "engines", "keys"):

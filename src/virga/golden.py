@@ -27,12 +27,16 @@ def text() -> str:
     return "-- Written by 'make schema'; a test compares it with the migrations.\n" + "\n".join(lines).replace("\t", "  ") + "\n"
 
 
-def columns(engine: sa.Engine) -> dict[str, dict[str, tuple[str, bool]]]:
-    """What a database really has: table → column → (type, nullable)."""
+def shape(engine: sa.Engine) -> dict[str, dict[str, str]]:
+    """What a database really has: table → column or index → what it is like."""
     found = sa.inspect(engine)
     out = {}
     for table in sorted(set(found.get_table_names()) - {"alembic_version"}):
-        out[table] = {c["name"]: (str(c["type"]), bool(c["nullable"])) for c in found.get_columns(table)}
+        out[table] = {c["name"]: f"{c['type']}{'' if c['nullable'] else ' not null'}" for c in found.get_columns(table)}
+        for index in found.get_indexes(table):
+            options = index.get("dialect_options", {})
+            where = options.get("sqlite_where", options.get("postgresql_where", ""))
+            out[table][f"index {index['name']}"] = f"{index['column_names']} {'unique ' if index['unique'] else ''}{where}"
     return out
 
 

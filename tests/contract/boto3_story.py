@@ -175,7 +175,7 @@ def settings(s3: Any) -> None:
         Bucket="settings", WebsiteConfiguration={"IndexDocument": {"Suffix": "index.html"}, "ErrorDocument": {"Key": "err"}}
     )
     assert s3.get_bucket_website(Bucket="settings")["ErrorDocument"]["Key"] == "err"
-    refused("NotImplemented", s3.get_bucket_encryption, Bucket="settings")
+    refused("ServerSideEncryptionConfigurationNotFoundError", s3.get_bucket_encryption, Bucket="settings")
     refused("NotImplemented", s3.get_bucket_notification_configuration, Bucket="settings")
     refused("NotImplemented", s3.put_object, Bucket="settings", Key="x", Body=b"", StorageClass="GLACIER")
     refused("MalformedPolicy", s3.put_bucket_policy, Bucket="settings", Policy='{"Statement": [{"Effect": "Maybe"}]}')

@@ -31,7 +31,8 @@ def test_migrations_make_what_the_program_declares(database: str | None, tmp_pat
     other = f"sqlite:///{tmp_path / 'm.db'}" if database is None else request.getfixturevalue("postgres")()
     migrated = Database(other)
     upgrade(migrated)
-    assert golden.columns(migrated.engine) == golden.columns(made.db.engine)
+    assert golden.shape(migrated.engine) == golden.shape(made.db.engine)
+    assert golden.shape(made.db.engine)["sagas"]["index uq_sagas_exclusive"].endswith(("unique ended is null", "unique (ended IS NULL)"))
     made.db.close()
     migrated.close()
 

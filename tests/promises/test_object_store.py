@@ -20,17 +20,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import bodies
 from accounts import Account, S3Key, serve_in_thread
 from houses import House, Tenant, make
+from virga.client import wait
 from virga.ground.loops.loop import Round
 from virga.services.objects import acl, loops
+from virga.services.objects import api as objects_api
 from virga.services.objects.desk import Desk
 from virga.services.objects.driver import BlobStore
 from virga.services.objects.drivers.files import FileStore, FileWriter
 from virga.services.objects.drivers.memory import MemoryStore
 from virga.services.objects.drivers.sealed import Seal, SealedStore
 from virga.services.objects.exchange import ranges
-from virga.services.objects.s3 import rights
+from virga.services.objects.s3 import policies
 from virga.services.objects.s3.errors import S3Error, parse
 
 END = 4_000_000_000
@@ -171,7 +174,8 @@ def test_f8_temporary_urls_give_what_they_say(shared: House) -> None:
     # a PUT right makes nothing that reads other things
     for header in ({"X-Object-Manifest": "d/"}, {"X-Copy-From": "d/o"}, {"X-Symlink-Target": "d/o"}):
         n("PUT", f"/c/put?{temp(a, 'PUT', '/c/put')}", b"", 400, **header)
-    n("PUT", f"/c/put?multipart-manifest=put&{temp(a, 'PUT', '/c/put')}", b'[{"path": "/d/o"}]', 400)
+    n("PUT", f"/c/put?multipart-manifest=put&{temp(a, 'PUT', '/c/put')}", b'[{"path": "/d/o"}]', 201)
+    assert "x-static-large-object" not in a("HEAD", "/c/put", code=200).headers and a("GET", "/c/put").content == b'[{"path": "/d/o"}]'
     # a container's key does not read another container through a manifest
     a("PUT", "/c/dlo", b"", 201, X_Object_Manifest="d/o")
     got = n("GET", f"/c/dlo?{temp(a, 'GET', '/c/dlo', 'ckey')}")
@@ -341,12 +345,12 @@ def test_f11_any_list_is_refused_or_means_what_it_says(text: str) -> None:
 def test_wildcards_of_policies(pattern: str, text: str) -> None:
     import fnmatch
 
-    assert rights.glob(pattern, text) == fnmatch.fnmatchcase(text, pattern)
+    assert policies.glob(pattern, text) == fnmatch.fnmatchcase(text, pattern)
 
 
 def test_wildcards_end_quickly() -> None:
     began = time.perf_counter()
-    assert not rights.glob("*a" * 200 + "b", "a" * 5000)
+    assert not policies.glob("*a" * 200 + "b", "a" * 5000)
     assert time.perf_counter() - began < 2
 
 
@@ -363,27 +367,24 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BlobStore]
         yield FileStore([tmp_path / f"d{n}" for n in range(1 if request.param == "files" else 3)])
 
 
-@pytest.mark.parametrize("size", [0, 1, 262143, 262144, 262145, 1_000_003])
+@pytest.mark.parametrize("size", bodies.SIZES)
 def test_a_blob_is_whole_or_absent(store: BlobStore, size: int) -> None:
-    data, id = os.urandom(size), "b" + os.urandom(16).hex()
-    writer = store.create(id, size)
-    for at in range(0, size, 100_001):
-        writer.write(data[at : at + 100_001])
-    with pytest.raises(FileNotFoundError):
-        store.size(id)
-    writer.commit()
-    assert b"".join(store.read(id)) == data and store.size(id) == size
-    for start, length in ((0, 10), (size // 2, 1000), (max(0, size - 3), 3), (262140, 10)):
-        assert b"".join(store.read(id, start, length)) == data[start : start + length]
-    assert [i for i, _ in store.ids()] == [id] and list(store.ids(3600)) == []
-    store.remove(id)
-    store.remove(id)
-    with pytest.raises(FileNotFoundError):
-        list(store.read(id))
-    gone = store.create("b" + os.urandom(16).hex(), 10)
-    gone.write(b"half")
-    gone.abort()
-    assert list(store.ids()) == []
+    bodies.whole_or_absent(store, size)
+
+
+@pytest.mark.parametrize("size", [5, 700_000])
+def test_a_rotten_blob_is_told(store: BlobStore, tmp_path: Path, size: int) -> None:
+    def damage(id: str) -> None:
+        if isinstance(store, MemoryStore):
+            data, crc, made = store.blobs[id]
+            store.blobs[id] = (data[: size // 2] + bytes([data[size // 2] ^ 1]) + data[size // 2 + 1 :], crc, made)
+            return
+        (path,) = [p for p in tmp_path.rglob(id) if p.is_file()]
+        raw = bytearray(path.read_bytes())
+        raw[size // 2] ^= 1
+        path.write_bytes(raw)
+
+    bodies.rot_is_found(store, damage, size)
 
 
 def test_sealed_bytes_do_not_show(tmp_path: Path) -> None:
@@ -466,14 +467,24 @@ def test_the_replica_answers_for_a_rotten_body(tmp_path: Path) -> None:
         a("PUT", "/c", code=201)
         data = os.urandom(600_000)
         a("PUT", "/c/o", data, 201)
-        assert loops.replicator(rounds(house)) == 1
+        desk = house.cloud.doors.use(Desk)
+        second = desk.bodies.replica
+        assert second is not None and wait(lambda: len(list(second.ids())) == 1, 10), "the loop copies what is fresh at once"
         (path,) = files(house)
         raw = bytearray(path.read_bytes())
         raw[300_000] ^= 1
         path.write_bytes(raw)
         assert a("GET", "/c/o", code=200).content == data
-        assert loops.replicator(rounds(house)) == 1, "the lost body is made again from its copy"
-        assert len(files(house)) == 1 and a("GET", "/c/o").content == data
+        loops.replicator(rounds(house))
+        assert wait(lambda: len(files(house)) == 1, 10), "the lost body is made again from its copy"
+        assert desk.usage.healed == 1 and a("GET", "/c/o").content == data
+        assert objects_api.status(desk)["quarantine"] == []
+        (copy,) = [p for p in (tmp_path / "second/blobs").rglob("*") if p.is_file()]
+        raw = bytearray(copy.read_bytes())
+        raw[5] ^= 1
+        copy.write_bytes(raw)
+        loops.auditor(rounds(house))
+        assert desk.usage.replica_rotten == 1 and b"".join(second.read(copy.name)) == data, "a rotten copy is made again too"
     finally:
         cloud.stop()
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from houses import House, make
+from signatures import trusting
 from virga.ground.sagas.runner import LEASE
 from virga.ground.sagas.saga import SAGAS as ROWS
 from virga.ground.sagas.saga import TABLE
@@ -114,6 +115,16 @@ def create(d: Driven, injection: Injection) -> None:
         assert "injected" in server["fault"]["message"]
 
 
+def create_verified(d: Driven, injection: Injection) -> None:
+    """The same, of an image whose signature is checked first."""
+    with trusting(d.cloud) as signed:
+        hook = d.hurt(injection)
+        net, _ = d.house.network(d.house.admin)
+        id = str(d.house.server(d.house.admin, signed(d.house), net["id"])["id"])
+        d.drain()
+        assert laws(d, id)["status"] == ("ERROR" if "fail" in hook.hit else "ACTIVE")
+
+
 def delete(d: Driven, injection: Injection) -> None:
     id = new_server(d)
     d.drain()
@@ -182,11 +193,37 @@ def bring(d: Driven, injection: Injection) -> None:
     image_laws(d, id, hook, before)
 
 
+def snapshot(d: Driven, injection: Injection) -> None:
+    """The image is there whole, or it is not there at all; the server is as it was; the node keeps no copy."""
+    id = new_server(d)
+    d.drain()
+    before = bytes_kept(d)
+    hook = d.hurt(injection)
+    made = d.house.admin.ask("POST", f"/compute/v2.1/servers/{id}/action", {"createImage": {"name": "s"}})
+    assert made.code == 202, made.text
+    image = made.headers["location"].rpartition("/")[2]
+    d.drain()
+    d.hurt(Injection("unhurt"))
+    assert laws(d, id)["status"] == "ACTIVE"
+    got = d.house.admin.ask("GET", f"/image/v2/images/{image}")
+    log = d.house.admin.get(f"/compute/v2.1/servers/{id}/os-instance-actions")["instanceActions"][0]
+    if "fail" in hook.hit:
+        assert got.code == 404 and log["message"] == "Error" and bytes_kept(d) == before
+    else:
+        assert got.json["status"] == "active" and log["message"] is None
+        assert bytes_kept(d) == before + got.json["size"]
+    assert not any(m.get("copies") for m in d.cloud.doors.use(Hypervisor).machines.values())
+    changed = d.cloud.loops.status["images.keep"].changed
+    assert d.cloud.loops.once("images.keep") and d.cloud.loops.status["images.keep"].changed == changed
+
+
 ALL = (*SAGAS, *IMAGE_SAGAS)
 SCENARIOS = {
     "compute.create_server": create,
+    "compute.create_verified_server": create_verified,
     "compute.delete_server": delete,
     "compute.change_power": power,
+    "compute.create_image": snapshot,
     "images.import": bring,
 }
 
@@ -230,6 +267,50 @@ def test_delete_supersedes_a_build(database: str | None) -> None:
         d.house.admin.delete(f"/compute/v2.1/servers/{id}", 204)
         d.drain()
         assert laws(d, id) is None
+    finally:
+        d.close()
+
+
+def test_delete_ends_a_snapshot(database: str | None) -> None:
+    """The server goes while an image of it is made: there is no image, no byte and no copy."""
+    d = Driven(database)
+    try:
+        for at in ("snapshot", "await_snapshot", "upload", "tidy", "publish"):
+            id = new_server(d)
+            d.drain()
+            before = bytes_kept(d)
+            made = d.house.admin.ask("POST", f"/compute/v2.1/servers/{id}/action", {"createImage": {"name": "s"}})
+            d.hurt(Injection("k", kill=("before", "do", at)))
+            try:
+                for _ in range(3):
+                    d.cloud.runner.tick()
+                    d.node.converge(id)
+            except Killed:
+                pass
+            d.house.admin.delete(f"/compute/v2.1/servers/{id}", 204)
+            d.hurt(Injection("unhurt"))
+            d.clock.advance(LEASE + 1)
+            d.drain()
+            assert laws(d, id) is None
+            assert d.house.admin.ask("GET", "/image/v2/images/" + made.headers["location"].rpartition("/")[2]).code == 404
+            assert bytes_kept(d) == before, at
+    finally:
+        d.close()
+
+
+def test_the_image_is_deleted_while_it_is_made(database: str | None) -> None:
+    d = Driven(database)
+    try:
+        id = new_server(d)
+        d.drain()
+        before = bytes_kept(d)
+        made = d.house.admin.ask("POST", f"/compute/v2.1/servers/{id}/action", {"createImage": {"name": "s"}})
+        d.cloud.runner.tick()
+        d.house.admin.delete("/image/v2/images/" + made.headers["location"].rpartition("/")[2], 204)
+        d.drain()
+        assert laws(d, id)["status"] == "ACTIVE" and bytes_kept(d) == before
+        log = d.house.admin.get(f"/compute/v2.1/servers/{id}/os-instance-actions")["instanceActions"][0]
+        assert log["action"] == "createImage" and log["message"] == "Error"
     finally:
         d.close()
 

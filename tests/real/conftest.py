@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ceph import Ceph
 from real_clouds import Real, machine_facts
 
 
@@ -32,3 +33,13 @@ def real(before: dict[str, set[str]]) -> Iterator[Real]:
             [sys.executable, "-m", "virga", "down", "--purge", "--yes"], env=cloud.env, capture_output=True, timeout=120, check=False
         )
         shutil.rmtree(cloud.state, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Ceph]:
+    """One Ceph for all who need one; the last test of `test_ceph.py` stops it."""
+    if shutil.which("ceph-osd") is None or shutil.which("radosgw") is None:
+        pytest.fail("Ceph is not installed: 'scripts/deps ceph' brings it")
+    made = Ceph()
+    yield made
+    made.remove()

@@ -5,39 +5,25 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from ceph import Ceph
 from disks import qcow2
 from houses import House, blob_contract, make
 from virga.client import wait
 from virga.services.images.drivers import rbd
 
 pytestmark = pytest.mark.real
-ROOT = Path(__file__).parents[2]
 OCTETS = {"Content-Type": "application/octet-stream"}
 
 
 @pytest.fixture(scope="module")
-def ceph() -> Iterator[str]:
-    """The configuration file of a cluster of our own."""
-    if shutil.which("ceph-osd") is None:
-        pytest.fail("Ceph is not installed: 'scripts/deps ceph' brings it")
-    folder = Path(tempfile.mkdtemp(prefix="virga-ceph-"))
-    port = 13800 + os.getpid() % 40 * 70  # below the ports that the system gives out
-    script = str(ROOT / "scripts/ceph/cluster")
-    done = subprocess.run(
-        [script, "start", str(folder)], env=os.environ | {"CEPH_PORT": str(port)}, capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    yield done.stdout.strip()
-    subprocess.run([script, "stop", str(folder)], check=True, timeout=60)
-    shutil.rmtree(folder, ignore_errors=True)
+def ceph(cluster: Ceph) -> str:
+    """The configuration file of the tests' own cluster."""
+    return cluster.conf
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +79,9 @@ def test_hostile_bytes_are_refused_here_too(house: House, ceph: str) -> None:
     assert not any(id in n for n in names(ceph))
 
 
-def test_ceph_away(house: House, ceph: str) -> None:
-    """A store that dies: a clear no, in time, and the image is queued with the reason. It is the last test of this module."""
-    subprocess.run([str(ROOT / "scripts/ceph/cluster"), "stop", str(Path(ceph).parent)], check=True, timeout=60)
+def test_ceph_away(house: House, cluster: Ceph) -> None:
+    """A store that dies: a clear no, in time, and the image is queued with the reason. It is the last test that needs the cluster alive."""
+    cluster.stop()
     a = house.admin
     id = a.post("/image/v2/images", {"name": "c", "disk_format": "raw", "container_format": "bare"})["id"]
     got = a.ask("PUT", f"/image/v2/images/{id}/file", raw=b"x" * 5000, headers=OCTETS | {"X-Image-Meta-Store": "ceph"})

@@ -333,6 +333,31 @@ def test_hashes_of_a_keystone_verify() -> None:
         assert not passwords.verify(junk, "x")
 
 
+def test_passwords_are_argon2id_at_a_setting_of_owasps() -> None:
+    """What is stored is the PHC string that every argon2 library reads, and strings of other makers verify; one that asks for more
+    memory than a login may take does not."""
+    import re
+
+    from virga.services.identity.passwords import Passwords
+
+    equal = {(47104, 1), (19456, 2), (12288, 3), (9216, 4), (7168, 5)}
+    passwords = Passwords()
+    made = passwords.hash("pa55 wörd")
+    found = re.fullmatch(r"\$argon2id\$v=19\$m=(\d+),t=(\d+),p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}", made)
+    assert found is not None and (int(found[1]), int(found[2])) in equal
+    theirs = (
+        "$argon2id$v=19$m=7168,t=5,p=1$QH613yeRVP4zgoXwecrnpQ$oT0pFm/BBoD1zmWyBy9iFPHjcbeLy8z2KWiRbbCDFDk",
+        "$argon2id$v=19$m=1024,t=2,p=2$lkNRPC61j/WKXB3f4bMT3Q$01n12FZ8ACWRrcR7U5Kq4Y6cF86hPPnkMH2Sky8vJXg",
+    )
+    for stored in (made, *theirs):
+        assert passwords.verify(stored, "pa55 wörd"), stored
+        assert not passwords.verify(stored, "pa55 word"), stored
+    for greedy in ("m=99999999,t=1,p=1", "m=1024,t=9999,p=1", "m=1024,t=2", "m=-1,t=2,p=1"):
+        assert not passwords.verify(
+            f"$argon2id$v=19${greedy}$lkNRPC61j/WKXB3f4bMT3Q$01n12FZ8ACWRrcR7U5Kq4Y6cF86hPPnkMH2Sky8vJXg", "pa55 wörd"
+        )
+
+
 def test_unified_limits_count(house: House) -> None:
     """A registered limit is every project's, a project's own is its own; both bound what our services make."""
     a, t = house.admin, house.tenant("limited")

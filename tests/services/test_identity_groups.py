@@ -225,3 +225,31 @@ def test_credentials_of_any_type(house: House) -> None:
     a.post(f"{I}/credentials", {"credential": {"type": "ec2", "blob": "{}", "user_id": t.user, "project_id": t.project}}, 400)
     t.delete(f"{I}/credentials/{made['id']}", 204)
     a.get(f"{I}/credentials/{made['id']}", 404)
+
+
+def test_what_outside_judges_found(house: House) -> None:
+    """Access rules in the order given, an EC2 blob to the letter, a domain's own role on another domain, a tree from a domain down."""
+    a, t = house.admin, house.tenant("judged")
+    rules = [{"service": "compute", "method": m, "path": p} for m, p in (("POST", "/z"), ("GET", "/a"), ("DELETE", "/m"), ("GET", "/b"))]
+    app = t.post(f"{I}/users/{t.user}/application_credentials", {"application_credential": {"name": "a", "access_rules": rules}}, 201)
+    shown = t.get(f"{I}/users/{t.user}/application_credentials/{app['application_credential']['id']}")["application_credential"]
+    for found in (app["application_credential"], shown):
+        assert [{k: r[k] for k in ("service", "method", "path")} for r in found["access_rules"]] == rules
+    blob = '{"secret":"s",  "access":"abc" }'
+    made = a.post(f"{I}/credentials", {"credential": {"type": "ec2", "blob": blob, "project_id": t.project, "user_id": t.user}}, 201)[
+        "credential"
+    ]
+    assert made["blob"] == blob == a.get(f"{I}/credentials/{made['id']}")["credential"]["blob"]
+    one, two = (a.post(f"{I}/domains", {"domain": {"name": n}}, 201)["domain"]["id"] for n in ("one", "two"))
+    role = a.post(f"{I}/roles", {"role": {"name": "own", "domain_id": one}}, 201)["role"]["id"]
+    for domain in (one, two):
+        a.put(f"{I}/domains/{domain}/users/{t.user}/roles/{role}", code=204)
+    far = a.post(f"{I}/projects", {"project": {"name": "far", "domain_id": two}}, 201)["project"]["id"]
+    assert a.ask("PUT", f"{I}/projects/{far}/users/{t.user}/roles/{role}").code == 403, "the domain of project and role must match"
+    assert a.ask("PUT", f"{I}/system/users/{t.user}/roles/{role}").code == 400
+    member = a.get(f"{I}/roles?name=member")["roles"][0]["id"]
+    a.put(f"{I}/projects/{far}/users/{t.user}/roles/{member}", code=204)
+    tree = a.get(f"{I}/role_assignments?scope.project.id={two}&include_subtree=true&include_names")["role_assignments"]
+    assert [(x["role"]["name"], x["scope"]["project"]["name"]) for x in tree] == [("member", "far")]
+    assert t.ask("GET", f"{I}/role_assignments?scope.project.id={two}&include_subtree=true").code == 403
+    assert t.ask("GET", f"{I}/roles/none").code == 404 and t.ask("GET", f"{I}/roles/{role}").code == 403

@@ -172,3 +172,37 @@ def test_addresses_that_make_themselves(house: House) -> None:
     assert {i["ip_address"] for i in renamed["fixed_ips"]} == {"10.0.0.78", "fd00:7::f816:3eff:fe00:13"}
     t.delete(f"/network/v2.0/subnets/{six['id']}", 204)
     assert [i["ip_address"] for i in t.get(f"/network/v2.0/ports/{port['id']}")["port"]["fixed_ips"]] == ["10.0.0.78"]
+
+
+def test_who_sees_what(house: House) -> None:
+    """Readers see and write nothing; a role that may not read sees what is shared; a token without a project sees no port of the network's own."""
+    owner = house.tenant("eve")
+    net, subnet = house.network(owner)
+    r, _ = router(house, owner, subnet["id"])
+    path = f"/network/v2.0/networks/{net['id']}"
+    owner.put(f"{path}/tags/red", None, 201)
+    owner.get(f"{path}/tags/red", 204)
+    assert owner.ask("GET", f"{path}/tags/blue").code == 404
+
+    def with_role(name: str, role: str) -> Tenant:
+        a = house.admin
+        user = a.post("/identity/v3/users", {"user": {"name": name, "password": "pw"}})["user"]["id"]
+        role_id = a.get(f"/identity/v3/roles?name={role}")["roles"][0]["id"]
+        a.put(f"/identity/v3/projects/{owner.project}/users/{user}/roles/{role_id}")
+        return house.login(name, "pw", "eve-project")
+
+    reader = with_role("rita", "reader")
+    assert reader.get(path)["network"]["tags"] == ["red"]
+    for method, what in (("PUT", "/tags/x"), ("DELETE", "/tags/red"), ("DELETE", "/tags"), ("DELETE", "")):
+        refused = reader.ask(method, path + what)
+        assert refused.code == 403 and refused.json["NeutronError"]["type"] == "PolicyNotAuthorized", (method, what)
+    house.admin.post("/identity/v3/roles", {"role": {"name": "gardener"}}, 201)
+    gardener = with_role("gus", "gardener")
+    assert gardener.ask("GET", path).code == 404 and gardener.ask("GET", f"/network/v2.0/routers/{r['id']}").code == 404
+    assert [n["name"] for n in gardener.get("/network/v2.0/networks")["networks"]] == ["public"]
+    assert gardener.get("/network/v2.0/ports")["ports"] == []
+    assert gardener.ask("GET", f"/network/v2.0/quotas/{owner.project}").code == 403
+    reader.get(f"/network/v2.0/quotas/{owner.project}", 200)
+    unscoped = Tenant(house.http, house.auth("rita", "pw", None, unscoped={}).headers["x-subject-token"], "", "")
+    for noun in ("ports", "routers", "floatingips", "subnets", "security-groups"):
+        assert unscoped.get(f"/network/v2.0/{noun}")[noun.replace("-", "_")] == [], noun

@@ -11,36 +11,11 @@ import hmac
 import io
 import json
 import tarfile
-from typing import Any
 
 import pytest
 
+from accounts import Account
 from houses import House, Tenant
-
-
-class Account:
-    """An account as its owner uses it."""
-
-    def __init__(self, who: Tenant, project: str | None = None) -> None:
-        self.who = who
-        self.base = f"/object-store/v1/AUTH_{project or who.project}"
-
-    def __call__(self, method: str, path: str = "", data: bytes | None = None, code: int | None = None, **headers: str) -> Any:
-        sent = {"X-Auth-Token": self.who.token} if self.who.token else {}
-        sent |= {k.replace("_", "-"): v for k, v in headers.items()}
-        got = self.who.http.request(
-            method, self.base + path, content=data, headers={k: v.encode() for k, v in sent.items()}, follow_redirects=False
-        )
-        if code is not None:
-            assert got.status_code == code, f"{method} {path}: {got.status_code} {got.text[:400]}"
-        return got
-
-    def put(self, path: str, data: bytes = b"", **headers: str) -> Any:
-        return self("PUT", path, data, 201, **headers)
-
-    def names(self, path: str) -> list[str]:
-        return [e.get("subdir") or e["name"] for e in self("GET", path + ("&" if "?" in path else "?") + "format=json", code=200).json()]
-
 
 NOBODY = ""
 
@@ -295,21 +270,51 @@ def test_versions_in_place(house: House) -> None:
     a("PUT", "/c", code=201)
     a.put("/c/o", b"0")
     a("POST", "/c", code=204, X_Versions_Enabled="true")
+    assert a("GET", "/c/o").headers["x-object-version-id"] == "null"
     ids = [a.put("/c/o", str(n).encode() * n).headers["x-object-version-id"] for n in (1, 2)]
-    assert a("GET", f"/c/o?version-id={ids[0]}").content == b"1" and a("GET", "/c/o?version-id=null").content == b"0"
+    got = a("GET", "/c/o")
+    assert got.headers["x-object-version-id"] == ids[1] and got.headers["content-location"].endswith(f"/c/o?version-id={ids[1]}")
+
+    def listed(query: str = "") -> list[tuple[str, bool]]:
+        return [(r["version_id"], r["is_latest"]) for r in a("GET", "/c?versions" + query, code=200).json()]
+
+    # what was there before has an id once it is old
+    zero = listed()[2][0]
+    assert listed() == [(ids[1], True), (ids[0], False), (zero, False)] and listed("&reverse=1") == listed()[::-1]
+    assert a("GET", f"/c/o?version-id={zero}").content == b"0" and a("GET", f"/c/o?version-id={ids[0]}").content == b"1"
+    a("GET", "/c/o?version-id=null", code=404)
+    a("GET", "/c/o?version-id=soon", code=400)
+    a("POST", f"/c/o?version-id={zero}", code=400)
+    a("GET", "/c?versions&format=xml", code=406)
+    a("GET", "/c?versions&version_marker=1", code=400)
+    assert listed("&limit=1") == [(ids[1], True)] and listed(f"&marker=o&version_marker={ids[1]}") == [(ids[0], False), (zero, False)]
+    # a marker, which is not read; again one, for there is nothing to delete
     marker = a("DELETE", "/c/o", code=204).headers["x-object-version-id"]
+    again = a("DELETE", "/c/o", code=404).headers["x-object-version-id"]
+    gone = a("GET", f"/c/o?version-id={marker}", code=404)
+    assert gone.headers["x-object-version-id"] == marker and gone.headers["content-type"].startswith("application/x-deleted")
     a("GET", "/c/o", code=404)
-    rows = a("GET", "/c?versions&format=json").json()
-    assert [r["version_id"] for r in rows] == [marker, ids[1], ids[0], "null"] and rows[0]["is_latest"]
+    assert listed()[:2] == [(again, True), (marker, False)]
+    for m in (again, marker):
+        assert a("DELETE", f"/c/o?version-id={m}", code=204).headers["x-object-current-version-id"] == "null"
+    a("GET", "/c/o", code=404)
+    # an old one is made the newest again, under its own id
+    a("PUT", f"/c/o?version-id={ids[0]}", b"x", 400)
+    a("PUT", "/c/o?version-id=null", b"", 400)
+    a("PUT", "/c/o?version-id=1234567890.12345", b"", 404)
+    assert a("PUT", f"/c/o?version-id={ids[0]}", b"", 201).headers["x-object-version-id"] == ids[0]
+    assert a("GET", "/c/o").content == b"1" and listed() == [(ids[1], False), (ids[0], True), (zero, False)]
+    a("DELETE", f"/c/o?version-id={ids[0]}", code=204)
+    a("GET", "/c/o", code=404)
     a("DELETE", "/c", code=409)
-    a("DELETE", f"/c/o?version-id={marker}", code=204)
-    assert a("GET", "/c/o").content == b"22"
-    a("DELETE", f"/c/o?version-id={ids[1]}", code=204)
-    assert a("GET", "/c/o").content == b"1"
+    # switched off: new ones have no id and no marker, the old ones stay
     a("POST", "/c", code=204, X_Versions_Enabled="false")
-    a.put("/c/o", b"plain")
-    assert [r["version_id"] for r in a("GET", "/c?versions&format=json").json()] == ["null", ids[0]]
-    for v in ("null", ids[0]):
+    assert "x-object-version-id" not in a.put("/c/o", b"plain").headers
+    a.put("/c/o", b"plainer")
+    assert listed() == [("null", True), (ids[1], False), (zero, False)]
+    a("DELETE", "/c/o", code=204)
+    a("DELETE", "/c/o", code=404)
+    for v in (zero, ids[1]):
         a("DELETE", f"/c/o?version-id={v}", code=204)
     assert a("HEAD", "/c").headers["x-container-bytes-used"] == "0"
     a("DELETE", "/c", code=204)
@@ -332,6 +337,14 @@ def test_versions_elsewhere(shared: House, header: str) -> None:
     assert a("GET", "/c/o").status_code == 404
     if header.startswith("X-History"):
         assert len(a.names("/old")) == 4
+        a("DELETE", "/c/o", code=404)
+        assert len(a.names("/old")) == 5
+        # as a stack, the markers are states of their own
+        a("POST", "/c", code=204, X_Versions_Location="old")
+        for left in (4, 2):
+            a("DELETE", "/c/o", code=204)
+            assert len(a.names("/old")) == left
+        assert a("GET", "/c/o").content == b"2"
 
 
 def test_links(shared: House) -> None:

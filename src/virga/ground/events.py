@@ -25,7 +25,7 @@ TABLE = sa.Table(
     sa.Column("sent", sa.Double),
 )
 UNSENT = sa.text("sent is null")
-sa.Index("ix_outbox_unsent", TABLE.c.id, sqlite_where=UNSENT, postgresql_where=UNSENT)
+sa.Index("ix_outbox_unsent", TABLE.c.id, sqlite_where=UNSENT)
 KEEP = 86400.0
 
 

@@ -144,35 +144,42 @@ def decode(shape: type[W], raw: bytes, version: Version = (0, 0), *, key: str | 
         raise Invalid(f"The body is nested deeper than {MAX_DEPTH} levels", field="body") from None
     if b"\\u" in raw or b"\x00" in raw or raw.count(b"[") + raw.count(b"{") > MAX_DEPTH:
         _check_text(body, "$", 0)
+    sent = json.loads(raw) if _opens(shape) else {}
     if bulk is not None and key is not None:
         one, many = getattr(body, key), getattr(body, bulk)
-        if one is not UNSET:
-            return _native(shape, one, raw, key)
-        if many is UNSET:
+        if one is UNSET and many is UNSET:
             raise Invalid(f"Object missing required field `{key}`", field=key)
-        return [_native(shape, each, raw, None) for each in many]
-    return _native(shape, body.inner if key is not None else body, raw, key)
+        out: W | list[W] = _declared(one, sent.get(key)) if one is not UNSET else _declared(many, sent.get(bulk))
+        return out
+    single: W = _declared(body.inner, sent.get(key)) if key is not None else _declared(body, sent)
+    return single
 
 
-def _native(shape: type[W], projected: Any, raw: bytes, key: str | None) -> W:
-    out: W = _declared(projected)
-    if issubclass(shape, Open):
-        whole = json.loads(raw)
-        sent = whole.get(key, whole) if key is not None else whole
-        known = {f.encode_name for f in msgspec.structs.fields(type(projected))} - {"extra"}
-        out.extra = {k: v for k, v in sent.items() if k not in known}  # type: ignore[attr-defined]
-    return out
+@functools.cache
+def _opens(kind: Any) -> bool:
+    """Whether an open shape stands anywhere in `kind`: only then is the body read a second time, as it was sent."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        hints = get_type_hints(kind, include_extras=True).values()
+        return issubclass(kind, Open) or any(_opens(hint) for hint in hints)
+    return any(_opens(part) for part in get_args(kind))
 
 
-def _declared(value: Any) -> Any:
-    """A decoded projection back as the declared shape, all the way down."""
+def _declared(value: Any, sent: Any = None) -> Any:
+    """A decoded projection back as the declared shape, all the way down; what open shapes do not name comes from `sent`."""
     if isinstance(value, msgspec.Struct):
         kind = _DECLARED.get(type(value))
         if kind is None:
             return value
-        return kind(**{f: _declared(v) for f in value.__struct_fields__ if (v := getattr(value, f)) is not UNSET})
+        given: dict[str, Any] = sent if isinstance(sent, dict) else {}
+        names = dict(zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True))
+        out = kind(**{f: _declared(v, given.get(name)) for f, name in names.items() if (v := getattr(value, f)) is not UNSET})
+        if issubclass(kind, Open):
+            known = {name for f, name in names.items() if f != "extra"}
+            out.extra = {k: v for k, v in given.items() if k not in known}
+        return out
     if isinstance(value, list):
-        return [_declared(v) for v in value]
+        many = sent if isinstance(sent, list) else [None] * len(value)
+        return [_declared(v, s) for v, s in zip(value, many, strict=True)]
     return value
 
 

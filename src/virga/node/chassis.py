@@ -57,6 +57,7 @@ class Chassis:
         self.namespace = f"{name}-net"
         self.outside = f"{name}-out"
         self.host_link = f"{name}-ext"
+        self.storage_link = f"{name}-sto"
         self.table = f"virga_{name}"
         self.id = f"{name}-{socket.gethostname()}"
         self._lock = threading.Lock()
@@ -230,6 +231,25 @@ class Chassis:
         words = run(["ip", "-4", "route", "show", "default"]).split()
         return words[words.index("dev") + 1] if "dev" in words else None
 
+    def storage(self, networks: list[str]) -> None:
+        """A way for the hypervisor's own processes, which are in the namespace, to a storage cluster, and to nothing else. Tenants' packets
+        do not come here: their taps are on the integration bridge. Repeatable."""
+        here, there = "169.254.254.1", "169.254.254.2"
+        if "sto0" not in links(self.namespace):
+            run(["ip", "link", "add", self.storage_link, "type", "veth", "peer", "name", "sto0", "netns", self.namespace])
+        run(["ip", "addr", "replace", f"{here}/30", "dev", self.storage_link])
+        run(["ip", "link", "set", self.storage_link, "up"])
+        run(["ip", "-n", self.namespace, "addr", "replace", f"{there}/30", "dev", "sto0"])
+        run(["ip", "-n", self.namespace, "link", "set", "sto0", "up"])
+        for network in networks:
+            run(["ip", "-n", self.namespace, "route", "replace", network, "via", here])
+        table = f"{self.table}_sto"
+        text = f"table inet {table} {{}}\nflush table inet {table}\ntable inet {table} {{\n"
+        text += f'  chain input {{ type filter hook input priority 0; policy accept;\n    iifname "{self.storage_link}" ip daddr {here} drop\n  }}\n'
+        text += f'  chain postrouting {{ type nat hook postrouting priority 100; policy accept;\n    ip saddr {there} oifname != "lo" masquerade\n  }}\n'
+        run(["nft", "-f", "-"], input=(text + "}\n").encode())
+        Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+
     # -- ports -----------------------------------------------------------------------------------------------------
 
     def tap(self, port_id: str) -> str:
@@ -327,8 +347,12 @@ class Chassis:
             if name.startswith(f"{self.name}-md-") or name in {self.namespace, self.outside}:
                 with contextlib.suppress(CommandFailed):
                     run(["ip", "netns", "del", name])
-        if self.host_link in links():
-            run(["ip", "link", "del", self.host_link])
-        if shutil.which("nft") and f"table inet {self.table}" in run(["nft", "list", "tables"]):
-            run(["nft", "delete", "table", "inet", self.table])
+        for link in (self.host_link, self.storage_link):
+            if link in links():
+                run(["ip", "link", "del", link])
+        if shutil.which("nft"):
+            there = run(["nft", "list", "tables"]).splitlines()
+            for table in (self.table, f"{self.table}_sto"):
+                if f"table inet {table}" in there:
+                    run(["nft", "delete", "table", "inet", table])
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -122,7 +122,7 @@ class Node:
         machine = msgspec.convert(said["machine"], Machine)
         error = None
         try:
-            self._do(said["verb"], machine)
+            self._do(said["verb"], machine, said)
         except Problem as e:
             error = e.message
         except Exception as e:
@@ -130,12 +130,23 @@ class Node:
             error = f"{e}" or type(e).__name__
         self.bus.call("compute.observed", {"host": self.host, "server": id, "generation": said["generation"], "error": error})
 
-    def _do(self, verb: str, machine: Machine) -> None:
+    def _still(self, id: str, generation: int) -> bool:
+        """Whether `generation` still is what compute wants; a bus that does not answer changes nothing."""
+        try:
+            return bool(self.bus.call("compute.assignment", {"host": self.host, "server": id}).get("generation") == generation)
+        except Problem:
+            return True
+
+    def _do(self, verb: str, machine: Machine, said: dict[str, Any]) -> None:
         if verb == "run":
             self.hypervisor.run(machine)
         elif verb == "stop":
             self.hypervisor.stop(machine)
         elif verb in {"reboot_soft", "reboot_hard"}:
             self.hypervisor.reboot(machine, hard=verb == "reboot_hard")
+        elif verb == "snapshot":
+            self.hypervisor.snapshot(machine, said["image"], lambda: self._still(machine.id, said["generation"]))
+        elif verb == "tidy":
+            self.hypervisor.tidy(machine.id)
         elif verb == "remove":
             self.hypervisor.remove(machine.id)

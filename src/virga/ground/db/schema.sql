@@ -216,7 +216,7 @@ CREATE TABLE id_implied_roles (
 );
 CREATE TABLE id_keys (
   number INTEGER NOT NULL,
-  secret VARCHAR(64) NOT NULL,
+  secret VARCHAR(255) NOT NULL,
   created DOUBLE NOT NULL,
   CONSTRAINT pk_id_keys PRIMARY KEY (number)
 );
@@ -336,6 +336,12 @@ CREATE TABLE id_services (
   extra JSON NOT NULL,
   CONSTRAINT pk_id_services PRIMARY KEY (id)
 );
+CREATE TABLE id_spent (
+  what VARCHAR(128) NOT NULL,
+  expires DOUBLE NOT NULL,
+  CONSTRAINT pk_id_spent PRIMARY KEY (what)
+);
+CREATE INDEX ix_id_spent_expires ON id_spent (expires);
 CREATE TABLE id_state (
   one INTEGER NOT NULL,
   generation INTEGER NOT NULL,
@@ -643,6 +649,7 @@ CREATE TABLE obj_parts (
   size BIGINT NOT NULL,
   etag VARCHAR(64) NOT NULL,
   changed DOUBLE NOT NULL,
+  control JSON,
   CONSTRAINT pk_obj_parts PRIMARY KEY (upload, number)
 );
 CREATE INDEX ix_obj_parts_body ON obj_parts (body);
@@ -652,6 +659,7 @@ CREATE TABLE obj_pieces (
   blob VARCHAR(40) NOT NULL,
   size BIGINT NOT NULL,
   etag VARCHAR(64) NOT NULL,
+  control JSON,
   CONSTRAINT pk_obj_pieces PRIMARY KEY (body, number)
 );
 CREATE INDEX ix_obj_pieces_blob ON obj_pieces (blob);
@@ -666,6 +674,18 @@ CREATE TABLE obj_small (
   data BLOB NOT NULL,
   CONSTRAINT pk_obj_small PRIMARY KEY (body)
 );
+CREATE TABLE obj_sync (
+  container_id INTEGER NOT NULL,
+  name VARCHAR(1024) NOT NULL,
+  at DOUBLE NOT NULL,
+  deleted BOOLEAN NOT NULL,
+  cursor VARCHAR(1024),
+  tries INTEGER NOT NULL,
+  due DOUBLE NOT NULL,
+  why TEXT,
+  CONSTRAINT pk_obj_sync PRIMARY KEY (container_id, name)
+);
+CREATE INDEX ix_obj_sync_due ON obj_sync (due);
 CREATE TABLE obj_trash (
   body VARCHAR(40) NOT NULL,
   since DOUBLE NOT NULL,
@@ -873,6 +893,9 @@ CREATE TABLE servers (
   created DOUBLE NOT NULL,
   updated DOUBLE NOT NULL,
   launched DOUBLE,
+  boot JSON DEFAULT '{}' NOT NULL,
+  verb_image VARCHAR(36),
+  ephemeral INTEGER DEFAULT '0' NOT NULL,
   CONSTRAINT pk_servers PRIMARY KEY (id),
   CONSTRAINT ck_servers_task_has_a_saga CHECK (task_state is null or saga_id is not null)
 );

@@ -39,8 +39,8 @@ TABLE = sa.Table(
     sa.Column("ended", sa.Double),
 )
 LIVE = sa.text("ended is null")
-sa.Index("ix_sagas_due", TABLE.c.wake, TABLE.c.lease, sqlite_where=LIVE, postgresql_where=LIVE)
-sa.Index("uq_sagas_exclusive", TABLE.c.exclusive, unique=True, sqlite_where=LIVE, postgresql_where=LIVE)
+sa.Index("ix_sagas_due", TABLE.c.wake, TABLE.c.lease, sqlite_where=LIVE)
+sa.Index("uq_sagas_exclusive", TABLE.c.exclusive, unique=True, sqlite_where=LIVE)
 
 
 class SagaRow(Row, frozen=True):

@@ -44,7 +44,7 @@ class Desk:
         """A node reports itself: name and capacity. Repeated every ten seconds; silence for a minute is being down."""
         c = msgspec.convert(said["capacity"], Capacity)
         now, name = self.world.now(), said["host"]
-        about = {"type": c.type, "version": c.version, "cpu": c.cpu, "ip": said.get("ip", "127.0.0.1")}
+        about = {"type": c.type, "version": c.version, "cpu": c.cpu, "ip": said.get("ip", "127.0.0.1"), "offers": c.offers}
         with self.db.write() as tx:
             host = store.HOSTS.by(tx, name=name)
             values = {"vcpus": c.vcpus, "memory_mb": c.memory_mb, "disk_gb": c.disk_gb, "hypervisor": about, "seen": now}
@@ -70,13 +70,22 @@ class Desk:
             if s is None:
                 return {}
             cards = network.nics(tx, s.id)
-            image = images.visible(tx, s.image_id, None, True) if s.image_id else None
+            boot = store.boot(s)
+            if not boot.format and s.image_id:  # a server of before this was kept with it
+                image = images.visible(tx, s.image_id, None, True)
+                boot = model.Boot(image.format) if image is not None else boot
         machine = Machine(
-            id=s.id, name=s.name, project_id=s.project_id, generation=s.generation, vcpus=s.vcpus, ram=s.ram, disk=s.disk, image_id=s.image_id,
-            image_format=image.format if image is not None else "qcow2", cards=[Card(n.port_id, n.mac, n.mtu, n.network_id) for n in cards],
-            files=metadata.drive_files(s, cards, _seed(s)) if s.config_drive else None, properties=image.properties if image is not None else {},
+            id=s.id, name=s.name, project_id=s.project_id, generation=s.generation, vcpus=s.vcpus, ram=s.ram, disk=s.disk, ephemeral=s.ephemeral, image_id=s.image_id,
+            image_format=boot.format or "qcow2", cards=[Card(n.port_id, n.mac, n.mtu, n.network_id) for n in cards],
+            files=metadata.drive_files(s, cards, _seed(s)) if s.config_drive else None, hardware=store.hardware(s),
         )  # fmt: skip
-        return {"machine": msgspec.to_builtins(machine), "verb": s.verb, "generation": s.generation, "seen": s.seen_generation}
+        return {
+            "machine": msgspec.to_builtins(machine),
+            "verb": s.verb,
+            "generation": s.generation,
+            "seen": s.seen_generation,
+            "image": s.verb_image,
+        }
 
     def observed(self, said: dict[str, Any]) -> dict[str, Any]:
         """A node has done what a generation asked, or says why it could not. Older generations change nothing."""

@@ -28,6 +28,8 @@ VERBS: dict[str, tuple[frozenset[str], str, str]] = {
     "reboot_soft": (frozenset({ACTIVE}), "rebooting", ACTIVE),
     "reboot_hard": (frozenset({ACTIVE, STOPPED, ERROR}), "rebooting_hard", ACTIVE),
 }
+SNAPSHOT_FROM = frozenset({ACTIVE, STOPPED})
+"""The states of a server whose disk can be made an image of (Nova: also paused and suspended)."""
 
 
 class Flavor(Row, frozen=True):
@@ -55,6 +57,22 @@ class Keypair(Row, frozen=True):
     created: float
 
 
+class Boot(msgspec.Struct, frozen=True):
+    """What a server was made from: its image as it was, and who made it. Empty for servers of before it was kept."""
+
+    format: str = ""
+    disk_format: str | None = None
+    container_format: str | None = None
+    min_disk: int = 0
+    min_ram: int = 0
+    properties: dict[str, Any] = {}
+    kernel_id: str = ""
+    ramdisk_id: str = ""
+    roles: list[str] = []
+    user_name: str = ""
+    project_name: str = ""
+
+
 class Host(Row, frozen=True):
     """A machine that runs machines, as its node last reported it."""
 
@@ -74,7 +92,8 @@ class Host(Row, frozen=True):
 
 
 class Server(Row, frozen=True):
-    """`generation` counts what is wanted of the node (`verb`), `seen_generation` what it has done."""
+    """`generation` counts what is wanted of the node (`verb`, of an image `verb_image`), `seen_generation` what it has done. `boot` is what
+    the server was made from, as it was then: the image may change or go, the machine stays what it is."""
 
     id: str
     name: str
@@ -117,6 +136,9 @@ class Server(Row, frozen=True):
     created: float
     updated: float
     launched: float | None
+    boot: dict[str, Any]
+    verb_image: str | None
+    ephemeral: int
 
 
 class ListedServer(Row, frozen=True):
@@ -152,6 +174,7 @@ class ListedServer(Row, frozen=True):
     created: float
     updated: float
     launched: float | None
+    boot: msgspec.Raw
 
 
 class ActionRow(Row, frozen=True):

@@ -6,9 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from virga.services.compute import model
+from virga.services.compute import hardware, model
+from virga.services.compute.driver import Hardware
 from virga.services.compute.model import Used
 from virga.services.compute.settings import Compute
+
+PLAIN = Hardware()
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,7 @@ class Need:
     disk: int
     zone: str | None = None
     host: str | None = None
+    hardware: Hardware = PLAIN
 
 
 def refusal(host: model.Host, used: Used, need: Need, own: Compute, now: float) -> str | None:
@@ -30,6 +34,9 @@ def refusal(host: model.Host, used: Used, need: Need, own: Compute, now: float) 
         return f"it is disabled ({host.disabled_reason or 'no reason given'})"
     if model.host_down(host, now):
         return "it is forced down" if host.forced_down else f"its node was last seen {now - host.seen:.0f} s ago"
+    unable = hardware.lacks(need.hardware, host.hypervisor.get("offers") or {})
+    if unable is not None:
+        return unable
     lacks = []
     for what, want, have, taken, ratio, unit in (
         ("VCPUs", need.vcpus, host.vcpus, used.vcpus, own.cpu_ratio, ""),

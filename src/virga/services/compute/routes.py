@@ -8,7 +8,7 @@ import dataclasses
 from virga.ground.http.faults import Faults, nova
 from virga.ground.http.table import Route, Service, Versions
 from virga.services.compute import views, wire
-from virga.services.compute.actions import around, flavors, keypairs, servers
+from virga.services.compute.actions import around, flavors, keypairs, servers, snapshots
 
 _S = "/servers/{id}"
 _ACTION = f"{_S}/action"
@@ -18,17 +18,19 @@ _TABLE = (
     Route("GET", "/extensions", around.document, view=views.extensions, inline=True),
     Route("POST", "/servers", servers.create, body=wire.CreateServerBody, view=views.created, code=202),
     Route("GET", "/servers", servers.index, view=views.servers),
-    Route("GET", "/servers/detail", servers.index, view=views.servers_detail),
+    Route("GET", "/servers/detail", servers.detail, view=views.servers_detail),
     Route("GET", _S, servers.show, view=views.server),
     Route("PUT", _S, servers.update, body=wire.UpdateServer, key="server", view=views.server),
     Route("DELETE", _S, servers.delete, code=204),
     Route("POST", _ACTION, servers.start, verb="os-start", code=202),
     Route("POST", _ACTION, servers.stop, verb="os-stop", code=202),
     Route("POST", _ACTION, servers.reboot, verb="reboot", body=wire.Reboot, code=202),
+    Route("POST", _ACTION, snapshots.create_image, verb="createImage", body=wire.CreateImage, view=views.image_made, code=202),
+    Route("POST", _ACTION, snapshots.create_backup, verb="createBackup", body=wire.CreateBackup, view=views.image_made, code=202),
     Route("POST", _ACTION, servers.lock, verb="lock", body=wire.Lock, code=202),
     Route("POST", _ACTION, servers.unlock, verb="unlock", code=202),
     Route("POST", _ACTION, servers.reset_state, verb="os-resetState", body=wire.ResetState, code=202),
-    Route("POST", _ACTION, servers.delete, verb="forceDelete", code=202),
+    Route("POST", _ACTION, servers.force_delete, verb="forceDelete", code=202),
     Route("POST", _ACTION, servers.console_output, verb="os-getConsoleOutput", body=wire.ConsoleOutput, tx="none"),
     Route("GET", f"{_S}/metadata", servers.metadata, view=views.metadata),
     Route("PUT", f"{_S}/metadata", servers.replace_metadata, body=wire.Metadata, view=views.metadata),
@@ -64,11 +66,11 @@ _TABLE = (
     Route("GET", "/os-services", around.services, view=views.services),
     Route("PUT", "/os-services/{id}", around.update_service, body=wire.UpdateService, view=views.service, since=(2, 53)),
     Route("GET", "/os-hypervisors", around.hypervisors, view=views.hypervisors),
-    Route("GET", "/os-hypervisors/detail", around.hypervisors, view=views.hypervisors_detail),
+    Route("GET", "/os-hypervisors/detail", around.hypervisors_detail, view=views.hypervisors_detail),
     Route("GET", "/os-hypervisors/statistics", around.statistics, view=views.statistics, until=(2, 87)),
     Route("GET", "/os-hypervisors/{id}", around.hypervisor, view=views.hypervisor),
     Route("GET", "/os-availability-zone", around.zones, view=views.zones),
-    Route("GET", "/os-availability-zone/detail", around.zones, view=views.zones_detail),
+    Route("GET", "/os-availability-zone/detail", around.zones_detail, view=views.zones_detail),
     Route("GET", "/limits", around.limits_shown, view=views.limits),
     Route("GET", "/os-quota-sets/{project}", around.quota, view=views.quota),
     Route("GET", "/os-quota-sets/{project}/defaults", around.default_quota, view=views.quota),

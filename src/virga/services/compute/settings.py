@@ -19,3 +19,14 @@ class Compute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reserved_mb: Annotated[int, Meta(ge=0, description="Memory kept for the machine itself, MiB")] = 1024
     zone: Annotated[str, Meta(description="The availability zone of this machine")] = "nova"
     config_drive: Annotated[bool, Meta(description="Give every machine a config drive")] = False
+    disks: Annotated[
+        str,
+        Meta(
+            pattern="^(|rbd:.+)$",
+            description="Where machines' root disks are: empty: files in the state folder; 'rbd:pool?conf=/etc/ceph/ceph.conf&user=admin': in Ceph, "
+            "as clones of images whose store is in the same cluster",
+        ),
+    ] = ""
+    verify_image_signatures: Annotated[
+        bool, Meta(description="Build machines only from images whose signature (img_signature*) holds when they are built")
+    ] = False

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from virga.ground.db.engine import Tx, metadata
 from virga.ground.db.rows import Rows
+from virga.services.compute import hardware as hardware_of
 from virga.services.compute import model
+from virga.services.compute.driver import Hardware
 from virga.services.compute.model import Used
 
 _id = sa.String(36)
@@ -62,6 +65,8 @@ SERVERS = Rows(
         _text("disk_config", 8), _json("wanted"), _json("groups"), _text("reservation_id", 32), _whole("launch_index"), _whole("generation"), _text("verb", 16),
         _whole("seen_generation"), sa.Column("seen_error", sa.Text), _text("saga_id", 36, null=True), _json("fault", null=True),
         sa.Column("created", sa.Double, nullable=False), sa.Column("updated", sa.Double, nullable=False), sa.Column("launched", sa.Double),
+        sa.Column("boot", sa.JSON, nullable=False, server_default="{}"), _text("verb_image", 36, null=True),
+        sa.Column("ephemeral", sa.Integer, nullable=False, server_default="0"),
         sa.CheckConstraint("task_state is null or saga_id is not null", name="task_has_a_saga"),
         sa.Index("ix_servers_project", "project_id", "created", "id"), sa.Index("ix_servers_host", "host"),
     ),
@@ -84,10 +89,20 @@ def seen(tx: Tx, id: str, project_id: str | None, admin: bool) -> model.Server |
     return SERVERS.by(tx, id=id) if admin else SERVERS.by(tx, id=id, project_id=project_id or "")
 
 
+def boot(server: model.Server) -> model.Boot:
+    """What the server was made from."""
+    return msgspec.convert(server.boot, model.Boot)
+
+
+def hardware(server: model.Server) -> Hardware:
+    """What kind of machine the server is."""
+    return hardware_of.chosen(boot(server), server.flavor.get("extra_specs") or {}, server.vcpus)
+
+
 def used(tx: Tx) -> dict[str, Used]:
     """What the machines on each host take."""
     query = (
-        sa.select(c.host, sa.func.sum(c.vcpus), sa.func.sum(c.ram), sa.func.sum(c.disk), sa.func.count())
+        sa.select(c.host, sa.func.sum(c.vcpus), sa.func.sum(c.ram), sa.func.sum(c.disk + c.ephemeral), sa.func.count())
         .where(c.host.is_not(None))
         .group_by(c.host)
     )

@@ -92,9 +92,10 @@ def details(rows: Sequence[model.Server | model.ListedServer], call: Call, singl
                 "OS-EXT-SRV-ATTR:host": s.host, "OS-EXT-SRV-ATTR:hypervisor_hostname": s.host, "OS-EXT-SRV-ATTR:instance_name": f"instance-{s.id[:8]}",
             }  # fmt: skip
             if v >= (2, 3):
+                boot = msgspec.json.decode(s.boot) if isinstance(s.boot, msgspec.Raw) else s.boot
                 body |= {
-                    "OS-EXT-SRV-ATTR:reservation_id": s.reservation_id, "OS-EXT-SRV-ATTR:launch_index": s.launch_index, "OS-EXT-SRV-ATTR:kernel_id": "",
-                    "OS-EXT-SRV-ATTR:ramdisk_id": "", "OS-EXT-SRV-ATTR:root_device_name": "/dev/vda", "OS-EXT-SRV-ATTR:user_data": s.user_data,
+                    "OS-EXT-SRV-ATTR:reservation_id": s.reservation_id, "OS-EXT-SRV-ATTR:launch_index": s.launch_index, "OS-EXT-SRV-ATTR:kernel_id": boot.get("kernel_id", ""),
+                    "OS-EXT-SRV-ATTR:ramdisk_id": boot.get("ramdisk_id", ""), "OS-EXT-SRV-ATTR:root_device_name": "/dev/vda", "OS-EXT-SRV-ATTR:user_data": s.user_data,
                 }  # fmt: skip
             if v >= (2, 16):
                 body["host_status"] = (
@@ -122,6 +123,15 @@ def details(rows: Sequence[model.Server | model.ListedServer], call: Call, singl
 
 def server(s: model.Server, call: Call) -> dict[str, Any]:
     return {"server": details([s], call, single=True)[0]}
+
+
+def image_made(made: tuple[str, bool], call: Call) -> Answer:
+    """createImage and createBackup: the image's id, in the body since 2.45, before that in Location. A backup that is not kept has no
+    address."""
+    id, stays = made
+    if call.version >= (2, 45):
+        return Answer({"image_id": id} if stays else None, 202)
+    return Answer(None, 202, {"Location": f"{call.request.base}/image/images/{id}"} if stays else {})
 
 
 def _page(key: str, bodies: list[dict[str, Any]], marker: str | None, call: Call) -> dict[str, Any]:

@@ -98,6 +98,21 @@ class UpdateServer(Wire):
     hostname: Annotated[Annotated[str, Meta(pattern="^[a-zA-Z0-9][a-zA-Z0-9.-]*$", max_length=255)] | UnsetType, since(2, 90)] = UNSET
 
 
+MetaKeyed = dict[Annotated[str, Meta(pattern=r"^[a-zA-Z0-9-_:. ]{1,255}$")], Annotated[str, Meta(max_length=255)]]
+
+
+class CreateImage(Wire, kw_only=True):
+    name: Name
+    metadata: MetaKeyed = {}
+
+
+class CreateBackup(Wire, kw_only=True):
+    name: Name
+    backup_type: Annotated[str, Meta(max_length=255)]
+    rotation: Annotated[int, Meta(ge=0)] | str
+    metadata: MetaKeyed = {}
+
+
 class Metadata(Wire):
     metadata: Meta255
 

@@ -62,7 +62,8 @@ def bootstrap(tx: Tx, hashed: str | None, *, everything: bool = True, admin: str
     fresh: set[str] = set()
     for name in ROLE_NAMES:
         if name not in roles:
-            roles[name] = store.ROLES.insert(tx, id=uuid.uuid4().hex, name=name, domain_id=None, description=None, extra={}, options={})
+            options = {"immutable": True}  # nobody deletes by mistake what every rule is made of; Keystone's bootstrap does the same
+            roles[name] = store.ROLES.insert(tx, id=uuid.uuid4().hex, name=name, domain_id=None, description=None, extra={}, options=options)
             fresh.add(name)
     for prior, implied in model.IMPLIED:
         if {prior, implied} & fresh:
@@ -124,6 +125,15 @@ def register(tx: Tx, services: Iterable[Service], region: str) -> int:
     return added
 
 
+def point(tx: Tx, type: str, url: str, region: str) -> bool:
+    """Have a service's endpoints of a region at `url` (`%(project_id)s` is filled in for each caller); whether that changed anything."""
+    row, c = store.SERVICES.one(tx, store.SERVICES.c.type == type), store.ENDPOINTS.c
+    if row is None or not store.ENDPOINTS.change(tx, c.service_id == row.id, c.region_id == region, c.url != url, url=url):
+        return False
+    store.grow(tx)
+    return True
+
+
 def census(tx: Tx) -> dict[str, int]:
     """How many of each noun there are."""
     rows = {
@@ -144,8 +154,8 @@ def project_exists(tx: Tx, id: str) -> bool:
 
 
 def reseal(db: Database, doors: Doors) -> int:
-    """Seal every credential, and every secret of domains' configurations, with a new key; how many. Killed in between, all can still be
-    opened, and the next run does the rest."""
+    """Seal every credential, every secret of domains' configurations and every token key with a new key; how many. Killed in between,
+    all can still be opened, and the next run does the rest."""
     vault, done = doors.use(Vault), 0
     vault.rotate()
     with db.read() as tx:
@@ -161,6 +171,8 @@ def reseal(db: Database, doors: Doors) -> int:
             where = (c.domain_id == option.domain_id, c.group == option.group, c.option == option.option)
             store.DOMAIN_OPTIONS.change(tx, *where, value=vault.seal(vault.open(str(option.value))))
         done += 1
+    with db.write() as tx:
+        done += doors.use(Tokens).reseal(tx)
     vault.forget_old()
     return done
 

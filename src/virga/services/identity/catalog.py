@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from virga.ground.db.engine import Database, Tx
-from virga.services.identity import store
+from virga.services.identity import edges, store
 
 
 class Catalog:
@@ -18,6 +18,7 @@ class Catalog:
     def __init__(self, db: Database) -> None:
         self.db = db
         self._rows: list[dict[str, Any]] | None = None
+        self._providers: list[dict[str, str]] | None = None
         self._raw: OrderedDict[tuple[str, str], bytes] = OrderedDict()
 
     def changes(self, tx: Tx) -> None:
@@ -26,7 +27,7 @@ class Catalog:
         tx.after_commit(self.forget)
 
     def forget(self) -> None:
-        self._rows = None
+        self._rows = self._providers = None
         self._raw.clear()
 
     def _load(self) -> list[dict[str, Any]]:
@@ -51,6 +52,13 @@ class Catalog:
             return None
         with self.db.read() as tx:
             return store.endpoints_of(tx, project_id)
+
+    def providers(self) -> list[dict[str, str]]:
+        """The clouds to which a user may go from here (Keystone-to-Keystone), as tokens list them."""
+        if self._providers is None:
+            with self.db.read() as tx:
+                self._providers = edges.providers(tx)
+        return self._providers
 
     def raw(self, base: str, project_id: str | None) -> bytes:
         key = (base, project_id or "")

@@ -22,6 +22,17 @@ def lent(tx: Tx, payload: model.Payload) -> tuple[str, ...]:
     return tuple(sorted(m.group_id for m in federation.LENT.find(tx, x.user_id == payload.user_id, x.idp_id == idp)))
 
 
+def ends(tx: Tx, user_id: str) -> dict[str, float]:
+    """When the memberships end that identity providers lent to a user, by group."""
+    return {m.group_id: m.expires for m in federation.LENT.every(tx, user_id=user_id)}
+
+
+def providers(tx: Tx) -> list[dict[str, str]]:
+    """The service providers that are enabled, in the form that tokens show."""
+    rows = federation.SERVICE_PROVIDERS.find(tx, federation.SERVICE_PROVIDERS.c.enabled.is_(True), order=federation.SERVICE_PROVIDERS.c.id)
+    return [{"id": r.id, "auth_url": r.auth_url, "sp_url": r.sp_url} for r in rows]
+
+
 def handed(tx: Tx, payload: model.Payload, roles: list[model.Role], now: float) -> list[model.Role]:
     """Of the user's roles those that were handed to an OAuth 1 consumer. Raises Unauthorized when that was taken back."""
     assert payload.oauth is not None

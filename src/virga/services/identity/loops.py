@@ -26,14 +26,15 @@ def follow(round: Round) -> int:
 
 
 def expire(round: Round) -> int:
-    """Revocations of tokens that are over anyway."""
+    """Revocations of tokens that are over anyway, and what was spent and could not be used any more."""
     now = round.world.now()
+    old = (store.REVOCATIONS, store.SPENT)
     with round.db.read() as tx:
-        if not store.REVOCATIONS.count(tx, store.REVOCATIONS.c.expires < now):
+        if not any(rows.count(tx, rows.c.expires < now) for rows in old):
             return 0
     with round.db.write() as tx:
         store.REVOKE_EVENTS.delete(tx, store.REVOKE_EVENTS.c.made < now - KEEP)
-        return store.REVOCATIONS.delete(tx, store.REVOCATIONS.c.expires < now)
+        return sum(rows.delete(tx, rows.c.expires < now) for rows in old)
 
 
 def rotate(round: Round) -> int:

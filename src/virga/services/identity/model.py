@@ -13,6 +13,13 @@ import msgspec
 from virga.ground.db.rows import Row
 
 
+class Spent(Row, frozen=True):
+    """What may be used once, and was; forgotten when it could not be used any more."""
+
+    what: str
+    expires: float
+
+
 class Domain(Row, frozen=True):
     id: str
     name: str

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The keys that seal credentials, kept in a file beside the database and not in it: who steals a backup of the database alone has no
-credential. One key a line, the first seals, all open; the file is its owner's."""
+"""The keys that seal credentials and the token keys, kept in a file beside the database and not in it: who steals a backup of the
+database alone has no credential and makes no token. One key a line, the first seals, all open; the file is its owner's."""
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from virga.ground.errors import Broken
 
-LABEL = b"virga-credential"
+LABEL, TOKEN_KEY = b"virga-credential", b"virga-token-key"
+"""What a sealed text is for: one kind never opens as another."""
 
 
 class Vault:
@@ -27,10 +29,10 @@ class Vault:
         if self.file is None:
             return [_fresh()]
         if not self.file.exists():
-            self._write([_fresh()])
+            self._write([_fresh()], first=True)
         return self.file.read_text().split()
 
-    def _write(self, lines: list[str]) -> None:
+    def _write(self, lines: list[str], *, first: bool = False) -> None:
         assert self.file is not None
         self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
         new = self.file.with_name(f"{self.file.name}.{os.getpid()}")
@@ -39,7 +41,12 @@ class Vault:
             out.write("\n".join(lines) + "\n")
             out.flush()
             os.fsync(out.fileno())
-        new.rename(self.file)
+        if not first:
+            new.rename(self.file)
+            return
+        with contextlib.suppress(FileExistsError):  # another process of the same state folder was quicker: its keys are the cloud's
+            os.link(new, self.file)
+        new.unlink()
 
     def rotate(self) -> None:
         """A new first key; the old ones still open what they sealed."""
@@ -53,18 +60,19 @@ class Vault:
             self._write(self._lines()[:1])
         self._keys = self._keys[:1]
 
-    def seal(self, text: str) -> str:
+    def seal(self, text: str, label: bytes = LABEL) -> str:
         nonce = os.urandom(12)
-        return base64.b64encode(nonce + self._keys[0].encrypt(nonce, text.encode(), LABEL)).decode()
+        return base64.b64encode(nonce + self._keys[0].encrypt(nonce, text.encode(), label)).decode()
 
-    def open(self, sealed: str) -> str:
+    def open(self, sealed: str, label: bytes = LABEL) -> str:
         raw = base64.b64decode(sealed)
         for key in self._keys:
             try:
-                return key.decrypt(raw[:12], raw[12:], LABEL).decode()
+                return key.decrypt(raw[:12], raw[12:], label).decode()
             except InvalidTag:
                 continue
-        raise Broken("A credential was sealed with a key that is not in the credential key file.")
+        what = "A token key" if label == TOKEN_KEY else "A credential"
+        raise Broken(f"{what} was sealed with a key that is not in the credential key file ({self.file or 'this cloud has none'}).")
 
 
 def _fresh() -> str:

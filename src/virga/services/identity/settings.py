@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from virga.services.identity.directories.settings import Ldap
-from virga.services.identity.federation.settings import Oidc
+from virga.services.identity.federation.settings import Oidc, Saml, SamlIssuer
 
 
 class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,4 +47,6 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         dict[str, Ldap], Meta(description="Directories by domain: [identity.ldap.NAME], with the names of Keystone's [ldap]")
     ] = {}
     oidc: Annotated[dict[str, Oidc], Meta(description="OpenID Connect providers by identity provider: [identity.oidc.NAME]")] = {}
+    saml: Annotated[dict[str, Saml], Meta(description="SAML 2 providers by identity provider: [identity.saml.NAME]")] = {}
+    saml_idp: Annotated[SamlIssuer, Meta(description="This cloud as an identity provider of others (Keystone-to-Keystone)")] = SamlIssuer()
     trusted_dashboards: Annotated[list[str], Meta(description="Addresses to which a browser's login may be handed (WebSSO)")] = []

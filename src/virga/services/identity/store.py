@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
 from typing import Any
 
@@ -116,7 +117,7 @@ ENDPOINTS = Rows(
 )  # fmt: skip
 KEYS = Rows(
     sa.Table(
-        "id_keys", metadata, sa.Column("number", sa.Integer, primary_key=True), sa.Column("secret", sa.String(64), nullable=False),
+        "id_keys", metadata, sa.Column("number", sa.Integer, primary_key=True), sa.Column("secret", sa.String(255), nullable=False),
         sa.Column("created", sa.Double, nullable=False),
     ),
     model.Key,
@@ -129,6 +130,15 @@ REVOCATIONS = Rows(
         sa.Column("expires", sa.Double, nullable=False, index=True),
     ),
     model.Revocation,
+)
+SPENT = Rows(
+    sa.Table(
+        "id_spent",
+        metadata,
+        sa.Column("what", sa.String(128), primary_key=True),
+        sa.Column("expires", sa.Double, nullable=False, index=True),
+    ),
+    model.Spent,
 )
 CREDENTIALS = Rows(
     sa.Table(
@@ -228,11 +238,15 @@ REVOKE_EVENTS = Rows(
     model.RevokeEvent,
 )  # fmt: skip
 STATE = sa.Table("id_state", metadata, sa.Column("one", sa.Integer, primary_key=True), sa.Column("generation", sa.Integer, nullable=False))
+_GENERATION = sa.select(STATE.c.generation)
 
 
 def generation(tx: Tx) -> int:
     """Grows with every change that may take something from a token."""
-    return tx.conn.execute(sa.select(STATE.c.generation)).scalar() or 0
+    if tx.embedded is None:
+        return tx.conn.execute(_GENERATION).scalar() or 0
+    row = tx.embedded.execute("SELECT generation FROM id_state").fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def grow(tx: Tx) -> int:
@@ -260,6 +274,8 @@ _IMPLIES = sa.select(IMPLIED_ROLES.table)
 
 def groups_of(tx: Tx, user_id: str) -> list[str]:
     """The ids of the groups that a user is in."""
+    if tx.embedded is not None:
+        return [m.group_id for m in MEMBERSHIPS.every(tx, user_id=user_id)]
     return list(tx.conn.execute(_GROUPS_OF, {"user": user_id}).scalars())
 
 
@@ -269,13 +285,23 @@ Place = tuple[str, Collection[str], bool]
 
 def role_ids(tx: Tx, user_id: str, *places: Place) -> set[str]:
     """The roles that a user has in any of the places, by own grants and by those of the user's groups."""
+    mine = groups_of(tx, user_id)
+    if tx.embedded is not None and len(mine) < 16:
+        roles: set[str] = set()
+        for kind, ids, inherited in places:
+            for id in ids:
+                own = GRANTS.every(tx, user_id=user_id, target=kind, target_id=id, inherited=inherited)
+                roles |= {g.role_id for g in own}
+                for group in mine:
+                    lent = GROUP_GRANTS.every(tx, group_id=group, target=kind, target_id=id, inherited=inherited)
+                    roles |= {g.role_id for g in lent}
+        return roles
 
     def at(rows: Rows[Any]) -> sa.ColumnElement[bool]:
         c = rows.c
         return sa.or_(*(sa.and_(c.target == kind, c.target_id.in_(ids), c.inherited.is_(inherited)) for kind, ids, inherited in places))
 
     found = set(tx.conn.execute(sa.select(GRANTS.c.role_id).where(GRANTS.c.user_id == user_id, at(GRANTS))).scalars())
-    mine = groups_of(tx, user_id)
     if mine:
         g = GROUP_GRANTS.c
         found |= set(tx.conn.execute(sa.select(g.role_id).where(g.group_id.in_(mine), at(GROUP_GRANTS))).scalars())
@@ -327,7 +353,8 @@ def forget_role(tx: Tx, role_id: str) -> None:
 def all_implied(tx: Tx, ids: Collection[str]) -> set[str]:
     """The roles with all that they bring along, and what that brings."""
     brings: dict[str, list[str]] = {}
-    for prior, implied in tx.conn.execute(_IMPLIES):
+    pairs = tx.conn.execute(_IMPLIES) if tx.embedded is None else tx.embedded.execute("SELECT prior_id, implied_id FROM id_implied_roles")
+    for prior, implied in pairs:
         brings.setdefault(prior, []).append(implied)
     found, fresh = set(ids), list(ids)
     while fresh:
@@ -350,6 +377,13 @@ def tagged(tx: Tx, tags: list[str], any_of: bool) -> list[str]:
 
 def add_event(tx: Tx, facts: dict[str, object], made: float) -> None:
     tx.conn.execute(sa.insert(REVOKE_EVENTS.table), {"facts": facts, "made": made})
+
+
+def spend(tx: Tx, kind: str, what: str, expires: float) -> bool:
+    """Whether `what` is used for the first time, in any process; from now until `expires` it cannot be used again."""
+    key = f"{kind}:{hashlib.sha256(what.encode()).hexdigest()}"
+    text = "INSERT INTO id_spent (what, expires) VALUES (:what, :expires) ON CONFLICT DO NOTHING"
+    return tx.conn.execute(sa.text(text), {"what": key, "expires": expires}).rowcount == 1
 
 
 def remember_password(tx: Tx, user_id: str, password_hash: str, made: float, by_user: bool) -> None:

@@ -22,9 +22,12 @@ from virga.ground.errors import Unauthorized
 from virga.ground.http.call import NO_OVERRIDES, Actor, Cold, Overrides
 from virga.ground.world import World
 from virga.services.identity import edges, model, store
+from virga.services.identity.secrets import TOKEN_KEY, Vault
 
 CACHE = 20000
 AUDIT_BYTES = 12
+BARE = 44
+"""The length of a key's text that is not sealed, as databases of older programs have it."""
 SPREAD = 5.0
 """Seconds after which every process has read a new key; only then are tokens sealed with it."""
 
@@ -53,16 +56,41 @@ class Tokens:
         """Read keys, revocations and the generation; makes the first key."""
         keys = store.KEYS.find(tx, order=store.KEYS.c.number)
         if not keys and tx.writes:
-            keys = [store.KEYS.insert(tx, number=1, secret=base64.b64encode(os.urandom(32)).decode(), created=self.doors.use(World).now())]
-        self._keys = {k.number & 255: AESGCM(base64.b64decode(k.secret)) for k in keys}
+            keys = [store.KEYS.insert(tx, number=1, secret=self._fresh_key(), created=self.doors.use(World).now())]
+        if tx.writes:
+            self._seal_bare(tx, keys)
+        self._keys = {k.number & 255: AESGCM(self._opened(k)) for k in keys}
         self._ages = [(k.created, k.number & 255) for k in reversed(keys)]
         self._revoked = frozenset(r.audit_id for r in store.REVOCATIONS.find(tx))
         self.generation = store.generation(tx)
 
+    def _fresh_key(self) -> str:
+        """A new key, sealed for the database."""
+        return self._sealed_key(os.urandom(32))
+
+    def _sealed_key(self, key: bytes) -> str:
+        return self.doors.use(Vault).seal(base64.b64encode(key).decode(), TOKEN_KEY)
+
+    def _opened(self, key: model.Key) -> bytes:
+        return base64.b64decode(key.secret if len(key.secret) == BARE else self.doors.use(Vault).open(key.secret, TOKEN_KEY))
+
+    def _seal_bare(self, tx: Tx, keys: list[model.Key]) -> None:
+        """Keys that an older program left open in the database are sealed."""
+        for key in keys:
+            if len(key.secret) == BARE:
+                store.KEYS.change(tx, store.KEYS.c.number == key.number, secret=self._sealed_key(self._opened(key)))
+
+    def reseal(self, tx: Tx) -> int:
+        """Seal every token key with the vault's first key; how many."""
+        keys = store.KEYS.find(tx)
+        for key in keys:
+            store.KEYS.change(tx, store.KEYS.c.number == key.number, secret=self._sealed_key(self._opened(key)))
+        return len(keys)
+
     def rotate(self, tx: Tx) -> int:
         """A new key; tokens are sealed with it once every process has read it, and the old ones go on. Gives its number."""
         last = tx.conn.execute(sa.select(sa.func.max(store.KEYS.c.number))).scalar() or 0
-        store.KEYS.insert(tx, number=last + 1, secret=base64.b64encode(os.urandom(32)).decode(), created=self.doors.use(World).now())
+        store.KEYS.insert(tx, number=last + 1, secret=self._fresh_key(), created=self.doors.use(World).now())
         self.grew(tx)
         return int(last) + 1
 
@@ -136,6 +164,12 @@ class Tokens:
     def cold(self, token: str) -> Actor | None:
         found = self.session(token)
         return None if found is None else found[1]
+
+    def users(self) -> set[str]:
+        """The ids of the users whose tokens are in memory."""
+        with self._lock:
+            entries = list(self._cache.values())
+        return {e[1].user.id for e in entries if e[0] == self.generation}
 
     def session_hot(self, token: str) -> tuple[model.Session, Actor] | None:
         """From memory; Cold when the database must be read."""
@@ -308,8 +342,9 @@ def with_implied(tx: Tx, ids: set[str]) -> list[model.Role]:
     """The roles with what they imply, by name. A domain's own roles stay behind: only what they imply reaches a token."""
     if not ids:
         return []
-    rows = store.ROLES.within(tx, "id", store.all_implied(tx, ids), store.ROLES.c.domain_id.is_(None))
-    return sorted(rows, key=lambda r: r.name)
+    wanted = store.all_implied(tx, ids)
+    rows = store.ROLES.within(tx, "id", wanted) if len(wanted) > 16 else [r for id in wanted if (r := store.ROLES.get(tx, id)) is not None]
+    return sorted((r for r in rows if r.domain_id is None), key=lambda r: r.name)
 
 
 def roles_on(tx: Tx, user_id: str, target: str, target_id: str) -> list[model.Role]:

@@ -13,6 +13,7 @@ from virga.ground.db.engine import Database, Tx
 from virga.ground.doors import Doors
 from virga.ground.errors import NotFound
 from virga.services.images import model, store
+from virga.services.images.actions import snapshots
 from virga.services.images.actions.data import open_any
 from virga.services.images.cache import ImageCache
 from virga.services.images.driver import Stores
@@ -33,6 +34,8 @@ class ImageRef(msgspec.Struct, frozen=True):
     min_disk: int
     min_ram: int
     properties: dict[str, Any]
+    disk_format: str | None = None
+    container_format: str | None = None
 
 
 def _ref(i: model.Image) -> ImageRef:
@@ -47,6 +50,8 @@ def _ref(i: model.Image) -> ImageRef:
         i.min_disk,
         i.min_ram,
         i.properties,
+        i.disk_format,
+        i.container_format,
     )
 
 
@@ -81,6 +86,14 @@ def path(doors: Doors, id: str) -> Path | None:
 def read(doors: Doors, id: str) -> Iterator[bytes]:
     """The image's bytes, from wherever they are."""
     return _opened(doors, id)[2]()
+
+
+def urls(doors: Doors, id: str) -> list[str]:
+    """How the image's bytes are called in each of its stores: `file:///…`, `rbd://fsid/pool/image/snap`."""
+    with doors.use(Database).read() as tx:
+        places = store.locations(tx, id)
+    stores = doors.use(Stores)
+    return [stores.by_id[p.store].blobs.url(p.key) for p in places if p.store in stores.by_id]
 
 
 def _opened(doors: Doors, id: str) -> tuple[model.Image, Path | None, Callable[[], Iterator[bytes]]]:
@@ -120,3 +133,12 @@ def stores_tried(settings: Images) -> list[tuple[str, str, str]]:
 def first_definitions(tx: Tx, now: float, mint: Any) -> int:
     """The metadata definitions that a new cloud begins with."""
     return starting.begin(tx, now, mint)
+
+
+begin_snapshot = snapshots.begin
+take_snapshot = snapshots.take
+untake_snapshot = snapshots.untake
+publish_snapshot = snapshots.publish
+abandon_snapshot = snapshots.abandon
+rotate_backups = snapshots.rotate
+verify = snapshots.verify

@@ -29,7 +29,7 @@ IMAGES = Rows(
         sa.Column("reason", sa.Text),
         sa.CheckConstraint("status not in ('saving', 'uploading') or upload_lease > 0", name="arriving_has_a_lease"),
         sa.CheckConstraint("status <> 'importing' or saga_id is not null", name="importing_has_a_saga"),
-        sa.Index("ix_images_live", "status", "upload_lease", sqlite_where=LIVE, postgresql_where=LIVE), sa.Index("ix_images_created", "created", "id"),
+        sa.Index("ix_images_live", "status", "upload_lease", sqlite_where=LIVE), sa.Index("ix_images_created", "created", "id"),
         sa.Index("ix_images_name", "name"),
         sa.Index("ix_images_owner", "owner", "created", "id"), sa.Index("ix_images_visible", "visibility", "created", "id"),
     ),

@@ -12,7 +12,7 @@ import msgspec
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Invalid, NotFound
 from virga.ground.http.call import Actor, Call
-from virga.services.network import model, store, wire
+from virga.services.network import model, policy, store, wire
 from virga.services.network.actions import groups, networks, owning, ports
 
 COMPUTE = "compute:"
@@ -68,7 +68,7 @@ def check_wanted(call: Call, wanted: list[Wanted]) -> list[Wanted]:
             taken.add(port.id)
         else:
             network = store.NETWORKS.one(
-                call.tx, store.NETWORKS.c.id == each.network_id, store.networks_seen(call.actor.project_id, "admin" in call.actor.roles)
+                call.tx, store.NETWORKS.c.id == each.network_id, store.networks_seen(*owning.sight(call, policy.GET_NETWORK))
             )
             if network is None:
                 raise Invalid(f"Network {each.network_id} could not be found.", field="networks")
@@ -80,7 +80,7 @@ def check_wanted(call: Call, wanted: list[Wanted]) -> list[Wanted]:
 
 
 def owning_filter(call: Call) -> Any:
-    return store.owned(store.PORTS, call.actor.project_id, "admin" in call.actor.roles)
+    return store.owned(store.PORTS, *owning.sight(call, policy.GET_PORT))
 
 
 def auto(call: Call) -> list[Wanted]:

@@ -3,26 +3,38 @@
 
 from __future__ import annotations
 
-from virga.authority.rules import ADMIN, MEMBER, SCOPED, Rule, role
-
-CREATE = ADMIN | (role("member") & SCOPED)
+from virga.authority.rules import ADMIN, MEMBER, READER, Rule
 
 
-def _own(noun: str) -> tuple[Rule, Rule, Rule]:
+def _own(noun: str) -> tuple[Rule, Rule, Rule, Rule]:
     return (
         Rule(f"create_{noun}", MEMBER, f"Create a {noun}"),
+        Rule(f"get_{noun}", READER, f"See a {noun}; what is shared is seen without"),
         Rule(f"update_{noun}", MEMBER, f"Change a {noun}"),
         Rule(f"delete_{noun}", MEMBER, f"Delete a {noun}"),
     )
 
 
-CREATE_NETWORK, UPDATE_NETWORK, DELETE_NETWORK = _own("network")
-CREATE_SUBNET, UPDATE_SUBNET, DELETE_SUBNET = _own("subnet")
-CREATE_PORT, UPDATE_PORT, DELETE_PORT = _own("port")
-CREATE_ROUTER, UPDATE_ROUTER, DELETE_ROUTER = _own("router")
-CREATE_FLOATINGIP, UPDATE_FLOATINGIP, DELETE_FLOATINGIP = _own("floatingip")
-CREATE_SECURITY_GROUP, UPDATE_SECURITY_GROUP, DELETE_SECURITY_GROUP = _own("security_group")
-CREATE_SECURITY_GROUP_RULE, _, DELETE_SECURITY_GROUP_RULE = _own("security_group_rule")
+def _tags(noun: str) -> tuple[Rule, Rule]:
+    return (
+        Rule(f"update_{noun}:tags", MEMBER, f"Change the tags of a {noun}"),
+        Rule(f"delete_{noun}:tags", MEMBER, f"Take tags off a {noun}"),
+    )
+
+
+CREATE_NETWORK, GET_NETWORK, UPDATE_NETWORK, DELETE_NETWORK = _own("network")
+CREATE_SUBNET, GET_SUBNET, UPDATE_SUBNET, DELETE_SUBNET = _own("subnet")
+CREATE_PORT, GET_PORT, UPDATE_PORT, DELETE_PORT = _own("port")
+CREATE_ROUTER, GET_ROUTER, UPDATE_ROUTER, DELETE_ROUTER = _own("router")
+CREATE_FLOATINGIP, GET_FLOATINGIP, UPDATE_FLOATINGIP, DELETE_FLOATINGIP = _own("floatingip")
+CREATE_SECURITY_GROUP, GET_SECURITY_GROUP, UPDATE_SECURITY_GROUP, DELETE_SECURITY_GROUP = _own("security_group")
+CREATE_SECURITY_GROUP_RULE, GET_SECURITY_GROUP_RULE, _, DELETE_SECURITY_GROUP_RULE = _own("security_group_rule")
+TAGS = {
+    noun: _tags(one)
+    for noun, one in {
+        "networks": "network", "subnets": "subnet", "ports": "port", "routers": "router", "floatingips": "floatingip", "security-groups": "security_group",
+    }.items()
+}  # fmt: skip
 ADD_ROUTER_INTERFACE = Rule("add_router_interface", MEMBER, "Connect a subnet to a router")
 REMOVE_ROUTER_INTERFACE = Rule("remove_router_interface", MEMBER, "Disconnect a subnet from a router")
 SET_SHARED = Rule("create_network:shared", ADMIN, "Share a network with all projects")
@@ -34,5 +46,6 @@ SET_FIXED_IPS = Rule("create_port:fixed_ips", MEMBER, "Choose a port's addresses
 SET_DEVICE_OWNER = Rule("create_port:device_owner", ADMIN, "Call a port the network's own")
 SET_PORT_SECURITY = Rule("create_port:port_security_enabled", MEMBER, "Switch port security off")
 SET_PAIRS = Rule("create_port:allowed_address_pairs", MEMBER, "Allow a port more addresses")
+GET_QUOTA = Rule("get_quota", READER, "See a project's quota and its use")
 UPDATE_QUOTA = Rule("update_quota", ADMIN, "Change a project's quota")
 GET_AGENT = Rule("get_agent", ADMIN, "See the agents")

@@ -13,6 +13,7 @@ def _tags(noun: str) -> tuple[Route, ...]:
     verbs, path = around.tags_of(noun), f"/v2.0/{noun}/{{id}}/tags"
     return (
         Route("GET", path, verbs["index"]),
+        Route("GET", f"{path}/{{tag}}", verbs["has"], code=204),
         Route("PUT", path, verbs["put"], body=wire.Tags),
         Route("DELETE", path, verbs["clear"], code=204),
         Route("PUT", f"{path}/{{tag}}", verbs["add"], code=201),

@@ -155,28 +155,32 @@ def groups_of(tx: Tx, port_ids: Iterable[str]) -> dict[str, list[str]]:
     return out
 
 
-def networks_seen(project_id: str | None, admin: bool) -> sa.ColumnElement[bool]:
+def of_project(column: sa.ColumnElement[Any], project_id: str | None) -> sa.ColumnElement[bool]:
+    """Rows of a project; without one, none: what is the network's own has no project either."""
+    return column == project_id if project_id else sa.false()
+
+
+def networks_seen(project_id: str | None, everything: bool) -> sa.ColumnElement[bool]:
     c = NETWORKS.c
-    return sa.true() if admin else sa.or_(c.project_id == (project_id or ""), c.shared.is_(True), c.external.is_(True))
+    return sa.true() if everything else sa.or_(of_project(c.project_id, project_id), c.shared.is_(True), c.external.is_(True))
 
 
-def subnets_seen(project_id: str | None, admin: bool) -> sa.ColumnElement[bool]:
-    if admin:
+def subnets_seen(project_id: str | None, everything: bool) -> sa.ColumnElement[bool]:
+    if everything:
         return sa.true()
     shared = sa.select(NETWORKS.c.id).where(NETWORKS.c.shared.is_(True))
-    return sa.or_(SUBNETS.c.project_id == (project_id or ""), SUBNETS.c.network_id.in_(shared))
+    return sa.or_(of_project(SUBNETS.c.project_id, project_id), SUBNETS.c.network_id.in_(shared))
 
 
-def ports_seen(project_id: str | None, admin: bool) -> sa.ColumnElement[bool]:
-    if admin:
+def ports_seen(project_id: str | None, everything: bool) -> sa.ColumnElement[bool]:
+    if everything:
         return sa.true()
-    own = sa.select(NETWORKS.c.id).where(NETWORKS.c.project_id == (project_id or ""))
-    return sa.or_(PORTS.c.project_id == (project_id or ""), PORTS.c.network_id.in_(own))
+    own = sa.select(NETWORKS.c.id).where(of_project(NETWORKS.c.project_id, project_id))
+    return sa.or_(of_project(PORTS.c.project_id, project_id), PORTS.c.network_id.in_(own))
 
 
-def owned(rows: Rows[Any], project_id: str | None, admin: bool) -> sa.ColumnElement[bool]:
-    own: sa.ColumnElement[bool] = rows.c.project_id == (project_id or "")
-    return sa.true() if admin else own
+def owned(rows: Rows[Any], project_id: str | None, everything: bool) -> sa.ColumnElement[bool]:
+    return sa.true() if everything else of_project(rows.c.project_id, project_id)
 
 
 def ports_with(tx: Tx, *, subnet_id: str | None = None, ip: str | None = None) -> set[str]:

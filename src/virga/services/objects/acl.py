@@ -89,21 +89,23 @@ class Who:
     """Whether names are unique enough to be believed: only in the default domain."""
 
 
-def listed(who: Who | None, groups: Iterable[str]) -> bool:
-    """Whether one of the elements names the caller."""
+def listed(who: Who | None, groups: Iterable[str], *, names: bool = True, roles: bool = False) -> bool:
+    """Whether one of the elements names the caller. `names`: whether names of projects and users may stand for their ids; `roles`:
+    whether a role's name counts, as it does for those who came with a token of the account's own project."""
     if who is None:
         return False
-    users = {who.user_id, "*"} | ({who.user_name} if who.names_count else set())
-    projects = {who.project_id, "*"} | ({who.project_name} if who.names_count else set())
+    by_name = names and who.names_count
+    users = {who.user_id, "*"} | ({who.user_name} if by_name else set())
+    projects = {who.project_id, "*"} | ({who.project_name} if by_name else set())
     users.discard("")
     projects.discard("")
-    roles = {r.lower() for r in who.roles}
+    held = {r.lower() for r in who.roles} if roles else set()
     for element in groups:
         project, colon, user = element.partition(":")
         if colon:
             if project in projects and user in users:
                 return True
-        elif not element.startswith(".") and element.lower() in roles:
+        elif not element.startswith(".") and element.lower() in held:
             return True
     return False
 
@@ -124,9 +126,9 @@ def account_access(text: str) -> dict[str, list[str]]:
     return value
 
 
-def account_grant(who: Who | None, access: Mapping[str, list[str]]) -> str | None:
+def account_grant(who: Who | None, access: Mapping[str, list[str]], *, names: bool = True, roles: bool = False) -> str | None:
     """The widest of admin, read-write, read-only that the account's list gives."""
     for level in ("admin", "read-write", "read-only"):
-        if listed(who, access.get(level, ())):
+        if listed(who, access.get(level, ()), names=names, roles=roles):
             return level
     return None

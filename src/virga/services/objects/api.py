@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,9 +16,7 @@ from virga.services.objects import model
 from virga.services.objects.actions import objects as actions
 from virga.services.objects.bodies import extents_of
 from virga.services.objects.desk import Desk
-from virga.services.objects.driver import BlobStore
-from virga.services.objects.drivers.files import FileStore
-from virga.services.objects.drivers.memory import MemoryStore
+from virga.services.objects.drivers.chosen import chosen, replica
 from virga.services.objects.drivers.sealed import Seal, SealedStore
 from virga.services.objects.settings import Objects
 from virga.services.objects.store import places
@@ -26,17 +25,18 @@ from virga.services.objects.store import places
 def furnish(db: Database, doors: Doors, settings: Objects, state: Path | None) -> Desk:
     """The desk that routes, loops and other services use; `state` None keeps bodies in memory."""
     doors.put(Objects, settings)
-    blobs: BlobStore
-    blobs = MemoryStore() if state is None else FileStore([Path(d) for d in settings.disks] or [state / "objects"])
-    seal = None
-    if settings.encrypt:
-        seal = Seal(_root_key(state))
-        blobs = SealedStore(blobs, seal)
-    desk = Desk(db, doors, blobs, settings, seal)
-    if settings.replica:
-        replica: BlobStore = FileStore([Path(settings.replica)])
-        desk.bodies.replica = SealedStore(replica, seal) if seal is not None else replica
+    blobs, second = chosen(settings, state), replica(settings)
+    seal = Seal(_root_key(state) if settings.encrypt else lambda: _root_key(state), settings.encrypt)
+    desk = Desk(db, doors, SealedStore(blobs, seal), settings, seal)
+    if second is not None:
+        desk.bodies.replica = SealedStore(second, seal)
     return doors.put(Desk, desk)
+
+
+def gateway(settings: Objects) -> list[tuple[str, str]]:
+    """The catalogue's addresses by service type, where a Ceph gateway answers in our place (radosgw, `rgw swift account in url`)."""
+    base = settings.gateway.rstrip("/")
+    return [("object-store", f"{base}/swift/v1/{model.PREFIX}%(project_id)s"), ("s3", f"{base}/")] if base else []
 
 
 def _root_key(state: Path | None) -> bytes:
@@ -46,12 +46,14 @@ def _root_key(state: Path | None) -> bytes:
     file = state / "objects.key"
     if not file.exists():
         state.mkdir(parents=True, exist_ok=True, mode=0o711)
-        fresh = file.with_suffix(".new")
+        fresh = file.with_suffix(f".{os.getpid()}")
         fd = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
         os.write(fd, os.urandom(32))
         os.fsync(fd)
         os.close(fd)
-        fresh.rename(file)
+        with contextlib.suppress(FileExistsError):
+            os.link(fresh, file)  # of several workers the first one's key is everybody's
+        fresh.unlink()
     return file.read_bytes()
 
 
@@ -118,9 +120,12 @@ def status(desk: Desk) -> dict[str, Any]:
     import dataclasses
 
     from virga.services.objects.store import objects as rows
+    from virga.services.objects.store import sync
 
     def read(tx: Tx) -> dict[str, Any]:
+        waits, failed = sync.waiting(tx)
         return {
+            "sync": {"waiting": waits, "failed": [{"name": r.name, "tries": r.tries, "due": r.due, "why": r.why} for r in failed]},
             "trash": len(rows.trash(tx, 100000)),
             "quarantine": [{"body": q.body, "why": q.why, "since": q.since} for q in rows.rotten(tx)],
         }
@@ -128,5 +133,10 @@ def status(desk: Desk) -> dict[str, Any]:
     out = desk.commits.read_now(read)
     out["disks"] = [{"name": n, "free": f, "size": s} for n, f, s in desk.blobs.free()]
     out["done"] = {k: v for k, v in dataclasses.asdict(desk.usage).items() if k != "cursor"}
+    if desk.bodies.replica is not None:
+        out["replica"] = {
+            "disks": [{"name": n, "free": f, "size": s} for n, f, s in desk.bodies.replica.free()],
+            "waiting": len(desk.bodies.fresh),
+        }
     out["commits"] = {"batches": desk.commits.batches, "writes": desk.commits.written}
     return out

@@ -5,6 +5,7 @@ checked block by block; what fails is put aside and told, never sent."""
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import errno
 import hashlib
@@ -17,16 +18,20 @@ import msgspec
 
 from virga.ground import log
 from virga.ground.db.engine import Tx
-from virga.ground.errors import Invalid, NoSpace, TooLarge, Unavailable
+from virga.ground.errors import Forbidden, Invalid, NoSpace, TooLarge, Unavailable
 from virga.ground.world import World
 from virga.services.objects import model
 from virga.services.objects.commits import Commits
 from virga.services.objects.driver import BlobStore, Rotten, Writer
-from virga.services.objects.drivers.sealed import Seal
+from virga.services.objects.drivers.sealed import SEALED, Seal
 from virga.services.objects.settings import Objects
 from virga.services.objects.store import objects as rows
 
 BATCH = 1 << 17
+LEAST = 1 << 14
+HELD = 1 << 24
+"""What all uploads together may hold before it goes to the disk; each holds its share, between LEAST and BATCH."""
+FRESH = 10_000
 AT_ONCE = 1 << 20
 
 
@@ -60,6 +65,10 @@ class Bodies:
     ) -> None:
         self.blobs, self.commits, self.settings, self.world, self.threads, self.seal = blobs, commits, settings, world, threads, seal
         self.replica: BlobStore | None = None
+        self.receiving = 0
+        self.fresh: collections.deque[str] = collections.deque(maxlen=FRESH)
+        """Bodies that the second store lacks: copied soon. What is forgotten here is found by the replicator's slow round."""
+        self.on_fresh: Callable[[], None] = lambda: None
         self.rotten_found = 0
         self.log = log.get("objects")
 
@@ -69,9 +78,10 @@ class Bodies:
     # -- in --------------------------------------------------------------------------------------------------------
 
     async def receive(
-        self, stream: AsyncIterator[bytes], *, expected: int | None, most: int | None = None, also: Sequence[str] = ()
+        self, stream: AsyncIterator[bytes], *, expected: int | None, most: int | None = None, also: Sequence[str] = (), sealed: bool = False
     ) -> Received:
-        """Take a body in. `expected` bytes when known. Raises TooLarge past `most`, NoSpace, Invalid when it is shorter than said."""
+        """Take a body in. `expected` bytes when known; `sealed` at rest even where not everything is. Raises TooLarge past `most`,
+        NoSpace, Invalid when it is shorter than said."""
         limit = self.settings.max_file_size if most is None else most
         if expected is not None and expected > limit:
             raise TooLarge("Your request is too large.", limit=limit)
@@ -79,7 +89,8 @@ class Bodies:
         held: list[bytes] = []
         waiting = size = 0
         writer: Writer | None = None
-        id = model.body_id("b")
+        id = model.body_id("b") + (SEALED if sealed else "")
+        self.receiving += 1
         try:
             async for chunk in self._patient(stream):
                 size += len(chunk)
@@ -87,7 +98,7 @@ class Bodies:
                     raise TooLarge("Your request is too large.", limit=limit)
                 held.append(chunk)
                 waiting += len(chunk)
-                if waiting >= BATCH:
+                if waiting >= BATCH or waiting >= max(LEAST, HELD // self.receiving):
                     if writer is None:
                         writer = await self._off(self.blobs.create, id, expected)
                     await self._off(_take, writer, hashes, held)
@@ -100,16 +111,23 @@ class Bodies:
                 for h in hashes:
                     h.update(data)
                 id = "i" + id[1:]
-                if self.seal is not None:
-                    data = self.seal.stream(id).update(data)
+                data = self.turned(id, data)
             else:
                 await self._off(self._finish, id, writer, hashes, held, size)
         except BaseException as e:
             if writer is not None:
                 await asyncio.shield(self._off(writer.abort))
-            if isinstance(e, OSError) and e.errno in {errno.ENOSPC, errno.EDQUOT}:
-                raise NoSpace("There is no space left on the object store's disks; nothing was kept.") from e
+            if isinstance(e, OSError):
+                if e.errno in {errno.ENOSPC, errno.EDQUOT}:
+                    raise NoSpace("There is no space left on the object store's disks; nothing was kept.") from e
+                self.log.error("store_failed", why=str(e))
+                raise Unavailable(f"The store of bodies does not take them ({errno_name(e)}); nothing was kept.") from e
             raise
+        finally:
+            self.receiving -= 1
+        if data is None and self.replica is not None:
+            self.fresh.append(id)
+            self.on_fresh()
         return Received(id, size, hashes[0].hexdigest(), data, {n: h.digest() for n, h in zip(also, hashes[1:], strict=True)})
 
     def _finish(self, id: str, writer: Writer | None, hashes: list[Any], rest: list[bytes], size: int) -> None:
@@ -139,7 +157,7 @@ class Bodies:
         """A body made here (a manifest, a small thing): always beside its row."""
         id = model.body_id("i")
         md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
-        return Received(id, len(data), md5, data if self.seal is None else self.seal.stream(id).update(data))
+        return Received(id, len(data), md5, self.turned(id, data))
 
     def discard(self, got: Received) -> None:
         """A body that no row will name."""
@@ -153,7 +171,14 @@ class Bodies:
         data = rows.small(tx, body)
         if data is None:
             raise Unavailable("The object's bytes are not where they were put.")
-        return data if self.seal is None else self.seal.stream(body).update(data)
+        return self.turned(body, data)
+
+    def turned(self, id: str, data: bytes) -> bytes:
+        """Plain bytes sealed, sealed ones plain, where the body is one that is sealed."""
+        if self.seal is None or not self.seal.covers(id):
+            return data
+        out: bytes = self.seal.stream(id).update(data)
+        return out
 
     async def open(self, extents: Sequence[Extent]) -> AsyncIterator[bytes]:
         """The bytes of `extents`; the first of them are read and checked before this returns, so that the head of the answer tells
@@ -189,15 +214,21 @@ class Bodies:
 
     async def _blob(self, extent: Extent) -> AsyncIterator[bytes]:
         source = self.blobs.read(extent.body, extent.start, extent.length, self.settings.verify_reads)
-        sent = 0
+        sent, second = 0, False
         try:
             while sent < extent.length:
                 try:
                     chunks = await self._off(_some, source)
-                except (Rotten, FileNotFoundError) as e:
-                    await self.told_rotten(extent.body, str(e) or "missing")
-                    if self.replica is None:
-                        raise Unavailable("The object's bytes fail their checksum; they are kept back and the operator is told.") from e
+                except (Rotten, OSError) as e:
+                    if isinstance(e, (Rotten, FileNotFoundError)):
+                        await self.told_rotten(extent.body, str(e) or "missing")
+                        why = "The object's bytes fail their checksum; they are kept back and the operator is told."
+                    else:
+                        self.log.error("store_failed", why=str(e))
+                        why = f"The store of bodies does not answer ({errno_name(e)})."
+                    if self.replica is None or second:
+                        raise Unavailable(why) from e
+                    second = True
                     source = self.replica.read(extent.body, extent.start + sent, extent.length - sent, True)
                     continue
                 if not chunks:
@@ -227,7 +258,14 @@ class Bodies:
         return b"".join([c async for c in self.stream(extents)])
 
 
+def errno_name(e: OSError) -> str:
+    return errno.errorcode.get(e.errno or 0, type(e).__name__)
+
+
 def extents_of(o: model.Object, start: int = 0, length: int | None = None) -> list[Extent]:
+    """The whole of an object's bytes, or a range. Raises Forbidden for what only its owner's key opens."""
+    if o.own("sealed"):
+        raise Forbidden(f"The object {o.name} is encrypted under a customer's key: it is read through S3, with that key.", rule="sealed")
     if o.body is None:
         return []
     return [Extent(o.body, start, o.size - start if length is None else length)]

@@ -16,6 +16,7 @@ from virga.services.objects.bodies import Bodies
 from virga.services.objects.commits import Commits
 from virga.services.objects.driver import BlobStore
 from virga.services.objects.drivers.sealed import Seal
+from virga.services.objects.realms import Realms
 from virga.services.objects.settings import Objects
 
 
@@ -32,6 +33,10 @@ class Usage:
     recounted: int = 0
     removed: int = 0
     replicated: int = 0
+    healed: int = 0
+    synced: int = 0
+    sync_failed: int = 0
+    replica_rotten: int = 0
     cursor: dict[str, str] = field(default_factory=dict)
 
 
@@ -52,6 +57,8 @@ class Desk:
         self.commits = Commits(db, self.threads)
         self.world = doors.use(World)
         self.bodies = Bodies(blobs, self.commits, settings, self.world, self.threads, seal)
+        self.bodies.on_fresh = lambda: doors.use(Bus).publish("objects.fresh")
+        self.realms = Realms(settings.sync_realms, settings.sync_hosts, settings.sync_current)
         self.usage = Usage()
         _give_memory_back()
 

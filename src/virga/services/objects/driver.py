@@ -28,7 +28,8 @@ class BlobStore(Protocol):
         ...
 
     def read(self, id: str, start: int = 0, length: int | None = None, verify: bool = True) -> Iterator[bytes]:
-        """Chunks of the blob. Raises FileNotFoundError; Rotten before a block that fails its checksum is given out."""
+        """Chunks of the blob. Raises FileNotFoundError; Rotten before a block that fails its checksum is given out; OSError when the
+        store cannot be asked."""
         ...
 
     def size(self, id: str) -> int:
@@ -37,8 +38,12 @@ class BlobStore(Protocol):
 
     def remove(self, id: str) -> None: ...
 
-    def ids(self, older_than: float = 0.0) -> Iterator[tuple[str, float]]:
-        """Each blob's id and the time it was made, as far as it lies `older_than` seconds or more."""
+    def ids(self) -> Iterator[str]:
+        """Each blob's id; where half-written ones show at all, theirs too."""
+        ...
+
+    def made(self, id: str) -> float:
+        """When it was made; raises FileNotFoundError."""
         ...
 
     def quarantine(self, id: str) -> None:

@@ -142,6 +142,7 @@ def check_conditions(ask: Ask, tags: Sequence[str], changed: float) -> bool:
 
 # -- ranges --------------------------------------------------------------------------------------------------------
 
+_UNIT = re.compile(r"\s*bytes\s*=", re.IGNORECASE)
 _RANGE = re.compile(r"\s*(\d{0,19})\s*-\s*(\d{0,19})\s*")
 MOST_RANGES = 50
 
@@ -149,10 +150,11 @@ MOST_RANGES = 50
 def ranges(text: str | None, size: int) -> list[tuple[int, int]] | None:
     """[(start, length), …] of `bytes=…`; None: there is no usable range and the whole is meant; []: none can be satisfied.
     Past fifty ranges, or where many overlap, the header is refused as unsatisfiable: it is an attack."""
-    if not text or not text.strip().lower().startswith("bytes="):
+    found_unit = _UNIT.match(text) if text else None
+    if not text or found_unit is None:
         return None
     out: list[tuple[int, int]] = []
-    parts = text.strip()[6:].split(",")
+    parts = text[found_unit.end() :].strip().split(",")
     if len(parts) > MOST_RANGES:
         return []
     for part in parts:

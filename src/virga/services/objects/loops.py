@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import datetime as dt
 import hashlib
+import itertools
+import time
 from typing import Any
 
 from virga.ground import metrics
@@ -13,11 +15,14 @@ from virga.ground.db.engine import Tx
 from virga.ground.errors import Forbidden, NotFound
 from virga.ground.loops.loop import Loop, Round
 from virga.services.objects import model
+from virga.services.objects.actions import lifecycle as rules_of
 from virga.services.objects.actions import objects as actions
 from virga.services.objects.desk import Desk
 from virga.services.objects.driver import BlobStore, Rotten
+from virga.services.objects.settings import Objects
 from virga.services.objects.store import objects as rows
 from virga.services.objects.store import places
+from virga.services.objects.syncer import syncer
 
 
 def trash(round: Round) -> int:
@@ -55,7 +60,7 @@ def expirer(round: Round) -> int:
                 if current is None or current.delete_at is None or current.delete_at > now:
                     continue
                 try:
-                    actions.delete(tx, o.container_id, o.name, now, desk.wake_trash)
+                    actions.expire(tx, current, now, desk.wake_trash)
                     count += 1
                 except (Forbidden, NotFound):
                     continue
@@ -110,9 +115,7 @@ def _empty(tx: Tx, desk: Desk, container_id: int) -> int:
         rows.forget_version(tx, o)
         count += 1
     for u in rows.uploads(tx, container_id, "", ("", ""), 50):
-        for p in rows.parts(tx, u.id):
-            rows.drop_body(tx, p.body, now, desk.wake_trash)
-        rows.forget_upload(tx, u.id)
+        rows.drop_upload(tx, u.id, now, desk.wake_trash)
         count += 1
     return count
 
@@ -136,22 +139,22 @@ def updater(round: Round) -> int:
 def orphans(round: Round) -> int:
     """Remove bodies that no row names, once they are old enough that no upload can still be on its way to its row."""
     desk = round.doors.use(Desk)
-    done, batch = 0, []
-
-    def settle(ids: list[str]) -> int:
-        known = desk.commits.read_now(lambda tx: rows.known_bodies(tx, ids))
-        gone = [i for i in ids if i not in known]
-        for id in gone:
-            desk.blobs.remove(id)
-        return len(gone)
-
-    for id, _ in desk.blobs.ids(desk.settings.orphan_seconds):
-        batch.append(id)
-        if len(batch) >= 1000:
-            done += settle(batch)
-            batch = []
-    done += settle(batch) if batch else 0
+    done = sum(sweep(desk, store) for store in (desk.blobs, desk.bodies.replica) if store is not None)
     desk.usage.swept += done
+    return done
+
+
+def sweep(desk: Desk, store: BlobStore) -> int:
+    """One store's; rows are asked first, as there are few bodies whose age must be."""
+    oldest, done = time.time() - desk.settings.orphan_seconds, 0
+    ids = store.ids()
+    while batch := list(itertools.islice(ids, 1000)):
+        known = desk.commits.read_now(lambda tx, b=batch: rows.known_bodies(tx, b))  # type: ignore[misc]
+        for id in batch:
+            with contextlib.suppress(FileNotFoundError):
+                if id not in known and store.made(id) <= oldest:
+                    store.remove(id)
+                    done += 1
     return done
 
 
@@ -175,6 +178,11 @@ def auditor(round: Round, seconds: float = 20.0) -> int:
                     desk.bodies.log.error("body_rotten", body=body, why=why)
                     desk.bodies.set_aside(body, why)
                     bad += 1
+                    if desk.bodies.replica is not None:
+                        heal(desk, desk.bodies.replica, body, size)
+                if desk.bodies.replica is not None:
+                    budget -= size
+                    audit_copy(desk, desk.bodies.replica, body, size, etag)
                 if budget <= 0:
                     break
             if not page:
@@ -187,7 +195,7 @@ def auditor(round: Round, seconds: float = 20.0) -> int:
                 budget -= len(data)
                 desk.usage.audited += 1
                 desk.usage.audited_bytes += len(data)
-                plain = data if desk.bodies.seal is None else desk.bodies.seal.stream(body).update(data)
+                plain = desk.bodies.turned(body, data)
                 if len(etag) == 32 and hashlib.md5(plain, usedforsecurity=False).hexdigest() != etag:
                     desk.commits.write_now(lambda tx, b=body: rows.mark_rotten(tx, b, desk.now(), "its MD5 is not the row's"))  # type: ignore[misc]
                     bad += 1
@@ -199,18 +207,32 @@ def auditor(round: Round, seconds: float = 20.0) -> int:
     return bad
 
 
-def examine(desk: Desk, body: str, size: int, etag: str) -> str | None:
-    """Why the body is not what was written; None when it is."""
+def audit_copy(desk: Desk, second: BlobStore, body: str, size: int, etag: str) -> None:
+    """The same look at the copy: a rotten one is put aside there, and made again from the first store."""
+    why = examine(desk, body, size, etag, second)
+    if why is not None and why != GONE:
+        desk.usage.replica_rotten += 1
+        desk.bodies.log.error("copy_rotten", body=body, why=why)
+        second.quarantine(body)
+    if why is not None:
+        desk.usage.replicated += carry(desk.blobs, second, body, size)
+
+
+GONE = "it is not there"
+
+
+def examine(desk: Desk, body: str, size: int, etag: str, store: BlobStore | None = None) -> str | None:
+    """Why the body in the first (or that) store is not what was written; None when it is."""
     md5, got = hashlib.md5(usedforsecurity=False), 0
     try:
-        for chunk in desk.blobs.read(body):
+        for chunk in (store or desk.blobs).read(body):
             md5.update(chunk)
             got += len(chunk)
     except Rotten as e:
         return str(e)
     except FileNotFoundError:
         known = desk.commits.read_now(lambda tx: rows.known_bodies(tx, [body]) - {t.body for t in rows.trash(tx, 100000)})
-        return "it is not there" if body in known else None
+        return GONE if body in known else None
     if got != size:
         return f"it has {got} bytes, its row says {size}"
     if len(etag) == 32 and "-" not in etag and md5.hexdigest() != etag:
@@ -218,24 +240,45 @@ def examine(desk: Desk, body: str, size: int, etag: str) -> str | None:
     return None
 
 
+SLICE = 2000
+
+
 def replicator(round: Round) -> int:
-    """Copy bodies to the second store, and back what the first one lost. Nothing without one."""
+    """Copy bodies to the second store, and back what the first one lost: the fresh ones at once, then a slice of all, so that a
+    whole round comes by and by whatever their number. Nothing without a second store."""
     desk = round.doors.use(Desk)
     second = desk.bodies.replica
     if second is None:
         return 0
-    cursor, done = "", 0
-    while True:
+    before = desk.usage.replicated + desk.usage.healed
+    fresh = desk.bodies.fresh
+    while fresh:
+        body = fresh.popleft()
+        with contextlib.suppress(FileNotFoundError):  # taken away already
+            desk.usage.replicated += carry(desk.blobs, second, body, desk.blobs.size(body))
+    cursor, left = desk.usage.cursor.get("replicate", ""), SLICE
+    while left > 0:
         with round.db.read() as tx:
             page = rows.bodies_after(tx, cursor)
         for body, size, _ in page:
             cursor = body
-            for source, target in ((desk.blobs, second), (second, desk.blobs)):
-                done += carry(source, target, body, size)
+            desk.usage.replicated += carry(desk.blobs, second, body, size)
+            heal(desk, second, body, size)
+        left -= len(page)
         if not page:
+            cursor = ""
             break
-    desk.usage.replicated += done
-    return done
+    desk.usage.cursor["replicate"] = cursor
+    return desk.usage.replicated + desk.usage.healed - before
+
+
+def heal(desk: Desk, second: BlobStore, body: str, size: int) -> None:
+    """Make a body that the first store lost or put aside again from its copy; the copy is checked block by block as it is read."""
+    if carry(second, desk.blobs, body, size):
+        desk.usage.healed += 1
+        metrics.OBJECTS.labels("healed").inc()
+        desk.commits.write_now(lambda tx: rows.forget_rotten(tx, body))
+        desk.bodies.log.warning("body_healed", body=body)
 
 
 def carry(source: BlobStore, target: BlobStore, body: str, size: int) -> int:
@@ -270,63 +313,83 @@ def lifecycle(round: Round) -> int:
             break
         after = page[-1].id
         for c in page:
-            for rule in c.control.get("lifecycle") or ():
-                if rule["on"]:
-                    done += _apply(desk, c, rule)
+            rules = [r for r in c.control.get("lifecycle") or () if r["on"]]
+            if rules:
+                done += _end_objects(desk, c, rules) + _end_versions(desk, c, rules) + _end_uploads(desk, c, rules)
     desk.usage.expired += done
     return done
 
 
-def _apply(desk: Desk, c: model.Container, rule: dict[str, Any]) -> int:
-    now, done = desk.now(), 0
-    before = None
-    if rule.get("days") is not None:
-        before = now - rule["days"] * 86400
-    elif rule.get("date"):
-        at = dt.datetime.fromisoformat(rule["date"].replace("Z", "+00:00"))
-        before = now if (at if at.tzinfo else at.replace(tzinfo=dt.UTC)).timestamp() <= now else None
+def _end_objects(desk: Desk, c: model.Container, rules: list[dict[str, Any]]) -> int:
+    now, day, done = desk.now(), desk.settings.lifecycle_day, 0
+    for rule in rules:
+        if rule.get("days") is None and not rule.get("date"):
+            continue
+        before = now - rule["days"] * day if rule.get("days") is not None else None
+        after = ""
+        while page := desk.commits.read_now(lambda tx, r=rule, a=after, b=before: rows.names_after(tx, c.id, a, r["prefix"], b)):  # type: ignore[misc]
+            after = page[-1].name
+            ended = [o for o in page if rules_of.fits(rule, o) and (at := rules_of.ends(rule, o, day)) is not None and at <= now]
 
-    def objects(tx: Tx) -> int:
-        count = 0
-        for o in rows.first_names(tx, c.id, 200, rule["prefix"], older_than=before):
-            try:
-                actions.delete(tx, c.id, o.name, now, desk.wake_trash)
-                count += 1
-            except (Forbidden, NotFound):
-                continue
-        return count
+            def run(tx: Tx, ended: list[model.Object] = ended) -> int:
+                count = 0
+                for o in ended:
+                    current = rows.row(tx, c.id, o.name)
+                    if current is None or current.version != o.version:
+                        continue
+                    try:
+                        actions.delete(tx, c.id, o.name, now, desk.wake_trash)
+                        count += 1
+                    except (Forbidden, NotFound):
+                        continue
+                return count
 
-    def versions(tx: Tx) -> int:
-        count = 0
-        for o in rows.stale_versions(tx, c.id, rule["prefix"], now - rule["old_days"] * 86400):
-            try:
-                actions.delete_version(tx, c.id, o.name, "null" if o.unversioned else o.version, now, desk.wake_trash)
-                count += 1
-            except (Forbidden, NotFound):
-                continue
-        return count
+            done += desk.commits.write_now(run) if ended else 0
+    return done
 
-    def uploads(tx: Tx) -> int:
-        count = 0
-        for u in rows.old_uploads(tx, c.id, now - rule["abort_days"] * 86400):
-            if u.name.startswith(rule["prefix"]):
-                for p in rows.parts(tx, u.id):
-                    rows.drop_body(tx, p.body, now, desk.wake_trash)
-                rows.forget_upload(tx, u.id)
-                count += 1
-        return count
 
-    work = (
-        ([objects] if before is not None else [])
-        + ([versions] if rule.get("old_days") else [])
-        + ([uploads] if rule.get("abort_days") else [])
-    )
-    for step in work:
-        while True:
-            count = desk.commits.write_now(step)
+def _end_versions(desk: Desk, c: model.Container, rules: list[dict[str, Any]]) -> int:
+    """Old versions, and markers that mark nothing."""
+    now, day, done = desk.now(), desk.settings.lifecycle_day, 0
+    after = ""
+    while c.control.get("versioning"):
+        names = desk.commits.read_now(lambda tx, a=after: rows.history_names(tx, c.id, a))  # type: ignore[misc]
+        if not names:
+            break
+        after = names[-1]
+
+        def run(tx: Tx, names: list[str] = names) -> int:
+            count = 0
+            for name in names:
+                for rule in rules:
+                    chain = rows.chain(tx, c.id, name)
+                    gone = rules_of.stale(rule, chain, now, day) + (chain if rules_of.lone_marker(rule, chain, now, day) else [])
+                    for o in gone:
+                        try:
+                            actions.delete_version(tx, c.id, name, "null" if o.unversioned else o.version, now, desk.wake_trash)
+                            count += 1
+                        except (Forbidden, NotFound):
+                            continue
+            return count
+
+        done += desk.commits.write_now(run)
+    return done
+
+
+def _end_uploads(desk: Desk, c: model.Container, rules: list[dict[str, Any]]) -> int:
+    now, day, done = desk.now(), desk.settings.lifecycle_day, 0
+    for rule in rules:
+        if not rule.get("abort_days"):
+            continue
+
+        def run(tx: Tx, rule: dict[str, Any] = rule) -> int:
+            found = rows.old_uploads(tx, c.id, now - rule["abort_days"] * day, rule["prefix"])
+            for u in found:
+                rows.drop_upload(tx, u.id, now, desk.wake_trash)
+            return len(found)
+
+        while count := desk.commits.write_now(run):
             done += count
-            if count < 200:
-                break
     return done
 
 
@@ -344,7 +407,8 @@ def counted(loop: Loop) -> Loop:
 
 
 _LOOPS = (
-    Loop("objects.replicator", replicator, every=60),
+    Loop("objects.sync", syncer, every=5),
+    Loop("objects.replicator", replicator, every=60, topic="objects.fresh"),
     Loop("objects.lifecycle", lifecycle, every=3600),
     Loop("objects.trash", trash, every=10, topic="objects.trash"),
     Loop("objects.expirer", expirer, every=30),
@@ -354,3 +418,9 @@ _LOOPS = (
     Loop("objects.auditor", auditor, every=60),
 )
 LOOPS = tuple(counted(loop) for loop in _LOOPS)
+
+
+def timed(settings: Objects) -> tuple[Loop, ...]:
+    """The loops; where a day is shorter than a day, the life cycle looks more often."""
+    often = max(1.0, min(3600.0, settings.lifecycle_day / 4))
+    return tuple(dataclasses.replace(x, every=often) if x.name == "objects.lifecycle" else x for x in LOOPS)

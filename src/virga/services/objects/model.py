@@ -71,11 +71,14 @@ class Object(Row, frozen=True):
 
 
 class Piece(Row, frozen=True):
+    """`control` of a piece and of a part: its checksums, and the salt of a customer's key."""
+
     body: str
     number: int
     blob: str
     size: int
     etag: str
+    control: dict[str, Any] | None = None
 
 
 class Upload(Row, frozen=True):
@@ -98,11 +101,26 @@ class Part(Row, frozen=True):
     size: int
     etag: str
     changed: float
+    control: dict[str, Any] | None = None
 
 
 class Trash(Row, frozen=True):
     body: str
     since: float
+
+
+class Told(Row, frozen=True):
+    """A change that a container has still to tell another: `deleted`, or as the object is when it is told. `name` may be empty: then all
+    objects are to be told, from `cursor` on."""
+
+    container_id: int
+    name: str
+    at: float
+    deleted: bool
+    cursor: str | None
+    tries: int
+    due: float
+    why: str | None
 
 
 class Quarantine(Row, frozen=True):
@@ -143,11 +161,12 @@ def timestamp(seconds: float) -> str:
 def listed_time(seconds: float) -> str:
     """`2026-11-22T18:00:00.123450`, as listings print times."""
     ticks = round(seconds * 100000)
-    return f"{_second(ticks // 100000)}.{ticks % 100000:05d}0"
+    return f"{listed_second(ticks // 100000)}.{ticks % 100000:05d}0"
 
 
 @functools.lru_cache(8192)
-def _second(seconds: int) -> str:
+def listed_second(seconds: int) -> str:
+    """The whole second of it: `2026-11-22T18:00:00`."""
     return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 

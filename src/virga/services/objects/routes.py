@@ -34,9 +34,8 @@ def apps(desk: Desk) -> dict[str, App]:
 
 def pages(desk: Desk) -> dict[str, Callable[[], tuple[str, bytes]]]:
     """Swift's clients ask for these at the root of the address, whatever the path of the endpoint."""
-    body = msgspec.json.encode(capabilities(desk.settings))
     return {
-        "info": lambda: ("application/json; charset=UTF-8", body),
+        "info": lambda: ("application/json; charset=UTF-8", msgspec.json.encode(capabilities(desk.settings, desk.realms))),
         "healthcheck": lambda: ("text/plain", b"OK"),
         "crossdomain.xml": lambda: ("application/xml", CROSSDOMAIN),
     }

@@ -7,8 +7,8 @@ from typing import Any
 
 from virga.authority import limits as limit_checks
 from virga.authority import store as authority_store
-from virga.authority.rules import allow, is_admin
-from virga.ground.errors import Forbidden, Invalid, NotFound
+from virga.authority.rules import Rule, allow
+from virga.ground.errors import Invalid, NotFound
 from virga.ground.http.call import Call
 from virga.ground.wire import UNSET
 from virga.services.compute import limits, model, policy, store, wire
@@ -47,8 +47,17 @@ def update_service(call: Call, id: str, body: wire.UpdateService) -> model.Host:
 
 
 def hypervisors(call: Call) -> list[tuple[model.Host, model.Used]]:
-    """GET /os-hypervisors and /detail, with what is used of each."""
-    allow(call, policy.HYPERVISORS)
+    """GET /os-hypervisors"""
+    return _hypervisors(call, policy.HYPERVISORS)
+
+
+def hypervisors_detail(call: Call) -> list[tuple[model.Host, model.Used]]:
+    """GET /os-hypervisors/detail, with what is used of each."""
+    return _hypervisors(call, policy.HYPERVISORS_DETAIL)
+
+
+def _hypervisors(call: Call, rule: Rule) -> list[tuple[model.Host, model.Used]]:
+    allow(call, rule)
     used = store.used(call.tx)
     pattern = call.query.get("hypervisor_hostname_pattern")
     hosts = store.HOSTS.find(call.tx, order=store.HOSTS.c.number)
@@ -61,7 +70,7 @@ def hypervisors(call: Call) -> list[tuple[model.Host, model.Used]]:
 
 def hypervisor(call: Call, id: str) -> tuple[model.Host, model.Used]:
     """GET /os-hypervisors/{id}, by number, or by uuid since 2.53."""
-    for host, used in hypervisors(call):
+    for host, used in _hypervisors(call, policy.HYPERVISORS_SHOW):
         if id in {host.id, str(host.number)}:
             return host, used
     raise NotFound(f"Hypervisor with ID '{id[:64]}' could not be found.")
@@ -69,12 +78,18 @@ def hypervisor(call: Call, id: str) -> tuple[model.Host, model.Used]:
 
 def statistics(call: Call) -> list[tuple[model.Host, model.Used]]:
     """GET /os-hypervisors/statistics"""
-    return [(h, u) for h, u in hypervisors(call) if h.enabled]
+    return [(h, u) for h, u in _hypervisors(call, policy.HYPERVISORS_SUM) if h.enabled]
 
 
 def zones(call: Call) -> list[model.Host]:
-    """GET /os-availability-zone and /detail"""
+    """GET /os-availability-zone"""
     allow(call, policy.ZONES)
+    return store.HOSTS.find(call.tx, order=store.HOSTS.c.name)
+
+
+def zones_detail(call: Call) -> list[model.Host]:
+    """GET /os-availability-zone/detail: which hosts there are is the operator's business."""
+    allow(call, policy.ZONES_DETAIL)
     return store.HOSTS.find(call.tx, order=store.HOSTS.c.name)
 
 
@@ -84,8 +99,7 @@ def limits_shown(call: Call) -> dict[str, int]:
     project = call.actor.project_id or ""
     asked = call.query.get("tenant_id")
     if asked is not None and asked != project:
-        if not is_admin(call.actor):
-            raise Forbidden("Only administrators read the limits of another project.", rule=policy.LIMITS.name)
+        allow(call, policy.LIMITS_OTHER)
         project = asked
     tx = call.tx
     value = {x.name: limit_checks.value(tx, x, project) for x in limits.ALL}
@@ -110,29 +124,28 @@ def limits_shown(call: Call) -> dict[str, int]:
     return body
 
 
-def _project(call: Call, id: str) -> str:
-    if id != call.actor.project_id and not is_admin(call.actor):
-        raise Forbidden(f"Policy doesn't allow os_compute_api:os-quota-sets:show to be performed on project {id[:64]}.")
-    return id
-
-
 def quota(call: Call, id: str) -> dict[str, Any]:
     """GET /os-quota-sets/{project}"""
-    project = _project(call, id)
-    return {"id": id} | {x.name: limit_checks.value(call.tx, x, project) for x in limits.ALL} | limits.FIXED
+    allow(call, policy.QUOTAS_SHOW, project_id=id)
+    return _quota(call, id)
+
+
+def _quota(call: Call, project: str) -> dict[str, Any]:
+    return {"id": project} | {x.name: limit_checks.value(call.tx, x, project) for x in limits.ALL} | limits.FIXED
 
 
 def default_quota(call: Call, id: str) -> dict[str, Any]:
     """GET /os-quota-sets/{project}/defaults"""
+    allow(call, policy.QUOTAS_DEFAULTS)
     return {"id": id} | {x.name: x.default for x in limits.ALL} | limits.FIXED
 
 
 def quota_detail(call: Call, id: str) -> dict[str, Any]:
     """GET /os-quota-sets/{project}/detail"""
-    project = _project(call, id)
+    allow(call, policy.QUOTAS_DETAIL, project_id=id)
     body: dict[str, Any] = {"id": id}
     for x in limits.ALL:
-        body[x.name] = {"limit": limit_checks.value(call.tx, x, project), "in_use": x.count(call.tx, project), "reserved": 0}
+        body[x.name] = {"limit": limit_checks.value(call.tx, x, id), "in_use": x.count(call.tx, id), "reserved": 0}
     return body | {name: {"limit": v, "in_use": 0, "reserved": 0} for name, v in limits.FIXED.items()}
 
 
@@ -151,12 +164,12 @@ def set_quota(call: Call, id: str, body: wire.Quota) -> dict[str, Any]:
         if value < -1:
             raise Invalid(f"Quota limit {value} for {x.name} must be -1 or greater.", field=x.name)
         authority_store.set_limit(call.tx, id, "compute", x.name, value)
-    return {k: v for k, v in quota(call, id).items() if k != "id"}
+    return {k: v for k, v in _quota(call, id).items() if k != "id"}
 
 
 def reset_quota(call: Call, id: str) -> None:
     """DELETE /os-quota-sets/{project}"""
-    allow(call, policy.QUOTAS_UPDATE)
+    allow(call, policy.QUOTAS_DELETE)
     authority_store.clear(call.tx, id, "compute")
 
 

@@ -44,7 +44,7 @@ def _whole(value: Any, field: str, low: int = 0) -> int:
 
 def create(call: Call, body: wire.CreateFlavor) -> model.Flavor:
     """POST /flavors"""
-    allow(call, policy.FLAVORS_EDIT)
+    allow(call, policy.FLAVORS_CREATE)
     id = str(body.id) if body.id not in (None, "auto", "") else call.world.uuid()
     if not 1 <= len(id) <= 255 or id != id.strip() or "/" in id:
         raise Invalid("Invalid input for field 'id': 1 to 255 characters without a slash or outer blanks", field="id")
@@ -91,7 +91,7 @@ def index(call: Call) -> Page[model.Flavor]:
 
 def update(call: Call, id: str, body: wire.UpdateFlavor) -> model.Flavor:
     """PUT /flavors/{id}: the description, since 2.55."""
-    allow(call, policy.FLAVORS_EDIT)
+    allow(call, policy.FLAVORS_UPDATE)
     found(call, id)
     store.FLAVORS.put(call.tx, id, description=body.description)
     return found(call, id)
@@ -99,19 +99,20 @@ def update(call: Call, id: str, body: wire.UpdateFlavor) -> model.Flavor:
 
 def delete(call: Call, id: str) -> None:
     """DELETE /flavors/{id}: servers keep what they were made of."""
-    allow(call, policy.FLAVORS_EDIT)
+    allow(call, policy.FLAVORS_DELETE)
     found(call, id)
     store.FLAVORS.delete(call.tx, store.FLAVORS.c.id == id)
 
 
 def extra_specs(call: Call, id: str) -> dict[str, str]:
     """GET /flavors/{id}/os-extra_specs"""
+    allow(call, policy.SPECS_INDEX, project_id=call.actor.project_id)
     return found(call, id).extra_specs
 
 
 def set_extra_specs(call: Call, id: str, body: wire.ExtraSpecs) -> dict[str, str]:
     """POST /flavors/{id}/os-extra_specs"""
-    allow(call, policy.FLAVORS_EDIT)
+    allow(call, policy.SPECS_CREATE)
     fresh = {k: str(v) for k, v in body.extra_specs.items()}
     store.FLAVORS.put(call.tx, id, extra_specs=found(call, id).extra_specs | fresh)
     return fresh
@@ -119,6 +120,7 @@ def set_extra_specs(call: Call, id: str, body: wire.ExtraSpecs) -> dict[str, str
 
 def extra_spec(call: Call, id: str, key: str) -> dict[str, str]:
     """GET /flavors/{id}/os-extra_specs/{key}"""
+    allow(call, policy.SPECS_SHOW, project_id=call.actor.project_id)
     specs = found(call, id).extra_specs
     if key not in specs:
         raise NotFound(f"Flavor {id} has no extra specs with key {key[:64]}.")
@@ -127,7 +129,7 @@ def extra_spec(call: Call, id: str, key: str) -> dict[str, str]:
 
 def delete_extra_spec(call: Call, id: str, key: str) -> None:
     """DELETE /flavors/{id}/os-extra_specs/{key}"""
-    allow(call, policy.FLAVORS_EDIT)
+    allow(call, policy.SPECS_DELETE)
     specs = dict(found(call, id).extra_specs)
     if key not in specs:
         raise NotFound(f"Flavor {id} has no extra specs with key {key[:64]}.")

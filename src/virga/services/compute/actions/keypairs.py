@@ -9,7 +9,7 @@ import hashlib
 from typing import Any
 
 from virga.authority import limits as limit_checks
-from virga.authority.rules import allow
+from virga.authority.rules import Rule, allow
 from virga.ground.errors import Conflict, Invalid, NotFound
 from virga.ground.http.call import Call
 from virga.ground.wire import UNSET
@@ -29,15 +29,15 @@ def mine(call: Call, name: str) -> model.Keypair:
     return key
 
 
-def _user(call: Call, asked: Any) -> str:
+def _user(call: Call, asked: Any, rule: Rule) -> str:
     user = asked if isinstance(asked, str) and asked else call.actor.user_id
-    allow(call, policy.KEYPAIRS, user_id=user)
+    allow(call, rule, user_id=user)
     return user
 
 
 def create(call: Call, body: wire.CreateKeypair) -> tuple[model.Keypair, str | None]:
     """POST /os-keypairs: the keypair, and its private half when it was generated here."""
-    user = _user(call, body.user_id)
+    user = _user(call, body.user_id, policy.KEYPAIRS_CREATE)
     name = body.name.strip()
     if call.version < (2, 92) and not all(c.isalnum() or c in "_- @.+" for c in name):
         raise Invalid("Keypair data is invalid: Keypair name contains unsafe characters", field="name")
@@ -90,7 +90,11 @@ def generate() -> tuple[str, str]:
 
 def show(call: Call, name: str) -> model.Keypair:
     """GET /os-keypairs/{name}"""
-    user = _user(call, call.query.get("user_id"))
+    return _shown(call, name, policy.KEYPAIRS_SHOW)
+
+
+def _shown(call: Call, name: str, rule: Rule) -> model.Keypair:
+    user = _user(call, call.query.get("user_id"), rule)
     key = store.KEYPAIRS.by(call.tx, user_id=user, name=name)
     if key is None:
         raise NotFound(f"Keypair {name[:80]} not found for user {user}")
@@ -99,7 +103,7 @@ def show(call: Call, name: str) -> model.Keypair:
 
 def index(call: Call) -> list[model.Keypair]:
     """GET /os-keypairs"""
-    user = _user(call, call.query.get("user_id"))
+    user = _user(call, call.query.get("user_id"), policy.KEYPAIRS)
     limit = call.query.whole("limit", 1000)
     rows = store.KEYPAIRS.find(call.tx, store.KEYPAIRS.c.user_id == user, order=store.KEYPAIRS.c.name)
     marker = call.query.get("marker")
@@ -108,5 +112,5 @@ def index(call: Call) -> list[model.Keypair]:
 
 def delete(call: Call, name: str) -> None:
     """DELETE /os-keypairs/{name}"""
-    key = show(call, name)
+    key = _shown(call, name, policy.KEYPAIRS_DELETE)
     store.KEYPAIRS.delete(call.tx, store.KEYPAIRS.c.id == key.id)

@@ -22,9 +22,10 @@ from virga.ground.http.call import Call
 from virga.ground.http.pages import Page, asked, cut
 from virga.ground.sagas import start as start_saga
 from virga.ground.wire import UNSET
-from virga.services.compute import limits, model, policy, store, wire
+from virga.services.compute import hardware, limits, model, policy, store, wire
 from virga.services.compute.actions import flavors, keypairs
 from virga.services.compute.settings import Compute as _Settings
+from virga.services.identity import api as identity
 from virga.services.images import api as images
 from virga.services.network import api as network
 
@@ -58,7 +59,10 @@ def create(call: Call, body: wire.CreateServerBody) -> tuple[list[model.Server],
     host = _host(call, ask)
     _unbuilt(ask)
     flavor = flavors.usable(call, str(ask.flavorRef).rpartition("/")[2])
+    if not flavor.disk:
+        allow(call, policy.SERVERS_NO_DISK)
     image = _image(call, ask.imageRef.rpartition("/")[2] or _image_of_devices(ask), flavor)
+    boot = _boot(call, image)
     key = keypairs.mine(call, ask.key_name) if ask.key_name else None
     user_data = _user_data(ask.user_data)
     if len(ask.metadata) > limits.METADATA_ITEMS:
@@ -76,22 +80,28 @@ def create(call: Call, body: wire.CreateServerBody) -> tuple[list[model.Server],
     limit_checks.check(call.tx, project, {limits.INSTANCES: high, limits.CORES: high * flavor.vcpus, limits.RAM: high * flavor.ram})
     password = ask.adminPass if isinstance(ask.adminPass, str) else secrets.token_urlsafe(9)
     reservation = f"r-{secrets.token_hex(4)}"
+    hardware.chosen(boot, flavor.extra_specs, flavor.vcpus)
     rows = []
     for n in range(high):
         name = ask.name.strip() if high == 1 else f"{ask.name.strip()}-{n + 1}"
         hostname = ask.hostname if isinstance(ask.hostname, str) else hostname_of(name)
-        rows.append(_insert(call, ask, name, hostname, n, project, flavor, image, key, user_data, wanted, groups, reservation, host))
+        rows.append(_insert(call, ask, name, hostname, n, project, flavor, image, key, user_data, wanted, groups, reservation, host, boot))
     return rows, password, reservation if wire.true(ask.return_reservation_id) else None
 
 
 def _insert(
     call: Call, ask: wire.CreateServer, name: str, hostname: str, index: int, project: str, flavor: model.Flavor, image: images.ImageRef,
-    key: model.Keypair | None, user_data: str | None, wanted: list[network.Wanted], groups: list[str], reservation: str, host: str | None,
+    key: model.Keypair | None, user_data: str | None, wanted: list[network.Wanted], groups: list[str], reservation: str, host: str | None, boot: model.Boot,
 ) -> model.Server:  # fmt: skip
     now, id = call.now(), call.world.uuid()
     zone = (ask.availability_zone or "").partition(":")[0] or None
     saga = start_saga(
-        call.tx, call.doors, "compute.create_server", {"server": id, "host": host}, exclusive=f"server:{id}", request_id=call.request.id
+        call.tx,
+        call.doors,
+        "compute.create_verified_server" if call.use(_Settings).verify_image_signatures else "compute.create_server",
+        {"server": id, "host": host},
+        exclusive=f"server:{id}",
+        request_id=call.request.id,
     )
     shown = {
         "vcpus": flavor.vcpus, "ram": flavor.ram, "disk": flavor.disk, "ephemeral": flavor.ephemeral, "swap": flavor.swap, "original_name": flavor.name,
@@ -105,7 +115,7 @@ def _insert(
         config_drive=bool(drive), zone=zone, description=ask.description, hostname=hostname, locked=False, locked_reason=None, tags=sorted(set(ask.tags)),
         access_v4=ask.accessIPv4, access_v6=ask.accessIPv6, disk_config=ask.disk_config, wanted=msgspec.to_builtins(wanted), groups=groups,
         reservation_id=reservation, launch_index=index, generation=0, verb="none", seen_generation=0, seen_error=None, saga_id=saga, fault=None, created=now,
-        updated=now, launched=None,
+        updated=now, launched=None, boot=msgspec.to_builtins(boot), verb_image=None, ephemeral=flavor.ephemeral,
     )  # fmt: skip
     store.begin(call.tx, server, "create", call.request.id, call.actor.user_id, now)
     return server
@@ -123,7 +133,8 @@ def _host(call: Call, ask: wire.CreateServer) -> str | None:
     host = host or (ask.hypervisor_hostname if isinstance(ask.hypervisor_hostname, str) else "")
     if not host:
         return None
-    allow(call, policy.SERVERS_CREATE_HOST)
+    named = bool((ask.availability_zone or "").partition(":")[2])
+    allow(call, policy.SERVERS_CREATE_HOST if named else policy.SERVERS_DESTINATION)
     if store.HOSTS.by(call.tx, name=host) is None:
         raise Invalid(f"Compute host {host} could not be found.", field="host")
     return host
@@ -169,6 +180,23 @@ def _image(call: Call, id: str, flavor: model.Flavor) -> images.ImageRef:
             field="flavorRef",
         )
     return image
+
+
+def _boot(call: Call, image: images.ImageRef) -> model.Boot:
+    """What the server is made from, kept with it: its kernel and initial RAM disk too, where the image names them."""
+    parts = {}
+    for name in ("kernel_id", "ramdisk_id"):
+        id = str(image.properties.get(name) or "")
+        if id:
+            part = images.visible(call.tx, id, call.actor.project_id, is_admin(call.actor))
+            if part is None or part.status != "active":
+                what = "does not exist" if part is None else f"is {part.status}"
+                raise Invalid(f"Image {image.id} boots with {name} {id[:64]}, and that image {what}.", field="imageRef")
+        parts[name] = id
+    return model.Boot(
+        image.format, image.disk_format, image.container_format, image.min_disk, image.min_ram, image.properties, parts["kernel_id"], parts["ramdisk_id"],
+        sorted(call.actor.roles), call.actor.user_name, identity.project_name(call.tx, call.actor.project_id or "")[0],
+    )  # fmt: skip
 
 
 def _user_data(text: str | None) -> str | None:
@@ -236,22 +264,36 @@ def _access(text: str, version: int | None) -> None:
         raise Invalid(f"Invalid input: '{text[:64]}' is not an IPv{version} address", field=f"accessIPv{version}")
 
 
-def show(call: Call, id: str) -> model.Server:
-    """GET /servers/{id}"""
+def _read(call: Call, id: str, rule: Rule) -> model.Server:
     server = found(call, id)
-    allow(call, policy.SERVERS_SHOW, project_id=server.project_id)
+    allow(call, rule, project_id=server.project_id)
     return server
 
 
+def show(call: Call, id: str) -> model.Server:
+    """GET /servers/{id}"""
+    return _read(call, id, policy.SERVERS_SHOW)
+
+
 def index(call: Call) -> Page[model.ListedServer]:
-    """GET /servers and /servers/detail, with Nova's filters."""
-    allow(call, policy.SERVERS_INDEX, project_id=call.actor.project_id)
+    """GET /servers"""
+    return _listed(call, policy.SERVERS_INDEX, policy.SERVERS_ALL)
+
+
+def detail(call: Call) -> Page[model.ListedServer]:
+    """GET /servers/detail"""
+    return _listed(call, policy.SERVERS_DETAIL, policy.SERVERS_DETAIL_ALL)
+
+
+def _listed(call: Call, rule: Rule, all_rule: Rule) -> Page[model.ListedServer]:
+    """With Nova's filters."""
+    allow(call, rule, project_id=call.actor.project_id)
     ask = asked(call, sortable=SORTABLE, default=(("created", "desc"), ("id", "desc")), most=1000)
     q, c = call.query, store.c
     every = any(q.yes(name, False) for name in ("all_tenants", "all_projects") if name in q)
     where = []
     if every:
-        allow(call, policy.SERVERS_ALL)
+        allow(call, all_rule)
         for name in ("project_id", "tenant_id"):
             if name in q:
                 where.append(c.project_id == q.get(name))
@@ -343,10 +385,21 @@ def update(call: Call, id: str, body: wire.UpdateServer) -> model.Server:
 
 def delete(call: Call, id: str) -> None:
     """DELETE /servers/{id}: from every state; what runs on the server is superseded."""
-    server = _changeable(call, id, policy.SERVERS_DELETE)
+    _delete(call, id, policy.SERVERS_DELETE)
+
+
+def force_delete(call: Call, id: str) -> None:
+    """forceDelete: nothing is ever kept back here, so it is the same as a delete."""
+    _delete(call, id, policy.SERVERS_FORCE_DELETE)
+
+
+def _delete(call: Call, id: str, rule: Rule) -> None:
+    server = _changeable(call, id, rule)
     if server.task_state == "deleting":
         return
     now = call.now()
+    if server.verb_image is not None and server.saga_id is not None:
+        images.abandon_snapshot(call.tx, call.doors, server.verb_image, server.saga_id)
     saga = start_saga(
         call.tx, call.doors, "compute.delete_server", {"server": id}, exclusive=f"server:{id}", supersede=True, request_id=call.request.id
     )
@@ -397,7 +450,7 @@ def lock(call: Call, id: str, body: wire.Lock) -> None:
 def unlock(call: Call, id: str) -> None:
     """unlock"""
     server = found(call, id)
-    allow(call, policy.SERVERS_LOCK, project_id=server.project_id)
+    allow(call, policy.SERVERS_UNLOCK, project_id=server.project_id)
     store.SERVERS.put(call.tx, id, locked=False, locked_reason=None, updated=call.now())
 
 
@@ -420,7 +473,7 @@ def console_output(call: Call, id: str, body: wire.ConsoleOutput) -> dict[str, s
         server = found(call, id)
         allow(call, policy.CONSOLE_OUTPUT, project_id=server.project_id)
     if server.host is None:
-        raise NotFound(f"Instance {id} has no console: it is on no host.")
+        raise Conflict(f"Instance {id} is not ready: it is on no host, and has no console yet.")
     reply = call.use(Bus).call(f"node.{server.host}.console", {"server": id})
     lines = str(reply["output"]).splitlines(keepends=True)
     return {"output": "".join(lines if length < 0 else lines[-length:] if length else [])}
@@ -431,11 +484,11 @@ def console_output(call: Call, id: str, body: wire.ConsoleOutput) -> dict[str, s
 
 def metadata(call: Call, id: str) -> dict[str, str]:
     """GET /servers/{id}/metadata"""
-    return show(call, id).metadata
+    return _read(call, id, policy.META_INDEX).metadata
 
 
-def _write_metadata(call: Call, id: str, values: dict[str, str]) -> dict[str, str]:
-    _changeable(call, id, policy.SERVERS_UPDATE)
+def _write_metadata(call: Call, id: str, values: dict[str, str], rule: Rule) -> dict[str, str]:
+    _changeable(call, id, rule)
     if len(values) > limits.METADATA_ITEMS:
         raise Forbidden(f"Quota exceeded for metadata_items: at most {limits.METADATA_ITEMS}", limit="metadata_items")
     store.SERVERS.put(call.tx, id, metadata=values, updated=call.now())
@@ -444,17 +497,17 @@ def _write_metadata(call: Call, id: str, values: dict[str, str]) -> dict[str, st
 
 def replace_metadata(call: Call, id: str, body: wire.Metadata) -> dict[str, str]:
     """PUT /servers/{id}/metadata"""
-    return _write_metadata(call, id, body.metadata)
+    return _write_metadata(call, id, body.metadata, policy.META_REPLACE)
 
 
 def merge_metadata(call: Call, id: str, body: wire.Metadata) -> dict[str, str]:
     """POST /servers/{id}/metadata"""
-    return _write_metadata(call, id, found(call, id).metadata | body.metadata)
+    return _write_metadata(call, id, found(call, id).metadata | body.metadata, policy.META_CREATE)
 
 
 def show_meta(call: Call, id: str, key: str) -> dict[str, str]:
     """GET /servers/{id}/metadata/{key}"""
-    values = show(call, id).metadata
+    values = _read(call, id, policy.META_SHOW).metadata
     if key not in values:
         raise NotFound("Metadata item was not found")
     return {key: values[key]}
@@ -464,7 +517,7 @@ def set_meta(call: Call, id: str, key: str, body: wire.MetaItem) -> dict[str, st
     """PUT /servers/{id}/metadata/{key}"""
     if key not in body.meta:
         raise Invalid("Request body and URI mismatch", field="meta")
-    _write_metadata(call, id, found(call, id).metadata | body.meta)
+    _write_metadata(call, id, found(call, id).metadata | body.meta, policy.META_UPDATE)
     return body.meta
 
 
@@ -474,17 +527,17 @@ def delete_meta(call: Call, id: str, key: str) -> None:
     if key not in values:
         raise NotFound("Metadata item was not found")
     del values[key]
-    _write_metadata(call, id, values)
+    _write_metadata(call, id, values, policy.META_DELETE)
 
 
 def tags(call: Call, id: str) -> list[str]:
     """GET /servers/{id}/tags"""
-    return show(call, id).tags
+    return _read(call, id, policy.TAGS_INDEX).tags
 
 
 def replace_tags(call: Call, id: str, body: wire.Tags) -> list[str]:
     """PUT /servers/{id}/tags"""
-    _changeable(call, id, policy.SERVERS_UPDATE)
+    _changeable(call, id, policy.TAGS_REPLACE)
     fresh = sorted(set(body.tags))
     store.SERVERS.put(call.tx, id, tags=fresh, updated=call.now())
     return fresh
@@ -492,13 +545,13 @@ def replace_tags(call: Call, id: str, body: wire.Tags) -> list[str]:
 
 def has_tag(call: Call, id: str, tag: str) -> None:
     """GET /servers/{id}/tags/{tag}"""
-    if tag not in show(call, id).tags:
+    if tag not in _read(call, id, policy.TAGS_SHOW).tags:
         raise NotFound(f"Server {id} has no tag '{tag[:60]}'")
 
 
 def add_tag(call: Call, id: str, tag: str) -> bool:
     """PUT /servers/{id}/tags/{tag}: whether it is new."""
-    server = _changeable(call, id, policy.SERVERS_UPDATE)
+    server = _changeable(call, id, policy.TAGS_UPDATE)
     if not 0 < len(tag) <= 60 or "," in tag:
         raise Invalid("Invalid input for field 'tag': 1 to 60 characters without a comma", field="tag")
     if tag in server.tags:
@@ -511,7 +564,7 @@ def add_tag(call: Call, id: str, tag: str) -> bool:
 
 def remove_tag(call: Call, id: str, tag: str) -> None:
     """DELETE /servers/{id}/tags/{tag}"""
-    server = _changeable(call, id, policy.SERVERS_UPDATE)
+    server = _changeable(call, id, policy.TAGS_DELETE)
     if tag not in server.tags:
         raise NotFound(f"Server {id} has no tag '{tag[:60]}'")
     store.SERVERS.put(call.tx, id, tags=[t for t in server.tags if t != tag], updated=call.now())
@@ -519,7 +572,7 @@ def remove_tag(call: Call, id: str, tag: str) -> None:
 
 def clear_tags(call: Call, id: str) -> None:
     """DELETE /servers/{id}/tags"""
-    _changeable(call, id, policy.SERVERS_UPDATE)
+    _changeable(call, id, policy.TAGS_CLEAR)
     store.SERVERS.put(call.tx, id, tags=[], updated=call.now())
 
 
@@ -528,16 +581,20 @@ def clear_tags(call: Call, id: str) -> None:
 
 def actions(call: Call, id: str) -> list[model.ActionRow]:
     """GET /servers/{id}/os-instance-actions, newest first; also of servers that are gone."""
+    return _log(call, id, policy.ACTIONS)
+
+
+def _log(call: Call, id: str, rule: Rule) -> list[model.ActionRow]:
     rows = store.ACTIONS.find(call.tx, store.ACTIONS.c.server_id == id, order=store.ACTIONS.c.id.desc())
     if not rows or (rows[0].project_id != call.actor.project_id and not is_admin(call.actor)):
         raise NotFound(f"Instance {id[:64]} could not be found.")
-    allow(call, policy.ACTIONS, project_id=rows[0].project_id)
+    allow(call, rule, project_id=rows[0].project_id)
     return rows
 
 
 def action(call: Call, id: str, request_id: str) -> model.ActionRow:
     """GET /servers/{id}/os-instance-actions/{request_id}"""
-    row = next((a for a in actions(call, id) if a.request_id == request_id), None)
+    row = next((a for a in _log(call, id, policy.ACTION) if a.request_id == request_id), None)
     if row is None:
         raise NotFound(f"Action for request_id {request_id[:64]} on instance {id} not found")
     return row
@@ -545,14 +602,14 @@ def action(call: Call, id: str, request_id: str) -> model.ActionRow:
 
 def addresses(call: Call, id: str) -> list[network.Shown]:
     """GET /servers/{id}/ips"""
-    return network.shown(call.tx, [show(call, id).id])[0].get(id, [])
+    return network.shown(call.tx, [_read(call, id, policy.IPS).id])[0].get(id, [])
 
 
 def security_groups(call: Call, id: str) -> list[str]:
     """GET /servers/{id}/os-security-groups"""
-    return network.shown(call.tx, [show(call, id).id])[1].get(id, [])
+    return network.shown(call.tx, [_read(call, id, policy.GROUPS).id])[1].get(id, [])
 
 
 def interfaces(call: Call, id: str) -> list[network.Nic]:
     """GET /servers/{id}/os-interface"""
-    return network.nics(call.tx, show(call, id).id)
+    return network.nics(call.tx, _read(call, id, policy.INTERFACES).id)

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from virga.ground.world import World
-from virga.services.compute.driver import Capacity, Machine
+from virga.services.compute.driver import Capacity, Machine, Unwanted
 
 
 class SimulatedFailure(Exception):
@@ -52,6 +53,7 @@ class FakeHypervisor:
         self.dial = dial or Dial([], world)
         self.plug = plug or (lambda port, on: None)
         self.machines: dict[str, dict[str, object]] = {}
+        self.offers: dict[str, list[str]] = {}
         self._lock = threading.Lock()
         if file is not None and file.exists():
             self.machines = json.loads(file.read_text())
@@ -71,7 +73,13 @@ class FakeHypervisor:
             known = self.machines.get(machine.id, {"log": "", "booted": 0.0})
             log = str(known["log"]) + f"[{self.world.now():.3f}] {machine.name}: {line}\n"
             booted = self.world.now() + self.boot_seconds if power == "running" else 0.0
-            self.machines[machine.id] = {"power": power, "ports": ports, "log": log[-65536:], "booted": booted}
+            self.machines[machine.id] = {
+                "power": power,
+                "ports": ports,
+                "log": log[-65536:],
+                "booted": booted,
+                "copies": known.get("copies", {}),
+            }
             self._save()
         for port in ports:
             self.plug(port, power == "running")
@@ -99,6 +107,39 @@ class FakeHypervisor:
         for port in gone["ports"] if gone is not None else ():  # type: ignore[attr-defined]
             self.plug(port, False)
 
+    def snapshot(self, machine: Machine, image: str, wanted: Callable[[], bool]) -> None:
+        self.dial.maybe_fail("compute.snapshot")
+        if not wanted():
+            raise Unwanted
+        with self._lock:
+            if machine.id not in self.machines:
+                raise FileNotFoundError(f"machine {machine.id} is not here")
+            disk = f"what {machine.name} had written by {self.world.now():.3f}\n" * 64
+            self.machines[machine.id].setdefault("copies", {}).setdefault(image, disk)  # type: ignore[attr-defined]
+            self._save()
+
+    def _copy(self, id: str, image: str) -> bytes:
+        with self._lock:
+            copies: Any = self.machines.get(id, {}).get("copies", {})
+        if image not in copies:
+            raise FileNotFoundError(f"no copy {image} of machine {id}")
+        return str(copies[image]).encode()
+
+    def snapshot_size(self, id: str, image: str) -> int:
+        return len(self._copy(id, image))
+
+    def snapshot_format(self, id: str, image: str) -> str:
+        return "raw"
+
+    def snapshot_bytes(self, id: str, image: str) -> Iterator[bytes]:
+        yield self._copy(id, image)
+
+    def tidy(self, id: str) -> None:
+        self.dial.maybe_fail("compute.tidy")
+        with self._lock:
+            if id in self.machines and self.machines[id].pop("copies", None) is not None:
+                self._save()
+
     def observe(self) -> dict[str, str]:
         with self._lock:
             return {id: str(m["power"]) for id, m in self.machines.items()}
@@ -108,7 +149,15 @@ class FakeHypervisor:
             return str(self.machines[id]["log"]).encode() if id in self.machines else b""
 
     def capacity(self) -> Capacity:
-        return Capacity(vcpus=4096, memory_mb=1 << 24, disk_gb=1 << 20, type="fake", version=1000, cpu={"vendor": "sim", "arch": "x86_64"})
+        return Capacity(
+            vcpus=4096,
+            memory_mb=1 << 24,
+            disk_gb=1 << 20,
+            type="fake",
+            version=1000,
+            cpu={"vendor": "sim", "arch": "x86_64"},
+            offers=self.offers,
+        )
 
     def close(self) -> None:
         return None

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import json
 import os
+import re
 import shutil
 import threading
+import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,21 @@ import libvirt
 import msgspec
 
 from virga.ground import log
-from virga.ground.world import run
-from virga.services.compute.driver import Capacity, Machine
+from virga.ground.world import CommandFailed, run
+from virga.services.compute.driver import Capacity, Machine, Unwanted
+from virga.services.compute.drivers import description, offers, qemu_img
+from virga.services.compute.drivers.description import PREFIX
+from virga.services.compute.drivers.rbd_disks import RbdDisks
 
-PREFIX = "virga-"
 ASK_SECONDS = 60.0
 LOG_KEEP = 4 << 20
+PATH = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*")
 libvirt.registerErrorHandler(lambda *_: None, None)
 
 
 class LibvirtHypervisor:
     """`folder` holds machines/<id> and base/<image>; `plug(port, mtu)` gives a tap, `unplug(port)` takes it away;
-    `image(id)` is the path of an image's bytes."""
+    `image(id)` is the path of an image's bytes, `urls(id)` is how its stores call them. With `rbd` new root disks are in Ceph."""
 
     def __init__(
         self,
@@ -41,19 +45,24 @@ class LibvirtHypervisor:
         plug: Callable[[str, int], str],
         unplug: Callable[[str], None],
         image: Callable[[str], Path | None],
+        rbd: RbdDisks | None = None,
+        urls: Callable[[str], list[str]] = lambda id: [],
     ) -> None:
         self.uri = f"qemu+unix:///system?socket={socket}"
         self.machines, self.base = folder / "machines", folder / "base"
         for made in (self.machines, self.base):
             made.mkdir(parents=True, exist_ok=True, mode=0o711)
         self.kvm, self.plug, self.unplug, self.image = kvm, plug, unplug, image
+        self.rbd, self.urls = rbd, urls
         self.log = log.get("libvirt")
         self._lock = threading.Lock()
         self._held: Any = None
         self._direct = _direct_io(folder)
-        self._base_lock = threading.Lock()
+        self._bases: dict[str, threading.Lock] = {}
         self._version = 0
         self._pause = threading.Event()
+        self._offers: dict[str, list[str]] | None = None
+        self._cluster, self._asked = 0, 0.0
 
     def conn(self) -> Any:
         """The connection, opened again when it broke."""
@@ -86,42 +95,82 @@ class LibvirtHypervisor:
         folder.mkdir(mode=0o711, exist_ok=True)
         _write(folder / "machine.json", msgspec.json.encode(machine))
         disk = folder / "disk.qcow2"
-        if not disk.exists():
+        root = self._in_ceph(machine.id)
+        if root is not None:
+            self._clone(machine, root)
+        elif not disk.exists():
             self._disk(machine, disk)
+        blank = folder / "ephemeral.qcow2"
+        if machine.ephemeral and not blank.exists():
+            qemu_img.empty(str(blank.with_suffix(".new")), machine.ephemeral << 30)
+            blank.with_suffix(".new").rename(blank)
         drive = folder / "config.iso"
         if machine.files is not None and not drive.exists():
             _config_drive(machine.files, drive)
+        for part, image in (("kernel", machine.hardware.kernel_id), ("ramdisk", machine.hardware.ramdisk_id)):
+            if image and not (folder / part).exists():
+                self._twin(image, folder / part)
         (folder / "console.log").touch()
         taps = {c.port_id: self.plug(c.port_id, c.mtu) for c in machine.cards}
-        return self.conn().defineXML(ET.tostring(describe(machine, folder, taps, kvm=self.kvm, direct=self._direct), encoding="unicode"))
+        tree = description.domain(
+            machine, folder, taps, kvm=self.kvm, direct=self._direct, root=root.described(machine.id) if root is not None else None
+        )
+        return self.conn().defineXML(ET.tostring(tree, encoding="unicode"))
+
+    def _in_ceph(self, id: str) -> RbdDisks | None:
+        """Where the machine's root disk is, if it is in Ceph: a machine that has a file here keeps it."""
+        return None if self.rbd is None or (self.machines / id / "disk.qcow2").exists() else self.rbd
+
+    def _clone(self, machine: Machine, root: RbdDisks) -> None:
+        """The root disk in Ceph; only raw bytes can be cloned, and everything else is copied there from this machine's base."""
+        plain = qemu_img.format_of(machine.image_format) == "raw"
+        clone = next((u for u in self.urls(machine.image_id or "") if u.startswith("rbd://")), None) if plain else None
+        root.make(machine.id, 0 if machine.hardware.boots_cdrom else machine.disk << 30, clone, lambda: self._base_of(machine))
+        conn, id = self.conn(), root.secret_id()
+        try:
+            known = conn.secretLookupByUUIDString(id)
+        except libvirt.libvirtError as e:
+            if e.get_error_code() != libvirt.VIR_ERR_NO_SECRET:
+                raise
+            known = conn.secretDefineXML(ET.tostring(description.secret(id, root.user), encoding="unicode"))
+        known.setValue(root.key())
 
     def _disk(self, machine: Machine, disk: Path) -> None:
         base, format = self._base_of(machine)
-        info = json.loads(run(["qemu-img", "info", "--output=json", "-f", format, str(base)]))
-        size = max(machine.disk << 30, int(info["virtual-size"]))
+        whole = qemu_img.virtual_size(str(base), format)
+        size = whole if machine.hardware.boots_cdrom else max(machine.disk << 30, whole)
         fresh = disk.with_suffix(".new")
         fresh.unlink(missing_ok=True)
-        run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(base), "-F", format, str(fresh), str(size)])
+        qemu_img.overlay(str(fresh), str(base), format, size)
         fresh.rename(disk)
 
     def _base_of(self, machine: Machine) -> tuple[Path, str]:
         """The image as this host keeps it: a hard link to the store, or a copy, made once; it stays while machines stand on it."""
-        format = machine.image_format if machine.image_format in {"qcow2", "raw", "vmdk", "vdi", "vhdx"} else "raw"
-        with self._base_lock:
+        format = qemu_img.format_of(machine.image_format)
+        with self._of_image(machine.image_id or ""):
             base = self.base / f"{machine.image_id}.{format}"
             if not base.exists():
-                source = self.image(machine.image_id or "")
-                if source is None:
-                    raise FileNotFoundError(f"image {machine.image_id} is gone: it was deleted before this machine had its disk")
-                fresh = base.with_suffix(".new")
-                fresh.unlink(missing_ok=True)
-                try:
-                    os.link(source, fresh)
-                except OSError:
-                    shutil.copyfile(source, fresh)
-                fresh.chmod(0o644)
-                fresh.rename(base)
+                self._twin(machine.image_id or "", base)
         return base, format
+
+    def _of_image(self, image: str) -> threading.Lock:
+        """One at a time works on what is kept of an image; others' images do not wait."""
+        with self._lock:
+            return self._bases.setdefault(image, threading.Lock())
+
+    def _twin(self, image: str, file: Path) -> None:
+        """The image's bytes as `file`: a hard link to what is kept of it on this machine, or a copy."""
+        source = self.image(image)
+        if source is None:
+            raise FileNotFoundError(f"image {image} is gone: it was deleted before this machine had its disk")
+        fresh = file.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        try:
+            os.link(source, fresh)
+        except OSError:
+            shutil.copyfile(source, fresh)
+        fresh.chmod(0o644)
+        fresh.rename(file)
 
     def stop(self, machine: Machine) -> None:
         domain = self._domain(machine.id)
@@ -172,6 +221,8 @@ class LibvirtHypervisor:
             image = machine.image_id
             for card in machine.cards:
                 self.unplug(card.port_id)
+        if self.rbd is not None:
+            self.rbd.remove(id)
         if folder.exists():
             shutil.rmtree(folder)
         if image is not None:
@@ -179,13 +230,145 @@ class LibvirtHypervisor:
 
     def _forget_base(self, image: str) -> None:
         """Drop a base that no machine stands on any more."""
-        with self._base_lock:
+        with self._of_image(image):
             for record in self.machines.glob("*/machine.json"):
                 with contextlib.suppress(OSError, msgspec.DecodeError):
                     if msgspec.json.decode(record.read_bytes(), type=Machine).image_id == image:
                         return
             for base in self.base.glob(f"{image}.*"):
                 base.unlink(missing_ok=True)
+
+    # -- copies ----------------------------------------------------------------------------------------------------
+
+    def snapshot(self, machine: Machine, image: str, wanted: Callable[[], bool]) -> None:
+        root = self._in_ceph(machine.id)
+        if root is not None:
+            domain = self._domain(machine.id)
+            with self._frozen(domain, machine):
+                root.snapshot(machine.id, image)
+            return
+        whole = self._copy(machine.id, image)
+        if whole.exists():
+            return
+        fresh = whole.with_suffix(".new")
+        for _ in range(3):  # a guest that switches itself off meanwhile is copied as it then lies there
+            domain = self._domain(machine.id)
+            fresh.unlink(missing_ok=True)
+            if domain is None or not domain.isActive() or machine.hardware.boots_cdrom:
+                qemu_img.convert(str(whole.parent / "disk.qcow2"), "qcow2", str(fresh), "qcow2", wanted)
+                break
+            if self._backup(domain, fresh, machine, wanted):
+                break
+        else:
+            raise RuntimeError("the copy of the disk was broken off three times")
+        os.chown(fresh, 0, 0)
+        fresh.chmod(0o600)
+        fresh.rename(whole)
+
+    def _copy(self, id: str, image: str) -> Path:
+        return self.machines / id / f"copy-{image}.qcow2"
+
+    def _backup(self, domain: Any, target: Path, machine: Machine, wanted: Callable[[], bool]) -> bool:
+        """Have QEMU copy the running machine's disk as it is at this moment into `target`; False when the machine went off meanwhile."""
+        self._end_backup(domain)
+        try:
+            with self._frozen(domain, machine):
+                domain.backupBegin(ET.tostring(description.backup(machine, target), encoding="unicode"), None, 0)
+        except libvirt.libvirtError as e:
+            if e.get_error_code() == libvirt.VIR_ERR_OPERATION_INVALID and not domain.isActive():
+                return False
+            raise
+        while True:
+            try:
+                if domain.jobInfo()[0] == libvirt.VIR_DOMAIN_JOB_NONE:
+                    break
+            except libvirt.libvirtError:
+                if not domain.isActive():
+                    return False
+                raise
+            if not wanted():
+                self._end_backup(domain)
+                raise Unwanted
+            self._pause.wait(0.1)
+        try:
+            ended = domain.jobStats(libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED)
+        except libvirt.libvirtError:
+            ended = {}
+        if ended.get("success", True) and ended.get("type") == libvirt.VIR_DOMAIN_JOB_COMPLETED:
+            return True
+        if not domain.isActive():
+            return False
+        raise RuntimeError(f"QEMU could not copy the disk: {ended.get('errmsg', 'it does not say why')}")
+
+    def _end_backup(self, domain: Any) -> None:
+        """No copy is under way: one that a process before this one began is not known to be whole."""
+        for _ in range(100):
+            try:
+                if domain.jobInfo()[0] == libvirt.VIR_DOMAIN_JOB_NONE:
+                    return
+                domain.abortJob()
+            except libvirt.libvirtError:
+                return
+            self._pause.wait(0.1)
+
+    @contextlib.contextmanager
+    def _frozen(self, domain: Any, machine: Machine) -> Iterator[None]:
+        """The guest's file systems stand still meanwhile, if they can."""
+        frozen = domain is not None and bool(domain.isActive()) and self._freeze(domain, machine)
+        try:
+            yield
+        finally:
+            if frozen:
+                with contextlib.suppress(libvirt.libvirtError):
+                    domain.fsThaw()
+
+    def _freeze(self, domain: Any, machine: Machine) -> bool:
+        """The guest's file systems stand still, if the image says that it has an agent for that; whether they do. Where the image
+        requires it, a guest that cannot is an error."""
+        has, needs = machine.hardware.agent, machine.hardware.quiesce
+        if not has:
+            if needs:
+                raise RuntimeError(
+                    "the image requires os_require_quiesce, and does not say hw_qemu_guest_agent=yes: there is no agent to ask"
+                )
+            return False
+        try:
+            domain.fsFreeze()
+        except libvirt.libvirtError as e:
+            if needs:
+                raise RuntimeError(
+                    f"the image requires os_require_quiesce, and the guest's agent did not freeze its file systems: {e}"
+                ) from e
+            return False
+        return True
+
+    def snapshot_size(self, id: str, image: str) -> int:
+        root = self._in_ceph(id)
+        if root is not None:
+            return root.snapshot_size(id, image)
+        return self._copy(id, image).stat().st_size
+
+    def snapshot_format(self, id: str, image: str) -> str:
+        return "qcow2" if self._in_ceph(id) is None else "raw"
+
+    def snapshot_bytes(self, id: str, image: str) -> Iterator[bytes]:
+        root = self._in_ceph(id)
+        if root is not None:
+            yield from root.read(id, image)
+            return
+        with open(self._copy(id, image), "rb", buffering=0) as file:
+            while piece := file.read(1 << 20):
+                yield piece
+
+    def tidy(self, id: str) -> None:
+        domain = self._domain(id)
+        if domain is not None and domain.isActive():
+            self._end_backup(domain)
+        for copy in (self.machines / id).glob("copy-*"):
+            copy.unlink(missing_ok=True)
+        root = self._in_ceph(id)
+        if root is not None:
+            root.tidy(id)
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
@@ -226,11 +409,34 @@ class LibvirtHypervisor:
         memory = (
             int(next(line.split()[1] for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))) // 1024
         )
-        disk = shutil.disk_usage(self.machines).total >> 30
+        disk = self._room()
         if not self._version:
             self._version = self.conn().getVersion()
         cpu = {"arch": os.uname().machine, "topology": {"cores": os.cpu_count() or 1, "sockets": 1, "threads": 1}}
-        return Capacity(os.cpu_count() or 1, memory, disk, "QEMU" if not self.kvm else "KVM", self._version, cpu)
+        return Capacity(os.cpu_count() or 1, memory, disk, "QEMU" if not self.kvm else "KVM", self._version, cpu, self._offered())
+
+    def _room(self) -> int:
+        """GiB for disks: of this machine's file system, or of the cluster, which is asked once a minute."""
+        if self.rbd is None:
+            return shutil.disk_usage(self.machines).total >> 30
+        if time.monotonic() - self._asked > 60 or not self._cluster:
+            self._cluster, self._asked = self.rbd.room_gb(), time.monotonic()
+        return self._cluster
+
+    def _offered(self) -> dict[str, list[str]]:
+        """What can be built here. libvirt takes seconds for the first answer, so it is asked beside the start; nothing is said before."""
+        if self._offers is None:
+            self._offers = {}
+
+            def ask() -> None:
+                try:
+                    self._offers = offers.offered(self.conn(), self.kvm)
+                except (libvirt.libvirtError, CommandFailed) as e:
+                    self._offers = None  # the next report asks again
+                    self.log.warning("offers_unknown", why=str(e))
+
+            threading.Thread(target=ask, name="offers", daemon=True).start()
+        return self._offers or {}
 
     def close(self) -> None:
         with self._lock:
@@ -269,78 +475,18 @@ def _write(file: Path, data: bytes) -> None:
 
 
 def _config_drive(files: dict[str, str], iso: Path) -> None:
-    """An ISO 9660 disk labelled config-2. The paths are ours; only the contents are a tenant's."""
+    """An ISO 9660 disk labelled config-2. The paths are ours, and still none is believed; only the contents are a tenant's. Raises
+    ValueError."""
     tree = iso.with_suffix(".tree")
     shutil.rmtree(tree, ignore_errors=True)
+    tree.mkdir()  # and not what somebody put there
     for path, text in files.items():
         target = tree / path
+        if not PATH.fullmatch(path) or ".." in path.split("/"):
+            raise ValueError(f"'{path[:80]}' is no path of a config drive")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(base64.b64decode(text[7:]) if text.startswith("base64:") else text.encode())
     fresh = iso.with_suffix(".new")
     run(["genisoimage", "-quiet", "-V", "config-2", "-J", "-r", "-o", str(fresh), str(tree)])
     shutil.rmtree(tree)
     fresh.rename(iso)
-
-
-def describe(machine: Machine, folder: Path, taps: dict[str, str], *, kvm: bool, direct: bool) -> ET.Element:
-    """The domain as libvirt reads it. A tree, so that no name or property of a tenant can be anything but text."""
-    domain = ET.Element("domain", type="kvm" if kvm else "qemu")
-
-    def add(parent: ET.Element, tag: str, text: str | None = None, **attributes: str) -> ET.Element:
-        child = ET.SubElement(parent, tag, attributes)
-        child.text = text
-        return child
-
-    add(domain, "name", PREFIX + machine.id)
-    add(domain, "uuid", machine.id)
-    add(domain, "memory", str(machine.ram), unit="MiB")
-    add(domain, "vcpu", str(machine.vcpus))
-    system = add(add(domain, "sysinfo", type="smbios"), "system")
-    for name, value in (
-        ("manufacturer", "OpenStack Foundation"), ("product", "OpenStack Nova"), ("version", "Virga"), ("serial", machine.id), ("uuid", machine.id),
-        ("family", "Virtual Machine"),
-    ):  # fmt: skip
-        add(system, "entry", value, name=name)
-    os_ = add(domain, "os")
-    add(os_, "type", "hvm", machine="pc", arch="x86_64")
-    add(os_, "boot", dev="hd")
-    add(os_, "smbios", mode="sysinfo")
-    features = add(domain, "features")
-    add(features, "acpi")
-    add(features, "apic")
-    if kvm:
-        add(domain, "cpu", mode="host-passthrough")
-    else:
-        add(add(features, "tcg"), "tb-cache", "32", unit="MiB")
-        add(add(domain, "cpu", mode="custom", match="exact"), "model", "Nehalem", fallback="forbid")
-    add(domain, "clock", offset="utc")
-    for event, action in (("on_poweroff", "destroy"), ("on_reboot", "restart"), ("on_crash", "destroy")):
-        add(domain, event, action)
-    devices = add(domain, "devices")
-    _disk_of(devices, folder / "disk.qcow2", "qcow2", "vda", "none" if direct else "writeback", serial=machine.id[:20])
-    if machine.files is not None:
-        add(_disk_of(devices, folder / "config.iso", "raw", "vdz", "writeback"), "readonly")
-    for card in machine.cards:
-        nic = add(devices, "interface", type="ethernet")
-        add(nic, "mac", address=card.mac)
-        add(nic, "target", dev=taps[card.port_id], managed="no")
-        add(nic, "model", type="virtio")
-        add(nic, "mtu", size=str(card.mtu))
-    serial = add(devices, "serial", type="file")
-    add(serial, "source", path=str(folder / "console.log"), append="on")
-    add(serial, "target", port="0")
-    channel = add(devices, "channel", type="unix")
-    add(channel, "target", type="virtio", name="org.qemu.guest_agent.0")
-    add(add(devices, "rng", model="virtio"), "backend", "/dev/urandom", model="random")
-    add(add(devices, "memballoon", model="virtio"), "stats", period="10")
-    return domain
-
-
-def _disk_of(devices: ET.Element, file: Path, format: str, target: str, cache: str, serial: str | None = None) -> ET.Element:
-    disk = ET.SubElement(devices, "disk", {"type": "file", "device": "disk"})
-    ET.SubElement(disk, "driver", {"name": "qemu", "type": format, "cache": cache, "discard": "unmap"})
-    ET.SubElement(disk, "source", {"file": str(file)})
-    ET.SubElement(disk, "target", {"dev": target, "bus": "virtio"})
-    if serial is not None:
-        ET.SubElement(disk, "serial").text = serial
-    return disk

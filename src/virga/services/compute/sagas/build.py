@@ -3,14 +3,33 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import msgspec
 
-from virga.ground.errors import NotFound, Problem
+from virga.ground.errors import Invalid, NotFound, Problem
 from virga.ground.sagas import Context, Saga, Step
 from virga.services.compute import model, placement, store
 from virga.services.compute.sagas import hand
 from virga.services.compute.settings import Compute
+from virga.services.images import api as images
 from virga.services.network import api as network
+
+
+def verify(ctx: Context) -> str:
+    """The image's signature holds against its bytes, by a certificate that is trusted now."""
+    with ctx.db.read() as tx:
+        row = hand.server(ctx, tx)
+    if row is None or row.image_id is None:
+        raise NotFound("The server is gone.")
+    try:
+        return images.verify(ctx, row.image_id, f"server:{row.id}")
+    except Invalid as e:
+        raise Unverified(f"Image {row.image_id} is not verified (compute.verify_image_signatures): {e.message}") from e
+
+
+class Unverified(Problem):
+    """The operator lets machines be built of signed images only, and this one is not, or not rightly."""
 
 
 class NoValidHost(Problem):
@@ -23,7 +42,9 @@ def place(ctx: Context) -> str | None:
     row = hand.server(ctx, ctx.tx)
     if row is None:
         raise NotFound("The server is gone.")
-    need = placement.Need(row.vcpus, row.ram, row.disk, zone=row.zone, host=ctx.args.get("host"))
+    need = placement.Need(
+        row.vcpus, row.ram, row.disk + row.ephemeral, zone=row.zone, host=ctx.args.get("host"), hardware=store.hardware(row)
+    )
     own = ctx.doors.use(Compute)
     hosts = store.HOSTS.find(ctx.tx)
     chosen, reasons = placement.choose(hosts, store.used(ctx.tx), need, own, ctx.world.now())
@@ -103,4 +124,8 @@ CREATE_SERVER = Saga(
     deadline=900,
     done=done,
     failed=failed,
+)
+
+CREATE_VERIFIED_SERVER = dataclasses.replace(
+    CREATE_SERVER, name="compute.create_verified_server", steps=(Step(verify), *CREATE_SERVER.steps)
 )

@@ -37,7 +37,10 @@ def _own(call: Call) -> None:
 
 
 def _whole(tx: Tx, row: model.AppCredential, secret: str | None = None) -> Whole:
-    rules = None if row.access_rules is None else store.ACCESS_RULES.within(tx, "id", row.access_rules)
+    rules = None
+    if row.access_rules is not None:
+        there = {r.id: r for r in store.ACCESS_RULES.within(tx, "id", row.access_rules)}
+        rules = [there[id] for id in row.access_rules if id in there]
     return Whole(row, store.ROLES.within(tx, "id", row.roles), rules, secret)
 
 

@@ -47,10 +47,12 @@ def index(call: Call) -> list[Assignment]:
     if subtree:
         root = store.PROJECTS.get(call.tx, project_id or "")
         target = {"target.domain_id": root.domain_id, "target.project.id": root.id} if root is not None else None
+        as_domain = store.DOMAINS.get(call.tx, project_id or "") is not None  # a domain acts as the project above its projects
         allow(call, policy.LIST_ROLE_ASSIGNMENTS_FOR_TREE, target=target)
         if not project_id:
             raise Invalid("scope.project.id must be specified if include_subtree is also specified", field="scope.project.id")
-        projects.found(call.tx, project_id)
+        if not as_domain:
+            projects.found(call.tx, project_id)
     else:
         allow(call, policy.LIST_ROLE_ASSIGNMENTS, target={"target.domain_id": own} if own else None)
     for one, other, words in (

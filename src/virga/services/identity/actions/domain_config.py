@@ -4,13 +4,17 @@ Secrets are taken, kept sealed and never shown."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from virga.authority.rules import Rule, allow
-from virga.ground.errors import Forbidden, NotFound
+from virga.ground.errors import Forbidden, Invalid, NotFound
 from virga.ground.http.call import Call
 from virga.services.identity import model, policy, settings, store, wire
 from virga.services.identity.actions import domains
+from virga.services.identity.directories.settings import of_domain
 from virga.services.identity.secrets import Vault
 from virga.services.identity.tokens import Tokens
 
@@ -33,6 +37,7 @@ DEFAULTS: Groups = {
     },
 }  # fmt: skip
 SECRETS = {"ldap": {"password"}}
+DEFAULT_DOMAIN = "default"
 COMPLIANCE = ("password_regex", "password_regex_description")
 
 
@@ -83,7 +88,25 @@ def _write(call: Call, domain_id: str, config: Groups) -> None:
             kept = call.use(Vault).seal(str(value)) if secret else value
             store.DOMAIN_OPTIONS.delete(call.tx, c.domain_id == domain_id, c.group == group, c.option == option)
             store.DOMAIN_OPTIONS.insert(call.tx, domain_id=domain_id, group=group, option=option, value=kept, secret=secret)
+    _usable(call, domain_id)
     call.use(Tokens).grew(call.tx)
+
+
+def _usable(call: Call, domain_id: str) -> None:
+    """Whether what is configured now could be a directory; who writes it hears at once what could not."""
+    if not any(r.value == "ldap" for r in _rows(call, domain_id, "identity", "driver")):
+        return  # kept for whoever reads it; no directory is made of it
+    rows = _rows(call, domain_id, "ldap", None)
+    said = {r.option: call.use(Vault).open(str(r.value)) if r.secret else r.value for r in rows}
+    try:
+        read = of_domain(said)
+    except msgspec.ValidationError as e:
+        option = str(e).rpartition("$.")[2].rstrip("`") if "$." in str(e) else "ldap"
+        raise Invalid(f"Invalid input for field 'config.ldap.{option}': {str(e).partition(' - at')[0]}", field=option) from None
+    if read.tls_cacertfile and not Path(read.tls_cacertfile).is_file():
+        raise Invalid(
+            f"Invalid input for field 'config.ldap.tls_cacertfile': there is no file {read.tls_cacertfile}", field="tls_cacertfile"
+        )
 
 
 def _missing(domain_id: str, group: str | None, option: str | None) -> NotFound:
@@ -121,6 +144,8 @@ def _compliance(call: Call, domain_id: str, option: str | None) -> Any:
     """What passwords must be like, for anybody who has to choose one."""
     allow(call, policy.GET_SECURITY_COMPLIANCE)
     domains.found(call.tx, domain_id)
+    if domain_id != DEFAULT_DOMAIN:
+        raise _invalid("Reading security compliance information for any domain other than the default domain is not allowed or supported")
     if option is not None and option not in COMPLIANCE:
         raise _invalid("Reading security compliance values other than password_regex and password_regex_description is not allowed")
     own = call.use(settings.Identity)

@@ -72,7 +72,7 @@ def create(call: Call, body: wire.CreateDomain) -> model.Domain:
 
 
 def _free(tx: Tx, name: str) -> None:
-    if store.DOMAINS.one(tx, store.DOMAINS.c.name == name) is not None:
+    if store.DOMAINS.by(tx, name=name) is not None:
         raise Conflict(
             f"Conflict occurred attempting to store project - it is not permitted to have two projects acting as domains with the same name: {name}."
         )
@@ -90,15 +90,15 @@ def index(call: Call) -> Page[model.Domain]:
     target = policy.on_domain(own)
     allow(call, policy.LIST_DOMAINS, target=target)
     where = filters.where(call, store.DOMAINS, "name", "enabled")
-    if not may(call.actor, policy.LIST_DOMAINS) or (own is not None and "admin" not in call.actor.roles):
+    if own is not None or not may(call.actor, policy.LIST_DOMAINS):
         where.append(store.DOMAINS.c.id == own)
     return filters.listed(call, store.DOMAINS, *where)
 
 
 def update(call: Call, id: str, body: wire.UpdateDomain) -> model.Domain:
     """PATCH /v3/domains/{id}: disabling ends the tokens of its users and projects."""
-    allow(call, policy.UPDATE_DOMAIN)
     domain = found(call.tx, id)
+    allow(call, policy.UPDATE_DOMAIN)
     change = given(body)
     hold(domain.options, change, "domain", id)
     extra = change.pop("extra")

@@ -24,7 +24,7 @@ def found(tx: Tx, id: str) -> model.Group:
 
 
 def _free(tx: Tx, domain_id: str, name: str) -> None:
-    if store.GROUPS.one(tx, store.GROUPS.c.domain_id == domain_id, store.GROUPS.c.name == name) is not None:
+    if store.GROUPS.by(tx, domain_id=domain_id, name=name) is not None:
         raise Conflict(f"Conflict occurred attempting to store group - Duplicate entry found with name {name} at domain ID {domain_id}.")
 
 
@@ -73,8 +73,7 @@ def update(call: Call, id: str, body: wire.UpdateGroup) -> model.Group:
 
 def delete(call: Call, id: str) -> None:
     """DELETE /v3/groups/{id}: what its members had by it is gone."""
-    allow(call, policy.DELETE_GROUP, target=policy.on_group(store.GROUPS.get(call.tx, id)))
-    found(call.tx, id)
+    allow(call, policy.DELETE_GROUP, target=policy.on_group(found(call.tx, id)))
     erase(call.tx, id)
     call.use(Tokens).grew(call.tx)
 
@@ -90,8 +89,7 @@ def _pair(call: Call, group_id: str, user_id: str) -> policy.Target:
 
 
 def _inside(tx: Tx, group_id: str, user_id: str) -> bool:
-    c = store.MEMBERSHIPS.c
-    return store.MEMBERSHIPS.one(tx, c.group_id == group_id, c.user_id == user_id) is not None
+    return store.MEMBERSHIPS.by(tx, group_id=group_id, user_id=user_id) is not None
 
 
 def members(call: Call, id: str) -> Page[model.User]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from virga.authority.rules import allow, may
+from virga.authority.rules import allow, is_admin, may
 from virga.ground.db.engine import Tx
 from virga.ground.db.rows import Where
 from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound
@@ -167,7 +167,7 @@ def index(call: Call) -> list[model.ProjectLimit]:
     allow(call, policy.LIST_LIMITS)
     actor, c = call.actor, store.PROJECT_LIMITS.c
     where = filters.where(call, store.PROJECT_LIMITS, "service_id", "region_id", "resource_name", "project_id", "domain_id")
-    if not may(actor, policy.LIST_TRUSTS):  # who may read everything of identity's
+    if not (is_admin(actor) or may(actor, policy.LIST_TRUSTS)):  # who may read everything of identity's
         if actor.domain_id is not None:
             inside = [p.id for p in store.PROJECTS.find(call.tx, store.PROJECTS.c.domain_id == actor.domain_id)]
             where.append((c.domain_id == actor.domain_id) | c.project_id.in_(inside))

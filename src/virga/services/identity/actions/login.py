@@ -9,7 +9,6 @@ import binascii
 import hashlib
 import hmac
 import struct
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -58,7 +57,7 @@ def user_of(tx: Tx, id: object, name: object, domain: object) -> model.User | No
     if not isinstance(name, str) or not isinstance(domain, wire.Ref):
         raise Invalid("Invalid input for field 'auth.identity': a user's id, or name with domain, is needed", field="user")
     found = domain_of(tx, domain)
-    return None if found is None else store.USERS.one(tx, store.USERS.c.domain_id == found.id, store.USERS.c.name == name)
+    return None if found is None else store.USERS.by(tx, domain_id=found.id, name=name)
 
 
 def domain_of(tx: Tx, ref: wire.Ref) -> model.Domain | None:
@@ -66,7 +65,7 @@ def domain_of(tx: Tx, ref: wire.Ref) -> model.Domain | None:
         return store.DOMAINS.get(tx, str(ref.id))
     if ref.name is UNSET:
         raise Invalid("Invalid input for field 'domain': an id or a name is needed", field="domain")
-    return store.DOMAINS.one(tx, store.DOMAINS.c.name == ref.name)
+    return store.DOMAINS.by(tx, name=ref.name)
 
 
 def project_of(tx: Tx, ref: wire.InDomain) -> model.Project | None:
@@ -75,7 +74,7 @@ def project_of(tx: Tx, ref: wire.InDomain) -> model.Project | None:
     if ref.name is UNSET or not isinstance(ref.domain, wire.Ref):
         raise Invalid("Invalid input for field 'auth.scope.project': an id, or a name with a domain, is needed", field="project")
     domain = domain_of(tx, ref.domain)
-    return None if domain is None else store.PROJECTS.one(tx, store.PROJECTS.c.domain_id == domain.id, store.PROJECTS.c.name == ref.name)
+    return None if domain is None else store.PROJECTS.by(tx, domain_id=domain.id, name=ref.name)
 
 
 def _locked(own: settings.Identity, user: model.User, now: float) -> bool:
@@ -172,8 +171,7 @@ def application_credential(call: Call, auth: wire.Methods) -> Proof:
             if not isinstance(given.name, str) or not isinstance(given.user, wire.UserRef):
                 raise Invalid("Invalid input for field 'application_credential': an id, or a name with a user, is needed", field="application_credential")  # fmt: skip
             owner = user_of(tx, given.user.id, given.user.name, given.user.domain)
-            c = store.APP_CREDENTIALS.c
-            app = store.APP_CREDENTIALS.one(tx, c.user_id == owner.id, c.name == given.name) if owner is not None else None
+            app = store.APP_CREDENTIALS.by(tx, user_id=owner.id, name=given.name) if owner is not None else None
         user = store.USERS.get(tx, app.user_id) if app is not None else None
     fits = call.use(Passwords).verify(app.secret_hash if app is not None else None, given.secret)
     if app is None or user is None or not fits or not user.enabled or (app.expires is not None and app.expires <= call.now()):
@@ -181,13 +179,9 @@ def application_credential(call: Call, auth: wire.Methods) -> Proof:
     return Proof(user, expires=app.expires, project_id=app.project_id, app_credential_id=app.id)
 
 
-_used: dict[tuple[str, int], None] = {}
-_used_lock = threading.Lock()
-
-
 def totp(call: Call, auth: wire.Methods) -> Proof:
     """`{"user": {"id" | "name" + "domain", "passcode"}}` against the user's credentials of type totp (RFC 6238, six digits, this half
-    minute or the one before). A passcode works once."""
+    minute or the one before). A passcode works once in the whole cloud."""
     assert isinstance(auth.totp, wire.TotpMethod)
     given, now = auth.totp.user, call.now()
     with call.db.read() as tx:
@@ -206,13 +200,9 @@ def totp(call: Call, auth: wire.Methods) -> Proof:
     if user is None or not usable:
         raise Unauthorized(DENIED)
     if fits is not None:
-        with _used_lock:
-            if fits in _used:
+        with call.db.write() as tx:
+            if not store.spend(tx, "totp", f"{fits[0]} {fits[1]}", (fits[1] + 3) * TOTP_SECONDS):
                 fits = None
-            else:
-                _used[fits] = None
-                for old in [k for k in _used if k[1] < window - 2]:
-                    del _used[old]
     count(call, user, fits is not None)
     if fits is None:
         raise Unauthorized(DENIED)

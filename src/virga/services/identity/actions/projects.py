@@ -94,7 +94,7 @@ def _tags(tags: list[str]) -> list[str]:
 
 
 def _free(tx: Tx, domain_id: str, name: str) -> None:
-    if store.PROJECTS.one(tx, store.PROJECTS.c.domain_id == domain_id, store.PROJECTS.c.name == name) is not None:
+    if store.PROJECTS.by(tx, domain_id=domain_id, name=name) is not None:
         raise Conflict(
             f"Conflict occurred attempting to store project - it is not permitted to have two projects with the same name in the same domain: {name}."
         )

@@ -26,13 +26,15 @@ def found(tx: Tx, id: str) -> model.Role:
 
 
 def fits(tx: Tx, role: model.Role, target: str, target_id: str) -> None:
-    """A domain's own role is granted in that domain and nowhere else."""
-    if role.domain_id is None:
+    """A domain's own role is granted on that domain's projects, on domains (Keystone looks at projects only), and not on the system."""
+    if role.domain_id is None or target == "domain":
         return
-    project = store.PROJECTS.get(tx, target_id) if target == "project" else None
-    if target != "project" or project is None:
-        raise Forbidden(f"You are not authorized to perform the requested action: role {role.id} belongs to a domain and is granted on its projects only.")  # fmt: skip
-    if project.domain_id != role.domain_id:
+    if target == "system":
+        raise Invalid(
+            f"Role {role.id} is a domain-specific role. Unable to use a domain-specific role in a system assignment.", field="role_id"
+        )
+    project = store.PROJECTS.get(tx, target_id)
+    if project is not None and project.domain_id != role.domain_id:
         raise Forbidden(f"You are not authorized to perform the requested action: project {target_id} must be in the same domain as the role {role.id} being assigned.")  # fmt: skip
 
 
@@ -55,9 +57,9 @@ def _free(tx: Tx, domain_id: str | None, name: str) -> None:
 
 def show(call: Call, id: str) -> model.Role:
     """GET /v3/roles/{id}"""
-    role = store.ROLES.get(call.tx, id)
-    allow(call, policy.GET_ROLE if role is None or role.domain_id is None else policy.GET_DOMAIN_ROLE, target=policy.on_role(role))
-    return found(call.tx, id)
+    role = found(call.tx, id)
+    allow(call, policy.GET_ROLE if role.domain_id is None else policy.GET_DOMAIN_ROLE, target=policy.on_role(role))
+    return role
 
 
 def index(call: Call) -> Page[model.Role]:
@@ -72,9 +74,8 @@ def index(call: Call) -> Page[model.Role]:
 
 def update(call: Call, id: str, body: wire.UpdateRole) -> model.Role:
     """PATCH /v3/roles/{id}"""
-    role = store.ROLES.get(call.tx, id)
-    allow(call, policy.UPDATE_ROLE if role is None or role.domain_id is None else policy.UPDATE_DOMAIN_ROLE)
     role = found(call.tx, id)
+    allow(call, policy.UPDATE_ROLE if role.domain_id is None else policy.UPDATE_DOMAIN_ROLE)
     change = given(body)
     domains.hold(role.options, change, "role", id)
     extra = change.pop("extra")
@@ -93,9 +94,8 @@ def update(call: Call, id: str, body: wire.UpdateRole) -> model.Role:
 
 def delete(call: Call, id: str) -> None:
     """DELETE /v3/roles/{id}, wherever it was granted or implied."""
-    role = store.ROLES.get(call.tx, id)
-    allow(call, policy.DELETE_ROLE if role is None or role.domain_id is None else policy.DELETE_DOMAIN_ROLE)
     role = found(call.tx, id)
+    allow(call, policy.DELETE_ROLE if role.domain_id is None else policy.DELETE_DOMAIN_ROLE)
     domains.hold(role.options, None, "role", id)
     store.forget_role(call.tx, id)
     call.use(Tokens).grew(call.tx)

@@ -88,7 +88,8 @@ def _project(tx: Tx, id: object) -> None:
 def create(call: Call, body: wire.CreateUser) -> model.User:
     """POST /v3/users. The password is hashed before the transaction opens."""
     domain_id = domains.chosen(call, body.domain_id)
-    allow(call, policy.CREATE_USER, target={"target.user.domain_id": domain_id, "target.user.id": None})
+    said = body.domain_id if isinstance(body.domain_id, str) else None  # who may in one domain only must say which, as in Keystone
+    allow(call, policy.CREATE_USER, target={"target.user.domain_id": said, "target.user.id": None})
     options, hashed, now = _options({}, body.options), _hash(call, body.password), call.now()
     name = body.name.strip()
     with call.db.write() as tx:
@@ -108,7 +109,7 @@ def _free_attributes(extra: dict[str, Any]) -> dict[str, Any]:
 
 def _free(tx: Tx, domain_id: str, name: str) -> None:
     domains.found(tx, domain_id)
-    if store.USERS.one(tx, store.USERS.c.domain_id == domain_id, store.USERS.c.name == name) is not None:
+    if store.USERS.by(tx, domain_id=domain_id, name=name) is not None:
         raise Conflict(f"Conflict occurred attempting to store user - Duplicate entry found with name {name} at domain ID {domain_id}.")
 
 

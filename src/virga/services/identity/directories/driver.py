@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -40,6 +40,10 @@ class Directory(Protocol):
     def circles(self) -> list[Circle]: ...
 
     def person(self, *, name: str | None = None, local_id: str | None = None) -> Person | None: ...
+
+    def among(self, local_ids: Sequence[str]) -> list[Person]:
+        """Those of these users whom the directory has."""
+        ...
 
     def circles_of(self, person: Person) -> list[Circle]:
         """The groups that a user is in, without their members."""

@@ -8,6 +8,7 @@ from virga.ground.errors import Unavailable
 from virga.ground.loops.loop import Loop, Round
 from virga.services.identity.directories import shadow
 from virga.services.identity.directories.registry import Directories
+from virga.services.identity.directories.store import ENTRIES
 from virga.services.identity.tokens import Tokens
 
 ROUND_SECONDS = 2.0
@@ -34,4 +35,37 @@ def renew(round: Round) -> int:
     return changed
 
 
-LOOPS = (Loop("identity.directories", renew, every=ROUND_SECONDS),)
+def watch(round: Round) -> int:
+    """Ask the directories about the users whose tokens this process has in memory: who is disabled or gone there loses them now, and
+    not at the next renewal. Nobody holds a token that some process did not look at within the last second."""
+    known, tokens = round.doors.use(Directories), round.doors.use(Tokens)
+    asked = [(id, directory) for id, own, directory in known.all() if own.check_seconds and known.look(id, round.world.now(), own)]
+    if not asked:
+        return 0
+    with round.db.read() as tx:
+        users = [e for e in ENTRIES.within(tx, "id", tokens.users()) if e.kind == "user" and e.gone is None]
+    changed = 0
+    for domain_id, directory in asked:
+        here = {e.local_id: e.id for e in users if e.domain_id == domain_id}
+        if not here:
+            continue
+        try:
+            people = directory.among(sorted(here))
+            if not people and not directory.people():
+                raise ValueError("it has no users at all, which is not believed")
+        except (Unavailable, ValueError) as e:
+            log.get("directories").warning("not_checked", domain=domain_id, why=str(e))
+            known.back_off(domain_id, round.world.now())
+            continue
+        off = [here[p.local_id] for p in people if not p.enabled and p.local_id in here]
+        gone = [id for local, id in here.items() if local not in {p.local_id for p in people}]
+        if off or gone:
+            with round.db.write() as tx:
+                changed += shadow.disabled(tx, round.world.now(), off, gone, tokens.grew)
+    return changed
+
+
+LOOPS = (
+    Loop("identity.directories", renew, every=ROUND_SECONDS),
+    Loop("identity.watch", watch, every=0.5, shared=False),
+)

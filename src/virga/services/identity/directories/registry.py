@@ -17,10 +17,11 @@ from virga.ground.errors import Forbidden
 from virga.services.identity import model as rows
 from virga.services.identity import settings, store
 from virga.services.identity.directories.driver import Directory
-from virga.services.identity.directories.settings import Ldap
+from virga.services.identity.directories.settings import Ldap, of_domain
 from virga.services.identity.secrets import Vault
 
 Open = Callable[[Ldap, str], Directory]
+LOOP_SLACK, AWAY_SECONDS = 0.25, 10.0
 
 
 def _ldap(own: Ldap, domain: str) -> Directory:
@@ -38,6 +39,7 @@ class Directories:
         self._loaded = False
         self._lock = threading.Lock()
         self.due: dict[str, float] = {}
+        self._looked: dict[str, float] = {}
         self.log = log.get("directories")
 
     def ready(self) -> None:
@@ -57,6 +59,17 @@ class Directories:
     def all(self) -> list[tuple[str, Ldap, Directory]]:
         return [(id, own, directory) for id, (own, directory) in self._found.items()]
 
+    def look(self, domain_id: str, now: float, own: Ldap) -> bool:
+        """Whether it is time to ask the directory about those who hold tokens."""
+        if now < self._looked.get(domain_id, 0.0):
+            return False
+        self._looked[domain_id] = now + own.check_seconds - LOOP_SLACK
+        return True
+
+    def back_off(self, domain_id: str, now: float) -> None:
+        """A directory that is away is left alone for a while."""
+        self._looked[domain_id] = now + AWAY_SECONDS
+
     def make(self, tx: Tx) -> None:
         """The domains of the settings that are not there yet."""
         for name in self.own.ldap:
@@ -75,7 +88,7 @@ class Directories:
         for domain_id, options in self._configured(tx).items():
             domain = store.DOMAINS.get(tx, domain_id)
             try:
-                read = msgspec.convert(options, Ldap, strict=False)
+                read = of_domain(options)
             except msgspec.ValidationError as e:
                 self.log.warning("domain_config_wrong", domain=domain_id, why=str(e))
                 continue

@@ -4,7 +4,8 @@ configuration moves as it is (keystone, "Integrate Identity with LDAP")."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -50,6 +51,8 @@ class Ldap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     nested_groups: bool = True
     writable: bool = False
     sync_seconds: Annotated[float, Meta(ge=1)] = 60.0
+    check_seconds: Annotated[float, Meta(ge=0)] = 1.0
+    """How often the directory is asked whether those who hold tokens still may; 0: only with the renewal."""
     retry_seconds: Annotated[float, Meta(ge=0)] = 10.0
 
     @property
@@ -59,3 +62,10 @@ class Ldap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     @property
     def groups_at(self) -> str:
         return self.group_tree_dn or f"ou=UserGroups,{self.suffix}"
+
+
+def of_domain(options: Mapping[str, Any]) -> Ldap:
+    """The directory that a domain's own configuration describes. Options of Keystone's that mean nothing here (its pools, its debug
+    levels) are passed over, as are those set to null. Raises ValidationError."""
+    known = {f.name for f in msgspec.structs.fields(Ldap)}
+    return msgspec.convert({k: v for k, v in options.items() if k in known and v is not None}, Ldap, strict=False)

@@ -48,6 +48,21 @@ def whole(tx: Tx, domain_id: str, people: Sequence[Person], circles: Sequence[Ci
     return changed
 
 
+def disabled(tx: Tx, now: float, off: Iterable[str], gone: Iterable[str], grew: Grew) -> int:
+    """Switch off the users with these ids, who are disabled or gone in their directory; how many were not yet."""
+    changed = 0
+    for id, lost in [*((i, False) for i in off), *((i, True) for i in gone)]:
+        user = store.USERS.get(tx, id)
+        if user is not None and user.enabled:
+            store.USERS.put(tx, id, enabled=False)
+            changed += 1
+        if lost:
+            ENTRIES.put(tx, id, gone=now)
+    if changed:
+        grew(tx)
+    return changed
+
+
 def one(tx: Tx, domain_id: str, person: Person, circles: Iterable[Circle], grew: Grew) -> rows.User:
     """Make the row of one user, and the groups the user is in, like the directory; the row."""
     id = public_id(domain_id, "user", person.local_id)

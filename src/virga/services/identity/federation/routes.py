@@ -11,7 +11,7 @@ from virga.services.identity import model as identity_model
 from virga.services.identity import views as identity_views
 from virga.services.identity.actions import auth, login
 from virga.services.identity.federation import model, views, wire
-from virga.services.identity.federation.actions import arriving, trusting
+from virga.services.identity.federation.actions import arriving, by_saml, entering, trusting
 
 BASE = "/v3/OS-FEDERATION"
 SSO = "/v3/auth/OS-FEDERATION"
@@ -31,7 +31,7 @@ def _noun(path: str, key: str, noun: type[Any], create: type[Wire], update: type
     )
 
 
-_AUTH: dict[str, Any] = {"view": identity_views.token, "code": 201, "tx": "none", "slow": True, "public": True}
+_AUTH: dict[str, Any] = {"view": views.entered, "code": 201, "tx": "none", "slow": True, "public": True}
 _SSO: dict[str, Any] = {"view": views.elsewhere, "code": 302, "tx": "none", "slow": True, "public": True}
 _AT = "/identity_providers/{idp}/protocols/{protocol}"
 ROUTES = (
@@ -56,11 +56,16 @@ ROUTES = (
     ),
     Route("GET", f"{BASE}/projects", auth.projects, view=identity_views.many(identity_model.Project)),
     Route("GET", f"{BASE}/domains", auth.domains, view=identity_views.many(identity_model.Domain)),
-    Route("GET", f"{BASE}{_AT}/auth", arriving.authenticate, **_AUTH),
-    Route("POST", f"{BASE}{_AT}/auth", arriving.authenticate, **_AUTH),
-    Route("GET", f"{SSO}/websso/{{protocol}}", arriving.websso, **_SSO),
-    Route("POST", f"{SSO}/websso/{{protocol}}", arriving.websso, **_SSO),
-    Route("GET", f"{SSO}{_AT}/websso", arriving.websso_by, **_SSO),
-    Route("POST", f"{SSO}{_AT}/websso", arriving.websso_by, **_SSO),
+    Route("GET", f"{BASE}{_AT}/auth", entering.authenticate, **_AUTH),
+    Route("POST", f"{BASE}{_AT}/auth", entering.authenticate, **_AUTH),
+    Route("POST", f"{BASE}{_AT}/saml2/acs", by_saml.consume, **_AUTH),
+    Route("GET", f"{BASE}{_AT}/saml2/metadata", by_saml.own_metadata, tx="none", slow=True, public=True),
+    Route("GET", f"{BASE}/saml2/metadata", by_saml.issuer_metadata, tx="none", slow=True, public=True),
+    Route("POST", f"{SSO}/saml2", by_saml.assertion, body=by_saml.Wanted, key="auth", tx="none", slow=True, public=True),
+    Route("POST", f"{SSO}/saml2/ecp", by_saml.enveloped_assertion, body=by_saml.Wanted, key="auth", tx="none", slow=True, public=True),
+    Route("GET", f"{SSO}/websso/{{protocol}}", entering.websso, **_SSO),
+    Route("POST", f"{SSO}/websso/{{protocol}}", entering.websso, **_SSO),
+    Route("GET", f"{SSO}{_AT}/websso", entering.websso_by, **_SSO),
+    Route("POST", f"{SSO}{_AT}/websso", entering.websso_by, **_SSO),
     Route("GET", f"{SSO}/oidc/callback", arriving.callback, view=views.handed_over, tx="none", slow=True, public=True),
 )  # fmt: skip

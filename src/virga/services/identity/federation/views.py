@@ -7,6 +7,7 @@ import html
 from typing import Any
 
 from virga.ground.http.call import Answer, Call
+from virga.services.identity import views as identity_views
 from virga.services.identity.federation import model
 
 BASE = "/v3/OS-FEDERATION"
@@ -31,6 +32,11 @@ def _protocol(p: model.Protocol, call: Call) -> dict[str, Any]:
     return shown | ({"remote_id_attribute": p.remote_id_attribute} if p.remote_id_attribute else {})
 
 
+def _listed_protocol(p: model.Protocol, call: Call) -> dict[str, Any]:
+    """A protocol in a list says more than one alone, as Keystone's do."""
+    return _protocol(p, call) | {"idp_id": p.idp_id, "remote_id_attribute": p.remote_id_attribute}
+
+
 def _service_provider(s: model.ServiceProvider, call: Call) -> dict[str, Any]:
     return {
         "id": s.id, "auth_url": s.auth_url, "sp_url": s.sp_url, "description": s.description, "enabled": s.enabled,
@@ -53,6 +59,7 @@ def one(row: Any, call: Call) -> dict[str, Any]:
 
 def many(noun: type[Any]) -> Any:
     _, key, view = _ONE[noun]
+    view = _listed_protocol if noun is model.Protocol else view
 
     def page(rows: list[Any], call: Call) -> dict[str, Any]:
         links = {"self": call.request.base + call.request.path, "previous": None, "next": None}
@@ -67,6 +74,13 @@ def elsewhere(found: tuple[str, str], _: Call) -> Answer:
     return Answer(b"", 302, {"location": url, "set-cookie": cookie, "cache-control": "no-store"})
 
 
+def entered(found: Any, call: Call) -> Answer:
+    """The token of who came in; for a browser the page that hands it over; what an enhanced client must do first, as it is."""
+    if isinstance(found, Answer):
+        return found
+    return handed_over(found, call) if len(found) == 3 else identity_views.token(found, call)
+
+
 PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Signing in</title></head>
 <body><form id="sso" method="post" action="{host}"><input type="hidden" name="token" value="{token}">
@@ -75,13 +89,13 @@ PAGE = """<!DOCTYPE html>
 """
 
 
-def handed_over(found: tuple[str, str, str], _: Call) -> Answer:
+def handed_over(found: tuple[str, str, str], call: Call) -> Answer:
     """The page that posts the token to the dashboard which asked for the login, and to no other."""
     host, token, nonce = found
     page = PAGE.format(host=html.escape(host), token=html.escape(token), nonce=nonce)
     policy = f"default-src 'none'; script-src 'nonce-{nonce}'; base-uri 'none'; frame-ancestors 'none'"
     headers = {
         "content-security-policy": policy, "cache-control": "no-store", "referrer-policy": "no-referrer", "x-content-type-options": "nosniff",
-        "set-cookie": "virga-sso=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax",
+        "set-cookie": f"{'virga-saml' if call.request.path.endswith('/acs') else 'virga-sso'}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax",
     }  # fmt: skip
     return Answer(page.encode(), 200, headers, content_type="text/html; charset=utf-8")

@@ -112,7 +112,9 @@ def delete_consumer(call: Call, id: str) -> None:
 
 
 def _form(**values: str) -> Answer:
-    return Answer(urlencode(values).encode(), 201, {"cache-control": "no-store"}, content_type="application/x-www-form-urlencoded")
+    return Answer(
+        urlencode(values, safe=":").encode(), 201, {"cache-control": "no-store"}, content_type="application/x-www-form-urlencoded"
+    )
 
 
 def request_token(call: Call) -> Answer:

@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A request signed as RFC 5849 says, checked by oauthlib. HMAC only; a timestamp five minutes off, or a nonce seen before, is refused."""
+"""A request signed as RFC 5849 says, checked by oauthlib. HMAC, or the secrets themselves
+(PLAINTEXT, which wants TLS); a timestamp five minutes off, or a nonce seen before, is refused."""
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from urllib.parse import urlsplit
 
 from virga.ground.errors import Invalid, Unauthorized
 from virga.ground.http.call import Call
+from virga.services.identity import store
 
 LATE_SECONDS = 300.0
-_seen: OrderedDict[tuple[str, str, str], float] = OrderedDict()
-_lock = threading.Lock()
 
 
 def parameters(call: Call) -> dict[str, str]:
@@ -42,10 +40,11 @@ def check(call: Call, said: dict[str, str], secret: str, token_secret: str) -> N
         "HMAC-SHA1": signature.verify_hmac_sha1,
         "HMAC-SHA256": signature.verify_hmac_sha256,
         "HMAC-SHA512": signature.verify_hmac_sha512,
+        "PLAINTEXT": signature.verify_plaintext,
     }
     verify = checks.get(said["oauth_signature_method"])
     if verify is None:
-        raise Unauthorized("Invalid signature method: HMAC-SHA1, HMAC-SHA256 or HMAC-SHA512 is needed.")
+        raise Unauthorized("Invalid signature method: HMAC-SHA1, HMAC-SHA256, HMAC-SHA512 or PLAINTEXT is needed.")
     scheme = urlsplit(call.request.base).scheme
     uri = f"{scheme}://{call.request.headers.get('host', '')}{call.request.path}"
     header = {"Authorization": call.request.headers.get("authorization", "")}
@@ -58,16 +57,12 @@ def check(call: Call, said: dict[str, str], secret: str, token_secret: str) -> N
         fits = False
     now, stamp = call.now(), said["oauth_timestamp"]
     fresh = stamp.isascii() and stamp.isdigit() and len(stamp) < 12 and abs(int(stamp) - now) <= LATE_SECONDS
-    if not fits or not fresh or not _first(said, now):
+    if not fits or not fresh or not _first(call, said):
         raise Unauthorized("Invalid signature, or a request that is too old or was made before.")
 
 
-def _first(said: dict[str, str], now: float) -> bool:
-    key = (said["oauth_consumer_key"], said["oauth_timestamp"], said["oauth_nonce"])
-    with _lock:
-        while _seen and next(iter(_seen.values())) < now - 2 * LATE_SECONDS:
-            _seen.popitem(last=False)
-        if key in _seen:
-            return False
-        _seen[key] = now
-        return True
+def _first(call: Call, said: dict[str, str]) -> bool:
+    """Whether no process of the cloud has seen the request before."""
+    what = "\n".join(said[name] for name in ("oauth_consumer_key", "oauth_timestamp", "oauth_nonce"))
+    with call.db.write() as tx:
+        return store.spend(tx, "oauth1", what, call.now() + 2 * LATE_SECONDS)

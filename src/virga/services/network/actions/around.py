@@ -7,7 +7,7 @@ from typing import Any
 
 from virga.authority import limits as limit_checks
 from virga.authority import store as authority_store
-from virga.authority.rules import allow, is_admin
+from virga.authority.rules import Rule, allow, may, refusal
 from virga.ground.db.rows import Rows
 from virga.ground.errors import Forbidden, NotFound
 from virga.ground.http.call import Call
@@ -15,60 +15,62 @@ from virga.ground.wire import UNSET
 from virga.services.network import limits, policy, store, wire
 from virga.services.network.actions import groups, networks, owning, ports, routers
 
-TAGGED: dict[str, tuple[Rows[Any], Any, Any]] = {
-    "networks": (store.NETWORKS, networks.seen_network, policy.UPDATE_NETWORK),
-    "subnets": (store.SUBNETS, networks.seen_subnet, policy.UPDATE_SUBNET),
-    "ports": (store.PORTS, ports.seen, policy.UPDATE_PORT),
-    "routers": (store.ROUTERS, routers.seen, policy.UPDATE_ROUTER),
-    "floatingips": (store.FLOATING_IPS, routers.seen_fip, policy.UPDATE_FLOATINGIP),
-    "security-groups": (store.GROUPS, groups.seen, policy.UPDATE_SECURITY_GROUP),
+TAGGED: dict[str, tuple[Rows[Any], Any]] = {
+    "networks": (store.NETWORKS, networks.seen_network),
+    "subnets": (store.SUBNETS, networks.seen_subnet),
+    "ports": (store.PORTS, ports.seen),
+    "routers": (store.ROUTERS, routers.seen),
+    "floatingips": (store.FLOATING_IPS, routers.seen_fip),
+    "security-groups": (store.GROUPS, groups.seen),
 }
 
 
-def _tagged(noun: str, call: Call, id: str, change: bool) -> tuple[Rows[Any], Any]:
-    rows, seen, rule = TAGGED[noun]
-    row = seen(call, id)
-    if change:
-        allow(call, rule, project_id=row.project_id)
-    return rows, row
-
-
 def tags_of(noun: str) -> dict[str, Any]:
-    """The five tag verbs of one noun, by name."""
+    """The tag verbs of one noun, by name."""
+    (rows, seen), (update, delete) = TAGGED[noun], policy.TAGS[noun]
+
+    def allowed(call: Call, id: str, rule: Rule) -> Any:
+        row = seen(call, id)
+        allow(call, rule, project_id=row.project_id)
+        return row
 
     def index(call: Call, id: str) -> dict[str, Any]:
-        return {"tags": _tagged(noun, call, id, False)[1].tags}
+        return {"tags": seen(call, id).tags}
+
+    def has(call: Call, id: str, tag: str) -> None:
+        if tag not in seen(call, id).tags:
+            raise NotFound(f"Tag {tag[:64]} could not be found.", type="TagNotFound")
 
     def put(call: Call, id: str, body: wire.Tags) -> dict[str, Any]:
-        rows, _ = _tagged(noun, call, id, True)
+        allowed(call, id, update)
         owning.newer(call, rows, id, {"tags": sorted(set(body.tags))})
         return {"tags": sorted(set(body.tags))}
 
     def clear(call: Call, id: str) -> None:
-        rows, _ = _tagged(noun, call, id, True)
+        allowed(call, id, delete)
         owning.newer(call, rows, id, {"tags": []})
 
     def add(call: Call, id: str, tag: str) -> None:
-        rows, row = _tagged(noun, call, id, True)
+        row = allowed(call, id, update)
         if len(tag) > 255 or len(row.tags) >= 50:
             raise Forbidden("A thing has at most 50 tags of at most 255 characters.")
         owning.newer(call, rows, id, {"tags": sorted({*row.tags, tag})})
 
     def remove(call: Call, id: str, tag: str) -> None:
-        rows, row = _tagged(noun, call, id, True)
+        row = allowed(call, id, delete)
         if tag not in row.tags:
             raise NotFound(f"Tag {tag[:64]} could not be found.", type="TagNotFound")
         owning.newer(call, rows, id, {"tags": [t for t in row.tags if t != tag]})
 
-    verbs = {"index": index, "put": put, "clear": clear, "add": add, "remove": remove}
+    verbs = {"index": index, "has": has, "put": put, "clear": clear, "add": add, "remove": remove}
     for name, verb in verbs.items():
         verb.__name__ = f"tags_{name}_{noun}"
     return verbs
 
 
 def _quota_project(call: Call, id: str) -> str:
-    if id != call.actor.project_id and not is_admin(call.actor):
-        raise owning.missing("quota", id)
+    if not may(call.actor, policy.GET_QUOTA, project_id=id):
+        raise owning.missing("quota", id) if id != call.actor.project_id else refusal(call.actor, policy.GET_QUOTA)
     return id
 
 

@@ -26,7 +26,7 @@ RULE_FILTERS = {
 
 
 def seen(call: Call, id: str) -> model.Group:
-    return owning.found(call, store.GROUPS, store.owned(store.GROUPS, call.actor.project_id, is_admin(call.actor)), "security group", id)
+    return owning.found(call, store.GROUPS, store.owned(store.GROUPS, *owning.sight(call, policy.GET_SECURITY_GROUP)), "security group", id)
 
 
 def default(call: Call, project: str) -> model.Group:
@@ -91,7 +91,7 @@ def index(call: Call) -> Page[model.Group]:
             with call.db.write() as call.open:
                 default(call, project)
     with call.db.read() as call.open:
-        return owning.listed(call, store.GROUPS, store.owned(store.GROUPS, project, is_admin(call.actor)), FILTERS)
+        return owning.listed(call, store.GROUPS, store.owned(store.GROUPS, *owning.sight(call, policy.GET_SECURITY_GROUP)), FILTERS)
 
 
 def update(call: Call, id: str, body: wire.UpdateGroup) -> model.Group:
@@ -224,7 +224,9 @@ def _checked(call: Call, body: wire.CreateRule) -> dict[str, Any]:
 
 
 def seen_rule(call: Call, id: str) -> model.GroupRule:
-    return owning.found(call, store.RULES, store.owned(store.RULES, call.actor.project_id, is_admin(call.actor)), "security group rule", id)
+    return owning.found(
+        call, store.RULES, store.owned(store.RULES, *owning.sight(call, policy.GET_SECURITY_GROUP_RULE)), "security group rule", id
+    )
 
 
 def show_rule(call: Call, id: str) -> model.GroupRule:
@@ -234,7 +236,7 @@ def show_rule(call: Call, id: str) -> model.GroupRule:
 
 def index_rules(call: Call) -> Page[model.GroupRule]:
     """GET /v2.0/security-group-rules"""
-    return owning.listed(call, store.RULES, store.owned(store.RULES, call.actor.project_id, is_admin(call.actor)), RULE_FILTERS)
+    return owning.listed(call, store.RULES, store.owned(store.RULES, *owning.sight(call, policy.GET_SECURITY_GROUP_RULE)), RULE_FILTERS)
 
 
 def delete_rule(call: Call, id: str) -> None:

@@ -7,7 +7,7 @@ import ipaddress
 from typing import Any
 
 from virga.authority import limits as limit_checks
-from virga.authority.rules import allow, is_admin
+from virga.authority.rules import allow
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Invalid
 from virga.ground.http.call import Call
@@ -29,11 +29,11 @@ SUBNET_FILTERS = {
 
 
 def seen_network(call: Call, id: str) -> model.Network:
-    return owning.found(call, store.NETWORKS, store.networks_seen(call.actor.project_id, is_admin(call.actor)), "network", id)
+    return owning.found(call, store.NETWORKS, store.networks_seen(*owning.sight(call, policy.GET_NETWORK)), "network", id)
 
 
 def seen_subnet(call: Call, id: str) -> model.Subnet:
-    return owning.found(call, store.SUBNETS, store.subnets_seen(call.actor.project_id, is_admin(call.actor)), "subnet", id)
+    return owning.found(call, store.SUBNETS, store.subnets_seen(*owning.sight(call, policy.GET_SUBNET)), "subnet", id)
 
 
 def create(call: Call, body: wire.CreateNetwork | list[wire.CreateNetwork]) -> Any:
@@ -82,7 +82,7 @@ def index(call: Call) -> Page[model.Network]:
     status = call.query.all("status")
     if status and "ACTIVE" not in status:
         return Page([])
-    return owning.listed(call, store.NETWORKS, store.networks_seen(call.actor.project_id, is_admin(call.actor)), FILTERS)
+    return owning.listed(call, store.NETWORKS, store.networks_seen(*owning.sight(call, policy.GET_NETWORK)), FILTERS)
 
 
 def update(call: Call, id: str, body: wire.UpdateNetwork) -> model.Network:
@@ -298,7 +298,7 @@ def show_subnet(call: Call, id: str) -> model.Subnet:
 
 def index_subnets(call: Call) -> Page[model.Subnet]:
     """GET /v2.0/subnets"""
-    return owning.listed(call, store.SUBNETS, store.subnets_seen(call.actor.project_id, is_admin(call.actor)), SUBNET_FILTERS)
+    return owning.listed(call, store.SUBNETS, store.subnets_seen(*owning.sight(call, policy.GET_SUBNET)), SUBNET_FILTERS)
 
 
 def update_subnet(call: Call, id: str, body: wire.UpdateSubnet) -> model.Subnet:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from virga.authority.rules import Rule, allow, is_admin
+from virga.authority.rules import Rule, allow, is_admin, may
 from virga.ground.db.rows import Row, Rows, tagged
 from virga.ground.errors import Forbidden, Invalid, NotFound
 from virga.ground.http.call import Call
@@ -43,6 +43,14 @@ def head(call: Call, body: Any, project_id: str) -> dict[str, Any]:
         "id": call.world.uuid(), "name": body.name if body.name is not UNSET else "", "project_id": project_id,
         "description": body.description if body.description is not UNSET else "", "tags": [], "revision": 0, "created": now, "updated": now,
     }  # fmt: skip
+
+
+def sight(call: Call, rule: Rule) -> tuple[str | None, bool]:
+    """What `rule` lets the caller see: the caller's project if its things are, and whether everybody's are."""
+    own = call.actor.project_id
+    if may(call.actor, rule):
+        return own, True
+    return (own if own is not None and may(call.actor, rule, project_id=own) else None), False
 
 
 def found(call: Call, rows: Rows[T], seen: Any, noun: str, id: str) -> T:

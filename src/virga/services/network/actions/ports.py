@@ -25,7 +25,7 @@ FILTERS = {
 
 
 def seen(call: Call, id: str) -> model.Port:
-    return owning.found(call, store.PORTS, store.ports_seen(call.actor.project_id, is_admin(call.actor)), "port", id)
+    return owning.found(call, store.PORTS, store.ports_seen(*owning.sight(call, policy.GET_PORT)), "port", id)
 
 
 def create(call: Call, body: wire.CreatePort | list[wire.CreatePort]) -> Any:
@@ -244,7 +244,7 @@ def index(call: Call) -> Page[model.ListedPort]:
             more.append(store.PORTS.c.id.in_(store.ports_with(call.tx, ip=value)))
     for group in call.query.all("security_groups"):
         more.append(store.PORTS.c.id.in_([r.port_id for r in store.PORT_GROUPS.find(call.tx, store.PORT_GROUPS.c.group_id == group)]))
-    return owning.listed(call, store.LISTED_PORTS, store.ports_seen(call.actor.project_id, is_admin(call.actor)), FILTERS, *more)
+    return owning.listed(call, store.LISTED_PORTS, store.ports_seen(*owning.sight(call, policy.GET_PORT)), FILTERS, *more)
 
 
 def update(call: Call, id: str, body: wire.UpdatePort) -> model.Port:

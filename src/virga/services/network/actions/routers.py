@@ -30,7 +30,7 @@ FIP_FILTERS = {
 
 
 def seen(call: Call, id: str) -> model.Router:
-    return owning.found(call, store.ROUTERS, store.owned(store.ROUTERS, call.actor.project_id, is_admin(call.actor)), "router", id)
+    return owning.found(call, store.ROUTERS, store.owned(store.ROUTERS, *owning.sight(call, policy.GET_ROUTER)), "router", id)
 
 
 def _gateway(info: dict[str, Any] | None) -> wire.Gateway | None:
@@ -115,7 +115,7 @@ def show(call: Call, id: str) -> model.Router:
 
 def index(call: Call) -> Page[model.Router]:
     """GET /v2.0/routers"""
-    return owning.listed(call, store.ROUTERS, store.owned(store.ROUTERS, call.actor.project_id, is_admin(call.actor)), FILTERS)
+    return owning.listed(call, store.ROUTERS, store.owned(store.ROUTERS, *owning.sight(call, policy.GET_ROUTER)), FILTERS)
 
 
 def update(call: Call, id: str, body: wire.UpdateRouter) -> model.Router:
@@ -295,7 +295,7 @@ def remove_interface(call: Call, id: str, body: wire.RouterInterface) -> dict[st
 
 def seen_fip(call: Call, id: str) -> model.FloatingIp:
     return owning.found(
-        call, store.FLOATING_IPS, store.owned(store.FLOATING_IPS, call.actor.project_id, is_admin(call.actor)), "floating ip", id
+        call, store.FLOATING_IPS, store.owned(store.FLOATING_IPS, *owning.sight(call, policy.GET_FLOATINGIP)), "floating ip", id
     )
 
 
@@ -383,9 +383,7 @@ def show_fip(call: Call, id: str) -> model.FloatingIp:
 
 def index_fips(call: Call) -> Page[model.FloatingIp]:
     """GET /v2.0/floatingips"""
-    return owning.listed(
-        call, store.FLOATING_IPS, store.owned(store.FLOATING_IPS, call.actor.project_id, is_admin(call.actor)), FIP_FILTERS
-    )
+    return owning.listed(call, store.FLOATING_IPS, store.owned(store.FLOATING_IPS, *owning.sight(call, policy.GET_FLOATINGIP)), FIP_FILTERS)
 
 
 def update_fip(call: Call, id: str, body: wire.UpdateFloatingIp) -> model.FloatingIp:

@@ -4,6 +4,7 @@ name and the folder is flushed. Behind the bytes lie a checksum per block and a 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -80,8 +81,10 @@ class FileWriter:
             if self._named is not None:
                 self._named.rename(target)
             else:
-                # naming a directory handle makes Python call linkat(2), which follows the link to the unnamed file
-                os.link(f"/proc/self/fd/{self._fd}", target, src_dir_fd=handle, follow_symlinks=True)
+                # naming a directory handle makes Python call linkat(2), which follows the link to the unnamed file; where the name
+                # is taken, somebody else copied the same body
+                with contextlib.suppress(FileExistsError):
+                    os.link(f"/proc/self/fd/{self._fd}", target, src_dir_fd=handle, follow_symlinks=True)
             os.fsync(handle)
         finally:
             os.close(handle)
@@ -180,18 +183,15 @@ class FileStore:
         for disk in self.disks:
             (_folder(disk, id) / id).unlink(missing_ok=True)
 
-    def ids(self, older_than: float = 0.0) -> Iterator[tuple[str, float]]:
-        limit = time.time() - older_than
+    def ids(self) -> Iterator[str]:
         for disk in self.disks:
             for folder in sorted((disk / "blobs").iterdir()):
                 with os.scandir(folder) as entries:
                     for entry in entries:
-                        try:
-                            made = entry.stat().st_mtime
-                        except FileNotFoundError:
-                            continue
-                        if made <= limit:
-                            yield entry.name, made
+                        yield entry.name
+
+    def made(self, id: str) -> float:
+        return self._path(id).stat().st_mtime
 
     def quarantine(self, id: str) -> None:
         for disk in self.disks:

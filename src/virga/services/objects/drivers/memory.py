@@ -55,9 +55,11 @@ class MemoryStore:
     def remove(self, id: str) -> None:
         self.blobs.pop(id, None)
 
-    def ids(self, older_than: float = 0.0) -> Iterator[tuple[str, float]]:
-        limit = time.time() - older_than
-        yield from [(id, made) for id, (_, _, made) in list(self.blobs.items()) if made <= limit]
+    def ids(self) -> Iterator[str]:
+        yield from list(self.blobs)
+
+    def made(self, id: str) -> float:
+        return self._find(id)[2]
 
     def quarantine(self, id: str) -> None:
         if id in self.blobs:

@@ -4,13 +4,12 @@ the upload before anything is kept. A body that stops short ends too: it is neve
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
-import zlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+from virga.services.objects.s3 import checksums
 from virga.services.objects.s3.errors import S3Error
 from virga.services.objects.s3.sign import EMPTY, Signed
 
@@ -18,68 +17,24 @@ MAX_LINE = 1024
 MAX_TRAILER = 4096
 
 
-class Crc32:
-    def __init__(self) -> None:
-        self.value = 0
-
-    def update(self, data: bytes) -> None:
-        self.value = zlib.crc32(data, self.value)
-
-    def digest(self) -> bytes:
-        return self.value.to_bytes(4, "big")
-
-
-def _table() -> list[int]:
-    out = []
-    for n in range(256):
-        for _ in range(8):
-            n = (n >> 1) ^ 0x82F63B78 if n & 1 else n >> 1
-        out.append(n)
-    return out
-
-
-class Crc32c:
-    """Castagnoli's polynomial; no library of ours has it, so it is slow and right."""
-
-    TABLE = _table()
-
-    def __init__(self) -> None:
-        self.value = 0xFFFFFFFF
-
-    def update(self, data: bytes) -> None:
-        value, table = self.value, self.TABLE
-        for b in data:
-            value = table[(value ^ b) & 0xFF] ^ (value >> 8)
-        self.value = value
-
-    def digest(self) -> bytes:
-        return (self.value ^ 0xFFFFFFFF).to_bytes(4, "big")
-
-
-CHECKSUMS: dict[str, Any] = {
-    "x-amz-checksum-crc32": Crc32, "x-amz-checksum-crc32c": Crc32c, "x-amz-checksum-sha1": lambda: hashlib.sha1(usedforsecurity=False), "x-amz-checksum-sha256": hashlib.sha256,
-}  # fmt: skip
-
-
 class Body:
-    """An upload's bytes, unchunked, hashed and checked. `checksums` is filled when the stream has ended."""
+    """An upload's bytes, unchunked, hashed and checked. `sums` is filled when the stream has ended."""
 
-    def __init__(self, source: AsyncIterator[bytes], signed: Signed, headers: dict[str, str]) -> None:
+    def __init__(
+        self, source: AsyncIterator[bytes], signed: Signed, headers: dict[str, str], also: str = "", plain_md5: bool = False
+    ) -> None:
+        """`also`: an algorithm to sum by where the client brings no sum of its own. `plain_md5`: tell the MD5 in `md5`."""
         self._source, self._signed, self._headers = source, signed, headers
         self._held = bytearray()
-        self._sums: dict[str, Any] = {}
-        self.checksums: dict[str, str] = {}
-        wanted = {
-            k: v
-            for k, v in headers.items()
-            if k.startswith("x-amz-checksum-") and k not in {"x-amz-checksum-algorithm", "x-amz-checksum-mode", "x-amz-checksum-type"}
-        }
-        announced = [t.strip().lower() for t in headers.get("x-amz-trailer", "").split(",") if t.strip()]
-        for name in {*wanted, *announced}:
-            if name not in CHECKSUMS:
-                raise S3Error("NotImplemented", f"The checksum {name[:64]} is not implemented.")
-            self._sums[name] = CHECKSUMS[name]()
-        self._wanted, self._announced = wanted, announced
+        self.sums: dict[str, str] = {}
+        self._wanted, self._announced = checksums.asked(headers)
+        names = {*self._wanted, *self._announced} or ({also} if also else set())
+        self._own = not self._wanted and not self._announced
+        self._sums: dict[str, Any] = {name: checksums.hasher(name) for name in names}
+        for name, text in self._wanted.items():
+            if not checksums.well_formed(name, text):
+                raise S3Error("InvalidRequest", f"Value for x-amz-checksum-{name} header is invalid.")
+        self._md5, self.md5 = hashlib.md5(usedforsecurity=False) if plain_md5 else None, ""
         self._sha = hashlib.sha256() if len(signed.payload) == 64 else None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -89,17 +44,21 @@ class Body:
                 s.update(data)
             if self._sha is not None:
                 self._sha.update(data)
+            if self._md5 is not None:
+                self._md5.update(data)
             yield data
+        if self._md5 is not None:
+            self.md5 = self._md5.hexdigest()
         if self._sha is not None and self._sha.hexdigest() != self._signed.payload:
             raise S3Error("XAmzContentSHA256Mismatch")
         for name, s in self._sums.items():
-            made = base64.b64encode(s.digest()).decode()
-            said = self._wanted.get(name)
+            made = checksums.text(s)
+            said = self._wanted.get(name, made if self._own else None)
             if said is None:
-                raise S3Error("InvalidRequest", f"The trailer {name} was announced and did not come.")
-            if not hmac.compare_digest(made.encode(), said.strip().encode()):
-                raise S3Error("BadDigest", f"The {name.removeprefix('x-amz-checksum-')} you specified did not match what we received.")
-            self.checksums[name] = made
+                raise S3Error("InvalidRequest", f"The trailer x-amz-checksum-{name} was announced and did not come.")
+            if not hmac.compare_digest(made.encode(), said.encode()):
+                raise S3Error("BadDigest", f"The {name.upper()} you specified did not match the calculated checksum.")
+            self.sums[name] = made
 
     async def _more(self) -> None:
         try:
@@ -169,9 +128,9 @@ class Body:
             if name == "x-amz-trailer-signature":
                 given = value
                 continue
-            if name not in self._announced:
+            if name.removeprefix(checksums.PREFIX) not in self._announced:
                 raise S3Error("InvalidRequest", f"The trailer {name[:64]} was not announced.")
-            self._wanted[name] = value
+            self._wanted[name.removeprefix(checksums.PREFIX)] = value
             lines += f"{name}:{value}\n"
         if signs:
             text = f"AWS4-HMAC-SHA256-TRAILER\n{self._signed.when}\n{self._signed.scope}\n{before}\n{hashlib.sha256(lines.encode()).hexdigest()}"

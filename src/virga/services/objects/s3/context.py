@@ -7,6 +7,7 @@ import base64
 import binascii
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 from virga.services.objects import model
 from virga.services.objects.desk import Desk
@@ -51,11 +52,18 @@ class Context:
         """The same caller at Swift's door, for the segments of large objects."""
         return Entry(self.desk, self.signed.actor, self.own)
 
-    def allow(self, action: str, key: str | None = None, o: model.Object | None = None) -> None:
-        rights.allow(self.desk, self.ask, self.signed.actor, self.bucket, action, key, o)
+    def allow(self, action: str, key: str | None = None, o: model.Object | None = None, **facts: Any) -> None:
+        rights.allow(self.desk, self.ask, self.signed.actor, self.bucket, action, key, o, **facts)
 
-    def body(self) -> Body:
-        return Body(self.ask.body().__aiter__(), self.signed, self.ask.headers)
+    def bypass(self) -> bool:
+        """Whether the request may pass over governance retention, as it asks to."""
+        if self.ask.header("x-amz-bypass-governance-retention").lower() != "true":
+            return False
+        self.allow("s3:BypassGovernanceRetention", self.key)
+        return True
+
+    def body(self, also: str = "", *, plain_md5: bool = False) -> Body:
+        return Body(self.ask.body().__aiter__(), self.signed, self.ask.headers, also, plain_md5)
 
     @property
     def length(self) -> int | None:
@@ -66,13 +74,15 @@ class Context:
             return int(text)
         return self.ask.length
 
-    async def document(self, most: int = MAX_XML) -> bytes:
-        """A short body, checked against what was signed and against Content-MD5."""
+    async def document(self, most: int = MAX_XML, *, whole_sum: bool = True) -> bytes:
+        """A short body, checked against what was signed and against Content-MD5. Without `whole_sum` the checksums of the headers speak
+        of something else than the body."""
         got, size = [], 0
-        async for chunk in self.body():
+        headers = self.ask.headers if whole_sum else {k: v for k, v in self.ask.headers.items() if not k.startswith("x-amz-checksum-")}
+        async for chunk in Body(self.ask.body().__aiter__(), self.signed, headers):
             size += len(chunk)
             if size > most:
-                raise S3Error("EntityTooLarge")
+                raise S3Error("MaxMessageLengthExceeded")
             got.append(chunk)
         raw = b"".join(got)
         md5 = content_md5(self.ask)

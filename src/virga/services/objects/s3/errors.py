@@ -4,6 +4,7 @@ file, grow, or call out."""
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +22,8 @@ CODES: dict[str, tuple[int, str]] = {
     "EntityTooSmall": (400, "Your proposed upload is smaller than the minimum allowed size"), "IncompleteBody": (400, "You did not provide the number of bytes specified by the Content-Length HTTP header."),
     "InternalError": (500, "We encountered an internal error. Please try again."), "InvalidAccessKeyId": (403, "The AWS Access Key Id you provided does not exist in our records."),
     "InvalidArgument": (400, "Invalid Argument"), "InvalidBucketName": (400, "The specified bucket is not valid."), "InvalidBucketState": (409, "The request is not valid with the current state of the bucket."),
-    "InvalidDigest": (400, "The Content-MD5 you specified is not valid."), "InvalidPart": (400, "One or more of the specified parts could not be found."),
+    "InvalidDigest": (400, "The Content-MD5 you specified is not valid."), "InvalidPart": (400, "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag."),
+    "UnexpectedContent": (400, "This request does not support content"),
     "InvalidPartOrder": (400, "The list of parts was not in ascending order."), "InvalidRange": (416, "The requested range is not satisfiable"),
     "InvalidRequest": (400, "Invalid Request"), "InvalidTag": (400, "The tag provided was not a valid tag."), "KeyTooLongError": (400, "Your key is too long"),
     "MalformedPolicy": (400, "Policy has invalid content."), "MalformedXML": (400, "The XML you provided was not well-formed or did not validate against our published schema"),
@@ -36,6 +38,16 @@ CODES: dict[str, tuple[int, str]] = {
     "RequestTimeout": (400, "Your socket connection to the server was not read from or written to within the timeout period."), "ServiceUnavailable": (503, "Please reduce your request rate."),
     "SignatureDoesNotMatch": (403, "The request signature we calculated does not match the signature you provided. Check your key and signing method."),
     "XAmzContentSHA256Mismatch": (400, "The provided 'x-amz-content-sha256' header does not match what was computed."), "OperationAborted": (409, "A conflicting operation is in progress."),
+    "MalformedACLError": (400, "The XML you provided was not well-formed or did not validate against our published schema"),
+    "UnresolvableGrantByEmailAddress": (400, "The e-mail address you provided does not match any account on record."), "AccessControlListNotSupported": (400, "The bucket does not allow ACLs"),
+    "InvalidBucketAclWithObjectOwnership": (400, "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"), "BadRequest": (400, "Bad Request"),
+    "InvalidRetentionPeriod": (400, "The retention period specified is not valid"), "MalformedPOSTRequest": (400, "The body of your POST request is not well-formed multipart/form-data."),
+    "InvalidPolicyDocument": (400, "The content of the form does not meet the conditions specified in the policy document."), "MissingSecurityHeader": (400, "Your request was missing a required header."),
+    "OwnershipControlsNotFoundError": (404, "The bucket ownership controls were not found"), "NoSuchPublicAccessBlockConfiguration": (404, "The public access block configuration was not found"),
+    "ServerSideEncryptionConfigurationNotFoundError": (404, "The server side encryption configuration was not found"), "ConditionalRequestConflict": (409, "A conflicting operation occurred."),
+    "IllegalLocationConstraintException": (400, "The specified location-constraint is not valid"), "InvalidLocationConstraint": (400, "The specified location-constraint is not valid"),
+    "MaxMessageLengthExceeded": (400, "Your request was too big."), "MetadataTooLarge": (400, "Your metadata headers exceed the maximum allowed metadata size"),
+    "InvalidPartNumber": (416, "The requested partnumber is not satisfiable"), "TooManyBuckets": (400, "You have attempted to create more buckets than allowed"),
     "InsufficientStorage": (507, "There is no space left on the object store's disks."),
 }  # fmt: skip
 
@@ -46,6 +58,7 @@ class S3Error(Exception):
     def __init__(self, code: str, says: str | None = None, **more: str) -> None:
         super().__init__(code)
         self.code, self.says, self.more = code, says, more
+        self.headers: dict[str, str] = {}
 
 
 def from_problem(p: e.Problem, key: bool) -> S3Error:
@@ -71,10 +84,10 @@ def answer(error: S3Error, resource: str, id: str) -> Reply:
         el("Code", error.code),
         el("Message", error.says or usual),
         *(el(k, v) for k, v in error.more.items()),
-        el("Resource", resource),
         el("RequestId", id),
+        el("HostId", id),
     )
-    return Reply(status, {"content-type": "application/xml"}, document(body))
+    return Reply(status, {"content-type": "application/xml"} | error.headers, document(body))
 
 
 # -- XML -----------------------------------------------------------------------------------------------------------
@@ -96,6 +109,15 @@ def el(tag: str, *inside: Any, **attributes: str) -> Xml:
         parts.append(i if isinstance(i, Xml) else escape(str(i).translate(_BAD)).replace("\r", "&#13;"))
     own = "".join(f' {k.replace("_", ":")}="{escape(v, {chr(34): "&quot;"})}"' for k, v in attributes.items())
     return Xml(f"<{tag}{own}>{''.join(parts)}</{tag}>")
+
+
+def iso(seconds: float) -> str:
+    return dt.datetime.fromtimestamp(int(seconds), dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{int(seconds * 1000) % 1000:03d}Z"
+
+
+def changed_at(seconds: float) -> str:
+    """Last change as documents print it: the same whole second that Last-Modified has."""
+    return iso(-(-seconds // 1))
 
 
 def join(parts: Iterable[Xml]) -> Xml:

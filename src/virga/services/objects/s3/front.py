@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -15,7 +14,7 @@ from virga.services.objects import model
 from virga.services.objects.bodies import Vanished
 from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Answered, Ask, Gone, Reply, parse_query, unquote
-from virga.services.objects.s3 import buckets, multipart, objects, site
+from virga.services.objects.s3 import buckets, deletes, forms, listings, locks, marks, multipart, reads, settings, site, writes
 from virga.services.objects.s3.context import Context
 from virga.services.objects.s3.errors import S3Error, answer, from_problem
 from virga.services.objects.s3.sign import who
@@ -24,30 +23,24 @@ from virga.services.objects.swift.front import send_reply
 from virga.services.objects.swift.objects import Objects
 
 Handler = Callable[[Context], Awaitable[Reply]]
-SERVICE: dict[tuple[str, str], Handler] = {("GET", ""): buckets.index}
-BUCKET: dict[tuple[str, str], Handler] = {
-    ("PUT", ""): buckets.create, ("HEAD", ""): buckets.head, ("DELETE", ""): buckets.delete, ("GET", ""): buckets.listing, ("GET", "versions"): buckets.versions,
-    ("GET", "uploads"): multipart.index, ("GET", "location"): buckets.location, ("GET", "versioning"): buckets.get_versioning, ("PUT", "versioning"): buckets.put_versioning,
-    ("GET", "acl"): buckets.get_acl, ("PUT", "acl"): buckets.put_acl, ("GET", "policy"): buckets.get_policy, ("PUT", "policy"): buckets.put_policy,
-    ("DELETE", "policy"): buckets.delete_policy, ("GET", "policyStatus"): buckets.policy_status, ("GET", "cors"): buckets.get_cors, ("PUT", "cors"): buckets.put_cors,
-    ("DELETE", "cors"): buckets.delete_cors, ("GET", "lifecycle"): buckets.get_lifecycle, ("PUT", "lifecycle"): buckets.put_lifecycle,
-    ("DELETE", "lifecycle"): buckets.delete_lifecycle, ("GET", "website"): buckets.get_website, ("PUT", "website"): buckets.put_website,
-    ("DELETE", "website"): buckets.delete_website, ("GET", "tagging"): buckets.get_tagging, ("PUT", "tagging"): buckets.put_tagging,
-    ("DELETE", "tagging"): buckets.delete_tagging, ("GET", "object-lock"): buckets.get_lock, ("PUT", "object-lock"): buckets.put_lock, ("POST", "delete"): buckets.delete_many,
-}  # fmt: skip
-OBJECT: dict[tuple[str, str], Handler] = {
-    ("PUT", ""): objects.put, ("GET", ""): objects.get, ("HEAD", ""): objects.get, ("DELETE", ""): objects.delete, ("POST", "uploads"): multipart.begin,
-    ("PUT", "uploadId"): multipart.put_part, ("GET", "uploadId"): multipart.parts, ("POST", "uploadId"): multipart.complete, ("DELETE", "uploadId"): multipart.abort,
-    ("GET", "tagging"): objects.get_tagging, ("PUT", "tagging"): objects.put_tagging, ("DELETE", "tagging"): objects.delete_tagging, ("GET", "acl"): objects.get_acl,
-    ("PUT", "acl"): objects.put_acl, ("GET", "retention"): objects.get_retention, ("PUT", "retention"): objects.put_retention, ("GET", "legal-hold"): objects.get_hold,
-    ("PUT", "legal-hold"): objects.put_hold,
+Table = dict[tuple[str, str], Handler]
+SERVICE: Table = {("GET", ""): buckets.index}
+BUCKET: Table = {
+    ("PUT", ""): buckets.create, ("HEAD", ""): buckets.head, ("DELETE", ""): buckets.delete, ("GET", ""): listings.listing, ("GET", "versions"): listings.versions,
+    ("GET", "uploads"): multipart.index, ("GET", "location"): buckets.location, ("POST", "delete"): deletes.delete_many,
+} | settings.ROWS  # fmt: skip
+OBJECT: Table = {
+    ("PUT", ""): writes.put, ("GET", ""): reads.get, ("HEAD", ""): reads.get, ("DELETE", ""): deletes.delete, ("GET", "attributes"): reads.attributes,
+    ("POST", "uploads"): multipart.begin, ("PUT", "uploadId"): multipart.put_part, ("GET", "uploadId"): multipart.parts, ("POST", "uploadId"): multipart.complete,
+    ("DELETE", "uploadId"): multipart.abort, ("GET", "tagging"): marks.get_tagging, ("PUT", "tagging"): marks.put_tagging, ("DELETE", "tagging"): marks.delete_tagging,
+    ("GET", "acl"): marks.get_acl, ("PUT", "acl"): marks.put_acl, ("GET", "retention"): locks.get_retention, ("PUT", "retention"): locks.put_retention,
+    ("GET", "legal-hold"): locks.get_hold, ("PUT", "legal-hold"): locks.put_hold,
 }  # fmt: skip
 KNOWN = frozenset(k for t in (BUCKET, OBJECT) for _, k in t if k)
 UNBUILT = frozenset({
-    "accelerate", "analytics", "attributes", "encryption", "intelligent-tiering", "inventory", "logging", "metrics", "notification", "ownershipControls", "publicAccessBlock",
-    "replication", "requestPayment", "restore", "select", "torrent", "metadataTable", "session", "renameObject",
+    "accelerate", "analytics", "intelligent-tiering", "inventory", "logging", "metrics", "notification", "replication", "restore", "select", "torrent", "metadataTable",
+    "metadataConfiguration", "session", "renameObject", "append", "abac",
 })  # fmt: skip
-BUCKET_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{1,253}[a-zA-Z0-9]")
 
 
 class S3:
@@ -88,6 +81,8 @@ class S3:
         except Exception as e:
             self.log.exception("request_failed", request=trans, exc_info=e)
             reply = answer(S3Error("InternalError"), "", trans)
+        if ask is not None and not ask.notes.get("read") and ask.header("expect").lower() == "100-continue":
+            reply.headers["connection"] = "close"  # the body was never asked for: what comes next on this line is not clear
         if ask is not None and ask.header("origin") and ask.method != "OPTIONS":
             await site.dress(self.desk, ask, reply)
         return await send_reply(
@@ -131,22 +126,20 @@ class S3:
         for name in ask.query:
             if name in UNBUILT:
                 raise S3Error("NotImplemented", f"?{name} is not implemented.")
-        for name in ask.headers:
-            if name.startswith(("x-amz-server-side-encryption-customer", "x-amz-copy-source-server-side-encryption-customer")):
-                raise S3Error("NotImplemented", "Keys of the customer are not taken.")
-        encryption = ask.header("x-amz-server-side-encryption")
-        if encryption and not (encryption == "AES256" and desk.settings.encrypt):
-            raise S3Error("NotImplemented", f"Server-side encryption {encryption[:32]} is not switched on here.")
+        expected = ask.headers.get("x-amz-expected-bucket-owner")
+        if expected is not None and row is not None and expected != model.project_of(row.account):
+            raise S3Error("AccessDenied", "The bucket's owner is not the one that was expected.")
         what = next((q for q in ask.query if q in KNOWN), "")
         if key is not None and what == "uploadId" and ask.method == "PUT" and "partNumber" not in ask.query:
             raise S3Error("InvalidArgument", "partNumber is needed.")
         table = SERVICE if bucket is None else BUCKET if key is None else OBJECT
         handler = table.get((ask.method, what))
+        if handler is None and ask.method == "POST" and key is None and not what and bucket is not None:
+            handler = forms.post
         if handler is None:
-            if ask.method == "POST" and key is None and "multipart/form-data" in ask.header("content-type"):
-                raise S3Error("NotImplemented", "Uploads by browser forms come with Swift's form post.")
             raise S3Error("MethodNotAllowed" if not what else "NotImplemented")
         if bucket is not None and handler is not buckets.create and row is None:
+            buckets.check_name(bucket)
             raise S3Error("NoSuchBucket", BucketName=bucket)
         return await handler(context)
 
@@ -196,7 +189,13 @@ def read_ask(scope: Any, receive: Any, mount: str, id: str, base: str) -> Ask:
         raise S3Error("InvalidRequest", "The query string is not valid.") from None
     if any("\0" in k or "\0" in v for k, v in query.items()):
         raise S3Error("InvalidRequest", "The query string holds a NUL.")
+    notes: dict[str, Any] = {}
+
+    async def noted() -> Any:
+        notes["read"] = True
+        return await receive()
+
     return Ask(
         id=id, method=scope["method"], raw_path=raw, mount=mount, path=raw.removeprefix(mount), raw_query=raw_query, query=query, headers=headers,
-        scheme=scope.get("scheme", "http"), host=headers.get("host", ""), base=base, client=(scope.get("client") or ("",))[0], receive=receive, header_list=order,
+        scheme=scope.get("scheme", "http"), host=headers.get("host", ""), base=base, client=(scope.get("client") or ("",))[0], receive=noted, notes=notes, header_list=order,
     )  # fmt: skip

@@ -4,21 +4,30 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
+import re
 import uuid
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from virga.ground.db.engine import Tx
+from virga.ground.errors import Invalid
 from virga.services.objects import model
 from virga.services.objects.actions import objects as actions
-from virga.services.objects.exchange import Reply, ranges
-from virga.services.objects.s3.buckets import _encoder, _number, iso, owner
+from virga.services.objects.exchange import Reply
+from virga.services.objects.s3 import checksums, encryption, grants, lifecycle, versions
 from virga.services.objects.s3.context import Context, content_md5
-from virga.services.objects.s3.errors import S3Error, el, parse, reply
-from virga.services.objects.s3.objects import conditions, described, source_of, version_headers, whole_of
+from virga.services.objects.s3.errors import Node, S3Error, Xml, el, iso, parse, reply
+from virga.services.objects.s3.listings import encoder, number
+from virga.services.objects.s3.reads import MAX_PARTS
+from virga.services.objects.s3.writes import Draft, Summed, conditions, described, origin, taken
 from virga.services.objects.store import objects as rows
 
 MIN_PART = 5 << 20
-MAX_PARTS = 10000
+T = TypeVar("T")
+ALGORITHM = "x-amz-checksum-algorithm"
+_RANGE = re.compile(r"bytes=(\d{1,15})-(\d{1,15})")
 
 
 def _upload(tx: Tx, c: Context) -> model.Upload:
@@ -29,24 +38,35 @@ def _upload(tx: Tx, c: Context) -> model.Upload:
     return found
 
 
+def _sums(upload: model.Upload) -> tuple[str, str]:
+    """(algorithm, COMPOSITE or FULL_OBJECT) of an upload; two empty words where there is none."""
+    found = (upload.control or {}).get("upload_sums")
+    return (found[0], found[1]) if found else ("", "")
+
+
 async def begin(c: Context) -> Reply:
-    c.allow("s3:PutObject", c.path)
+    draft = await described(c, c.ask, c.path)
     async for _ in c.body():
         pass
-    new = described(c, c.ask, c.path)
     id, now = uuid.uuid4().hex, c.desk.now()
-    algorithm = c.ask.header("x-amz-checksum-algorithm")
+    algorithm, wanted = c.ask.header(ALGORITHM).lower(), c.ask.header("x-amz-checksum-type").upper()
+    if algorithm:
+        checksums.hasher(algorithm)
+        draft.control["upload_sums"] = [algorithm, checksums.kind(algorithm, wanted)]
+    elif wanted:
+        raise S3Error("InvalidRequest", "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.")
 
     def run(tx: Tx) -> None:
         rows.new_upload(
-            tx, id=id, container_id=c.bucket.id, name=c.path, created=now, content_type=new.content_type, meta=new.meta, control=new.control,
-            owner=c.signed.actor.user_id or "anonymous",
+            tx, id=id, container_id=c.bucket.id, name=c.path, created=now, content_type=draft.new.content_type, meta=draft.new.meta,
+            control=draft.control or None, owner=c.signed.actor.project_id or "anonymous",
         )  # fmt: skip
 
     await c.desk.commits.write(run)
     out = reply("InitiateMultipartUploadResult", el("Bucket", c.bucket.name), el("Key", c.path), el("UploadId", id))
     if algorithm:
-        out.headers["x-amz-checksum-algorithm"] = algorithm
+        out.headers |= {ALGORITHM: algorithm.upper(), "x-amz-checksum-type": draft.control["upload_sums"][1]}
+    out.headers |= draft.seal.headers()
     return out
 
 
@@ -55,88 +75,180 @@ async def put_part(c: Context) -> Reply:
     c.allow("s3:PutObject", c.path)
     text = c.ask.query.get("partNumber", "")
     if not text.isdigit() or not 1 <= int(text[:6]) <= MAX_PARTS:
-        raise S3Error("InvalidArgument", f"Part number must be an integer between 1 and {MAX_PARTS}, inclusive")
-    number = int(text)
+        raise S3Error(
+            "InvalidArgument",
+            f"Part number must be an integer between 1 and {MAX_PARTS}, inclusive",
+            ArgumentName="partNumber",
+            ArgumentValue=text[:64],
+        )
     upload = await c.desk.commits.read(lambda tx: _upload(tx, c))
-    checksums: dict[str, str] = {}
+    control, key = upload.control or {}, encryption.key(c.ask.headers)
+    encryption.prove(control.get("sealed"), key)
+    algorithm = _sums(upload)[0]
+    draft = Draft(actions.New(c.path, 0, "", ""), encryption.Wanted(key, bool(control.get("sse"))))
+    if key is not None:
+        draft.control["sealed"] = encryption.fresh(key)  # each part under a key of its own: no two texts meet one stream
+    sums: dict[str, str]
     copied = "x-amz-copy-source" in c.ask.headers
     if copied:
-        row, o, _ = await source_of(c, c.ask)
-        whole, _ = await whole_of(c, row.account, o)
-        start, length = 0, whole.size
-        asked = c.ask.headers.get("x-amz-copy-source-range")
-        if asked:
-            found = ranges(asked, whole.size)
-            if not found or len(found) != 1 or not asked.strip().startswith("bytes=") or asked.strip()[6:7] == "-":
-                raise S3Error("InvalidArgument", "The x-amz-copy-source-range value must be of the form bytes=first-last")
-            start, length = found[0]
-        got = await c.desk.bodies.receive(await whole.open(start, length), expected=length)
+        a = await origin(c, c.ask)
+        start, length = _range(c.ask.headers.get("x-amz-copy-source-range"), a.source.size)
+        stream = Summed(await a.source.open(start, length), algorithm, plain_md5=key is not None)
+        got = await taken(c, stream, length, draft)
+        sums, plain_md5 = stream.sums, stream.md5
     else:
-        if c.length is None:
+        if c.length is None and "chunked" not in c.ask.header("transfer-encoding").lower():
             raise S3Error("MissingContentLength")
-        body = c.body()
-        got = await c.desk.bodies.receive(body.__aiter__(), expected=c.length, most=5 << 30)
-        checksums = body.checksums
-        md5 = content_md5(c.ask)
-        if md5 is not None and md5 != got.md5:
+        md5, body = content_md5(c.ask), c.body(algorithm, plain_md5=key is not None)
+        got = await taken(c, body, c.length, draft)
+        sums, plain_md5 = body.sums, body.md5
+        if md5 is not None and md5 != (body.md5 or got.md5):
             await c.swift.thrown_away(got)
             raise S3Error("BadDigest")
-    now, desk = c.desk.now(), c.desk
+    kept: dict[str, Any] = {"sums": sums} if sums else {}
+    etag = got.md5
+    if key is not None:
+        # told the same when the same bytes come again under the same key, though they are sealed otherwise each time
+        etag = hmac.new(key.raw, bytes.fromhex(plain_md5), hashlib.sha256).hexdigest()[:32]
+        kept |= {"salt": draft.control["sealed"]["salt"], "md5": got.md5}
+    now, desk, part_number = c.desk.now(), c.desk, int(text)
 
     def run(tx: Tx) -> None:
         tx.hold(f"upload:{upload.id}")
         _upload(tx, c)
         if got.data is not None:
             rows.keep_small(tx, got.body, got.data)
-        old = rows.put_part(tx, model.Part(upload.id, number, got.body, got.size, got.md5, now))
+        old = rows.put_part(tx, model.Part(upload.id, part_number, got.body, got.size, etag, now, kept or None))
         if old is not None:
             rows.drop_body(tx, old.body, now, desk.wake_trash)
 
     try:
-        await desk.commits.write(run)
+        await write(c, run)
     except BaseException:
         await c.swift.thrown_away(got)
         raise
     if copied:
-        return reply("CopyPartResult", el("LastModified", iso(now)), el("ETag", f'"{got.md5}"'))
-    return Reply(200, {"etag": f'"{got.md5}"'} | checksums)
+        out = reply("CopyPartResult", el("LastModified", iso(now)), el("ETag", f'"{etag}"'), *checksums.elements(sums, ""))
+        out.headers |= draft.seal.headers()
+        if a.bucket.control and a.bucket.control.get("versioning"):
+            out.headers["x-amz-copy-source-version-id"] = versions.id_of(a.object)
+        return out
+    told = {f"{checksums.PREFIX}{k}": v for k, v in sums.items()}
+    return Reply(200, {"etag": f'"{etag}"'} | told | draft.seal.headers())
+
+
+def _range(asked: str | None, size: int) -> tuple[int, int]:
+    """(start, length) of x-amz-copy-source-range."""
+    if not asked:
+        return 0, size
+    found = _RANGE.fullmatch(asked.strip())
+    if found is None:
+        raise S3Error("InvalidArgument", "The x-amz-copy-source-range value must be of the form bytes=first-last")
+    first, last = int(found.group(1)), int(found.group(2))
+    if not first <= last < size:
+        raise S3Error("InvalidRange", f"The range {asked[:60]} is not within the source's {size} bytes.")
+    return first, last - first + 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    number: int
+    etag: str
+    sums: dict[str, str]
+
+
+def _asked(doc: Node) -> list[_Asked]:
+    out: list[_Asked] = []
+    for p in doc.all("Part"):
+        text, tag = p.value("PartNumber") or "", (p.value("ETag") or "").strip('"')
+        if not text.isdigit() or len(text) > 5 or not tag:
+            raise S3Error("MalformedXML")
+        if out and int(text) < out[-1].number:
+            raise S3Error("InvalidPartOrder")
+        if out and int(text) == out[-1].number:
+            out.pop()  # sent twice: the last word counts
+        sums = {n: v for n in checksums.SIZES if (v := p.value(f"Checksum{n.upper()}"))}
+        out.append(_Asked(int(text), tag, sums))
+    if not 0 < len(out) <= MAX_PARTS:
+        raise S3Error("MalformedXML")
+    return out
+
+
+def _chosen(asked: list[_Asked], there: dict[int, model.Part]) -> list[model.Part]:
+    """The parts that the client names, if they are what it believes."""
+    chosen = []
+    for want in asked:
+        part = there.get(want.number)
+        have = (part.control or {}).get("sums", {}) if part is not None else {}
+        if part is None or part.etag != want.etag or any(n in have and have[n] != v for n, v in want.sums.items()):
+            raise S3Error("InvalidPart", PartNumber=str(want.number))
+        chosen.append(part)
+    for part in chosen[:-1]:
+        if part.size < MIN_PART:
+            raise S3Error("EntityTooSmall", PartNumber=str(part.number), ProposedSize=str(part.size), MinSizeAllowed=str(MIN_PART))
+    return chosen
+
+
+def _etag(parts: list[str]) -> str:
+    """The etag of an object made of parts."""
+    try:
+        raw = b"".join(bytes.fromhex(p) for p in parts)
+    except ValueError:
+        return ""
+    return f"{hashlib.md5(raw, usedforsecurity=False).hexdigest()}-{len(parts)}"
+
+
+def _object_sums(upload: model.Upload, chosen: list[model.Part], said: dict[str, str]) -> tuple[dict[str, str], str]:
+    """The sum of the whole, and its kind. Raises BadDigest when the client says another."""
+    algorithm, how = _sums(upload)
+    parts = [(p.size, (p.control or {}).get("sums", {}).get(algorithm, "")) for p in chosen]
+    if not algorithm or not all(s for _, s in parts):
+        return {}, ""
+    made = checksums.of_parts(algorithm, how, parts)
+    # a composite is told with the count of its parts behind it, or without
+    if any(v not in {made, made.partition("-")[0]} for n, v in said.items() if n == algorithm):
+        raise S3Error("BadDigest", f"The {algorithm.upper()} you specified did not match the calculated checksum.")
+    return {algorithm: made}, how
 
 
 async def complete(c: Context) -> Reply:
     c.allow("s3:PutObject", c.path)
-    doc = parse(await c.document(), "CompleteMultipartUpload")
-    asked: list[tuple[int, str]] = []
-    for p in doc.all("Part"):
-        number, tag = p.value("PartNumber") or "", (p.value("ETag") or "").strip('"')
-        if not number.isdigit() or len(number) > 5:
-            raise S3Error("MalformedXML")
-        if asked and int(number) <= asked[-1][0]:
-            raise S3Error("InvalidPartOrder")
-        asked.append((int(number), tag))
-    if not 0 < len(asked) <= MAX_PARTS:
-        raise S3Error("MalformedXML")
+    raw = await c.document(whole_sum=False)
+    asked = _asked(parse(raw, "CompleteMultipartUpload"))
+    said, key = checksums.asked(c.ask.headers)[0], encryption.key(c.ask.headers)
+    size = c.ask.header("x-amz-mp-object-size")
     desk, now, check = c.desk, c.desk.now(), conditions(c)
+    id = c.ask.query.get("uploadId", "")
 
     def run(tx: Tx) -> model.Object:
-        tx.hold(f"upload:{c.ask.query.get('uploadId', '')}")
-        upload = _upload(tx, c)
+        tx.hold(f"upload:{id}")
+        try:
+            upload = _upload(tx, c)
+        except S3Error:
+            done = rows.row(tx, c.bucket.id, c.path)
+            if done is None or not id or done.own("upload") != id or done.etag != _etag([a.etag for a in asked]):
+                raise
+            return done  # asked again after it was done
+        if key is not None:
+            encryption.prove((upload.control or {}).get("sealed"), key)
         there = {p.number: p for p in rows.parts(tx, upload.id)}
-        chosen = []
-        for number, tag in asked:
-            part = there.get(number)
-            if part is None or part.etag != tag:
-                raise S3Error("InvalidPart", PartNumber=str(number))
-            chosen.append(part)
-        for part in chosen[:-1]:
-            if part.size < MIN_PART:
-                raise S3Error("EntityTooSmall", PartNumber=str(part.number), ProposedSize=str(part.size), MinSizeAllowed=str(MIN_PART))
-        etag = hashlib.md5(b"".join(bytes.fromhex(p.etag) for p in chosen), usedforsecurity=False).hexdigest() + f"-{len(chosen)}"
+        chosen = _chosen(asked, there)
+        total = sum(p.size for p in chosen)
+        if size and size != str(total):
+            raise S3Error(
+                "InvalidRequest", f"The provided 'x-amz-mp-object-size' header value {size[:20]} does not match what was computed: {total}"
+            )
+        sums, how = _object_sums(upload, chosen, said)
+        etag = _etag([p.etag for p in chosen])
         body = model.body_id("m")
-        pieces = [model.Piece(body, n, p.body, p.size, p.etag) for n, p in enumerate(chosen)]
-        control: dict[str, Any] = (upload.control or {}) | {"parts": len(chosen)}
-        new = actions.New(
-            upload.name, sum(p.size for p in chosen), etag, upload.content_type, body, None, "", upload.meta, control, None, pieces
-        )
+        pieces = [model.Piece(body, n, p.body, p.size, (p.control or {}).get("md5", p.etag), p.control) for n, p in enumerate(chosen)]
+        control: dict[str, Any] = {k: v for k, v in (upload.control or {}).items() if k != "upload_sums"} | {
+            "parts": len(chosen),
+            "upload": upload.id,
+        }
+        if sums:
+            control |= {"sums": sums} | ({"sums_of": how} if how == "COMPOSITE" else {})
+        new = actions.New(upload.name, total, etag, upload.content_type, body, None, "", upload.meta, control, None, pieces)
         o = actions.put(tx, c.bucket.id, new, now, desk.wake_trash, check)
         used = {p.number for p in chosen}
         for part in there.values():
@@ -148,30 +260,32 @@ async def complete(c: Context) -> Reply:
     o = await write(c, run)
     where = f"{c.ask.base}{c.ask.raw_path}"
     out = reply(
-        "CompleteMultipartUploadResult", el("Location", where), el("Bucket", c.bucket.name), el("Key", c.path), el("ETag", f'"{o.etag}"')
-    )
-    out.headers |= version_headers(o, c.bucket)
+        "CompleteMultipartUploadResult", el("Location", where), el("Bucket", c.bucket.name), el("Key", c.path), el("ETag", f'"{o.etag}"'),
+        *checksums.elements(o.own("sums"), o.own("sums_of")),
+    )  # fmt: skip
+    out.headers |= versions.made(o) | lifecycle.header(desk, c.bucket, o)
+    out.headers |= encryption.Wanted(key, bool(o.own("sse"))).headers()
     return out
 
 
-async def write(c: Context, run: Any) -> Any:
+class _Carried(Invalid):
+    def __init__(self, error: S3Error) -> None:
+        super().__init__(error.code)
+        self.error = error
+
+
+async def write(c: Context, run: Callable[[Tx], T]) -> T:
     """A change whose refusals are S3's own: they must not roll others back."""
-    from virga.ground.errors import Invalid
 
-    class Carried(Invalid):
-        def __init__(self, error: S3Error) -> None:
-            super().__init__(error.code)
-            self.error = error
-
-    def inner(tx: Tx) -> Any:
+    def inner(tx: Tx) -> T:
         try:
             return run(tx)
         except S3Error as e:
-            raise Carried(e) from e
+            raise _Carried(e) from e
 
     try:
         return await c.desk.commits.write(inner)
-    except Carried as e:
+    except _Carried as e:
         raise e.error from None
 
 
@@ -180,18 +294,19 @@ async def abort(c: Context) -> Reply:
     desk, now = c.desk, c.desk.now()
 
     def run(tx: Tx) -> None:
-        upload = _upload(tx, c)
-        for part in rows.parts(tx, upload.id):
-            rows.drop_body(tx, part.body, now, desk.wake_trash)
-        rows.forget_upload(tx, upload.id)
+        rows.drop_upload(tx, _upload(tx, c).id, now, desk.wake_trash)
 
     await write(c, run)
     return Reply(204)
 
 
+def _person(tag: str, id: str, known: dict[str, str]) -> Xml:
+    return el(tag, el("ID", id), el("DisplayName", known.get(id, id)))
+
+
 async def parts(c: Context) -> Reply:
     c.allow("s3:ListMultipartUploadParts", c.path)
-    most, marker, text = _number(c, "max-parts", 1000, 1000), _number(c, "part-number-marker", 0, 10**6), _encoder(c)
+    most, marker, text = number(c, "max-parts", 1000, 1000), number(c, "part-number-marker", 0, 10**6), encoder(c)
 
     def read(tx: Tx) -> tuple[model.Upload, list[model.Part]]:
         upload = _upload(tx, c)
@@ -199,27 +314,61 @@ async def parts(c: Context) -> Reply:
 
     upload, found = await c.desk.commits.read(read)
     cut, found = len(found) > most, found[:most]
+    owner, (algorithm, how) = model.project_of(c.bucket.account), _sums(upload)
+    known = await grants.names(c.desk, {owner, upload.owner})
     return reply(
-        "ListPartsResult", el("Bucket", c.bucket.name), el("Key", text(upload.name)), el("UploadId", upload.id),
-        el("Initiator", el("ID", upload.owner), el("DisplayName", upload.owner)), owner(c.bucket.account), el("StorageClass", "STANDARD"),
-        el("PartNumberMarker", marker), el("NextPartNumberMarker", found[-1].number if found else 0), el("MaxParts", most), el("IsTruncated", str(cut).lower()),
-        *(el("Part", el("PartNumber", p.number), el("LastModified", iso(p.changed)), el("ETag", f'"{p.etag}"'), el("Size", p.size)) for p in found),
+        "ListPartsResult", el("Bucket", c.bucket.name), el("Key", text(upload.name)), el("UploadId", upload.id), _person("Initiator", upload.owner, known),
+        _person("Owner", (upload.control or {}).get("owner", owner), known), el("StorageClass", "STANDARD"), el("PartNumberMarker", marker),
+        el("NextPartNumberMarker", found[-1].number if found else 0), el("MaxParts", most), el("IsTruncated", str(cut).lower()),
+        el("ChecksumAlgorithm", algorithm.upper()) if algorithm else None, el("ChecksumType", how) if how else None,
+        *(el("Part", el("PartNumber", p.number), el("LastModified", iso(p.changed)), el("ETag", f'"{p.etag}"'), el("Size", p.size),
+             *checksums.elements((p.control or {}).get("sums"), "")) for p in found),
     )  # fmt: skip
 
 
 async def index(c: Context) -> Reply:
     """GET ?uploads."""
     c.allow("s3:ListBucketMultipartUploads")
-    q, text = c.ask.query, _encoder(c)
-    most = _number(c, "max-uploads", 1000, 1000)
-    prefix, key, id = q.get("prefix", ""), q.get("key-marker", ""), q.get("upload-id-marker", "")
-    bucket = c.bucket.id
-    found = await c.desk.commits.read(lambda tx: rows.uploads(tx, bucket, prefix, (key, id), most + 1))
-    cut, found = len(found) > most, found[:most]
-    more = [el("NextKeyMarker", text(found[-1].name)), el("NextUploadIdMarker", found[-1].id)] if cut else []
+    q, text = c.ask.query, encoder(c)
+    most = number(c, "max-uploads", 1000, 1000)
+    prefix, delimiter, key, id = q.get("prefix", ""), q.get("delimiter", ""), q.get("key-marker", ""), q.get("upload-id-marker", "")
+    bucket, after = c.bucket.id, (key, id if key else "")
+    if delimiter and key.endswith(delimiter):
+        after = (key + "\U0010ffff" * 3, "")  # the page before ended with that folder
+    found, folders, cut = await c.desk.commits.long_read(lambda tx: _page(tx, bucket, prefix, delimiter, after, most))
+    owner = model.project_of(c.bucket.account)
+    known = await grants.names(c.desk, {owner} | {u.owner for u in found})
+    last = max([(u.name, u.id) for u in found] + [(f, "") for f in folders], default=("", ""))
+    more = [el("NextKeyMarker", text(last[0])), el("NextUploadIdMarker", last[1])] if cut else []
     return reply(
         "ListMultipartUploadsResult", el("Bucket", c.bucket.name), el("KeyMarker", text(key)), el("UploadIdMarker", id), *more, el("Prefix", text(prefix)),
-        el("MaxUploads", most), el("IsTruncated", str(cut).lower()),
-        *(el("Upload", el("Key", text(u.name)), el("UploadId", u.id), el("Initiator", el("ID", u.owner), el("DisplayName", u.owner)), owner(c.bucket.account),
-             el("StorageClass", "STANDARD"), el("Initiated", iso(u.created))) for u in found),
+        el("Delimiter", text(delimiter)) if delimiter else None, el("EncodingType", "url") if q.get("encoding-type") else None, el("MaxUploads", most),
+        el("IsTruncated", str(cut).lower()),
+        *(el("Upload", el("Key", text(u.name)), el("UploadId", u.id), _person("Initiator", u.owner, known),
+             _person("Owner", (u.control or {}).get("owner", owner), known), el("StorageClass", "STANDARD"), el("Initiated", iso(u.created))) for u in found),
+        *(el("CommonPrefixes", el("Prefix", text(f))) for f in folders),
     )  # fmt: skip
+
+
+def _page(
+    tx: Tx, bucket: int, prefix: str, delimiter: str, after: tuple[str, str], most: int
+) -> tuple[list[model.Upload], list[str], bool]:
+    """(uploads, folders, whether there are more): a page of uploads by key and id, folded at the delimiter."""
+    found: list[model.Upload] = []
+    folders: list[str] = []
+    while True:
+        page = rows.uploads(tx, bucket, prefix, after, 200)
+        for u in page:
+            after = (u.name, u.id)
+            end = u.name.find(delimiter, len(prefix)) if delimiter else -1
+            folder = u.name[: end + len(delimiter)] if end >= 0 else ""
+            if folder and folders and folders[-1] == folder:
+                continue
+            if len(found) + len(folders) >= most:
+                return found, folders, True
+            if folder:
+                folders.append(folder)
+            else:
+                found.append(u)
+        if len(page) < 200:
+            return found, folders, False

@@ -1,227 +1,128 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may do what to a bucket: its owner's roles, its policy (the common subset, refused when it holds what we do not understand), and
-the canned access lists. A Deny always wins; a signed address has exactly its signer's rights."""
+"""Who may do what to a bucket: its owner's roles, its policy, and access lists. A Deny always wins; a signed address has exactly its
+signer's rights. An object that another account put belongs to that account, unless the bucket's ownership says otherwise."""
 
 from __future__ import annotations
 
-import ipaddress
+from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
+from virga.authority.rules import Rule
 from virga.ground.http.call import NOBODY, Actor
 from virga.services.objects import acl, model, policy
 from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Ask
+from virga.services.objects.s3 import grants, policies
 from virga.services.objects.s3.errors import S3Error
 
-READS = ("s3:Get", "s3:List", "s3:Head")
-CANNED = {
-    "private",
-    "public-read",
-    "public-read-write",
-    "authenticated-read",
-    "bucket-owner-read",
-    "bucket-owner-full-control",
-    "aws-exec-read",
-}
-OPERATORS = {
-    "StringEquals", "StringNotEquals", "StringLike", "StringNotLike", "StringEqualsIgnoreCase", "IpAddress", "NotIpAddress", "Bool", "NumericLessThan",
-    "NumericLessThanEquals",
+BUCKET = {
+    "s3:ListBucket": "READ", "s3:ListBucketVersions": "READ", "s3:ListBucketMultipartUploads": "READ", "s3:GetBucketLocation": "READ", "s3:PutObject": "WRITE",
+    "s3:DeleteObject": "WRITE", "s3:AbortMultipartUpload": "WRITE", "s3:ListMultipartUploadParts": "WRITE", "s3:GetBucketAcl": "READ_ACP", "s3:PutBucketAcl": "WRITE_ACP",
 }  # fmt: skip
-KEYS = {
-    "aws:sourceip",
-    "aws:securetransport",
-    "aws:referer",
-    "aws:useragent",
-    "s3:prefix",
-    "s3:delimiter",
-    "s3:max-keys",
-    "s3:x-amz-acl",
-    "aws:username",
-    "aws:userid",
-}
+"""Which grant on the bucket gives an action."""
+OBJECT = {
+    "s3:GetObject": "READ", "s3:GetObjectVersion": "READ", "s3:GetObjectAttributes": "READ", "s3:GetObjectVersionAttributes": "READ", "s3:GetObjectAcl": "READ_ACP",
+    "s3:GetObjectVersionAcl": "READ_ACP", "s3:PutObjectAcl": "WRITE_ACP", "s3:PutObjectVersionAcl": "WRITE_ACP",
+}  # fmt: skip
+READS = ("s3:Get", "s3:List", "s3:Head")
+OWN_POLICY = frozenset({"s3:PutBucketPolicy", "s3:DeleteBucketPolicy", "s3:GetBucketPolicy"})
 
 
-def glob(pattern: str, text: str) -> bool:
-    """`*` and `?`, in time that grows with the product of both lengths at most."""
-    p = t = 0
-    star, mark = -1, 0
-    while t < len(text):
-        if p < len(pattern) and (pattern[p] == "?" or (pattern[p] == text[t] and pattern[p] != "*")):
-            p, t = p + 1, t + 1
-        elif p < len(pattern) and pattern[p] == "*":
-            star, mark, p = p, t, p + 1
-        elif star >= 0:
-            p, mark = star + 1, mark + 1
-            t = mark
-        else:
-            return False
-    while p < len(pattern) and pattern[p] == "*":
-        p += 1
-    return p == len(pattern)
+def owner_of(bucket: model.Container, o: model.Object | None) -> str:
+    """The project that an object belongs to."""
+    mine = model.project_of(bucket.account)
+    if o is None or (bucket.control and bucket.control.get("ownership") == "BucketOwnerEnforced"):
+        return mine
+    return str(o.own("owner") or mine)
 
 
-def _many(value: Any) -> list[str]:
-    out = value if isinstance(value, list) else [value]
-    if not all(isinstance(v, (str, bool, int)) for v in out):
-        raise S3Error("MalformedPolicy")
-    return [str(v).lower() if isinstance(v, bool) else str(v) for v in out]
+def acls_count(bucket: model.Container) -> bool:
+    return not bucket.control or bucket.control.get("ownership") != "BucketOwnerEnforced"
 
 
-def read_policy(raw: bytes, bucket: str) -> dict[str, Any]:
-    """A policy that we understand whole. Raises MalformedPolicy naming what we do not."""
-    if len(raw) > 20480:
-        raise S3Error("MalformedPolicy", "The policy is longer than 20 KiB.")
-    try:
-        doc: Any = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
-        raise S3Error("MalformedPolicy", "Policies must be valid JSON.") from None
-    if not isinstance(doc, dict) or not set(doc) <= {"Version", "Id", "Statement"}:
-        raise S3Error("MalformedPolicy", "A policy has Version, Id and Statement.")
-    statements = doc.get("Statement")
-    statements = statements if isinstance(statements, list) else [statements]
-    for s in statements:
-        if not isinstance(s, dict) or not set(s) <= {"Sid", "Effect", "Principal", "Action", "Resource", "Condition"}:
-            raise S3Error("MalformedPolicy", "A statement has Sid, Effect, Principal, Action, Resource and Condition.")
-        if s.get("Effect") not in {"Allow", "Deny"} or not {"Principal", "Action", "Resource"} <= set(s):
-            raise S3Error("MalformedPolicy", "A statement needs Effect (Allow or Deny), Principal, Action and Resource.")
-        who = s["Principal"]
-        if isinstance(who, dict) and set(who) != {"AWS"}:
-            raise S3Error("MalformedPolicy", "Invalid principal in policy")
-        _many(who["AWS"] if isinstance(who, dict) else who)
-        if not all(a == "*" or a.startswith("s3:") for a in _many(s["Action"])):
-            raise S3Error("MalformedPolicy", "Policy has invalid action")
-        arn = f"arn:aws:s3:::{bucket}"
-        if not all(r == arn or r.startswith(f"{arn}/") or r == f"{arn}*" for r in _many(s["Resource"])):
-            raise S3Error("MalformedPolicy", "Policy has invalid resource")
-        conditions = s.get("Condition", {})
-        if not isinstance(conditions, dict):
-            raise S3Error("MalformedPolicy")
-        for operator, tests in conditions.items():
-            if operator not in OPERATORS or not isinstance(tests, dict):
-                raise S3Error("MalformedPolicy", f"Invalid Condition type : {str(operator)[:64]}")
-            for key, value in tests.items():
-                if key.lower() not in KEYS:
-                    raise S3Error("MalformedPolicy", f"Policy has an invalid condition key: {key[:64]}")
-                values = _many(value)
-                if operator in {"IpAddress", "NotIpAddress"}:
-                    try:
-                        [ipaddress.ip_network(v, strict=False) for v in values]
-                    except ValueError:
-                        raise S3Error("MalformedPolicy", f"Value of {key[:64]} is no address range") from None
-    doc["Statement"] = statements
-    return doc
-
-
-def _names(principal: Any, actor: Actor) -> bool:
-    for each in _many(principal["AWS"] if isinstance(principal, dict) else principal):
-        if each == "*":
-            return True
-        if actor is NOBODY:
-            continue
-        p, u = actor.project_id or "-", actor.user_id
-        if each in {p, f"arn:aws:iam::{p}:root", f"arn:aws:iam::{p}:user/{u}", f"arn:aws:iam::{p}:user/{actor.user_name}"}:
-            return True
-    return False
-
-
-def _holds(conditions: dict[str, Any], ask: Ask, actor: Actor) -> bool:
-    facts = {
-        "aws:sourceip": ask.client, "aws:securetransport": str(ask.scheme == "https").lower(), "aws:referer": ask.header("referer"),
-        "aws:useragent": ask.header("user-agent"), "s3:prefix": ask.query.get("prefix", ""), "s3:delimiter": ask.query.get("delimiter", ""),
-        "s3:max-keys": ask.query.get("max-keys", ""), "s3:x-amz-acl": ask.header("x-amz-acl"), "aws:username": actor.user_name, "aws:userid": actor.user_id,
-    }  # fmt: skip
-    for operator, tests in conditions.items():
-        for key, value in tests.items():
-            fact, values = facts[key.lower()], _many(value)
-            if operator in {"IpAddress", "NotIpAddress"}:
-                try:
-                    ok = any(ipaddress.ip_address(fact) in ipaddress.ip_network(v, strict=False) for v in values)
-                except ValueError:
-                    ok = False
-                ok = ok if operator == "IpAddress" else not ok
-            elif operator in {"NumericLessThan", "NumericLessThanEquals"}:
-                try:
-                    ok = any(int(fact) < int(v) or (operator.endswith("Equals") and int(fact) == int(v)) for v in values)
-                except ValueError:
-                    ok = False
-            elif operator in {"StringLike", "StringNotLike"}:
-                ok = any(glob(v, fact) for v in values) != (operator == "StringNotLike")
-            elif operator == "StringNotEquals":
-                ok = fact not in values
-            elif operator in {"StringEqualsIgnoreCase", "Bool"}:
-                ok = fact.lower() in {v.lower() for v in values}
-            else:
-                ok = fact in values
-            if not ok:
-                return False
-    return True
-
-
-def decide(doc: dict[str, Any] | None, ask: Ask, actor: Actor, action: str, resource: str) -> str | None:
-    """'Deny', 'Allow' or None."""
-    out = None
-    for s in doc["Statement"] if doc else ():
-        if (
-            any(glob(a.lower(), action.lower()) for a in _many(s["Action"]))
-            and any(glob(r, resource) for r in _many(s["Resource"]))
-            and _names(s["Principal"], actor)
-            and _holds(s.get("Condition", {}), ask, actor)
-        ):
-            if s["Effect"] == "Deny":
-                return "Deny"
-            out = "Allow"
-    return out
+def grants_of(bucket: model.Container, o: model.Object | None) -> grants.Grants:
+    """The grants on an object, or on the bucket itself."""
+    mine = model.project_of(bucket.account)
+    if o is not None:
+        return grants.expand(o.own("acl"), owner_of(bucket, o), mine)
+    control = bucket.control or {}
+    out = grants.expand(control.get("acl"), mine, mine)
+    return out + [g for g in grants.from_swift(control) if g not in out]
 
 
 def allow(
-    desk: Desk, ask: Ask, actor: Actor, bucket: model.Container, action: str, key: str | None = None, o: model.Object | None = None
-) -> None:
-    """Raise AccessDenied unless the caller may."""
-    control = bucket.control or {}
-    arn = f"arn:aws:s3:::{bucket.name}" + (f"/{key}" if key is not None else "")
-    said = decide(control.get("policy"), ask, actor, action, arn)
-    owner = bool(actor.project_id) and model.account_of(actor.project_id or "") == bucket.account
-    whole = policy.reseller(actor, desk.settings.reseller_roles) or (owner and policy.operator(actor))
-    if said == "Deny" and not (whole and action in {"s3:PutBucketPolicy", "s3:DeleteBucketPolicy", "s3:GetBucketPolicy"}):
-        raise S3Error("AccessDenied", f"The bucket's policy denies {action}.")
-    if whole or said == "Allow":
-        return
-    reads = action.startswith(READS)
-    if owner and policy.reader(actor) and reads:
-        return
-    canned = (o.own("acl") if o is not None else None) or None
-    if action == "s3:GetObject" and canned in {"public-read", "public-read-write"}:
-        return
-    if action == "s3:GetObject" and canned == "authenticated-read" and actor is not NOBODY:
-        return
-    who = None
-    if actor is not NOBODY:
-        who = acl.Who(actor.user_id, "", actor.project_id or "", "", actor.roles, False)
-    referrers, groups = acl.parse(control.get("read"))
-    if (
-        action in {"s3:GetObject", "s3:GetObjectVersion"}
-        and canned in {None, ""}
-        and (acl.referrer_allowed(ask.headers.get("referer"), referrers) or acl.listed(who, groups))
-    ):
-        return
-    if action in {"s3:ListBucket", "s3:GetBucketLocation"} and (
-        (".rlistings" in groups and acl.referrer_allowed(ask.headers.get("referer"), referrers)) or acl.listed(who, groups)
-    ):
-        return
-    writes = control.get("acl") == "public-read-write" or acl.listed(who, acl.parse(control.get("write"))[1])
-    if action in {"s3:PutObject", "s3:DeleteObject"} and writes:
-        return
-    raise S3Error(
-        "AccessDenied", f"{action} on {bucket.name} needs its owner's project (role member), an access list or a policy that names you."
-    )
+    desk: Desk, ask: Ask, actor: Actor, bucket: model.Container, action: str, key: str | None = None, o: model.Object | None = None, *,
+    tags: Mapping[str, str] | None = None, prefix: str | None = None,
+) -> None:  # fmt: skip
+    """Raise AccessDenied unless the caller may. `tags`: those that the request puts; `prefix`: what a listing is asked for."""
+    if not may(desk, ask, actor, bucket, action, key, o, tags=tags, prefix=prefix):
+        raise S3Error(
+            "AccessDenied", f"{action} on {bucket.name} needs its owner's project (role member), an access list or a policy that names you."
+        )
 
 
-def canned_control(name: str) -> dict[str, Any]:
-    """A canned list as what a container remembers, so that Swift's door shows the same."""
-    if name not in CANNED:
-        raise S3Error("InvalidArgument", f"There is no canned ACL {name[:64]}.")
-    read = {"public-read": ".r:*,.rlistings", "public-read-write": ".r:*,.rlistings", "authenticated-read": "*:*"}.get(name)
-    write = "*:*" if name == "public-read-write" else None
-    return {"acl": name, "read": read, "write": write}
+def may(
+    desk: Desk, ask: Ask, actor: Actor, bucket: model.Container, action: str, key: str | None = None, o: model.Object | None = None, *,
+    tags: Mapping[str, str] | None = None, prefix: str | None = None,
+) -> bool:  # fmt: skip
+    """Whether the caller may; raises AccessDenied for what the bucket's policy denies."""
+    control: dict[str, Any] = bucket.control or {}
+    project, mine = actor.project_id or None, model.project_of(bucket.account)
+    rule = policy.READ if action.startswith(READS) else policy.ADMINISTER if action in OWN_POLICY else policy.WRITE
+
+    def holds(rule: Rule, owner: str) -> bool:
+        return policy.holds(actor, rule, model.account_of(owner), desk.settings.reseller_roles)
+
+    block: dict[str, bool] = control.get("block") or {}
+    said, open_ = None, False
+    if control.get("policy"):
+        known: list[dict[str, Any]] = []
+
+        def facts() -> dict[str, Any]:
+            if not known:
+                known.append(policies.facts(ask, actor, bucket, o, tags, prefix))
+            return known[0]
+
+        arn = f"arn:aws:s3:::{bucket.name}" + (f"/{key}" if key is not None else "")
+        said, open_ = policies.decide(policies.parse(control["policy"]), facts, actor, action, arn)
+        if said == "Deny" and not (action in OWN_POLICY and holds(policy.ADMINISTER, mine)):
+            raise S3Error("AccessDenied", f"The bucket's policy denies {action}.")
+        if said == "Allow" and open_ and block.get("restrict") and project != mine:
+            said = None
+    if said == "Allow" or holds(rule, owner_of(bucket, o) if action in OBJECT else mine):
+        return True
+    if not acls_count(bucket):
+        return False
+    groups = not block.get("ignore")
+    caller = project if project is not None and holds(rule, project) else None
+    if action in OBJECT:
+        if grants.gives(grants_of(bucket, o), OBJECT[action], caller, groups=groups) and (o is not None):
+            return True
+        return action in {"s3:GetObject", "s3:GetObjectVersion"} and _by_swift(ask, actor, control, o)
+    permission = BUCKET.get(action)
+    if permission is None:
+        return False
+    if grants.gives(grants.expand(control.get("acl"), mine, mine), permission, caller, groups=groups):
+        return True
+    return _bucket_by_swift(ask, actor, control, permission)
+
+
+def _who(actor: Actor) -> acl.Who | None:
+    return None if actor is NOBODY else acl.Who(actor.user_id, "", actor.project_id or "", "", actor.roles, False)
+
+
+def _by_swift(ask: Ask, actor: Actor, control: dict[str, Any], o: model.Object | None) -> bool:
+    """Swift's read list opens the objects, as far as they have no list of their own."""
+    if not control.get("read") or (o is not None and o.own("acl")):
+        return False
+    referrers, groups = acl.parse(control["read"])
+    return acl.referrer_allowed(ask.headers.get("referer"), referrers) or acl.listed(_who(actor), groups)
+
+
+def _bucket_by_swift(ask: Ask, actor: Actor, control: dict[str, Any], permission: str) -> bool:
+    if permission == "READ" and control.get("read"):
+        referrers, groups = acl.parse(control["read"])
+        return (".rlistings" in groups and acl.referrer_allowed(ask.headers.get("referer"), referrers)) or acl.listed(_who(actor), groups)
+    if permission == "WRITE" and control.get("write"):
+        return acl.listed(_who(actor), acl.parse(control["write"])[1])
+    return False

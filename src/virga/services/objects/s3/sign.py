@@ -69,13 +69,21 @@ async def key_of(desk: Desk, access: str) -> identity.AccessKey:
     return found
 
 
-def _scope(text: str, code: str) -> tuple[str, list[str]]:
+def read_scope(text: str, code: str) -> tuple[str, list[str]]:
     access, *rest = text.split("/")
     if len(rest) > 4:  # an access key may hold slashes
         access, rest = "/".join([access, *rest[:-4]]), rest[-4:]
     if len(rest) != 4 or rest[2] != "s3" or rest[3] != "aws4_request" or not re.fullmatch(r"\d{8}", rest[0]):
         raise S3Error(code, "The credential must be of the form <access key>/<date>/<region>/s3/aws4_request.")
     return access, rest
+
+
+def signing_key(secret: str, scope: list[str]) -> bytes:
+    """The key of one day, region and service."""
+    key = f"AWS4{secret}".encode()
+    for part in scope:
+        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    return key
 
 
 def moment(text: str) -> float | None:
@@ -89,7 +97,7 @@ async def _header(desk: Desk, ask: Ask, auth: str) -> Signed:
     fields = dict(re.findall(r"(Credential|SignedHeaders|Signature)=([^,\s]+)", auth[:4096]))
     if len(fields) != 3:
         raise S3Error("AuthorizationHeaderMalformed")
-    access, scope = _scope(fields["Credential"], "AuthorizationHeaderMalformed")
+    access, scope = read_scope(fields["Credential"], "AuthorizationHeaderMalformed")
     when = ask.header("x-amz-date")
     at = moment(when) if when else parse_date(ask.header("date"))
     if at is None:
@@ -116,7 +124,7 @@ async def _presigned(desk: Desk, ask: Ask) -> Signed:
     code = "AuthorizationQueryParametersError"
     if q.get("X-Amz-Algorithm") != "AWS4-HMAC-SHA256":
         raise S3Error(code, 'X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"')
-    access, scope = _scope(q.get("X-Amz-Credential", ""), code)
+    access, scope = read_scope(q.get("X-Amz-Credential", ""), code)
     when, expires = q.get("X-Amz-Date", ""), q.get("X-Amz-Expires", "")
     at = moment(when)
     if at is None or not expires.isdigit() or len(expires) > 7 or not 1 <= int(expires) <= 604800:
@@ -167,9 +175,7 @@ def _check(
             raise S3Error("SignatureDoesNotMatch", f"The header {name[:64]} is signed and not there.")
         lines += f"{name}:{','.join(values[name])}\n"
     query = "&".join(f"{k}={v}" for k, v in pairs(ask.raw_query, leave))
-    key = f"AWS4{found.secret}".encode()
-    for part in scope:
-        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    key = signing_key(found.secret, scope)
     # S3 signs the path as it is sent; some clients send what they did not quote
     for path in dict.fromkeys((ask.raw_path, quote(ask.raw_path, safe="/-_.~%"))):
         request = f"{ask.method}\n{path}\n{query}\n{lines}\n{names.lower()}\n{payload}"

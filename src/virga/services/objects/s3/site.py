@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from virga.services.objects import model
 from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Ask, Reply
-from virga.services.objects.s3 import objects
+from virga.services.objects.s3 import reads
 from virga.services.objects.s3.context import Context
 from virga.services.objects.s3.errors import S3Error
-from virga.services.objects.s3.rights import glob
+from virga.services.objects.s3.policies import glob
 from virga.services.objects.store import places
 
 
@@ -72,18 +73,22 @@ async def dress(desk: Desk, ask: Ask, reply: Reply) -> None:
 
 async def show(c: Context) -> Reply:
     """A page of the bucket's web site."""
+    all_to = c.bucket.control.get("web_redirect")
+    if all_to:
+        query = f"?{c.ask.raw_query}" if c.ask.raw_query else ""
+        return Reply(301, {"location": f"{all_to.get('protocol') or c.ask.scheme}://{all_to['host']}/{quote(c.key or '')}{query}"})
     index = c.bucket.meta.get("web-index")
     if not index or c.ask.method not in {"GET", "HEAD"}:
         raise S3Error("NoSuchWebsiteConfiguration", BucketName=c.name)
     key = c.key or ""
     c.key = key + index if not key or key.endswith("/") else key
     try:
-        return await objects.get(c)
+        return await reads.get(c)
     except S3Error as e:
         error = c.bucket.control.get("web_error_key")
         if not error or e.code not in {"NoSuchKey", "AccessDenied"}:
             raise
         c.key = error
-        reply = await objects.get(c)
+        reply = await reads.get(c)
         reply.code = 404 if e.code == "NoSuchKey" else 403
         return reply

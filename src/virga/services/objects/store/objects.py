@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from virga.ground.db.engine import Tx
 from virga.services.objects import model
+from virga.services.objects.store.bounds import bounds
 from virga.services.objects.store.tables import ACCOUNTS, CONTAINERS, HISTORY, OBJECTS, PARTS, PIECES, QUARANTINE, SMALL, TRASH, UPLOADS
 
 _c, _o, _h = CONTAINERS.table, OBJECTS.table, HISTORY.table
@@ -170,6 +171,10 @@ def mark_rotten(tx: Tx, body: str, now: float, why: str) -> bool:
     return True
 
 
+def forget_rotten(tx: Tx, body: str) -> None:
+    QUARANTINE.delete(tx, QUARANTINE.c.body == body)
+
+
 def rotten(tx: Tx) -> list[model.Quarantine]:
     return QUARANTINE.find(tx, order=QUARANTINE.c.since)
 
@@ -187,6 +192,11 @@ def version(tx: Tx, container_id: int, name: str, version: str) -> model.Object 
         HISTORY.c.unversioned.is_(True) if version == "null" else sa.and_(HISTORY.c.version == version, HISTORY.c.unversioned.is_(False))
     )
     return HISTORY.one(tx, HISTORY.c.container_id == container_id, HISTORY.c.name == name, which)
+
+
+def numbered(tx: Tx, container_id: int, name: str, version: str) -> model.Object | None:
+    """An older version by its id, also one that S3 calls `null`."""
+    return HISTORY.one(tx, HISTORY.c.container_id == container_id, HISTORY.c.name == name, HISTORY.c.version == version)
 
 
 def newest_old(tx: Tx, container_id: int, name: str) -> model.Object | None:
@@ -221,32 +231,54 @@ def drop_expired(tx: Tx, container_id: int, now: float, wake: Callable[[], None]
     """Remove what has expired in one container: it shows in no listing, so it must not keep the container either."""
     found = OBJECTS.find(tx, _o.c.container_id == container_id, _o.c.delete_at.is_not(None), _o.c.delete_at <= int(now), limit=limit)
     for o in found:
-        drop_body(tx, o.body, now, wake)
+        if o.unversioned:
+            drop_body(tx, o.body, now, wake)
+        else:
+            to_history(tx, msgspec.structs.replace(o, delete_at=None))
         remove(tx, container_id, o.name)
-        grow(tx, container_id, -1, -o.size)
+        grow(tx, container_id, -1, -o.size if o.unversioned else 0)
     return len(found)
 
 
 def first_names(tx: Tx, container_id: int, limit: int = 500, prefix: str = "", older_than: float | None = None) -> list[model.Object]:
     where = [_o.c.container_id == container_id]
-    if prefix:
-        where.append(_o.c.name.startswith(prefix, autoescape=True))
+    where += bounds(_o.c.name, "", "", "", prefix)
     if older_than is not None:
         where.append(_o.c.changed <= older_than)
     return OBJECTS.find(tx, *where, order=_o.c.name, limit=limit)
 
 
+def last_names(tx: Tx, container_id: int, prefix: str, limit: int) -> list[model.Object]:
+    """The objects whose names begin with `prefix` and go on, the last ones first."""
+    where = [_o.c.container_id == container_id, *bounds(_o.c.name, prefix, "", "", prefix)]
+    return OBJECTS.find(tx, *where, order=_o.c.name.desc(), limit=limit)
+
+
+def names_after(
+    tx: Tx, container_id: int, after: str, prefix: str = "", changed_before: float | None = None, limit: int = 200
+) -> list[model.Object]:
+    """A page of objects past the name `after`, whose last change is as old as `changed_before`."""
+    where = [_o.c.container_id == container_id, *bounds(_o.c.name, after, "", "", prefix)]
+    if changed_before is not None:
+        where.append(_o.c.changed <= changed_before)
+    return OBJECTS.find(tx, *where, order=_o.c.name, limit=limit)
+
+
+def history_names(tx: Tx, container_id: int, after: str, limit: int = 100) -> list[str]:
+    """Names past `after` that have older versions."""
+    q = sa.select(_h.c.name).distinct().where(_h.c.container_id == container_id, _h.c.name > after).order_by(_h.c.name).limit(limit)
+    return list(tx.conn.execute(q).scalars())
+
+
+def chain(tx: Tx, container_id: int, name: str) -> list[model.Object]:
+    """Every version of a name, newest first."""
+    current = row(tx, container_id, name)
+    older = HISTORY.find(tx, HISTORY.c.container_id == container_id, HISTORY.c.name == name, order=HISTORY.c.version.desc(), limit=10000)
+    return ([current] if current is not None else []) + older
+
+
 def old_versions(tx: Tx, container_id: int, limit: int = 500) -> list[model.Object]:
     return HISTORY.find(tx, HISTORY.c.container_id == container_id, order=(HISTORY.c.name, HISTORY.c.version), limit=limit)
-
-
-def stale_versions(tx: Tx, container_id: int, prefix: str, before: float, limit: int = 200) -> list[model.Object]:
-    """Versions that were replaced before a time, whose successor is as old; and markers with nothing else beneath them."""
-    h = HISTORY.c
-    where = [h.container_id == container_id, h.changed <= before]
-    if prefix:
-        where.append(h.name.startswith(prefix, autoescape=True))
-    return HISTORY.find(tx, *where, order=(h.name, h.version), limit=limit)
 
 
 def bodies_after(tx: Tx, after: str, limit: int = 200) -> list[tuple[str, int, str]]:
@@ -294,13 +326,13 @@ def uploads(tx: Tx, container_id: int, prefix: str, after: tuple[str, str], limi
     where = [UPLOADS.c.container_id == container_id]
     if name:
         where.append(sa.or_(UPLOADS.c.name > name, sa.and_(UPLOADS.c.name == name, UPLOADS.c.id > id)) if id else UPLOADS.c.name > name)
-    if prefix:
-        where.append(UPLOADS.c.name.startswith(prefix, autoescape=True))
+    where += bounds(UPLOADS.c.name, "", "", "", prefix)
     return UPLOADS.find(tx, *where, order=(UPLOADS.c.name, UPLOADS.c.id), limit=limit)
 
 
-def old_uploads(tx: Tx, container_id: int, before: float) -> list[model.Upload]:
-    return UPLOADS.find(tx, UPLOADS.c.container_id == container_id, UPLOADS.c.created <= before, limit=200)
+def old_uploads(tx: Tx, container_id: int, before: float, prefix: str = "") -> list[model.Upload]:
+    where = [UPLOADS.c.container_id == container_id, UPLOADS.c.created <= before, *bounds(UPLOADS.c.name, "", "", "", prefix)]
+    return UPLOADS.find(tx, *where, limit=50)
 
 
 def parts(tx: Tx, upload: str, after: int = 0, limit: int = 10001) -> list[model.Part]:
@@ -319,6 +351,13 @@ def put_part(tx: Tx, part: model.Part) -> model.Part | None:
 def forget_upload(tx: Tx, id: str) -> None:
     PARTS.delete(tx, PARTS.c.upload == id)
     UPLOADS.delete(tx, UPLOADS.c.id == id)
+
+
+def drop_upload(tx: Tx, id: str, now: float, wake: Callable[[], None] | None = None) -> None:
+    """An upload and the bodies of its parts."""
+    for part in parts(tx, id):
+        drop_body(tx, part.body, now, wake)
+    forget_upload(tx, id)
 
 
 def new_upload(tx: Tx, **values: object) -> model.Upload:

@@ -10,7 +10,9 @@ import sqlalchemy as sa
 
 from virga.ground.db.engine import Tx
 from virga.services.objects import model
-from virga.services.objects.store.tables import ACCOUNTS, CONTAINERS, HISTORY, OBJECTS, UPLOADS
+from virga.services.objects.store.bounds import bounds
+from virga.services.objects.store.objects import drop_upload
+from virga.services.objects.store.tables import ACCOUNTS, CONTAINERS, HISTORY, OBJECTS, SYNC, UPLOADS
 
 _a, _c, _o = ACCOUNTS.table, CONTAINERS.table, OBJECTS.table
 _NC, _NO = len(_c.c), len(_o.c)
@@ -107,12 +109,15 @@ def put_container(tx: Tx, id: int, **values: object) -> None:
     CONTAINERS.change(tx, _c.c.id == id, **values)
 
 
-def delete_container(tx: Tx, id: int) -> bool:
-    """Whether it was empty, and is gone."""
+def delete_container(tx: Tx, id: int, now: float = 0.0) -> bool:
+    """Whether it was empty, and is gone; uploads that nobody completed do not keep it, and go with it."""
     tx.hold(f"container:{id}")
-    for rows in (OBJECTS, HISTORY, UPLOADS):
+    for rows in (OBJECTS, HISTORY):
         if rows.one(tx, rows.c.container_id == id) is not None:
             return False
+    SYNC.delete(tx, SYNC.c.container_id == id)
+    for upload in UPLOADS.find(tx, UPLOADS.c.container_id == id):
+        drop_upload(tx, upload.id, now)
     return CONTAINERS.delete(tx, _c.c.id == id) == 1
 
 
@@ -130,33 +135,6 @@ def containers(
     """A page of containers by name. `after` exclusive, `from_` inclusive, `before` exclusive, in the order of names."""
     where = [_c.c.account == account, *bounds(_c.c.name, after, from_, before, prefix)]
     return CONTAINERS.find(tx, *where, order=_c.c.name.desc() if reverse else _c.c.name, limit=limit)
-
-
-def bounds(column: Any, after: str, from_: str, before: str, prefix: str) -> list[Any]:
-    where = []
-    if after:
-        where.append(column > after)
-    if from_:
-        where.append(column >= from_)
-    if before:
-        where.append(column < before)
-    if prefix:
-        where.append(column >= prefix)
-        end = beyond(prefix)
-        if end is not None:
-            where.append(column < end)
-    return where
-
-
-def beyond(prefix: str) -> str | None:
-    """The least string above everything that begins with `prefix`."""
-    while prefix:
-        last = ord(prefix[-1])
-        if last < 0x10FFFF:
-            up = last + 1
-            return prefix[:-1] + chr(0xE000 if 0xD800 <= up <= 0xDFFF else up)
-        prefix = prefix[:-1]
-    return None
 
 
 def bucket(tx: Tx, name: str) -> model.Container | None:

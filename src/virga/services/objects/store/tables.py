@@ -49,7 +49,7 @@ OBJECTS = Rows(
     model.Object,
 )  # fmt: skip
 _o = OBJECTS.table.c
-sa.Index("ix_obj_objects_delete_at", _o.delete_at, sqlite_where=_o.delete_at.is_not(None), postgresql_where=_o.delete_at.is_not(None))
+sa.Index("ix_obj_objects_delete_at", _o.delete_at, sqlite_where=_o.delete_at.is_not(None))
 _history_columns = _object_columns()
 _history_columns[0].primary_key = True
 HISTORY = Rows(
@@ -66,6 +66,7 @@ PIECES = Rows(
     sa.Table(
         "obj_pieces", metadata, sa.Column("body", sa.String(40), primary_key=True), sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("blob", sa.String(40), nullable=False, index=True), sa.Column("size", sa.BigInteger, nullable=False), sa.Column("etag", sa.String(64), nullable=False),
+        sa.Column("control", _json),
     ),
     model.Piece,
 )  # fmt: skip
@@ -81,7 +82,7 @@ PARTS = Rows(
     sa.Table(
         "obj_parts", metadata, sa.Column("upload", sa.String(40), primary_key=True), sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("body", sa.String(40), nullable=False, index=True), sa.Column("size", sa.BigInteger, nullable=False), sa.Column("etag", sa.String(64), nullable=False),
-        sa.Column("changed", sa.Double, nullable=False),
+        sa.Column("changed", sa.Double, nullable=False), sa.Column("control", _json),
     ),
     model.Part,
 )  # fmt: skip
@@ -94,4 +95,12 @@ QUARANTINE = Rows(
         "obj_quarantine", metadata, sa.Column("body", sa.String(40), primary_key=True), sa.Column("since", sa.Double, nullable=False), sa.Column("why", sa.Text, nullable=False)
     ),
     model.Quarantine,
+)  # fmt: skip
+SYNC = Rows(
+    sa.Table(
+        "obj_sync", metadata, sa.Column("container_id", _key, primary_key=True, autoincrement=False), sa.Column("name", _name, primary_key=True),
+        sa.Column("at", sa.Double, nullable=False), sa.Column("deleted", sa.Boolean, nullable=False), sa.Column("cursor", _name),
+        sa.Column("tries", sa.Integer, nullable=False), sa.Column("due", sa.Double, nullable=False, index=True), sa.Column("why", sa.Text),
+    ),
+    model.Told,
 )  # fmt: skip

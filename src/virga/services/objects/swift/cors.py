@@ -29,7 +29,7 @@ async def preflight(desk: Desk, ask: Ask, account: str, container: str | None) -
     """OPTIONS: what may be done here; with an Origin, whether that origin may."""
     row = await _container(desk, account, container)
     origin = ask.header("origin")
-    if not origin:
+    if not origin or not container:
         return page(200, allow=ALLOW)
     method = ask.header("access-control-request-method")
     if not method or not _allowed(desk, row, origin) or method not in ALLOW.split(", "):

@@ -21,24 +21,27 @@ def _canonical(host: str) -> str | None:
 
 
 async def remap(desk: Desk, ask: Ask) -> None:
-    """Write the path that the host stands for. Raises 400 for a host that has too many parts, 502 when no CNAME leads here."""
-    host = ask.host.partition(":")[0].lower().rstrip(".")
+    """Write the path that the host stands for. Raises 400 for a host that has too many parts, or when no CNAME leads here."""
+    host = ask.host.partition(":")[0].rstrip(".")
     domain = "." + desk.settings.domain.strip(".").lower()
-    if not host.endswith(domain):
+    if not host.lower().endswith(domain):
         if not desk.settings.cname_lookup or not host or host.replace(".", "").isdigit() or "." not in host or ask.path.startswith("/v1"):
             return
         found = await asyncio.get_running_loop().run_in_executor(desk.threads, _canonical, host)
         if found is None or not found.rstrip(".").lower().endswith(domain):
-            raise refuse(502, "CNAME lookup failed to resolve to a valid domain")
-        host = found.rstrip(".").lower()
+            raise refuse(400, "CNAME lookup failed to resolve to a valid domain")
+        host = found.rstrip(".")
     parts = host[: -len(domain)].split(".")
     if len(parts) > 2 or not all(parts):
         raise refuse(400, "Bad domain in host header")
-    account = parts[-1]
-    account = f"{model.PREFIX}{account}" if not account.startswith("auth") else model.PREFIX + account[4:].lstrip("-_")
-    path = ask.path
-    if path.startswith("/v1/"):
-        path = path[3:]
-    ask.path = (
-        f"/v1/{quote(account)}" + (f"/{quote(parts[0])}" if len(parts) == 2 else "") + (path if path != "/" or len(parts) == 2 else "")
-    )
+    ask.path = "/".join(["/v1", quote(account_of(desk, parts[-1])), *([quote(parts[0])] if len(parts) == 2 else []), ask.path[1:]])
+
+
+def account_of(desk: Desk, label: str) -> str:
+    """The account that a part of a host means: hosts have no capitals and no underscores, accounts begin with both."""
+    if "_" not in label:
+        label = label.replace("-", "_", 1)
+    for prefix in (model.PREFIX, desk.settings.service_prefix):
+        if prefix and label.lower().startswith(prefix.lower()):
+            return prefix + label[len(prefix) :]
+    return model.PREFIX + label

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 from virga.authority.rules import Rule
 from virga.ground.errors import Forbidden
@@ -47,15 +48,29 @@ class Entry:
     actor: Actor
     own: str
     """The account of the caller's project."""
+    service: bool = False
+    """Whether a service's token came beside the user's."""
     ticket: Pass | None = None
     _who: acl.Who | None = field(default=None)
 
-    def reseller(self) -> bool:
-        return policy.reseller(self.actor, self.desk.settings.reseller_roles)
+    def holds(self, rule: Rule, account: str) -> bool:
+        prefix = self.desk.settings.service_prefix
+        if prefix and self.service and account.startswith(prefix):
+            account = model.account_of(account.removeprefix(prefix))
+        return policy.holds(self.actor, rule, account, self.desk.settings.reseller_roles)
+
+    def reseller(self, account: str = "") -> bool:
+        """Whether the caller makes and ends accounts (any, or this one)."""
+        return self.holds(policy.MANAGE_ACCOUNT, account)
 
     def owns(self, account: str) -> bool:
         """Whether the caller is an operator of the account (sees keys and lists, changes everything)."""
-        return self.reseller() or (account == self.own and policy.operator(self.actor))
+        return self.holds(policy.ADMINISTER, account)
+
+    def mine(self, account: str) -> bool:
+        """Whether the account belongs to the caller's project: under the usual prefix, or under that of services."""
+        prefix = self.desk.settings.service_prefix
+        return bool(self.own) and (account == self.own or (bool(prefix) and account == prefix + model.project_of(self.own)))
 
     async def who(self) -> acl.Who | None:
         if self.actor is NOBODY:
@@ -78,15 +93,11 @@ class Entry:
             if self.ticket.covers(method, account, named, object):
                 return
             raise unauthorized(account)
-        if self.reseller():
+        rule = policy.READ if method in READS else policy.WRITE
+        if named is None and method in {"PUT", "DELETE"}:
+            rule = policy.MANAGE_ACCOUNT
+        if self.holds(rule, account):
             return
-        if account == self.own:
-            if policy.operator(self.actor):
-                if named is None and method in {"PUT", "DELETE"}:
-                    raise self._refused(policy.MANAGE_ACCOUNT)
-                return
-            if policy.reader(self.actor) and method in READS:
-                return
         if await self._granted(account, account_row, named, method):
             return
         if container is not None and container.control:
@@ -96,15 +107,29 @@ class Entry:
                     referrers, groups = acl.parse(text)
                     if (object or ".rlistings" in groups) and acl.referrer_allowed(ask.headers.get("referer"), referrers):
                         return
-                    if acl.listed(await self.who(), groups):
+                    if await self.listed(account, groups):
                         return
             elif object and method in {"PUT", "POST", "DELETE"}:
                 text = container.control.get("write")
-                if text and acl.listed(await self.who(), acl.parse(text)[1]):
+                if text and await self.listed(account, acl.parse(text)[1]):
                     return
         if self.actor is NOBODY:
             raise unauthorized(account)
-        raise self._refused(policy.READ if method in READS else policy.WRITE)
+        raise self._refused(rule)
+
+    async def listed(self, account: str, groups: list[str]) -> bool:
+        """Whether an access list of the account names the caller. Names count only where every one concerned is in the default domain,
+        the account's project too; roles only in the caller's own account (keystoneauth)."""
+        who = await self.who()
+        if who is None or not groups:
+            return False
+        return acl.listed(who, groups, names=await self._names(account, who), roles=self.mine(account))
+
+    async def _names(self, account: str, who: acl.Who) -> bool:
+        if not who.names_count or self.mine(account):
+            return who.names_count
+        project = project_of(self.desk, account)
+        return (await self.desk.commits.read(lambda tx: identity.project_name(tx, project)))[1] == "default"
 
     async def _granted(self, account: str, row: model.Account | None, container: str | None, method: str) -> bool:
         """X-Account-Access-Control."""
@@ -117,7 +142,10 @@ class Entry:
         access = row.control.get("access") if row is not None and row.control else None
         if not access:
             return False
-        level = acl.account_grant(await self.who(), access)
+        who = await self.who()
+        if who is None:
+            return False
+        level = acl.account_grant(who, access, names=await self._names(account, who), roles=self.mine(account))
         if level == "admin":
             return not (container is None and method in {"PUT", "DELETE"})
         if level == "read-write":
@@ -127,29 +155,50 @@ class Entry:
     def _refused(self, rule: Rule) -> Forbidden:
         have = ", ".join(sorted(self.actor.roles)) or "no role"
         return Forbidden(
-            f"Access was denied to this resource: {rule.name} needs {rule.check.text}, or an access list that names you; you have {have}"
+            f"Access was denied to this resource: {rule.name} needs {(self.actor.overrides.get(rule.name) or rule.check).text}, or an access list that names you; you have {have}"
             f" on project {self.actor.project_id or '-'}.",
             rule=rule.name,
         )
 
 
+def project_of(desk: Desk, account: str) -> str:
+    """The project that an account belongs to."""
+    prefix = desk.settings.service_prefix
+    return account.removeprefix(prefix) if prefix and account.startswith(prefix) else model.project_of(account)
+
+
+def known(desk: Desk, account: str) -> bool:
+    """Whether the name is an account's at all."""
+    prefix = desk.settings.service_prefix
+    return account.startswith(model.PREFIX) or (bool(prefix) and account.startswith(prefix))
+
+
 def unauthorized(account: str) -> Answered:
     reply = page(401, "This server could not verify that you are authorized to access the document you requested.")
-    safe = "".join(c for c in account if c.isalnum() or c in "-_") or "unknown"
-    reply.headers["www-authenticate"] = f'Swift realm="{safe}"'
+    reply.headers["www-authenticate"] = f'Swift realm="{quote(account) or "unknown"}"'
     return Answered(reply)
 
 
+async def _actor(desk: Desk, token: str) -> Actor:
+    authenticator = desk.doors.use(Authenticator)
+    try:
+        return authenticator.hot(token) or NOBODY
+    except Cold:
+        known: Actor | None = await asyncio.get_running_loop().run_in_executor(desk.threads, authenticator.cold, token)
+        return known or NOBODY
+
+
 async def enter(desk: Desk, ask: Ask) -> Entry:
-    """The caller by X-Auth-Token (or X-Storage-Token); an unusable token is nobody's."""
+    """The caller by X-Auth-Token (or X-Storage-Token), and by X-Service-Token the service that speaks for it; an unusable token is
+    nobody's, and so is a caller whose service's token is."""
     token = ask.header("x-auth-token") or ask.header("x-storage-token")
-    actor = NOBODY
-    if token:
-        authenticator = desk.doors.use(Authenticator)
-        try:
-            actor = authenticator.hot(token) or NOBODY
-        except Cold:
-            known: Actor | None = await asyncio.get_running_loop().run_in_executor(desk.threads, authenticator.cold, token)
-            actor = known or NOBODY
+    actor = await _actor(desk, token) if token else NOBODY
+    service = False
+    if "x-service-token" in ask.headers and actor is not NOBODY:
+        beside = await _actor(desk, ask.headers["x-service-token"])
+        if beside is NOBODY:
+            actor = NOBODY
+        beside.hold_to_rules("object-store", ask.method, (ask.path, ask.mount + ask.path))
+        service = not beside.roles.isdisjoint(r.lower() for r in desk.settings.service_roles)
     actor.hold_to_rules("object-store", ask.method, (ask.path, ask.mount + ask.path))
-    return Entry(desk, actor, model.account_of(actor.project_id) if actor.project_id else "")
+    return Entry(desk, actor, model.account_of(actor.project_id) if actor.project_id else "", service)

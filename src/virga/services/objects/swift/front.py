@@ -4,8 +4,11 @@ the order of upstream's pipeline."""
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -13,12 +16,13 @@ import msgspec
 from virga.ground import log
 from virga.ground.db.engine import Retry
 from virga.ground.errors import Problem, Unavailable
-from virga.services.objects import model
+from virga.services.objects import model, policy
 from virga.services.objects.bodies import Vanished
 from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Answered, Ask, Gone, Reply, parse_query, unquote
-from virga.services.objects.swift import bulk, cors, domain, info, tempurl, web
-from virga.services.objects.swift.entry import Entry, enter
+from virga.services.objects.swift import bulk, cors, domain, info, sync, tempurl, web
+from virga.services.objects.swift.entry import Entry, enter, known
+from virga.services.objects.swift.metadata import OCTETS
 from virga.services.objects.swift.objects import Objects
 from virga.services.objects.swift.places import Places
 from virga.services.objects.swift.replies import fault, page, plain, refuse, title
@@ -67,15 +71,19 @@ class Swift:
             reply = page(500, f"The server could not complete the request; it is logged under {trans}.")
         if ask is not None:
             await cors.dress(self.desk, ask, reply)
-        return await send_reply(send, method, reply, [("X-Trans-Id", trans), ("X-Openstack-Request-Id", trans)], self.log)
+            if ask.header("connection").lower() == "keep-alive" and scope.get("http_version") == "1.1":
+                reply.headers.setdefault("connection", "keep-alive")
+        return await send_reply(send, method, reply, [("x-trans-id", trans), ("x-openstack-request-id", trans)], self.log, spell=title)
 
     async def answer(self, ask: Ask) -> Reply:
-        if ask.path in {"/info", "/healthcheck", "/crossdomain.xml", "/", ""}:
+        if ask.path in {"/healthcheck", "/crossdomain.xml"}:
+            return info.answer(self.desk, ask)
+        if self.desk.settings.domain:
+            await domain.remap(self.desk, ask)
+        if ask.path in {"/info", "/", ""}:
             return info.answer(self.desk, ask)
         if ask.path == "/housekeeping" and ask.method == "GET":
             return await self.housekeeping(ask)
-        if self.desk.settings.domain:
-            await domain.remap(self.desk, ask)
         account, container, name = split_path(ask.path)
         if ask.method not in METHODS:
             return page(405, "The method is not allowed for this resource.", allow=", ".join(sorted(METHODS)))
@@ -84,14 +92,22 @@ class Swift:
         if self.desk.settings.read_only and ask.method in CHANGES:
             return plain(405, "Writes are disabled for this cluster.")
         entry = await enter(self.desk, ask)
+        if container and name and sync.wanted(ask):
+            entry.ticket = await sync.ticket(self.desk, ask, account, container)
         if tempurl.wanted(ask):
             entry.ticket = await tempurl.ticket(self.desk, ask, account, container, name)
-            reply = await self.objects_for(ask, entry, account, container or "", name or "")
+            if name is None:
+                shown = await web.container(self, ask, entry, account, container or "")
+                if shown is None or (shown.code == 200 and "staticweb" not in ask.notes):
+                    raise tempurl.refused("Temp URL invalid")
+                reply = shown
+            else:
+                reply = await self.objects_for(ask, entry, account, container or "", name)
             tempurl.dress(ask, reply, name or "")
             return reply
         if ask.method == "POST" and container and ask.header("content-type").lower().startswith("multipart/form-data"):
             return await tempurl.form_post(self.objects, ask, account, container, name or "")
-        if not account.startswith(model.PREFIX):
+        if not known(self.desk, account):
             await entry.allow(ask, account, None, name, container_name=container)
             raise refuse(404, "There is no such account.")
         if ask.method in {"POST", "DELETE"} and "bulk-delete" in ask.query:
@@ -118,7 +134,7 @@ class Swift:
         from virga.services.objects.api import status
 
         entry = await enter(self.desk, ask)
-        if not (entry.reseller() or "admin" in entry.actor.roles):
+        if not entry.holds(policy.STATUS, entry.own):
             raise Answered(page(403 if entry.actor.user_id else 401, "Only an administrator sees the housekeeping."))
         told = await self.desk.bodies._off(status, self.desk)
         return Reply(200, {"content-type": "application/json"}, msgspec.json.encode(told))
@@ -126,21 +142,23 @@ class Swift:
     async def objects_for(self, ask: Ask, entry: Entry, account: str, container: str, name: str) -> Reply:
         o, m = self.objects, ask.method
         if m in {"GET", "HEAD"}:
-            if entry.ticket is None and not ask.headers.get("x-auth-token"):
-                return await web.object(self, ask, entry, account, container, name)
-            try:
-                return await o.get(ask, entry, account, container, name)
-            except Problem as e:
-                if e.facts.get("absent_version"):
-                    return page(404, e.message)
-                raise
-        if m == "PUT":
-            return await o.put(ask, entry, account, container, name)
-        if m == "POST":
-            return await o.post(ask, entry, account, container, name)
-        if m == "DELETE":
-            return await o.delete(ask, entry, account, container, name)
-        return await o.copy(ask, entry, account, container, name)
+            work = (
+                web.object(self, ask, entry, account, container, name)
+                if web.active(ask, entry)
+                else o.get(ask, entry, account, container, name)
+            )
+        elif m == "PUT":
+            work = o.put(ask, entry, account, container, name)
+        elif m == "POST":
+            work = o.post(ask, entry, account, container, name)
+        elif m == "DELETE":
+            work = o.delete(ask, entry, account, container, name)
+        else:
+            work = o.copy(ask, entry, account, container, name)
+        reply = await work
+        if ask.notes.get("quoted") and reply.headers.get("etag", '"')[0] != '"':
+            reply.headers["etag"] = f'"{reply.headers["etag"]}"'
+        return reply
 
     def slow_down(self, account: str, container: str) -> None:
         """A token bucket per container: 498 past the rate, with the time to wait."""
@@ -157,9 +175,11 @@ class Swift:
 
 
 def split_path(path: str) -> tuple[str, str | None, str | None]:
-    """`/v1/account[/container[/object]]`; the object keeps its slashes. Raises 412 and 404."""
+    """`/v1/account[/container[/object]]`; the object keeps its slashes. Raises 400, 404 and 412."""
     parts = path.split("/", 4)
-    if len(parts) < 3 or parts[1] not in {"v1", "v1.0"} or not parts[2]:
+    if len(parts) < 3 or (len(parts) == 3 and not parts[2]):
+        raise refuse(412, "Bad URL")
+    if parts[1] not in {"v1", "v1.0"} or not parts[2]:
         raise Answered(page(404, "The resource could not be found."))
     try:
         out = [unquote(p) for p in parts[2:]]
@@ -171,7 +191,7 @@ def split_path(path: str) -> tuple[str, str | None, str | None]:
     if len(account.encode()) > model.MAX_ACCOUNT:
         raise refuse(400, f"Account name length longer than {model.MAX_ACCOUNT}")
     if not container and name:
-        raise refuse(412, "Bad URL")
+        raise Answered(page(404, "The resource could not be found."))
     if "/" in container:
         raise refuse(400, "Container name cannot contain slashes")
     return account, container or None, name or None
@@ -190,7 +210,9 @@ def read_ask(scope: Any, receive: Any, mount: str, id: str, base: str) -> Ask:
         try:
             value = v.decode()
         except UnicodeDecodeError:
-            raise refuse(400, f"Header {name[:64]} is not UTF-8") from None
+            if not name.startswith("x-object-meta-"):
+                raise refuse(400, f"Header {name[:64]} is not UTF-8") from None
+            value = OCTETS + base64.b64encode(v).decode()
         if "\0" in value:
             raise refuse(400, f"Header {name[:64]} holds a NUL")
         if (
@@ -207,7 +229,7 @@ def read_ask(scope: Any, receive: Any, mount: str, id: str, base: str) -> Ask:
         query = parse_query(raw_query)
     except ValueError:
         raise refuse(412, "The query string is not valid UTF-8, or has more than 1000 fields") from None
-    if any("\0" in k or "\0" in v for k, v in query.items()):
+    if any("\0" in k or ("\0" in v and k not in {"marker", "end_marker"}) for k, v in query.items()):
         raise refuse(412, "Invalid UTF8 or contains NULL")
     return Ask(
         id=id, method=scope["method"], raw_path=raw, mount=mount, path=raw.removeprefix(mount), raw_query=raw_query, query=query, headers=headers,
@@ -215,22 +237,24 @@ def read_ask(scope: Any, receive: Any, mount: str, id: str, base: str) -> Ask:
     )  # fmt: skip
 
 
-async def send_reply(send: Any, method: str, reply: Reply, more: list[tuple[str, str]], logger: Any) -> int:
-    """Write the answer. A stream that breaks ends the connection: the client sees fewer bytes than were promised."""
+async def send_reply(
+    send: Any, method: str, reply: Reply, more: list[tuple[str, str]], logger: Any, *, spell: Callable[[str], bytes] = str.encode
+) -> int:
+    """Write the answer, its headers' names spelt by `spell`. A stream that breaks ends the connection: the client sees fewer bytes than were promised."""
     head = method == "HEAD"
     out = [
-        (title(k).encode(), safe(v))
+        (spell(k), safe(v))
         for k, v in reply.headers.items()
-        if (v != "" or k.startswith("x-object-meta-")) and k != "content-length"
+        if (v != "" or k.startswith(("x-object-meta-", "x-amz-meta-"))) and k != "content-length"
     ]
-    out += [(k.encode(), v.encode()) for k, v in more]
+    out += [(spell(k), v.encode()) for k, v in more]
     length = reply.length if reply.length is not None else None if reply.stream is not None else len(reply.body)
     if reply.length is None and reply.stream is None and "content-length" in reply.headers:
         length = int(reply.headers["content-length"])
     if length is not None and reply.code not in {204, 304}:
-        out.append((b"Content-Length", str(length).encode()))
+        out.append((b"content-length", str(length).encode()))
     elif reply.code == 204:
-        out.append((b"Content-Length", b"0")) if not head else None
+        out.append((b"content-length", b"0"))
     await send({"type": "http.response.start", "status": reply.code, "headers": out})
     if head or reply.stream is None:
         if reply.stream is not None:
@@ -257,5 +281,12 @@ class Cutoff(Exception):
     """The answer stopped half way: the server closes the connection."""
 
 
+_CONTROLS = bytes([*range(9), *range(10, 32), 127])
+
+
 def safe(value: str) -> bytes:
-    return value.encode().replace(b"\r", b"").replace(b"\n", b"")
+    """A header's value as bytes, without what would end it or break the answer: values also come from archives and forms."""
+    if value[:1] == OCTETS:
+        with contextlib.suppress(ValueError):
+            return base64.b64decode(value[1:], validate=True).translate(None, _CONTROLS)
+    return value.encode().translate(None, _CONTROLS)

@@ -11,12 +11,13 @@ from virga import __version__
 from virga.services.objects import model
 from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Ask, Reply
+from virga.services.objects.realms import Realms
 from virga.services.objects.settings import Objects
 from virga.services.objects.swift import bulk, large
 from virga.services.objects.swift.replies import page, plain
 
 
-def capabilities(s: Objects) -> dict[str, Any]:
+def capabilities(s: Objects, realms: Realms) -> dict[str, Any]:
     digests = [*(["sha1"] if s.tempurl_sha1 else []), "sha256", "sha512"]
     out: dict[str, Any] = {
         "swift": {
@@ -24,7 +25,7 @@ def capabilities(s: Objects) -> dict[str, Any]:
             "max_meta_value_length": model.META_VALUE, "max_meta_count": model.META_COUNT, "max_meta_overall_size": model.META_OVERALL,
             "max_header_size": 8192, "extra_header_count": 0, "max_object_name_length": model.MAX_NAME, "container_listing_limit": model.LISTING,
             "account_listing_limit": model.LISTING, "max_account_name_length": model.MAX_ACCOUNT, "max_container_name_length": model.MAX_CONTAINER,
-            "strict_cors_mode": True, "allow_account_management": False, "account_autocreate": True, "allow_open_expired": False,
+            "strict_cors_mode": True, "allow_account_management": False, "account_autocreate": True, "allow_open_expired": s.open_expired,
             "policies": [{"name": p, "aliases": p} | ({"default": True} if n == 0 else {}) for n, p in enumerate(s.policies)],
         },
         "slo": {"max_manifest_segments": large.MAX_SEGMENTS, "max_manifest_size": large.MAX_MANIFEST, "min_segment_size": 1, "yield_frequency": 10,
@@ -41,6 +42,8 @@ def capabilities(s: Objects) -> dict[str, Any]:
         "s3api": {"version": __version__, "max_bucket_listing": 1000, "max_parts_listing": 1000, "max_upload_part_num": 10000, "max_multi_delete_objects": 1000,
                   "allow_multipart_uploads": True, "min_segment_size": 5242880, "s3_acl": True},
     }  # fmt: skip
+    if s.etag_quoter:
+        out["etag_quoter"] = {"enable_by_default": s.etag_quoter_default}
     if s.ratelimit:
         out["ratelimit"] = {"max_sleep_time_seconds": 0, "container_ratelimits": [[0, s.ratelimit]]}
     if s.domain:
@@ -49,6 +52,8 @@ def capabilities(s: Objects) -> dict[str, Any]:
             out["cname_lookup"] = {"lookup_depth": 1}
     if s.encrypt:
         out["encryption"] = {"enabled": True}
+    if realms.on:
+        out["container_sync"] = realms.told()
     if s.read_only:
         out["read_only"] = {}
     return out
@@ -66,7 +71,9 @@ def answer(desk: Desk, ask: Ask) -> Reply:
     if ask.method not in {"GET", "HEAD"}:
         return page(405, "The method is not allowed for this resource.", allow="GET, HEAD, OPTIONS")
     if ask.path == "/info":
-        return Reply(200, {"content-type": "application/json; charset=UTF-8"}, msgspec.json.encode(capabilities(desk.settings)))
+        return Reply(
+            200, {"content-type": "application/json; charset=UTF-8"}, msgspec.json.encode(capabilities(desk.settings, desk.realms))
+        )
     if ask.path == "/healthcheck":
         return plain(200, "OK")
     if ask.path == "/crossdomain.xml":

@@ -4,22 +4,28 @@ object under a prefix). Each segment is read with the reader's own rights to its
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import msgspec
 
-from virga.ground.errors import Conflict, Invalid, NotFound
+from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound, Problem
 from virga.services.objects import model
+from virga.services.objects.actions import objects as actions
 from virga.services.objects.bodies import extents_of
 from virga.services.objects.desk import Desk
-from virga.services.objects.exchange import Answered, Ask, Reply, ranges, unquote
+from virga.services.objects.exchange import Answered, Ask, Reply, http_date, ranges, unquote
+from virga.services.objects.swift.bulk import Tally, status_of
 from virga.services.objects.swift.entry import Entry
-from virga.services.objects.swift.replies import page, refuse
+from virga.services.objects.swift.metadata import yes
+from virga.services.objects.swift.replies import REASONS, page, refuse, xml_text
 
 if TYPE_CHECKING:
     from virga.services.objects.swift.objects import Objects
@@ -27,7 +33,9 @@ if TYPE_CHECKING:
 MAX_SEGMENTS = 1000
 MAX_MANIFEST = 8 * 1024 * 1024
 DEPTH = 10
-KEYS = frozenset({"path", "etag", "size_bytes", "range", "data"})
+YIELD_SECONDS = 10
+KEYS = frozenset({"path", "etag", "size_bytes", "range"})
+RANGE = re.compile(r"\s*(\d+\s*-\s*\d*|-\s*\d+)\s*")
 
 
 @dataclass(slots=True)
@@ -63,85 +71,117 @@ class Large:
 
     # -- putting a manifest ----------------------------------------------------------------------------------------
 
-    async def put_manifest(self, ask: Ask, entry: Entry, account: str, container: model.Container, name: str) -> Reply:
+    async def put_manifest(
+        self, ask: Ask, entry: Entry, account: str, container: model.Container, new: actions.New, check: actions.Check | None
+    ) -> Reply:
+        """?multipart-manifest=put. With `heartbeat=on` the answer begins at once, spaces follow while segments are looked at, and what
+        came of it is told in the body."""
         raw = await ask.short_body(MAX_MANIFEST)
         wanted = ask.headers.get("etag", "").strip().strip('"').lower()
-        segments = read_manifest(raw)
+        segments = read_manifest(raw, f"{container.name}/{new.name}")
+        if yes(ask.query.get("heartbeat")):
+            work = self.store_manifest(ask, entry, account, container, new, segments, wanted, check)
+            kind = asked_kind(ask)
+            return Reply(202, {"content-type": kind}, stream=self._beats(work, kind))
+        o = await self.store_manifest(ask, entry, account, container, new, segments, wanted, check)
+        return self.objects.created(o, f'"{o.own("slo_etag")}"')
+
+    async def store_manifest(
+        self, ask: Ask, entry: Entry, account: str, container: model.Container, new: actions.New, segments: list[dict[str, Any]], wanted: str,
+        check: actions.Check | None,
+    ) -> model.Object:  # fmt: skip
+        """Look at each segment with the caller's own rights and keep the manifest. Raises 400 with what is wrong with each, 422."""
         problems: list[tuple[str, str]] = []
         stored: list[dict[str, Any]] = []
         tag, total = hashlib.md5(usedforsecurity=False), 0
-        known: dict[tuple[str, str], tuple[model.Object, int, str]] = {}
-        for s in segments:
+        known: dict[str, model.Object | str] = {}
+        for n, s in enumerate(segments):
             if "data" in s:
                 data = base64.b64decode(s["data"])
-                md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
-                stored.append({"data": s["data"], "bytes": len(data), "hash": md5})
-                tag.update(md5.encode())
+                stored.append({"data": base64.b64encode(data).decode()})
+                tag.update(hashlib.md5(data, usedforsecurity=False).hexdigest().encode())
                 total += len(data)
                 continue
-            c, _, o = s["path"].lstrip("/").partition("/")
-            if (c, o) == (container.name, name):
-                problems.append((s["path"], "409 Conflict"))
+            path = s["path"]
+            if path not in known:
+                known[path] = await self._segment_row(ask, entry, account, path)
+            row = known[path]
+            if isinstance(row, str):
+                problems.append((quote(path), row))
                 continue
-            try:
-                if (c, o) not in known:
-                    _, row = await self.objects.found(ask, entry, account, c, o)
-                    size, md5 = row.size, row.etag
-                    if row.kind == "link":
-                        _, _, row, _ = await self.objects.follow(ask, entry, row)
-                        size, md5 = row.size, row.etag
-                    if row.kind == "slo":
-                        size, md5 = row.own("total"), row.own("slo_etag")
-                    elif "x-object-manifest" in row.meta:
-                        size, md5 = row.size, row.etag
-                    known[c, o] = (row, size, md5)
-                row, size, md5 = known[c, o]
-            except NotFound:
-                problems.append((s["path"], "404 Not Found"))
-                continue
-            except Answered as a:
-                problems.append((s["path"], f"{a.reply.code} {'Unauthorized' if a.reply.code == 401 else 'Error'}"))
-                continue
-            if s.get("size_bytes") is not None and s["size_bytes"] != size:
-                problems.append((s["path"], "Size Mismatch"))
-                continue
-            if s.get("etag") and s["etag"].strip('"') != md5:
-                problems.append((s["path"], "Etag Mismatch"))
-                continue
-            line = {
-                "name": f"/{c}/{o}", "bytes": size, "hash": md5, "content_type": row.content_type, "last_modified": model.listed_time(row.changed),
-            }  # fmt: skip
-            length = size
-            if row.kind == "slo":
-                line["sub_slo"] = True
+            size, md5 = row.own("total", row.size), row.own("slo_etag", row.etag)
+            before = len(problems)
+            length, piece = size, ""
             if s.get("range"):
                 found = ranges(f"bytes={s['range']}", size)
                 if not found or len(found) != 1:
-                    problems.append((s["path"], "Unsatisfiable Range"))
-                    continue
-                start, length = found[0]
-                line["range"] = f"{start}-{start + length - 1}"
-            if length < 1:
-                problems.append((s["path"], "Too Small; each segment must be at least 1 byte."))
+                    problems.append((quote(path), "Unsatisfiable Range"))
+                else:
+                    start, length = found[0]
+                    piece = f"{start}-{start + length - 1}" if length < size else ""
+            if length < 1 and n < len(segments) - 1:
+                problems.append((quote(path), "Too small; each segment must be at least 1 byte."))
+            if s.get("size_bytes") is not None and s["size_bytes"] != size:
+                problems.append((quote(path), "Size Mismatch"))
+            if s.get("etag") and s["etag"].strip('"') != md5:
+                problems.append((quote(path), "Etag Mismatch"))
+            if len(problems) > before:
                 continue
-            stored.append(line)
+            line = {
+                "name": "/" + path.lstrip("/"), "bytes": size, "hash": md5, "content_type": row.content_type,
+                "last_modified": model.listed_time(row.changed),
+            }  # fmt: skip
+            stored.append(line | ({"range": piece} if piece else {}) | ({"sub_slo": True} if row.kind == "slo" else {}))
             total += length
-            tag.update((f"{md5}:{line['range']};" if "range" in line else md5).encode())
+            tag.update((f"{md5}:{piece};" if piece else md5).encode())
         if problems:
-            raise Answered(errors_reply(ask, "Errors", problems))
+            raise Faulty(asked_kind(ask), problems)
         slo_etag = tag.hexdigest()
         if wanted and wanted != slo_etag:
             raise Answered(page(422, f"The segments' etag is {slo_etag}, the Etag header said {wanted[:64]}."))
-        if not stored or all("data" in s for s in stored):
-            raise refuse(400, "Inline data segments require at least one object-backed segment.")
         body = msgspec.json.encode(stored)
         got = self.desk.bodies.keep(body) if len(body) <= 65536 else await self.desk.bodies.receive(_once(body), expected=len(body))
-        new = self.objects.described(ask, name)
-        new.kind = "slo"
-        new.etag = got.md5
+        new.kind, new.etag = "slo", got.md5
         new.control = {"slo_etag": slo_etag, "total": total, "manifest_md5": got.md5}
-        o = await self.objects.commit(container.id, new, got)
-        return self.objects.created(o, f'"{slo_etag}"')
+        return await self.objects.store(container.id, new, got, check)
+
+    async def _segment_row(self, ask: Ask, entry: Entry, account: str, path: str) -> model.Object | str:
+        """What a segment's path leads to, or the status that says why it does not."""
+        c, _, o = path.lstrip("/").partition("/")
+        try:
+            _, row = await self.objects.found(ask, entry, account, c, o)
+            return (await self.objects.links.follow(ask, entry, row))[2] if row.kind == "link" else row
+        except Answered as a:
+            return f"{a.reply.code} {REASONS.get(a.reply.code, '')}"
+        except Problem as p:
+            return status_of(p)
+
+    async def _beats(self, work: Coroutine[Any, Any, model.Object], kind: str) -> AsyncIterator[bytes]:
+        task = asyncio.ensure_future(work)
+        try:
+            yield b" "
+            while not (await asyncio.wait({task}, timeout=YIELD_SECONDS))[0]:
+                yield b" "
+            problems: list[tuple[str, str]] = []
+            try:
+                o = task.result()
+                told = {"Response Status": "201 Created", "Response Body": "", "Etag": f'"{o.own("slo_etag")}"',
+                        "Last Modified": http_date(-(-o.changed // 1))}  # fmt: skip
+            except Faulty as f:
+                problems = f.problems
+                told = {"Response Status": "400 Bad Request", "Response Body": "Bad Request"}
+                told["Response Body"] += (
+                    "\nThe server could not comply with the request since it is either malformed or otherwise incorrect."
+                )
+            except Answered as a:
+                reason = REASONS.get(a.reply.code, "")
+                said = f"{reason}\nUnable to process the contained instructions" if a.reply.code == 422 else a.reply.body.decode()
+                told = {"Response Status": f"{a.reply.code} {reason}", "Response Body": said}
+            except Problem as p:
+                told = {"Response Status": status_of(p), "Response Body": p.message}
+            yield b"\r\n\r\n" + report(kind, told, problems)
+        finally:
+            task.cancel()
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -151,27 +191,50 @@ class Large:
         return value
 
     async def manifest(self, ask: Ask, o: model.Object, headers: dict[str, str]) -> Reply:
-        """?multipart-manifest=get, or the form that can be put again with format=raw."""
-        lines = await self.lines(o)
+        """?multipart-manifest=get, or the form that can be put again with format=raw (which keeps the object's own type)."""
+        body = await self.desk.bodies.whole(extents_of(o), 64 << 20)
         if ask.query.get("format") == "raw":
-            raw = [
-                {"data": s["data"]}
-                if "data" in s
-                else {"path": s["name"], "etag": s["hash"], "size_bytes": s["bytes"]} | ({"range": s["range"]} if "range" in s else {})
-                for s in lines
-            ]
-            body = msgspec.json.encode(raw)
+            body = raw_form(msgspec.json.decode(body))
         else:
-            body = msgspec.json.encode(lines)
-        headers |= {"content-type": "application/json; charset=utf-8", "etag": hashlib.md5(body, usedforsecurity=False).hexdigest()}
-        headers["x-static-large-object"] = "True"
-        return Reply(200, headers, body)
+            headers["content-type"] = "application/json; charset=utf-8"
+        headers["etag"] = hashlib.md5(body, usedforsecurity=False).hexdigest()
+
+        async def open_range(start: int, length: int) -> AsyncIterator[bytes]:
+            return _once(body[start : start + length])
+
+        return await self.objects.answer(ask, headers, Whole(len(body), headers["etag"], open_range), [headers["etag"]], o.changed)
+
+    async def part(self, ask: Ask, o: model.Object, headers: dict[str, str]) -> Reply | None:
+        """?part-number= of a static large object: sets the range of the request. A reply when there is nothing to open."""
+        text = ask.query.get("part-number")
+        if text is None:
+            return None
+        if not text.isdigit() or int(text[:12]) < 1:
+            raise refuse(400, "Part number must be an integer greater than 0")
+        if "range" in ask.headers:
+            raise refuse(400, "Range requests are not supported with part number queries")
+        lines, number, total = await self.lines(o), int(text[:12]), o.own("total")
+        headers["x-parts-count"] = str(len(lines))
+        headers["accept-ranges"] = "bytes"
+        if number > len(lines):
+            said = b"The requested part number is not satisfiable"
+            return Reply(416, headers | {"content-range": f"bytes */{total}"}, said, length=0 if ask.method == "HEAD" else len(said))
+        start = sum(length_of(s) for s in lines[: number - 1])
+        length = length_of(lines[number - 1])
+        if ask.method == "HEAD" or not length:
+            shown = f"bytes {start}-{max(start, start + length - 1)}/{total}"
+            return Reply(206, headers | {"content-range": shown}, length=length)
+        ask.headers["range"] = f"bytes={start}-{start + length - 1}"
+        return None
 
     async def whole(self, ask: Ask, entry: Entry, account: str, o: model.Object) -> Whole:
         """A manifest as the object that it stands for."""
         if o.kind == "slo":
-            segments = await self.static(account, o)
-            return Whole(o.own("total"), o.own("slo_etag"), lambda s, n: self.open(ask, entry, segments, s, n, 0))
+
+            async def open_range(start: int, length: int) -> AsyncIterator[bytes]:
+                return await self.open(ask, entry, await self.static(account, o), start, length, 0)
+
+            return Whole(o.own("total"), o.own("slo_etag"), open_range)
         segments = await self.dynamic(ask, entry, account, o)
         etag = hashlib.md5("".join(s.etag for s in segments).encode(), usedforsecurity=False).hexdigest()
         if len(segments) >= model.LISTING:
@@ -201,7 +264,7 @@ class Large:
         await entry.allow(ask, account, container, prefix, method="GET")
         out = []
         for r in rows:
-            size, etag = (r.own("total"), r.own("slo_etag")) if r.kind == "slo" else (r.size, r.etag)
+            size, etag = r.own("total", r.size), r.own("slo_etag", r.etag)
             if r.container_id == o.container_id and r.name == o.name:
                 continue
             out.append(Segment(size, None, account, c, r.name, 0, etag, size))
@@ -209,8 +272,8 @@ class Large:
 
     async def open(self, ask: Ask, entry: Entry, segments: list[Segment], start: int, length: int, depth: int) -> AsyncIterator[bytes]:
         """Bytes of the segments. The first segment is found and checked before this returns: what is wrong with it is a 409."""
-        if depth > DEPTH:
-            raise Conflict(f"The manifest nests deeper than {DEPTH} levels.")
+        if depth >= DEPTH:
+            raise broken(f"The manifest nests deeper than {DEPTH} levels.")
         plan: list[tuple[Segment, int, int]] = []
         at, end = 0, start + length
         for s in segments:
@@ -222,8 +285,14 @@ class Large:
             return _none()
         try:
             first = await self._segment(ask, entry, *plan[0], depth)
-        except NotFound as e:
-            raise Conflict(f"The segment {plan[0][0].container}/{plan[0][0].name} is gone.") from e
+        except Conflict as e:
+            raise broken(e.message) from e
+        except (NotFound, Forbidden) as e:
+            raise broken(f"The segment {plan[0][0].container}/{plan[0][0].name} is gone, or not the caller's to read.") from e
+        except Answered as a:
+            if a.reply.code == 409:
+                raise
+            raise broken(f"The segment {plan[0][0].container}/{plan[0][0].name} answers {a.reply.code}.") from a
 
         async def rest() -> AsyncIterator[bytes]:
             async for chunk in first:
@@ -243,8 +312,8 @@ class Large:
             return _once(s.data[low : low + count])
         _, row = await self.objects.found(ask, entry, s.account, s.container, s.name)
         if row.kind == "link":
-            _, _, row, _ = await self.objects.follow(ask, entry, row)
-        size, etag = (row.own("total"), row.own("slo_etag")) if row.kind == "slo" else (row.size, row.etag)
+            _, _, row, _ = await self.objects.links.follow(ask, entry, row)
+        size, etag = row.own("total", row.size), row.own("slo_etag", row.etag)
         if size != s.size or etag != s.etag:
             raise Conflict(f"The segment {s.container}/{s.name} is not the one that the manifest names.")
         if row.kind == "slo":
@@ -255,95 +324,155 @@ class Large:
 
     # -- deleting --------------------------------------------------------------------------------------------------
 
-    async def delete_all(self, ask: Ask, entry: Entry, account: str, container: str, name: str) -> Reply:
-        """?multipart-manifest=delete: the segments and then the manifest, told as a bulk delete."""
-        from virga.services.objects.swift.bulk import Tally
-
+    async def delete_all(self, ask: Ask, entry: Entry, account: str, container: str, name: str, version: str | None) -> Reply:
+        """?multipart-manifest=delete: the segments and then the manifest (of a version, when one is named), told as a bulk delete."""
         tally = Tally()
-        todo: list[tuple[str, str]] = []
+        todo: list[tuple[str, str, str | None]] = []
 
-        async def collect(c: str, o: str, depth: int) -> None:
+        async def collect(c: str, o: str, which: str | None, depth: int) -> None:
             if depth > DEPTH or len(todo) > 10 * MAX_SEGMENTS:
                 raise Conflict(f"The manifest nests deeper than {DEPTH} levels.")
-            _, row = await self.objects.found(ask, entry, account, c, o)
-            if row.kind != "slo":
-                if depth == 0:
-                    raise Invalid("Not an SLO manifest")
-                todo.append((c, o))
-                return
-            for s in await self.lines(row):
-                if "data" in s:
-                    continue
-                sub_c, _, sub_o = s["name"].lstrip("/").partition("/")
-                if s.get("sub_slo"):
-                    try:
-                        await collect(sub_c, sub_o, depth + 1)
-                    except NotFound:
-                        tally.missing += 1
-                else:
-                    todo.append((sub_c, sub_o))
-            todo.append((c, o))
+            _, row = await self.objects.found(ask, entry, account, c, o, which)
+            if row.kind == "slo":
+                for s in await self.lines(row):
+                    if "data" in s:
+                        continue
+                    sub_c, _, sub_o = s["name"].lstrip("/").partition("/")
+                    if s.get("sub_slo"):
+                        try:
+                            await collect(sub_c, sub_o, None, depth + 1)
+                        except NotFound:
+                            tally.missing += 1
+                    else:
+                        todo.append((sub_c, sub_o, None))
+            elif depth == 0:
+                raise Invalid("Not an SLO manifest")
+            todo.append((c, o, which))
 
-        await collect(container, name, 0)
-        for c, o in dict.fromkeys(todo):
-            await tally.delete(self.objects, ask, entry, account, c, o)
+        try:
+            await collect(container, name, version, 0)
+        except Answered as a:
+            tally.problems.append((f"/{container}/{name}", f"{a.reply.code} {REASONS.get(a.reply.code, '')}"))
+        except NotFound:
+            tally.missing += 1
+        except Problem as p:
+            tally.problems.append((f"/{container}/{name}", status_of(p)))
+        for c, o, which in dict.fromkeys(todo):
+            await tally.delete(self.objects, ask, entry, account, c, o, which)
         return tally.reply(ask, "Number Deleted")
 
 
-def read_manifest(raw: bytes) -> list[dict[str, Any]]:
-    """The segments that a client names. Raises 400 with each fault by its place."""
+def broken(why: str) -> Answered:
+    """A large object that cannot be put together: what upstream says, with the reason in a header of its own."""
+    reply = page(409, "There was a conflict when trying to complete your request.")
+    reply.headers["x-conflict-reason"] = "".join(c if c.isprintable() else "?" for c in why)[:512]
+    return Answered(reply)
+
+
+def length_of(line: dict[str, Any]) -> int:
+    """How many bytes a line of a manifest stands for."""
+    if "data" in line:
+        return len(base64.b64decode(line["data"]))
+    if "range" in line:
+        low, _, high = line["range"].partition("-")
+        return int(high) - int(low) + 1
+    return int(line["bytes"])
+
+
+def raw_form(lines: list[dict[str, Any]]) -> bytes:
+    """A kept manifest in the form in which a client puts one."""
+    return msgspec.json.encode(
+        [
+            {"data": s["data"]}
+            if "data" in s
+            else {"path": s["name"], "etag": s["hash"], "size_bytes": s["bytes"]} | ({"range": s["range"]} if "range" in s else {})
+            for s in lines
+        ]
+    )
+
+
+class Faulty(Answered):
+    """Segments that are not what the manifest says, each with its fault."""
+
+    def __init__(self, kind: str, problems: list[tuple[str, str]]) -> None:
+        super().__init__(Reply(400, {"content-type": kind}, report(kind, {}, problems)))
+        self.problems = problems
+
+
+def read_manifest(raw: bytes, own: str = "") -> list[dict[str, Any]]:
+    """The segments that a client names; `own` is the manifest's own path. Raises 400 with each fault by its place, 413."""
     try:
         value: Any = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
-        raise refuse(400, "Manifest must be valid JSON.") from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise refuse(400, "Manifest must be valid JSON.\n") from None
     if not isinstance(value, list):
-        raise refuse(400, "Manifest must be a list.")
+        raise refuse(400, "Manifest must be a list.\n")
     if not value:
-        raise refuse(400, "Manifest must contain at least one segment.")
-    if len(value) > MAX_SEGMENTS:
-        raise refuse(413, f"Number of object-backed segments must be <= {MAX_SEGMENTS}")
-    faults = []
-    for n, s in enumerate(value):
-        if not isinstance(s, dict):
-            faults.append(f"Index {n}: not a JSON object")
-            continue
-        extra = set(s) - KEYS
-        if extra:
-            faults.append(f"Index {n}: extraneous keys {', '.join(sorted(map(str, extra)))[:200]}")
-        elif "data" in s:
-            if set(s) != {"data"}:
-                faults.append(f"Index {n}: data excludes the other keys")
-                continue
-            try:
-                if not isinstance(s["data"], str) or not base64.b64decode(s["data"], validate=True):
-                    faults.append(f"Index {n}: data must be non-empty base64")
-            except (binascii.Error, ValueError):
-                faults.append(f"Index {n}: data must be valid base64")
-        elif not isinstance(s.get("path"), str) or "/" not in s["path"].lstrip("/"):
-            faults.append(f"Index {n}: path does not refer to an object. Path must be of the form /container/object.")
-        else:
-            size = s.get("size_bytes")
-            if size is not None:
-                try:
-                    s["size_bytes"] = int(size)
-                except (TypeError, ValueError):
-                    faults.append(f"Index {n}: invalid size_bytes")
-            if s.get("etag") is not None and not isinstance(s["etag"], str):
-                faults.append(f"Index {n}: invalid etag")
-            if s.get("range") is not None and not isinstance(s["range"], str):
-                faults.append(f"Index {n}: invalid range")
-            if "\0" in s["path"]:
-                faults.append(f"Index {n}: invalid path")
+        raise refuse(400, "Manifest must contain at least one segment.\n")
+    faults = [f"Index {n}: {why}" for n, s in enumerate(value) if (why := segment_fault(s, own, last=n == len(value) - 1))]
+    if not faults and all("data" in s for s in value):
+        faults.append("Inline data segments require at least one object-backed segment.")
     if faults:
-        raise refuse(400, "\n".join(faults[:50]))
+        raise refuse(400, "\n".join(faults[:50]) + "\n")
+    if sum("path" in s for s in value) > MAX_SEGMENTS:
+        raise refuse(413, f"Number of object-backed segments must be <= {MAX_SEGMENTS}")
     return value
 
 
-def errors_reply(ask: Ask, title: str, problems: list[tuple[str, str]]) -> Reply:
-    if "json" in ask.header("accept"):
-        return Reply(400, {"content-type": "application/json"}, msgspec.json.encode({title: [[p, w] for p, w in problems]}))
-    text = f"{title}:\n" + "".join(f"{p}, {w}\n" for p, w in problems)
-    return Reply(400, {"content-type": "text/plain"}, text.encode())
+def segment_fault(s: Any, own: str, *, last: bool) -> str | None:
+    """What is wrong with one segment of a manifest."""
+    if not isinstance(s, dict):
+        return "not a JSON object"
+    if "path" not in s and "data" not in s:
+        return "expected keys to include one of 'path' or 'data'"
+    extra = set(s) - (KEYS if "path" in s else {"data"})
+    if extra:
+        return f"extraneous keys {', '.join(sorted(map(repr, extra)))[:200]}"
+    if "path" not in s:
+        try:
+            data = base64.b64decode(s["data"], validate=True) if isinstance(s["data"], str) else None
+        except (binascii.Error, ValueError):
+            data = None
+        return "data must be valid base64" if data is None else None if data else "too small; each segment must be at least 1 byte."
+    path, size = s["path"], s.get("size_bytes")
+    if not isinstance(path, str):
+        return '"path" must be a string'
+    if s.get("etag") is not None and not isinstance(s["etag"], str):
+        return '"etag" must be a string or null (if provided)'
+    if "/" not in path.strip("/") or "\0" in path:
+        return "path does not refer to an object. Path must be of the form /container/object."
+    if size is not None:
+        try:
+            s["size_bytes"] = size = int(size)
+        except (TypeError, ValueError, OverflowError):
+            return "invalid size_bytes"
+        if size < 1 and not last:
+            return "too small; each segment must be at least 1 byte."
+    if path.lstrip("/") == own:
+        return "manifest must not include itself as a segment"
+    if s.get("range"):
+        if not isinstance(s["range"], str) or not RANGE.fullmatch(s["range"]):
+            return "multiple ranges (only one allowed)" if isinstance(s["range"], str) and "," in s["range"] else "invalid range"
+        if size is not None and len(ranges(f"bytes={s['range']}", size) or ()) != 1:
+            return "unsatisfiable range"
+    return None
+
+
+def asked_kind(ask: Ask) -> str:
+    """The form in which the caller wants to hear what came of a manifest."""
+    return next((k for k in ("application/json", "application/xml", "text/xml") if k in ask.header("accept")), "text/plain")
+
+
+def report(kind: str, told: dict[str, str], problems: list[tuple[str, str]]) -> bytes:
+    """What came of a manifest, as text, JSON or XML."""
+    if kind == "application/json":
+        return msgspec.json.encode(told | {"Errors": [[p, w] for p, w in problems]})
+    if kind.endswith("/xml"):
+        inner = "".join(f"<{k.replace(' ', '_').lower()}>{xml_text(v)}</{k.replace(' ', '_').lower()}>" for k, v in sorted(told.items()))
+        faults = "".join(f"<object><name>{xml_text(p)}</name><status>{xml_text(w)}</status></object>" for p, w in problems)
+        return f"<upload>{inner}<errors>{faults}</errors></upload>".encode()
+    lines = [f"{k}: {v}" for k, v in sorted(told.items())] + ["Errors:"] + [f"{p}, {w}" for p, w in problems]
+    return ("\n".join(lines) + "\n").encode()
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

@@ -5,18 +5,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
+
+import msgspec
 
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound
+from virga.services.identity import api as identity
 from virga.services.objects import acl, model
 from virga.services.objects.desk import Desk
-from virga.services.objects.exchange import Answered, Ask, Precondition, Reply, http_date
-from virga.services.objects.store import listing as lists
+from virga.services.objects.exchange import Answered, Ask, Reply, http_date
 from virga.services.objects.store import objects as rows
 from virga.services.objects.store import places
-from virga.services.objects.swift.entry import Entry
-from virga.services.objects.swift.replies import listing, page, refuse, wanted_format
+from virga.services.objects.swift import listings, sync
+from virga.services.objects.swift.entry import Entry, project_of
+from virga.services.objects.swift.metadata import clean, merge, tristate, user_meta, yes
+from virga.services.objects.swift.replies import bare, listing, page, refuse, rendered, wanted_format
 
 QUOTAS = {"quota-bytes", "quota-count"}
 HIDDEN = {"temp-url-key", "temp-url-key-2"}
@@ -37,7 +41,7 @@ class Places:
         if ask.method in {"GET", "HEAD"}:
             return await self._show_account(ask, entry, account, row)
         if ask.method == "POST" or (ask.method == "PUT" and entry.reseller()):
-            meta, control = self._account_changes(ask, entry)
+            meta, control = self._account_changes(ask, entry, account)
             now = self.desk.now()
 
             def change(tx: Tx) -> bool:
@@ -66,15 +70,17 @@ class Places:
 
     async def _show_account(self, ask: Ask, entry: Entry, account: str, row: model.Account | None) -> Reply:
         kind = wanted_format(ask)
-        limit = read_limit(ask)
+        limit = listings.read_limit(ask)
+
+        project = project_of(self.desk, account)
 
         def read(tx: Tx) -> tuple[Any, ...]:
             total = places.totals(tx, account)
             by_policy = places.totals_by_policy(tx, account)
-            rows = [] if ask.method == "HEAD" else self._container_rows(tx, ask, account, limit)
-            return total, by_policy, rows
+            rows = [] if ask.method == "HEAD" else listings.containers(tx, ask.query, account, limit)
+            return total, by_policy, rows, identity.project_name(tx, project)[1]
 
-        total, by_policy, rows = await self.desk.commits.long_read(read)
+        total, by_policy, rows, domain = await self.desk.commits.long_read(read)
         created = row.created if row is not None else self.desk.now()
         headers = {
             "x-account-container-count": str(total[0]), "x-account-object-count": str(total[1]), "x-account-bytes-used": str(total[2]),
@@ -88,42 +94,16 @@ class Places:
             headers |= {f"x-account-meta-{k}": v for k, v in row.meta.items() if owner or k not in HIDDEN}
             for kind_, value in row.control.get("quotas", {}).items():
                 headers[f"x-account-quota-{kind_}"] = value
+            if row.control.get("etags") is not None:
+                headers["x-account-rfc-compliant-etags"] = str(row.control["etags"])
             if owner and row.control.get("access"):
-                import msgspec
-
                 headers["x-account-access-control"] = msgspec.json.encode(row.control["access"]).decode()
-        if ask.method == "HEAD":
-            return Reply(204, headers | {"content-type": "text/plain; charset=utf-8"})
-        reply = listing(kind, "account", account, "container", rows)
-        reply.headers |= headers
-        return reply
+        if domain:
+            headers["x-account-project-domain-id"] = domain
+        reply = bare(kind) if ask.method == "HEAD" else listing(kind, "account", account, "container", rows)
+        return listings.vary(ask, reply, headers)
 
-    @staticmethod
-    def _container_rows(tx: Tx, ask: Ask, account: str, limit: int) -> list[dict[str, Any]]:
-        q = ask.query
-        marker, end, prefix, delimiter = q.get("marker", ""), q.get("end_marker", ""), q.get("prefix", ""), q.get("delimiter", "")
-        reverse = yes(q.get("reverse"))
-        after, before = (end, marker) if reverse else (marker, end)
-        out: list[dict[str, Any]] = []
-        while len(out) < limit:
-            found = places.containers(tx, account, after=after, before=before, prefix=prefix, limit=limit - len(out), reverse=reverse)
-            folder = ""
-            for c in found:
-                cut = c.name.find(delimiter, len(prefix)) if delimiter else -1
-                if cut < 0:
-                    out.append({"name": c.name, "count": c.objects, "bytes": c.bytes, "last_modified": model.listed_time(c.changed)})
-                elif c.name[: cut + len(delimiter)] != folder:
-                    folder = c.name[: cut + len(delimiter)]
-                    out.append({"subdir": folder})
-            if len(found) < limit or not delimiter:
-                break
-            if reverse:
-                before = folder or found[-1].name
-            else:
-                after = folder + "\U0010ffff" if folder else found[-1].name
-        return out[:limit]
-
-    def _account_changes(self, ask: Ask, entry: Entry) -> tuple[dict[str, str], dict[str, Any]]:
+    def _account_changes(self, ask: Ask, entry: Entry, account: str) -> tuple[dict[str, str], dict[str, Any]]:
         meta = user_meta(ask, "account")
         control: dict[str, Any] = {}
         quotas: dict[str, str] = {}
@@ -146,9 +126,11 @@ class Places:
         if quotas:
             control["quotas"] = quotas
         if "x-account-access-control" in ask.headers:
-            if not entry.owns(model.PREFIX) and not entry.reseller() and not entry.owns(entry.own):
+            if not entry.owns(account):
                 raise Forbidden("Only the account's owner changes its access list.", rule="objects:write")
             control["access"] = acl.account_access(ask.headers["x-account-access-control"])
+        if self.desk.settings.etag_quoter and "x-account-rfc-compliant-etags" in ask.headers:
+            control["etags"] = tristate(ask.headers["x-account-rfc-compliant-etags"])
         return meta, control
 
     # -- containers ------------------------------------------------------------------------------------------------
@@ -199,6 +181,7 @@ class Places:
             tx.hold(f"name:{account}/{name}")
             there = places.container_row(tx, account, name)
             if there is None:
+                agree(control)
                 places.make_container(
                     tx,
                     account,
@@ -235,8 +218,8 @@ class Places:
         if row is None:
             raise NotFound("The resource could not be found.")
         fresh = clean(row.control | control)
-        if fresh.get("versioning") and fresh.get("archive"):
-            raise Invalid("A container has either X-Versions-Location or X-Versions-Enabled, not both.", field="X-Versions-Enabled")
+        agree(fresh)
+        sync.settle(tx, row, fresh)
         places.put_container(tx, row.id, meta=merge(row.meta, meta, "container"), control=fresh, changed=model.stamp(now)[1])
 
     def _container_changes(self, ask: Ask, entry: Entry, account: str) -> tuple[dict[str, str], dict[str, Any]]:
@@ -252,16 +235,19 @@ class Places:
                     raise Invalid("The access list is longer than 8192 characters", field=f"X-Container-{which.title()}")
             if f"x-remove-container-{which}" in h:
                 control[which] = None
+        if h.get("x-history-location") and h.get("x-versions-location"):
+            raise refuse(400, "Only one of x-versions-location or x-history-location may be specified")
         for header, mode in (("x-versions-location", "stack"), ("x-history-location", "history")):
-            if header in h and f"x-remove-{header[2:]}" not in h:
-                where = unquote(h[header]).strip()
-                if "/" in where:
-                    raise Precondition(f"{header.title()} must be a container's name, without a slash.")
-                control |= {"archive": where or None, "archive_mode": mode if where else None}
-            elif f"x-remove-{header[2:]}" in h:
+            if h.get(header):
+                try:
+                    where = unquote(h[header], errors="strict").strip("/")
+                except UnicodeDecodeError:
+                    where = "/"
+                if not where or "/" in where or "\0" in where:
+                    raise refuse(412, f"{header.title()} must be a container's name, without a slash.")
+                control |= {"archive": where, "archive_mode": mode}
+            elif (header in h or f"x-remove-{header[2:]}" in h) and not control.get("archive"):
                 control |= {"archive": None, "archive_mode": None}
-        if "x-history-location" in h and "x-versions-location" in h and h["x-history-location"] and h["x-versions-location"]:
-            raise Invalid("Only one of X-History-Location and X-Versions-Location may be specified", field="X-Versions-Location")
         if "x-versions-mode" in h and control.get("archive"):
             if h["x-versions-mode"] not in {"stack", "history"}:
                 raise Invalid("X-Versions-Mode must be one of stack, history", field="X-Versions-Mode")
@@ -270,79 +256,30 @@ class Places:
             if not entry.owns(account):
                 raise Forbidden("Only the account's owner switches versioning.", rule="objects:write")
             control["versioning"] = "enabled" if yes(h["x-versions-enabled"]) else "suspended"
-        if h.get("x-container-sync-to"):
-            raise Invalid("Container sync is not available in this cloud: no realm is known to it.", field="X-Container-Sync-To")
-        return meta, control
+        if self.desk.settings.etag_quoter and "x-container-rfc-compliant-etags" in h:
+            control["etags"] = tristate(h["x-container-rfc-compliant-etags"])
+        told = sync.changes(self.desk, ask)
+        if told and not entry.owns(account):
+            raise Forbidden("Only the account's owner sets what a container is kept in step with.", rule="objects:administer")
+        return meta, control | told
 
     async def show_container(self, ask: Ask, entry: Entry, account: str, row: model.Container) -> Reply:
         kind = wanted_format(ask)
         headers = container_headers(row, entry.owns(account))
         if ask.method == "HEAD":
-            return Reply(
-                204,
-                headers
-                | {
-                    "content-type": f"{ {'json': 'application/json', 'xml': 'application/xml'}.get(kind, 'text/plain') }; charset=utf-8".strip()
-                },
-            )
-        limit = read_limit(ask)
-        rows = await self.desk.commits.long_read(lambda tx: self._object_rows(tx, ask, row, limit))
-        reply = listing(kind, "container", row.name, "object", rows)
-        reply.headers |= headers
-        return reply
-
-    def _object_rows(self, tx: Tx, ask: Ask, row: model.Container, limit: int) -> list[dict[str, Any]]:
-        q = ask.query
-        marker, end, prefix, delimiter, path = (q.get(k, "") for k in ("marker", "end_marker", "prefix", "delimiter", "path"))
-        reverse = yes(q.get("reverse"))
-        folders = True
-        if "path" in q and not prefix and not delimiter:
-            prefix, delimiter, folders = (path.rstrip("/") + "/") if path.rstrip("/") else "", "/", False
-        if "versions" in q and yes(q["versions"] or "true"):
-            found = lists.versions(tx, row.id, prefix=prefix, delimiter=delimiter, marker=marker, version_marker=q.get("version_marker", ""),
-                                   before=end, limit=limit, reverse=reverse)  # fmt: skip
-            return [version_line(e) for e in found]
-        after, before = (end, marker) if reverse else (marker, end)
-        alive = self.desk.now()
-        got = lists.listing(
-            tx, row.id, prefix=prefix, delimiter=delimiter, after=after, before=before, limit=limit, reverse=reverse, alive_at=alive
-        )
-        out = []
-        for e in got:
-            if isinstance(e, lists.Folder):
-                if folders:
-                    out.append({"subdir": e.name})
-            else:
-                out.append(line(e))
-        return out
-
-
-def line(e: lists.Entry) -> dict[str, Any]:
-    """An object as a JSON listing shows it."""
-    out: dict[str, Any] = {
-        "name": e.name,
-        "hash": e.etag,
-        "bytes": e.size,
-        "content_type": e.content_type,
-        "last_modified": model.listed_time(e.changed),
-    }
-    if e.control is not None:
-        if e.kind == "slo":
-            out["hash"] = e.control.get("manifest_md5", e.etag)
-            out["bytes"] = e.control.get("total", e.size)
-            out["slo_etag"] = f'"{e.control.get("slo_etag", e.etag)}"'
-        elif e.kind == "link":
-            t = e.control["target"]
-            out["symlink_path"] = f"/v1/{t['account']}/{t['container']}/{t['object']}"
-            if t.get("etag"):
-                out |= {"symlink_etag": t["etag"], "symlink_bytes": t.get("bytes", 0)}
-    return out
-
-
-def version_line(e: lists.Entry | lists.Folder) -> dict[str, Any]:
-    if isinstance(e, lists.Folder):
-        return {"subdir": e.name}
-    return line(e) | {"version_id": "null" if e.unversioned else e.version, "is_latest": e.latest}
+            return listings.vary(ask, bare(kind), headers)
+        limit, now = listings.read_limit(ask), self.desk.now()
+        if "versions" in ask.query:
+            listings.only_json(ask)
+            found = await self.desk.commits.long_read(lambda tx: listings.versions(tx, ask.query, row, limit))
+            return listings.vary(ask, listing("json", "container", row.name, "object", [listings.version_line(e) for e in found]), headers)
+        if kind != "xml" and ask.query.keys().isdisjoint(("delimiter", "path")) and not row.control.get("versioning"):
+            data = await self.desk.commits.long_read(lambda tx: listings.plain_lines(tx, ask.query, row, limit, kind, now))
+            reply = rendered(kind, data)
+        else:
+            rows = await self.desk.commits.long_read(lambda tx: listings.objects(tx, ask.query, row, limit, now))
+            reply = listing(kind, "container", row.name, "object", rows)
+        return listings.vary(ask, reply, headers)
 
 
 def container_headers(row: model.Container, owner: bool) -> dict[str, str]:
@@ -358,8 +295,11 @@ def container_headers(row: model.Container, owner: bool) -> dict[str, str]:
         for which in ("read", "write"):
             if c.get(which):
                 headers[f"x-container-{which}"] = c[which]
+        headers |= {f"x-container-sync-{which}": c[f"sync_{which}"] for which in ("to", "key") if c.get(f"sync_{which}")}
     if c.get("archive"):
-        headers["x-history-location" if c.get("archive_mode") == "history" else "x-versions-location"] = c["archive"]
+        headers["x-history-location" if c.get("archive_mode") == "history" else "x-versions-location"] = quote(c["archive"])
+    if c.get("etags") is not None:
+        headers["x-container-rfc-compliant-etags"] = str(c["etags"])
     if c.get("versioning"):
         headers["x-versions-enabled"] = str(c["versioning"] == "enabled")
     return headers
@@ -367,61 +307,14 @@ def container_headers(row: model.Container, owner: bool) -> dict[str, str]:
 
 def check_container_name(name: str) -> None:
     if len(name.encode()) > model.MAX_CONTAINER:
-        raise refuse(400, f"Container name length of {len(name.encode())} longer than {model.MAX_CONTAINER}")
+        raise Answered(page(400, f"Container name length of {len(name.encode())} longer than {model.MAX_CONTAINER}"))
     if name in {".", ".."}:
         raise refuse(400, "Container name cannot be . or ..")
 
 
-def user_meta(ask: Ask, what: str) -> dict[str, str]:
-    """What the request sets ('' removes), by the name after the prefix. Raises 400 past the limits."""
-    out: dict[str, str] = {}
-    set_, drop = f"x-{what}-meta-", f"x-remove-{what}-meta-"
-    for name, value in ask.headers.items():
-        if name.startswith(set_):
-            key = name[len(set_) :]
-            check_meta(key, value)
-            out[key] = value
-        elif name.startswith(drop):
-            out.setdefault(name[len(drop) :], "")
-    return out
-
-
-def check_meta(key: str, value: str) -> None:
-    if not key:
-        raise refuse(400, "Metadata name cannot be empty")
-    if len(key.encode()) > model.META_NAME:
-        raise refuse(400, f"Metadata name too long: {key[:80]}; at most {model.META_NAME} bytes")
-    if len(value.encode()) > model.META_VALUE:
-        raise refuse(400, f"Metadata value longer than {model.META_VALUE}: {key}")
-
-
-def check_meta_total(meta: Mapping[str, str]) -> None:
-    if len(meta) > model.META_COUNT:
-        raise refuse(400, f"Too many metadata items; max {model.META_COUNT}")
-    if sum(len(k.encode()) + len(v.encode()) for k, v in meta.items()) > model.META_OVERALL:
-        raise refuse(400, f"Total metadata too large; max {model.META_OVERALL}")
-
-
-def merge(old: Mapping[str, str], change: Mapping[str, str], what: str) -> dict[str, str]:
-    """The metadata after a change: the limits hold for what is kept, however many requests brought it."""
-    out = {k: v for k, v in (dict(old) | dict(change)).items() if v != ""}
-    check_meta_total(out)
-    return out
-
-
-def clean(control: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in control.items() if v is not None}
-
-
-def yes(text: str | None) -> bool:
-    return text is not None and text.strip().lower() in {"true", "1", "yes", "on", "t", "y"}
-
-
-def read_limit(ask: Ask) -> int:
-    text = ask.query.get("limit", "")
-    if text.isdigit():
-        limit = int(text[:12])
-        if limit > model.LISTING:
-            raise Precondition(f"Maximum limit is {model.LISTING}")
-        return limit
-    return model.LISTING
+def agree(control: Mapping[str, Any]) -> None:
+    """Raise 400 for settings that exclude each other."""
+    if control.get("versioning") and control.get("archive"):
+        raise Invalid("A container has either X-Versions-Location or X-Versions-Enabled, not both.", field="X-Versions-Enabled")
+    if control.get("versioning") and control.get("sync_to"):
+        raise Invalid("A container is either kept in step with another or has X-Versions-Enabled, not both.", field="X-Versions-Enabled")

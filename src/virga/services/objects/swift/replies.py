@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 from html import escape
 from typing import Any
+from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 import msgspec
@@ -56,9 +57,17 @@ def fault(problem: e.Problem) -> Reply:
     return reply
 
 
+class _Cased(bytes):
+    """A header's name that keeps its capitals: the server writes names in small letters, and old scripts look for Swift's spelling."""
+
+    def lower(self) -> _Cased:
+        return self
+
+
 @functools.lru_cache(4096)
-def title(name: str) -> str:
-    return {"etag": "Etag", "www-authenticate": "Www-Authenticate"}.get(name) or name.title()
+def title(name: str) -> bytes:
+    """The name of a header as Swift spells it. What the server itself must know is left as it is."""
+    return name.encode() if name in {"connection", "transfer-encoding"} else _Cased(name.title().encode())
 
 
 # -- listings ------------------------------------------------------------------------------------------------------
@@ -93,6 +102,7 @@ def wanted_format(ask: Ask) -> str:
     return choice
 
 
+XML_FIELDS = ("name", "hash", "count", "bytes", "content_type", "last_modified", "storage_policy")
 _XML_BAD = {n: "\ufffd" for n in range(32) if n not in (9, 10, 13)}
 
 
@@ -106,15 +116,31 @@ def xml_listing(root: str, name: str, item: str, rows: list[dict[str, Any]]) -> 
         if "subdir" in row:
             out.append(f"<subdir name={quoteattr(row['subdir'].translate(_XML_BAD))}><name>{xml_text(row['subdir'])}</name></subdir>")
         else:
-            out.append(f"<{item}>" + "".join(f"<{k}>{xml_text(str(v))}</{k}>" for k, v in row.items()) + f"</{item}>")
+            out.append(f"<{item}>" + "".join(f"<{k}>{xml_text(str(row[k]))}</{k}>" for k in XML_FIELDS if k in row) + f"</{item}>")
     out.append(f"</{root}>")
     return "".join(out).encode()
 
 
+def location(t: dict[str, Any]) -> str:
+    """The path that a link names, as Content-Location, Location and listings say it."""
+    return f"/v1/{quote(t['account'])}/{quote(t['container'])}/{quote(t['object'])}"
+
+
+def bare(kind: str) -> Reply:
+    """HEAD of a listing."""
+    return Reply(204, {"content-type": f"{FORMATS[kind]}; charset=utf-8"})
+
+
+def rendered(kind: str, data: bytes) -> Reply:
+    """A listing that is bytes already, as JSON or plain."""
+    if kind == "json":
+        return Reply(200, {"content-type": "application/json; charset=utf-8"}, data)
+    return Reply(200 if data else 204, {"content-type": TEXT}, data)
+
+
 def listing(kind: str, root: str, name: str, item: str, rows: list[dict[str, Any]]) -> Reply:
     if kind == "json":
-        return Reply(200, {"content-type": "application/json; charset=utf-8"}, msgspec.json.encode(rows))
+        return rendered(kind, msgspec.json.encode(rows))
     if kind == "xml":
         return Reply(200, {"content-type": "application/xml; charset=utf-8"}, xml_listing(root, name, item, rows))
-    text = "".join(f"{row['subdir'] if 'subdir' in row else row['name']}\n" for row in rows).encode()
-    return Reply(200 if text else 204, {"content-type": TEXT}, text)
+    return rendered(kind, "".join(f"{row['subdir'] if 'subdir' in row else row['name']}\n" for row in rows).encode())

@@ -3,54 +3,74 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote, unquote_to_bytes
 
 from virga.ground.errors import NotFound
+from virga.ground.http.call import NOBODY
 from virga.services.objects import model
 from virga.services.objects.exchange import Answered, Ask, Reply
 from virga.services.objects.store import listing as lists
 from virga.services.objects.store import places
 from virga.services.objects.swift.entry import Entry
-from virga.services.objects.swift.places import yes
+from virga.services.objects.swift.metadata import yes
 from virga.services.objects.swift.replies import page
 
 if TYPE_CHECKING:
     from virga.services.objects.swift.front import Swift
 
 
+HOST = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+
+
 def _is_site(row: model.Container | None) -> bool:
     return row is not None and any(k in row.meta for k in ("web-index", "web-error", "web-listings"))
 
 
-def _active(ask: Ask) -> bool:
-    return not ask.headers.get("x-auth-token") or yes(ask.headers.get("x-web-mode"))
+def active(ask: Ask, entry: Entry) -> bool:
+    """Whether the caller sees sites: those without a token or with a temporary URL, and those who ask for it."""
+    return entry.actor is NOBODY or entry.ticket is not None or yes(ask.headers.get("x-web-mode"))
 
 
 async def container(swift: Swift, ask: Ask, entry: Entry, account: str, name: str) -> Reply | None:
     """The site's front page; None: an ordinary listing is meant."""
-    if not _active(ask) or any(k in ask.query for k in ("format", "prefix", "delimiter", "marker", "limit", "path")):
+    if not active(ask, entry) or any(k in ask.query for k in ("format", "prefix", "delimiter", "marker", "limit", "path")):
         return None
     row = await swift.desk.commits.read(lambda tx: places.container_row(tx, account, name))
     if row is None or not _is_site(row):
         return None
+    if not (row.meta.get("web-index") or row.meta.get("web-listings")):
+        return None
+    if entry.ticket is None:
+        try:
+            await entry.allow(ask, account, row)
+        except Answered as a:
+            return await _error(swift, ask, entry, account, row, a.reply.code)
     if not ask.path.endswith("/"):
         return _move(ask)
     return await _folder(swift, ask, entry, account, row, "")
 
 
 def _move(ask: Ask) -> Reply:
+    """To the same address with a slash. An address that no host has is not repeated."""
     reply = page(301, "The resource is a folder.")
-    reply.headers["location"] = f"{ask.raw_path}/"
+    host = f"{ask.scheme}://{ask.host}" if HOST.fullmatch(ask.host) else ""
+    reply.headers["location"] = f"{host}{quote(unquote_to_bytes(ask.raw_path))}/"
     return reply
 
 
 async def object(swift: Swift, ask: Ask, entry: Entry, account: str, name: str, path: str) -> Reply:
     """An object for a caller without a token: if the container is a site, folders and error pages too."""
-    get = swift.objects.get
     try:
-        return await get(ask, entry, account, name, path)
+        reply = await swift.objects.get(ask, entry, account, name, path)
+        if reply.headers.get("content-type", "").partition(";")[0] != "application/directory" or (reply.length or len(reply.body)) > 1:
+            return reply
+        row = await swift.desk.commits.read(lambda tx: places.container_row(tx, account, name))
+        if row is None or not (row.meta.get("web-index") or row.meta.get("web-listings")):
+            return reply
+        raise NotFound("It stands for a folder.")
     except NotFound:
         row = await swift.desk.commits.read(lambda tx: places.container_row(tx, account, name))
         if row is None or not _is_site(row):
@@ -85,41 +105,57 @@ async def _folder(swift: Swift, ask: Ask, entry: Entry, account: str, row: model
             if a.reply.code not in {401, 403}:
                 raise
             return await _error(swift, ask, entry, account, row, a.reply.code)
-    try:
-        await entry.allow(ask, account, row)
-    except Answered as a:
-        return await _error(swift, ask, entry, account, row, a.reply.code)
+    if entry.ticket is None:
+        try:
+            await entry.allow(ask, account, row)
+        except Answered as a:
+            return await _error(swift, ask, entry, account, row, a.reply.code)
     if not yes(row.meta.get("web-listings")):
         return await _error(swift, ask, entry, account, row, 404)
     now = swift.desk.now()
     found = await swift.desk.commits.long_read(lambda tx: lists.listing(tx, row.id, prefix=prefix, delimiter="/", alive_at=now))
     if prefix and not found:
         return await _error(swift, ask, entry, account, row, 404)
-    label = escape(row.meta.get("web-listings-label", "") or f"{row.name}/")
-    css = row.meta.get("web-listings-css", "")
-    style = (
-        f'<link rel="stylesheet" type="text/css" href="{escape(("../" * prefix.count("/") + css) if "://" not in css else css, quote=True)}" />'
-        if css
-        else "<style>h1{font-size:1em}td,th{padding:0 1em 0 0;text-align:left}.size{text-align:right}</style>"
-    )
-    lines = [f'<tr class="item subdir"><td colspan="3"><a href="../">../</a></td></tr>'] if prefix else []  # noqa: F541
-    for e in found:
+    ask.notes["staticweb"] = True
+    return Reply(200, {"content-type": "text/html; charset=UTF-8"}, listing_page(ask, row, prefix, found))
+
+
+def listing_page(ask: Ask, row: model.Container, prefix: str, found: list[lists.Entry | lists.Folder]) -> bytes:
+    """A folder as a page. Whatever tenants named is escaped, in texts, in addresses and in classes."""
+    path = unquote(ask.path)
+    label = row.meta.get("web-listings-label", "").strip()
+    if label:
+        path = f"{label}/{path.split('/', 4)[4]}"
+    title = escape(f"Listing of {path}")
+    css = row.meta.get("web-listings-css", "").strip()
+    if css:
+        href = quote(css, ":/") if css.startswith(("/", "http://", "https://")) else "../" * prefix.count("/") + quote(css)
+        style = f'<link rel="stylesheet" type="text/css" href="{escape(href)}" />'
+    else:
+        style = "<style>h1{font-size:1em}td,th{padding:0 1em;text-align:left}.colsize{text-align:right}a{text-decoration:none}</style>"
+    note = ask.notes.get("tempurl")
+    links = note["links"] if note is not None else ""
+    lines = []
+    if len(prefix) > len((note or {}).get("prefix") or ""):
+        lines.append(f'<tr id="parent" class="item"><td class="colname" colspan="3"><a href="../{links}">../</a></td></tr>')
+    for e in sorted(found, key=lambda e: isinstance(e, lists.Entry)):
         shown = e.name[len(prefix) :]
-        href = quote(shown)
+        href = quote(shown).replace(".", "%2E") + links
         if isinstance(e, lists.Folder):
-            lines.append(f'<tr class="item subdir"><td colspan="3"><a href="./{href}">{escape(shown)}</a></td></tr>')
+            lines.append(f'<tr class="item subdir"><td class="colname" colspan="3"><a href="./{href}">{escape(shown)}</a></td></tr>')
         elif shown:
-            kind = " ".join(f"type-{escape(p, quote=True)}" for p in e.content_type.partition(";")[0].split("/"))
+            kind = " ".join(f"type-{escape(p.lower())}" for p in e.content_type.partition(";")[0].split("/"))
+            size = (e.control or {}).get("total", e.size)
             lines.append(
-                f'<tr class="item {kind}"><td class="colname"><a href="./{href}">{escape(shown)}</a></td><td class="size">{e.size}</td>'
-                f"<td>{model.listed_time(e.changed)[:19].replace('T', ' ')}</td></tr>"
+                f'<tr class="item {kind}"><td class="colname"><a href="./{href}">{escape(shown)}</a></td><td class="colsize">{size}</td>'
+                f'<td class="coldate">{model.listed_time(e.changed)[:19].replace("T", " ")}</td></tr>'
             )
-    title = f"Listing of {label}{escape(prefix)}"
-    body = (
-        f'<!DOCTYPE html>\n<html><head><meta charset="utf-8"><title>{title}</title>{style}</head><body><h1 id="title">{title}</h1>'
-        f'<table id="listing"><tr id="heading"><th>Name</th><th>Size</th><th>Date</th></tr>{"".join(lines)}</table></body></html>'
-    )
-    return Reply(200, {"content-type": "text/html; charset=UTF-8"}, body.encode())
+    return (
+        f'<!DOCTYPE html>\n<html>\n<head><meta charset="utf-8"><title>{title}</title>{style}</head>\n<body><h1 id="title">{title}</h1>\n'
+        '<table id="listing"><tr id="heading"><th class="colname">Name</th><th class="colsize">Size</th><th class="coldate">Date</th></tr>\n'
+        + "\n".join(lines)
+        + "\n</table></body>\n</html>\n"
+    ).encode()
 
 
 async def _error(swift: Swift, ask: Ask, entry: Entry, account: str, row: model.Container, code: int) -> Reply:
@@ -135,5 +171,5 @@ async def _error(swift: Swift, ask: Ask, entry: Entry, account: str, row: model.
             pass
     reply = page(code, "The resource could not be found." if code == 404 else "You may not see this.")
     if code == 401:
-        reply.headers["www-authenticate"] = f'Swift realm="{account}"'
+        reply.headers["www-authenticate"] = f'Swift realm="{quote(account)}"'
     return reply

@@ -10,7 +10,7 @@ import secrets
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import ldap3
@@ -240,6 +240,15 @@ class LdapDirectory:
             self.log.warning("two_of_a_name", domain=self.domain, places=[p.place for p in found])
             return None
         return found[0] if found else None
+
+    def among(self, local_ids: Sequence[str]) -> list[Person]:
+        """Asked a hundred at a time."""
+        out: list[Person] = []
+        for n in range(0, len(local_ids), 100):
+            either = "".join(f"({self.own.user_id_attribute}={escape_filter_chars(id)})" for id in local_ids[n : n + 100])
+            rows = self._search(self.own.users_at, self._user_filter(f"(|{either})"), self._user_attributes)
+            out += [p for e in rows if (p := self._person(e)) is not None]
+        return out
 
     def _groups(self, *more: str, members: bool) -> list[tuple[Circle, list[str]]]:
         own = self.own

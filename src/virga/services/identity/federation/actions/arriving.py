@@ -14,7 +14,7 @@ from urllib.parse import quote
 import msgspec
 
 from virga.ground.db.engine import Tx
-from virga.ground.errors import Broken, Conflict, Forbidden, Invalid, NotFound, Unauthorized
+from virga.ground.errors import Broken, Conflict, Forbidden, Invalid, Unauthorized
 from virga.ground.http.call import Call
 from virga.services.identity import model as rows
 from virga.services.identity import settings
@@ -37,7 +37,8 @@ COOKIE = "virga-sso"
 # -- who it is -----------------------------------------------------------------------------------------------------
 
 
-def _known(call: Call, idp: str, protocol: str) -> tuple[model.Provider, model.Protocol, model.Mapping]:
+def known(call: Call, idp: str, protocol: str) -> tuple[model.Provider, model.Protocol, model.Mapping]:
+    """The provider, which must be enabled, its protocol and the mapping. Raises NotFound, Forbidden."""
     with call.db.read() as tx:
         provider = trusting.provider(tx, idp)
         if not provider.enabled:
@@ -46,19 +47,21 @@ def _known(call: Call, idp: str, protocol: str) -> tuple[model.Provider, model.P
         return provider, way, trusting.mapping(tx, way.mapping_id)
 
 
-def _trusted(call: Call, idp: str) -> OidcProvider:
+def trusted(call: Call, idp: str) -> OidcProvider:
+    """The OpenID Connect provider of the settings. Raises Unauthorized."""
     found = call.use(Providers).of(idp)
     if found is None:
         raise Unauthorized(
-            f"Nobody vouches for users of identity provider {idp}: it has no entry in the cloud's settings ([identity.oidc])."
+            f"Nobody vouches for users of identity provider {idp}: it has no entry in the cloud's settings ([identity.oidc] or [identity.saml])."
         )
     return found
 
 
-def by_assertion(call: Call, idp: str, protocol: str, said: rules.Assertion) -> rows.User:
-    """The user whom the provider's words mean here, made or renewed by the mapping. Raises Unauthorized."""
-    provider, way, mapping = _known(call, idp, protocol)
-    if provider.remote_ids and not set(said.get(way.remote_id_attribute or REMOTE_ID, ())) & set(provider.remote_ids):
+def by_assertion(call: Call, idp: str, protocol: str, said: rules.Assertion, remote_id: str = REMOTE_ID) -> rows.User:
+    """The user whom the provider's words mean here, made or renewed by the mapping; `remote_id` names the word that is the provider's own
+    name, unless the protocol says another. Raises Unauthorized."""
+    provider, way, mapping = known(call, idp, protocol)
+    if provider.remote_ids and not set(said.get(way.remote_id_attribute or remote_id, ())) & set(provider.remote_ids):
         raise Forbidden("Incoming identity provider identifier not included among the accepted identifiers.")
     try:
         made = msgspec.convert(mapping.rules, list[rules.Rule])
@@ -216,26 +219,20 @@ def _projects(call: Call, tx: Tx, provider: model.Provider, user: rows.User, who
 # -- by a bearer token ---------------------------------------------------------------------------------------------
 
 
-def _bearer(call: Call) -> str:
+def bearer(call: Call) -> str:
+    """The token of the provider that the caller shows."""
     kind, _, token = call.request.headers.get("authorization", "").partition(" ")
     if kind.lower() != "bearer" or not token.strip():
         raise Unauthorized("The header 'Authorization: Bearer …' with a token of the identity provider is needed.")
     return token.strip()
 
 
-def _issue(call: Call, user: rows.User, idp: str, protocol: str) -> tuple[str, rows.Session]:
+def issue(call: Call, user: rows.User, idp: str, protocol: str) -> tuple[str, rows.Session]:
+    """An unscoped token for who came in by a provider."""
     now = call.now()
     expires = now + call.use(settings.Identity).token_seconds
     payload = rows.Payload(user.id, None, None, False, [protocol], now, expires, [audit_id()], via=(idp, protocol))
     return call.use(Tokens).issue(payload)
-
-
-def authenticate(call: Call, idp: str, protocol: str) -> tuple[str, rows.Session]:
-    """GET or POST /v3/OS-FEDERATION/identity_providers/{idp}/protocols/{protocol}/auth: an unscoped token for the bearer of an access
-    or ID token."""
-    _known(call, idp, protocol)
-    claims = _trusted(call, idp).claims(_bearer(call))
-    return _issue(call, by_assertion(call, idp, protocol, assertion(claims)), idp, protocol)
 
 
 class MappedMethod(msgspec.Struct, forbid_unknown_fields=True):
@@ -249,8 +246,8 @@ def mapped(call: Call, auth: identity_wire.Methods) -> login.Proof:
         given = msgspec.convert(auth.mapped, MappedMethod)
     except msgspec.ValidationError as e:
         raise Invalid(f"Invalid input for field 'auth.identity.mapped': {e}", field="mapped") from None
-    _known(call, given.identity_provider, given.protocol)
-    claims = _trusted(call, given.identity_provider).claims(_bearer(call))
+    known(call, given.identity_provider, given.protocol)
+    claims = trusted(call, given.identity_provider).claims(bearer(call))
     user = by_assertion(call, given.identity_provider, given.protocol, assertion(claims))
     return login.Proof(user, via=(given.identity_provider, given.protocol))
 
@@ -271,7 +268,8 @@ class State(msgspec.Struct, array_like=True, frozen=True):
     expires: float
 
 
-def _random() -> str:
+def random() -> str:
+    """A word that nobody guesses."""
     return base64.urlsafe_b64encode(os.urandom(32)).rstrip(b"=").decode()
 
 
@@ -279,7 +277,14 @@ def _digest(text: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
 
 
-def _origin(call: Call) -> str:
+def cookie(call: Call, named: str) -> str:
+    """A cookie of the browser; empty if there is none."""
+    cookies = [c.strip().partition("=") for c in call.request.headers.get("cookie", "").split(";")]
+    return next((value for name, _, value in cookies if name == named), "")
+
+
+def origin(call: Call) -> str:
+    """The dashboard that asks, if it is one of those that are trusted."""
     origin = call.query.get("origin")
     if not origin:
         raise Invalid("Request must have an origin query parameter", field="origin")
@@ -292,30 +297,17 @@ def _redirect(call: Call) -> str:
     return call.request.link("/v3/auth/OS-FEDERATION/oidc/callback")
 
 
-def websso(call: Call, protocol: str) -> tuple[str, str]:
-    """GET /v3/auth/OS-FEDERATION/websso/{protocol}?origin=…, with the one provider that has this protocol."""
-    with call.db.read() as tx:
-        ids = {p.idp_id for p in store.PROTOCOLS.find(tx, store.PROTOCOLS.c.id == protocol)} & call.use(Providers).ids()
-    if not ids:
-        raise NotFound(f"Could not find federated protocol {protocol}.")
-    if len(ids) > 1:
-        raise Invalid(
-            f"Several identity providers have protocol {protocol}: {', '.join(sorted(ids))}. Name one in the path.", field="protocol"
-        )
-    return websso_by(call, ids.pop(), protocol)
-
-
-def websso_by(call: Call, idp: str, protocol: str) -> tuple[str, str]:
-    """GET /v3/auth/OS-FEDERATION/identity_providers/{idp}/protocols/{protocol}/websso?origin=…: off to the provider."""
-    origin = _origin(call)
-    _known(call, idp, protocol)
-    provider = _trusted(call, idp)
-    nonce, verifier, cookie = _random(), _random(), _random()
-    state = State("websso", idp, protocol, origin, nonce, verifier, _digest(cookie), call.now() + SSO_SECONDS)
+def begin(call: Call, idp: str, protocol: str) -> tuple[str, str]:
+    """Off to the provider, for a dashboard."""
+    host = origin(call)
+    known(call, idp, protocol)
+    provider = trusted(call, idp)
+    nonce, verifier, mine = random(), random(), random()
+    state = State("websso", idp, protocol, host, nonce, verifier, _digest(mine), call.now() + SSO_SECONDS)
     sealed = call.use(Vault).seal(msgspec.json.encode(state).decode())
     url = provider.login_url(_redirect(call), sealed, nonce, _digest(verifier))
     secure = "; Secure" if call.request.base.startswith("https") else ""
-    return url, f"{COOKIE}={cookie}; Max-Age={SSO_SECONDS:.0f}; Path=/; HttpOnly; SameSite=Lax{secure}"
+    return url, f"{COOKIE}={mine}; Max-Age={SSO_SECONDS:.0f}; Path=/; HttpOnly; SameSite=Lax{secure}"
 
 
 def _state(call: Call) -> State:
@@ -323,8 +315,7 @@ def _state(call: Call) -> State:
         state = msgspec.json.decode(call.use(Vault).open(call.query.get("state") or ""), type=State)
     except (Broken, ValueError, msgspec.MsgspecError):
         raise Unauthorized("The login was not begun here, or too long ago.") from None
-    cookies = [c.strip().partition("=") for c in call.request.headers.get("cookie", "").split(";")]
-    mine = next((value for name, _, value in cookies if name == COOKIE), "")
+    mine = cookie(call, COOKIE)
     if state.label != "websso" or state.expires < call.now() or not hmac.compare_digest(_digest(mine), state.cookie):
         raise Unauthorized("The login was not begun here, or too long ago.")
     return state
@@ -336,7 +327,7 @@ def callback(call: Call) -> tuple[str, str, str]:
     code = call.query.get("code")
     if not code:
         raise Unauthorized("The identity provider did not let the user in.")
-    _known(call, state.idp, state.protocol)
-    claims = _trusted(call, state.idp).redeem(code, _redirect(call), state.verifier, state.nonce)
+    known(call, state.idp, state.protocol)
+    claims = trusted(call, state.idp).redeem(code, _redirect(call), state.verifier, state.nonce)
     user = by_assertion(call, state.idp, state.protocol, assertion(claims))
-    return state.origin, _issue(call, user, state.idp, state.protocol)[0], _random()
+    return state.origin, issue(call, user, state.idp, state.protocol)[0], random()

@@ -13,6 +13,7 @@ from virga.ground.http.call import Call
 from virga.ground.wire import UNSET, given
 from virga.services.identity import store as identity
 from virga.services.identity.actions import domains
+from virga.services.identity.catalog import Catalog
 from virga.services.identity.federation import model, policy, rules, store, wire
 from virga.services.identity.tokens import Tokens
 
@@ -244,6 +245,7 @@ def create_service_provider(call: Call, id: str, body: wire.CreateServiceProvide
     allow(call, policy.CREATE_SERVICE_PROVIDER)
     if store.SERVICE_PROVIDERS.get(call.tx, _id(id, "service_provider")) is not None:
         raise Conflict(f"Conflict occurred attempting to store service_provider - Duplicate entry found with ID {id}.")
+    call.use(Catalog).changes(call.tx)
     return store.SERVICE_PROVIDERS.insert(call.tx, id=id, **given(body))
 
 
@@ -266,6 +268,7 @@ def update_service_provider(call: Call, id: str, body: wire.UpdateServiceProvide
     change = given(body)
     if change:
         store.SERVICE_PROVIDERS.put(call.tx, id, **change)
+        call.use(Catalog).changes(call.tx)
     return service_provider(call.tx, id)
 
 
@@ -274,3 +277,4 @@ def delete_service_provider(call: Call, id: str) -> None:
     allow(call, policy.DELETE_SERVICE_PROVIDER)
     service_provider(call.tx, id)
     store.SERVICE_PROVIDERS.delete(call.tx, store.SERVICE_PROVIDERS.c.id == id)
+    call.use(Catalog).changes(call.tx)

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images of servers: createImage and createBackup. The record of the image and the saga that fills it are written here; the caller
+has the image's id at once."""
+
+from __future__ import annotations
+
+from virga.authority.rules import Rule, allow
+from virga.ground.errors import Conflict, Forbidden, Invalid
+from virga.ground.http.call import Call
+from virga.ground.sagas import start as start_saga
+from virga.services.compute import limits, model, policy, store, wire
+from virga.services.compute.actions.servers import found
+from virga.services.images import api as images
+
+NOT_INHERITED = frozenset({
+    "cache_in_nova", "bittorrent", "img_signature", "img_signature_hash_method", "img_signature_key_type", "img_signature_certificate_uuid",
+    "cinder_encryption_key_id", "cinder_encryption_key_deletion_policy", "os_hash_algo", "os_hash_value",
+})  # fmt: skip
+"""What is true of the bytes of an image and not of those of its copy (Nova: non_inheritable_image_properties)."""
+
+
+def create_image(call: Call, id: str, body: wire.CreateImage) -> tuple[str, bool]:
+    """createImage: the server's disk as it is now becomes an image. Gives the image's id."""
+    name, checked = _name(body.name), call.version < (2, 39)
+    server = _snapshotable(call, id, policy.SERVERS_IMAGE, "createImage", body.metadata if checked else {})
+    return _begin(call, server, name, {"image_type": "snapshot"} | body.metadata, "createImage", None), True
+
+
+def create_backup(call: Call, id: str, body: wire.CreateBackup) -> tuple[str, bool]:
+    """createBackup: an image of which the newest `rotation` of its kind are kept. Gives the image's id, and whether it will stay."""
+    name = _name(body.name)
+    try:
+        rotation = int(body.rotation)
+    except ValueError:
+        rotation = -1
+    if rotation < 0:
+        raise Invalid("Invalid input for field 'rotation': a whole number from 0 on is needed", field="rotation")
+    checked = body.metadata if call.version < (2, 39) else {}
+    server = _snapshotable(call, id, policy.SERVERS_BACKUP, "createBackup", checked)
+    extra = {"image_type": "backup", "backup_type": body.backup_type} | body.metadata
+    return _begin(call, server, name, extra, "createBackup", {"kind": body.backup_type, "keep": rotation}), rotation > 0
+
+
+def _name(text: str) -> str:
+    if text != text.strip() or not text.strip() or not text.isprintable():
+        raise Invalid(
+            "Invalid input for field 'name': printable characters are needed, without white space at the beginning or end", field="name"
+        )
+    return text
+
+
+def _snapshotable(call: Call, id: str, rule: Rule, action: str, metadata: dict[str, str]) -> model.Server:
+    """The server if an image can be made of it now. A lock does not hinder: nothing of the server changes (as in Nova)."""
+    server = found(call, id)
+    allow(call, rule, project_id=server.project_id)
+    if len(metadata) > limits.METADATA_ITEMS:
+        raise Forbidden(f"Image metadata limit exceeded: at most {limits.METADATA_ITEMS} items", limit="metadata_items")
+    if server.vm_state not in model.SNAPSHOT_FROM or server.task_state is not None or server.host is None:
+        what = f"task_state {server.task_state}" if server.task_state is not None else f"vm_state {server.vm_state}"
+        raise Conflict(f"Cannot '{action}' instance {id} while it is in {what}")
+    return server
+
+
+def _begin(call: Call, server: model.Server, name: str, extra: dict[str, str], action: str, backup: dict[str, object] | None) -> str:
+    own = call.actor.project_id == server.project_id or call.actor.project_id is None
+    boot, image, now = store.boot(server), call.world.uuid(), call.now()
+    owner = call.actor.project_id or server.project_id
+    saga = start_saga(
+        call.tx, call.doors, "compute.create_image",
+        {"server": server.id, "image": image, "action": action, "backup": backup, "owner": owner},
+        exclusive=f"server:{server.id}", request_id=call.request.id,
+    )  # fmt: skip
+    properties = {k: v for k, v in boot.properties.items() if k not in NOT_INHERITED}
+    properties |= {
+        "base_image_ref": server.image_id or "", "boot_roles": ",".join(boot.roles), "owner_user_name": boot.user_name,
+        "owner_project_name": boot.project_name, "image_location": "snapshot", "image_state": "available", "owner_id": server.project_id,
+        "instance_uuid": server.id, "user_id": call.actor.user_id,
+    }  # fmt: skip
+    properties |= {k: v for k, v in (("kernel_id", boot.kernel_id), ("ramdisk_id", boot.ramdisk_id)) if v}
+    if not own:
+        properties["instance_owner"] = server.project_id
+    images.begin_snapshot(
+        call, image, saga, name=name, owner=owner, member=None if own else server.project_id,
+        extra=properties | extra, min_disk=max(boot.min_disk, server.disk), min_ram=boot.min_ram,
+    )  # fmt: skip
+    store.begin(call.tx, server, action, call.request.id, call.actor.user_id, now)
+    store.SERVERS.put(call.tx, server.id, task_state="image_snapshot_pending", saga_id=saga, verb_image=image, updated=now)
+    return image

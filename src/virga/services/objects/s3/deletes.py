@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Objects and versions taken away, one or a thousand at a time, also under conditions."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from virga.ground.db.engine import Tx
+from virga.ground.errors import NotFound, Problem
+from virga.services.objects import model
+from virga.services.objects.actions import objects as actions
+from virga.services.objects.exchange import Precondition, Reply, etags, parse_date
+from virga.services.objects.s3 import rights
+from virga.services.objects.s3.context import Context, content_md5
+from virga.services.objects.s3.errors import S3Error, Xml, el, parse, reply
+from virga.services.objects.s3.versions import check_version
+from virga.services.objects.store import objects as rows
+
+MOST = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """Delete only what has this etag, this length, this last change."""
+
+    etag: str | None = None
+    size: int | None = None
+    changed: float | None = None
+
+    def __bool__(self) -> bool:
+        return self.etag is not None or self.size is not None or self.changed is not None
+
+    def fits(self, o: model.Object) -> bool:
+        if o.kind == model.MARKER:
+            return self.etag == "*" and self.size is None and self.changed is None
+        return (
+            (self.etag is None or self.etag == "*" or o.own("slo_etag", o.etag) in etags(self.etag))
+            and (self.size is None or self.size == o.own("total", o.size))
+            and (self.changed is None or int(self.changed) == -(-o.changed // 1))
+        )
+
+
+def only(etag: str | None, size: str | None, changed: str | None) -> Only:
+    """Conditions as they are written. Raises InvalidArgument."""
+    if size is not None and not size.isdigit():
+        raise S3Error("InvalidArgument", "The size to match is no number.")
+    at = None
+    if changed is not None:
+        at = parse_date(changed)
+        if at is None:
+            try:
+                at = dt.datetime.fromisoformat(changed.replace("Z", "+00:00")).timestamp()
+            except ValueError:
+                raise S3Error("InvalidArgument", "The time to match is no date.") from None
+    return Only(etag, int(size) if size is not None else None, at)
+
+
+def remove(
+    tx: Tx, container: int, key: str, version: str | None, now: float, wake: Callable[[], None], bypass: bool, when: Only
+) -> actions.Removed:
+    """Take the newest version away, or one by its id. Raises NotFound, Forbidden (locked), Precondition."""
+    if when:
+        tx.hold(f"container:{container}")
+        current = rows.row(tx, container, key)
+        if version is not None and not (current is not None and version == ("null" if current.unversioned else current.version)):
+            current = rows.version(tx, container, key, version)
+        elif current is None:
+            current = rows.newest_old(tx, container, key)
+        if current is None:
+            raise NotFound("The resource could not be found.")
+        if not when.fits(current):
+            raise Precondition("differs")
+    if version is not None:
+        return actions.delete_version(tx, container, key, version, now, wake, bypass=bypass)
+    return actions.delete(tx, container, key, now, wake)
+
+
+async def delete(c: Context) -> Reply:
+    """DeleteObject."""
+    version = c.ask.query.get("versionId")
+    check_version(version)
+    c.allow("s3:DeleteObjectVersion" if version else "s3:DeleteObject", c.path)
+    bypass, h = c.bypass(), c.ask.headers
+    when = only(h.get("if-match"), h.get("x-amz-if-match-size"), h.get("x-amz-if-match-last-modified-time"))
+    desk, now, id, key = c.desk, c.desk.now(), c.bucket.id, c.path
+    try:
+        removed = await desk.commits.write(lambda tx: remove(tx, id, key, version, now, desk.wake_trash, bypass, when))
+    except NotFound:
+        return Reply(204, {"x-amz-version-id": version} if version else {})
+    headers = {}
+    if version is not None:
+        headers["x-amz-version-id"] = version
+    elif removed.marker:
+        headers["x-amz-version-id"] = removed.version
+    if removed.marker:
+        headers["x-amz-delete-marker"] = "true"
+    return Reply(204, headers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Each:
+    key: str
+    version: str | None
+    when: Only
+
+
+def _told(each: _Each, code: str, message: str) -> Xml:
+    return el(
+        "Error", el("Key", each.key), el("VersionId", each.version) if each.version else None, el("Code", code), el("Message", message)
+    )
+
+
+async def delete_many(c: Context) -> Reply:
+    """POST ?delete: up to 1000 keys (and versions), in one commit."""
+    raw = await c.document()
+    summed = any(h.startswith("x-amz-checksum-") or h == "x-amz-trailer" for h in c.ask.headers) or len(c.signed.payload) == 64
+    if content_md5(c.ask) is None and not summed:
+        raise S3Error("InvalidRequest", "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
+    doc = parse(raw, "Delete")
+    quiet = (doc.value("Quiet") or "").lower() == "true"
+    wanted = doc.all("Object")
+    if not 0 < len(wanted) <= MOST:
+        raise S3Error("MalformedXML")
+    bypass = c.bypass()
+    desk, now, id = c.desk, c.desk.now(), c.bucket.id
+    out: list[Xml] = []
+    todo: list[_Each] = []
+    for o in wanted:
+        key, version = o.find("Key"), o.value("VersionId") or None
+        if key is None or not key.text or "\0" in key.text or len(key.text.encode()) > model.MAX_NAME:
+            raise S3Error("MalformedXML")
+        each = _Each(key.text, version, only(o.value("ETag"), o.value("Size"), o.value("LastModifiedTime")))
+        try:
+            check_version(version)
+            rights.allow(desk, c.ask, c.signed.actor, c.bucket, "s3:DeleteObjectVersion" if version else "s3:DeleteObject", each.key)
+        except S3Error as e:
+            out.append(_told(each, "NoSuchVersion" if e.code == "InvalidArgument" else e.code, e.says or "Access Denied"))
+            continue
+        todo.append(each)
+
+    def run(tx: Tx) -> list[Xml]:
+        told = []
+        for each in todo:
+            parts: list[Xml | None] = [el("Key", each.key), el("VersionId", each.version) if each.version else None]
+            try:
+                removed = remove(tx, id, each.key, each.version, now, desk.wake_trash, bypass, each.when)
+                if removed.marker:
+                    parts += [el("DeleteMarker", "true"), el("DeleteMarkerVersionId", each.version or removed.version)]
+            except NotFound:
+                pass
+            except Precondition:
+                told.append(_told(each, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"))
+                continue
+            except Problem as p:
+                told.append(_told(each, "AccessDenied", p.message))
+                continue
+            if not quiet:
+                told.append(el("Deleted", *parts))
+        return told
+
+    out += await desk.commits.write(run)
+    return reply("DeleteResult", *out)

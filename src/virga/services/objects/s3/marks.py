@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tags and access lists of objects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from virga.services.objects.exchange import Reply
+from virga.services.objects.s3 import grants, rights, tags, versions
+from virga.services.objects.s3.context import Context
+from virga.services.objects.s3.errors import parse
+from virga.services.objects.s3.settings import asked_acl
+from virga.services.objects.s3.versions import amend, named
+
+
+async def get_tagging(c: Context) -> Reply:
+    o = await named(c, "s3:GetObjectTagging")
+    out = tags.document(o.own("tags") or {})
+    out.headers |= versions.headers(o, c.bucket)
+    return out
+
+
+async def put_tagging(c: Context) -> Reply:
+    found = tags.read(parse(await c.document(), "Tagging"), tags.OF_OBJECT)
+    o = await named(c, "s3:PutObjectTagging", tags=found)
+    await amend(c, o, tags=found or None)
+    return Reply(200, versions.headers(o, c.bucket))
+
+
+async def delete_tagging(c: Context) -> Reply:
+    o = await named(c, "s3:DeleteObjectTagging")
+    await amend(c, o, tags=None)
+    return Reply(204, versions.headers(o, c.bucket))
+
+
+async def get_acl(c: Context) -> Reply:
+    o = await named(c, "s3:GetObjectAcl")
+    out = await grants.document(c.desk, rights.owner_of(c.bucket, o), rights.grants_of(c.bucket, o))
+    out.headers |= versions.headers(o, c.bucket)
+    return out
+
+
+async def put_acl(c: Context) -> Reply:
+    o = await named(c, "s3:PutObjectAcl")
+    kept: Any = await asked_acl(c, rights.owner_of(c.bucket, o))
+    await amend(c, o, acl=kept)
+    return Reply(200, versions.headers(o, c.bucket))

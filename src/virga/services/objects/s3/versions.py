@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An object as S3 names it: the newest version or one by its id, decided on its bucket and itself; and changes of what a version
+remembers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from virga.ground.db.engine import Tx
+from virga.ground.errors import NotFound
+from virga.services.objects import model
+from virga.services.objects.actions import objects as actions
+from virga.services.objects.s3 import rights
+from virga.services.objects.s3.context import Context
+from virga.services.objects.s3.errors import S3Error
+from virga.services.objects.store import objects as rows
+from virga.services.objects.store import places
+
+BY_VERSION = {
+    f"s3:{verb}Object{what}": f"s3:{verb}ObjectVersion{what}"
+    for verb, what in (
+        ("Get", ""), ("Get", "Acl"), ("Put", "Acl"), ("Get", "Tagging"), ("Put", "Tagging"), ("Delete", "Tagging"), ("Delete", ""), ("Get", "Attributes"),
+    )
+}  # fmt: skip
+"""What the same action is called when the request names a version."""
+
+
+class Marker(S3Error):
+    """A delete marker lies there."""
+
+    def __init__(self, o: model.Object, by_version: bool) -> None:
+        super().__init__("MethodNotAllowed" if by_version else "NoSuchKey", Key=o.name)
+        self.headers = {"x-amz-delete-marker": "true", "x-amz-version-id": id_of(o)}
+        if by_version:
+            self.headers["allow"] = "DELETE"
+
+
+def id_of(o: model.Object) -> str:
+    return "null" if o.unversioned else o.version
+
+
+def headers(o: model.Object, bucket: model.Container) -> dict[str, str]:
+    return {"x-amz-version-id": id_of(o)} if bucket.control and bucket.control.get("versioning") else {}
+
+
+def made(o: model.Object) -> dict[str, str]:
+    """The id of a version that was just made; one without versioning has none to tell."""
+    return {} if o.unversioned else {"x-amz-version-id": o.version}
+
+
+async def one(c: Context, row: model.Container, key: str, version: str | None, action: str, **facts: Any) -> model.Object:
+    """An object for reading. Raises NoSuchKey, NoSuchVersion, Marker, AccessDenied (also for what is not there, to those who may not
+    list)."""
+
+    def read(tx: Tx) -> model.Object | None:
+        current = rows.row(tx, row.id, key)
+        try:
+            return actions.find(tx, current, row, key, version)
+        except NotFound as e:
+            if e.facts.get("absent_version"):
+                raise
+            newest = rows.newest_old(tx, row.id, key) if row.control and row.control.get("versioning") else None
+            return newest if newest is not None and newest.kind == model.MARKER else None
+
+    check_version(version)
+    if version:
+        action = BY_VERSION.get(action, action)
+    try:
+        o = await c.desk.commits.read(read)
+    except NotFound:
+        rights.allow(c.desk, c.ask, c.signed.actor, row, action, key)
+        raise S3Error("NoSuchVersion", Key=key, VersionId=version or "") from None
+    o = actions.alive(o, c.desk.now())
+    if o is None or o.kind == model.MARKER:
+        if not rights.may(c.desk, c.ask, c.signed.actor, row, action, key, o, **facts) or row.account != c.own:
+            rights.allow(c.desk, c.ask, c.signed.actor, row, "s3:ListBucket", prefix=key)
+        if o is not None:
+            raise Marker(o, version is not None)
+        missing = S3Error("NoSuchKey", Key=key)
+        missing.headers["x-amz-delete-marker"] = "false"
+        raise missing
+    rights.allow(c.desk, c.ask, c.signed.actor, row, action, key, o, **facts)
+    return o
+
+
+def check_version(version: str | None) -> None:
+    if version is not None and version != "null" and not version.replace(".", "", 1).isdigit():
+        raise S3Error("InvalidArgument", "Invalid version id specified", ArgumentName="versionId", ArgumentValue=version[:64])
+
+
+async def named(c: Context, action: str, **facts: Any) -> model.Object:
+    """The object of the request's path and versionId."""
+    return await one(c, c.bucket, c.path, c.ask.query.get("versionId"), action, **facts)
+
+
+async def amend(c: Context, o: model.Object, **control: Any) -> None:
+    """Write into what the object remembers, on that very version; None takes a word away."""
+
+    def run(tx: Tx) -> None:
+        row = places.container_row(tx, c.bucket.account, c.bucket.name)
+        current = rows.row(tx, c.bucket.id, o.name)
+        if row is None:
+            raise NotFound("gone")
+        if current is None or current.version != o.version:
+            current = rows.version(tx, c.bucket.id, o.name, id_of(o))
+        if current is None:
+            raise NotFound("gone")
+        fresh = {k: v for k, v in ((current.control or {}) | control).items() if v is not None}
+        rows.change_version(tx, current, control=fresh or None)
+
+    await c.desk.commits.write(run)

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Copies: COPY with Destination, PUT with X-Copy-From. The source is what a GET with the same query and range would give to the same
+caller; the target is written as by a PUT of the same caller. The source is looked at first, and so are its errors."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from virga.ground.errors import NotFound
+from virga.services.objects import model
+from virga.services.objects.actions import objects as actions
+from virga.services.objects.bodies import Received, extents_of
+from virga.services.objects.desk import Desk
+from virga.services.objects.exchange import Answered, Ask, Reply, check_conditions, http_date, parse_query, ranges, unquote
+from virga.services.objects.swift.entry import Entry
+from virga.services.objects.swift.metadata import check_meta_total, yes
+from virga.services.objects.swift.replies import page, refuse
+
+if TYPE_CHECKING:
+    from virga.services.objects.swift.objects import Objects
+
+OF_SOURCE = frozenset({"if-match", "if-modified-since", "if-unmodified-since", "if-none-match", "range"})
+
+
+class Copies:
+    def __init__(self, desk: Desk, objects: Objects) -> None:
+        self.desk, self.objects = desk, objects
+
+    async def copy(self, ask: Ask, entry: Entry, account: str, container: str, name: str) -> Reply:
+        """COPY: to Destination (and Destination-Account)."""
+        if "destination" not in ask.headers:
+            raise refuse(412, "Destination header required")
+        to = (self._account(ask, "destination-account", account), *self._path(ask, "destination"))
+        return await self._copy(ask, entry, (account, container, name), to)
+
+    async def copy_from(self, ask: Ask, entry: Entry, account: str, container: str, name: str) -> Reply:
+        """PUT with X-Copy-From (and X-Copy-From-Account)."""
+        if ask.length:
+            raise refuse(400, "Copy requests require a zero byte body")
+        path, _, query = ask.headers["x-copy-from"].partition("?")
+        if query:
+            ask.query = parse_query(query) | ask.query
+        source = (self._account(ask, "x-copy-from-account", account), *self._path(ask, "x-copy-from", path))
+        return await self._copy(ask, entry, source, (account, container, name))
+
+    @staticmethod
+    def _account(ask: Ask, header: str, own: str) -> str:
+        try:
+            account = unquote(ask.headers.get(header, ""))
+        except UnicodeDecodeError:
+            account = "/"
+        if "/" in account or "\0" in account:
+            raise refuse(412, "Account name cannot contain slashes")
+        return account or own
+
+    @staticmethod
+    def _path(ask: Ask, header: str, raw: str | None = None) -> tuple[str, str]:
+        try:
+            c, _, o = unquote(ask.headers[header] if raw is None else raw).lstrip("/").partition("/")
+        except UnicodeDecodeError:
+            c = o = ""
+        if not c or not o or "\0" in c + o:
+            raise refuse(412, f"{header.title()} header must be of the form <container name>/<object name>")
+        return c, o
+
+    async def _copy(self, ask: Ask, entry: Entry, source: tuple[str, str, str], to: tuple[str, str, str]) -> Reply:
+        objects = self.objects
+        account, version = source[0], ask.query.get("version-id") or None
+        _, old = await objects.found(ask, entry, *source, version)
+        as_link = old.kind == "link" and ask.query.get("symlink") == "get"
+        if old.kind == "link" and not as_link:
+            account, _, old, _ = await objects.links.follow(ask, entry, old)
+        if not check_conditions(self._of_source(ask), [old.own("slo_etag", old.etag)], old.changed):
+            return Reply(304, {"etag": old.etag})
+        spot = await objects.look(ask, entry, *to, method="PUT")
+        if spot.container is None:
+            raise NotFound("The resource could not be found.")
+        from virga.services.objects.swift.objects import check_object_name
+
+        check_object_name(to[2])
+        new = self._described(ask, to[2], old)
+        check = objects.check_new(ask)
+        shown: dict[str, str] = {}
+        if "x-symlink-target" in ask.headers:
+            target = objects.links.target(ask, *to)
+            assert target is not None
+            return await objects.links.put(dataclasses.replace(ask, receive=_nothing), entry, spot.container, new, target, check)
+        manifest = ask.query.get("multipart-manifest") == "get"
+        if as_link:
+            target = dict(old.own("target"))
+            if target.get("etag"):
+                target, _ = await objects.links.hold(ask, entry, {k: target[k] for k in ("account", "container", "object", "etag")})
+            new.kind, new.control = "link", {"target": target}
+            o = await objects.store(spot.container.id, new, self.desk.bodies.keep(b""), check)
+        elif old.kind == "slo" and manifest:
+            from virga.services.objects.swift.large import raw_form, read_manifest
+
+            segments = read_manifest(raw_form(await objects.large.lines(old)))
+            o = await objects.large.store_manifest(ask, entry, to[0], spot.container, new, segments, "", check)
+            shown["etag"] = f'"{o.own("slo_etag")}"'
+        else:
+            o = await objects.store(spot.container.id, new, await self._body(ask, entry, account, old, new, manifest), check)
+        reply = objects.created(o, shown.get("etag"))
+        reply.headers |= {
+            "x-copied-from": f"{quote(source[1])}/{quote(source[2])}", "x-copied-from-account": quote(source[0]),
+            "x-copied-from-last-modified": http_date(-(-old.changed // 1)),
+        }  # fmt: skip
+        reply.headers |= {k: v for k, v in o.meta.items() if k.startswith("x-object-meta-")}
+        return reply
+
+    async def _body(self, ask: Ask, entry: Entry, account: str, old: model.Object, new: actions.New, manifest: bool) -> Received:
+        """The bytes that a GET would give: a large object put together, a range of it, a part of it."""
+        objects, bodies = self.objects, self.desk.bodies
+        if old.kind == "slo" and "part-number" in ask.query:
+            said = await objects.large.part(dataclasses.replace(ask, method="GET"), old, {})
+            if said is not None:
+                raise Answered(said)
+        large = old.kind == "slo" or ("x-object-manifest" in old.meta and not manifest)
+        if large:
+            if "x-object-manifest" not in ask.headers:
+                new.meta.pop("x-object-manifest", None)
+            whole = await objects.large.whole(ask, entry, account, old)
+            size, etag, open_range = whole.size, whole.etag, whole.open
+        else:
+            size, etag = old.size, old.etag
+
+            async def open_range(start: int, length: int) -> AsyncIterator[bytes]:
+                return await bodies.open(extents_of(old, start, length))
+
+        wanted = ranges(ask.headers.get("range"), size)
+        if wanted is not None and len(wanted) != 1:
+            if wanted:
+                raise refuse(400, "A copy takes one range.")
+            reply = page(416, "The Range requested is not available.")
+            reply.headers |= {"content-range": f"bytes */{size}", "etag": etag}
+            raise Answered(reply)
+        start, length = wanted[0] if wanted else (0, size)
+        stream = await open_range(start, length) if length else _empty()
+        return await bodies.receive(stream, expected=length)
+
+    def _described(self, ask: Ask, name: str, old: model.Object) -> actions.New:
+        from virga.services.objects.swift.objects import object_meta
+
+        new = actions.New(name, 0, "", old.content_type)
+        if "content-type" in ask.headers:
+            new.content_type = ask.headers["content-type"]
+        own = object_meta(ask)
+        if yes(ask.headers.get("x-fresh-metadata")):
+            new.meta, new.delete_at = own, self.objects.delete_at(ask)
+        else:
+            new.meta = dict(old.meta) | own
+            new.delete_at = self.objects.delete_at(ask) or old.delete_at
+        check_meta_total({k[14:]: v for k, v in new.meta.items() if k.startswith("x-object-meta-")})
+        return new
+
+    @staticmethod
+    def _of_source(ask: Ask) -> Ask:
+        """The conditions that are the source's: If-None-Match: * is the target's."""
+        keep = {k: v for k, v in ask.headers.items() if k in OF_SOURCE and not (k == "if-none-match" and v.strip() == "*")}
+        return dataclasses.replace(ask, headers=keep)
+
+
+async def _empty() -> AsyncIterator[bytes]:
+    yield b""
+
+
+async def _nothing() -> dict[str, object]:
+    return {"type": "http.request", "body": b"", "more_body": False}

@@ -1,0 +1,702 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What settings switch on: hosts that are names of buckets and containers, web sites, rate limits, read-only, encryption at rest; what
+is refused by name; browsers; and what a fake clock brings."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import stat
+import subprocess
+import sys
+import tarfile
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from accounts import Account, S3Key
+from houses import House, Tenant, make
+from virga.ground.loops.loop import Round
+from virga.services.objects import loops
+from virga.services.objects.desk import Desk
+from virga.services.objects.store import sync
+
+NAMES = {
+    "objects.s3_domain": "s3.example.com", "objects.domain": "objects.example.com", "server.hosts": ["s3.example.com", "objects.example.com"],
+}  # fmt: skip
+NASTY = "<script>alert('x')</script>\"&.txt"
+
+
+def nobody(a: Account) -> Account:
+    return Account(Tenant(a.who.http, ""), a.who.project)
+
+
+def round_of(house: House) -> Round:
+    return Round(house.cloud.db, house.cloud.world, house.cloud.doors)
+
+
+@pytest.fixture(scope="module")
+def named() -> Iterator[House]:
+    """A cloud where hosts name buckets and containers."""
+    cloud = make(**NAMES)
+    cloud.start()
+    yield House(cloud)
+    cloud.stop()
+
+
+# -- hosts ---------------------------------------------------------------------------------------------------------
+
+
+def at_host(key: S3Key, host: str, method: str, path: str, body: bytes = b"", code: int = 200) -> Any:
+    sent = key.signed(method, f"/s3{path}", body, host=host)
+    got = key.house.http.request(method, f"/s3{path}", content=body, headers=sent, follow_redirects=False)
+    assert got.status_code == code, f"{host} {method} {path}: {got.status_code} {got.text[:300]}"
+    return got
+
+
+def test_buckets_by_host(named: House) -> None:
+    key, host = S3Key(named, named.tenant("vhost")), "my.photos.s3.example.com"
+    at_host(key, host, "PUT", "/")
+    at_host(key, host, "PUT", "/2026/a%20b.txt", b"sea")
+    assert key("GET", "/my.photos/2026/a%20b.txt", code=200).content == b"sea", "the same by path"
+    assert at_host(key, host, "GET", "/2026/a%20b.txt").content == b"sea"
+    assert at_host(key, f"{host}:8701", "GET", "/2026/a%20b.txt").content == b"sea", "a port is no part of the name"
+    assert at_host(key, host.upper(), "GET", "/2026/a%20b.txt").content == b"sea"
+    listed = ET.fromstring(at_host(key, host, "GET", "/").content)
+    assert [e.text for e in listed.iter() if e.tag.endswith("}Key")] == ["2026/a b.txt"]
+    at_host(key, "none.s3.example.com", "GET", "/x", code=404)
+    # a signature is for its host: moved to another bucket's name it opens nothing
+    at_host(key, "other.s3.example.com", "PUT", "/")
+    sent = key.signed("GET", "/s3/2026/a%20b.txt", host="other.s3.example.com") | {"host": host}
+    assert named.http.get("/s3/2026/a%20b.txt", headers=sent).status_code == 403
+
+
+def test_a_web_site_of_s3(named: House) -> None:
+    key, site = S3Key(named, named.tenant("vsite")), "pages.website.s3.example.com"
+    key("PUT", "/pages", code=200)
+    web = b'<WebsiteConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><IndexDocument><Suffix>index.html</Suffix></IndexDocument><ErrorDocument><Key>lost.html</Key></ErrorDocument></WebsiteConfiguration>'
+    see = lambda path, _: named.http.get(f"/s3{path}", headers={"host": site}, follow_redirects=False)  # noqa: E731
+    key("PUT", "/pages/index.html", b"<h1>home", 200)
+    key("PUT", "/pages/sub/index.html", b"<h1>sub", 200)
+    key("PUT", "/pages/lost.html", b"<h1>lost", 200)
+    assert see("/", 404).status_code in {403, 404}, "no site before it is set"
+    key("PUT", "/pages?website", web, 200)
+    assert see("/", 403).status_code == 403, "a site is as private as its bucket"
+    everybody = {"Effect": "Allow", "Principal": "*"}
+    policy = {"Version": "2012-10-17", "Statement": [everybody | {"Action": "s3:GetObject", "Resource": "arn:aws:s3:::pages/*"}]}
+    key("PUT", "/pages?policy", json.dumps(policy).encode(), (200, 204))
+    assert (see("/", 200).status_code, see("/", 200).text) == (200, "<h1>home")
+    assert see("/sub/", 200).text == "<h1>sub"
+    assert (see("/nowhere", 403).status_code, see("/nowhere", 403).text) == (403, "<h1>lost"), (
+        "who may not list does not learn what is not there"
+    )
+    policy["Statement"].append(everybody | {"Action": "s3:ListBucket", "Resource": "arn:aws:s3:::pages"})  # type: ignore[attr-defined]
+    key("PUT", "/pages?policy", json.dumps(policy).encode(), (200, 204))
+    lost = see("/nowhere", 404)
+    assert (lost.status_code, lost.text) == (404, "<h1>lost")
+    assert named.http.put("/s3/x", content=b"x", headers={"host": site}).status_code in {403, 404, 405}
+
+
+def test_containers_by_host(named: House) -> None:
+    a = Account(named.tenant("remap"))
+    a("PUT", "/box", code=201, X_Container_Read=".r:*,.rlistings")
+    a("PUT", "/box/deep/o", b"found", 201)
+    ask = lambda host, path="/": named.http.get(f"/object-store{path}", headers={"host": host}, follow_redirects=False)  # noqa: E731
+    account = f"AUTH-{a.who.project}"
+    assert ask(f"box.{account}.objects.example.com", "/deep/o").content == b"found"
+    assert ask(f"box.{account}.objects.example.com:8080", "/deep/o").content == b"found"
+    assert ask(f"box.{account}.objects.example.com").text == "deep/o\n"
+    assert ask(f"{account}.objects.example.com", "/box/deep/o").content == b"found"
+    assert ask(f"a.box.{account}.objects.example.com", "/deep/o").status_code == 400
+    assert ask(f"box.{account}.objects.example.com", "/none").status_code in {401, 404}
+    token = {"X-Auth-Token": a.who.token, "host": f"{account}.objects.example.com"}
+    assert named.http.get("/object-store/", headers=token).text == "box\n"
+    assert "domain_remap" in named.http.get("/info").json()
+
+
+DNS = """
+import socket, struct, sys, threading
+sys.path[:0] = {path!r}
+NAMES = {{"www.shop.test": "box.{account}.objects.example.com", "evil.test": "elsewhere.example.org"}}
+def text(name): return b"".join(bytes([len(p)]) + p.encode() for p in name.split(".")) + bytes(1)
+def serve(sock):
+    while True:
+        ask, who = sock.recvfrom(512)
+        labels, at = [], 12
+        while ask[at]:
+            labels.append(ask[at + 1 : at + 1 + ask[at]].decode()); at += 1 + ask[at]
+        kind = struct.unpack(">H", ask[at + 1 : at + 3])[0]
+        name, out = ".".join(labels).lower(), []
+        target = NAMES.get(name, name)
+        if target != name:
+            out.append(text(name) + struct.pack(">HHIH", 5, 1, 60, len(text(target))) + text(target))
+        if kind == 1 and target.endswith(("example.com", "example.org")):
+            out.append(text(target) + struct.pack(">HHIH", 1, 1, 60, 4) + bytes((127, 0, 0, 1)))
+        head = ask[:2] + struct.pack(">HHHHH", 0x8180 if out else 0x8183, 1, len(out), 0, 0)
+        sock.sendto(head + ask[12 : at + 5] + b"".join(out), who)
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); sock.bind(("127.0.0.1", 53))
+threading.Thread(target=serve, args=(sock,), daemon=True).start()
+"""
+
+
+def test_foreign_names_by_cname(tmp_path: Path) -> None:
+    """A real answer of a name server, which is this machine's in a namespace of the test's own."""
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\noptions attempts:1 timeout:3\n")
+    (tmp_path / "hosts").write_text("127.0.0.1 localhost\n")
+    (tmp_path / "nsswitch.conf").write_text("hosts: files dns\n")
+    story = DNS.replace("{path!r}", repr(sys.path)).replace("{account}", "auth-PROJECT").replace("{{", "{").replace("}}", "}") + '''
+from accounts import Account
+from houses import House, make
+cloud = make(**{"objects.domain": "objects.example.com", "objects.cname_lookup": True, "server.hosts": ["www.shop.test", "evil.test", "unknown.test"]})
+cloud.start()
+house = House(cloud)
+a = Account(house.admin)
+NAMES["www.shop.test"] = f"box.auth-{a.who.project}.objects.example.com"
+a("PUT", "/box", code=201, X_Container_Read=".r:*")
+a("PUT", "/box/o", b"by a foreign name", 201)
+see = lambda host: house.http.get("/object-store/o", headers={"host": host})
+got = see("www.shop.test")
+assert (got.status_code, got.content) == (200, b"by a foreign name"), (got.status_code, got.text)
+assert see("evil.test").status_code in (400, 502), see("evil.test").text
+assert see("unknown.test").status_code in (400, 502)
+assert house.http.get("/info").json()["cname_lookup"] == {"lookup_depth": 1}
+cloud.stop()
+print("ok")
+'''  # fmt: skip
+    (tmp_path / "story.py").write_text(story)
+    binds = " && ".join(f"mount --bind {tmp_path}/{f} /etc/{f}" for f in ("resolv.conf", "hosts", "nsswitch.conf"))
+    inner = f"set -e; ip link set lo up; [ -e /etc/nsswitch.conf ]; {binds}; exec {sys.executable} -W ignore {tmp_path}/story.py"
+    unshare = ["unshare", *(["--map-root-user"] if os.geteuid() else []), "--mount", "--net", "bash", "-c", inner]
+    done = subprocess.run(unshare, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.strip().endswith("ok"), done.stdout + done.stderr
+
+
+# -- limits and refusals -------------------------------------------------------------------------------------------
+
+
+def test_rate_limit() -> None:
+    """Writes to one container: the rate's worth goes through, the rest reads when to come again; reads are free, others' containers too."""
+    cloud = make(**{"objects.ratelimit": 5})
+    cloud.start()
+    try:
+        house = House(cloud)
+        a = Account(house.admin)
+        a("PUT", "/c", code=201)
+        a("PUT", "/d", code=201)
+        codes = [a("PUT", f"/c/{n}", b"x").status_code for n in range(30)]
+        assert codes[:4] == [201] * 4 and set(codes) == {201, 498}, codes
+        late = next(r for r in (a("PUT", "/c/x", b"x") for _ in range(30)) if r.status_code == 498)
+        assert late.headers["retry-after"] == "1" and "Slow down" in late.text
+        assert a("GET", "/c/0").status_code == 200 and a("GET", "/c").status_code == 200
+        a("PUT", "/d/x", b"x", 201)
+        assert house.http.get("/info").json()["ratelimit"]["container_ratelimits"] == [[0, 5]]
+        end = time.monotonic() + 5
+        while a("PUT", "/c/later", b"x").status_code != 201:
+            assert time.monotonic() < end
+            time.sleep(0.05)  # noqa: TID251
+    finally:
+        cloud.stop()
+
+
+def test_names_that_are_refused(shared: House) -> None:
+    a = Account(shared.tenant("names"))
+    a("PUT", "/c", code=201)
+    for path, code in (
+        ("/" + "n" * 257, 400), ("/a%2Fb", 400), ("/a%00b", 412), ("/c/a%00b", 412), ("/c/%ff", 412),
+        ("/%ff", 412), ("/c/" + "n" * 1025, 400), ("/c/" + "%C3%A4" * 513, 400), ("/c//", 201), ("/c/%C3%A4" * 100, 201), ("/c/a%0Ab", 201),
+    ):  # fmt: skip
+        got = a.who.http.request("PUT", a.base + path, content=b"", headers={"X-Auth-Token": a.who.token})
+        want = code if isinstance(code, tuple) else (code,)
+        assert got.status_code in want, f"{path[:40]}: {got.status_code} {got.text[:200]}"
+    plain = a("GET", "/c?format=plain").text
+    assert "a\nb" in plain
+    assert "a&#10;b" in a("GET", "/c?format=xml").text or "a\nb" in a("GET", "/c?format=xml").text
+
+
+def test_read_only() -> None:
+    cloud = make()
+    cloud.start()
+    try:
+        house = House(cloud)
+        a, key = Account(house.admin), S3Key(house)
+        key("PUT", "/kept", code=200)
+        a("PUT", "/kept/o", b"stays", 201)
+        import msgspec
+
+        desk = cloud.doors.use(Desk)
+        desk.settings = msgspec.structs.replace(desk.settings, read_only=True)
+        for method, path in (
+            ("PUT", "/kept/p"),
+            ("POST", "/kept/o"),
+            ("DELETE", "/kept/o"),
+            ("PUT", "/new"),
+            ("DELETE", "/kept"),
+            ("POST", ""),
+            ("COPY", "/kept/o"),
+            ("PUT", "?extract-archive=tar"),
+            ("POST", "?bulk-delete"),
+        ):
+            got = a(method, path, b"kept/o", 405, Destination="kept/q")
+            assert "disabled" in got.text
+        for method, path in (
+            ("PUT", "/kept/p"),
+            ("DELETE", "/kept/o"),
+            ("PUT", "/second"),
+            ("POST", "/kept/o?uploads"),
+            ("PUT", "/kept?acl"),
+            ("DELETE", "/kept"),
+        ):
+            key(method, path, b"", 403)
+        assert a("GET", "/kept/o", code=200).content == b"stays" and key("GET", "/kept/o", code=200).content == b"stays"
+        assert key("GET", "/", code=200) and "read_only" in house.http.get("/object-store/info").json()
+    finally:
+        cloud.stop()
+
+
+# -- browsers ------------------------------------------------------------------------------------------------------
+
+
+def test_listings_for_browsers_show_names_and_run_nothing(shared: House) -> None:
+    a = Account(shared.tenant("browse"))
+    a(
+        "PUT",
+        "/web",
+        code=201,
+        X_Container_Read=".r:*,.rlistings",
+        X_Container_Meta_Web_Listings="true",
+        X_Container_Meta_Web_Listings_Css='style.css?"><script>x()</script>',
+    )
+    from urllib.parse import quote
+
+    for name in (NASTY, "dir/" + NASTY, NASTY + "/inside", "javascript:alert(1)", "a%3Cb"):
+        a("PUT", f"/web/{quote(name)}", b"x", 201)
+    for path in ("/web/", "/web/dir/"):
+        page = nobody(a)("GET", path, code=200)
+        assert page.headers["content-type"].startswith("text/html")
+        assert "<script>" not in page.text and 'javascript:alert(1)"' not in page.text.replace("/javascript", ""), page.text
+        hrefs = [p.split('"')[0] for p in page.text.split('href="')[1:]]
+        assert hrefs and all(not h.lower().startswith("javascript:") for h in hrefs), hrefs
+    assert "a%253Cb" in nobody(a)("GET", "/web/", code=200).text
+    got = nobody(a)("GET", f"/web/{quote('dir/' + NASTY)}", code=200)
+    assert got.content == b"x"
+
+
+def test_crossdomain_and_health(shared: House) -> None:
+    for path in ("/crossdomain.xml", "/object-store/crossdomain.xml"):
+        got = shared.http.get(path)
+        assert got.status_code == 200 and got.headers["content-type"].startswith("application/xml")
+        policy = ET.fromstring(got.text.partition("?>")[2].partition('dtd" >')[2])
+        assert policy.tag == "cross-domain-policy" and not list(policy.iter("allow-access-from")), "no domain is let in unless told"
+    assert shared.http.get("/object-store/healthcheck").text == "OK"
+    assert shared.http.post("/object-store/healthcheck").status_code == 405
+
+
+def test_preflight_of_both_dialects(shared: House) -> None:
+    who = shared.tenant("flight")
+    key, a = S3Key(shared, who), Account(who)
+    key("PUT", "/flight-box", code=200)
+    cors = (
+        b"<CORSConfiguration><CORSRule><AllowedOrigin>https://*.good.example</AllowedOrigin><AllowedMethod>GET</AllowedMethod><AllowedMethod>PUT</AllowedMethod>"
+        b"<AllowedHeader>x-amz-*</AllowedHeader><ExposeHeader>ETag</ExposeHeader><MaxAgeSeconds>77</MaxAgeSeconds></CORSRule></CORSConfiguration>"
+    )
+    key("PUT", "/flight-box?cors", cors, 200)
+    key("PUT", "/flight-box/o", b"x", 200)
+
+    def ask(origin: str, method: str, headers: str = "") -> Any:
+        sent = {"Origin": origin, "Access-Control-Request-Method": method} | (
+            {"Access-Control-Request-Headers": headers} if headers else {}
+        )
+        return shared.http.options("/s3/flight-box/o", headers=sent)
+
+    ok = ask("https://a.good.example", "PUT", "X-Amz-Date, x-amz-content-sha256")
+    assert (
+        ok.status_code == 200
+        and ok.headers["access-control-allow-origin"] == "https://a.good.example"
+        and ok.headers["access-control-max-age"] == "77"
+    )
+    assert "x-amz-date" in ok.headers["access-control-allow-headers"].lower()
+    for wrong in (
+        ("https://good.example.evil", "PUT"),
+        ("https://a.good.example", "DELETE"),
+        ("https://a.good.example", "PUT", "x-other"),
+        ("null", "GET"),
+        ("http://a.good.example", "GET"),
+    ):
+        assert ask(*wrong).status_code == 403, wrong
+    seen = key("GET", "/flight-box/o", extra={"origin": "https://a.good.example"})
+    assert seen.headers["access-control-expose-headers"] == "ETag"
+    assert "access-control-allow-origin" not in key("GET", "/flight-box/o", extra={"origin": "https://evil.example"}).headers
+    a("POST", "/flight-box", code=204, X_Container_Meta_Access_Control_Allow_Origin="https://one.example https://two.example",
+      X_Container_Meta_Access_Control_Max_Age="5", X_Container_Meta_Access_Control_Expose_Headers="X-Object-Meta-A")  # fmt: skip
+    free = nobody(a)
+    got = free(
+        "OPTIONS",
+        "/flight-box/o",
+        code=200,
+        Origin="https://two.example",
+        Access_Control_Request_Method="PUT",
+        Access_Control_Request_Headers="x-auth-token, evil\theader",
+    )
+    assert got.headers["access-control-allow-origin"] == "https://two.example" and got.headers["access-control-max-age"] == "5"
+    assert "x-auth-token" in got.headers["access-control-allow-headers"] and "\t" not in got.headers["access-control-allow-headers"]
+    free("OPTIONS", "/flight-box/o", code=401, Origin="https://one.example.evil", Access_Control_Request_Method="PUT")
+    free("OPTIONS", "/flight-box/o", code=401, Origin="https://one.example", Access_Control_Request_Method="TRACE")
+
+
+# -- encryption at rest --------------------------------------------------------------------------------------------
+
+
+def test_bodies_at_rest_say_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large and small bodies, parts and versions are sealed on the disk and in the database; ranges are read from the middle."""
+    monkeypatch.setenv("VIRGA_ADMIN_PASSWORD", "admin")
+    state = tmp_path / "state"
+    cloud = make(state=state, **{"objects.encrypt": True})
+    cloud.start()
+    mark = b"the secret words "
+    big, small = mark * 60_000, mark * 20
+    try:
+        house = House(cloud)
+        a, key = Account(house.admin), S3Key(house)
+        key("PUT", "/sealed", code=200)
+        a("PUT", "/sealed/big", big, 201)
+        a("PUT", "/sealed/small", small, 201)
+        up = ET.fromstring(key("POST", "/sealed/parts?uploads", b"", 200).content)
+        id = next(e.text for e in up.iter() if e.tag.endswith("UploadId"))
+        tag = key("PUT", f"/sealed/parts?partNumber=1&uploadId={id}", big, 200).headers["etag"]
+        key(
+            "POST",
+            f"/sealed/parts?uploadId={id}",
+            f"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{tag}</ETag></Part></CompleteMultipartUpload>".encode(),
+            200,
+        )
+        assert a("GET", "/sealed/big", code=200).content == big and key("GET", "/sealed/parts", code=200).content == big
+        for low, high in ((0, 0), (15, 17), (262_139, 262_150), (1_000_001, 1_019_999)):
+            assert a("GET", "/sealed/big", code=206, Range=f"bytes={low}-{high}").content == big[low : high + 1]
+            assert key("GET", "/sealed/parts", code=206, extra={"range": f"bytes={low}-{high}"}).content == big[low : high + 1]
+        assert a("GET", "/sealed/small", code=206, Range="bytes=5-40").content == small[5:41]
+        assert "encryption" in house.http.get("/info").json()
+        assert loops.auditor(round_of(house)) == 0, "the auditor reads what is sealed"
+    finally:
+        cloud.stop()
+    found = [p for p in state.rglob("*") if p.is_file()]
+    assert any(p.stat().st_size > 1_000_000 for p in found) and not [p for p in found if mark in p.read_bytes()]
+    assert stat.S_IMODE((state / "objects.key").stat().st_mode) == 0o600
+    kept = (state / "objects.key").read_bytes()
+    again = make(state=state, **{"objects.encrypt": True})
+    again.start()
+    try:
+        assert Account(House(again).admin)("GET", "/sealed/big", code=200).content == big, "after a restart"
+    finally:
+        again.stop()
+    (state / "objects.key").write_bytes(bytes(32))
+    other = make(state=state, **{"objects.encrypt": True})
+    other.start()
+    try:
+        assert mark not in Account(House(other).admin)("GET", "/sealed/big").content, "with another key it is noise"
+    finally:
+        other.stop()
+        (state / "objects.key").write_bytes(kept)
+
+
+# -- time ----------------------------------------------------------------------------------------------------------
+
+
+class Later:
+    """A cloud whose clock moves, and S3 requests signed at its time."""
+
+    def __init__(self) -> None:
+        self.cloud = make(**{"sim.clock": True})
+        self.cloud.start()
+        self.house, self.ahead = House(self.cloud), 0.0
+        self.key = S3Key(self.house)
+
+    def go(self, seconds: float) -> None:
+        self.ahead += seconds
+        self.house.http.post("/sim/clock", json={"advance": seconds})
+        self.house.admin = self.house.login("admin", "admin", "admin")
+
+    def __call__(self, method: str, path: str, body: bytes = b"", code: int = 200, extra: dict[str, str] | None = None) -> Any:
+        sent = self.key.signed(method, f"/s3{path}", body, extra=extra, age=-self.ahead)
+        got = self.house.http.request(method, f"/s3{path}", content=body, headers=sent | (extra or {}))
+        assert got.status_code == code, f"{method} {path}: {got.status_code} {got.text[:300]}"
+        return got
+
+
+@pytest.fixture
+def later() -> Iterator[Later]:
+    made = Later()
+    yield made
+    made.cloud.stop()
+
+
+DAY = 86400
+
+
+def iso(at: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+
+
+def test_locks_end_with_their_time(later: Later) -> None:
+    """GOVERNANCE gives way to who may and says so, COMPLIANCE to nobody, a hold to nobody either; each ends."""
+    later("PUT", "/locked", extra={"x-amz-bucket-object-lock-enabled": "true"})
+    until, by = iso(time.time() + 10 * DAY), {"x-amz-bypass-governance-retention": "true"}
+
+    def put(name: str, **lock: str) -> str:
+        return str(
+            later("PUT", f"/locked/{name}", b"x", extra={f"x-amz-object-lock-{k.replace('_', '-')}": v for k, v in lock.items()}).headers[
+                "x-amz-version-id"
+            ]
+        )
+
+    soft, hard = put("soft", mode="GOVERNANCE", retain_until_date=until), put("hard", mode="COMPLIANCE", retain_until_date=until)
+    held = put("held", legal_hold="ON")
+    for name, version in (("soft", soft), ("hard", hard), ("held", held)):
+        later("DELETE", f"/locked/{name}?versionId={version}", code=403)
+    later("DELETE", f"/locked/hard?versionId={hard}", code=403, extra=by)
+    later("DELETE", f"/locked/held?versionId={held}", code=403, extra=by)
+    shorter = f"<Retention><Mode>COMPLIANCE</Mode><RetainUntilDate>{iso(time.time() + DAY)}</RetainUntilDate></Retention>".encode()
+    later("PUT", f"/locked/hard?retention&versionId={hard}", shorter, 403)
+    later("PUT", f"/locked/hard?retention&versionId={hard}", shorter, 403, extra=by)
+    a = Account(later.house.admin)
+    a("DELETE", f"/locked/hard?version-id={hard}", code=403)  # nor through the other door
+    soft2 = put("soft", mode="GOVERNANCE", retain_until_date=until)
+    later("DELETE", f"/locked/soft?versionId={soft2}", code=204, extra=by)
+    later.go(11 * DAY)
+    later("DELETE", f"/locked/hard?versionId={hard}", code=204)
+    later("DELETE", f"/locked/soft?versionId={soft}", code=204)
+    later("DELETE", f"/locked/held?versionId={held}", code=403)
+    later("PUT", f"/locked/held?legal-hold&versionId={held}", b"<LegalHold><Status>OFF</Status></LegalHold>")
+    later("DELETE", f"/locked/held?versionId={held}", code=204)
+
+
+def test_life_cycle_by_days(later: Later) -> None:
+    later("PUT", "/cycle")
+    rules = (
+        b"<LifecycleConfiguration><Rule><ID>a</ID><Filter><Prefix>tmp/</Prefix></Filter><Status>Enabled</Status><Expiration><Days>3</Days></Expiration></Rule>"
+        b"<Rule><ID>b</ID><Filter><Prefix></Prefix></Filter><Status>Enabled</Status><NoncurrentVersionExpiration><NoncurrentDays>5</NoncurrentDays></NoncurrentVersionExpiration>"
+        b"<AbortIncompleteMultipartUpload><DaysAfterInitiation>2</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule>"
+        b"<Rule><ID>c</ID><Filter><Prefix>kept/</Prefix></Filter><Status>Disabled</Status><Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>"
+    )
+    later("PUT", "/cycle?versioning", b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>")
+    later("PUT", "/cycle?lifecycle", rules)
+    for name in ("tmp/a", "kept/b", "tmpx"):
+        later("PUT", f"/cycle/{name}", b"1")
+    later("PUT", "/cycle/kept/b", b"2")
+    later("POST", "/cycle/half?uploads")
+    round = round_of(later.house)
+
+    def names() -> list[str]:
+        return [e.text or "" for e in ET.fromstring(later("GET", "/cycle").content).iter() if e.tag.endswith("}Key")]
+
+    loops.lifecycle(round)
+    assert names() == ["kept/b", "tmp/a", "tmpx"] and b"half" in later("GET", "/cycle?uploads").content
+    later.go(2.5 * DAY)
+    loops.lifecycle(round)
+    assert names() == ["kept/b", "tmp/a", "tmpx"] and b"half" not in later("GET", "/cycle?uploads").content
+    later.go(DAY + 600)
+    loops.lifecycle(round)
+    assert names() == ["kept/b", "tmpx"]
+    assert later("GET", "/cycle?versions").content.count(b"<VersionId>") == 5, "both of b, tmpx, and tmp/a beneath its marker"
+    later.go(6 * DAY)
+    loops.lifecycle(round)
+    assert later("GET", "/cycle/kept/b").content == b"2"
+    assert later("GET", "/cycle?versions").content.count(b"<Version>") == 2, "the old versions are gone"
+
+
+# -- bucket policies -----------------------------------------------------------------------------------------------
+
+
+def test_policies_allow_and_deny_across_projects(shared: House) -> None:
+    owner, guest = shared.tenant("powner"), shared.tenant("pguest")
+    key, other = S3Key(shared, owner), S3Key(shared, guest)
+    key("PUT", "/policed", code=200)
+    key("PUT", "/policed/open/o", b"x", 200)
+    key("PUT", "/policed/shut/o", b"y", 200)
+    arn = "arn:aws:s3:::policed"
+
+    def set_(*statements: dict[str, Any], code: Any = (200, 204)) -> Any:
+        return key("PUT", "/policed?policy", json.dumps({"Version": "2012-10-17", "Statement": list(statements)}).encode(), code)
+
+    other("GET", "/policed/open/o", code=403)
+    allow = {
+        "Effect": "Allow",
+        "Principal": {"AWS": [f"arn:aws:iam::{guest.project}:user/{guest.user}"]},
+        "Action": ["s3:GetObject"],
+        "Resource": f"{arn}/*",
+    }
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": [f"{arn}/shut/*"]}
+    set_(allow, deny)
+    assert other("GET", "/policed/open/o", code=200).content == b"x"
+    other("GET", "/policed/shut/o", code=403)
+    key("GET", "/policed/shut/o", code=403)  # a Deny binds the owner too
+    other("PUT", "/policed/open/o", b"z", 403)
+    other("PUT", "/policed?policy", b"{}", 403)
+    other("GET", "/policed", code=403)
+    # the owner cannot lock the bucket for good
+    set_({"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": [arn, f"{arn}/*"]})
+    key("GET", "/policed/open/o", code=403)
+    key("DELETE", "/policed?policy", code=204)
+    key("GET", "/policed/open/o", code=200)
+    # by address, and by what is not there
+    set_(allow | {"Condition": {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}})
+    other("GET", "/policed/open/o", code=403)
+    set_(allow | {"Action": "s3:Get*", "Resource": f"{arn}/op?n/*"})
+    other("GET", "/policed/open/o", code=200)
+    key("DELETE", "/policed?policy", code=204)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"", b"{", b"[]", b"null", b'"x"', b"{}", b'{"Statement":[]', b'{"Statement":"x"}', b'{"Statement":[5]}', b'{"Statement":{"Effect":"Allow"}}',
+        b'{"Version":"2012-10-17","Statement":[{"Effect":"allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::hostile/*"}]}',
+        b'{"Version":"2012-10-17","Statement":[{"Effect":"Allow","NotPrincipal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::hostile/*"}]}',
+        b'{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"ec2:*","Resource":"arn:aws:s3:::hostile/*"}]}',
+        b'{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::another/*"}]}',
+        b'{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":{"a":1},"Resource":"arn:aws:s3:::hostile/*"}]}',
+        b'{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"x"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::hostile/*"}]}',
+        b'{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::hostile/*","Condition":{"Bogus":{"aws:SourceIp":"1.2.3.4"}}}]}',
+        b'{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::hostile/*","Condition":{"IpAddress":{"aws:SourceIp":"not an address"}}}]}',
+        b'{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::hostile/*","Condition":5}]}',
+        b'{"Version":"2012-10-17","Statement":' + b"[" * 3000 + b"]" * 3000 + b"}", b" " * 30_000, b"\xff\xfe", b'{"Statement":[{"Effect":"Allow","Principal":"*","Action":"\xff"}]}',
+    ],
+)  # fmt: skip
+def test_policies_that_are_not_understood_are_refused(shared: House, raw: bytes) -> None:
+    key = _hostile(shared)
+    got = key("PUT", "/hostile?policy", raw, (400, 403))
+    assert b"<Code>" in got.content
+    key("GET", "/hostile?policy", code=404)
+
+
+_KEYS: dict[int, S3Key] = {}
+
+
+def _hostile(house: House) -> S3Key:
+    if id(house) not in _KEYS:
+        _KEYS[id(house)] = S3Key(house, house.tenant("phost"))
+        _KEYS[id(house)]("PUT", "/hostile", code=200)
+    return _KEYS[id(house)]
+
+
+# -- large objects, addresses, archives ----------------------------------------------------------------------------
+
+
+def test_manifests_of_manifests(shared: House) -> None:
+    """A static large object of another one, of inline data and of ranges: bytes, ranges across all borders, its lines, its end."""
+    a = Account(shared.tenant("subslo"))
+    a("PUT", "/c", code=201)
+    parts = {n: os.urandom(1000 + n) for n in range(3)}
+    for n, data in parts.items():
+        a("PUT", f"/c/seg{n}", data, 201)
+    inner = [{"path": "/c/seg0"}, {"data": "SU5M"}, {"path": "/c/seg1", "range": "10-109"}]
+    a("PUT", "/c/inner?multipart-manifest=put", json.dumps(inner).encode(), 201)
+    outer = [{"path": "/c/inner"}, {"path": "/c/seg2", "range": "-50"}, {"path": "/c/inner", "range": "999-1002"}]
+    a("PUT", "/c/outer?multipart-manifest=put", json.dumps(outer).encode(), 201)
+    whole_inner = parts[0] + b"INL" + parts[1][10:110]
+    whole = whole_inner + parts[2][-50:] + whole_inner[999:1003]
+    assert a("GET", "/c/inner", code=200).content == whole_inner and a("GET", "/c/outer", code=200).content == whole
+    for low, high in ((0, 0), (998, 1004), (1100, 1110), (len(whole) - 5, len(whole) - 1), (1, len(whole) - 2)):
+        assert a("GET", "/c/outer", code=206, Range=f"bytes={low}-{high}").content == whole[low : high + 1], (low, high)
+    assert a("HEAD", "/c/outer").headers["content-length"] == str(len(whole))
+    lines = a("GET", "/c/outer?multipart-manifest=get", code=200).json()
+    assert lines[0]["sub_slo"] is True and lines[2]["range"] == "999-1002"
+    a("PUT", "/c/seg1", b"changed", 201)
+    a("PUT", "/c/seg0", b"changed", 201)
+    a("GET", "/c/outer", code=409)
+    a("PUT", "/c/self?multipart-manifest=put", json.dumps([{"path": "/c/self"}]).encode(), (400, 409))
+
+
+def test_temporary_addresses_are_for_an_address(shared: House) -> None:
+    import hmac
+
+    a = Account(shared.tenant("tempip"))
+    a("POST", "", code=204, X_Account_Meta_Temp_Url_Key="key")
+    a("PUT", "/c", code=201)
+    a("PUT", "/c/o", b"hi", 201)
+    end = 4_000_000_000
+
+    def q(network: str, signed: str | None = None) -> str:
+        text = f"ip={signed or network}\nGET\n{end}\n{a.base}/c/o"
+        return (
+            f"/c/o?temp_url_sig={hmac.new(b'key', text.encode(), 'sha256').hexdigest()}&temp_url_expires={end}&temp_url_ip_range={network}"
+        )
+
+    free = nobody(a)
+    seen = {n: free("GET", q(n)).status_code for n in ("127.0.0.0/8", "10.0.0.0/8", "::/0", "0.0.0.0/0", "nonsense", "127.0.0.1/99")}
+    assert seen["10.0.0.0/8"] == seen["::/0"] == seen["nonsense"] == seen["127.0.0.1/99"] == 401, seen
+    assert free("GET", q("0.0.0.0/0", signed="10.0.0.0/8")).status_code == 401, "the range is signed"
+
+
+@pytest.mark.parametrize("kind", ["tar", "tar.gz", "tar.bz2"])
+def test_archives_with_hostile_names(shared: House, kind: str) -> None:
+    """Names go nowhere but into the account; links, devices and folders are no objects; what is no archive says so."""
+    a = Account(shared.tenant("harch" + kind[-2:]))
+    other = Account(shared.tenant("hother" + kind[-2:]))
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode={"tar": "w", "tar.gz": "w:gz", "tar.bz2": "w:bz2"}[kind]) as tar:
+
+        def add(name: str, data: bytes = b"x", type: bytes = tarfile.REGTYPE, link: str = "") -> None:
+            info = tarfile.TarInfo(name)
+            info.size, info.type, info.linkname = len(data), type, link
+            tar.addfile(info, io.BytesIO(data))
+
+        add("good/a")
+        add("../../etc/passwd")
+        add("/abs/o")
+        add(f"../AUTH_{other.who.project}/stolen/o")
+        add("good/../up")
+        add("good/link", b"", tarfile.SYMTYPE, "/etc/passwd")
+        add("good/hard", b"", tarfile.LNKTYPE, "good/a")
+        add("good/dev", b"", tarfile.CHRTYPE)
+        add("good/fifo", b"", tarfile.FIFOTYPE)
+        add("good/dir", b"", tarfile.DIRTYPE)
+        add("good/" + "n" * 1100)
+        add("c" * 300 + "/o")
+        add("good/z<&>\"'")
+    got = a("PUT", f"?extract-archive={kind}", raw.getvalue(), 200, Accept="application/json").json()
+    assert got["Number Files Created"] >= 2, got
+    assert other("GET", "", code=(200, 204)).text == "" and "passwd" not in a("GET", "/good").text
+    names = a("GET", "/good").text.splitlines()
+    assert "a" in names and "z<&>\"'" in names and not {"link", "hard", "dev", "fifo"} & set(names), names
+    assert any("n" * 50 in e[0] for e in got["Errors"]), got["Errors"]
+    for junk in (b"", b"not an archive" * 100, b"\x1f\x8b" + b"x" * 50, b"BZh9" + b"x" * 50):
+        said = a("PUT", f"?extract-archive={kind}", junk, (200, 400), Accept="application/json")
+        assert said.status_code == 400 or not said.json()["Response Status"].startswith("201"), said.text
+
+
+# -- the rows of container sync, on both databases -----------------------------------------------------------------
+
+
+def test_rows_of_what_is_to_be_told(house: House) -> None:
+    a = Account(house.admin)
+    a("PUT", "/c", code=201)
+    for n in range(7):
+        a("PUT", f"/c/o{n}", b"x", 201)
+    db = house.cloud.db
+    with db.write() as tx:
+        id = tx.conn.exec_driver_sql("select id from obj_containers").scalar_one()
+        sync.note(tx, id, "o3", 5.0, deleted=True)
+        sync.note(tx, id, "o3", 6.0, deleted=True)
+        sync.note_all(tx, id)
+        (everything,) = [r for r in sync.due(tx, 1.0) if r.name == sync.EVERYTHING]
+        assert sync.take_up(tx, everything, limit=3) == 3
+    with db.write() as tx:
+        (everything,) = [r for r in sync.due(tx, 1.0) if r.name == sync.EVERYTHING]
+        assert everything.cursor == "o2"
+        sync.take_up(tx, everything, limit=5)
+    with db.write() as tx:
+        rows = {r.name: r for r in sync.due(tx, 1.0)}
+        assert sorted(rows) == [f"o{n}" for n in range(7)] and rows["o3"].deleted and rows["o3"].at == 6.0
+        sync.note(tx, id, "o1", 9.0, deleted=False)
+        sync.forget(tx, rows["o1"])
+        sync.forget(tx, rows["o2"])
+        sync.later(tx, rows["o4"], 50.0, "away")
+    with db.read() as tx:
+        assert [r.name for r in sync.due(tx, 1.0)] == ["o0", "o1", "o3", "o5", "o6"], "what changed meanwhile is told again"
+        waits, failed = sync.waiting(tx)
+        assert waits == 6 and [(r.name, r.tries, r.why) for r in failed] == [("o4", 1, "away")]
