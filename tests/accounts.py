@@ -38,6 +38,12 @@ class Account:
             assert got.status_code in want, f"{method} {path}: {got.status_code} {got.text[:400]}"
         return got
 
+    def put(self, path: str, data: bytes = b"", **headers: str) -> Any:
+        return self("PUT", path, data, 201, **headers)
+
+    def names(self, path: str) -> list[str]:
+        return [e.get("subdir") or e["name"] for e in self("GET", path + ("&" if "?" in path else "?") + "format=json", code=200).json()]
+
 
 class S3Key:
     """An access key of a tenant, and requests signed with it."""

@@ -73,6 +73,14 @@ def test_what_is_asked_for_is_there(properties: dict[str, str], path: str, attri
     assert found is not None and found.attrib == attributes
 
 
+def test_the_empty_disk() -> None:
+    d = described(chosen(), ephemeral=3)
+    assert [t.attrib["dev"] for t in d.findall("./devices/disk/target")] == ["vda", "vdb", "vdz"]
+    iso = hardware.chosen(Boot("iso", "iso"), {}, 1)
+    d = described(iso, ephemeral=3)
+    assert [(e.attrib["device"], e.find("target").attrib["dev"]) for e in d.findall("./devices/disk")] == [("cdrom", "hda"), ("disk", "vda"), ("disk", "vdz")]  # type: ignore[union-attr]
+
+
 def test_windows_under_kvm() -> None:
     d = described(chosen(os_type="windows"), kvm=True)
     assert d.find("./features/hyperv/relaxed") is not None and d.find("./clock/timer[@name='hypervclock']") is not None
@@ -126,7 +134,15 @@ PROPERTIES = (
     "hw_watchdog_action", "hw_cpu_sockets", "hw_cpu_cores", "hw_cpu_threads", "hw_serial_port_count", "hw_boot_menu", "hw_input_bus", "hw_pointer_model",
     "os_type", "os_require_quiesce", "os_command_line", "os_secure_boot", "hw_video_ram", "os_distro", "kernel_id",
 )  # fmt: skip
-SPECS = ("hw:cpu_sockets", "hw:watchdog_action", "hw:boot_menu", "hw:serial_port_count", "hw_rng:rate_bytes", "hw_video:ram_max_mb", "hw:machine_type")
+SPECS = (
+    "hw:cpu_sockets",
+    "hw:watchdog_action",
+    "hw:boot_menu",
+    "hw:serial_port_count",
+    "hw_rng:rate_bytes",
+    "hw_video:ram_max_mb",
+    "hw:machine_type",
+)
 
 
 def words(d: ET.Element) -> set[str]:
@@ -167,7 +183,12 @@ def test_b8_hostile_kernel_arguments(evil: str) -> None:
 def test_a_host_that_lacks_it_says_so(house: House) -> None:
     a = house.admin
     hypervisor: Any = house.cloud.doors.use(Hypervisor)
-    hypervisor.offers = {"hw_video_model": ["vga", "cirrus"], "hw_disk_bus": ["virtio"], "hw_machine_type": ["pc"], "hw_vif_model": ["virtio"]}
+    hypervisor.offers = {
+        "hw_video_model": ["vga", "cirrus"],
+        "hw_disk_bus": ["virtio"],
+        "hw_machine_type": ["pc"],
+        "hw_vif_model": ["virtio"],
+    }
     house.cloud.node.hello()  # type: ignore[union-attr]
     net, _ = house.network(a)
     for property, value in (("hw_video_model", "qxl"), ("hw_disk_bus", "scsi"), ("hw_machine_type", "pc-q35-1.0")):
@@ -213,7 +234,9 @@ def test_every_combination_is_well_formed() -> None:
     for machine, disk, cdrom, firmware, kvm in itertools.product(
         ("pc", "q35"), hardware.DISK_BUSES, ("", *hardware.CDROM_BUSES), ("bios", "uefi"), (False, True)
     ):
-        properties = {"hw_machine_type": machine, "hw_disk_bus": disk, "hw_firmware_type": firmware} | ({"hw_cdrom_bus": cdrom} if cdrom else {})
+        properties = {"hw_machine_type": machine, "hw_disk_bus": disk, "hw_firmware_type": firmware} | (
+            {"hw_cdrom_bus": cdrom} if cdrom else {}
+        )
         if "ide" in (disk, cdrom) and machine == "q35":
             continue
         d = described(chosen(**properties), kvm=kvm)

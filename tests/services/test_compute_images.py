@@ -178,7 +178,9 @@ def test_the_machine_stays_what_it_was(house: House) -> None:
     base = house.image(hw_disk_bus="scsi")
     id = made(house, a, base["id"])
     a.delete(f"/image/v2/images/{base['id']}", 204)
-    said = house.cloud.bus.call("compute.assignment", {"host": a.get(f"/compute/v2.1/servers/{id}")["server"]["OS-EXT-SRV-ATTR:host"], "server": id})
+    said = house.cloud.bus.call(
+        "compute.assignment", {"host": a.get(f"/compute/v2.1/servers/{id}")["server"]["OS-EXT-SRV-ATTR:host"], "server": id}
+    )
     assert said["machine"]["image_format"] == "raw"
     assert active(a, act(a, id, createImage={"name": "x"}).headers["location"].rpartition("/")[2])["hw_disk_bus"] == "scsi"
 
@@ -195,7 +197,10 @@ def test_only_verified_images_boot(house: House) -> None:
             house.image()["id"]: "lacks", signed(house): "no trusted certificate none", signed(house): "not what was signed",
         }  # fmt: skip
         _, unknown, other = wrong
-        for id, name, value in ((unknown, "img_signature_certificate_uuid", "none"), (other, "img_signature", properties(b"other")["img_signature"])):
+        for id, name, value in (
+            (unknown, "img_signature_certificate_uuid", "none"),
+            (other, "img_signature", properties(b"other")["img_signature"]),
+        ):
             got = a.ask("PATCH", f"/image/v2/images/{id}", [{"op": "replace", "path": f"/{name}", "value": value}], headers=patch)
             assert got.code == 200, got.text
         for id, why in wrong.items():

@@ -353,7 +353,9 @@ def test_passwords_are_argon2id_at_a_setting_of_owasps() -> None:
         assert passwords.verify(stored, "pa55 wörd"), stored
         assert not passwords.verify(stored, "pa55 word"), stored
     for greedy in ("m=99999999,t=1,p=1", "m=1024,t=9999,p=1", "m=1024,t=2", "m=-1,t=2,p=1"):
-        assert not passwords.verify(f"$argon2id$v=19${greedy}$lkNRPC61j/WKXB3f4bMT3Q$01n12FZ8ACWRrcR7U5Kq4Y6cF86hPPnkMH2Sky8vJXg", "pa55 wörd")
+        assert not passwords.verify(
+            f"$argon2id$v=19${greedy}$lkNRPC61j/WKXB3f4bMT3Q$01n12FZ8ACWRrcR7U5Kq4Y6cF86hPPnkMH2Sky8vJXg", "pa55 wörd"
+        )
 
 
 def test_unified_limits_count(house: House) -> None:

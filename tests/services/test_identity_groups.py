@@ -236,7 +236,9 @@ def test_what_outside_judges_found(house: House) -> None:
     for found in (app["application_credential"], shown):
         assert [{k: r[k] for k in ("service", "method", "path")} for r in found["access_rules"]] == rules
     blob = '{"secret":"s",  "access":"abc" }'
-    made = a.post(f"{I}/credentials", {"credential": {"type": "ec2", "blob": blob, "project_id": t.project, "user_id": t.user}}, 201)["credential"]
+    made = a.post(f"{I}/credentials", {"credential": {"type": "ec2", "blob": blob, "project_id": t.project, "user_id": t.user}}, 201)[
+        "credential"
+    ]
     assert made["blob"] == blob == a.get(f"{I}/credentials/{made['id']}")["credential"]["blob"]
     one, two = (a.post(f"{I}/domains", {"domain": {"name": n}}, 201)["domain"]["id"] for n in ("one", "two"))
     role = a.post(f"{I}/roles", {"role": {"name": "own", "domain_id": one}}, 201)["role"]["id"]

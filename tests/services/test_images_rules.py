@@ -77,7 +77,7 @@ def test_rules_on_what_an_image_is(ruled: tuple[House, Path]) -> None:
     house, file = ruled
     anna, berta = house.tenant("anna"), house.tenant("berta")
     plain, marked = house.image(house.admin, data=b"x"), house.image(house.admin, data=b"x", x_restricted="yes")
-    rule(house, file, "\"download_image\": \"role:admin or not 'yes':%(x_restricted)s\"\n")
+    rule(house, file, '"download_image": "role:admin or not \'yes\':%(x_restricted)s"\n')
     assert anna.ask("GET", f"{I}/{plain['id']}/file").code == 200
     assert anna.ask("GET", f"{I}/{marked['id']}/file").code == 403
     rule(house, file, '"download_image": "project_id:%(owner)s or project_id:%(member_id)s"\n')
@@ -87,7 +87,7 @@ def test_rules_on_what_an_image_is(ruled: tuple[House, Path]) -> None:
     anna.post(f"{I}/{mine['id']}/members", {"member": berta.project})
     assert berta.ask("GET", f"{I}/{mine['id']}/file").code == 200, "a member of the image"
     assert house.admin.ask("GET", f"{I}/{mine['id']}/file").code == 403
-    rule(house, file, "\"get_image\": \"role:admin or 'public':%(visibility)s\"\n")
+    rule(house, file, '"get_image": "role:admin or \'public\':%(visibility)s"\n')
     assert anna.ask("GET", f"{I}/{plain['id']}").code == 200 and anna.ask("GET", f"{I}/{mine['id']}").code == 403
 
 
@@ -133,3 +133,29 @@ def test_a_full_quota_says_how_much(house: House) -> None:
     image = anna.get(f"{I}/{id}")
     assert image["status"] == "queued" and said in image["os_glance_reason"]
     assert anna.get("/image/v2/info/usage")["usage"]["image_size_total"] == {"usage": 2, "limit": 3}
+
+
+def test_unified_limits(house: House) -> None:
+    """Limits of identity bound images by Glance's names: a registered one every project, a project's own that project."""
+    a, anna = house.admin, house.tenant("unified")
+    service = a.get("/identity/v3/services?type=image")["services"][0]["id"]
+    registered = [
+        {"service_id": service, "resource_name": n, "default_limit": 1}
+        for n in ("image_count_total", "image_size_total", "image_stage_total")
+    ]
+    a.post("/identity/v3/registered_limits", {"registered_limits": registered}, 201)
+    usage = anna.get("/image/v2/info/usage")["usage"]
+    assert usage["image_count_total"] == {"usage": 0, "limit": 1} and usage["image_size_total"]["limit"] == 1
+    id = anna.post(I, {"name": "one", "disk_format": "raw", "container_format": "bare"})["id"]
+    assert anna.ask("POST", I, {"name": "two"}).code == 413
+    assert anna.ask("PUT", f"{I}/{id}/stage", raw=b"x" * (2 << 20), headers=OCTETS).code == 413
+    assert anna.ask("PUT", f"{I}/{id}/file", raw=b"x" * (2 << 20), headers=OCTETS).code == 413
+    own = [
+        {"project_id": anna.project, "service_id": service, "resource_name": n, "resource_limit": 3}
+        for n in ("image_count_total", "image_size_total")
+    ]
+    a.post("/identity/v3/limits", {"limits": own}, 201)
+    assert anna.ask("PUT", f"{I}/{id}/file", raw=b"x" * (2 << 20), headers=OCTETS).code == 204
+    assert anna.ask("POST", I, {"name": "two"}).code == 201
+    usage = anna.get("/image/v2/info/usage")["usage"]
+    assert (usage["image_count_total"], usage["image_size_total"]) == ({"usage": 2, "limit": 3}, {"usage": 2, "limit": 3})

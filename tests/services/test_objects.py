@@ -11,36 +11,11 @@ import hmac
 import io
 import json
 import tarfile
-from typing import Any
 
 import pytest
 
+from accounts import Account
 from houses import House, Tenant
-
-
-class Account:
-    """An account as its owner uses it."""
-
-    def __init__(self, who: Tenant, project: str | None = None) -> None:
-        self.who = who
-        self.base = f"/object-store/v1/AUTH_{project or who.project}"
-
-    def __call__(self, method: str, path: str = "", data: bytes | None = None, code: int | None = None, **headers: str) -> Any:
-        sent = {"X-Auth-Token": self.who.token} if self.who.token else {}
-        sent |= {k.replace("_", "-"): v for k, v in headers.items()}
-        got = self.who.http.request(
-            method, self.base + path, content=data, headers={k: v.encode() for k, v in sent.items()}, follow_redirects=False
-        )
-        if code is not None:
-            assert got.status_code == code, f"{method} {path}: {got.status_code} {got.text[:400]}"
-        return got
-
-    def put(self, path: str, data: bytes = b"", **headers: str) -> Any:
-        return self("PUT", path, data, 201, **headers)
-
-    def names(self, path: str) -> list[str]:
-        return [e.get("subdir") or e["name"] for e in self("GET", path + ("&" if "?" in path else "?") + "format=json", code=200).json()]
-
 
 NOBODY = ""
 

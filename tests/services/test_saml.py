@@ -42,7 +42,9 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleSaml]:
 def federated(provider: SimpleSaml) -> Iterator[tuple[House, SimpleSaml, str]]:
     """A cloud on a socket that trusts the provider."""
     listen = f"127.0.0.1:{free_port()}"
-    cloud = make(**{"server.listen": listen, "identity.saml": {"corp": {"metadata": provider.metadata}}, "identity.trusted_dashboards": [HOST]})
+    cloud = make(
+        **{"server.listen": listen, "identity.saml": {"corp": {"metadata": provider.metadata}}, "identity.trusted_dashboards": [HOST]}
+    )
     cloud.start()
     house = House(cloud)
     a = house.admin
@@ -92,7 +94,9 @@ def test_a_browser_comes_in(federated: tuple[House, SimpleSaml, str]) -> None:
 def _client(words: list[str], **more: str) -> dict[str, Any]:
     """keystoneauth as people use it: the program `token.py` prints what it got."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("OS_")} | more
-    done = subprocess.run([str(OPENSTACK / "python"), "-W", "ignore", *words], capture_output=True, text=True, check=False, env=env, timeout=120)
+    done = subprocess.run(
+        [str(OPENSTACK / "python"), "-W", "ignore", *words], capture_output=True, text=True, check=False, env=env, timeout=120
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return dict(json.loads(done.stdout))
 
@@ -169,7 +173,11 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, str, 
             a.admin.put(f"{FED}/service_providers/away", {"service_provider": provider}, 201)
             b.admin.put(f"{FED}/mappings/k2k", {"mapping": {"rules": ACROSS_RULES}}, 201)
             issuer = f"{near}{FED}/saml2/metadata"
-            b.admin.put(f"{FED}/identity_providers/home", {"identity_provider": {"enabled": True, "remote_ids": [issuer], "domain_id": "default"}}, 201)
+            b.admin.put(
+                f"{FED}/identity_providers/home",
+                {"identity_provider": {"enabled": True, "remote_ids": [issuer], "domain_id": "default"}},
+                201,
+            )
             b.admin.put(f"{FED}/identity_providers/home/protocols/saml2", {"protocol": {"mapping_id": "k2k"}}, 201)
             yield a, near, b, far
         away.stop()
@@ -214,7 +222,9 @@ def test_the_assertion_and_its_refusals(two: tuple[House, str, House, str]) -> N
     assert refused.status_code == 403 and "project scoped token" in refused.text
     assert a.http.post(post, json=_wanted(t.token, "none")).status_code == 404
     assert a.http.post(post, json=_wanted("x" * 200)).status_code == 404
-    app = t.post(f"/identity/v3/users/{t.user}/application_credentials", {"application_credential": {"name": "a", "unrestricted": True}}, 201)["application_credential"]
+    app = t.post(
+        f"/identity/v3/users/{t.user}/application_credentials", {"application_credential": {"name": "a", "unrestricted": True}}, 201
+    )["application_credential"]
     way = {"methods": ["application_credential"], "application_credential": {"id": app["id"], "secret": app["secret"]}}
     lent = a.http.post("/identity/v3/auth/tokens", json={"auth": {"identity": way}}).headers["x-subject-token"]
     assert a.http.post(post, json=_wanted(lent)).status_code == 403, "delegated authority stays here"

@@ -16,7 +16,7 @@ from virga.services.objects.bodies import Received, extents_of
 from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Answered, Ask, Reply, check_conditions, http_date, parse_query, ranges, unquote
 from virga.services.objects.swift.entry import Entry
-from virga.services.objects.swift.places import check_meta_total, yes
+from virga.services.objects.swift.metadata import check_meta_total, yes
 from virga.services.objects.swift.replies import page, refuse
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ the order of upstream's pipeline."""
 from __future__ import annotations
 
 import base64
+import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -21,8 +22,9 @@ from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Answered, Ask, Gone, Reply, parse_query, unquote
 from virga.services.objects.swift import bulk, cors, domain, info, sync, tempurl, web
 from virga.services.objects.swift.entry import Entry, enter, known
+from virga.services.objects.swift.metadata import OCTETS
 from virga.services.objects.swift.objects import Objects
-from virga.services.objects.swift.places import OCTETS, Places
+from virga.services.objects.swift.places import Places
 from virga.services.objects.swift.replies import fault, page, plain, refuse, title
 
 INTERNAL = ("x-backend-", "x-container-host", "x-container-device", "x-container-partition", "x-container-root-db-state", "x-account-host",
@@ -279,7 +281,12 @@ class Cutoff(Exception):
     """The answer stopped half way: the server closes the connection."""
 
 
+_CONTROLS = bytes([*range(9), *range(10, 32), 127])
+
+
 def safe(value: str) -> bytes:
+    """A header's value as bytes, without what would end it or break the answer: values also come from archives and forms."""
     if value[:1] == OCTETS:
-        return base64.b64decode(value[1:]).replace(b"\r", b"").replace(b"\n", b"")
-    return value.encode().replace(b"\r", b"").replace(b"\n", b"")
+        with contextlib.suppress(ValueError):
+            return base64.b64decode(value[1:], validate=True).translate(None, _CONTROLS)
+    return value.encode().translate(None, _CONTROLS)

@@ -24,7 +24,7 @@ from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Answered, Ask, Reply, http_date, ranges, unquote
 from virga.services.objects.swift.bulk import Tally, status_of
 from virga.services.objects.swift.entry import Entry
-from virga.services.objects.swift.places import yes
+from virga.services.objects.swift.metadata import yes
 from virga.services.objects.swift.replies import REASONS, page, refuse, xml_text
 
 if TYPE_CHECKING:

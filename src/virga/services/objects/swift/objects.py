@@ -33,7 +33,7 @@ from virga.services.objects.swift.copies import Copies
 from virga.services.objects.swift.entry import Entry, unauthorized
 from virga.services.objects.swift.large import Large, Whole
 from virga.services.objects.swift.links import Links, moved
-from virga.services.objects.swift.places import check_meta, check_meta_total, is_version, yes
+from virga.services.objects.swift.metadata import check_meta, check_meta_total, is_version, yes
 from virga.services.objects.swift.replies import page, refuse
 
 KEPT = (
@@ -59,8 +59,9 @@ class Objects:
 
         def read(tx: Tx) -> places.Spot:
             spot = places.look(tx, account, container, name, with_account=quoter)
-            if want and spot.object is not None and spot.object.body is not None and spot.object.body[0] == "i":
-                small.append(self.desk.bodies.small(tx, spot.object.body))
+            o = spot.object
+            if want and o is not None and o.body is not None and o.body[0] == "i" and not o.own("sealed"):
+                small.append(self.desk.bodies.small(tx, o.body))
             return spot
 
         spot = await self.desk.commits.read(read)

@@ -15,7 +15,7 @@ from virga.services.objects.exchange import Answered, Ask, Reply
 from virga.services.objects.store import listing as lists
 from virga.services.objects.store import places
 from virga.services.objects.swift.entry import Entry
-from virga.services.objects.swift.places import yes
+from virga.services.objects.swift.metadata import yes
 from virga.services.objects.swift.replies import page
 
 if TYPE_CHECKING:
