@@ -16,6 +16,7 @@ from virga.services.objects.bodies import Received, extents_of
 from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Answered, Ask, Reply, check_conditions, http_date, parse_query, ranges, unquote
 from virga.services.objects.swift.entry import Entry
+from virga.services.objects.swift.manifests import raw_form, read_manifest
 from virga.services.objects.swift.metadata import check_meta_total, yes
 from virga.services.objects.swift.replies import page, refuse
 
@@ -96,8 +97,6 @@ class Copies:
             new.kind, new.control = "link", {"target": target}
             o = await objects.store(spot.container.id, new, self.desk.bodies.keep(b""), check)
         elif old.kind == "slo" and manifest:
-            from virga.services.objects.swift.large import raw_form, read_manifest
-
             segments = read_manifest(raw_form(await objects.large.lines(old)))
             o = await objects.large.store_manifest(ask, entry, to[0], spot.container, new, segments, "", check)
             shown["etag"] = f'"{o.own("slo_etag")}"'
