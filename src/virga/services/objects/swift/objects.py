@@ -442,7 +442,7 @@ def object_meta(ask: Ask) -> dict[str, str]:
 
 def object_headers(o: model.Object) -> dict[str, str]:
     headers = {
-        "content-type": o.content_type, "etag": o.etag, "last-modified": http_date(-(-o.changed // 1)), "x-timestamp": model.timestamp(o.created),
+        "content-type": o.content_type, "etag": o.etag, "last-modified": http_date(-(-o.changed // 1)), "x-timestamp": model.timestamp(o.changed),
     }  # fmt: skip
     headers |= o.meta
     if o.delete_at is not None:
