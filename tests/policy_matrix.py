@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from accounts import S3Key
+from accounts import Account, S3Key
 from houses import House, make
 from virga.authority import rules
 from virga.authority.rules import REGISTRY, Rule, may
@@ -109,6 +109,15 @@ let in whom they name, beside the rules."""
 def dialect(house: House, service: Service, request: str) -> list[str]:
     """The rules that a request in Swift's or S3's dialect asks, on something of somebody else's, so that every one is come by."""
     method, _, path = request.partition(" ")
+    if request.startswith("COPY "):  # it reads before it writes: there must be something to read
+        own = Account(house.admin)
+        own("PUT", "/matrix-of-rules", code=(201, 202))
+        own("PUT", "/matrix-of-rules/o", b"x", 201)
+        with recorded() as seen:
+            own("COPY", "/matrix-of-rules/o", code=201, Destination="matrix-of-rules/p")
+        for gone in ("/matrix-of-rules/o", "/matrix-of-rules/p", "/matrix-of-rules"):
+            own("DELETE", gone, code=204)
+        return seen
     if service.name == "swift":
         path = path.replace("{account}", f"AUTH_{NOTHING}").replace("{container}", "c").replace("{object}", "o")
         with recorded() as seen:

@@ -30,6 +30,23 @@ class Finding:
     fix: str = ""
 
 
+def _stores(settings: Settings) -> list[Finding]:
+    """Images' stores at the other end of a network: whether they answer."""
+    if not settings.images.stores:
+        return []
+    from virga.services.images import api
+
+    fixes = {
+        "rbd": "scripts/deps ceph; the pool, the user and its keyring",
+        "s3": "make deps; the bucket, the keys",
+        "swift": "the user, its key, the catalogue",
+    }
+    return [
+        Finding(f"image store {id}", "warn" if wrong else "ok", wrong or "answers", fixes.get(kind, "images.stores") if wrong else "")
+        for id, kind, wrong in api.stores_tried(settings.images)
+    ]
+
+
 def packages_missing() -> list[str]:
     """The Debian packages whose programs are not here."""
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
@@ -41,6 +58,7 @@ def check(settings: Settings) -> list[Finding]:
     out = [_disk(settings), _memory(), _clock()]
     if not _running(settings):
         out.append(_port(settings))
+    out += _stores(settings)
     if settings.simulated:
         return out
     root = os.geteuid() == 0

@@ -28,6 +28,7 @@ from virga.services.images.drivers import s3, swift
 
 OCTETS = {"Content-Type": "application/octet-stream"}
 KINDS = ("swift", "s3")
+ONE, TWO = "11111111-0000-4000-8000-000000000001-0000000a", "22222222-0000-4000-8000-000000000002-0000000b"
 
 
 def free_port() -> int:
@@ -128,6 +129,21 @@ def test_contract(lab: Lab, kind: str) -> None:
     blob_contract(lab.blobs(kind, f"contract-{kind}", **SMALL_PARTS[kind]))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_not_ours_stays(lab: Lab, kind: str) -> None:
+    """Objects of others in the same place, upstream's images and their segments too, are neither listed nor swept."""
+    store = lab.blobs(kind, f"theirs-{kind}")
+    store.ready("theirs-swift") if kind == "swift" else store.bucket.ready()
+    theirs = ["backup-1", ONE.rpartition("-")[0], ONE.rpartition("-")[0] + "-00001", "segments/mine/00001", "x/" + ONE]
+    where = f"/object-store/v1/AUTH_{lab.project}/theirs-{kind}"
+    for name in theirs:
+        lab.glance.raw("PUT", f"{where}/{name}", data=b"theirs", headers=OCTETS)
+    assert store.ids() == set() and store.unfinished() == set()
+    with house(lab, kind, f"theirs-{kind}") as h:
+        assert h.cloud.loops.once("images.sweep") is not None
+    assert {r["name"] for r in lab.glance.get(f"{where}?format=json")} == set(theirs)
+
+
 def test_contract_of_dynamic_manifests(lab: Lab) -> None:
     """As with a server that knows no static ones."""
     store = lab.blobs("swift", "dynamic", **SMALL_PARTS["swift"])
@@ -138,22 +154,22 @@ def test_contract_of_dynamic_manifests(lab: Lab) -> None:
 def test_a_container_for_each_image(lab: Lab) -> None:
     store = lab.blobs("swift", "each", multiple_containers_seed=8)
     blob_contract(store)
-    for key in ("11111111-1", "22222222-1"):
+    for key in (ONE, TWO):
         writer = store.create(key, 3)
         writer.write(b"abc")
         writer.commit()
-    assert store.ids() == {"11111111-1", "22222222-1"}
+    assert store.ids() == {ONE, TWO}
     assert {c["name"] for c in store.account.names("", prefix="each_")} >= {"each_11111111", "each_22222222"}
 
 
 def test_segments_are_a_static_large_object(lab: Lab) -> None:
     store = lab.blobs("swift", "slo", **SMALL_PARTS["swift"])
     data = os.urandom((5 << 20) + 3)
-    writer = store.create("a-1", len(data))
+    writer = store.create(ONE, len(data))
     writer.write(data)
     writer.commit()
-    assert "x-static-large-object" in lab.glance.raw("HEAD", f"/object-store/v1/AUTH_{lab.project}/slo/a-1")[1]
-    assert [r["bytes"] for r in store.account.names("slo", prefix="segments/a-1/")] == [2 << 20, 2 << 20, (1 << 20) + 3]
+    assert "x-static-large-object" in lab.glance.raw("HEAD", f"/object-store/v1/AUTH_{lab.project}/slo/{ONE}")[1]
+    assert [r["bytes"] for r in store.account.names("slo", prefix=f"segments/{ONE}/")] == [2 << 20, 2 << 20, (1 << 20) + 3]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -201,6 +217,11 @@ def test_a_full_account(lab: Lab, kind: str) -> None:
         try:
             id, got = upload(a, os.urandom(12 << 20))
             assert got.code == 507, (got.code, got.text)
+            other = a.post("/image/v2/images", {"name": "i", "disk_format": "raw", "container_format": "bare"})["id"]
+            assert a.ask("PUT", f"/image/v2/images/{other}/stage", raw=os.urandom(12 << 20), headers=OCTETS).code == 204
+            a.post(f"/image/v2/images/{other}/import", {"method": {"name": "glance-direct"}}, 202)
+            done = wait(lambda: None if "os_glance_import_task" in (i := a.get(f"/image/v2/images/{other}")) else i, 30, every=0.1)
+            assert done and done["status"] == "queued" and kind in done["os_glance_reason"], done
         finally:
             lab.admin.raw("POST", account, headers={"X-Account-Meta-Quota-Bytes": ""})
         image = a.get(f"/image/v2/images/{id}")
@@ -219,21 +240,43 @@ def test_a_writer_that_dies_leaves_nothing(lab: Lab, kind: str) -> None:
     store, before = lab.blobs(kind, f"dead-{kind}", **SMALL_PARTS[kind]), lab.bytes()
     script = (
         "import sys,os,threading\nfrom virga.services.images.drivers import s3, swift\n"
-        "kind, *words = sys.argv[1:]\nmore = dict(large_object_size=5, large_object_chunk_size=5)\n"
+        "kind, *words = sys.argv[2:]\nmore = dict(large_object_size=5, large_object_chunk_size=5)\n"
         "store = swift.SwiftStore(swift.Options(*words, **more)) if kind == 'swift' else s3.S3Store(s3.Options(*words, **more))\n"
-        "w = store.create('dead-1')\nw.write(os.urandom(12 << 20))\nprint('written', flush=True)\nthreading.Event().wait(60)\n"
+        "w = store.create(sys.argv[1])\nw.write(os.urandom(12 << 20))\nprint('written', flush=True)\nthreading.Event().wait(60)\n"
     )
     o = store.options
     words = [o.container, o.auth_address, o.user, o.key] if isinstance(o, swift.Options) else [o.bucket, o.host, o.access_key, o.secret_key]
-    child = subprocess.Popen([sys.executable, "-c", script, kind, *words], stdout=subprocess.PIPE)
+    child = subprocess.Popen([sys.executable, "-c", script, ONE, kind, *words], stdout=subprocess.PIPE)
     assert child.stdout is not None and child.stdout.readline() == b"written\n"
     child.send_signal(signal.SIGKILL)
     child.wait()
     child.stdout.close()
-    assert store.ids() == set() and store.unfinished() == {"dead-1"}
+    assert store.ids() == set() and store.unfinished() == {ONE}
     with house(lab, kind, f"dead-{kind}") as h:
         h.cloud.loops.once("images.sweep")
     assert store.unfinished() == set() and lab.bytes() == before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_constant_memory(lab: Lab, kind: str) -> None:
+    """160 MiB in and out again, of a length that nobody knows beforehand: the process grows by a few parts, not by the image."""
+    store = lab.blobs(kind, f"long-{kind}", large_object_chunk_size=16)
+    script = (
+        "import sys, resource\nfrom virga.services.images.drivers import s3, swift\n"
+        "key, kind, *words = sys.argv[1:]\nmore = dict(large_object_chunk_size=16)\n"
+        "store = swift.SwiftStore(swift.Options(*words, **more)) if kind == 'swift' else s3.S3Store(s3.Options(*words, **more))\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
+        "def through(n):\n    w, piece = store.create(key), bytes(range(256)) * 8192\n    [w.write(piece) for _ in range(n)]\n    w.commit()\n"
+        "    assert sum(len(c) for c in store.read(key)) == n << 21\n    store.remove(key)\n"
+        "through(20)\nfirst = peak()\nthrough(80)\nprint(peak() - first)\n"
+    )
+    o = store.options
+    words = (
+        [o.container, o.auth_address, o.user, o.key] if isinstance(o, swift.Options) else [o.bucket, o.host, o.access_key, o.secret_key]
+    )
+    done = subprocess.run([sys.executable, "-c", script, ONE, kind, *words], capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 40, f"{done.stdout} MiB more for four times the length"
 
 
 class Middle:
@@ -275,7 +318,7 @@ class Middle:
 def test_a_broken_reading_goes_on_where_it_stood(lab: Lab, kind: str) -> None:
     data = os.urandom(12 << 20)
     plain = lab.blobs(kind, f"cut-{kind}")
-    writer = plain.create("a-1", len(data))
+    writer = plain.create(ONE, len(data))
     writer.write(data)
     writer.commit()
     middle = Middle(lab.port)
@@ -287,15 +330,15 @@ def test_a_broken_reading_goes_on_where_it_stood(lab: Lab, kind: str) -> None:
             store = s3.S3Store(s3.Options("cut-s3", f"http://127.0.0.1:{middle.port}/s3", lab.key["access"], lab.key["secret"]))
         store.ids()
         middle.most, middle.cuts = 3 << 20, 3
-        assert b"".join(store.read("a-1")) == data
+        assert b"".join(store.read(ONE)) == data
         assert middle.cuts == 0, "it was cut indeed"
         middle.most, middle.cuts = 1 << 10, 1000
         with pytest.raises(OSError):
-            b"".join(store.read("a-1"))
+            b"".join(store.read(ONE))
         assert middle.cuts > 900, "the tries are bounded"
     finally:
         middle.close()
-    plain.remove("a-1")
+    plain.remove(ONE)
 
 
 def test_a_store_that_goes_away(tmp_path: Path) -> None:
@@ -396,6 +439,17 @@ def test_a_secret_in_a_file(tmp_path: Path) -> None:
     store = made.default
     assert isinstance(store.blobs, swift.SwiftStore) and store.blobs.options.key == "s3cr3t+/=" and store.weight == 3
     assert "s3cr3t" not in str(store.facts)
+
+
+def test_the_doctor_tries_them(lab: Lab) -> None:
+    from virga.doctor import check
+    from virga.settings import load
+
+    words = [lab.word("swift", "doctor"), lab.word("s3", "doctor", host=f"http://127.0.0.1:{free_port()}/s3")]
+    settings = load(env={}, state="/nonexistent", simulated=True, **{"images.stores": words})
+    found = {f.name: (f.level, f.text) for f in check(settings) if f.name.startswith("image store")}
+    assert found["image store swift"] == ("ok", "answers")
+    assert found["image store s3"][0] == "warn" and "does not answer" in found["image store s3"][1], found
 
 
 def test_errors_speak(lab: Lab) -> None:

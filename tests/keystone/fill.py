@@ -3,52 +3,13 @@
 `python fill.py FOLDER [URL]`: FOLDER gets keystone.conf and, without a database URL, keystone.db."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
+from real import start
+
 folder = Path(sys.argv[1])
-url = sys.argv[2] if len(sys.argv) > 2 else f"sqlite:///{folder}/keystone.db"
-conf = folder / "keystone.conf"
-conf.write_text(
-    f"""
-[database]
-connection = {url}
-[fernet_tokens]
-key_repository = {folder}/tokens
-[fernet_receipts]
-key_repository = {folder}/receipts
-[credential]
-key_repository = {folder}/credentials
-[identity]
-password_hash_rounds = 4
-[security_compliance]
-unique_last_password_count = 3
-"""
-)
-manage = [str(Path(sys.executable).parent / "keystone-manage"), "--config-file", str(conf)]
-
-
-def run(*words):
-    done = subprocess.run([*manage, *words], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stderr)
-
-
-for keys in ("tokens", "credentials"):
-    (folder / keys).mkdir(mode=0o700)
-run("db_sync")
-who = ["--keystone-user", "root", "--keystone-group", "root"] if os.geteuid() == 0 else []
-run("fernet_setup", *who)
-run("bootstrap", "--bootstrap-password", "adminpw", "--bootstrap-region-id", "RegionOne", "--bootstrap-public-url", "http://old:5000/v3")
-
-sys.argv = ["keystone"]
-os.environ["OS_KEYSTONE_CONFIG_FILES"] = str(conf)
-from keystone.server.wsgi import initialize_public_application  # noqa: E402
-from werkzeug.test import Client  # noqa: E402
-
-client = Client(initialize_public_application())
+client = start(folder, sys.argv[2] if len(sys.argv) > 2 else f"sqlite:///{folder}/keystone.db")
 
 
 def ask(method, path, body=None, token=None):

@@ -493,6 +493,31 @@ def test_never_stuck_servers_that_break_off(house: House, anna: Tenant, server: 
     assert kept(house) == before
 
 
+def test_never_stuck_a_server_that_cannot_go_on(house: House, anna: Tenant, server: Web) -> None:
+    """It says that it knows ranges and begins anew, or with another file: what came is not taken for an image. The tries are bounded."""
+    data, before = os.urandom(900_000), kept(house)
+
+    def anew(h: Any) -> None:
+        del h.headers["Range"]
+        h.give(data, breaks=300_000)
+
+    def other(h: Any) -> None:  # If-Range holds no more: the whole of another file
+        if "Range" in h.headers:
+            assert h.headers["If-Range"] == '"one"'
+            del h.headers["Range"]
+            h.give(os.urandom(900_000))
+        else:
+            h.give(data, breaks=300_000)
+
+    asked = len(server.asked)
+    server.pages["/anew"], server.pages["/other"] = anew, other
+    server.pages["/stubborn"] = lambda h: h.give(data, breaks=300_000) if "Range" not in h.headers else h.send_error(503)
+    for path, says in (("/anew", "changed while it was read"), ("/other", "changed while it was read"), ("/stubborn", "503")):
+        image = imported(anna, create(anna), {"name": "web-download", "uri": f"{server.url}{path}"})
+        assert image["status"] == "queued" and says in image["os_glance_reason"], image
+    assert kept(house) == before and len(server.asked) - asked < 20
+
+
 def test_never_stuck_a_full_disk(house: House, anna: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     """No space: the image is queued with the reason, and what was written is gone."""
     import errno

@@ -39,7 +39,7 @@ def writing_rules(house: House) -> set[str]:
         for request in policy_matrix.BYTES.get(service.name, ()):
             if request.partition(" ")[0] not in {"GET", "HEAD"}:
                 asked = set(policy_matrix.dialect(house, service, request))
-                assert asked, f"{request} asks no rule"
+                assert asked and asked != {"objects:read"}, f"{request} asks no rule of a write"
                 found |= asked
     return found
 
@@ -47,6 +47,7 @@ def writing_rules(house: House) -> set[str]:
 def test_d13_every_write_names_a_registered_rule_and_a_reader_passes_none(shared: House) -> None:
     """No rule of a write lets a reader through, on anything, in any scope, own secrets aside; no rule is missing."""
     reads = {name for name in REGISTRY if re.search(r"(^|[:_])(get|list|check|validate)_", name) or name.endswith(("index", "show"))}
+    reads |= {"objects:read"}  # a copy reads its source
     for name in sorted(writing_rules(shared) - OWN_AFFAIRS - reads):
         rule = REGISTRY[name]
         for scope in ("system", "domain", "project", "unscoped"):

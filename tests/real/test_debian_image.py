@@ -83,7 +83,7 @@ class Machine:
         done = subprocess.run([*self.ssh, command], capture_output=True, text=True, timeout=90, check=False)
         return done.stdout if done.returncode == 0 else None
 
-    def until(self, command: str, seconds: int = 240) -> str:
+    def until(self, command: str, seconds: int = 800) -> str:
         got = wait(lambda: self.run(command), seconds / 4, every=4.0)
         assert got, self.log.read_text(errors="replace")[-3000:]
         return str(got)

@@ -75,6 +75,19 @@ def test_a_hypervisor_that_fails_says_so(house: House) -> None:
     assert [p for p in a.get("/network/v2.0/ports")["ports"] if p["device_owner"].startswith("compute")] == []
 
 
+def test_the_empty_disk_counts(house: House) -> None:
+    """OS-FLV-EXT-DATA:ephemeral is a disk beside the root disk, and takes room on the host."""
+    a = house.admin
+    a.post("/compute/v2.1/flavors", {"flavor": {"name": "two", "id": "two", "ram": 64, "vcpus": 1, "disk": 1, "OS-FLV-EXT-DATA:ephemeral": 5}})
+    image, (net, _) = house.image(), house.network(a)
+    id = house.server(a, image["id"], net["id"], flavorRef="two")["id"]
+    assert house.settled(a, id)["status"] == "ACTIVE"
+    shown = a.get("/compute/v2.1/os-hypervisors/detail")["hypervisors"][0]
+    assert shown["local_gb_used"] == 6
+    said = house.cloud.bus.call("compute.assignment", {"host": shown["hypervisor_hostname"], "server": id})
+    assert said["machine"]["ephemeral"] == 5
+
+
 def test_quota_counts_what_is_there(house: House) -> None:
     t = house.tenant("quinn")
     image, (net, _) = house.image(), house.network(t)

@@ -73,6 +73,14 @@ def test_what_is_asked_for_is_there(properties: dict[str, str], path: str, attri
     assert found is not None and found.attrib == attributes
 
 
+def test_the_empty_disk() -> None:
+    d = described(chosen(), ephemeral=3)
+    assert [t.attrib["dev"] for t in d.findall("./devices/disk/target")] == ["vda", "vdb", "vdz"]
+    iso = hardware.chosen(Boot("iso", "iso"), {}, 1)
+    d = described(iso, ephemeral=3)
+    assert [(e.attrib["device"], e.find("target").attrib["dev"]) for e in d.findall("./devices/disk")] == [("cdrom", "hda"), ("disk", "vda"), ("disk", "vdz")]  # type: ignore[union-attr]
+
+
 def test_windows_under_kvm() -> None:
     d = described(chosen(os_type="windows"), kvm=True)
     assert d.find("./features/hyperv/relaxed") is not None and d.find("./clock/timer[@name='hypervclock']") is not None

@@ -86,7 +86,7 @@ def test_what_is_no_configuration_is_said_at_once(shared: House, slapd: Slapd, o
     domain = a.post(f"{I}/domains", {"domain": {"name": f"bad{time.monotonic_ns()}"}}, 201)["domain"]["id"]
     for method, path, body in (
         ("PUT", f"{I}/domains/{domain}/config", config(slapd, **over)),
-        ("PATCH", f"{I}/domains/{domain}/config", {"config": {"ldap": over}}),
+        ("PATCH", f"{I}/domains/{domain}/config", {"config": {"ldap": over, "identity": {"driver": "ldap"}}}),
     ):
         got = a.ask(method, path, body)
         assert got.code == 400 and f"config.ldap.{field}" in got.json["error"]["message"], got.text

@@ -133,3 +133,29 @@ def test_a_full_quota_says_how_much(house: House) -> None:
     image = anna.get(f"{I}/{id}")
     assert image["status"] == "queued" and said in image["os_glance_reason"]
     assert anna.get("/image/v2/info/usage")["usage"]["image_size_total"] == {"usage": 2, "limit": 3}
+
+
+def test_unified_limits(house: House) -> None:
+    """Limits of identity bound images by Glance's names: a registered one every project, a project's own that project."""
+    a, anna = house.admin, house.tenant("unified")
+    service = a.get("/identity/v3/services?type=image")["services"][0]["id"]
+    registered = [
+        {"service_id": service, "resource_name": n, "default_limit": 1}
+        for n in ("image_count_total", "image_size_total", "image_stage_total")
+    ]
+    a.post("/identity/v3/registered_limits", {"registered_limits": registered}, 201)
+    usage = anna.get("/image/v2/info/usage")["usage"]
+    assert usage["image_count_total"] == {"usage": 0, "limit": 1} and usage["image_size_total"]["limit"] == 1
+    id = anna.post(I, {"name": "one", "disk_format": "raw", "container_format": "bare"})["id"]
+    assert anna.ask("POST", I, {"name": "two"}).code == 413
+    assert anna.ask("PUT", f"{I}/{id}/stage", raw=b"x" * (2 << 20), headers=OCTETS).code == 413
+    assert anna.ask("PUT", f"{I}/{id}/file", raw=b"x" * (2 << 20), headers=OCTETS).code == 413
+    own = [
+        {"project_id": anna.project, "service_id": service, "resource_name": n, "resource_limit": 3}
+        for n in ("image_count_total", "image_size_total")
+    ]
+    a.post("/identity/v3/limits", {"limits": own}, 201)
+    assert anna.ask("PUT", f"{I}/{id}/file", raw=b"x" * (2 << 20), headers=OCTETS).code == 204
+    assert anna.ask("POST", I, {"name": "two"}).code == 201
+    usage = anna.get("/image/v2/info/usage")["usage"]
+    assert (usage["image_count_total"], usage["image_size_total"]) == ({"usage": 2, "limit": 3}, {"usage": 2, "limit": 3})

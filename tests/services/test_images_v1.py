@@ -127,6 +127,20 @@ def test_bad_headers(old: House) -> None:
     assert len(ask(anna, "GET", V1).json()["images"]) == count, "what could not be uploaded is not left behind"
 
 
+def test_other_bytes_than_were_said_are_not_kept(old: House) -> None:
+    """A checksum or a size that is not the bytes': the image waits for its bytes as before, and says why."""
+    anna = old.tenant("v1-said")
+    image = ask(anna, "POST", V1, b"", **meta(name="x", **{"disk-format": "raw", "container-format": "bare"})).json()["image"]
+    for wrong in ({"checksum": "0" * 32}, {"size": "4"}):
+        got = ask(anna, "PUT", f"{V1}/{image['id']}", b"xyz", **meta(name="x", **wrong))
+        assert got.status_code == 400, got.text
+        now = anna.get(f"/image/v2/images/{image['id']}")
+        assert (now["status"], now["size"]) == ("queued", None) and now["os_glance_reason"], now
+    said = {"checksum": hashlib.md5(b"xyz").hexdigest(), "size": "3"}
+    assert ask(anna, "PUT", f"{V1}/{image['id']}", b"xyz", **meta(name="x", **said)).status_code == 200
+    assert anna.get(f"/image/v2/images/{image['id']}")["status"] == "active"
+
+
 @pytest.fixture(scope="module")
 def legacy() -> list[Path]:
     """The clients' folders: of 2013 and of 2015."""

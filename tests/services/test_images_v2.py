@@ -128,6 +128,16 @@ def test_filters_and_order(house: House) -> None:
     assert len(a.get(f"{I}?limit=2")["images"]) == 2
 
 
+def test_hidden_images_are_found_when_asked_for(house: House) -> None:
+    a, anna = house.admin, house.tenant("hid-anna")
+    id = house.image(os_hidden=True)["id"]
+    for who in (a, anna):
+        assert id not in {i["id"] for i in who.get(I)["images"]}
+        assert id in {i["id"] for i in who.get(f"{I}?os_hidden=true")["images"]}
+        assert who.get(f"{I}/{id}")["os_hidden"] is True
+    assert anna.ask("GET", f"{I}/{id}/file").code == 200, "hidden, not locked"
+
+
 def test_the_first_page_has_25(house: House) -> None:
     for _ in range(27):
         create(house.admin)

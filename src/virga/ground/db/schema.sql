@@ -895,6 +895,7 @@ CREATE TABLE servers (
   launched DOUBLE,
   boot JSON DEFAULT '{}' NOT NULL,
   verb_image VARCHAR(36),
+  ephemeral INTEGER DEFAULT '0' NOT NULL,
   CONSTRAINT pk_servers PRIMARY KEY (id),
   CONSTRAINT ck_servers_task_has_a_saga CHECK (task_state is null or saga_id is not null)
 );

@@ -75,7 +75,7 @@ class Desk:
                 image = images.visible(tx, s.image_id, None, True)
                 boot = model.Boot(image.format) if image is not None else boot
         machine = Machine(
-            id=s.id, name=s.name, project_id=s.project_id, generation=s.generation, vcpus=s.vcpus, ram=s.ram, disk=s.disk, image_id=s.image_id,
+            id=s.id, name=s.name, project_id=s.project_id, generation=s.generation, vcpus=s.vcpus, ram=s.ram, disk=s.disk, ephemeral=s.ephemeral, image_id=s.image_id,
             image_format=boot.format or "qcow2", cards=[Card(n.port_id, n.mac, n.mtu, n.network_id) for n in cards],
             files=metadata.drive_files(s, cards, _seed(s)) if s.config_drive else None, hardware=store.hardware(s),
         )  # fmt: skip

@@ -51,7 +51,8 @@ class Hardware(msgspec.Struct, frozen=True):
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """A machine as its node should run it. `files` is the content of the config drive, path → text, or None for none."""
+    """A machine as its node should run it. `files` is the content of the config drive, path → text, or None for none;
+    `ephemeral` the GiB of an empty disk beside the root disk."""
 
     id: str
     name: str
@@ -65,6 +66,7 @@ class Machine(msgspec.Struct, frozen=True):
     cards: list[Card]
     files: dict[str, str] | None = None
     hardware: Hardware = Hardware()
+    ephemeral: int = 0
 
 
 class Unwanted(Exception):

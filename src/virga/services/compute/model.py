@@ -138,6 +138,7 @@ class Server(Row, frozen=True):
     launched: float | None
     boot: dict[str, Any]
     verb_image: str | None
+    ephemeral: int
 
 
 class ListedServer(Row, frozen=True):

@@ -66,6 +66,7 @@ SERVERS = Rows(
         _whole("seen_generation"), sa.Column("seen_error", sa.Text), _text("saga_id", 36, null=True), _json("fault", null=True),
         sa.Column("created", sa.Double, nullable=False), sa.Column("updated", sa.Double, nullable=False), sa.Column("launched", sa.Double),
         sa.Column("boot", sa.JSON, nullable=False, server_default="{}"), _text("verb_image", 36, null=True),
+        sa.Column("ephemeral", sa.Integer, nullable=False, server_default="0"),
         sa.CheckConstraint("task_state is null or saga_id is not null", name="task_has_a_saga"),
         sa.Index("ix_servers_project", "project_id", "created", "id"), sa.Index("ix_servers_host", "host"),
     ),
@@ -101,7 +102,7 @@ def hardware(server: model.Server) -> Hardware:
 def used(tx: Tx) -> dict[str, Used]:
     """What the machines on each host take."""
     query = (
-        sa.select(c.host, sa.func.sum(c.vcpus), sa.func.sum(c.ram), sa.func.sum(c.disk), sa.func.count())
+        sa.select(c.host, sa.func.sum(c.vcpus), sa.func.sum(c.ram), sa.func.sum(c.disk + c.ephemeral), sa.func.count())
         .where(c.host.is_not(None))
         .group_by(c.host)
     )

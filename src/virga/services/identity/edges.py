@@ -22,6 +22,11 @@ def lent(tx: Tx, payload: model.Payload) -> tuple[str, ...]:
     return tuple(sorted(m.group_id for m in federation.LENT.find(tx, x.user_id == payload.user_id, x.idp_id == idp)))
 
 
+def ends(tx: Tx, user_id: str) -> dict[str, float]:
+    """When the memberships end that identity providers lent to a user, by group."""
+    return {m.group_id: m.expires for m in federation.LENT.every(tx, user_id=user_id)}
+
+
 def providers(tx: Tx) -> list[dict[str, str]]:
     """The service providers that are enabled, in the form that tokens show."""
     rows = federation.SERVICE_PROVIDERS.find(tx, federation.SERVICE_PROVIDERS.c.enabled.is_(True), order=federation.SERVICE_PROVIDERS.c.id)

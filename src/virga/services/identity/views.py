@@ -11,7 +11,7 @@ from virga.ground.db.rows import Rows
 from virga.ground.http.call import Answer, Call
 from virga.ground.http.pages import Page, next_link
 from virga.ground.world import iso_micro
-from virga.services.identity import home, model, settings, store
+from virga.services.identity import edges, home, model, settings, store
 from virga.services.identity.actions import app_credentials
 from virga.services.identity.actions.assignments import Assignment
 from virga.services.identity.actions.auth import Halfway
@@ -265,8 +265,8 @@ def _app_credential(w: app_credentials.Whole, call: Call) -> dict[str, Any]:
     body = {
         "id": a.id, "name": a.name, "description": a.description, "project_id": a.project_id, "unrestricted": a.unrestricted,
         "expires_at": None if a.expires is None else iso_micro(a.expires).rstrip("Z"),
-        "roles": [{"id": r.id, "name": r.name, "domain_id": r.domain_id} for r in w.roles],
-        "links": _links(call, f"users/{a.user_id}/application_credentials", a.id),
+        "roles": [{"id": r.id, "name": r.name, "domain_id": r.domain_id, "description": r.description, "options": r.options} for r in w.roles],
+        "user_id": a.user_id, "system": None, "links": _links(call, f"users/{a.user_id}/application_credentials", a.id),
     }  # fmt: skip
     if w.rules is not None:
         body["access_rules"] = [_rule(r) for r in w.rules]
@@ -286,6 +286,23 @@ def _policy(p: model.PolicyBlob, call: Call) -> dict[str, Any]:
 def _endpoint_group(g: model.EndpointGroup, call: Call) -> dict[str, Any]:
     links = _links(call, "OS-EP-FILTER/endpoint_groups", g.id)
     return {"id": g.id, "name": g.name, "description": g.description, "filters": g.filters, "links": links}
+
+
+def endpoint_group_in_project(found: tuple[str, str], call: Call) -> dict[str, Any]:
+    group, project = found
+    links = _links(call, f"OS-EP-FILTER/endpoint_groups/{group}/projects", project)
+    return {"project_endpoint_group": {"endpoint_group_id": group, "project_id": project, "links": links}}
+
+
+def memberships(found: Page[model.Group], call: Call) -> dict[str, Any]:
+    """A user's groups; those that an identity provider lent, with the end of that."""
+    page: dict[str, Any] = many(model.Group)(found, call)
+    with call.db.read() as tx:
+        ends = edges.ends(tx, call.request.path.rstrip("/").rpartition("/users/")[2].partition("/")[0])
+    for shown in page["groups"]:
+        until = ends.get(shown["id"])
+        shown["membership_expires_at"] = None if until is None else iso_micro(until)
+    return page
 
 
 def _registered_limit(r: model.RegisteredLimit, call: Call) -> dict[str, Any]:

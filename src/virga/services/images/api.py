@@ -17,6 +17,7 @@ from virga.services.images.actions import snapshots
 from virga.services.images.actions.data import open_any
 from virga.services.images.cache import ImageCache
 from virga.services.images.driver import Stores
+from virga.services.images.drivers import chosen
 from virga.services.images.metadefs import starting
 from virga.services.images.settings import Images
 
@@ -108,6 +109,25 @@ def _opened(doors: Doors, id: str) -> tuple[model.Image, Path | None, Callable[[
 def cache(doors: Doors, folder: Path | None) -> ImageCache:
     """The cache of this node."""
     return ImageCache(folder, doors.use(Images).cache_bytes, lambda id: _opened(doors, id))
+
+
+def stores_tried(settings: Images) -> list[tuple[str, str, str]]:
+    """(id, kind, what is wrong or nothing) of each store at the other end of a network, asked what it holds. For `virga doctor`."""
+    out = []
+    for word in settings.stores:
+        if word.partition("=")[2].partition(":")[0] not in {"rbd", "s3", "swift"}:
+            continue
+        try:
+            store = chosen.one(word, settings, None)
+        except ValueError as e:
+            out.append((word.partition("=")[0], "", str(e)))
+            continue
+        try:
+            store.blobs.ids()
+            out.append((store.id, store.type, ""))
+        except OSError as e:
+            out.append((store.id, store.type, str(e)))
+    return out
 
 
 def first_definitions(tx: Tx, now: float, mint: Any) -> int:

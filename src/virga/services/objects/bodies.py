@@ -18,7 +18,7 @@ import msgspec
 
 from virga.ground import log
 from virga.ground.db.engine import Tx
-from virga.ground.errors import Invalid, NoSpace, TooLarge, Unavailable
+from virga.ground.errors import Forbidden, Invalid, NoSpace, TooLarge, Unavailable
 from virga.ground.world import World
 from virga.services.objects import model
 from virga.services.objects.commits import Commits
@@ -263,6 +263,9 @@ def errno_name(e: OSError) -> str:
 
 
 def extents_of(o: model.Object, start: int = 0, length: int | None = None) -> list[Extent]:
+    """The whole of an object's bytes, or a range. Raises Forbidden for what only its owner's key opens."""
+    if o.own("sealed"):
+        raise Forbidden(f"The object {o.name} is encrypted under a customer's key: it is read through S3, with that key.", rule="sealed")
     if o.body is None:
         return []
     return [Extent(o.body, start, o.size - start if length is None else length)]

@@ -115,7 +115,7 @@ def _insert(
         config_drive=bool(drive), zone=zone, description=ask.description, hostname=hostname, locked=False, locked_reason=None, tags=sorted(set(ask.tags)),
         access_v4=ask.accessIPv4, access_v6=ask.accessIPv6, disk_config=ask.disk_config, wanted=msgspec.to_builtins(wanted), groups=groups,
         reservation_id=reservation, launch_index=index, generation=0, verb="none", seen_generation=0, seen_error=None, saga_id=saga, fault=None, created=now,
-        updated=now, launched=None, boot=msgspec.to_builtins(boot), verb_image=None,
+        updated=now, launched=None, boot=msgspec.to_builtins(boot), verb_image=None, ephemeral=flavor.ephemeral,
     )  # fmt: skip
     store.begin(call.tx, server, "create", call.request.id, call.actor.user_id, now)
     return server

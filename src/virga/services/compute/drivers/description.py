@@ -145,6 +145,8 @@ def _disks(devices: ET.Element, machine: Machine, folder: Path, cache: str, root
         add(disk, "readonly")
     else:
         add(disk, "serial", machine.id[:20])
+    if machine.ephemeral:
+        _disk(devices, "disk", "qcow2", cache, target(h.disk_bus), h.disk_bus, folder / "ephemeral.qcow2")
     if machine.files is not None:
         # a disk where nothing is said: a kernel made for clouds has no driver for old CD-ROM drives
         kind, bus, at = ("cdrom", h.cdrom_bus, "") if h.cdrom_bus else ("disk", "virtio", "vdz")

@@ -100,6 +100,10 @@ class LibvirtHypervisor:
             self._clone(machine, root)
         elif not disk.exists():
             self._disk(machine, disk)
+        blank = folder / "ephemeral.qcow2"
+        if machine.ephemeral and not blank.exists():
+            qemu_img.empty(str(blank.with_suffix(".new")), machine.ephemeral << 30)
+            blank.with_suffix(".new").rename(blank)
         drive = folder / "config.iso"
         if machine.files is not None and not drive.exists():
             _config_drive(machine.files, drive)

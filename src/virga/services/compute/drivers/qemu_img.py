@@ -30,6 +30,11 @@ def overlay(fresh: str, base: str, base_format: str, size: int) -> None:
     run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", base_format, fresh, str(size)])
 
 
+def empty(fresh: str, size: int) -> None:
+    """A new disk of `size` bytes that were never anybody's."""
+    run(["qemu-img", "create", "-q", "-f", "qcow2", fresh, str(size)])
+
+
 def convert(source: str, source_format: str, target: str, target_format: str, wanted: Callable[[], bool] = lambda: True) -> None:
     """A whole, flat copy. Raises CommandFailed, and Unwanted when `wanted` said no."""
     argv = ["qemu-img", "convert", "-q", "-f", source_format, "-O", target_format, source, target]

@@ -42,7 +42,9 @@ def place(ctx: Context) -> str | None:
     row = hand.server(ctx, ctx.tx)
     if row is None:
         raise NotFound("The server is gone.")
-    need = placement.Need(row.vcpus, row.ram, row.disk, zone=row.zone, host=ctx.args.get("host"), hardware=store.hardware(row))
+    need = placement.Need(
+        row.vcpus, row.ram, row.disk + row.ephemeral, zone=row.zone, host=ctx.args.get("host"), hardware=store.hardware(row)
+    )
     own = ctx.doors.use(Compute)
     hosts = store.HOSTS.find(ctx.tx)
     chosen, reasons = placement.choose(hosts, store.used(ctx.tx), need, own, ctx.world.now())

@@ -37,6 +37,7 @@ DEFAULTS: Groups = {
     },
 }  # fmt: skip
 SECRETS = {"ldap": {"password"}}
+DEFAULT_DOMAIN = "default"
 COMPLIANCE = ("password_regex", "password_regex_description")
 
 
@@ -93,6 +94,8 @@ def _write(call: Call, domain_id: str, config: Groups) -> None:
 
 def _usable(call: Call, domain_id: str) -> None:
     """Whether what is configured now could be a directory; who writes it hears at once what could not."""
+    if not any(r.value == "ldap" for r in _rows(call, domain_id, "identity", "driver")):
+        return  # kept for whoever reads it; no directory is made of it
     rows = _rows(call, domain_id, "ldap", None)
     said = {r.option: call.use(Vault).open(str(r.value)) if r.secret else r.value for r in rows}
     try:
@@ -141,6 +144,8 @@ def _compliance(call: Call, domain_id: str, option: str | None) -> Any:
     """What passwords must be like, for anybody who has to choose one."""
     allow(call, policy.GET_SECURITY_COMPLIANCE)
     domains.found(call.tx, domain_id)
+    if domain_id != DEFAULT_DOMAIN:
+        raise _invalid("Reading security compliance information for any domain other than the default domain is not allowed or supported")
     if option is not None and option not in COMPLIANCE:
         raise _invalid("Reading security compliance values other than password_regex and password_regex_description is not allowed")
     own = call.use(settings.Identity)

@@ -111,14 +111,14 @@ def give(call: Call, id: str, project_id: str) -> None:
         call.use(Catalog).changes(call.tx)
 
 
-def is_given(call: Call, id: str, project_id: str) -> model.EndpointGroup:
+def is_given(call: Call, id: str, project_id: str) -> tuple[str, str]:
     """GET, HEAD /v3/OS-EP-FILTER/endpoint_groups/{id}/projects/{project}"""
     allow(call, policy.GET_ENDPOINT_GROUP_IN_PROJECT)
-    group = found(call.tx, id)
+    found(call.tx, id)
     projects.found(call.tx, project_id)
     if not _given(call.tx, id, project_id):
         raise NotFound("Endpoint Group Project Association not found")
-    return group
+    return id, project_id
 
 
 def take(call: Call, id: str, project_id: str) -> None:

@@ -32,6 +32,11 @@ def _protocol(p: model.Protocol, call: Call) -> dict[str, Any]:
     return shown | ({"remote_id_attribute": p.remote_id_attribute} if p.remote_id_attribute else {})
 
 
+def _listed_protocol(p: model.Protocol, call: Call) -> dict[str, Any]:
+    """A protocol in a list says more than one alone, as Keystone's do."""
+    return _protocol(p, call) | {"idp_id": p.idp_id, "remote_id_attribute": p.remote_id_attribute}
+
+
 def _service_provider(s: model.ServiceProvider, call: Call) -> dict[str, Any]:
     return {
         "id": s.id, "auth_url": s.auth_url, "sp_url": s.sp_url, "description": s.description, "enabled": s.enabled,
@@ -54,6 +59,7 @@ def one(row: Any, call: Call) -> dict[str, Any]:
 
 def many(noun: type[Any]) -> Any:
     _, key, view = _ONE[noun]
+    view = _listed_protocol if noun is model.Protocol else view
 
     def page(rows: list[Any], call: Call) -> dict[str, Any]:
         links = {"self": call.request.base + call.request.path, "previous": None, "next": None}

@@ -38,9 +38,18 @@ class Arrival:
     intake: Intake
 
 
-async def upload(call: Call, id: str) -> Answer:
-    """PUT /v2/images/{id}/file: 204 when the bytes are on the disk, their format known and their hashes kept."""
-    return await receive(call, id, _begin, _finish)
+async def upload(call: Call, id: str, checksum: str | None = None, size: int | None = None) -> Answer:
+    """PUT /v2/images/{id}/file: 204 when the bytes are on the disk, their format known and their hashes kept. `checksum` (MD5) and
+    `size` are what a client of v1 says of them beforehand: other bytes are not kept."""
+
+    def finish(call: Call, arrival: Arrival, writer: Writer, kept: Kept) -> None:
+        if checksum and checksum != kept.checksum:
+            raise Invalid(f"The bytes have the checksum {kept.checksum}, not {checksum[:40]}", field="x-image-meta-checksum")
+        if size is not None and size != kept.size:
+            raise Invalid(f"The body is {kept.size} bytes long, not {size}", field="x-image-meta-size")
+        _finish(call, arrival, writer, kept)
+
+    return await receive(call, id, _begin, finish)
 
 
 async def stage(call: Call, id: str) -> Answer:

@@ -17,7 +17,8 @@ from virga.services.images.drivers.remote import Opened, Pipe, resumed
 
 MIB = 1 << 20
 PARTS = 10_000
-KEY = re.compile(r"[0-9a-z-]+-[0-9a-f]{1,8}")
+KEY = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}-[0-9a-f]{8}")
+"""What is ours: an image's id and a write of it. Everything else in the place is somebody else's, and never touched."""
 T = TypeVar("T")
 
 

@@ -26,7 +26,8 @@ from virga.services.images.drivers.remote import TRIES, Opened, Pipe, resumed
 SECONDS = 60
 MIB = 1 << 20
 SEGMENTS = "segments/"
-KEY = re.compile(r"[0-9a-z-]+-[0-9a-f]{1,8}")
+KEY = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}-[0-9a-f]{8}")
+"""What is ours: an image's id and a write of it. Everything else in the place is somebody else's, and never touched."""
 PAGE = 10_000
 Headers = dict[str, str]
 

@@ -102,13 +102,8 @@ async def create(call: Call) -> Answer:
 
 
 async def _upload(call: Call, id: str, said: headers.Described) -> model.Image:
-    await data.upload(call, id)
-    image = await asyncio.get_running_loop().run_in_executor(None, _read, call, id)
-    if said.checksum and said.checksum != image.checksum:
-        raise Invalid(f"The bytes have the checksum {image.checksum}, not {said.checksum}", field="x-image-meta-checksum")
-    if said.size is not None and said.size != image.size:
-        raise Invalid(f"The body is {image.size} bytes long, not {said.size}", field="x-image-meta-size")
-    return image
+    await data.upload(call, id, said.checksum, said.size)
+    return await asyncio.get_running_loop().run_in_executor(None, _read, call, id)
 
 
 def _has_body(call: Call) -> bool:

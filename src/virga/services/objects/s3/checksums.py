@@ -62,6 +62,9 @@ def asked(headers: dict[str, str]) -> tuple[dict[str, str], list[str]]:
     told = [t.strip().lower().removeprefix(PREFIX) for t in headers.get("x-amz-trailer", "").split(",") if t.strip()]
     if len({*said, *told}) > 1:
         raise S3Error("InvalidRequest", "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+    algorithm = headers.get("x-amz-sdk-checksum-algorithm", "").lower()
+    if algorithm and (said or told) and algorithm not in {*said, *told}:
+        raise S3Error("InvalidRequest", "Value for x-amz-sdk-checksum-algorithm header is invalid.")
     return said, told
 
 

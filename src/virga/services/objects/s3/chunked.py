@@ -31,6 +31,9 @@ class Body:
         names = {*self._wanted, *self._announced} or ({also} if also else set())
         self._own = not self._wanted and not self._announced
         self._sums: dict[str, Any] = {name: checksums.hasher(name) for name in names}
+        for name, text in self._wanted.items():
+            if not checksums.well_formed(name, text):
+                raise S3Error("InvalidRequest", f"Value for x-amz-checksum-{name} header is invalid.")
         self._md5, self.md5 = hashlib.md5(usedforsecurity=False) if plain_md5 else None, ""
         self._sha = hashlib.sha256() if len(signed.payload) == 64 else None
 
@@ -54,7 +57,7 @@ class Body:
             if said is None:
                 raise S3Error("InvalidRequest", f"The trailer x-amz-checksum-{name} was announced and did not come.")
             if not hmac.compare_digest(made.encode(), said.encode()):
-                raise S3Error("BadDigest", f"The {name.upper()} you specified did not match what we received.")
+                raise S3Error("BadDigest", f"The {name.upper()} you specified did not match the calculated checksum.")
             self.sums[name] = made
 
     async def _more(self) -> None:

@@ -22,7 +22,8 @@ CODES: dict[str, tuple[int, str]] = {
     "EntityTooSmall": (400, "Your proposed upload is smaller than the minimum allowed size"), "IncompleteBody": (400, "You did not provide the number of bytes specified by the Content-Length HTTP header."),
     "InternalError": (500, "We encountered an internal error. Please try again."), "InvalidAccessKeyId": (403, "The AWS Access Key Id you provided does not exist in our records."),
     "InvalidArgument": (400, "Invalid Argument"), "InvalidBucketName": (400, "The specified bucket is not valid."), "InvalidBucketState": (409, "The request is not valid with the current state of the bucket."),
-    "InvalidDigest": (400, "The Content-MD5 you specified is not valid."), "InvalidPart": (400, "One or more of the specified parts could not be found."),
+    "InvalidDigest": (400, "The Content-MD5 you specified is not valid."), "InvalidPart": (400, "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag."),
+    "UnexpectedContent": (400, "This request does not support content"),
     "InvalidPartOrder": (400, "The list of parts was not in ascending order."), "InvalidRange": (416, "The requested range is not satisfiable"),
     "InvalidRequest": (400, "Invalid Request"), "InvalidTag": (400, "The tag provided was not a valid tag."), "KeyTooLongError": (400, "Your key is too long"),
     "MalformedPolicy": (400, "Policy has invalid content."), "MalformedXML": (400, "The XML you provided was not well-formed or did not validate against our published schema"),
@@ -83,8 +84,8 @@ def answer(error: S3Error, resource: str, id: str) -> Reply:
         el("Code", error.code),
         el("Message", error.says or usual),
         *(el(k, v) for k, v in error.more.items()),
-        el("Resource", resource),
         el("RequestId", id),
+        el("HostId", id),
     )
     return Reply(status, {"content-type": "application/xml"} | error.headers, document(body))
 

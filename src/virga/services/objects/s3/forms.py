@@ -19,6 +19,7 @@ import msgspec
 
 from virga.services.objects import model
 from virga.services.objects.exchange import Reply
+from virga.services.objects.forms import Form, FormError, boundary_of, word
 from virga.services.objects.s3 import sign, tags, versions
 from virga.services.objects.s3.chunked import Body
 from virga.services.objects.s3.context import Context
@@ -26,87 +27,30 @@ from virga.services.objects.s3.errors import S3Error, el, parse, reply
 from virga.services.objects.s3.sign import Signed
 from virga.services.objects.s3.writes import MOST, described, keep, taken
 
-MAX_FIELD, MAX_FIELDS, MAX_HEAD = 1 << 16, 100, 4096
+MAX_FIELD, MAX_FIELDS = 1 << 16, 100
 UNGUARDED = frozenset({"awsaccesskeyid", "signature", "policy", "file", "x-amz-signature"})
 """Fields that a policy need not name."""
 STATUSES = {"200": 200, "201": 201}
 
 
-class Form:
-    """multipart/form-data, a part at a time, in constant memory. Raises MalformedPOSTRequest."""
-
-    def __init__(self, source: AsyncIterator[bytes], boundary: bytes) -> None:
-        self._source, self._mark = source, b"\r\n--" + boundary
-        self._held = bytearray(b"\r\n")
-
-    async def _more(self) -> None:
-        try:
-            self._held += await self._source.__anext__()
-        except StopAsyncIteration:
-            raise S3Error("MalformedPOSTRequest", "The form ends before its last boundary.") from None
-
-    async def start(self) -> None:
-        async for _ in self.data():
-            pass
-
-    async def next(self) -> tuple[str, str | None, str] | None:
-        """(name, file name, content type) of the part that begins here; None when the form has ended."""
-        while len(self._held) < 2:
-            await self._more()
-        if self._held[:2] == b"--":
-            return None
-        while (end := self._held.find(b"\r\n\r\n")) < 0:
-            if len(self._held) > MAX_HEAD:
-                raise S3Error("MalformedPOSTRequest", "A part's head does not end.")
-            await self._more()
-        head = bytes(self._held[:end]).decode("utf-8", "replace")
-        del self._held[: end + 4]
-        found = dict(re.findall(r"(?im)^([a-z-]+)[ \t]*:[ \t]*(.*?)\r?$", head))
-        lines = {k.lower(): v for k, v in found.items()}
-        where = lines.get("content-disposition", "")
-        return _word(where, "name") or "", _word(where, "filename"), lines.get("content-type", "")
-
-    async def data(self) -> AsyncIterator[bytes]:
-        """The part's bytes, up to the next boundary."""
-        keep = len(self._mark) - 1
-        while (at := self._held.find(self._mark)) < 0:
-            if len(self._held) > keep + (1 << 16):
-                out = bytes(self._held[:-keep])
-                del self._held[:-keep]
-                yield out
-            await self._more()
-        out = bytes(self._held[:at])
-        del self._held[: at + len(self._mark)]
-        if out:
-            yield out
-
-    async def text(self) -> str:
-        value = bytearray()
-        async for chunk in self.data():
-            value += chunk
-            if len(value) > MAX_FIELD:
-                raise S3Error("MalformedPOSTRequest", "A field is longer than 64 KiB.")
-        return value.decode("utf-8", "replace")
-
-
-def _word(text: str, name: str) -> str | None:
-    found = re.search(rf'(?i)(?:^|;\s*){name}="((?:[^"\\]|\\.)*)"', text) or re.search(rf"(?i)(?:^|;\s*){name}=([^;\s]+)", text)
-    return None if found is None else re.sub(r'\\(["\\])', r"\1", found.group(1))
-
-
 async def post(c: Context) -> Reply:
     """POST of a form to the bucket."""
-    found = re.search(r'(?i)^multipart/form-data\s*;.*?boundary="?([^";,\s]{1,200})"?', c.ask.header("content-type"))
-    if found is None:
-        raise S3Error("MalformedPOSTRequest", "The body must be multipart/form-data with a boundary.")
-    form = Form(c.ask.body().__aiter__(), found.group(1).encode())
+    try:
+        return await _read(c, Form(c.ask.body(), boundary_of(c.ask.header("content-type"))))
+    except FormError as e:
+        raise S3Error("MalformedPOSTRequest", str(e)) from None
+
+
+async def _read(c: Context, form: Form) -> Reply:
+    """The fields, up to the file. Raises FormError."""
     await form.start()
     fields: dict[str, str] = {}
-    while (part := await form.next()) is not None:
-        name, filename, kind = part
-        if name.lower() == "file":
-            return await _upload(c, form, fields, filename or "", kind)
-        fields[name.lower()] = await form.text()
+    while (head := await form.next()) is not None:
+        where = head.get("content-disposition", "")
+        name = (word(where, "name") or "").lower()
+        if name == "file":
+            return await _upload(c, form, fields, word(where, "filename") or "", head.get("content-type", ""))
+        fields[name] = await form.text(MAX_FIELD)
         if len(fields) > MAX_FIELDS:
             raise S3Error("MalformedPOSTRequest", "The form has too many fields.")
     raise S3Error("InvalidArgument", "POST requires exactly one file upload per request.")

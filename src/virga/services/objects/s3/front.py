@@ -139,6 +139,7 @@ class S3:
         if handler is None:
             raise S3Error("MethodNotAllowed" if not what else "NotImplemented")
         if bucket is not None and handler is not buckets.create and row is None:
+            buckets.check_name(bucket)
             raise S3Error("NoSuchBucket", BucketName=bucket)
         return await handler(context)
 

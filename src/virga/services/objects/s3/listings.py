@@ -13,6 +13,7 @@ from virga.services.objects.exchange import Reply
 from virga.services.objects.s3 import checksums, grants
 from virga.services.objects.s3.context import Context
 from virga.services.objects.s3.errors import S3Error, Xml, changed_at, el, join, reply
+from virga.services.objects.s3.versions import check_version
 from virga.services.objects.store import listing as lists
 
 
@@ -112,7 +113,7 @@ async def listing(c: Context) -> Reply:
         more = [
             el("KeyCount", len(found)),
             el("ContinuationToken", token) if token is not None else None,
-            el("StartAfter", text(q["start-after"])) if q.get("start-after") else None,
+            el("StartAfter", text(q["start-after"])) if "start-after" in q else None,
         ]
         if cut_off:
             more.append(el("NextContinuationToken", base64.urlsafe_b64encode(last.encode()).decode()))
@@ -131,6 +132,10 @@ async def versions(c: Context) -> Reply:
         q.get("key-marker", ""),
         q.get("version-id-marker", ""),
     )
+    if version:
+        check_version(version)
+        if "key-marker" not in q:
+            raise S3Error("InvalidArgument", "A version-id marker cannot be specified without a key marker.")
     id = c.bucket.id
     found = await c.desk.commits.long_read(
         lambda tx: lists.versions(

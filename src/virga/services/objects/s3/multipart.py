@@ -75,7 +75,12 @@ async def put_part(c: Context) -> Reply:
     c.allow("s3:PutObject", c.path)
     text = c.ask.query.get("partNumber", "")
     if not text.isdigit() or not 1 <= int(text[:6]) <= MAX_PARTS:
-        raise S3Error("InvalidArgument", f"Part number must be an integer between 1 and {MAX_PARTS}, inclusive")
+        raise S3Error(
+            "InvalidArgument",
+            f"Part number must be an integer between 1 and {MAX_PARTS}, inclusive",
+            ArgumentName="partNumber",
+            ArgumentValue=text[:64],
+        )
     upload = await c.desk.commits.read(lambda tx: _upload(tx, c))
     control, key = upload.control or {}, encryption.key(c.ask.headers)
     encryption.prove(control.get("sealed"), key)
@@ -156,7 +161,7 @@ def _asked(doc: Node) -> list[_Asked]:
     out: list[_Asked] = []
     for p in doc.all("Part"):
         text, tag = p.value("PartNumber") or "", (p.value("ETag") or "").strip('"')
-        if not text.isdigit() or len(text) > 5:
+        if not text.isdigit() or len(text) > 5 or not tag:
             raise S3Error("MalformedXML")
         if out and int(text) < out[-1].number:
             raise S3Error("InvalidPartOrder")
@@ -182,6 +187,15 @@ def _chosen(asked: list[_Asked], there: dict[int, model.Part]) -> list[model.Par
         if part.size < MIN_PART:
             raise S3Error("EntityTooSmall", PartNumber=str(part.number), ProposedSize=str(part.size), MinSizeAllowed=str(MIN_PART))
     return chosen
+
+
+def _etag(parts: list[str]) -> str:
+    """The etag of an object made of parts."""
+    try:
+        raw = b"".join(bytes.fromhex(p) for p in parts)
+    except ValueError:
+        return ""
+    return f"{hashlib.md5(raw, usedforsecurity=False).hexdigest()}-{len(parts)}"
 
 
 def _object_sums(upload: model.Upload, chosen: list[model.Part], said: dict[str, str]) -> tuple[dict[str, str], str]:
@@ -212,7 +226,7 @@ async def complete(c: Context) -> Reply:
             upload = _upload(tx, c)
         except S3Error:
             done = rows.row(tx, c.bucket.id, c.path)
-            if done is None or not id or done.own("upload") != id:
+            if done is None or not id or done.own("upload") != id or done.etag != _etag([a.etag for a in asked]):
                 raise
             return done  # asked again after it was done
         if key is not None:
@@ -225,7 +239,7 @@ async def complete(c: Context) -> Reply:
                 "InvalidRequest", f"The provided 'x-amz-mp-object-size' header value {size[:20]} does not match what was computed: {total}"
             )
         sums, how = _object_sums(upload, chosen, said)
-        etag = hashlib.md5(b"".join(bytes.fromhex(p.etag) for p in chosen), usedforsecurity=False).hexdigest() + f"-{len(chosen)}"
+        etag = _etag([p.etag for p in chosen])
         body = model.body_id("m")
         pieces = [model.Piece(body, n, p.body, p.size, (p.control or {}).get("md5", p.etag), p.control) for n, p in enumerate(chosen)]
         control: dict[str, Any] = {k: v for k, v in (upload.control or {}).items() if k != "upload_sums"} | {

@@ -143,10 +143,15 @@ async def one_part(c: Context, s: Source) -> PartOf:
     """The part that ?partNumber= names."""
     text, body = c.ask.query["partNumber"], s.object.body
     if not text.isdigit() or not 1 <= int(text[:6]) <= MAX_PARTS:
-        raise S3Error("InvalidArgument", f"Part number must be an integer between 1 and {MAX_PARTS}, inclusive")
+        raise S3Error(
+            "InvalidArgument",
+            f"Part number must be an integer between 1 and {MAX_PARTS}, inclusive",
+            ArgumentName="partNumber",
+            ArgumentValue=text[:64],
+        )
     if body is None or body[0] != "m":
         if int(text) != 1:
-            raise S3Error("InvalidPart" if not s.object.own("parts") else "InvalidPartNumber")
+            raise S3Error("InvalidPartNumber", ActualPartCount="1", PartNumberRequested=text)
         return PartOf(0, s.size, None, True)
     at = 0
     found = await c.desk.commits.read(lambda tx: rows.pieces(tx, body))
@@ -154,7 +159,7 @@ async def one_part(c: Context, s: Source) -> PartOf:
         if n == int(text):
             return PartOf(at, p.size, (p.control or {}).get("sums"), len(found) == 1)
         at += p.size
-    raise S3Error("InvalidPart")
+    raise S3Error("InvalidPartNumber", ActualPartCount=str(len(found)), PartNumberRequested=text)
 
 
 ATTRIBUTES = ("ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize")

@@ -126,9 +126,11 @@ def _show_encryption(kept: dict[str, Any]) -> Iterable[Xml]:
     )  # fmt: skip
 
 
+LIFECYCLE = Setting(
+    "lifecycle", "lifecycle", "LifecycleConfiguration", "LifecycleConfiguration", "NoSuchLifecycleConfiguration", lifecycle.read, lifecycle.show
+)  # fmt: skip
 SETTINGS = (
     Setting("cors", "cors", "BucketCORS", "CORSConfiguration", "NoSuchCORSConfiguration", cors.read, cors.show),
-    Setting("lifecycle", "lifecycle", "LifecycleConfiguration", "LifecycleConfiguration", "NoSuchLifecycleConfiguration", lifecycle.read, lifecycle.show),
     Setting("tagging", "tags", "BucketTagging", "Tagging", "NoSuchTagSet", lambda d: tags.read(d, tags.OF_BUCKET), lambda t: [tags.elements(t)], answer=204),
     Setting("ownershipControls", "ownership", "BucketOwnershipControls", "OwnershipControls", "OwnershipControlsNotFoundError", _read_ownership,
             lambda kept: [el("Rule", el("ObjectOwnership", kept))], check=_check_ownership),
@@ -173,6 +175,8 @@ async def asked_acl(c: Context, owner: str) -> Any:
     """The list that a request sets, by its headers or its document."""
     by = grants.by_headers(c.ask)
     raw = await c.document()
+    if by != () and raw.strip():
+        raise S3Error("UnexpectedContent")
     if by == ():
         if not raw.strip():
             raise S3Error(
@@ -315,11 +319,33 @@ async def put_payment(c: Context) -> Reply:
     return Reply(200)
 
 
+SMALLEST = "x-amz-transition-default-minimum-object-size"
+SMALLEST_OF = ("all_storage_classes_128K", "varies_by_storage_class")
+
+
+async def get_lifecycle(c: Context) -> Reply:
+    out = await LIFECYCLE.get(c)
+    out.headers[SMALLEST] = c.bucket.control.get("lifecycle_smallest") or SMALLEST_OF[0]
+    return out
+
+
+async def put_lifecycle(c: Context) -> Reply:
+    """Clients wait until they read the least size of transitions that they wrote, though nothing moves between classes here."""
+    asked = c.ask.header(SMALLEST, SMALLEST_OF[0])
+    if asked not in SMALLEST_OF:
+        raise S3Error("InvalidArgument", f"{SMALLEST} is one of {', '.join(SMALLEST_OF)}.")
+    c.allow("s3:PutLifecycleConfiguration")
+    kept = lifecycle.read(parse(await c.document(), LIFECYCLE.root))
+    await settle(c, lambda old, meta: old.update(lifecycle=kept, lifecycle_smallest=asked if asked != SMALLEST_OF[0] else None))
+    return Reply(200, {SMALLEST: asked})
+
+
 ROWS: Rows = {
     ("GET", "versioning"): get_versioning, ("PUT", "versioning"): put_versioning, ("GET", "acl"): get_acl, ("PUT", "acl"): put_acl, ("GET", "policy"): get_policy,
     ("PUT", "policy"): put_policy, ("DELETE", "policy"): delete_policy, ("GET", "policyStatus"): policy_status, ("GET", "website"): get_website,
     ("PUT", "website"): put_website, ("DELETE", "website"): delete_website, ("GET", "object-lock"): get_lock, ("PUT", "object-lock"): put_lock,
     ("GET", "requestPayment"): get_payment, ("PUT", "requestPayment"): put_payment,
 }  # fmt: skip
-for _setting in SETTINGS:
+for _setting in (*SETTINGS, LIFECYCLE):
     ROWS |= _setting.rows()
+ROWS |= {("GET", "lifecycle"): get_lifecycle, ("PUT", "lifecycle"): put_lifecycle}

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import bz2
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ import msgspec
 
 from virga.ground import errors as e
 from virga.ground.http.faults import STATUS
-from virga.services.objects.exchange import Answered, Ask, Gone, Precondition, Reply, unquote
+from virga.services.objects.exchange import Answered, Ask, Precondition, Reply, unquote
 from virga.services.objects.store import places
 from virga.services.objects.swift.replies import REASONS, refuse, xml_text
 
@@ -27,6 +27,8 @@ MAX_DELETES = 10000
 MAX_LINE = 3 * 2048
 MAX_ERRORS = 1000
 MAX_ENTRIES = 100000
+AT_ONCE = 32
+"""Files of an archive that may be on their way to their rows; only what lies beside its row is held in memory meanwhile."""
 RATIO = 200
 """How many times larger than its archive the content may grow."""
 
@@ -223,6 +225,41 @@ class Feed:
             await self._more()
 
 
+class Flight:
+    """Files of an archive on their way to their rows, several at once, so that they share commits. One name is never on its way twice:
+    the later file of it wins."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+        self._going: dict[str, asyncio.Task[Any]] = {}
+
+    async def add(self, path: str, storing: Coroutine[Any, Any, Any]) -> None:
+        while path in self._going or len(self._going) >= AT_ONCE:
+            before = self._going.get(path)
+            await asyncio.wait([before] if before is not None else self._going.values(), return_when=asyncio.FIRST_COMPLETED)
+            self._settle()
+        self._going[path] = asyncio.create_task(storing)
+
+    def _settle(self) -> None:
+        for path in [p for p, t in self._going.items() if t.done()]:
+            try:
+                self._going.pop(path).result()
+            except (Answered, e.Problem) as p:
+                self.failed(path, p)
+            else:
+                self._tally.done += 1
+
+    def failed(self, path: str, p: Answered | e.Problem) -> None:
+        what = f"{p.reply.code} {REASONS.get(p.reply.code, '')}" if isinstance(p, Answered) else status_of(p)
+        self._tally.problems.append((f"/{path}", what))
+
+    async def land(self) -> None:
+        """Wait for all that are on their way."""
+        while self._going:
+            await asyncio.wait(self._going.values())
+            self._settle()
+
+
 async def extract(objects: Objects, ask: Ask, entry: Entry, account: str, base: str, kind: str) -> Reply:
     """PUT ?extract-archive=tar|tar.gz|tar.bz2: regular files become objects under `base`, containers are made as needed."""
     import tarfile
@@ -230,6 +267,7 @@ async def extract(objects: Objects, ask: Ask, entry: Entry, account: str, base: 
     if kind not in {"tar", "tar.gz", "tar.bz2"}:
         return Tally().reply(ask, "Number Files Created", code="400 Bad Request", body="Unsupported archive format")
     tally, feed = Tally(), Feed(ask.body(), kind)
+    flight = Flight(tally)
     long_name: str | None = None
     pax: dict[str, str] = {}
     seen: set[str] = set()
@@ -283,24 +321,24 @@ async def extract(objects: Objects, ask: Ask, entry: Entry, account: str, base: 
                 new = objects.described(_bare(ask, extra), o)
                 used = info.size
                 got = await objects.desk.bodies.receive(feed.pieces(info.size), expected=info.size)
-                await objects.store(spot.container.id, new, got)
-                tally.done += 1
+                await flight.add(path, objects.store(spot.container.id, new, got))
             except (Answered, e.Problem) as p:
-                what = f"{p.reply.code} {REASONS.get(p.reply.code, '')}" if isinstance(p, Answered) else status_of(p)
-                tally.problems.append((f"/{path}", what))
+                flight.failed(path, p)
                 if len(tally.problems) >= MAX_ERRORS:
+                    await flight.land()
                     return tally.reply(ask, "Number Files Created", code="400 Bad Request", body="Maximum failures reached")
             async for _ in feed.pieces(padded - used):
                 pass
         await feed.drain()
+        await flight.land()
     except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError) as x:
         if isinstance(x, OSError) and x.errno is not None:
             raise
         return tally.reply(ask, "Number Files Created", code="400 Bad Request", body=f"Invalid Tar File: {x}")
     except Bomb:
         return tally.reply(ask, "Number Files Created", code="400 Bad Request", body=f"Invalid Tar File: it grows more than {RATIO} times")
-    except Gone:
-        raise
+    finally:
+        await flight.land()
     if not tally.done and not tally.problems:
         return tally.reply(ask, "Number Files Created", code="400 Bad Request", body="Invalid Tar File: No Valid Files")
     return tally.reply(ask, "Number Files Created", code=None if tally.problems else "201 Created")

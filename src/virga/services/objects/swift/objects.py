@@ -59,8 +59,9 @@ class Objects:
 
         def read(tx: Tx) -> places.Spot:
             spot = places.look(tx, account, container, name, with_account=quoter)
-            if want and spot.object is not None and spot.object.body is not None and spot.object.body[0] == "i":
-                small.append(self.desk.bodies.small(tx, spot.object.body))
+            o = spot.object
+            if want and o is not None and o.body is not None and o.body[0] == "i" and not o.own("sealed"):
+                small.append(self.desk.bodies.small(tx, o.body))
             return spot
 
         spot = await self.desk.commits.read(read)

@@ -9,14 +9,13 @@ import binascii
 import hashlib
 import hmac
 import ipaddress
-import re
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from virga.ground.errors import NotFound
 from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Answered, Ask, Reply, unquote
+from virga.services.objects.forms import Form, FormError, boundary_of, word
 from virga.services.objects.store import places
 from virga.services.objects.swift.entry import Pass
 from virga.services.objects.swift.replies import page
@@ -181,91 +180,33 @@ def _ascii(text: str) -> str:
 # -- forms ---------------------------------------------------------------------------------------------------------
 
 MAX_FIELD = 8192
-MAX_PART_HEAD = 4096
-
-
-class _Parts:
-    """multipart/form-data as a stream, one part at a time, in constant memory."""
-
-    def __init__(self, source: AsyncIterator[bytes], boundary: bytes) -> None:
-        self._source, self._mark = source.__aiter__(), b"\r\n--" + boundary
-        self._held, self._end = bytearray(b"\r\n"), False
-
-    async def _more(self) -> bool:
-        try:
-            self._held += await self._source.__anext__()
-        except StopAsyncIteration:
-            self._end = True
-            return False
-        return True
-
-    async def next(self) -> dict[str, str] | None:
-        """Skip to the next part; its headers."""
-        async for _ in self.data():
-            pass
-        while len(self._held) < 4 and await self._more():
-            pass
-        if self._held[:2] == b"--" or not self._held:
-            return None
-        while b"\r\n\r\n" not in self._held:
-            if len(self._held) > MAX_PART_HEAD or not await self._more():
-                raise ValueError("a part without an end of its head")
-        head, _, rest = bytes(self._held).partition(b"\r\n\r\n")
-        self._held = bytearray(rest)
-        self._held[:0] = b""
-        out = {}
-        for each in head.decode("utf-8", "replace").split("\r\n"):
-            key, _, value = each.partition(":")
-            out[key.strip().lower()] = value.strip()
-        return out
-
-    async def data(self) -> AsyncIterator[bytes]:
-        while True:
-            at = self._held.find(self._mark)
-            if at >= 0:
-                out = bytes(self._held[:at])
-                del self._held[: at + len(self._mark)]
-                if out:
-                    yield out
-                return
-            keep = len(self._mark) - 1
-            if len(self._held) > keep + (1 << 16):
-                out = bytes(self._held[:-keep])
-                del self._held[:-keep]
-                yield out
-            if not await self._more():
-                raise ValueError("the form ends before its last boundary")
 
 
 async def form_post(objects: Objects, ask: Ask, account: str, container: str, prefix: str) -> Reply:
     """POST of a form: fields redirect, max_file_size, max_file_count, expires, signature, then files."""
     desk = objects.desk
-    found = re.search(r'boundary="?([^";,\s]{1,200})"?', ask.header("content-type"))
-    if found is None:
+    try:
+        form = Form(ask.body(), boundary_of(ask.header("content-type")))
+    except FormError:
         return page(400, "FormPost: invalid multipart boundary")
-    parts = _Parts(ask.body(), found.group(1).encode())
     fields: dict[str, str] = {}
     count, status, message = 0, 201, "Success."
     checked: str | None = None
     try:
-        while (head := await parts.next()) is not None:
+        await form.start()
+        while (head := await form.next()) is not None:
             disposition = head.get("content-disposition", "")
-            name = _parameter(disposition, "name")
-            filename = _parameter(disposition, "filename")
+            name, filename = word(disposition, "name"), word(disposition, "filename")
             if filename is None:
-                value = bytearray()
-                async for chunk in parts.data():
-                    value += chunk
-                    if len(value) > MAX_FIELD:
-                        raise ValueError("a field that does not end")
-                parts._held[:0] = parts._mark
-                fields[name or ""] = value.decode("utf-8", "replace")
+                fields[name or ""] = await form.text(MAX_FIELD)
                 if len(fields) > 50:
                     raise ValueError("too many fields")
                 continue
             if checked is None:
                 checked = await _form_key(desk, ask, account, container, prefix, fields)
             if not filename:
+                async for _ in form.data():
+                    pass
                 continue
             count += 1
             if count > int(fields["max_file_count"]):
@@ -285,8 +226,7 @@ async def form_post(objects: Objects, ask: Ask, account: str, container: str, pr
             if spot.container is None:
                 raise NotFound("The container does not exist.")
             new = objects.described(bare, name_)
-            got = await desk.bodies.receive(parts.data(), expected=None, most=int(fields["max_file_size"]))
-            parts._held[:0] = parts._mark
+            got = await desk.bodies.receive(form.data(), expected=None, most=int(fields["max_file_size"]))
             await objects.store(spot.container.id, new, got)
     except ValueError as x:
         return page(400, f"FormPost: {x}")
@@ -328,8 +268,3 @@ async def _form_key(desk: Desk, ask: Ask, account: str, container: str, prefix: 
             if hmac.compare_digest(made, given):
                 return key
     raise refused("FormPost: Invalid Signature")
-
-
-def _parameter(text: str, name: str) -> str | None:
-    found = re.search(rf'(?:^|;\s*){name}="((?:[^"\\]|\\.)*)"', text[:2048]) or re.search(rf"(?:^|;\s*){name}=([^;\s]+)", text[:2048])
-    return None if found is None else re.sub(r"\\(.)", r"\1", found.group(1))

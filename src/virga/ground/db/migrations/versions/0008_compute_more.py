@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compute: what a server was made from, and the image that its node works on."""
+"""Compute: what a server was made from, the image that its node works on, the size of its empty disk."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,3 +14,4 @@ def upgrade() -> None:
     with op.batch_alter_table("servers") as table:
         table.add_column(sa.Column("boot", sa.JSON(), nullable=False, server_default="{}"))
         table.add_column(sa.Column("verb_image", sa.String(length=36), nullable=True))
+        table.add_column(sa.Column("ephemeral", sa.Integer(), nullable=False, server_default="0"))
