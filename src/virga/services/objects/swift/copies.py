@@ -92,8 +92,13 @@ class Copies:
         manifest = ask.query.get("multipart-manifest") == "get"
         if as_link:
             target = dict(old.own("target"))
+            if "x-symlink-target-account" in ask.headers:
+                target["account"] = self._account(ask, "x-symlink-target-account", to[0])
+                target.pop("here", None)
+            elif target.get("here"):
+                target["account"] = to[0]  # a link that names no account means the one that it lies in
             if target.get("etag"):
-                target, _ = await objects.links.hold(ask, entry, {k: target[k] for k in ("account", "container", "object", "etag")})
+                target, _ = await objects.links.hold(ask, entry, {k: v for k, v in target.items() if k not in {"bytes", "slo_etag"}})
             new.kind, new.control = "link", {"target": target}
             o = await objects.store(spot.container.id, new, self.desk.bodies.keep(b""), check)
         elif old.kind == "slo" and manifest:

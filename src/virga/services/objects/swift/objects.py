@@ -451,7 +451,8 @@ def object_headers(o: model.Object) -> dict[str, str]:
     if o.kind == "link":
         t = o.own("target")
         headers["x-symlink-target"] = f"{quote(t['container'])}/{quote(t['object'])}"
-        headers["x-symlink-target-account"] = quote(t["account"])
+        if not t.get("here"):
+            headers["x-symlink-target-account"] = quote(t["account"])
         if t.get("etag"):
             headers |= {"x-symlink-target-etag": t["etag"], "x-symlink-target-bytes": str(t.get("bytes", 0))}
     return headers
