@@ -78,7 +78,9 @@ def test_a_hypervisor_that_fails_says_so(house: House) -> None:
 def test_the_empty_disk_counts(house: House) -> None:
     """OS-FLV-EXT-DATA:ephemeral is a disk beside the root disk, and takes room on the host."""
     a = house.admin
-    a.post("/compute/v2.1/flavors", {"flavor": {"name": "two", "id": "two", "ram": 64, "vcpus": 1, "disk": 1, "OS-FLV-EXT-DATA:ephemeral": 5}})
+    a.post(
+        "/compute/v2.1/flavors", {"flavor": {"name": "two", "id": "two", "ram": 64, "vcpus": 1, "disk": 1, "OS-FLV-EXT-DATA:ephemeral": 5}}
+    )
     image, (net, _) = house.image(), house.network(a)
     id = house.server(a, image["id"], net["id"], flavorRef="two")["id"]
     assert house.settled(a, id)["status"] == "ACTIVE"

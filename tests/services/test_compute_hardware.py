@@ -78,7 +78,11 @@ def test_the_empty_disk() -> None:
     assert [t.attrib["dev"] for t in d.findall("./devices/disk/target")] == ["vda", "vdb", "vdz"]
     iso = hardware.chosen(Boot("iso", "iso"), {}, 1)
     d = described(iso, ephemeral=3)
-    assert [(e.attrib["device"], e.find("target").attrib["dev"]) for e in d.findall("./devices/disk")] == [("cdrom", "hda"), ("disk", "vda"), ("disk", "vdz")]  # type: ignore[union-attr]
+    assert [(e.attrib["device"], e.find("target").attrib["dev"]) for e in d.findall("./devices/disk")] == [
+        ("cdrom", "hda"),
+        ("disk", "vda"),
+        ("disk", "vdz"),
+    ]  # type: ignore[union-attr]
 
 
 def test_windows_under_kvm() -> None:

@@ -63,7 +63,9 @@ def bootstrap(tx: Tx, hashed: str | None, *, everything: bool = True, admin: str
     for name in ROLE_NAMES:
         if name not in roles:
             options = {"immutable": True}  # nobody deletes by mistake what every rule is made of; Keystone's bootstrap does the same
-            roles[name] = store.ROLES.insert(tx, id=uuid.uuid4().hex, name=name, domain_id=None, description=None, extra={}, options=options)
+            roles[name] = store.ROLES.insert(
+                tx, id=uuid.uuid4().hex, name=name, domain_id=None, description=None, extra={}, options=options
+            )
             fresh.add(name)
     for prior, implied in model.IMPLIED:
         if {prior, implied} & fresh:
