@@ -38,7 +38,9 @@ def refused(code: str, call: Any, **words: Any) -> None:
 
 def objects(s3: Any) -> None:
     s3.create_bucket(Bucket="first")
-    refused("BucketAlreadyOwnedByYou", s3.create_bucket, Bucket="first")
+    s3.create_bucket(Bucket="first")
+    refused("BucketAlreadyOwnedByYou", s3.create_bucket, Bucket="first", CreateBucketConfiguration={"LocationConstraint": "elsewhere"})
+    refused("BucketAlreadyExists", s3.create_bucket, Bucket="first", ACL="public-read")
     refused("InvalidBucketName", s3.create_bucket, Bucket="192.168.1.1")
     assert "first" in [b["Name"] for b in s3.list_buckets()["Buckets"]]
     data = os.urandom(300_000)

@@ -349,7 +349,7 @@ def _end_objects(desk: Desk, c: model.Container, rules: list[dict[str, Any]]) ->
 
 
 def _end_versions(desk: Desk, c: model.Container, rules: list[dict[str, Any]]) -> int:
-    """Old versions, and markers that mark nothing."""
+    """Old versions, and markers that mark nothing. Decided on reads; only what ends is written."""
     now, day, done = desk.now(), desk.settings.lifecycle_day, 0
     after = ""
     while c.control.get("versioning"):
@@ -357,23 +357,34 @@ def _end_versions(desk: Desk, c: model.Container, rules: list[dict[str, Any]]) -
         if not names:
             break
         after = names[-1]
+        gone: list[model.Object] = []
+        for name in names:
+            mine = [r for r in rules if name.startswith(r["prefix"])]
+            if mine:
+                gone += _ended(desk.commits.read_now(lambda tx, n=name: rows.chain(tx, c.id, n)), mine, now, day)  # type: ignore[misc]
+        for at in range(0, len(gone), 200):
 
-        def run(tx: Tx, names: list[str] = names) -> int:
-            count = 0
-            for name in names:
-                for rule in rules:
-                    chain = rows.chain(tx, c.id, name)
-                    gone = rules_of.stale(rule, chain, now, day) + (chain if rules_of.lone_marker(rule, chain, now, day) else [])
-                    for o in gone:
-                        try:
-                            actions.delete_version(tx, c.id, name, "null" if o.unversioned else o.version, now, desk.wake_trash)
-                            count += 1
-                        except (Forbidden, NotFound):
-                            continue
-            return count
+            def run(tx: Tx, gone: list[model.Object] = gone[at : at + 200]) -> int:
+                count = 0
+                for o in gone:
+                    try:
+                        actions.delete_version(tx, c.id, o.name, "null" if o.unversioned else o.version, now, desk.wake_trash)
+                        count += 1
+                    except (Forbidden, NotFound):
+                        continue
+                return count
 
-        done += desk.commits.write_now(run)
+            done += desk.commits.write_now(run)
     return done
+
+
+def _ended(chain: list[model.Object], rules: list[dict[str, Any]], now: float, day: int) -> list[model.Object]:
+    """Of one name's versions those that some rule ends; with them a marker that then marks nothing."""
+    old = {o.version: o for r in rules for o in rules_of.stale(r, chain, now, day)}
+    left = [o for o in chain if o.version not in old]
+    if any(rules_of.lone_marker(r, left, now, day) for r in rules):
+        old |= {o.version: o for o in left}
+    return list(old.values())
 
 
 def _end_uploads(desk: Desk, c: model.Container, rules: list[dict[str, Any]]) -> int:

@@ -107,7 +107,9 @@ async def create(c: Context) -> Reply:
         if mine is not None:
             if any(mine.control.get(k) != control.get(k) for k in ("acl", "ownership", "lock")):
                 raise Conflict("other settings")
-            raise NotFound("own")
+            if "location" in control:
+                raise NotFound("own")
+            return  # as AWS does at home: asked again, it is there
         if places.bucket(tx, name) is not None:
             raise Forbidden("other")
         places.make_container(tx, c.own, name, c.desk.settings.policies[0], model.stamp(now)[1], {}, control)

@@ -15,7 +15,8 @@ from virga.services.objects.exchange import http_date
 from virga.services.objects.s3 import tags
 from virga.services.objects.s3.errors import Node, S3Error, Xml, el
 
-MOST = 1000
+MOST = 100
+"""Rules of a bucket. Each may mean a walk over its names, so there are fewer than AWS takes."""
 
 
 def read(doc: Node) -> list[dict[str, Any]]:
@@ -67,9 +68,7 @@ def _filter(r: Node) -> dict[str, Any]:
     if not at.children:
         return {"prefix": ""}
     whole = at.find("And")
-    if whole is not None and len(at.children) != 1:
-        raise S3Error("MalformedXML", "A Filter holds And alone.")
-    inside = whole or at
+    inside = Node("", children=[n for n in at.children if n is not whole] + (whole.children if whole is not None else []))
     found: dict[str, str] = {}
     for t in inside.all("Tag"):
         key, value = t.value("Key") or "", t.value("Value") or ""

@@ -106,7 +106,7 @@ async def listing(c: Context) -> Reply:
     lines = [_line(e, text, owners.of(e) if owners is not None else None) for e in entries]
     folders = [el("CommonPrefixes", el("Prefix", text(e.name))) for e in found if isinstance(e, lists.Folder)]
     shared = [
-        el("Name", c.bucket.name), el("Prefix", text(prefix)), el("MaxKeys", most), el("Delimiter", text(delimiter)) if delimiter else None,
+        el("Name", c.bucket.name), el("Prefix", text(prefix) if second else prefix), el("MaxKeys", most), el("Delimiter", text(delimiter)) if delimiter else None,
         el("EncodingType", "url") if q.get("encoding-type") else None, el("IsTruncated", str(cut_off).lower()),
     ]  # fmt: skip
     if second:

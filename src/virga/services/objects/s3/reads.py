@@ -87,6 +87,8 @@ def described(c: Context, bucket: model.Container, o: model.Object, s: Source) -
 async def get(c: Context) -> Reply:
     """GetObject and HeadObject."""
     q = c.ask.query
+    if encryption.OWN in c.ask.headers:
+        raise S3Error("InvalidArgument", "x-amz-server-side-encryption header is not supported for this operation.")
     o = await versions.named(c, "s3:GetObject")
     key = encryption.key(c.ask.headers)
     s = await source(c, c.bucket.account, o, key)

@@ -100,7 +100,7 @@ async def _header(desk: Desk, ask: Ask, auth: str) -> Signed:
     access, scope = read_scope(fields["Credential"], "AuthorizationHeaderMalformed")
     when = ask.header("x-amz-date")
     at = moment(when) if when else parse_date(ask.header("date"))
-    if at is None:
+    if at is None or at < 0:
         raise S3Error("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
     if not when:
         when = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at))
@@ -127,8 +127,10 @@ async def _presigned(desk: Desk, ask: Ask) -> Signed:
     access, scope = read_scope(q.get("X-Amz-Credential", ""), code)
     when, expires = q.get("X-Amz-Date", ""), q.get("X-Amz-Expires", "")
     at = moment(when)
-    if at is None or not expires.isdigit() or len(expires) > 7 or not 1 <= int(expires) <= 604800:
+    if at is None or not re.fullmatch(r"-?\d{1,7}", expires):
         raise S3Error(code, "X-Amz-Date and X-Amz-Expires (1 to 604800 seconds) are needed.")
+    if int(expires) > 604800:
+        raise S3Error("AccessDenied", "X-Amz-Expires must be less than a week (in seconds); that is 604800.")
     if not when.startswith(scope[0]):
         raise S3Error(code, "The credential's date is not the request's.")
     now = desk.now()
@@ -197,8 +199,8 @@ async def _version_2(desk: Desk, ask: Ask, auth: str) -> Signed:
     if auth:
         access, _, given = auth[4:].strip().partition(":")
         date = "" if "x-amz-date" in ask.headers else ask.header("date")
-        at = parse_date(ask.header("x-amz-date") or ask.header("date"))
-        if at is None:
+        at = parse_date(ask.headers["x-amz-date"] if "x-amz-date" in ask.headers else ask.header("date"))
+        if at is None or at < 0:
             raise S3Error("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
         if abs(desk.now() - at) > SKEW:
             raise S3Error("RequestTimeTooSkewed")

@@ -43,7 +43,6 @@ async def preflight(desk: Desk, ask: Ask, bucket: str | None) -> Reply:
     if rule is None:
         raise S3Error("AccessDenied", "CORSResponse: This CORS request is not allowed.")
     headers = _headers(rule, origin)
-    headers["access-control-allow-methods"] = ", ".join(rule["methods"])
     if asked:
         headers["access-control-allow-headers"] = ", ".join(asked)
     if rule.get("age") is not None:
@@ -54,6 +53,7 @@ async def preflight(desk: Desk, ask: Ask, bucket: str | None) -> Reply:
 def _headers(rule: dict[str, Any], origin: str) -> dict[str, str]:
     out = {
         "access-control-allow-origin": "*" if "*" in rule["origins"] else origin,
+        "access-control-allow-methods": ", ".join(rule["methods"]),
         "vary": "Origin, Access-Control-Request-Headers, Access-Control-Request-Method",
     }
     if "*" not in rule["origins"]:
@@ -66,7 +66,8 @@ def _headers(rule: dict[str, Any], origin: str) -> dict[str, str]:
 async def dress(desk: Desk, ask: Ask, reply: Reply) -> None:
     """What a browser needs to show an answer to a page of another origin."""
     bucket = ask.notes.get("host_bucket") or ask.path.lstrip("/").partition("/")[0]
-    rule = _fit(await _rules(desk, bucket), ask.header("origin"), ask.method, [])
+    method = ask.header("access-control-request-method") or ask.method
+    rule = _fit(await _rules(desk, bucket), ask.header("origin"), method, [])
     if rule is not None:
         reply.headers |= _headers(rule, ask.header("origin"))
 
