@@ -23,6 +23,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 SWIFT = ROOT / ".venv-swift/bin"
+CUT = 1 << 18
 TICK = os.sysconf("SC_CLK_TCK")
 GOALS = {"PUT 4 KiB": 6.0, "GET 4 KiB": 8.0, "PUT 10 MiB": 1.2, "GET 10 MiB": 3.0, "list 10,000": 8.0, "list 100,000 paged": 8.0}
 
@@ -212,11 +213,12 @@ async def asks(server: Server, jobs: Iterable[tuple[str, str, bytes]], connectio
         nonlocal done, size
         reader, writer = await asyncio.open_connection(server.host, server.port, limit=1 << 20)
         for method, path, body in todo:
-            writer.write(
-                f"{method} {server.base}{path} HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {server.token}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-                + body
-            )
+            head = f"{method} {server.base}{path} HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {server.token}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            writer.write(head + body[:CUT])
             await writer.drain()
+            for at in range(CUT, len(body), CUT):
+                writer.write(body[at : at + CUT])
+                await writer.drain()
             head = await reader.readuntil(b"\r\n\r\n")
             code = int(head[9:12])
             if code >= 300:

@@ -181,6 +181,7 @@ class Cloud:
             self.tokens.load(tx)
             self.directories.make(tx)
             project = identity.project_id(tx, "admin") or ""
+            self.doors.use(Stores).belong(identity.project_id(tx, "service") or project or None)
             request = Request("start", "POST", "/", "", Query({}), "", {}, "", "")
             call = Call(network.system_actor(project), (0, 0), request, self.doors, self.db, open=tx)
             network.ensure_external(call, self.settings.network.external_name, self.settings.network.external_cidr)

@@ -150,6 +150,7 @@ def _foreground(settings: Settings) -> None:
 
     log.setup(settings.server.log_level)
     from virga.app import Cloud, serve
+    from virga.ground.errors import Broken
 
     steps = Steps()
     if not settings.simulated:
@@ -163,7 +164,10 @@ def _foreground(settings: Settings) -> None:
     cloud = Cloud(settings)
     guests = {"how": "leave"}
     try:
-        cloud.prepare()
+        try:
+            cloud.prepare()
+        except Broken as e:
+            raise click.ClickException(f"{e} Restore that file from its copy; if it is lost, see 'virga keys forget'.") from e
         if settings.simulated:
             cloud.simulate()
         else:
@@ -321,6 +325,23 @@ def rotate_keys(ctx: click.Context) -> None:
         number = cloud.tokens.rotate(tx)
     cloud.db.close()
     click.echo(f"Token key {number} is made.")
+
+
+@keys.command("forget")
+@click.pass_context
+def forget_keys(ctx: click.Context) -> None:
+    """The credential key file is lost: drop all token keys, so that the cloud starts again. Everybody logs in anew; credentials that the
+    lost file sealed stay unreadable until it is found."""
+    from virga.app import Cloud
+
+    settings = _settings(ctx)
+    if _pid(settings) is not None:
+        raise click.ClickException("The cloud is running: 'virga down' first.")
+    cloud = Cloud(settings)
+    with cloud.db.write() as tx:
+        cloud.tokens.forget(tx)
+    cloud.db.close()
+    click.echo("There is a new token key.")
 
 
 @keys.command("credentials")

@@ -141,7 +141,24 @@ def test_what_is_not_ours_stays(lab: Lab, kind: str) -> None:
     assert store.ids() == set() and store.unfinished() == set()
     with house(lab, kind, f"theirs-{kind}") as h:
         assert h.cloud.loops.once("images.sweep") is not None
-    assert {r["name"] for r in lab.glance.get(f"{where}?format=json")} == set(theirs)
+    assert {r["name"] for r in lab.glance.get(f"{where}?format=json")} == {".virga", *theirs}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_place_of_another_cloud(lab: Lab, kind: str) -> None:
+    """Set up with a place that is another cloud's: nothing is written there, and nothing of the other's is swept."""
+    with house(lab, kind, f"whose-{kind}") as first:
+        id, got = upload(first.admin, b"x" * 5000)
+        assert got.code == 204
+        with house(lab, kind, f"whose-{kind}") as second:
+            _, got = upload(second.admin, b"y" * 5000)
+            assert got.code == 503 and "belongs to another cloud" in got.text, (got.code, got.text)
+            assert second.cloud.loops.once("images.sweep") is not None
+        with house(lab, kind, f"whose-{kind}") as third:  # one that only sweeps
+            assert third.cloud.loops.once("images.sweep") is not None
+        assert first.admin.ask("GET", f"/image/v2/images/{id}/file").code == 200, "still there"
+        first.admin.delete(f"/image/v2/images/{id}", 204)
+        first.cloud.loops.once("images.sweep")
 
 
 def test_contract_of_dynamic_manifests(lab: Lab) -> None:

@@ -21,3 +21,5 @@ def ask(method, path, body, token):
 
 
 (folder / "walk.jsonl").write_text("\n".join(json.dumps(x) for x in walk(ask, "adminpw")))
+home = client.open("/v3", headers={"Accept": "application/json-home"}, base_url="http://old:5000")
+(folder / "home.json").write_text(home.get_data(as_text=True))

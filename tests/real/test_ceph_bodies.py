@@ -79,8 +79,9 @@ def house(cluster: Ceph, tmp_path_factory: pytest.TempPathFactory) -> Iterator[H
 
 def rados(house: House) -> RadosStore:
     blobs = house.cloud.doors.use(Desk).blobs
-    assert isinstance(blobs, RadosStore)
-    return blobs
+    inner = blobs.inner if isinstance(blobs, SealedStore) else blobs
+    assert isinstance(inner, RadosStore)
+    return inner
 
 
 def test_an_object_in_ceph(house: House) -> None:

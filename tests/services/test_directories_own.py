@@ -77,7 +77,7 @@ def test_a_domain_gets_its_directory_by_the_api(living: House, slapd: Slapd, tmp
 @pytest.mark.parametrize(
     ("over", "field"),
     [
-        ({"url": "http://x"}, "url"), ({"query_scope": "deep"}, "query_scope"), ({"page_size": "many"}, "page_size"), ({"tls_req_cert": "maybe"}, "tls_req_cert"),
+        ({"query_scope": "deep"}, "query_scope"), ({"page_size": "many"}, "page_size"), ({"tls_req_cert": "maybe"}, "tls_req_cert"),
         ({"tls_cacertfile": "/nonexistent/ca.pem"}, "tls_cacertfile"), ({"user_id_attribute": "cn)(uid=*"}, "user_id_attribute"), ({"use_tls": "perhaps"}, "use_tls"),
     ],
 )  # fmt: skip
@@ -91,6 +91,19 @@ def test_what_is_no_configuration_is_said_at_once(shared: House, slapd: Slapd, o
         got = a.ask(method, path, body)
         assert got.code == 400 and f"config.ldap.{field}" in got.json["error"]["message"], got.text
         assert a.ask("GET", f"{I}/domains/{domain}/config").code == 404, "nothing was kept"
+
+
+def test_an_address_that_is_none_is_said_at_the_login(living: House, slapd: Slapd) -> None:
+    a = living.admin
+    domain = a.post(f"{I}/domains", {"domain": {"name": "odd"}}, 201)["domain"]["id"]
+    a.put(f"{I}/domains/{domain}/config", config(slapd, url="somewhere"), 201)
+    assert wait(lambda: log_in(living, "x", domain, "x").status_code == 503, 10, every=0.1)
+    assert "configuration is wrong" in log_in(living, "x", domain, "x").text
+    assert a.get(f"{I}/users?domain_id={domain}")["users"] == [] and living.auth("admin", "admin", "admin").status_code == 201
+    made = a.ask("POST", f"{I}/users", {"user": {"name": "x", "domain_id": domain}})
+    assert made.code == 503 and "url" in made.text
+    a.patch(f"{I}/domains/{domain}/config/ldap/url", {"config": {"url": slapd.secure}})
+    assert wait(lambda: log_in(living, "x", domain, "x").status_code == 401, 10, every=0.1)
 
 
 def test_a_wrong_directory_locks_no_administrator_out(living: House, slapd: Slapd) -> None:

@@ -410,6 +410,9 @@ def test_lists_are_filtered_sorted_and_cut(database: str | None) -> None:
 
         assert names("name=gamma") == ["gamma"] and names("name=nobody") == []
         assert names("name__icontains=ALPHA") == ["Alpha", "alphabet"]
+        assert names("name__contains=lpha") == ["Alpha", "alphabet"] and names("name__contains=LPHA") == []
+        assert names("name__startswith=Al") == ["Alpha"] and names("name__endswith=A") == [] and names("name__endswith=a")[0] == "Alpha"
+        assert names("name__iequals=ALPHA") == ["Alpha"] and names("name__istartswith=AL") == ["Alpha", "alphabet"]
         assert names("name__startswith=beta%25") == ["beta%y"], "a wildcard is a letter"
         assert names("name__endswith=_x") == ["beta_x"]
         assert names("enabled=false") == ["gamma"]

@@ -235,6 +235,8 @@ def test_what_outside_judges_found(house: House) -> None:
     shown = t.get(f"{I}/users/{t.user}/application_credentials/{app['application_credential']['id']}")["application_credential"]
     for found in (app["application_credential"], shown):
         assert [{k: r[k] for k in ("service", "method", "path")} for r in found["access_rules"]] == rules
+    listed = t.get(f"{I}/users/{t.user}/access_rules")["access_rules"]
+    assert [r["path"] for r in listed] == ["/z", "/a", "/m", "/b"]
     blob = '{"secret":"s",  "access":"abc" }'
     made = a.post(f"{I}/credentials", {"credential": {"type": "ec2", "blob": blob, "project_id": t.project, "user_id": t.user}}, 201)[
         "credential"

@@ -62,6 +62,14 @@ def test_without_the_key_file_the_database_makes_no_token(tmp_path: Path) -> Non
     (tmp_path / "credential.keys").unlink()
     with pytest.raises(Broken, match=r"token key was sealed with a key that is not in the credential key file \(.*credential.keys\)"):
         make(None, tmp_path)
+    words = ["--state", str(tmp_path), "up", "--sim", "--listen", "127.0.0.1:1"]
+    said = CliRunner().invoke(virga, words)
+    assert said.exit_code == 1 and "Restore that file" in said.output and "Traceback" not in said.output, said.output
+    (tmp_path / "virga.pid").unlink(missing_ok=True)
+    assert CliRunner().invoke(virga, ["--state", str(tmp_path), "keys", "forget"]).exit_code == 0
+    again = make(None, tmp_path)
+    assert House(again).admin.token
+    again.db.close()
 
 
 def test_two_processes_read_each_others_tokens(postgres: Any, tmp_path: Path) -> None:

@@ -30,11 +30,15 @@ TYPES = {r"^/application_credentials?(\[\])?/unrestricted$": "a boolean, also wh
 
 
 @pytest.fixture(scope="module")
-def theirs() -> list[dict[str, Any]]:
+def folder() -> Path:
     made = subprocess.run([ROOT / "scripts/keystone-db"], capture_output=True, text=True, check=False, timeout=580)
     assert made.returncode == 0, made.stderr
-    lines = (Path(made.stdout.strip()).parent / "shapes/walk.jsonl").read_text().splitlines()
-    return [json.loads(line) for line in lines]
+    return Path(made.stdout.strip()).parent / "shapes"
+
+
+@pytest.fixture(scope="module")
+def theirs(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "walk.jsonl").read_text().splitlines()]
 
 
 def shape(value: Any, at: str = "") -> dict[str, str]:
@@ -77,3 +81,14 @@ def test_every_read_has_keystones_shape(house: House, theirs: list[dict[str, Any
             if k in b and a[k] != b[k] and "NoneType" not in (a[k], b[k]) and not known(k, TYPES)
         ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_the_json_home_is_keystones(shared: House, folder: Path) -> None:
+    """All its relations but those of what is gone there too: PKI's certificates, and the tokens of a user."""
+    real = json.loads((folder / "home.json").read_text())["resources"]
+    ours = shared.http.get("/identity/v3", headers={"Accept": "application/json-home"}).json()["resources"]
+    gone = {k for k in real if "/OS-SIMPLE-CERT/" in k or k.endswith("/rel/user_tokens")}
+    assert set(ours) == set(real) - gone
+    for name, resource in ours.items():
+        for part in ("href", "href-template", "href-vars"):
+            assert resource.get(part) == real[name].get(part), name

@@ -96,6 +96,29 @@ def test_lists_name_roles_at_home_and_names_in_the_default_domain(shared: House)
         b("GET", "/c/o", code=code)
 
 
+def test_only_owners_open_an_account_to_others(shared: House) -> None:
+    a, b = Account(shared.tenant("own-a")), Account(shared.tenant("own-b"))
+    a("PUT", "/c", code=201, X_Container_Meta_Temp_Url_Key="k", X_Container_Read="x:y")
+    a("POST", "", code=204, X_Account_Meta_Temp_Url_Key="k")
+    b.base = a.base
+    secret = ("x-account-access-control", "x-account-meta-temp-url-key", "x-container-meta-temp-url-key", "x-container-read")
+    for level, reads, writes, owner in (("read-only", 204, 403, False), ("read-write", 204, 204, False), ("admin", 204, 204, True)):
+        access = json.dumps({level: [f"{b.who.project}:{b.who.user}"]})
+        a("POST", "", code=204, X_Account_Access_Control=access)
+        heads = dict(b("HEAD", "", code=reads).headers) | dict(b("HEAD", "/c", code=reads).headers)
+        assert all((h in heads) is owner for h in secret), level
+        # who may write sets metadata; what opens doors does not count unless an owner says it
+        opening = {"X_Container_Read": ".r:*", "X_Container_Meta_Temp_Url_Key": "mine", "X_Container_Meta_Seen": level}
+        b("POST", "/c", code=writes, **opening)
+        now = a("HEAD", "/c").headers
+        assert (now["x-container-read"], now["x-container-meta-temp-url-key"]) == ((".r:*", "mine") if owner else ("x:y", "k"))
+        assert now.get("x-container-meta-seen") == (level if writes == 204 else None)
+        b("POST", "", code=204 if owner else 403, X_Account_Access_Control="{}")
+        b("PUT", "", code=403)
+        b("DELETE", "", code=403)
+    b("HEAD", "", code=403)
+
+
 # -- large objects -------------------------------------------------------------------------------------------------
 
 
@@ -215,6 +238,14 @@ def test_links_by_the_letter(shared: House) -> None:
     a.put("/c/o", b"body")
     for n, before in enumerate(("o", "1", "2"), 1):
         a.put(f"/c/{n}", b"", X_Symlink_Target=f"c/{before}")
+    # a link that names no account means the one that it lies in, wherever it is copied to
+    b = Account(shared.tenant("link-b"))
+    b("PUT", "/c", code=201, X_Container_Write=f"{a.who.project}:*")
+    there = {"Destination_Account": f"AUTH_{b.who.project}"}
+    a("COPY", "/c/l?symlink=get", code=201, Destination="c/l", **there)
+    assert b("GET", "/c/l", code=404).headers["content-location"] == f"/v1/AUTH_{b.who.project}/c/o"
+    a("COPY", "/c/l?symlink=get", code=201, Destination="c/l", X_Symlink_Target_Account=f"AUTH_{a.who.project}", **there)
+    assert b("GET", "/c/l", code=403).headers["content-location"] == path
     a("GET", "/c/2", code=200)
     assert a("GET", "/c/3", code=409).text == "Too many levels of symbolic links, maximum allowed is 2"
 

@@ -161,7 +161,7 @@ def inspect() -> dict[str, object]:
     try:
         while piece := wrapper.read(1 << 20):
             head = head or piece[:512]  # the bytes may come through a pipe: there is no going back to them
-            tail = (tail + piece)[-512:]
+            tail = piece[-512:] if len(piece) >= 512 else (tail + piece)[-512:]
         wrapper.close()
         found = wrapper.format
     except format_inspector.ImageFormatError as e:

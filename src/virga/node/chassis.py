@@ -9,6 +9,7 @@ import shutil
 import socket
 import sys
 import threading
+import zlib
 from pathlib import Path
 
 from virga.ground.errors import Unavailable
@@ -234,7 +235,8 @@ class Chassis:
     def storage(self, networks: list[str]) -> None:
         """A way for the hypervisor's own processes, which are in the namespace, to a storage cluster, and to nothing else. Tenants' packets
         do not come here: their taps are on the integration bridge. Repeatable."""
-        here, there = "169.254.254.1", "169.254.254.2"
+        pair = zlib.crc32(self.name.encode()) % 2048  # each cloud of a machine has a pair of its own, away from metadata's address
+        here, there = (f"169.254.{192 + pair // 64}.{pair % 64 * 4 + n}" for n in (1, 2))
         if "sto0" not in links(self.namespace):
             run(["ip", "link", "add", self.storage_link, "type", "veth", "peer", "name", "sto0", "netns", self.namespace])
         run(["ip", "addr", "replace", f"{here}/30", "dev", self.storage_link])

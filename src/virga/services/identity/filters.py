@@ -29,13 +29,24 @@ def where(call: Call, rows: Rows[Any], *names: str) -> list[Where]:
             for comparison in COMPARISONS:
                 exact, loose = q.get(f"{name}__{comparison}"), q.get(f"{name}__i{comparison}")
                 if exact is not None:
-                    out.append(getattr(column, comparison)(exact, autoescape=True))
+                    out.append(_exactly(call, column, comparison, exact))
                 if loose is not None:
                     out.append(getattr(column, f"i{comparison}")(loose, autoescape=True))
             same = q.get(f"{name}__iequals")
             if same is not None:
                 out.append(sa.func.lower(column) == same.lower())
     return out
+
+
+def _exactly(call: Call, column: Any, comparison: str, part: str) -> Where:
+    """A part of a text, in just these letters: SQLite's LIKE would take small ones for capitals."""
+    if call.tx.embedded is None:
+        found: Where = getattr(column, comparison)(part, autoescape=True)
+    elif comparison == "contains":
+        found = sa.func.instr(column, part) > 0
+    else:
+        found = sa.func.substr(column, *((1, len(part)) if comparison == "startswith" else (-max(len(part), 1),))) == part
+    return found
 
 
 def _equal(call: Call, column: Any, name: str) -> Where:

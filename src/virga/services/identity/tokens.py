@@ -80,6 +80,12 @@ class Tokens:
             if len(key.secret) == BARE:
                 store.KEYS.change(tx, store.KEYS.c.number == key.number, secret=self._sealed_key(self._opened(key)))
 
+    def forget(self, tx: Tx) -> None:
+        """Begin with a new key in the place of all: whoever is logged in must log in again."""
+        store.KEYS.delete(tx, sa.true())
+        self.load(tx)
+        store.grow(tx)
+
     def reseal(self, tx: Tx) -> int:
         """Seal every token key with the vault's first key; how many."""
         keys = store.KEYS.find(tx)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from virga.ground.errors import Invalid
 
@@ -63,6 +63,13 @@ class BlobStore(Protocol):
         ...
 
 
+@runtime_checkable
+class Claiming(Protocol):
+    """A store whose place another cloud could be set up with too. While `cloud` is None nothing is marked or looked at."""
+
+    cloud: str | None
+
+
 @dataclass(frozen=True)
 class Store:
     """One place for bytes. `weight` orders the places of an image, the heaviest first. `facts` are for `/v2/info/stores/detail`."""
@@ -85,6 +92,12 @@ class Stores:
         self.default = stores[0]
         self.staging = staging
         self.threads = ThreadPoolExecutor(64, thread_name_prefix="images")
+
+    def belong(self, cloud: str | None) -> None:
+        """Whose the stores' places are: a store at the other end of a network marks its place, and takes none that is another cloud's."""
+        for store in self.by_id.values():
+            if isinstance(store.blobs, Claiming):
+                store.blobs.cloud = cloud
 
     def writable(self) -> list[Store]:
         return [s for s in self.by_id.values() if not s.read_only]

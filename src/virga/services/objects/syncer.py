@@ -149,7 +149,7 @@ class Line:
         sent = {k: v for k, v in object_headers(o).items() if k not in UNSENT}
         sent["content-type"] = o.content_type
         if o.kind == "link" and o.own("target")["account"] == account:
-            sent.pop("x-symlink-target-account")  # a link inside an account is one there too
+            sent.pop("x-symlink-target-account", None)  # a link inside an account is one there too
         if o.kind == "slo":
             data = manifest(desk, o)
             sent["content-length"] = str(len(data))

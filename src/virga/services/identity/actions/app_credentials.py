@@ -5,6 +5,7 @@ narrow what they may ask."""
 from __future__ import annotations
 
 import secrets
+import time
 import uuid
 from dataclasses import dataclass
 
@@ -82,6 +83,11 @@ def create(call: Call, user_id: str, body: wire.CreateAppCredential) -> Whole:
         return _whole(tx, row, secret)
 
 
+def _later_id() -> str:
+    """An id that sorts behind those made before: rules are listed in the order in which they were made."""
+    return f"{time.time_ns():016x}{secrets.token_hex(8)}"
+
+
 def _rule(tx: Tx, user_id: str, given: wire.AccessRule) -> str:
     """The id of a rule of the user: by id, or the same rule that is there already, or a new one."""
     c = store.ACCESS_RULES.c
@@ -94,7 +100,7 @@ def _rule(tx: Tx, user_id: str, given: wire.AccessRule) -> str:
         raise Invalid("Invalid input for field 'access_rules': each needs an id, or service, method and path", field="access_rules")
     same = (c.user_id == user_id, c.service == given.service, c.method == given.method, c.path == given.path)
     row = store.ACCESS_RULES.one(tx, *same) or store.ACCESS_RULES.insert(
-        tx, id=uuid.uuid4().hex, user_id=user_id, service=given.service, method=given.method, path=given.path
+        tx, id=_later_id(), user_id=user_id, service=given.service, method=given.method, path=given.path
     )
     return row.id
 

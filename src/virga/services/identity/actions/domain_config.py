@@ -93,11 +93,12 @@ def _write(call: Call, domain_id: str, config: Groups) -> None:
 
 
 def _usable(call: Call, domain_id: str) -> None:
-    """Whether what is configured now could be a directory; who writes it hears at once what could not."""
+    """Whether what is configured now could be a directory; who writes it hears at once what could not. An address that is none is kept,
+    as Keystone keeps it (OpenStack's own cases write such); the domain's logins then say so."""
     if not any(r.value == "ldap" for r in _rows(call, domain_id, "identity", "driver")):
         return  # kept for whoever reads it; no directory is made of it
     rows = _rows(call, domain_id, "ldap", None)
-    said = {r.option: call.use(Vault).open(str(r.value)) if r.secret else r.value for r in rows}
+    said = {r.option: call.use(Vault).open(str(r.value)) if r.secret else r.value for r in rows if r.option != "url"}
     try:
         read = of_domain(said)
     except msgspec.ValidationError as e:

@@ -147,19 +147,27 @@ def create(call: Call, body: wire.Limits) -> list[model.ProjectLimit]:
 
 
 def _add_up(call: Call, row: model.ProjectLimit) -> None:
-    """In the model of two levels the limits of projects below one do not pass its own."""
-    if call.use(settings.Identity).limit_model != "strict_two_level" or row.project_id is None:
+    """In the model of two levels a project's limit does not pass that of what is above it, its own or the registered one, and is not
+    below that of a project beneath it."""
+    if call.use(settings.Identity).limit_model != "strict_two_level":
         return
-    project = store.PROJECTS.get(call.tx, row.project_id)
-    if project is None:
-        return
-    c = store.PROJECT_LIMITS.c
+    c, p = store.PROJECT_LIMITS.c, store.PROJECTS.c
     same = _same(store.PROJECT_LIMITS, row.service_id, row.region_id, row.resource_name)
-    above = store.PROJECT_LIMITS.one(call.tx, *same, (c.project_id == project.parent_id) | (c.domain_id == project.parent_id))
-    if above is not None and row.resource_limit > above.resource_limit:
-        raise Forbidden(
-            f"Invalid resource limit: {row.resource_limit} of {row.resource_name} is more than the {above.resource_limit} of {project.parent_id} above."
-        )
+    project = store.PROJECTS.get(call.tx, row.project_id) if row.project_id is not None else None
+    if project is not None:
+        above = store.PROJECT_LIMITS.one(call.tx, *same, (c.project_id == project.parent_id) | (c.domain_id == project.parent_id))
+        registered = store.REGISTERED_LIMITS.get(call.tx, row.registered_limit_id)
+        most = above.resource_limit if above is not None else registered.default_limit if registered is not None else None
+        if most is not None and row.resource_limit > most:
+            raise Forbidden(
+                f"Invalid resource limit: {row.resource_limit} of {row.resource_name} is more than the {most} of {project.parent_id} above."
+            )
+    children = [x.id for x in store.PROJECTS.find(call.tx, p.parent_id == (row.project_id or row.domain_id))]
+    for below in store.PROJECT_LIMITS.within(call.tx, "project_id", children, *same):
+        if below.resource_limit > row.resource_limit:
+            raise Forbidden(
+                f"Invalid resource limit: {row.resource_limit} of {row.resource_name} is less than the {below.resource_limit} of {below.project_id} beneath."
+            )
 
 
 def index(call: Call) -> list[model.ProjectLimit]:

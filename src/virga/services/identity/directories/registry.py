@@ -7,13 +7,13 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from virga.ground import log
 from virga.ground.db.engine import Database, Tx
-from virga.ground.errors import Forbidden
+from virga.ground.errors import Forbidden, Unavailable
 from virga.services.identity import model as rows
 from virga.services.identity import settings, store
 from virga.services.identity.directories.driver import Directory
@@ -22,6 +22,24 @@ from virga.services.identity.secrets import Vault
 
 Open = Callable[[Ldap, str], Directory]
 LOOP_SLACK, AWAY_SECONDS = 0.25, 10.0
+
+
+class Unusable:
+    """In the place of a directory whose configuration is none: every question is answered with the reason."""
+
+    writable = False
+
+    def __init__(self, domain: str, why: str) -> None:
+        self.domain, self.why = domain, why
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    def __getattr__(self, verb: str) -> Callable[..., Any]:
+        def refuse(*_: Any, **__: Any) -> Any:
+            raise Unavailable(f"The directory of domain {self.domain} cannot be used, its configuration is wrong: {self.why}")
+
+        return refuse
 
 
 def _ldap(own: Ldap, domain: str) -> Directory:
@@ -35,7 +53,7 @@ class Directories:
 
     def __init__(self, db: Database, own: settings.Identity, vault: Vault, open: Open = _ldap) -> None:
         self.db, self.own, self.vault, self.open = db, own, vault, open
-        self._found: dict[str, tuple[Ldap, Directory]] = {}
+        self._found: dict[str, tuple[Ldap | str, Directory | Unusable]] = {}
         self._loaded = False
         self._lock = threading.Lock()
         self.due: dict[str, float] = {}
@@ -54,10 +72,11 @@ class Directories:
 
     def of(self, domain_id: str) -> Directory | None:
         found = self._found.get(domain_id)
-        return None if found is None else found[1]
+        return None if found is None else cast(Directory, found[1])
 
     def all(self) -> list[tuple[str, Ldap, Directory]]:
-        return [(id, own, directory) for id, (own, directory) in self._found.items()]
+        """Those that can be asked."""
+        return [(id, own, cast(Directory, directory)) for id, (own, directory) in self._found.items() if isinstance(own, Ldap)]
 
     def look(self, domain_id: str, now: float, own: Ldap) -> bool:
         """Whether it is time to ask the directory about those who hold tokens."""
@@ -80,29 +99,32 @@ class Directories:
 
     def load(self, tx: Tx) -> None:
         """Read who has a directory, and open or close what changed."""
-        wanted: dict[str, tuple[str, Ldap]] = {}
+        wanted: dict[str, tuple[str, Ldap | str]] = {}
         for name, own in self.own.ldap.items():
             domain = store.DOMAINS.one(tx, store.DOMAINS.c.name == name)
             if domain is not None:
                 wanted[domain.id] = (name, own)
         for domain_id, options in self._configured(tx).items():
             domain = store.DOMAINS.get(tx, domain_id)
+            read: Ldap | str
             try:
                 read = of_domain(options)
             except msgspec.ValidationError as e:
-                self.log.warning("domain_config_wrong", domain=domain_id, why=str(e))
-                continue
+                read = str(e)
             if domain is not None and domain_id not in wanted:
                 wanted[domain_id] = (domain.name, read)
         with self._lock:
-            for id, (own, directory) in list(self._found.items()):
-                if id not in wanted or wanted[id][1] != own:
+            for id, (said, directory) in list(self._found.items()):
+                if id not in wanted or wanted[id][1] != said:
                     directory.close()
                     del self._found[id]
-            for id, (name, own) in wanted.items():
-                if id not in self._found:
-                    self._found[id] = (own, self.open(own, name))
-                    self.due[id] = 0.0
+            for id, (name, said) in wanted.items():
+                if id in self._found:
+                    continue
+                if isinstance(said, str):
+                    self.log.warning("domain_config_wrong", domain=id, why=said)
+                self._found[id] = (said, Unusable(name, said) if isinstance(said, str) else self.open(said, name))
+                self.due[id] = 0.0
             self._loaded = True
 
     def _configured(self, tx: Tx) -> dict[str, dict[str, Any]]:

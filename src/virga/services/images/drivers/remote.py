@@ -15,6 +15,17 @@ CHUNK = 1 << 20
 TRIES = 4
 
 
+MARK = ".virga"
+"""The empty object that says whose a container or a bucket is."""
+
+
+def foreign(place: str, cloud: str) -> OSError:
+    return OSError(
+        errno.EACCES,
+        f"{place} belongs to another cloud ({cloud}): images of two clouds in one place would sweep each other; give this one its own",
+    )
+
+
 class Pipe:
     """The read end of a pipe that `chunks` flow into, for a process that looks at them. Who closes it early just ends the flow; when
     the source fails, `settle` says so: what was looked at was not all."""

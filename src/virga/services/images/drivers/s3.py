@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from virga.services.images.drivers.remote import Opened, Pipe, resumed
+from virga.services.images.drivers.remote import MARK, Opened, Pipe, foreign, resumed
 
 MIB = 1 << 20
 PARTS = 10_000
@@ -46,7 +46,8 @@ class Bucket:
         self.options = options
         self._lock = threading.Lock()
         self._client: Any = None
-        self._there = False
+        self._there = self._ours = False
+        self.cloud: str | None = None
 
     def client(self) -> Any:
         with self._lock:
@@ -99,7 +100,30 @@ class Bucket:
                 self.call(lambda c: c.create_bucket(Bucket=name))
             except OSError:  # somebody else made it in this moment, or it cannot be made
                 self.call(lambda c: c.head_bucket(Bucket=name))
+        self.claim()
         self._there = True
+
+    def claim(self) -> None:
+        """The bucket is this cloud's, marked so if it is nobody's yet. Raises OSError when it is another's."""
+        if self.cloud is None or self._ours:
+            return
+        where, mine = {"Bucket": self.options.bucket, "Key": MARK}, {"cloud": self.cloud}
+        said = ""
+        for _ in range(3):
+            try:
+                said = self.call(lambda c: c.head_object(**where))["Metadata"].get("cloud", "")
+                break
+            except FileNotFoundError:
+                try:
+                    self.call(lambda c: c.put_object(**where, Body=b"", Metadata=mine, IfNoneMatch="*"))
+                except OSError as e:
+                    if "NoSuchBucket" in str(e):
+                        return  # so there is nothing in it
+                    if "PreconditionFailed" not in str(e):
+                        raise
+        if said != self.cloud:
+            raise foreign(f"The bucket {self.options.bucket}", said)
+        self._ours = True
 
 
 class S3Writer:
@@ -181,6 +205,14 @@ class S3Store:
     def __init__(self, options: Options) -> None:
         self.options, self.bucket = options, Bucket(options)
 
+    @property
+    def cloud(self) -> str | None:
+        return self.bucket.cloud
+
+    @cloud.setter
+    def cloud(self, cloud: str | None) -> None:
+        self.bucket.cloud = cloud
+
     def create(self, key: str, size: int | None = None) -> S3Writer:
         return S3Writer(self, key, size)
 
@@ -226,6 +258,7 @@ class S3Store:
             yield from page.get(field, [])
 
     def ids(self) -> set[str]:
+        self.bucket.claim()
         return {r["Key"] for r in self._pages("list_objects_v2", "Contents") if KEY.fullmatch(r["Key"])}
 
     def _uploads(self) -> list[tuple[str, str]]:
@@ -236,6 +269,7 @@ class S3Store:
         self.bucket.call(lambda c: c.abort_multipart_upload(Bucket=self.options.bucket, Key=key, UploadId=upload))
 
     def unfinished(self) -> set[str]:
+        self.bucket.claim()
         return {k for k, _ in self._uploads()}
 
     def discard(self, key: str) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from virga.services.images.drivers.remote import TRIES, Opened, Pipe, resumed
+from virga.services.images.drivers.remote import MARK, TRIES, Opened, Pipe, foreign, resumed
 
 SECONDS = 60
 MIB = 1 << 20
@@ -322,7 +322,9 @@ class SwiftWriter:
 class SwiftStore:
     def __init__(self, options: Options) -> None:
         self.options, self.account = options, Account(options)
+        self.cloud: str | None = None
         self._made: set[str] = set()
+        self._ours = False
 
     def container(self, key: str) -> str:
         """Where a key's objects are: one container for all, or one for each beginning of the images' ids."""
@@ -343,7 +345,27 @@ class SwiftStore:
             if not self.options.create_container_on_put:
                 raise OSError(errno.ENOENT, f"The container {container} does not exist in Swift; create_container_on_put=true makes it")
             self.account.ask("PUT", container)
+        self._claim()
         self._made.add(container)
+
+    def _claim(self) -> None:
+        """The place is this cloud's, marked so if it is nobody's yet. Raises OSError when it is another's."""
+        if self.cloud is None or self._ours:
+            return
+        place = self.options.container
+        for _ in range(3):
+            got = self.account.ask("HEAD", f"{place}/{MARK}", ok=(404,))
+            if got.status != 404:
+                break
+            mine = {"X-Object-Meta-Cloud": self.cloud, "If-None-Match": "*"}
+            if self.account.ask("PUT", f"{place}/{MARK}", None, b"", mine, ok=(404, 412)).status == 404:
+                if not self.options.multiple_containers_seed:
+                    return  # there is no container, so there is nothing in it
+                self.account.ask("PUT", place)
+        said = got.headers.get("x-object-meta-cloud", "")
+        if said != self.cloud:
+            raise foreign(f"The container {place}", said)
+        self._ours = True
 
     def create(self, key: str, size: int | None = None) -> SwiftWriter:
         return SwiftWriter(self, key, size)
@@ -399,6 +421,7 @@ class SwiftStore:
         self.discard(key)
 
     def ids(self) -> set[str]:
+        self._claim()
         found = (r for c in self._containers() for r in self.account.names(c, end_marker=SEGMENTS))
         return {r["name"] for r in found if "name" in r and KEY.fullmatch(r["name"])}
 
@@ -409,6 +432,7 @@ class SwiftStore:
                     yield row["subdir"].removeprefix(SEGMENTS).rstrip("/")
 
     def unfinished(self) -> set[str]:
+        self._claim()
         segmented = {k for k in self._segmented() if KEY.fullmatch(k)}
         return segmented - self.ids() if segmented else set()
 

@@ -125,7 +125,7 @@ def _archive(tx: Tx, container: model.Container, old: model.Object, now: float, 
     other = places.container_row(tx, container.account, container.control["archive"])
     if other is None:
         raise Precondition("The container of old versions does not exist; nothing was changed.")
-    name = archived_name(old.name, old.created)
+    name = archived_name(old.name, old.changed)
     if len(name.encode()) > model.MAX_NAME:
         name = name[: model.MAX_NAME // 4]
     there = rows.row(tx, other.id, name)

@@ -34,9 +34,15 @@ def encoder(c: Context) -> Callable[[str], str]:
     return (lambda s: quote(s, safe="/-_.~*")) if kind else (lambda s: s)
 
 
+def of_segments(etag: str) -> str:
+    """The tag of a large object that Swift put together, as S3's clients should read it: they take a tag for the bytes' MD5 and check
+    it, unless there is a dash in it. How many segments there are is not known everywhere: upstream's s3api says "N" too."""
+    return f"{etag}-N" if etag and "-" not in etag else etag
+
+
 def size_and_etag(e: lists.Entry) -> tuple[int, str]:
     if e.kind == "slo" and e.control:
-        return e.control.get("total", e.size), e.control.get("slo_etag", e.etag)
+        return e.control.get("total", e.size), of_segments(e.control.get("slo_etag", e.etag))
     return e.size, e.etag
 
 

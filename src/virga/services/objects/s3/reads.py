@@ -13,7 +13,7 @@ from virga.services.objects.exchange import Reply, check_conditions, http_date, 
 from virga.services.objects.s3 import checksums, encryption, lifecycle, locks, versions
 from virga.services.objects.s3.context import Context
 from virga.services.objects.s3.errors import S3Error, el, reply
-from virga.services.objects.s3.listings import number
+from virga.services.objects.s3.listings import number, of_segments
 from virga.services.objects.store import objects as rows
 
 OVERRIDES = ("content-type", "content-language", "expires", "cache-control", "content-disposition", "content-encoding")
@@ -38,7 +38,7 @@ async def source(c: Context, account: str, o: model.Object, key: encryption.Key 
     encryption.prove(kept, key)
     if o.kind == "slo" or "x-object-manifest" in o.meta:
         whole = await c.swift.large.whole(c.ask, c.entry(), account, o)
-        return Source(o, whole.size, whole.etag, whole.open)
+        return Source(o, whole.size, of_segments(whole.etag), whole.open)
 
     async def read(start: int, length: int) -> AsyncIterator[bytes]:
         if o.body is None:
@@ -103,7 +103,7 @@ async def get(c: Context) -> Reply:
             if not c.signed.actor.user_id:
                 raise S3Error("InvalidRequest", "Request specific response headers cannot be used for anonymous GET requests.")
             headers[name] = value
-    if not check_conditions(c.ask, [s.etag], o.changed):
+    if not check_conditions(c.ask, list(dict.fromkeys((s.etag, s.etag.removesuffix("-N")))), o.changed):
         return Reply(304, headers)
     wanted = ranges(c.ask.headers.get("range"), s.size)
     start, length, code = 0, s.size, 200

@@ -16,6 +16,7 @@ from virga.services.objects.bodies import Received, extents_of
 from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Answered, Ask, Reply, check_conditions, http_date, parse_query, ranges, unquote
 from virga.services.objects.swift.entry import Entry
+from virga.services.objects.swift.manifests import raw_form, read_manifest
 from virga.services.objects.swift.metadata import check_meta_total, yes
 from virga.services.objects.swift.replies import page, refuse
 
@@ -91,13 +92,16 @@ class Copies:
         manifest = ask.query.get("multipart-manifest") == "get"
         if as_link:
             target = dict(old.own("target"))
+            if "x-symlink-target-account" in ask.headers:
+                target["account"] = self._account(ask, "x-symlink-target-account", to[0])
+                target.pop("here", None)
+            elif target.get("here"):
+                target["account"] = to[0]  # a link that names no account means the one that it lies in
             if target.get("etag"):
-                target, _ = await objects.links.hold(ask, entry, {k: target[k] for k in ("account", "container", "object", "etag")})
+                target, _ = await objects.links.hold(ask, entry, {k: v for k, v in target.items() if k not in {"bytes", "slo_etag"}})
             new.kind, new.control = "link", {"target": target}
             o = await objects.store(spot.container.id, new, self.desk.bodies.keep(b""), check)
         elif old.kind == "slo" and manifest:
-            from virga.services.objects.swift.large import raw_form, read_manifest
-
             segments = read_manifest(raw_form(await objects.large.lines(old)))
             o = await objects.large.store_manifest(ask, entry, to[0], spot.container, new, segments, "", check)
             shown["etag"] = f'"{o.own("slo_etag")}"'

@@ -52,6 +52,8 @@ class Entry:
     """Whether a service's token came beside the user's."""
     ticket: Pass | None = None
     _who: acl.Who | None = field(default=None)
+    _made_owner: str = ""
+    """The account whose access list makes the caller an administrator of it."""
 
     def holds(self, rule: Rule, account: str) -> bool:
         prefix = self.desk.settings.service_prefix
@@ -65,7 +67,7 @@ class Entry:
 
     def owns(self, account: str) -> bool:
         """Whether the caller is an operator of the account (sees keys and lists, changes everything)."""
-        return self.holds(policy.ADMINISTER, account)
+        return self.holds(policy.ADMINISTER, account) or (bool(account) and account == self._made_owner)
 
     def mine(self, account: str) -> bool:
         """Whether the account belongs to the caller's project: under the usual prefix, or under that of services."""
@@ -147,6 +149,7 @@ class Entry:
             return False
         level = acl.account_grant(who, access, names=await self._names(account, who), roles=self.mine(account))
         if level == "admin":
+            self._made_owner = account
             return not (container is None and method in {"PUT", "DELETE"})
         if level == "read-write":
             return container is not None or method in READS

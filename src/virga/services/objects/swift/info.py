@@ -13,7 +13,7 @@ from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Ask, Reply
 from virga.services.objects.realms import Realms
 from virga.services.objects.settings import Objects
-from virga.services.objects.swift import bulk, large
+from virga.services.objects.swift import bulk, large, manifests
 from virga.services.objects.swift.replies import page, plain
 
 
@@ -28,7 +28,7 @@ def capabilities(s: Objects, realms: Realms) -> dict[str, Any]:
             "strict_cors_mode": True, "allow_account_management": False, "account_autocreate": True, "allow_open_expired": s.open_expired,
             "policies": [{"name": p, "aliases": p} | ({"default": True} if n == 0 else {}) for n, p in enumerate(s.policies)],
         },
-        "slo": {"max_manifest_segments": large.MAX_SEGMENTS, "max_manifest_size": large.MAX_MANIFEST, "min_segment_size": 1, "yield_frequency": 10,
+        "slo": {"max_manifest_segments": manifests.MAX_SEGMENTS, "max_manifest_size": large.MAX_MANIFEST, "min_segment_size": 1, "yield_frequency": 10,
                 "allow_async_delete": False},
         "dlo": {"max_segments": model.LISTING},
         "bulk_delete": {"max_deletes_per_request": bulk.MAX_DELETES, "max_failed_deletes": bulk.MAX_ERRORS},

@@ -78,7 +78,8 @@ class Links:
         etag = ask.headers.get("x-symlink-target-etag", "").removeprefix("W/").strip('"')
         if any(ch in etag for ch in ';"\\'):
             raise refuse(400, "Bad X-Symlink-Target-Etag format")
-        return {"account": where, "container": c, "object": o} | ({"etag": etag} if etag else {})
+        here = {} if ask.headers.get("x-symlink-target-account") else {"here": True}
+        return {"account": where, "container": c, "object": o} | here | ({"etag": etag} if etag else {})
 
     async def put(
         self, ask: Ask, entry: Entry, container: model.Container, new: actions.New, target: dict[str, Any], check: actions.Check | None

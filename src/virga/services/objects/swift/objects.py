@@ -443,7 +443,7 @@ def object_meta(ask: Ask) -> dict[str, str]:
 
 def object_headers(o: model.Object) -> dict[str, str]:
     headers = {
-        "content-type": o.content_type, "etag": o.etag, "last-modified": http_date(-(-o.changed // 1)), "x-timestamp": model.timestamp(o.created),
+        "content-type": o.content_type, "etag": o.etag, "last-modified": http_date(-(-o.changed // 1)), "x-timestamp": model.timestamp(o.changed),
     }  # fmt: skip
     headers |= o.meta
     if o.delete_at is not None:
@@ -451,7 +451,8 @@ def object_headers(o: model.Object) -> dict[str, str]:
     if o.kind == "link":
         t = o.own("target")
         headers["x-symlink-target"] = f"{quote(t['container'])}/{quote(t['object'])}"
-        headers["x-symlink-target-account"] = quote(t["account"])
+        if not t.get("here"):
+            headers["x-symlink-target-account"] = quote(t["account"])
         if t.get("etag"):
             headers |= {"x-symlink-target-etag": t["etag"], "x-symlink-target-bytes": str(t.get("bytes", 0))}
     return headers

@@ -26,6 +26,19 @@ QUOTAS = {"quota-bytes", "quota-count"}
 HIDDEN = {"temp-url-key", "temp-url-key-2"}
 
 
+OWNERS = (
+    "x-container-read", "x-container-write", "x-container-sync-key", "x-container-sync-to", "x-account-meta-temp-url-key",
+    "x-account-meta-temp-url-key-2", "x-container-meta-temp-url-key", "x-container-meta-temp-url-key-2", "x-account-access-control",
+)  # fmt: skip
+"""Headers by which only an account's owner opens it to others: of anybody else who may write they do not count, as upstream has it."""
+
+
+def without_owners(ask: Ask) -> None:
+    for header in OWNERS:
+        ask.headers.pop(header, None)
+        ask.headers.pop(f"x-remove-{header[2:]}", None)
+
+
 class Places:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
@@ -36,6 +49,8 @@ class Places:
         commits = self.desk.commits
         row = await commits.read(lambda tx: places.account_row(tx, account))
         await entry.allow(ask, account, account_row=row)
+        if not entry.owns(account):
+            without_owners(ask)
         if row is not None and row.deleted is not None:
             raise Answered(page(410 if ask.method in {"GET", "HEAD"} else 403, "The account was deleted.", x_account_status="Deleted"))
         if ask.method in {"GET", "HEAD"}:
@@ -139,6 +154,8 @@ class Places:
         commits = self.desk.commits
         own, row, _ = await commits.read(lambda tx: places.look(tx, account, name))
         await entry.allow(ask, account, row, container_name=name, account_row=own)
+        if not entry.owns(account):
+            without_owners(ask)
         if ask.method in {"GET", "HEAD"}:
             if row is None:
                 raise NotFound("The resource could not be found.")
