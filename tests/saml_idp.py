@@ -79,7 +79,9 @@ class SimpleSaml:
         self._php("metadata/saml20-sp-remote.php", "$metadata = [];")
         words = ["php", "-d", "session.save_path=" + str(folder / "sessions"), "-S", f"127.0.0.1:{self.port}", "-t", str(WWW)]
         env = os.environ | {"SIMPLESAMLPHP_CONFIG_DIR": str(folder / "config"), "PHP_CLI_SERVER_WORKERS": "2"}
-        self.process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=open(folder / "php.log", "wb"), env=env, start_new_session=True)
+        self.process = subprocess.Popen(
+            words, stdout=subprocess.DEVNULL, stderr=open(folder / "php.log", "wb"), env=env, start_new_session=True
+        )
 
         def there() -> bool:
             with socket.socket() as s:

@@ -38,7 +38,9 @@ unique_last_password_count = 3
     run("db_sync")
     who = ["--keystone-user", "root", "--keystone-group", "root"] if os.geteuid() == 0 else []
     run("fernet_setup", *who)
-    run("bootstrap", "--bootstrap-password", "adminpw", "--bootstrap-region-id", "RegionOne", "--bootstrap-public-url", "http://old:5000/v3")
+    run(
+        "bootstrap", "--bootstrap-password", "adminpw", "--bootstrap-region-id", "RegionOne", "--bootstrap-public-url", "http://old:5000/v3"
+    )
 
     sys.argv = ["keystone"]
     os.environ["OS_KEYSTONE_CONFIG_FILES"] = str(conf)

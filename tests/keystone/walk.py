@@ -40,15 +40,21 @@ def grants(w, m):
 def catalogue(w, m):
     m["region"] = w.make("/v3/regions", "region", id="walked", description="x")
     m["service"] = w.make("/v3/services", "service", name="s", type="x", description="y")
-    m["endpoint"] = w.make("/v3/endpoints", "endpoint", service_id=m["service"], interface="public", url="http://x/$(project_id)s", region_id=m["region"])
+    m["endpoint"] = w.make(
+        "/v3/endpoints", "endpoint", service_id=m["service"], interface="public", url="http://x/$(project_id)s", region_id=m["region"]
+    )
     m["policy"] = w.make("/v3/policies", "policy", type="application/json", blob="{}")
     for use in (f"endpoints/{m['endpoint']}", f"services/{m['service']}", f"services/{m['service']}/regions/{m['region']}"):
         w("PUT", f"/v3/policies/{m['policy']}/OS-ENDPOINT-POLICY/{use}")
-    m["endpoint_group"] = w.make("/v3/OS-EP-FILTER/endpoint_groups", "endpoint_group", name="eg", description="x", filters={"service_id": m["service"]})
+    m["endpoint_group"] = w.make(
+        "/v3/OS-EP-FILTER/endpoint_groups", "endpoint_group", name="eg", description="x", filters={"service_id": m["service"]}
+    )
     w("PUT", f"/v3/OS-EP-FILTER/endpoint_groups/{m['endpoint_group']}/projects/{m['project']}")
     w("PUT", f"/v3/OS-EP-FILTER/projects/{m['project']}/endpoints/{m['endpoint']}")
     about = {"service_id": m["service"], "region_id": m["region"], "resource_name": "thing"}
-    m["registered"] = w("POST", "/v3/registered_limits", {"registered_limits": [about | {"default_limit": 5}]})["registered_limits"][0]["id"]
+    m["registered"] = w("POST", "/v3/registered_limits", {"registered_limits": [about | {"default_limit": 5}]})["registered_limits"][0][
+        "id"
+    ]
     m["limit"] = w("POST", "/v3/limits", {"limits": [about | {"resource_limit": 4, "project_id": m["project"]}]})["limits"][0]["id"]
 
 
@@ -59,7 +65,13 @@ def delegated(w, m, token):
     wanted = {"application_credential": {"name": "ac", "description": "x", "access_rules": rules}}
     made = w("POST", f"/v3/users/{m['user']}/application_credentials", wanted, token)["application_credential"]
     m["app"], m["rule"] = made["id"], made["access_rules"][0]["id"]
-    trust = {"trustor_user_id": m["user"], "trustee_user_id": m["admin"], "project_id": m["project"], "impersonation": True, "roles": [{"id": m["role"]}]}
+    trust = {
+        "trustor_user_id": m["user"],
+        "trustee_user_id": m["admin"],
+        "project_id": m["project"],
+        "impersonation": True,
+        "roles": [{"id": m["role"]}],
+    }
     m["trust"] = w("POST", "/v3/OS-TRUST/trusts", {"trust": trust}, token)["trust"]["id"]
     m["consumer"] = w.make("/v3/OS-OAUTH1/consumers", "consumer", description="x")
 
@@ -110,7 +122,9 @@ def walk(ask, password):
     m["project"] = w.make("/v3/projects", "project", name="p", domain_id=m["domain"], description="x", tags=["a", "b"])
     m["below"] = w.make("/v3/projects", "project", name="below", domain_id=m["domain"], parent_id=m["project"])
     options = {"ignore_password_expiry": True}
-    m["user"] = w.make("/v3/users", "user", name="u", domain_id=m["domain"], password="pw", email="e@x", default_project_id=m["project"], options=options)
+    m["user"] = w.make(
+        "/v3/users", "user", name="u", domain_id=m["domain"], password="pw", email="e@x", default_project_id=m["project"], options=options
+    )
     m["group"] = w.make("/v3/groups", "group", name="g", domain_id=m["domain"], description="x")
     w("PUT", f"/v3/groups/{m['group']}/users/{m['user']}")
     grants(w, m)

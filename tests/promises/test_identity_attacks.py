@@ -479,7 +479,9 @@ def test_d14_the_right_parent_and_another_tenants_child(shared: House) -> None:
         for method in ("GET", "DELETE"):
             got = mine.ask(method, f"{I}/users/{mine.user}/{path}")
             assert got.code in {403, 404} and key["secret"] not in got.text, f"{method} {path}: {got.code}"
-            if "OS-EC2" not in path:  # an access key is found by itself and ruled by whose it is; administrators may name any user before it
+            if (
+                "OS-EC2" not in path
+            ):  # an access key is found by itself and ruled by whose it is; administrators may name any user before it
                 assert shared.admin.ask(method, f"{I}/users/{mine.user}/{path}").code in {403, 404}, "not below that parent"
     assert other.get(f"{I}/users/{other.user}/credentials/OS-EC2")["credentials"]
     assert other.get(f"{I}/users/{other.user}/access_rules")["access_rules"]

@@ -46,7 +46,10 @@ class Forge:
         etree.SubElement(root, f"{{{DS}}}Signature", nsmap={"ds": DS}, Id="placeholder")
         subject = etree.SubElement(root, f"{{{SAML}}}Subject")
         etree.SubElement(subject, f"{{{SAML}}}NameID").text = uid
-        data = etree.SubElement(etree.SubElement(subject, f"{{{SAML}}}SubjectConfirmation", Method=said.get("method", BEARER)), f"{{{SAML}}}SubjectConfirmationData")
+        data = etree.SubElement(
+            etree.SubElement(subject, f"{{{SAML}}}SubjectConfirmation", Method=said.get("method", BEARER)),
+            f"{{{SAML}}}SubjectConfirmationData",
+        )
         data.set("Recipient", said["recipient"])
         data.set("NotOnOrAfter", stamp(said["ends"]))
         if said["answers"]:
@@ -62,7 +65,11 @@ class Forge:
     def signed(self, element: Any, key: bytes | None = None, certificate: bytes | None = None, **how: Any) -> Any:
         signer = XMLSigner(c14n_algorithm=CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0, **how)
         return signer.sign(
-            element, key=key or self.key, cert=(certificate or self.certificate).decode(), reference_uri=element.get("ID"), id_attribute="ID"
+            element,
+            key=key or self.key,
+            cert=(certificate or self.certificate).decode(),
+            reference_uri=element.get("ID"),
+            id_attribute="ID",
         )
 
     def response(self, *parts: Any, sign: bool = False) -> Any:
@@ -99,13 +106,19 @@ def forge(tmp_path_factory: pytest.TempPathFactory) -> Forge:
 
 @pytest.fixture(scope="module")
 def cloud(forge: Forge) -> Iterator[House]:
-    made = make(**{"identity.saml": {"corp": {"metadata": str(forge.metadata), "unsolicited": True}, "asked": {"metadata": str(forge.metadata)}}})
+    made = make(
+        **{"identity.saml": {"corp": {"metadata": str(forge.metadata), "unsolicited": True}, "asked": {"metadata": str(forge.metadata)}}}
+    )
     made.start()
     house = House(made)
     a = house.admin
     a.put(f"{FED}/mappings/m", {"mapping": {"rules": RULES}}, 201)
     for idp in ("corp", "asked"):
-        a.put(f"{FED}/identity_providers/{idp}", {"identity_provider": {"enabled": True, "remote_ids": [ENTITY] if idp == "corp" else []}}, 201)
+        a.put(
+            f"{FED}/identity_providers/{idp}",
+            {"identity_provider": {"enabled": True, "remote_ids": [ENTITY] if idp == "corp" else []}},
+            201,
+        )
         a.put(f"{FED}/identity_providers/{idp}/protocols/saml2", {"protocol": {"mapping_id": "m"}}, 201)
     yield house
     made.stop()
@@ -291,9 +304,15 @@ def test_other_keys_and_weak_signatures(cloud: House, forge: Forge) -> None:
     """Another key whose certificate comes along; the provider's public certificate as an HMAC secret; SHA-1."""
     refused(cloud, enveloped(forge.response(forge.signed(forge.assertion("admin"), forge.other, forge.others))), "no certificate")
     refused(cloud, enveloped(forge.response(forge.signed(forge.assertion("admin"), forge.other, forge.certificate))), "no certificate")
-    signer = XMLSigner(c14n_algorithm=CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0, signature_algorithm=SignatureMethod.HMAC_SHA256)
+    signer = XMLSigner(
+        c14n_algorithm=CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0, signature_algorithm=SignatureMethod.HMAC_SHA256
+    )
     made = forge.assertion("admin")
-    refused(cloud, enveloped(forge.response(signer.sign(made, key=forge.certificate, reference_uri=made.get("ID"), id_attribute="ID"))), "no certificate")
+    refused(
+        cloud,
+        enveloped(forge.response(signer.sign(made, key=forge.certificate, reference_uri=made.get("ID"), id_attribute="ID"))),
+        "no certificate",
+    )
 
     class Weak(XMLSigner):
         def check_deprecated_methods(self) -> None:
@@ -345,7 +364,18 @@ def test_a_message_with_any_byte_changed(cloud: House, forge: Forge) -> None:
 
 def test_junk_is_refused_and_not_a_fault(cloud: House, forge: Forge) -> None:
     good = enveloped(forge.right())
-    for raw in (b"", b"{}", b"<", b"<x/>", b"\0" * 50, b"\xff\xfe", good[:-20], good[: len(good) // 2], etree.tostring(forge.right()), good * 2):
+    for raw in (
+        b"",
+        b"{}",
+        b"<",
+        b"<x/>",
+        b"\0" * 50,
+        b"\xff\xfe",
+        good[:-20],
+        good[: len(good) // 2],
+        etree.tostring(forge.right()),
+        good * 2,
+    ):
         assert send(cloud, raw).status_code == 401, raw[:60]
     assert send(cloud, good, f"{FED}/identity_providers/none/protocols/saml2/saml2/acs").status_code == 404
     form = {"Content-Type": "application/x-www-form-urlencoded"}

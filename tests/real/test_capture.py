@@ -60,7 +60,16 @@ def test_what_was_written_is_in_the_image(real: Real) -> None:
         assert wait(ready, 120, every=0.05)
         took = time.monotonic() - began
         shown = a.get(f"/image/v2/images/{made[0]}")
-        print(json.dumps({"seconds from POST to ACTIVE": round(active, 2), "seconds from createImage to active": round(took, 2), "bytes": shown["size"], "task states": sorted(map(str, states))}))
+        print(
+            json.dumps(
+                {
+                    "seconds from POST to ACTIVE": round(active, 2),
+                    "seconds from createImage to active": round(took, 2),
+                    "bytes": shown["size"],
+                    "task states": sorted(map(str, states)),
+                }
+            )
+        )
         assert shown["disk_format"] == "qcow2" and shown["base_image_ref"] == image and shown["instance_uuid"] == id
         assert {"image_snapshot", "image_uploading"} & states
         assert a.get(f"/compute/v2.1/servers/{id}")["server"]["status"] == "ACTIVE"

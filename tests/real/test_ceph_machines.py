@@ -139,4 +139,6 @@ def test_an_image_that_is_no_raw_disk_is_copied_once(cloud: Real, cluster: str) 
     finally:
         a.delete(f"/compute/v2.1/servers/{id}")
         a.delete(f"/image/v2/images/{image}")
-        assert wait(lambda: subprocess.run(["rbd", "-c", cluster, "ls", "machines"], capture_output=True, check=True).stdout == b"", 90, every=1.0)
+        assert wait(
+            lambda: subprocess.run(["rbd", "-c", cluster, "ls", "machines"], capture_output=True, check=True).stdout == b"", 90, every=1.0
+        )

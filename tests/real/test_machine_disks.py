@@ -362,7 +362,20 @@ def test_a10_no_file_leaves_the_config_drive(folder: Path) -> None:
     from virga.services.compute.drivers.libvirt import _config_drive
 
     target = folder / "outside"
-    for path in ("../outside", "/../outside", str(target), "a/../../outside", "openstack/latest/../../../outside", "a\0b", ".", "..", "", "a//b", "a/.", "-o"):
+    for path in (
+        "../outside",
+        "/../outside",
+        str(target),
+        "a/../../outside",
+        "openstack/latest/../../../outside",
+        "a\0b",
+        ".",
+        "..",
+        "",
+        "a//b",
+        "a/.",
+        "-o",
+    ):
         with pytest.raises(ValueError, match="no path of a config drive"):
             _config_drive({"ok/meta_data.json": "{}", path: "evil"}, folder / "config.iso")
         assert not target.exists() and not (folder / "config.iso").exists()

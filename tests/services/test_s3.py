@@ -479,6 +479,56 @@ def test_life_cycle() -> None:
         cloud.stop()
 
 
+def test_plain_requests_ask_no_more_than_they_must(shared: House) -> None:
+    """Lists, policies, rules and sums that nobody set cost no statement: the bucket, the object, its bytes."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    t = Two(shared, "s3-plain")
+    path = f"/{t.bucket}/o"
+    t.a("PUT", path, b"x", 200)
+    t.a("GET", path, code=200)
+    mine: list[str] = []
+
+    def note(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        if "obj_" in statement:
+            mine.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        for method, body, most in (("PUT", b"y", 6), ("GET", None, 3), ("HEAD", None, 2)):
+            mine.clear()
+            t.a(method, path, body, 200)
+            assert len(mine) <= most, (method, mine)
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+def test_pages_of_a_web_site_move() -> None:
+    cloud = make(**{"objects.s3_domain": "s3.example.com"})
+    house = House(cloud)
+    key = S3Key(house)
+    key("PUT", "/pages", code=200)
+    key("PUT", "/pages?policy", _policy("pages"), 204)
+    key(
+        "PUT",
+        "/pages?website",
+        b"<WebsiteConfiguration><IndexDocument><Suffix>index.html</Suffix></IndexDocument></WebsiteConfiguration>",
+        200,
+    )
+    key("PUT", "/pages/index.html", b"home", 200)
+    key("PUT", "/pages/old", b"", 200, {"x-amz-website-redirect-location": "/index.html"})
+
+    def show(path: str) -> Any:
+        return house.http.get(f"/s3{path}", headers={"host": "pages.website.s3.example.com"}, follow_redirects=False)
+
+    assert show("/").content == b"home"
+    assert (show("/old").status_code, show("/old").headers["location"]) == (301, "/index.html")
+    to = b"<WebsiteConfiguration><RedirectAllRequestsTo><HostName>new.example</HostName></RedirectAllRequestsTo></WebsiteConfiguration>"
+    key("PUT", "/pages?website", to, 200)
+    assert show("/a/b?c=d").headers["location"] == "http://new.example/a/b?c=d"
+
+
 # -- both doors ----------------------------------------------------------------------------------------------------
 
 

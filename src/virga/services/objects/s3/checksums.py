@@ -95,10 +95,12 @@ def of_parts(algorithm: str, how: str, parts: Sequence[tuple[int, str]]) -> str:
 
 
 def well_formed(name: str, text: str) -> bool:
+    """Whether it can be a sum at all: the right length, and the one spelling that base64 has for it."""
     try:
-        return len(base64.b64decode(text.partition("-")[0], validate=True)) == SIZES.get(name, -1)
+        raw = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return False
+    return len(raw) == SIZES.get(name, -1) and base64.b64encode(raw).decode() == text
 
 
 def headers(sums: dict[str, str] | None, how: str | None = None) -> dict[str, str]:

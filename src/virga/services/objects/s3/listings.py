@@ -139,9 +139,9 @@ async def versions(c: Context) -> Reply:
         q.get("version-id-marker", ""),
     )
     if version:
-        check_version(version)
         if "key-marker" not in q:
             raise S3Error("InvalidArgument", "A version-id marker cannot be specified without a key marker.")
+        check_version(version)
     id = c.bucket.id
     found = await c.desk.commits.long_read(
         lambda tx: lists.versions(

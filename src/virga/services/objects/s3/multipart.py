@@ -161,7 +161,7 @@ def _asked(doc: Node) -> list[_Asked]:
     out: list[_Asked] = []
     for p in doc.all("Part"):
         text, tag = p.value("PartNumber") or "", (p.value("ETag") or "").strip('"')
-        if not text.isdigit() or len(text) > 5 or not tag:
+        if not text.isdigit() or len(text) > 5 or p.find("ETag") is None:
             raise S3Error("MalformedXML")
         if out and int(text) < out[-1].number:
             raise S3Error("InvalidPartOrder")

@@ -84,7 +84,9 @@ async def show(c: Context) -> Reply:
     key = c.key or ""
     c.key = key + index if not key or key.endswith("/") else key
     try:
-        return await reads.get(c)
+        page = await reads.get(c)
+        to = page.headers.get("x-amz-website-redirect-location")
+        return Reply(301, {"location": to}) if to else page
     except S3Error as e:
         error = c.bucket.control.get("web_error_key")
         if not error or e.code not in {"NoSuchKey", "AccessDenied"}:
