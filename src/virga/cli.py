@@ -4,16 +4,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,28 +19,14 @@ import click
 
 from virga import __version__
 from virga.cli_identity import identity
+from virga.cli_images import image
+from virga.cli_objects import objects, serve
 
 if TYPE_CHECKING:
     from virga.client import Client
     from virga.settings import Settings
 
 GUEST_IMAGE = "virga-guest"
-STATE_FILES = (
-    "virga.toml",
-    "objects.key",
-    "credential.keys",
-    "saml.pem",
-    "virga.db",
-    "virga.db-wal",
-    "virga.db-shm",
-    "admin-password",
-    "virga.pid",
-    "virga.log",
-    "openrc",
-    "clouds.yaml",
-    "kvm.json",
-    "machines.json",
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -67,7 +51,8 @@ def main(ctx: click.Context, state: str | None, config: Path | None) -> None:
     ctx.obj = {"state": state, "config": config}
 
 
-main.add_command(identity)
+for command in (identity, image, objects, serve):
+    main.add_command(command)
 
 
 def _settings(ctx: click.Context, **over: Any) -> Settings:
@@ -372,12 +357,14 @@ def rotate_credentials(ctx: click.Context) -> None:
 @click.pass_context
 def down(ctx: click.Context, guests: str, purge: bool, yes: bool) -> None:
     """Stop the cloud."""
+    from virga.purge import purge as take_away
+
     settings = _settings(ctx)
     if purge and not yes and sys.stdin.isatty():
         click.confirm(f"Take away the cloud in {settings.state} with all its machines and disks?", abort=True)
     stop_process(settings, "kill" if purge else guests)
     if purge:
-        purge_all(settings)
+        take_away(settings)
         click.echo("Nothing is left.")
 
 
@@ -399,150 +386,6 @@ def stop_process(settings: Settings, guests: str) -> None:
         pause.wait(0.1)
     os.kill(pid, signal.SIGKILL)
     click.echo("The cloud did not stop in time and was ended; the next start puts everything right.")
-
-
-def purge_all(settings: Settings) -> None:
-    """Engines, machines, links, namespaces, rules, files: whatever carries this cloud's name."""
-    from virga.node.chassis import Chassis
-    from virga.node.supervisor import Supervisor, end, started
-
-    state = Path(settings.state)
-    if (state / "engines").exists():
-        supervisor = Supervisor(state / "engines")
-        for pid in _qemus(state):
-            end(pid, started(pid))
-        control = state / "ovn/vswitchd.ctl"
-        for name in ("libvirtd", "ovn-controller", "ovn-northd", "ovs-vswitchd", "ovsdb-conf", "ovsdb-sb", "ovsdb-nb"):
-            graceful = _leave_no_taps(control) if name == "ovs-vswitchd" else None
-            supervisor.end(name, graceful)
-        Chassis(settings.name, state / "ovn", settings.network.uplink, settings.network.external_cidr, supervisor).purge()
-    if settings.compute.disks and (state / "machines").exists():
-        from virga.services.compute.drivers.rbd_disks import RbdDisks
-
-        disks = RbdDisks(settings.compute.disks)
-        for machine in (state / "machines").iterdir():
-            disks.remove(machine.name)
-    for name in STATE_FILES:
-        (state / name).unlink(missing_ok=True)
-    for name in ("images", "cache", "objects", "machines", "base", "ovn", "libvirt", "engines", "keys"):
-        shutil.rmtree(state / name, ignore_errors=True)
-    for name in ("id_virga", "id_virga.pub", "tls.crt", "tls.key"):
-        (state / name).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        state.rmdir()
-
-
-def _leave_no_taps(control: Path) -> Callable[[], object]:
-    """ovs-vswitchd's own way to end: its taps go with it."""
-    words = ["ovs-appctl", "-t", str(control), "exit", "--cleanup"]
-    return lambda: subprocess.run(words, capture_output=True, timeout=10, check=False)
-
-
-def _qemus(state: Path) -> list[int]:
-    """The QEMU processes whose disks lie in this state folder."""
-    mark, out = f"{state}/machines/".encode(), []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                words = (entry / "cmdline").read_bytes()
-                if words.startswith(b"/usr/bin/qemu-system") and mark in words:
-                    out.append(int(entry.name))
-    return out
-
-
-# -- a role of its own ---------------------------------------------------------------------------------------------
-
-
-@main.command()
-@click.option("--roles", default="objects", show_default=True, help="What to serve: objects (Swift and S3).")
-@click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 64), help="Processes that share the address.")
-@click.option("--listen", default="127.0.0.1:8780", show_default=True, metavar="HOST:PORT")
-@click.option("--worker", type=int, hidden=True, help="The descriptor of the socket, for a worker.")
-@click.pass_context
-def serve(ctx: click.Context, roles: str, workers: int, listen: str, worker: int | None) -> None:
-    """Serve one role of a cloud that is up, in processes of its own, on the same database and disks. Put it behind the same address,
-    or name it in the catalogue."""
-    settings = _settings(ctx)
-    if roles != "objects":
-        raise click.ClickException(f"There is no role {roles} to serve alone; there is: objects.")
-    if settings.ephemeral or not (settings.database.url or (Path(settings.state) / "virga.db").exists()):
-        raise click.ClickException(f"There is no cloud on disk in {settings.state}: start one with 'virga up'.")
-    if worker is not None:
-        _work(settings, worker)
-        return
-    from virga.app import listen as bound
-
-    sock = bound(listen)
-    words = [
-        sys.executable,
-        "-m",
-        "virga",
-        "--state",
-        settings.state,
-        *(["--config", str(ctx.obj["config"])] if ctx.obj["config"] else []),
-        "serve",
-    ]
-    children = [subprocess.Popen([*words, "--worker", str(sock.fileno())], pass_fds=[sock.fileno()]) for _ in range(workers)]
-    click.echo(f"Objects are served at http://{sock.getsockname()[0]}:{sock.getsockname()[1]} by {workers} processes.", err=True)
-
-    def end(*_: object) -> None:
-        for child in children:
-            child.terminate()
-
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
-    ctx.exit(max(abs(child.wait()) for child in children))
-
-
-def _work(settings: Settings, descriptor: int) -> None:
-    import socket
-
-    from virga.app import Cloud
-    from virga.app import serve as answer
-    from virga.ground import log
-
-    log.setup(settings.server.log_level)
-    cloud = Cloud(settings)
-    cloud.only_objects()
-
-    async def run() -> None:
-        stop, loop = asyncio.Event(), asyncio.get_running_loop()
-        for sig in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(sig, stop.set)
-        await answer(cloud, None, stop, socket.socket(fileno=descriptor))
-
-    try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(run())
-    finally:
-        cloud.loops.stop()
-        cloud.objects.close()
-        cloud.db.close()
-
-
-@main.group()
-def objects() -> None:
-    """The object store."""
-
-
-@objects.command("status")
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
-@click.pass_context
-def objects_status(ctx: click.Context, as_json: bool) -> None:
-    """Disks, what waits to be removed, what is rotten, what housekeeping did."""
-    from virga.ground.world import iso
-
-    said = _client(_settings(ctx)).get("/object-store/housekeeping")
-    if as_json:
-        click.echo(json.dumps(said))
-        return
-    for disk in said["disks"]:
-        click.echo(f"disk         {disk['name']}: {disk['free'] / 2**30:.1f} GiB free of {disk['size'] / 2**30:.1f}")
-    click.echo(f"to remove    {said['trash']} bodies")
-    click.echo("since start  " + ", ".join(f"{k} {v}" for k, v in said["done"].items()))
-    for q in said["quarantine"]:
-        click.echo(click.style("rotten       ", fg="red") + f"{q['body']} since {iso(q['since'])}: {q['why']}")
-    ctx.exit(1 if said["quarantine"] else 0)
 
 
 # -- looking -------------------------------------------------------------------------------------------------------
@@ -736,92 +579,6 @@ def ssh(ctx: click.Context, name: str, command: tuple[str, ...]) -> None:
         raise click.ClickException(f"{name} has no floating IP; 'virga launch {name}' gives it one.")
     words = [*launching.ssh_words(address, Path(settings.state) / "id_virga", _outside(settings)), *command]
     os.execvp(words[0], words)
-
-
-@main.group()
-def image() -> None:
-    """Images: build the tiny one, import official ones by alias."""
-
-
-@contextlib.contextmanager
-def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on the terminal's error output; nothing where that is no terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    columns = (TextColumn("  {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task(what, total=None)
-        yield lambda done, total: shown.update(task, completed=done, total=total or None)
-
-
-@image.command("import")
-@click.argument("alias", required=False)
-@click.option("--name", help="The image's name in the cloud; default: the alias.")
-@click.option("--mirror", help="Another address for the distribution's site, with the same paths below it.")
-@click.pass_context
-def image_import(ctx: click.Context, alias: str | None, name: str | None, mirror: str | None) -> None:
-    """Bring a distribution's official image into the cloud. Without ALIAS: list what is known. Its published hash is shown, and what
-    does not have it is not kept."""
-    from virga.client import Refused
-    from virga.distributions import ALIASES, ImportFailed, bring, mirrored
-
-    if alias is None:
-        for known, source in ALIASES.items():
-            click.echo(f"{known:14s} {source.folder}/{source.file}")
-        return
-    if alias not in ALIASES:
-        raise click.ClickException(f"'{alias}' is not known; there are: {', '.join(ALIASES)}")
-    source = mirrored(ALIASES[alias], mirror) if mirror else ALIASES[alias]
-    try:
-        with _bar(alias) as progress:
-            made = bring(_client(_settings(ctx)), alias, source, lambda text: click.echo(f"  {text}", err=True), name, progress)
-    except (ImportFailed, Refused, OSError) as e:
-        raise click.ClickException(f"{alias} was not imported: {e}") from e
-    click.echo(f"{made['id']}  {made['name']}  {made['size']} bytes, {made['os_hash_algo']} {made['os_hash_value']}")
-
-
-@image.command("build")
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--debian", is_flag=True, help="The whole Debian with cloud-init, instead of the tiny one.")
-@click.option("--parts", is_flag=True, help="--debian: kernel, initrd and root file system too (aki, ari, ami).")
-@click.option(
-    "--size", type=int, default=1536, show_default=True, help="--debian: MiB of the root file system; it grows at the first boot."
-)
-@click.option("--package", "packages", multiple=True, help="--debian: one more package in the image.")
-def image_build(folder: Path, debian: bool, parts: bool, size: int, packages: tuple[str, ...]) -> None:
-    """Build an image from Debian packages into FOLDER: the tiny one (a kernel and a shell, half a minute), or --debian (the whole system
-    with cloud-init, some minutes). Root."""
-    kind = "debian" if debian else "tiny"
-    script = Path(__file__).parent / "node/guest" / {"tiny": "build.sh", "debian": "debian.sh"}[kind]
-    folder.mkdir(parents=True, exist_ok=True)
-    env = os.environ | {"ROOTMB": str(size), "PACKAGES": ",".join(packages), "PARTS": "1" if parts else ""} if kind == "debian" else None
-    log = folder / "build.log"
-    with log.open("w") as err:
-        child = subprocess.Popen([str(script), str(folder)], stdout=subprocess.PIPE, stderr=err, text=True, env=env)
-        assert child.stdout is not None
-        _follow(child.stdout, kind)
-    if child.wait():
-        tail = "".join(log.read_text(errors="replace").splitlines(keepends=True)[-8:])
-        raise click.ClickException(
-            f"the build ended with {child.returncode}; 'make packages' installs what it needs. The end of {log}:\n{tail}"
-        )
-    for made in sorted(folder.glob({"tiny": "guest.*", "debian": "debian.*"}[kind])):
-        click.echo(f"{made}  {made.stat().st_size} bytes")
-
-
-def _follow(lines: Iterable[str], kind: str) -> None:
-    """Show how far a build is: lines `@ done total what`."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("  {task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task(kind, total=None)
-        for line in lines:
-            words = line.rstrip("\n").split(" ", 3)
-            if words[0] == "@" and len(words) == 4:
-                shown.update(task, completed=int(words[1]), total=int(words[2]), description=f"{kind}: {words[3]}")
 
 
 @main.command()

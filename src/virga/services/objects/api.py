@@ -25,6 +25,7 @@ from virga.services.objects.store import places
 def furnish(db: Database, doors: Doors, settings: Objects, state: Path | None) -> Desk:
     """The desk that routes, loops and other services use; `state` None keeps bodies in memory."""
     doors.put(Objects, settings)
+    model.begin_stamps()
     blobs, second = chosen(settings, state), replica(settings)
     seal = Seal(_root_key(state) if settings.encrypt else lambda: _root_key(state), settings.encrypt)
     desk = Desk(db, doors, SealedStore(blobs, seal), settings, seal)
