@@ -116,16 +116,20 @@ def test_b11_a_truncated_chunked_body_ends(served: tuple[House, int], cut: int) 
     assert key("GET", "/bucket11/o").status_code == 404
 
 
-def test_b11_a_refused_body_that_was_not_sent_ends_the_connection(served: tuple[House, int]) -> None:
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [("/s3/not-yours/o", 404), ("/object-store/v1/AUTH_x/c/o", 401), ("/image/v2/images/x/file", 401), ("/identity/v3/nothing", 404)],
+)
+def test_b11_a_refused_body_that_was_not_sent_ends_the_connection(served: tuple[House, int], path: str, code: int) -> None:
     """Who asks first (Expect: 100-continue) and is refused must not have his next request read as the body of the last."""
     _, port = served
     with socket.create_connection(("127.0.0.1", port), timeout=10) as s:
-        head = f"PUT /s3/not-yours/o HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n"
+        head = f"PUT {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n"
         s.sendall(head.encode())
         answer = b""
         while chunk := s.recv(65536):  # ends, because the server hangs up
             answer += chunk
-    assert b" 404 " in answer.split(b"\r\n")[0] and b"connection: close" in answer.lower() and b"100 Continue" not in answer
+    assert f" {code} ".encode() in answer.split(b"\r\n")[0] and b"connection: close" in answer.lower() and b"100 Continue" not in answer
 
 
 def test_b11_smuggled_lengths(served: tuple[House, int]) -> None:

@@ -28,6 +28,7 @@ App = Callable[[Message, Receive, Send, str, str, str], Awaitable[int]]
 MAX_JSON = 4 * 1024 * 1024
 BODY_SECONDS = 60.0
 VERBS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE", "COPY", "OPTIONS", "PATCH"})
+BODIES = frozenset({"PUT", "POST", "PATCH"})
 PLAIN = Faults(keystone)
 
 
@@ -62,6 +63,8 @@ class Rim:
             return
         began = time.perf_counter()
         id = f"req-{uuid.uuid4()}"
+        if scope["method"] in BODIES and any(name == b"expect" for name, _ in scope["headers"]):
+            receive, send = _expecting(receive, send)
         if self.apps and (own := self._app(scope)) is not None:
             name, app, mount = own
             number = await app(scope, receive, send, mount, id, self._base(scope))
@@ -365,6 +368,25 @@ def _verb(rows: dict[str, list[Route]], raw: bytes, version: wire.Version, heade
         return route, None
     data = bytes(value)
     return route, wire.decode(route.body, b"{}" if data == b"null" else data, version)
+
+
+def _expecting(receive: Receive, send: Send) -> tuple[Receive, Send]:
+    """For a client that waits to be asked for its body (`Expect: 100-continue`): when it is answered without, nobody knows whether the
+    next bytes are that body or another request, so the connection ends with the answer (RFC 9110, 10.1.1)."""
+    asked = False
+
+    async def ask() -> Message:
+        nonlocal asked
+        asked = True
+        return await receive()
+
+    async def answer(message: Message) -> None:
+        if message["type"] == "http.response.start" and not asked:
+            rest = [(k, v) for k, v in message["headers"] if k.lower() != b"connection"]
+            message = {**message, "headers": [*rest, (b"connection", b"close")]}
+        await send(message)
+
+    return ask, answer
 
 
 async def _read(receive: Receive, headers: dict[str, str]) -> bytes:

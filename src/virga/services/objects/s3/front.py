@@ -81,8 +81,6 @@ class S3:
         except Exception as e:
             self.log.exception("request_failed", request=trans, exc_info=e)
             reply = answer(S3Error("InternalError"), "", trans)
-        if ask is not None and not ask.notes.get("read") and ask.header("expect").lower() == "100-continue":
-            reply.headers["connection"] = "close"  # the body was never asked for: what comes next on this line is not clear
         if ask is not None and ask.header("origin") and ask.method != "OPTIONS":
             await site.dress(self.desk, ask, reply)
         return await send_reply(
@@ -189,13 +187,7 @@ def read_ask(scope: Any, receive: Any, mount: str, id: str, base: str) -> Ask:
         raise S3Error("InvalidRequest", "The query string is not valid.") from None
     if any("\0" in k or "\0" in v for k, v in query.items()):
         raise S3Error("InvalidRequest", "The query string holds a NUL.")
-    notes: dict[str, Any] = {}
-
-    async def noted() -> Any:
-        notes["read"] = True
-        return await receive()
-
     return Ask(
         id=id, method=scope["method"], raw_path=raw, mount=mount, path=raw.removeprefix(mount), raw_query=raw_query, query=query, headers=headers,
-        scheme=scope.get("scheme", "http"), host=headers.get("host", ""), base=base, client=(scope.get("client") or ("",))[0], receive=noted, notes=notes, header_list=order,
+        scheme=scope.get("scheme", "http"), host=headers.get("host", ""), base=base, client=(scope.get("client") or ("",))[0], receive=receive, header_list=order,
     )  # fmt: skip
