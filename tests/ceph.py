@@ -22,7 +22,7 @@ class Ceph:
             [SCRIPT, "start", str(self.folder)], env=os.environ | {"CEPH_PORT": str(port)}, capture_output=True, text=True, timeout=120
         )
         assert done.returncode == 0, done.stderr
-        self.conf, self.alive = done.stdout.strip(), True
+        self.conf = done.stdout.strip()
 
     def ask(self, *words: str) -> str:
         """What Ceph's own command says."""
@@ -39,9 +39,8 @@ class Ceph:
         assert done.returncode == 0, done.stderr
 
     def stop(self) -> None:
-        if self.alive:
-            self.alive = False
-            subprocess.run([SCRIPT, "stop", str(self.folder)], check=True, timeout=60)
+        """End every daemon whose pid file is there; nothing to do a second time."""
+        subprocess.run([SCRIPT, "stop", str(self.folder)], check=True, timeout=60)
 
     def remove(self) -> None:
         self.stop()

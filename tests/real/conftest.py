@@ -37,7 +37,7 @@ def real(before: dict[str, set[str]]) -> Iterator[Real]:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Ceph]:
-    """One Ceph for all who need one; the last test of `test_ceph.py` stops it."""
+    """One Ceph for all who need one; `test_ceph_gone.py`, after all others of Ceph, stops it."""
     if shutil.which("ceph-osd") is None or shutil.which("radosgw") is None:
         pytest.fail("Ceph is not installed: 'scripts/deps ceph' brings it")
     made = Ceph()

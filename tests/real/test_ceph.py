@@ -77,14 +77,3 @@ def test_hostile_bytes_are_refused_here_too(house: House, ceph: str) -> None:
     got = a.ask("PUT", f"/image/v2/images/{id}/file", raw=qcow2(backing="/etc/passwd"), headers=OCTETS | {"X-Image-Meta-Store": "ceph"})
     assert got.code == 415, got.text
     assert not any(id in n for n in names(ceph))
-
-
-def test_ceph_away(house: House, cluster: Ceph) -> None:
-    """A store that dies: a clear no, in time, and the image is queued with the reason. It is the last test that needs the cluster alive."""
-    cluster.stop()
-    a = house.admin
-    id = a.post("/image/v2/images", {"name": "c", "disk_format": "raw", "container_format": "bare"})["id"]
-    got = a.ask("PUT", f"/image/v2/images/{id}/file", raw=b"x" * 5000, headers=OCTETS | {"X-Image-Meta-Store": "ceph"})
-    assert got.code == 503, got.text
-    image = a.get(f"/image/v2/images/{id}")
-    assert image["status"] == "queued" and image["os_glance_reason"]

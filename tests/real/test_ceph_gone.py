@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bodies in a Ceph that is gone: a clear no, in time. After `test_ceph.py`, whose last test stops the cluster."""
+"""Images and bodies in a Ceph that is gone: a clear no, in time. The last tests that use the cluster, by the name of this file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,25 @@ from ceph import Ceph
 from houses import House, make
 
 pytestmark = pytest.mark.real
+
+
+OCTETS = {"Content-Type": "application/octet-stream", "X-Image-Meta-Store": "ceph"}
+
+
+def test_images_in_a_ceph_that_is_gone(cluster: Ceph) -> None:
+    """The image is queued, with the reason."""
+    cloud = make(**{"images.stores": ["files=memory:", f"ceph=rbd:images?conf={cluster.conf}&weight=5"]})
+    cloud.start()
+    try:
+        a = House(cloud).admin
+        cluster.stop()
+        id = a.post("/image/v2/images", {"name": "c", "disk_format": "raw", "container_format": "bare"})["id"]
+        got = a.ask("PUT", f"/image/v2/images/{id}/file", raw=b"x" * 5000, headers=OCTETS)
+        assert got.code == 503, got.text
+        image = a.get(f"/image/v2/images/{id}")
+        assert image["status"] == "queued" and image["os_glance_reason"]
+    finally:
+        cloud.stop()
 
 
 def test_bodies_in_a_ceph_that_is_gone(cluster: Ceph) -> None:
