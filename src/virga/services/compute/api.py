@@ -26,14 +26,5 @@ def first_flavors(tx: Tx, now: float) -> int:
     return len(FLAVORS)
 
 
-def counts(tx: Tx) -> dict[str, int]:
-    """Servers by state, for `virga status`."""
-    out: dict[str, int] = {}
-    for s in store.SERVERS.find(tx):
-        name = model.status(s.vm_state, s.task_state)
-        out[name] = out.get(name, 0) + 1
-    return out
-
-
 def hosts(tx: Tx, now: float) -> list[dict[str, Any]]:
     return [{"name": h.name, "up": not model.host_down(h, now), "enabled": h.enabled} for h in store.HOSTS.find(tx)]

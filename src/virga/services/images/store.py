@@ -81,15 +81,6 @@ def _shared_with(project_id: str, status: str | None = None) -> sa.ColumnElement
     return sa.and_(c.visibility == "shared", sa.exists(sa.select(sa.literal(1)).select_from(MEMBERS.table).where(*where)))
 
 
-def visible_to(project_id: str | None, admin: bool) -> sa.ColumnElement[bool]:
-    """What a caller sees by id: its project's own, what is public, what the community has, what is shared with it."""
-    if admin:
-        return sa.true()
-    if not project_id:
-        return sa.or_(c.visibility == "public", c.visibility == "community")
-    return sa.or_(c.owner == project_id, c.visibility.in_(("public", "community")), _shared_with(project_id))
-
-
 def listed_to(project_id: str | None, admin: bool, visibility: str | None, member_status: str) -> sa.ColumnElement[bool]:
     """What a list shows: community images of others only when asked for; shared ones that the project accepted, unless another
     `member_status` (or `all`) is asked for."""

@@ -14,8 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
 from virga.ground import log
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Forbidden, Invalid, NoSpace, TooLarge, Unavailable
@@ -299,7 +297,3 @@ async def _first_then(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator
     yield first
     async for chunk in rest:
         yield chunk
-
-
-def copy_row(old: model.Object, **values: Any) -> model.Object:
-    return msgspec.structs.replace(old, **values)

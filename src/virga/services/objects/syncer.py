@@ -37,10 +37,6 @@ class Refused(Exception):
     """The other side says no to one name."""
 
 
-class Away(Exception):
-    """The other side does not answer: the container's other names wait too."""
-
-
 def syncer(round: Round) -> int:
     """Tell what is due, some seconds long; what fails waits longer each time, with the reason."""
     desk, end, done = round.doors.use(Desk), time.monotonic() + ROUND, 0

@@ -66,10 +66,6 @@ def missing(noun: str, id: str) -> NotFound:
     return NotFound(f"{noun.capitalize()} {id[:64]} could not be found.", type=f"{words}NotFound")
 
 
-def may_change(call: Call, rule: Rule, project_id: str) -> None:
-    allow(call, rule, project_id=project_id)
-
-
 def admin_only(call: Call, **asked_for: bool) -> None:
     """Attributes that only administrators set; each named with its rule."""
     rules = {"shared": policy.SET_SHARED, "external": policy.SET_EXTERNAL, "provider": policy.SET_PROVIDER, "binding": policy.SET_BINDING}

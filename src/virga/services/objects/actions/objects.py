@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from virga.ground.db.engine import Tx
-from virga.ground.errors import Conflict, Forbidden, NotFound, TooLarge
+from virga.ground.errors import Forbidden, NotFound, TooLarge
 from virga.services.objects import model
 from virga.services.objects.exchange import Precondition
 from virga.services.objects.store import objects as rows
@@ -452,8 +452,3 @@ def change(tx: Tx, container_id: int, name: str, now: float, update: Callable[[m
 def alive(o: model.Object | None, now: float) -> model.Object | None:
     """What has expired is not there, even before the expirer comes."""
     return None if o is not None and o.delete_at is not None and o.delete_at <= now else o
-
-
-def must_be_empty(ok: bool) -> None:
-    if not ok:
-        raise Conflict("There was a conflict when trying to complete your request. The container is not empty.")

@@ -216,10 +216,6 @@ def change_version(tx: Tx, old: model.Object, **values: Any) -> int:
     return 0
 
 
-def has_history(tx: Tx, container_id: int) -> bool:
-    return HISTORY.one(tx, HISTORY.c.container_id == container_id) is not None
-
-
 # -- walks ---------------------------------------------------------------------------------------------------------
 
 

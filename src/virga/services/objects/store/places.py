@@ -167,7 +167,3 @@ def deleted_accounts(tx: Tx, before: float) -> list[model.Account]:
 
 def forget_account(tx: Tx, name: str) -> None:
     ACCOUNTS.delete(tx, _a.c.name == name)
-
-
-def live_accounts(tx: Tx, after: str = "", limit: int = 500) -> list[model.Account]:
-    return ACCOUNTS.find(tx, _a.c.name > after, _a.c.deleted.is_(None), order=_a.c.name, limit=limit)
