@@ -430,7 +430,11 @@ class LibvirtHypervisor:
 
             def ask() -> None:
                 try:
-                    self._offers = offers.offered(self.conn(), self.kvm)
+                    own = libvirt.open(self.uri)  # of its own: nobody closes it while it is being asked
+                    try:
+                        self._offers = offers.offered(own, self.kvm)
+                    finally:
+                        own.close()
                 except (libvirt.libvirtError, CommandFailed) as e:
                     self._offers = None  # the next report asks again
                     self.log.warning("offers_unknown", why=str(e))
