@@ -11,6 +11,7 @@ import json
 import re
 import zlib
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -561,3 +562,19 @@ def test_large_objects_through_both_doors(shared: House) -> None:
     assert len(old) == 2 and old[1] == "null" and t.a("GET", f"/{box}/flat?versionId=null", code=200).content[:3] == b"one"
     swift("PUT", f"/{box}/flat", b"newer", 201)
     assert len(words(t.a("GET", f"/{box}?versions&prefix=flat", code=200), "VersionId")) == 3
+
+
+@pytest.mark.parametrize("number", ["0", "10001", "00000110005", "000001" + "9" * 40, "²", "٣", "x", "-1", ""])
+def test_what_is_no_number_of_a_part(shared: House, number: str) -> None:
+    """Refused by name, whatever counts as a digit elsewhere; so is a length of a list that is none."""
+    t = Two(shared, f"s3-part-{abs(hash(number)) % 10**8}")
+    box, asked = t.bucket, quote(number)
+    up = words(t.a("POST", f"/{box}/o?uploads", b"", 200), "UploadId")[0]
+    got = t.a("PUT", f"/{box}/o?partNumber={asked}&uploadId={up}", b"x")
+    assert got.status_code == 400 and "Part number must be" in got.text
+    t.a("PUT", f"/{box}/whole", b"x", 200)
+    assert t.a("GET", f"/{box}/whole?partNumber={asked}").status_code in ({200, 400} if not number else {400})
+    xml = f"<CompleteMultipartUpload><Part><PartNumber>{number}</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>".encode()
+    assert t.a("POST", f"/{box}/o?uploadId={up}", xml).status_code == 400
+    if not number.isascii():
+        t.a("GET", f"/{box}?max-keys={asked}", code=400)

@@ -16,15 +16,29 @@ from virga.services.objects.s3.errors import S3Error, Xml, changed_at, el, join,
 from virga.services.objects.s3.versions import check_version
 from virga.services.objects.store import listing as lists
 
+MAX_PARTS = 10000
+
 
 def number(c: Context, name: str, default: int, most: int, said: str | None = None) -> int:
     """A count of the query, or one that a header `said`."""
     text = c.ask.query.get(name) if said is None else said
     if text is None or text == "":
         return default
-    if not text.isdigit() or len(text) > 10 or int(text) > 2147483647:
+    if not (text.isascii() and text.isdigit()) or len(text) > 10 or int(text) > 2147483647:
         raise S3Error("InvalidArgument", f"Argument {name} must be an integer between 0 and 2147483647")
     return min(int(text), most)
+
+
+def part_number(text: str) -> int:
+    """The number of a part, from 1 to 10,000. Raises InvalidArgument."""
+    if not (text.isascii() and text.isdigit()) or len(text) > 10 or not 1 <= int(text) <= MAX_PARTS:
+        raise S3Error(
+            "InvalidArgument",
+            f"Part number must be an integer between 1 and {MAX_PARTS}, inclusive",
+            ArgumentName="partNumber",
+            ArgumentValue=text[:64],
+        )
+    return int(text)
 
 
 def encoder(c: Context) -> Callable[[str], str]:

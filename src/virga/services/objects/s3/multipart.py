@@ -19,8 +19,7 @@ from virga.services.objects.exchange import Reply
 from virga.services.objects.s3 import checksums, encryption, grants, lifecycle, versions
 from virga.services.objects.s3.context import Context, content_md5
 from virga.services.objects.s3.errors import Node, S3Error, Xml, el, iso, parse, reply
-from virga.services.objects.s3.listings import encoder, number
-from virga.services.objects.s3.reads import MAX_PARTS
+from virga.services.objects.s3.listings import MAX_PARTS, encoder, number, part_number
 from virga.services.objects.s3.writes import Draft, Summed, conditions, described, origin, taken
 from virga.services.objects.store import objects as rows
 
@@ -73,14 +72,7 @@ async def begin(c: Context) -> Reply:
 async def put_part(c: Context) -> Reply:
     """UploadPart, and UploadPartCopy."""
     c.allow("s3:PutObject", c.path)
-    text = c.ask.query.get("partNumber", "")
-    if not text.isdigit() or not 1 <= int(text[:6]) <= MAX_PARTS:
-        raise S3Error(
-            "InvalidArgument",
-            f"Part number must be an integer between 1 and {MAX_PARTS}, inclusive",
-            ArgumentName="partNumber",
-            ArgumentValue=text[:64],
-        )
+    asked = part_number(c.ask.query.get("partNumber", ""))
     upload = await c.desk.commits.read(lambda tx: _upload(tx, c))
     control, key = upload.control or {}, encryption.key(c.ask.headers)
     encryption.prove(control.get("sealed"), key)
@@ -111,14 +103,14 @@ async def put_part(c: Context) -> Reply:
         # told the same when the same bytes come again under the same key, though they are sealed otherwise each time
         etag = hmac.new(key.raw, bytes.fromhex(plain_md5), hashlib.sha256).hexdigest()[:32]
         kept |= {"salt": draft.control["sealed"]["salt"], "md5": got.md5}
-    now, desk, part_number = c.desk.now(), c.desk, int(text)
+    now, desk = c.desk.now(), c.desk
 
     def run(tx: Tx) -> None:
         tx.hold(f"upload:{upload.id}")
         _upload(tx, c)
         if got.data is not None:
             rows.keep_small(tx, got.body, got.data)
-        old = rows.put_part(tx, model.Part(upload.id, part_number, got.body, got.size, etag, now, kept or None))
+        old = rows.put_part(tx, model.Part(upload.id, asked, got.body, got.size, etag, now, kept or None))
         if old is not None:
             rows.drop_body(tx, old.body, now, desk.wake_trash)
 
@@ -161,7 +153,7 @@ def _asked(doc: Node) -> list[_Asked]:
     out: list[_Asked] = []
     for p in doc.all("Part"):
         text, tag = p.value("PartNumber") or "", (p.value("ETag") or "").strip('"')
-        if not text.isdigit() or len(text) > 5 or p.find("ETag") is None:
+        if not (text.isascii() and text.isdigit()) or len(text) > 5 or p.find("ETag") is None:
             raise S3Error("MalformedXML")
         if out and int(text) < out[-1].number:
             raise S3Error("InvalidPartOrder")

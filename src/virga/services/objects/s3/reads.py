@@ -13,11 +13,10 @@ from virga.services.objects.exchange import Reply, check_conditions, http_date, 
 from virga.services.objects.s3 import checksums, encryption, lifecycle, locks, versions
 from virga.services.objects.s3.context import Context
 from virga.services.objects.s3.errors import S3Error, el, reply
-from virga.services.objects.s3.listings import number, of_segments
+from virga.services.objects.s3.listings import number, of_segments, part_number
 from virga.services.objects.store import objects as rows
 
 OVERRIDES = ("content-type", "content-language", "expires", "cache-control", "content-disposition", "content-encoding")
-MAX_PARTS = 10000
 
 
 @dataclass(slots=True)
@@ -143,25 +142,18 @@ class PartOf:
 
 async def one_part(c: Context, s: Source) -> PartOf:
     """The part that ?partNumber= names."""
-    text, body = c.ask.query["partNumber"], s.object.body
-    if not text.isdigit() or not 1 <= int(text[:6]) <= MAX_PARTS:
-        raise S3Error(
-            "InvalidArgument",
-            f"Part number must be an integer between 1 and {MAX_PARTS}, inclusive",
-            ArgumentName="partNumber",
-            ArgumentValue=text[:64],
-        )
+    asked, body = part_number(c.ask.query["partNumber"]), s.object.body
     if body is None or body[0] != "m":
-        if int(text) != 1:
-            raise S3Error("InvalidPartNumber", ActualPartCount="1", PartNumberRequested=text)
+        if asked != 1:
+            raise S3Error("InvalidPartNumber", ActualPartCount="1", PartNumberRequested=str(asked))
         return PartOf(0, s.size, None, True)
     at = 0
     found = await c.desk.commits.read(lambda tx: rows.pieces(tx, body))
     for n, p in enumerate(found, 1):
-        if n == int(text):
+        if n == asked:
             return PartOf(at, p.size, (p.control or {}).get("sums"), len(found) == 1)
         at += p.size
-    raise S3Error("InvalidPartNumber", ActualPartCount=str(len(found)), PartNumberRequested=text)
+    raise S3Error("InvalidPartNumber", ActualPartCount=str(len(found)), PartNumberRequested=str(asked))
 
 
 ATTRIBUTES = ("ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize")
