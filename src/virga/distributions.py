@@ -151,7 +151,7 @@ class Reading:
             raise ImportFailed(f"{self.url} broke off after {self.at} bytes, and the site does not give the rest of the same file")
         if not self.at:
             length, tag = answer.headers.get("Content-Length", ""), answer.headers.get("ETag")
-            self.size = int(length) if length.isdigit() else None
+            self.size = int(length) if length.isdecimal() else None
             self._tag = tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified")
         return answer
 

@@ -72,7 +72,7 @@ def _qemus(state: Path) -> list[int]:
     """The QEMU processes whose disks lie in this state folder."""
     mark, out = f"{state}/machines/".encode(), []
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
+        if entry.name.isdecimal():
             with contextlib.suppress(OSError):
                 words = (entry / "cmdline").read_bytes()
                 if words.startswith(b"/usr/bin/qemu-system") and mark in words:

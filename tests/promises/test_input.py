@@ -199,3 +199,15 @@ def test_a_full_disk(shared: House, monkeypatch: pytest.MonkeyPatch) -> None:
     assert a.get(f"/image/v2/images/{image['id']}")["status"] == "queued"
     got = a.ask("PUT", f"/image/v2/images/{image['id']}/file", raw=b"x" * 100, headers={"Content-Type": "application/octet-stream"})
     assert got.code == 204
+
+
+def test_what_only_looks_like_a_digit_is_no_number(house: House) -> None:
+    """A superscript two is a digit to Unicode and no number to anybody: it is the caller's mistake, not ours."""
+    t = house.tenant("superscript")
+    odd = {"OpenStack-API-Version": "compute 2.²".encode("latin-1")}
+    for path, headers in (
+        ("/compute/v2.1/servers", odd), ("/image/v2/images?limit=%C2%B2", {}), ("/image/v2/images?size_min=%C2%B2", {}),
+        (f"/object-store/v1/AUTH_{t.project}?limit=%C2%B2", {}), (f"/object-store/v1/AUTH_{t.project}?temp_url_expires=%C2%B2&temp_url_sig=x", {}),
+    ):  # fmt: skip
+        got = house.http.get(path, headers={"X-Auth-Token": t.token, **headers})
+        assert got.status_code < 500, f"{path}: {got.status_code} {got.text[:200]}"

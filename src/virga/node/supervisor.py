@@ -78,7 +78,7 @@ def reap_machines() -> int:
     """Take the exit status of QEMU processes that ended; how many. Only theirs: other children are waited for by who began them."""
     reaped, mine = 0, str(os.getpid())
     for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
+        if not entry.name.isdecimal():
             continue
         with contextlib.suppress(OSError, IndexError):
             name, _, rest = (entry / "stat").read_text().partition(" (")[2].rpartition(") ")

@@ -287,7 +287,7 @@ def _split_host(host: str) -> tuple[str, str]:
         name, _, port = host[1:].partition("]")
         return name, port.removeprefix(":")
     name, _, port = host.partition(":")
-    return name.lower(), port if port.isdigit() else ""
+    return name.lower(), port if port.isdecimal() else ""
 
 
 def _parts(path: bytes) -> list[str]:
@@ -330,7 +330,7 @@ def _version(service: Service, headers: dict[str, str], parts: list[str]) -> wir
     if text == "latest":
         return spoken.high
     major, _, minor = text.partition(".")
-    if not (major.isdigit() and minor.isdigit() and len(text) < 12):
+    if not (major.isdecimal() and minor.isdecimal() and len(text) < 12):
         raise errors.Invalid(
             f"API Version String '{text[:40]}' is of invalid format. Must be of format MajorNum.MinorNum.", field="OpenStack-API-Version"
         )
@@ -391,7 +391,7 @@ def _expecting(receive: Receive, send: Send) -> tuple[Receive, Send]:
 
 async def _read(receive: Receive, headers: dict[str, str]) -> bytes:
     declared = headers.get("content-length", "0")
-    if declared.isdigit() and int(declared) > MAX_JSON:
+    if declared.isdecimal() and int(declared) > MAX_JSON:
         raise errors.TooLarge(f"The body is {declared} bytes long, at most {MAX_JSON} are taken", limit=MAX_JSON)
     got, size = [], 0
     try:

@@ -118,7 +118,7 @@ def _s3_moment(lines: list[str]) -> float:
 def moment(text: str) -> float:
     """Seconds since the epoch of any of the ways in which such requests say the time; 0 for none."""
     text = text.strip()
-    if text.isdigit() and len(text) <= 12:
+    if text.isdecimal() and len(text) <= 12:
         return float(text)
     for form in ("%Y%m%dT%H%M%SZ", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.%fZ", "%Y-%m-%dT%H:%M:%S"):
         try:

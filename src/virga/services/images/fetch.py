@@ -177,12 +177,12 @@ class Download:
             first = answer.headers.get("content-range", "").removeprefix("bytes ").partition("-")[0]
             if first != str(self.at):
                 raise Unavailable("The server gave another part than was asked for")
-            self.size = int(total) if total.isdigit() else self.size
+            self.size = int(total) if total.isdecimal() else self.size
         elif answer.status == 200:
             if self._begun:
                 raise Invalid("What the URI names was changed while it was read, or cannot be read from the middle", field="uri")
             self.at = 0
-            self.size = int(length) if length.isdigit() else None
+            self.size = int(length) if length.isdecimal() else None
         elif answer.status == 404:
             raise NotFound(f"{self.url[:200]} does not exist (404)")
         else:

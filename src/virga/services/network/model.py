@@ -278,7 +278,7 @@ def protocol_of(value: str | int | None) -> str | None:
     text = str(value).lower()
     if text in PROTOCOLS:
         return {"icmpv6": "ipv6-icmp"}.get(text, text)
-    if text.isdigit() and 0 <= int(text) <= 255:
+    if text.isdecimal() and 0 <= int(text) <= 255:
         return text
     raise Invalid(
         f"Security group rule protocol {text[:40]} not supported. Only protocol values {sorted(PROTOCOLS)} and integer representations [0 to 255] are supported.",

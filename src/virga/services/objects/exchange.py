@@ -45,7 +45,7 @@ class Ask:
     @property
     def length(self) -> int | None:
         text = self.headers.get("content-length")
-        return int(text) if text is not None and text.isdigit() else None
+        return int(text) if text is not None and text.isdecimal() else None
 
     async def body(self) -> AsyncIterator[bytes]:
         while True:

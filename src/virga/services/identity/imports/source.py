@@ -150,4 +150,4 @@ def _value(text: str, at: int) -> tuple[Any, int]:
     if number is None:
         raise Invalid(f"the dump is broken at character {at}", field="source")
     raw = number[0]
-    return (int(raw) if raw.lstrip("-").isdigit() else float(raw)), number.end()
+    return (int(raw) if raw.lstrip("-").isdecimal() else float(raw)), number.end()

@@ -74,9 +74,9 @@ async def receive(
             )
         blobs = arrival.place.blobs if arrival.place is not None else stores.staging
         intake = arrival.intake
-        if length.isdigit():
+        if length.isdecimal():
             intake.expect(int(length))
-        writer = await run(threads, blobs.create, arrival.key, int(length) if length.isdigit() else None)
+        writer = await run(threads, blobs.create, arrival.key, int(length) if length.isdecimal() else None)
         renewed, before = call.now(), None
         async for batch in _batches(call, settings.upload_idle):
             intake.count(batch)
@@ -89,7 +89,7 @@ async def receive(
                 await run(threads, _renew, call, id, arrival.upload)
         if before is not None:
             await before
-        if length.isdigit() and intake.size != int(length):
+        if length.isdecimal() and intake.size != int(length):
             raise Invalid(f"The body ended after {intake.size} of {length} bytes", field="body")
         kept = await run(threads, intake.finish)
         await run(threads, finish, call, arrival, writer, kept)

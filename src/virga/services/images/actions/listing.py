@@ -56,7 +56,7 @@ def _limit(call: Call) -> int:
     text = call.query.get("limit")
     if text is None:
         return DEFAULT
-    if not text.lstrip("-").isdigit() or len(text) > 12:
+    if not text.lstrip("-").isdecimal() or len(text) > 12:
         raise Invalid("limit param must be an integer", field="limit")
     if int(text) < 0:
         raise Invalid("limit param must be positive", field="limit")

@@ -158,7 +158,7 @@ def _remove(call: Call, image: model.Image, rows: list[model.Location], at: str 
         raise Conflict(f"It's not allowed to remove locations if image status is {image.status}.")
     if len(rows) == 1:
         raise Forbidden("Cannot remove last location in the image.", field="locations")
-    if at is None or not at.isdigit() or int(at[:6]) >= len(rows):
+    if at is None or not at.isdecimal() or int(at[:6]) >= len(rows):
         raise Invalid("Invalid position for removing a location.", field="path")
     _drop(call, image, rows, rows[int(at)])
 

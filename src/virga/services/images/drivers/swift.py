@@ -380,7 +380,7 @@ class SwiftStore:
                 conn.close()
                 raise OSError(errno.EIO, "the object changed while it was read")
             tag[:] = [now]
-            return Opened(_reader(found), conn.close, at + int(size) if size.isdigit() and found.status != 416 else at)
+            return Opened(_reader(found), conn.close, at + int(size) if size.isdecimal() and found.status != 416 else at)
 
         return resumed(open, start)
 

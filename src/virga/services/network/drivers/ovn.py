@@ -345,7 +345,7 @@ def acl_match(group: str, rule: driver.RuleSpec) -> str:
     if rule.remote_group is not None:
         parts.append(f"{ip}.{way} == $pg_{rule.remote_group.replace('-', '_')}_{ip}")
     if rule.protocol is not None:
-        number = int(rule.protocol) if rule.protocol.isdigit() else model.PROTOCOLS[rule.protocol]
+        number = int(rule.protocol) if rule.protocol.isdecimal() else model.PROTOCOLS[rule.protocol]
         names = {6: "tcp", 17: "udp", 132: "sctp", 1: "icmp4", 58: "icmp6"}
         if number in names:
             word = names[number]

@@ -31,6 +31,6 @@ def named(setting: str, word: str) -> BlobStore:
         return FileStore([Path(word)])
     more = {k: v[-1] for k, v in parse_qs(parts.query).items()}
     pool, unknown = parts.path.strip("/"), more.keys() - {"conf", "user", "seconds"}
-    if parts.scheme != "rados" or not pool or unknown or not more.get("seconds", "1").isdigit():
+    if parts.scheme != "rados" or not pool or unknown or not more.get("seconds", "1").isdecimal():
         raise ValueError(f"{setting}: '{word}' is neither a folder nor rados:POOL?conf=FILE&user=NAME&seconds=N")
     return RadosStore(pool, more.get("conf", "/etc/ceph/ceph.conf"), more.get("user", "admin"), int(more.get("seconds", "20")))

@@ -69,7 +69,7 @@ class Context:
     def length(self) -> int | None:
         if self.signed.payload.startswith("STREAMING-"):
             text = self.ask.header("x-amz-decoded-content-length")
-            if not text.isdigit() or len(text) > 15:
+            if not text.isdecimal() or len(text) > 15:
                 raise S3Error("MissingContentLength")
             return int(text)
         return self.ask.length

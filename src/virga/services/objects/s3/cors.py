@@ -25,7 +25,7 @@ def read(doc: Node) -> list[dict[str, Any]]:
             raise S3Error("InvalidRequest", f"Found unsupported HTTP method in CORS config. Unsupported method is {bad[0][:32]}")
         if any(o.count("*") > 1 for o in one["origins"] + one["headers"]):
             raise S3Error("InvalidRequest", "AllowedOrigin and AllowedHeader can not have more than one wildcard.")
-        if age is not None and (not age.isdigit() or len(age) > 9):
+        if age is not None and (not age.isdecimal() or len(age) > 9):
             raise S3Error("MalformedXML")
         rules.append(one | {"id": r.value("ID"), "age": int(age) if age is not None else None})
     if not 0 < len(rules) <= 100:

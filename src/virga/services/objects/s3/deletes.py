@@ -45,7 +45,7 @@ class Only:
 
 def only(etag: str | None, size: str | None, changed: str | None) -> Only:
     """Conditions as they are written. Raises InvalidArgument."""
-    if size is not None and not size.isdigit():
+    if size is not None and not size.isdecimal():
         raise S3Error("InvalidArgument", "The size to match is no number.")
     at = None
     if changed is not None:

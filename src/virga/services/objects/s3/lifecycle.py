@@ -88,7 +88,7 @@ def _count(at: Node, path: str, least: int = 1) -> int | None:
     text = at.value(path)
     if text is None:
         return None
-    if not text.lstrip("-").isdigit() or len(text) > 15:
+    if not text.lstrip("-").isdecimal() or len(text) > 15:
         raise S3Error("MalformedXML")
     if int(text) < least:
         raise S3Error("InvalidArgument", f"'{path.rpartition('/')[2]}' must be a positive integer")

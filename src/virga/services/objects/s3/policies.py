@@ -83,7 +83,7 @@ def _inside(fact: str, network: Any) -> bool:
 
 
 def _moment(text: str) -> float:
-    if text.replace(".", "", 1).isdigit():
+    if text.replace(".", "", 1).isdecimal():
         return float(text)
     at = dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
     return (at if at.tzinfo else at.replace(tzinfo=dt.UTC)).timestamp()

@@ -206,7 +206,7 @@ async def _version_2(desk: Desk, ask: Ask, auth: str) -> Signed:
             raise S3Error("RequestTimeTooSkewed")
     else:
         access, given, date = ask.query["AWSAccessKeyId"], ask.query["Signature"], ask.query.get("Expires", "")
-        if not date.isdigit() or len(date) > 12 or int(date) < desk.now():
+        if not date.isdecimal() or len(date) > 12 or int(date) < desk.now():
             raise S3Error("AccessDenied", "Request has expired")
     found = await key_of(desk, access)
     amz = "".join(f"{k}:{ask.headers[k]}\n" for k in sorted(ask.headers) if k.startswith("x-amz-"))

@@ -84,7 +84,7 @@ async def one(c: Context, row: model.Container, key: str, version: str | None, a
 
 
 def check_version(version: str | None) -> None:
-    if version is not None and version != "null" and not version.replace(".", "", 1).isdigit():
+    if version is not None and version != "null" and not version.replace(".", "", 1).isdecimal():
         raise S3Error("InvalidArgument", "Invalid version id specified", ArgumentName="versionId", ArgumentValue=version[:64])
 
 

@@ -25,7 +25,7 @@ async def remap(desk: Desk, ask: Ask) -> None:
     host = ask.host.partition(":")[0].rstrip(".")
     domain = "." + desk.settings.domain.strip(".").lower()
     if not host.lower().endswith(domain):
-        if not desk.settings.cname_lookup or not host or host.replace(".", "").isdigit() or "." not in host or ask.path.startswith("/v1"):
+        if not desk.settings.cname_lookup or not host or host.replace(".", "").isdecimal() or "." not in host or ask.path.startswith("/v1"):
             return
         found = await asyncio.get_running_loop().run_in_executor(desk.threads, _canonical, host)
         if found is None or not found.rstrip(".").lower().endswith(domain):

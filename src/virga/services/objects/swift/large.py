@@ -205,7 +205,7 @@ class Large:
         text = ask.query.get("part-number")
         if text is None:
             return None
-        if not text.isdigit() or int(text[:12]) < 1:
+        if not text.isdecimal() or int(text[:12]) < 1:
             raise refuse(400, "Part number must be an integer greater than 0")
         if "range" in ask.headers:
             raise refuse(400, "Range requests are not supported with part number queries")

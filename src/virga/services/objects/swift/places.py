@@ -132,9 +132,9 @@ class Places:
                     "-policy-" in which and policy not in {p.lower() for p in self.desk.settings.policies}
                 ):
                     raise Invalid(f"There is no quota {which}.", field=name)
-                if not remove and value and not value.isdigit():
+                if not remove and value and not value.isdecimal():
                     raise Invalid("Invalid bytes quota." if kind == "bytes" else "Invalid count quota.", field=name)
-        if "quota-bytes" in meta and meta["quota-bytes"] and not meta["quota-bytes"].isdigit():
+        if "quota-bytes" in meta and meta["quota-bytes"] and not meta["quota-bytes"].isdecimal():
             raise Invalid("Invalid bytes quota.", field="X-Account-Meta-Quota-Bytes")
         if (quotas or "quota-bytes" in meta) and not entry.reseller():
             raise Forbidden("Only a reseller admin sets an account's quotas (objects:manage_account).", rule="objects:manage_account")
@@ -242,7 +242,7 @@ class Places:
     def _container_changes(self, ask: Ask, entry: Entry, account: str) -> tuple[dict[str, str], dict[str, Any]]:
         meta = user_meta(ask, "container")
         for quota in QUOTAS:
-            if meta.get(quota) and not meta[quota].isdigit():
+            if meta.get(quota) and not meta[quota].isdecimal():
                 raise Invalid(f"Invalid {quota.removeprefix('quota-')} quota.", field=f"X-Container-Meta-{quota.title()}")
         h, control = ask.headers, {}  # type: tuple[dict[str, str], dict[str, Any]]
         for which in ("read", "write"):

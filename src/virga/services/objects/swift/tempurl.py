@@ -61,7 +61,7 @@ async def ticket(desk: Desk, ask: Ask, account: str, container: str | None, name
     """The right that the address carries. Raises 401 for anything that is not signed as it should be."""
     q = ask.query
     signature, expires, prefix = q.get("temp_url_sig", ""), q.get("temp_url_expires", ""), q.get("temp_url_prefix")
-    at = int(expires) if expires.isdigit() and len(expires) <= 12 else parse_iso(expires)
+    at = int(expires) if expires.isdecimal() and len(expires) <= 12 else parse_iso(expires)
     root = not name and prefix == "" and ask.method in {"GET", "HEAD"}
     if not signature or at is None or not container or not (root or (name or "").strip("/")):
         raise refused("Temp URL invalid")
@@ -95,7 +95,7 @@ async def ticket(desk: Desk, ask: Ask, account: str, container: str | None, name
     for key, scope in keys:
         for method in methods:
             for spelling in spellings:
-                text = f"{method}\n{expires if expires.isdigit() else at}\n" + ("prefix:" if prefix is not None else "") + spelling
+                text = f"{method}\n{expires if expires.isdecimal() else at}\n" + ("prefix:" if prefix is not None else "") + spelling
                 if ip is not None:
                     text = f"ip={ip}\n{text}"
                 made = hmac.new(key.encode(), text.encode(), algorithm).digest()
@@ -250,7 +250,7 @@ async def _form_key(desk: Desk, ask: Ask, account: str, container: str, prefix: 
     """Raises 401 unless the fields are signed, and the time is not over."""
     expires, signature = fields.get("expires", ""), fields.get("signature", "")
     for number in ("expires", "max_file_size", "max_file_count"):
-        if not fields.get(number, "").isdigit() or len(fields[number]) > 15:
+        if not fields.get(number, "").isdecimal() or len(fields[number]) > 15:
             raise Answered(page(400, f"FormPost: {number} is not a number"))
     if int(expires) < desk.now():
         raise refused("FormPost: Form Expired")
