@@ -427,6 +427,7 @@ async def serve(
     for sock in sockets:
         sock.listen(1024)
     settle_memory()
+    cloud.db.keep()
     task = asyncio.create_task(server._serve(sockets))
     if ready is not None:
         ready([f"{s.getsockname()[0]}:{s.getsockname()[1]}" for s in sockets])

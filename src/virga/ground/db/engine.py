@@ -38,20 +38,30 @@ class Retry(Exception):
     """The database asks for the same transaction again (deadlock, serialisation): nothing was written."""
 
 
+class Lengthy(Exception):
+    """What was asked takes long, and this transaction runs where nothing may: it is undone, and begins again elsewhere."""
+
+
 class Tx:
     """One open transaction. `conn` is for stores only, `embedded` is SQLite's own connection beneath it, for reads that are asked
-    thousands of times a second; `after_commit` runs callbacks once the commit is durable."""
+    thousands of times a second; `after_commit` runs callbacks once the commit is durable. `brief`: it runs on the event loop."""
 
-    __slots__ = ("_after", "conn", "embedded", "writes")
+    __slots__ = ("_after", "brief", "conn", "embedded", "writes")
 
-    def __init__(self, conn: sa.Connection, writes: bool, embedded: sqlite3.Connection | None = None) -> None:
+    def __init__(self, conn: sa.Connection, writes: bool, embedded: sqlite3.Connection | None = None, brief: bool = False) -> None:
         self.conn = conn
         self.writes = writes
+        self.brief = brief
         self.embedded = embedded
         self._after: list[Callable[[], None]] = []
 
     def after_commit(self, call: Callable[[], None]) -> None:
         self._after.append(call)
+
+    def takes_long(self) -> None:
+        """Say that what comes now is no matter of a few statements. Raises Lengthy where that must not be."""
+        if self.brief:
+            raise Lengthy
 
     def hold(self, name: str) -> None:
         """Let no other transaction that holds `name` run beside this one (until commit)."""
@@ -64,6 +74,36 @@ class Tx:
             call()
 
 
+class Turn:
+    """Whose turn it is to write: one thread at a time, and again inside its own turn. Whoever takes a turn may let another end it."""
+
+    __slots__ = ("_depth", "_lock", "_owner")
+
+    def __init__(self) -> None:
+        self._lock, self._owner, self._depth = threading.Lock(), 0, 0
+
+    def attempt(self) -> bool:
+        """Take a turn if it is nobody's."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        self._owner, self._depth = threading.get_ident(), 1
+        return True
+
+    def __enter__(self) -> None:
+        me = threading.get_ident()
+        if self._owner == me:
+            self._depth += 1
+            return
+        self._lock.acquire()
+        self._owner, self._depth = me, 1
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        if not self._depth:
+            self._owner = 0
+            self._lock.release()
+
+
 class Database:
     """`url`: `sqlite:///path`, `sqlite://` (in memory) or `postgresql+psycopg://…`."""
 
@@ -71,7 +111,11 @@ class Database:
         self.url = url
         self.memory = url in {"sqlite://", "sqlite:///:memory:"}
         self.sqlite = url.startswith("sqlite")
-        self._writer: contextlib.AbstractContextManager[Any] = threading.RLock() if self.sqlite else contextlib.nullcontext()
+        self._turn = Turn()
+        self._writer: contextlib.AbstractContextManager[Any] = self._turn if self.sqlite else contextlib.nullcontext()
+        self._keeper = 0
+        self._kept: sa.Connection | None = None
+        self._kept_writer: sa.Connection | None = None
         if self.memory:
             args: dict[str, Any] = {"poolclass": StaticPool, "pool_reset_on_return": None, "connect_args": {"check_same_thread": False}}
         elif self.sqlite:
@@ -90,9 +134,33 @@ class Database:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=15000", "foreign_keys=ON", "temp_store=MEMORY"):
             raw.execute(f"pragma {pragma}")
 
+    def keep(self) -> None:
+        """The calling thread, the event loop's, keeps a connection for its reads and one for `attempt`: what it asks is short, and
+        taking a connection out of the pool and putting it back costs as much as the question."""
+        if self.sqlite and not self.memory:
+            self._let_go()
+            self._kept, self._keeper = self.engine.connect(), threading.get_ident()
+            self._kept_writer = self.engine.connect()
+            self._kept_writer.detach()  # it does not wait for other writers, and must never serve anybody else
+            self._kept_writer.connection.dbapi_connection.execute("pragma busy_timeout=0")  # type: ignore[union-attr]
+
     @contextlib.contextmanager
     def read(self) -> Iterator[Tx]:
         """A consistent view; what it writes is rolled back."""
+        if self._kept is not None and threading.get_ident() == self._keeper:
+            conn, self._kept = self._kept, None  # a read inside a read has another one
+            own: sqlite3.Connection = conn.connection.dbapi_connection  # type: ignore[assignment]
+            try:
+                own.execute("BEGIN")
+                yield Tx(conn, False, own)
+            except (sa.exc.DBAPIError, sqlite3.Error) as e:
+                raise self._fault(e) from e
+            finally:
+                if conn.in_transaction():
+                    conn.rollback()
+                own.rollback()
+                self._kept = conn
+            return
         with self._writer if self.memory else contextlib.nullcontext(), self._faults(), self.engine.connect() as conn:
             if self.memory and conn.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]
                 yield Tx(conn, False, conn.connection.dbapi_connection)  # type: ignore[arg-type]
@@ -122,6 +190,44 @@ class Database:
                 raise
         tx.committed()
 
+    @property
+    def keeps(self) -> bool:
+        """Whether there is an `attempt` to be had."""
+        return self._kept_writer is not None
+
+    def attempt(self) -> Tx | None:
+        """A writing transaction, if nobody else writes at this moment: the loop must not wait for one. `end` ends it, from any thread.
+        None where there is none to be had, and on other databases."""
+        conn = self._kept_writer
+        if conn is None or not self._turn.attempt():
+            return None
+        raw: sqlite3.Connection = conn.connection.dbapi_connection  # type: ignore[assignment]
+        try:
+            raw.execute("BEGIN IMMEDIATE")
+            conn.begin()
+        except BaseException as e:
+            self._turn.__exit__()
+            if isinstance(e, sqlite3.OperationalError):  # another process writes
+                return None
+            raise
+        return Tx(conn, True, raw, brief=True)
+
+    def end(self, tx: Tx, *, commit: bool) -> None:
+        """Commit what `attempt` began, or take it back. Raises what `write` raises."""
+        try:
+            with self._faults():
+                try:
+                    if commit:
+                        tx.conn.commit()
+                finally:
+                    tx.conn.rollback()
+                    assert tx.embedded is not None
+                    tx.embedded.rollback()
+        finally:
+            self._turn.__exit__()
+        if commit:
+            tx.committed()
+
     def _begun(self, conn: sa.Connection, word: str) -> sqlite3.Connection | None:
         """SQLite's transaction opened by our own word: its driver would open it too late, and never an immediate one."""
         if not self.sqlite:
@@ -134,23 +240,36 @@ class Database:
     def _faults(self) -> Iterator[None]:
         try:
             yield
-        except (sa.exc.OperationalError, sqlite3.OperationalError) as e:
-            cause = e.orig if isinstance(e, sa.exc.OperationalError) else e
-            if isinstance(cause, sqlite3.Error):
-                text = str(cause)
-                if "full" in text or "disk I/O" in text:
-                    raise NoSpace("The cloud's disk is full; nothing was written. Free space in the state folder and try again.") from e
-                if "locked" in text or "busy" in text:
-                    raise Unavailable("The database is busy; try again.") from e
-            state = getattr(cause, "sqlstate", None)
-            if state in {"40001", "40P01"}:
-                raise Retry from e
-            if state == "53100":
-                raise NoSpace("The database's disk is full; nothing was written.") from e
-            raise Unavailable("The database does not answer; try again.") from e
-        except (sa.exc.IntegrityError, sqlite3.IntegrityError) as e:
-            cause = e.orig if isinstance(e, sa.exc.IntegrityError) else e
-            raise Conflict(f"The request collides with what is there: {str(cause).splitlines()[0]}") from e
+        except (sa.exc.DBAPIError, sqlite3.Error) as e:
+            raise self._fault(e) from e
+
+    @staticmethod
+    def _fault(e: sa.exc.DBAPIError | sqlite3.Error) -> Exception:
+        """What a failure of the database is to the caller; what is our own mistake stays as it is."""
+        cause = e.orig if isinstance(e, sa.exc.DBAPIError) else e
+        if isinstance(e, (sa.exc.IntegrityError, sqlite3.IntegrityError)):
+            return Conflict(f"The request collides with what is there: {str(cause).splitlines()[0]}")
+        if not isinstance(e, (sa.exc.OperationalError, sqlite3.OperationalError)):
+            return e
+        if isinstance(cause, sqlite3.Error):
+            text = str(cause)
+            if "full" in text or "disk I/O" in text:
+                return NoSpace("The cloud's disk is full; nothing was written. Free space in the state folder and try again.")
+            if "locked" in text or "busy" in text:
+                return Unavailable("The database is busy; try again.")
+        state = getattr(cause, "sqlstate", None)
+        if state in {"40001", "40P01"}:
+            return Retry()
+        if state == "53100":
+            return NoSpace("The database's disk is full; nothing was written.")
+        return Unavailable("The database does not answer; try again.")
+
+    def _let_go(self) -> None:
+        for kept in (self._kept, self._kept_writer):
+            if kept is not None:
+                kept.close()
+        self._kept = self._kept_writer = None
 
     def close(self) -> None:
+        self._let_go()
         self.engine.dispose()

@@ -253,6 +253,59 @@ class Prepared:
         return tx.embedded.execute(self._text, {"among": msgspec.json.encode(keys).decode(), **values}).fetchall()
 
 
+class Lookup:
+    """A select for one row that most requests begin with, built once: its parameters come by name, and the row is decoded as the
+    engine would. On the embedded database the statement is kept as text, as in `Rows.by`."""
+
+    def __init__(self, select: sa.Select[Any]) -> None:
+        self._select = select
+        compiled = select.compile(dialect=SQLITE)
+        self._text, self._order = str(compiled), compiled.positiontup or []
+        kinds = [c.type.dialect_impl(SQLITE).result_processor(SQLITE, None) for c in select.selected_columns]
+        self._decoders = [(n, decode) for n, decode in enumerate(kinds) if decode is not None]
+
+    def first(self, tx: Tx, **values: Any) -> Sequence[Any] | None:
+        """The row, or None."""
+        if tx.embedded is None:
+            return tx.conn.execute(self._select, values).first()
+        row = tx.embedded.execute(self._text, [values[name] for name in self._order]).fetchone()
+        if row is None:
+            return None
+        out = list(row)
+        for n, decode in self._decoders:
+            if out[n] is not None:
+                out[n] = decode(out[n])
+        return out
+
+
+class Statement:
+    """A write that is given its values thousands of times a second, compiled once for each database: a request pays for the row and
+    not for the statement. `names` are the values it takes."""
+
+    def __init__(self, statement: Any, names: Sequence[str]) -> None:
+        self._statement, self._names = statement, list(names)
+        self._made: dict[str, Callable[[Mapping[str, Any]], tuple[str, Any]]] = {}
+
+    def __call__(self, tx: Tx, values: Mapping[str, Any]) -> int:
+        """How many rows it wrote."""
+        dialect = tx.conn.dialect
+        made = self._made.get(dialect.name)
+        if made is None:
+            made = self._made[dialect.name] = self._compile(dialect)
+        text, parameters = made(values)
+        if tx.embedded is not None:
+            return tx.embedded.execute(text, parameters).rowcount
+        return tx.conn.exec_driver_sql(text, parameters).rowcount
+
+    def _compile(self, dialect: Any) -> Callable[[Mapping[str, Any]], tuple[str, Any]]:
+        compiled = self._statement.compile(dialect=dialect, column_keys=self._names)
+        encode = compiled._bind_processors
+        order, text = compiled.positiontup, compiled.string
+        if order is None:
+            return lambda v: (text, {k: encode[k](v[k]) if k in encode else v[k] for k in self._names})
+        return lambda v: (text, tuple(encode[k](v[k]) if k in encode else v[k] for k in order))
+
+
 def among(tx: Tx, column: sa.ColumnElement[Any], values: Iterable[str]) -> Where:
     """`column` is one of `values`: one parameter and one statement to keep, however many values there are."""
     keys = sorted(set(values))

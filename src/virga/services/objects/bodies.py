@@ -196,7 +196,7 @@ class Bodies:
                 data = await self.commits.read(lambda tx, e=extent: self.small(tx, e.body))  # type: ignore[misc]
                 yield data[extent.start : extent.start + extent.length]
             elif extent.body[0] == "m":
-                parts = await self.commits.read(lambda tx, e=extent: rows.pieces(tx, e.body))  # type: ignore[misc]
+                parts = await self.commits.long_read(lambda tx, e=extent: rows.pieces(tx, e.body))  # type: ignore[misc]
                 at, start, left = 0, extent.start, extent.length
                 inner = []
                 for p in parts:

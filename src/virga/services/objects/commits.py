@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Group commit: on an embedded database the writes of many requests share one transaction and one flush of the disk. Each has a
-savepoint of its own, so that one refusal takes nothing from the others; nobody is answered before the commit is durable."""
+"""Group commit: on an embedded database the writes of many requests share one transaction and one flush of the disk. One refusal takes
+nothing from the others; nobody is answered before the commit is durable.
+
+Short writes run on the loop, all that have come while the last commit was on its way to the disk, and a thread commits them: a thread that
+ran them too would fight the loop for the interpreter at every statement. Long ones run in that thread, each in a savepoint of its own."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -15,7 +19,14 @@ from virga.ground.db.engine import Database, Retry, Tx
 from virga.ground.errors import Problem, Unavailable
 
 T = TypeVar("T")
+Waiter = Future[Any] | asyncio.Future[Any]
+Job = tuple[Callable[[Tx], Any], Waiter]
+End = tuple[Waiter, Any, BaseException | None]
 MOST = 64
+
+
+class Spoiled(Exception):
+    """A change was refused after it had written: what it shared a transaction with must begin again."""
 
 
 class Commits:
@@ -23,9 +34,11 @@ class Commits:
 
     def __init__(self, db: Database, threads: ThreadPoolExecutor) -> None:
         self.db, self.threads = db, threads
-        self._queue: queue.SimpleQueue[tuple[Callable[[Tx], Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Job | Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._waiting: list[Job] = []
+        self._under_way = False
         self.batches = self.written = 0
 
     # -- reads -----------------------------------------------------------------------------------------------------
@@ -57,13 +70,81 @@ class Commits:
         """Run `change` in a transaction that others may share; returns when it is durable."""
         if not self.db.sqlite:
             return await asyncio.get_running_loop().run_in_executor(self.threads, self.write_now, change)
-        return await asyncio.wrap_future(self.submit(change))
-
-    def submit(self, change: Callable[[Tx], T]) -> Future[T]:
-        self._start()
         future: Future[T] = Future()
-        self._queue.put((change, future))
-        return future
+        self._hand((change, future))
+        return await asyncio.wrap_future(future)
+
+    async def write_short(self, change: Callable[[Tx], T]) -> T:
+        """As `write`, for a change of a handful of statements; one that finds out that it is not says `tx.takes_long()`."""
+        if not self.db.keeps:
+            return await self.write(change)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._waiting.append((change, future))
+        if not self._under_way:
+            self._under_way = True
+            loop.call_soon(self._flush, loop)
+        return await future
+
+    def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
+        """On the loop: run what waits, and send it to the disk."""
+        batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+        if not batch:
+            self._under_way = False
+            return
+        tx = self.db.attempt()
+        ends: list[End] | None = None
+        if tx is not None:
+            try:
+                ends = self._together(tx, batch)
+            except Exception:
+                self.db.end(tx, commit=False)
+                tx = None
+        if tx is None or ends is None:  # somebody else writes, or one of them spoils it for the others: the thread takes them over
+            self._hand(lambda: self._tell(loop, self._shared(batch)))
+        else:
+            self.batches += 1
+            self.written += len(batch)
+            self._hand(lambda: self._settle(loop, tx, batch, ends))
+
+    @staticmethod
+    def _together(tx: Tx, batch: list[Job]) -> list[End]:
+        """Run every change. A refusal that wrote nothing is an end like any other. Raises what spoils the transaction."""
+        ends: list[End] = []
+        raw = tx.embedded
+        assert raw is not None
+        for change, future in batch:
+            before, callbacks = raw.total_changes, len(tx._after)
+            try:
+                ends.append((future, change(tx), None))
+            except Problem as e:
+                if raw.total_changes != before:
+                    raise Spoiled from e
+                del tx._after[callbacks:]
+                ends.append((future, None, e))
+        return ends
+
+    def _settle(self, loop: asyncio.AbstractEventLoop, tx: Tx, batch: list[Job], ends: list[End]) -> None:
+        try:
+            self.db.end(tx, commit=True)
+        except Exception:
+            ends = self._shared(batch)
+        self._tell(loop, ends)
+
+    def _tell(self, loop: asyncio.AbstractEventLoop, ends: list[End]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(self._done, loop, ends)
+
+    def _done(self, loop: asyncio.AbstractEventLoop, ends: list[End]) -> None:
+        for future, value, problem in ends:
+            _settled(future, value, problem)
+        # who is answered now asks again at once: what comes in the same breath goes with the next commit
+        loop.call_soon(self._flush, loop)
+
+    def _hand(self, work: Job | Callable[[], None]) -> None:
+        """To the thread."""
+        self._start()
+        self._queue.put(work)
 
     def write_now(self, change: Callable[[Tx], T]) -> T:
         """From a thread: in a transaction of its own, again if the database asks."""
@@ -91,31 +172,30 @@ class Commits:
 
     def _work(self) -> None:
         while True:
-            first = self._queue.get()
-            if first is None:
+            work = self._queue.get()
+            if work is None:
                 return
-            batch = [first]
-            ended = False
-            while len(batch) < MOST:
-                try:
-                    more = self._queue.get_nowait()
-                except queue.Empty:
+            batch: list[Job] = []
+            while work is not None and not callable(work):
+                batch.append(work)
+                if len(batch) == MOST or self._queue.empty():
                     break
-                if more is None:
-                    ended = True
-                    break
-                batch.append(more)
-            self._commit(batch)
-            if ended:
+                work = self._queue.get()
+            if batch:
+                for end in self._shared(batch):
+                    _settled(*end)
+            if work is None:
                 return
+            if callable(work):
+                work()
 
-    def _commit(self, batch: list[tuple[Callable[[Tx], Any], Future[Any]]]) -> None:
+    def _shared(self, batch: list[Job]) -> list[End]:
+        """In one transaction, from the thread: each change in a savepoint."""
         self.batches += 1
         self.written += len(batch)
         if len(batch) == 1:
-            self._alone(*batch[0])
-            return
-        ends: list[tuple[Future[Any], Any, BaseException | None]] = []
+            return [self._alone(*batch[0])]
+        ends: list[End] = []
         try:
             with self.db.write() as tx:
                 raw: Any = tx.conn.connection.dbapi_connection
@@ -133,19 +213,20 @@ class Commits:
                     raw.execute("release one")
         except Exception:
             # what broke the shared transaction breaks its own one again, and only that
-            for change, future in batch:
-                self._alone(change, future)
-            return
-        for future, value, problem in ends:
-            if problem is None:
-                future.set_result(value)
-            else:
-                future.set_exception(problem)
+            return [self._alone(change, future) for change, future in batch]
+        return ends
 
-    def _alone(self, change: Callable[[Tx], Any], future: Future[Any]) -> None:
+    def _alone(self, change: Callable[[Tx], Any], future: Waiter) -> End:
         try:
-            value = self.write_now(change)
+            return future, self.write_now(change), None
         except BaseException as e:
-            future.set_exception(e)
-        else:
-            future.set_result(value)
+            return future, None, e
+
+
+def _settled(future: Waiter, value: Any, problem: BaseException | None) -> None:
+    if future.cancelled():
+        return
+    if problem is None:
+        future.set_result(value)
+    else:
+        future.set_exception(problem)

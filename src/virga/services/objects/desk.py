@@ -45,7 +45,7 @@ def _give_memory_back() -> None:
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL("libc.so.6")
         libc.mallopt(-8, 2)  # M_ARENA_MAX
-        libc.mallopt(-3, 65536)  # M_MMAP_THRESHOLD
+        libc.mallopt(-3, 524288)  # M_MMAP_THRESHOLD
 
 
 class Desk:

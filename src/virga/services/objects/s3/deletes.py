@@ -87,7 +87,7 @@ async def delete(c: Context) -> Reply:
     when = only(h.get("if-match"), h.get("x-amz-if-match-size"), h.get("x-amz-if-match-last-modified-time"))
     desk, now, id, key = c.desk, c.desk.now(), c.bucket.id, c.path
     try:
-        removed = await desk.commits.write(lambda tx: remove(tx, id, key, version, now, desk.wake_trash, bypass, when))
+        removed = await desk.commits.write_short(lambda tx: remove(tx, id, key, version, now, desk.wake_trash, bypass, when))
     except NotFound:
         return Reply(204, {"x-amz-version-id": version} if version else {})
     headers = {}

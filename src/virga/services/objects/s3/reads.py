@@ -54,7 +54,7 @@ async def source(c: Context, account: str, o: model.Object, key: encryption.Key 
 async def _parts(c: Context, body: str, key: encryption.Key, start: int, length: int) -> AsyncIterator[bytes]:
     """A range over parts that were sealed one by one."""
     at = 0
-    for p in await c.desk.commits.read(lambda tx: rows.pieces(tx, body)):
+    for p in await c.desk.commits.long_read(lambda tx: rows.pieces(tx, body)):
         low, high = max(start, at), min(start + length, at + p.size)
         if low < high:
             inner = c.desk.bodies.stream([Extent(p.blob, low - at, high - low)])
@@ -148,7 +148,7 @@ async def one_part(c: Context, s: Source) -> PartOf:
             raise S3Error("InvalidPartNumber", ActualPartCount="1", PartNumberRequested=str(asked))
         return PartOf(0, s.size, None, True)
     at = 0
-    found = await c.desk.commits.read(lambda tx: rows.pieces(tx, body))
+    found = await c.desk.commits.long_read(lambda tx: rows.pieces(tx, body))
     for n, p in enumerate(found, 1):
         if n == asked:
             return PartOf(at, p.size, (p.control or {}).get("sums"), len(found) == 1)
@@ -174,7 +174,7 @@ async def attributes(c: Context) -> Reply:
         out.append(el("Checksum", *checksums.elements(real.own("sums"), real.own("sums_of"))))
     body = real.body or ""
     if "ObjectParts" in asked and body[:1] == "m":
-        parts = await c.desk.commits.read(lambda tx: rows.pieces(tx, body))
+        parts = await c.desk.commits.long_read(lambda tx: rows.pieces(tx, body))
         most = number(c, "", 1000, 1000, c.ask.header("x-amz-max-parts"))
         after = number(c, "", 0, 10**6, c.ask.header("x-amz-part-number-marker"))
         shown = list(enumerate(parts, 1))[after : after + most]

@@ -4,6 +4,7 @@ listing shows are the rows that a GET finds."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import sqlalchemy as sa
@@ -127,14 +128,45 @@ def lines(
 ) -> list[Line]:  # fmt: skip
     """The rows of a page that folds nothing, as (name, etag, size, content type, changed, kind, control as text): the bulk of all
     listings, so nothing is made of a row before it is written out."""
+    columns = (_o.c.name, _o.c.etag, _o.c.size, _o.c.content_type, _o.c.changed, _o.c.kind, _control_text(tx))
+    return cast(list[Line], tx.conn.execute(_page(columns, container_id, prefix, after, before, limit, reverse, alive_at)).all())
+
+
+def _page(columns: Sequence[Any], container_id: int, prefix: str, after: str, before: str, limit: int, reverse: bool, alive_at: float) -> Any:
     where = [_o.c.container_id == container_id, sa.or_(_o.c.delete_at.is_(None), _o.c.delete_at > int(alive_at))]
-    q = sa.select(_o.c.name, _o.c.etag, _o.c.size, _o.c.content_type, _o.c.changed, _o.c.kind, _control_text(tx))
-    q = q.where(*where, *bounds(_o.c.name, after, "", before, prefix)).order_by(_o.c.name.desc() if reverse else _o.c.name).limit(limit)
-    return cast(list[Line], tx.conn.execute(q).all())
+    q = sa.select(*columns).where(*where, *bounds(_o.c.name, after, "", before, prefix))
+    return q.order_by(_o.c.name.desc() if reverse else _o.c.name).limit(limit)
 
 
 def _control_text(tx: Tx) -> Any:
     return sa.type_coerce(_o.c.control, sa.Text) if tx.embedded is not None else sa.cast(_o.c.control, sa.Text)
+
+
+_TICKS = sa.cast(sa.func.round(_o.c.changed * 100000), sa.Integer).label("ticks")
+"""As `model.listed_time` counts: hundred-thousandths of a second."""
+JSON_LINE = '{"name":%s,"hash":"%s","bytes":%d,"content_type":%s,"last_modified":"%s.%05d0"}'
+
+
+def printed(
+    tx: Tx, container_id: int, *, prefix: str = "", after: str = "", before: str = "", limit: int = model.LISTING, reverse: bool = False,
+    alive_at: float, json: bool,
+) -> str | None:  # fmt: skip
+    """The page of `lines` as text, written out by SQLite: objects of a JSON list with commas between, or names with an end of line
+    after each. One value instead of ten thousand rows: a third less work, and the interpreter is free meanwhile. None where a row has
+    more to show than its columns, and on other databases."""
+    if tx.embedded is None:
+        return None
+    columns = (_o.c.name, _o.c.etag, _o.c.size, _o.c.content_type, _TICKS, _o.c.control) if json else (_o.c.name,)
+    page = _page(columns, container_id, prefix, after, before, limit, reverse, alive_at).subquery().c
+    if not json:
+        text = tx.conn.execute(sa.select(sa.func.group_concat(page.name, "\n"))).scalar()
+        return f"{text}\n" if text is not None else ""
+    second = sa.func.strftime("%Y-%m-%dT%H:%M:%S", page.ticks.op("/")(100000), "unixepoch")
+    line = sa.func.printf(
+        JSON_LINE, sa.func.json_quote(page.name), page.etag, page.size, sa.func.json_quote(page.content_type), second, page.ticks % 100000
+    )
+    text, special = tx.conn.execute(sa.select(sa.func.group_concat(line, ","), sa.func.count(sa.type_coerce(page.control, sa.Text)))).one()
+    return None if special else text or ""
 
 
 def versions(

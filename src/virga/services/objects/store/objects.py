@@ -10,48 +10,25 @@ import msgspec
 import sqlalchemy as sa
 
 from virga.ground.db.engine import Tx
+from virga.ground.db.rows import Lookup, Statement
 from virga.services.objects import model
 from virga.services.objects.store.bounds import bounds
 from virga.services.objects.store.tables import ACCOUNTS, CONTAINERS, HISTORY, OBJECTS, PARTS, PIECES, QUARANTINE, SMALL, TRASH, UPLOADS
 
 _c, _o, _h = CONTAINERS.table, OBJECTS.table, HISTORY.table
-_row = sa.select(_o).where(_o.c.container_id == sa.bindparam("k_container"), _o.c.name == sa.bindparam("k_name"))
+_row = Lookup(sa.select(_o).where(_o.c.container_id == sa.bindparam("k_container"), _o.c.name == sa.bindparam("k_name")))
 _insert = sa.insert(_o)
 _update = sa.update(_o).where(_o.c.container_id == sa.bindparam("k_container"), _o.c.name == sa.bindparam("k_name"))
 _delete = sa.delete(_o).where(_o.c.container_id == sa.bindparam("k_container"), _o.c.name == sa.bindparam("k_name"))
 _insert_small = sa.insert(SMALL)
-_small = sa.select(SMALL.c.data).where(SMALL.c.body == sa.bindparam("body"))
+_small = Lookup(sa.select(SMALL.c.data).where(SMALL.c.body == sa.bindparam("body")))
 _delete_small = sa.delete(SMALL).where(SMALL.c.body == sa.bindparam("k_body"))
 _count = (
     sa.update(_c)
     .where(_c.c.id == sa.bindparam("k_id"))
     .values(objects=_c.c.objects + sa.bindparam("more"), bytes=_c.c.bytes + sa.bindparam("size"))
 )
-_container = sa.select(_c).where(_c.c.id == sa.bindparam("id"))
-
-
-class Fast:
-    """A write of the hot path: compiled once for each database, so that a request pays for the row and not for the statement."""
-
-    def __init__(self, statement: Any, names: Sequence[str]) -> None:
-        self._statement, self._names = statement, list(names)
-        self._made: dict[str, Callable[[dict[str, Any]], tuple[str, Any]]] = {}
-
-    def __call__(self, tx: Tx, values: dict[str, Any]) -> int:
-        dialect = tx.conn.dialect
-        made = self._made.get(dialect.name)
-        if made is None:
-            made = self._made[dialect.name] = self._compile(dialect)
-        text, parameters = made(values)
-        return tx.conn.exec_driver_sql(text, parameters).rowcount
-
-    def _compile(self, dialect: Any) -> Callable[[dict[str, Any]], tuple[str, Any]]:
-        compiled = self._statement.compile(dialect=dialect, column_keys=self._names)
-        encode = compiled._bind_processors
-        order, text = compiled.positiontup, compiled.string
-        if order is None:
-            return lambda v: (text, {k: encode[k](v[k]) if k in encode else v[k] for k in self._names})
-        return lambda v: (text, tuple(encode[k](v[k]) if k in encode else v[k] for k in order))
+_container = Lookup(sa.select(_c).where(_c.c.id == sa.bindparam("id")))
 
 
 _FIELDS = model.Object.__struct_fields__
@@ -59,12 +36,12 @@ _REST = tuple(f for f in _FIELDS if f not in {"container_id", "name"})
 
 
 _KEYS = ("k_container", "k_name")
-_fast_insert = Fast(_insert, _FIELDS)
-_fast_update = Fast(_update, (*_REST, *_KEYS))
-_fast_small = Fast(_insert_small, ("body", "data"))
-_fast_count = Fast(_count, ("k_id", "more", "size"))
+_write_insert = Statement(_insert, _FIELDS)
+_write_update = Statement(_update, (*_REST, *_KEYS))
+_write_small = Statement(_insert_small, ("body", "data"))
+_write_count = Statement(_count, ("k_id", "more", "size"))
 _a = ACCOUNTS.table
-_before = (
+_before = Lookup(
     sa.select(_c, _a.c.meta, _a.c.control, _o)
     .select_from(
         _c.outerjoin(_a, _a.c.name == _c.c.account).outerjoin(_o, sa.and_(_o.c.container_id == _c.c.id, _o.c.name == sa.bindparam("name")))
@@ -76,29 +53,28 @@ _NC = len(_c.c)
 
 def before(tx: Tx, container_id: int, name: str) -> tuple[model.Container, dict[str, str], dict[str, Any], model.Object | None] | None:
     """What a write looks at, in one read: the container, its account's metadata and settings, the object that is there."""
-    found = tx.conn.execute(_before, {"id": container_id, "name": name}).first()
-    if found is None:
+    values = _before.first(tx, id=container_id, name=name)
+    if values is None:
         return None
-    values = tuple(found)
     old = None if values[_NC + 2] is None else model.Object(*values[_NC + 2 :])
     return model.Container(*values[:_NC]), values[_NC] or {}, values[_NC + 1] or {}, old
 
 
 def container_by_id(tx: Tx, id: int) -> model.Container | None:
-    row = tx.conn.execute(_container, {"id": id}).first()
+    row = _container.first(tx, id=id)
     return None if row is None else model.Container(*row)
 
 
 def row(tx: Tx, container_id: int, name: str) -> model.Object | None:
-    found = tx.conn.execute(_row, {"k_container": container_id, "k_name": name}).first()
+    found = _row.first(tx, k_container=container_id, k_name=name)
     return None if found is None else model.Object(*found)
 
 
 def write(tx: Tx, new: model.Object, *, replaces: bool) -> None:
     if replaces:
-        _fast_update(tx, {"k_container": new.container_id, "k_name": new.name} | {f: getattr(new, f) for f in _REST})
+        _write_update(tx, {"k_container": new.container_id, "k_name": new.name} | {f: getattr(new, f) for f in _REST})
     else:
-        _fast_insert(tx, {f: getattr(new, f) for f in _FIELDS})
+        _write_insert(tx, {f: getattr(new, f) for f in _FIELDS})
 
 
 def remove(tx: Tx, container_id: int, name: str) -> int:
@@ -107,19 +83,19 @@ def remove(tx: Tx, container_id: int, name: str) -> int:
 
 def grow(tx: Tx, container_id: int, objects: int, size: int) -> None:
     if objects or size:
-        _fast_count(tx, {"k_id": container_id, "more": objects, "size": size})
+        _write_count(tx, {"k_id": container_id, "more": objects, "size": size})
 
 
 # -- bodies --------------------------------------------------------------------------------------------------------
 
 
 def keep_small(tx: Tx, body: str, data: bytes) -> None:
-    _fast_small(tx, {"body": body, "data": data})
+    _write_small(tx, {"body": body, "data": data})
 
 
 def small(tx: Tx, body: str) -> bytes | None:
-    found = tx.conn.execute(_small, {"body": body}).scalar()
-    return None if found is None else bytes(found)
+    found = _small.first(tx, body=body)
+    return None if found is None else bytes(found[0])
 
 
 def pieces(tx: Tx, body: str) -> list[model.Piece]:
@@ -135,6 +111,7 @@ def drop_body(tx: Tx, body: str | None, now: float, wake: Callable[[], None] | N
     if body is None:
         return
     if body[0] == "m":
+        tx.takes_long()  # up to ten thousand pieces
         for piece in pieces(tx, body):
             drop_body(tx, piece.blob, now, wake)
         PIECES.delete(tx, PIECES.c.body == body)

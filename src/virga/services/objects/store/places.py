@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from virga.ground.db.engine import Tx
+from virga.ground.db.rows import Lookup
 from virga.services.objects import model
 from virga.services.objects.store.bounds import bounds
 from virga.services.objects.store.objects import drop_upload
@@ -26,9 +27,9 @@ class Spot(NamedTuple):
     object: model.Object | None
 
 
-_account = sa.select(_a).where(_a.c.name == sa.bindparam("account"))
-_container = sa.select(_c).where(_c.c.account == sa.bindparam("account"), _c.c.name == sa.bindparam("container"))
-_object = (
+_account = Lookup(sa.select(_a).where(_a.c.name == sa.bindparam("account")))
+_container = Lookup(sa.select(_c).where(_c.c.account == sa.bindparam("account"), _c.c.name == sa.bindparam("container")))
+_object = Lookup(
     sa.select(_c, _o)
     .select_from(_c.outerjoin(_o, sa.and_(_o.c.container_id == _c.c.id, _o.c.name == sa.bindparam("object"))))
     .where(_c.c.account == sa.bindparam("account"), _c.c.name == sa.bindparam("container"))
@@ -42,20 +43,19 @@ def look(tx: Tx, account: str, container: str | None = None, object: str | None 
         return Spot(own, None, None)
     if object is None:
         return Spot(own, container_row(tx, account, container), None)
-    row = tx.conn.execute(_object, {"account": account, "container": container, "object": object}).first()
-    if row is None:
+    values = _object.first(tx, account=account, container=container, object=object)
+    if values is None:
         return Spot(own, None, None)
-    values = tuple(row)
     return Spot(own, model.Container(*values[:_NC]), None if values[_NC] is None else model.Object(*values[_NC:]))
 
 
 def account_row(tx: Tx, name: str) -> model.Account | None:
-    row = tx.conn.execute(_account, {"account": name}).first()
+    row = _account.first(tx, account=name)
     return None if row is None else model.Account(*row)
 
 
 def container_row(tx: Tx, account: str, name: str) -> model.Container | None:
-    row = tx.conn.execute(_container, {"account": account, "container": name}).first()
+    row = _container.first(tx, account=account, container=name)
     return None if row is None else model.Container(*row)
 
 

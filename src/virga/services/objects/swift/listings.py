@@ -100,7 +100,11 @@ def plain_lines(tx: Tx, q: Mapping[str, str], row: model.Container, limit: int, 
     """The plain listing, from rows to bytes at once."""
     reverse, after, before = markers(q)
     prefix = q.get("prefix", "")
-    found = lists.lines(tx, row.id, prefix=prefix, after=after, before=before, limit=limit, reverse=reverse, alive_at=now)
+    page: dict[str, Any] = {"prefix": prefix, "after": after, "before": before, "limit": limit, "reverse": reverse, "alive_at": now}
+    text = lists.printed(tx, row.id, **page, json=kind == "json")
+    if text is not None:
+        return f"[{text}]".encode() if kind == "json" else text.encode()
+    found = lists.lines(tx, row.id, **page)
     return json_lines(found) if kind == "json" else "".join(f"{r[0]}\n" for r in found).encode()
 
 

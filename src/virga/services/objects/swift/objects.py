@@ -277,7 +277,7 @@ class Objects:
         if new.at is not None and check is None:
             check = sync.newest(new.at, 202)
         try:
-            return await desk.commits.write(lambda tx: actions.put(tx, container_id, new, now, desk.wake_trash, check, numbered=numbered))
+            return await desk.commits.write_short(lambda tx: actions.put(tx, container_id, new, now, desk.wake_trash, check, numbered=numbered))
         except BaseException:
             await self.thrown_away(got)
             raise
@@ -358,7 +358,7 @@ class Objects:
             return values
 
         id, now = spot.container.id, self.desk.now()
-        fresh = await self.desk.commits.write(lambda tx: actions.change(tx, id, name, now, update))
+        fresh = await self.desk.commits.write_short(lambda tx: actions.change(tx, id, name, now, update))
         if fresh.kind == "link":
             return moved(ask, fresh)
         reply = page(202, "The request is accepted for processing.")
@@ -405,7 +405,7 @@ class Objects:
             check = sync.newest(at, 409) if at is not None else None
             return actions.delete(tx, container_id, name, now, desk.wake_trash, check=check, at=at, numbered=True, marks=version is None)
 
-        return await desk.commits.write(run)
+        return await desk.commits.write_short(run)
 
     # -- COPY ------------------------------------------------------------------------------------------------------
 
