@@ -10,16 +10,17 @@ from collections.abc import Callable
 import pytest
 
 from virga.services.objects.driver import BlobStore, Rotten
+from virga.services.objects.drivers.sealed import SealedStore
 
 SIZES = (0, 1, 262143, 262144, 262145, 1_000_003)
 
 
-def fresh_id() -> str:
-    return "b" + os.urandom(16).hex()
+def fresh_id(store: BlobStore) -> str:
+    return "b" + os.urandom(16).hex() + (store.seal.mark() if isinstance(store, SealedStore) else "")
 
 
 def keep(store: BlobStore, data: bytes, id: str | None = None) -> str:
-    id = id or fresh_id()
+    id = id or fresh_id(store)
     writer = store.create(id, len(data))
     writer.write(data)
     writer.commit()
@@ -28,7 +29,7 @@ def keep(store: BlobStore, data: bytes, id: str | None = None) -> str:
 
 def whole_or_absent(store: BlobStore, size: int) -> None:
     """Nothing shows before the commit, everything after it; ranges, repeated removal, abort."""
-    data, id = os.urandom(size), fresh_id()
+    data, id = os.urandom(size), fresh_id(store)
     writer = store.create(id, size)
     for at in range(0, size, 100_001):
         writer.write(data[at : at + 100_001])
@@ -48,7 +49,7 @@ def whole_or_absent(store: BlobStore, size: int) -> None:
         list(store.read(id))
     with pytest.raises(FileNotFoundError):
         store.made(id)
-    gone = store.create(fresh_id(), 10)
+    gone = store.create(fresh_id(store), 10)
     gone.write(b"half")
     gone.abort()
     assert list(store.ids()) == []

@@ -295,7 +295,7 @@ def policy() -> None:
 
 @main.group()
 def keys() -> None:
-    """The keys that seal tokens and credentials."""
+    """The keys that seal tokens, credentials and objects."""
 
 
 @keys.command("rotate")
@@ -327,6 +327,18 @@ def forget_keys(ctx: click.Context) -> None:
         cloud.tokens.forget(tx)
     cloud.db.close()
     click.echo("There is a new token key.")
+
+
+@keys.command("objects")
+@click.pass_context
+def rotate_objects(ctx: click.Context) -> None:
+    """Seal what comes from now on with a new key. The cloud may be up; what older keys sealed stays readable while the file keeps them."""
+    from virga.ground.keyfile import KeyFile
+    from virga.services.objects.api import keys_of
+
+    file = KeyFile(keys_of(Path(_settings(ctx).state)))
+    file.rotate()
+    click.echo(f"{file.path} has {len(file.read())} keys; new objects are sealed with the first. Keep a copy: without it they are lost.")
 
 
 @keys.command("credentials")

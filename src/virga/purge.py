@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 STATE_FILES = (
     "virga.toml",
-    "objects.key",
+    "objects.keys",
     "credential.keys",
     "saml.pem",
     "virga.db",

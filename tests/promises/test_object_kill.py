@@ -16,7 +16,7 @@ from test_crash import Sim
 from virga.client import wait
 from virga.services.objects.store import objects as rows
 
-OPERATIONS = int(os.environ.get("VIRGA_TEST_OBJECT_OPERATIONS", "2500"))
+OPERATIONS = int(os.environ.get("VIRGA_TEST_OBJECT_OPERATIONS", "10000"))
 ROUNDS = 5
 
 

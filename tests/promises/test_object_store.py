@@ -24,6 +24,7 @@ import bodies
 from accounts import Account, S3Key, serve_in_thread
 from houses import House, Tenant, make
 from virga.client import wait
+from virga.ground.keyfile import KeyFile
 from virga.ground.loops.loop import Round
 from virga.services.objects import acl, loops
 from virga.services.objects import api as objects_api
@@ -378,7 +379,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BlobStore]
     if request.param == "memory":
         yield MemoryStore()
     elif request.param == "sealed":
-        yield SealedStore(FileStore([tmp_path / "s"]), Seal(b"k" * 32))
+        yield SealedStore(FileStore([tmp_path / "s"]), Seal(KeyFile(None)))
     else:
         yield FileStore([tmp_path / f"d{n}" for n in range(1 if request.param == "files" else 3)])
 
@@ -405,11 +406,9 @@ def test_a_rotten_blob_is_told(store: BlobStore, tmp_path: Path, size: int) -> N
 
 def test_sealed_bytes_do_not_show(tmp_path: Path) -> None:
     inner = FileStore([tmp_path / "s"])
-    sealed = SealedStore(inner, Seal(b"k" * 32))
-    writer = sealed.create("b" + "0" * 32)
-    writer.write(b"plain text " * 1000)
-    writer.commit()
-    assert b"plain" not in b"".join(inner.read("b" + "0" * 32))
+    sealed = SealedStore(inner, Seal(KeyFile(None)))
+    id = bodies.keep(sealed, b"plain text " * 1000)
+    assert b"plain" not in b"".join(inner.read(id)) and b"".join(sealed.read(id)) == b"plain text " * 1000
     assert not [p for p in tmp_path.rglob("*") if p.is_file() and b"plain" in p.read_bytes()]
 
 

@@ -17,6 +17,7 @@ from accounts import Account
 from ceph import Ceph
 from houses import House, make
 from labs import CLIENTS, Lab, free_port
+from virga.ground.keyfile import KeyFile
 from virga.ground.loops.loop import Round
 from virga.services.objects import api, loops
 from virga.services.objects.desk import Desk
@@ -42,7 +43,7 @@ def store(cluster: Ceph) -> Iterator[RadosStore]:
 @pytest.mark.parametrize("size", [*bodies.SIZES, STRIPE, STRIPE + 1, 2 * STRIPE + 300_000])
 @pytest.mark.parametrize("sealed", [False, True])
 def test_contract(store: RadosStore, size: int, sealed: bool) -> None:
-    bodies.whole_or_absent(SealedStore(store, Seal(b"k" * 32)) if sealed else store, size)
+    bodies.whole_or_absent(SealedStore(store, Seal(KeyFile(None))) if sealed else store, size)
 
 
 @pytest.mark.parametrize("size", [5, 700_000, 2 * STRIPE + 300_000])

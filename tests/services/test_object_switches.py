@@ -13,14 +13,17 @@ import sys
 import tarfile
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from accounts import Account, S3Key
 from houses import House, Tenant, make
+from virga.cli import main
+from virga.ground.errors import Broken
 from virga.ground.loops.loop import Round
 from virga.services.objects import loops
 from virga.services.objects.desk import Desk
@@ -385,22 +388,53 @@ def test_bodies_at_rest_say_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         cloud.stop()
     found = [p for p in state.rglob("*") if p.is_file()]
     assert any(p.stat().st_size > 1_000_000 for p in found) and not [p for p in found if mark in p.read_bytes()]
-    assert stat.S_IMODE((state / "objects.key").stat().st_mode) == 0o600
-    kept = (state / "objects.key").read_bytes()
-    again = make(state=state, **{"objects.encrypt": True})
-    again.start()
-    try:
-        assert Account(House(again).admin)("GET", "/sealed/big", code=200).content == big, "after a restart"
-    finally:
-        again.stop()
-    (state / "objects.key").write_bytes(bytes(32))
-    other = make(state=state, **{"objects.encrypt": True})
-    other.start()
-    try:
-        assert mark not in Account(House(other).admin)("GET", "/sealed/big").content, "with another key it is noise"
-    finally:
-        other.stop()
-        (state / "objects.key").write_bytes(kept)
+    assert stat.S_IMODE((state / "objects.keys").stat().st_mode) == 0o600
+    file = state / "objects.keys"
+    kept = file.read_text()
+
+    def story(encrypt: bool, tell: Callable[[House, Account], None]) -> None:
+        """The same cloud again, with the setting on or off."""
+        again = make(state=state, **{"objects.encrypt": encrypt})
+        again.start()
+        try:
+            house = House(again)
+            tell(house, Account(house.admin))
+        finally:
+            again.stop()
+
+    def switched_off(house: House, a: Account) -> None:
+        assert a("GET", "/sealed/big", code=200).content == big and a("GET", "/sealed/small", code=200).content == small
+        a("PUT", "/sealed/plain", big, 201)
+
+    def rotated(house: House, a: Account) -> None:
+        seal = house.cloud.objects.bodies.seal
+        assert seal is not None
+        before = seal.mark()
+        said = CliRunner().invoke(main, ["--state", str(state), "keys", "objects"])
+        assert said.exit_code == 0 and "2 keys" in said.output, said.output
+        assert seal.mark() != before, "without a restart"
+        a("PUT", "/sealed/after", big, 201)
+        for name in ("big", "plain", "after"):
+            assert a("GET", f"/sealed/{name}", code=200).content == big
+
+    def lost(house: House, a: Account) -> None:
+        for name in ("big", "small"):
+            assert "not among the keys of this store" in a("GET", f"/sealed/{name}", code=503).text
+        assert a("GET", "/sealed/after", code=200).content == big
+        assert loops.auditor(round_of(house)) == 0 and not list((state / "objects/quarantine").iterdir()), "no rot: the key is missing"
+
+    story(False, switched_off)
+    assert [p for p in state.rglob("*") if p.is_file() and mark in p.read_bytes()], "what came meanwhile is plain"
+    story(True, rotated)
+    both = file.read_text()
+    assert both.split()[1:] == kept.split() and stat.S_IMODE(file.stat().st_mode) == 0o600
+    file.write_text(both.split()[0] + "\n")
+    story(True, lost)
+    file.write_text("no key\n")
+    with pytest.raises(Broken, match="no key file"):
+        story(True, switched_off)
+    file.write_text(both)
+    story(True, switched_off)
 
 
 # -- time ----------------------------------------------------------------------------------------------------------

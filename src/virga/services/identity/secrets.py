@@ -5,7 +5,6 @@ database alone has no credential and makes no token. One key a line, the first s
 from __future__ import annotations
 
 import base64
-import contextlib
 import os
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from virga.ground.errors import Broken
+from virga.ground.keyfile import KeyFile
 
 LABEL, TOKEN_KEY = b"virga-credential", b"virga-token-key"
 """What a sealed text is for: one kind never opens as another."""
@@ -23,41 +23,17 @@ class Vault:
 
     def __init__(self, file: Path | None) -> None:
         self.file = file
-        self._keys = [AESGCM(base64.b64decode(line)) for line in self._lines()]
-
-    def _lines(self) -> list[str]:
-        if self.file is None:
-            return [_fresh()]
-        if not self.file.exists():
-            self._write([_fresh()], first=True)
-        return self.file.read_text().split()
-
-    def _write(self, lines: list[str], *, first: bool = False) -> None:
-        assert self.file is not None
-        self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
-        new = self.file.with_name(f"{self.file.name}.{os.getpid()}")
-        fd = os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-        with os.fdopen(fd, "w") as out:
-            out.write("\n".join(lines) + "\n")
-            out.flush()
-            os.fsync(out.fileno())
-        if not first:
-            new.rename(self.file)
-            return
-        with contextlib.suppress(FileExistsError):  # another process of the same state folder was quicker: its keys are the cloud's
-            os.link(new, self.file)
-        new.unlink()
+        self._source = KeyFile(file)
+        self._keys = [AESGCM(key) for key in self._source.read()]
 
     def rotate(self) -> None:
         """A new first key; the old ones still open what they sealed."""
-        if self.file is not None:
-            self._write([_fresh(), *self._lines()])
-            self._keys = [AESGCM(base64.b64decode(line)) for line in self._lines()]
+        self._source.rotate()
+        self._keys = [AESGCM(key) for key in self._source.read()]
 
     def forget_old(self) -> None:
         """Drop all keys but the first, once nothing is sealed with them."""
-        if self.file is not None:
-            self._write(self._lines()[:1])
+        self._source.forget_old()
         self._keys = self._keys[:1]
 
     def seal(self, text: str, label: bytes = LABEL) -> str:
@@ -73,7 +49,3 @@ class Vault:
                 continue
         what = "A token key" if label == TOKEN_KEY else "A credential"
         raise Broken(f"{what} was sealed with a key that is not in the credential key file ({self.file or 'this cloud has none'}).")
-
-
-def _fresh() -> str:
-    return base64.b64encode(os.urandom(32)).decode()

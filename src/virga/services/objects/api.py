@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 from virga.ground.db.engine import Database, Tx
 from virga.ground.doors import Doors
 from virga.ground.errors import NotFound
+from virga.ground.keyfile import KeyFile
 from virga.services.objects import model
 from virga.services.objects.actions import objects as actions
 from virga.services.objects.bodies import extents_of
@@ -27,7 +26,8 @@ def furnish(db: Database, doors: Doors, settings: Objects, state: Path | None) -
     doors.put(Objects, settings)
     model.begin_stamps()
     blobs, second = chosen(settings, state), replica(settings)
-    seal = Seal(_root_key(state) if settings.encrypt else lambda: _root_key(state), settings.encrypt)
+    seal = Seal(KeyFile(keys_of(state) if state is not None else None), settings.encrypt)
+    seal.mark()  # a file that holds no key is told at the start
     desk = Desk(db, doors, SealedStore(blobs, seal), settings, seal)
     if second is not None:
         desk.bodies.replica = SealedStore(second, seal)
@@ -40,22 +40,9 @@ def gateway(settings: Objects) -> list[tuple[str, str]]:
     return [("object-store", f"{base}/swift/v1/{model.PREFIX}%(project_id)s"), ("s3", f"{base}/")] if base else []
 
 
-def _root_key(state: Path | None) -> bytes:
-    """The key of all bodies, made once; losing it loses them."""
-    if state is None:
-        return os.urandom(32)
-    file = state / "objects.key"
-    if not file.exists():
-        state.mkdir(parents=True, exist_ok=True, mode=0o711)
-        fresh = file.with_suffix(f".{os.getpid()}")
-        fd = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-        os.write(fd, os.urandom(32))
-        os.fsync(fd)
-        os.close(fd)
-        with contextlib.suppress(FileExistsError):
-            os.link(fresh, file)  # of several workers the first one's key is everybody's
-        fresh.unlink()
-    return file.read_bytes()
+def keys_of(state: Path) -> Path:
+    """The file of keys that bodies are sealed with."""
+    return state / "objects.keys"
 
 
 # -- for other services: whole objects under a project's account ---------------------------------------------------

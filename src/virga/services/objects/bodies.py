@@ -21,7 +21,7 @@ from virga.ground.world import World
 from virga.services.objects import model
 from virga.services.objects.commits import Commits
 from virga.services.objects.driver import BlobStore, Rotten, Writer
-from virga.services.objects.drivers.sealed import SEALED, Seal
+from virga.services.objects.drivers.sealed import KeyMissing, Seal
 from virga.services.objects.settings import Objects
 from virga.services.objects.store import objects as rows
 
@@ -87,7 +87,7 @@ class Bodies:
         held: list[bytes] = []
         waiting = size = 0
         writer: Writer | None = None
-        id = model.body_id("b") + (SEALED if sealed else "")
+        id = model.body_id("b") + self._mark(sealed)
         self.receiving += 1
         try:
             async for chunk in self._patient(stream):
@@ -151,9 +151,12 @@ class Bodies:
                 raise Vanished from None
             yield chunk
 
+    def _mark(self, asked: bool = False) -> str:
+        return self.seal.mark(asked) if self.seal is not None else ""
+
     def keep(self, data: bytes) -> Received:
         """A body made here (a manifest, a small thing): always beside its row."""
-        id = model.body_id("i")
+        id = model.body_id("i") + self._mark()
         md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
         return Received(id, len(data), md5, self.turned(id, data))
 
@@ -175,8 +178,16 @@ class Bodies:
         """Plain bytes sealed, sealed ones plain, where the body is one that is sealed."""
         if self.seal is None or not self.seal.covers(id):
             return data
-        out: bytes = self.seal.stream(id).update(data)
+        try:
+            out: bytes = self.seal.stream(id).update(data)
+        except KeyMissing as e:
+            raise self.unread(id, e) from e
         return out
+
+    def unread(self, body: str, why: KeyMissing) -> Unavailable:
+        """What the caller hears of bytes that nobody here can read; the operator is told."""
+        self.log.error("body_unreadable", body=body, why=str(why))
+        return Unavailable(str(why))
 
     async def open(self, extents: Sequence[Extent]) -> AsyncIterator[bytes]:
         """The bytes of `extents`; the first of them are read and checked before this returns, so that the head of the answer tells
@@ -217,6 +228,8 @@ class Bodies:
             while sent < extent.length:
                 try:
                     chunks = await self._off(_some, source)
+                except KeyMissing as e:
+                    raise self.unread(extent.body, e) from e
                 except (Rotten, OSError) as e:
                     if isinstance(e, (Rotten, FileNotFoundError)):
                         await self.told_rotten(extent.body, str(e) or "missing")

@@ -19,6 +19,7 @@ from virga.services.objects.actions import lifecycle as rules_of
 from virga.services.objects.actions import objects as actions
 from virga.services.objects.desk import Desk
 from virga.services.objects.driver import BlobStore, Rotten
+from virga.services.objects.drivers.sealed import KeyMissing
 from virga.services.objects.settings import Objects
 from virga.services.objects.store import objects as rows
 from virga.services.objects.store import places
@@ -230,6 +231,9 @@ def examine(desk: Desk, body: str, size: int, etag: str, store: BlobStore | None
             got += len(chunk)
     except Rotten as e:
         return str(e)
+    except KeyMissing as e:
+        desk.bodies.log.error("body_unreadable", body=body, why=str(e))
+        return None
     except FileNotFoundError:
         known = desk.commits.read_now(lambda tx: rows.known_bodies(tx, [body]) - {t.body for t in rows.trash(tx, 100000)})
         return GONE if body in known else None
@@ -295,7 +299,7 @@ def carry(source: BlobStore, target: BlobStore, body: str, size: int) -> int:
         for chunk in chunks:
             writer.write(chunk)
         writer.commit()
-    except (FileNotFoundError, Rotten):
+    except (FileNotFoundError, Rotten, KeyMissing):
         if writer is not None:
             writer.abort()
         return 0

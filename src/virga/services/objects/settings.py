@@ -14,7 +14,7 @@ class Objects(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     disks: Annotated[list[str], Meta(description="Folders that hold bodies, one per disk; empty: objects in the state folder")] = []
     inline_bytes: Annotated[int, Meta(ge=0, le=65536, description="Bodies up to this length lie in the database beside their row")] = 8192
     verify_reads: Annotated[bool, Meta(description="Check each block's checksum before it is sent")] = True
-    encrypt: Annotated[bool, Meta(description="Seal bodies at rest with the key in the state folder (objects.key)")] = False
+    encrypt: Annotated[bool, Meta(description="Seal new bodies at rest with the first key of objects.keys in the state folder")] = False
     max_file_size: Annotated[int, Meta(ge=1, description="The largest object of one upload, bytes")] = 5 * (1 << 30) + 2
     idle_seconds: Annotated[int, Meta(ge=1, description="Seconds without a byte after which a client is given up")] = 60
     gateway: Annotated[

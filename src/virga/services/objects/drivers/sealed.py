@@ -1,42 +1,69 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Encryption at rest over any blob store: AES-256 in counter mode, a key of its own for each body, derived from the cloud's key and
-the body's id. Bodies are written once, so a key never meets two texts; any range is decrypted by itself."""
+"""Encryption at rest over any blob store: AES-256 in counter mode, a key of its own for each body, derived from one of the store's keys
+and the body's id. Bodies are written once, so a key never meets two texts; any range is decrypted by itself. The id says whether a body
+is sealed and with which key, so that the setting may change at any time, and a key that is missing is told and not taken for rot."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
+from virga.ground.keyfile import KeyFile
 from virga.services.objects.driver import BlobStore, Writer
 
-SEALED = "s"
-"""A body whose id ends so is sealed, whatever the setting was when it came."""
+PLAIN = 33
+"""The length of a plain body's id; a sealed one's goes on with `s` and the mark of its key."""
+
+
+class KeyMissing(Exception):
+    """The body is whole, and nobody here can read it."""
 
 
 class Seal:
-    """`everything`: seal each body, not only those whose ids ask for it. The root key is read when the first body needs it."""
+    """`everything`: seal each new body, not only those that ask for it. The keys are read when the first body needs them."""
 
-    def __init__(self, root: bytes | Callable[[], bytes], everything: bool = True) -> None:
-        self._root, self.everything, self._lock = root, everything, threading.Lock()
+    def __init__(self, source: KeyFile, everything: bool = True) -> None:
+        self._source, self.everything, self._lock = source, everything, threading.Lock()
+        self._keys: dict[str, bytes] = {}
+        self._first, self._as_of = "", 0
 
-    def covers(self, id: str) -> bool:
-        return self.everything or id.endswith(SEALED)
+    def mark(self, asked: bool = False) -> str:
+        """What a new body's id ends with."""
+        if not (self.everything or asked):
+            return ""
+        with self._lock:
+            if not self._first or self._source.changed() != self._as_of:
+                self._load()
+            return self._first
+
+    @staticmethod
+    def covers(id: str) -> bool:
+        return len(id) > PLAIN and id[PLAIN] == "s"
 
     def stream(self, id: str, start: int = 0) -> Any:
-        """What turns plain into sealed bytes and back, from `start` on."""
+        """What turns plain into sealed bytes and back, from `start` on. Raises KeyMissing."""
+        mark = id[PLAIN:]
         with self._lock:
-            if not isinstance(self._root, bytes):
-                self._root = self._root()
-            root = self._root
+            if mark not in self._keys:
+                self._load()  # another process may have sealed it with a newer key
+            root = self._keys.get(mark)
+        if root is None:
+            raise KeyMissing(f"The bytes are sealed with the key {mark[1:]}, which is not among the keys of this store.")
         key = hmac.new(root, id.encode(), hashlib.sha256).digest()
         cipher = Cipher(algorithms.AES(key), modes.CTR((start // 16).to_bytes(16, "big"))).encryptor()
         cipher.update(bytes(start % 16))
         return cipher
+
+    def _load(self) -> None:
+        keys = self._source.read()
+        self._as_of = self._source.changed()
+        self._keys = {f"s{hashlib.sha256(b'virga-object-key' + key).hexdigest()[:6]}": key for key in keys}
+        self._first = next(iter(self._keys))
 
 
 class SealedWriter:
