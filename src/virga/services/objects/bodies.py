@@ -172,16 +172,16 @@ class Bodies:
         data = rows.small(tx, body)
         if data is None:
             raise Unavailable("The object's bytes are not where they were put.")
-        return self.turned(body, data)
+        try:
+            return self.turned(body, data)
+        except KeyMissing as e:
+            raise self.unread(body, e) from e
 
     def turned(self, id: str, data: bytes) -> bytes:
-        """Plain bytes sealed, sealed ones plain, where the body is one that is sealed."""
+        """Plain bytes sealed, sealed ones plain, where the body is one that is sealed. Raises KeyMissing."""
         if self.seal is None or not self.seal.covers(id):
             return data
-        try:
-            out: bytes = self.seal.stream(id).update(data)
-        except KeyMissing as e:
-            raise self.unread(id, e) from e
+        out: bytes = self.seal.stream(id).update(data)
         return out
 
     def unread(self, body: str, why: KeyMissing) -> Unavailable:

@@ -196,7 +196,11 @@ def auditor(round: Round, seconds: float = 20.0) -> int:
                 budget -= len(data)
                 desk.usage.audited += 1
                 desk.usage.audited_bytes += len(data)
-                plain = desk.bodies.turned(body, data)
+                try:
+                    plain = desk.bodies.turned(body, data)
+                except KeyMissing as e:
+                    desk.bodies.unread(body, e)
+                    continue
                 if len(etag) == 32 and hashlib.md5(plain, usedforsecurity=False).hexdigest() != etag:
                     desk.commits.write_now(lambda tx, b=body: rows.mark_rotten(tx, b, desk.now(), "its MD5 is not the row's"))  # type: ignore[misc]
                     bad += 1
@@ -232,7 +236,7 @@ def examine(desk: Desk, body: str, size: int, etag: str, store: BlobStore | None
     except Rotten as e:
         return str(e)
     except KeyMissing as e:
-        desk.bodies.log.error("body_unreadable", body=body, why=str(e))
+        desk.bodies.unread(body, e)
         return None
     except FileNotFoundError:
         known = desk.commits.read_now(lambda tx: rows.known_bodies(tx, [body]) - {t.body for t in rows.trash(tx, 100000)})
