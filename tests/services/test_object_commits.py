@@ -160,6 +160,73 @@ def test_a_thread_of_ours_that_writes_is_waited_for_off_the_loop(bench: Bench) -
     assert bench.names() == ["a", "long"]
 
 
+def test_short_ones_long_ones_and_the_loops_own_pass_each_other(bench: Bench) -> None:
+    """Nobody waits for a commit that waits for him."""
+
+    async def go() -> None:
+        bench.db.keep()
+        asked = []
+        for n in range(300):
+            asked.append(asyncio.ensure_future(bench.commits.write_short(keeps(f"s{n:03d}"))))
+            if n % 3 == 0:
+                asked.append(asyncio.ensure_future(bench.commits.write(keeps(f"t{n:03d}"))))
+            if n % 5 == 0:
+                with bench.db.write() as tx:
+                    rows.keep_small(tx, f"u{n:03d}", b"")
+            if n % 7 == 0:
+                await asyncio.sleep(0)
+        await asyncio.wait_for(asyncio.gather(*asked), 20)
+
+    asyncio.run(go())
+    assert len(bench.names()) == 300 + 100 + 60
+
+
+def test_a_long_one_in_the_queue_does_not_wait_for_a_commit_behind_it(bench: Bench) -> None:
+    inside, gate = threading.Event(), threading.Event()
+
+    def busy(tx: Tx) -> None:
+        rows.keep_small(tx, "busy", b"")
+        tx.after_commit(lambda: (inside.set(), gate.wait(5)))  # type: ignore[func-returns-value]
+
+    async def go() -> None:
+        bench.db.keep()
+        asked = [asyncio.ensure_future(bench.commits.write(busy))]
+        await asyncio.to_thread(inside.wait, 5)
+        asked.append(asyncio.ensure_future(bench.commits.write(keeps("long"))))
+        await asyncio.sleep(0.02)
+        asked.append(asyncio.ensure_future(bench.commits.write_short(keeps("short"))))
+        await asyncio.sleep(0.02)
+        gate.set()
+        await asyncio.wait_for(asyncio.gather(*asked), 5)
+
+    asyncio.run(go())
+    assert bench.names() == ["busy", "long", "short"]
+
+
+def test_the_loops_own_write_waits_for_a_commit_under_way(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the same thread, and yet not the same turn."""
+    end, order = bench.db.end, []
+
+    def slow(tx: Tx, *, commit: bool) -> None:
+        threading.Event().wait(0.1)
+        order.append("commit")
+        end(tx, commit=commit)
+
+    monkeypatch.setattr(bench.db, "end", slow)
+
+    async def go() -> None:
+        bench.db.keep()
+        asked = asyncio.ensure_future(bench.commits.write_short(keeps("a")))
+        await asyncio.sleep(0.02)
+        with bench.db.write() as tx:
+            order.append("own")
+            rows.keep_small(tx, "b", b"")
+        await asked
+
+    asyncio.run(go())
+    assert order == ["commit", "own"] and bench.names() == ["a", "b"]
+
+
 def test_what_takes_long_runs_in_the_thread(bench: Bench) -> None:
     where: list[str] = []
 

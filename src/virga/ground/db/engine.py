@@ -75,7 +75,8 @@ class Tx:
 
 
 class Turn:
-    """Whose turn it is to write: one thread at a time, and again inside its own turn. Whoever takes a turn may let another end it."""
+    """Whose turn it is to write: one thread at a time, and again inside its own turn. A turn by `attempt` is no thread's own: any
+    thread may end it, none is let in again."""
 
     __slots__ = ("_depth", "_lock", "_owner")
 
@@ -86,7 +87,7 @@ class Turn:
         """Take a turn if it is nobody's."""
         if not self._lock.acquire(blocking=False):
             return False
-        self._owner, self._depth = threading.get_ident(), 1
+        self._owner, self._depth = 0, 1
         return True
 
     def __enter__(self) -> None:

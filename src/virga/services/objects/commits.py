@@ -37,6 +37,7 @@ class Commits:
         self._queue: queue.SimpleQueue[Job | Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="objects-disk")
         self._waiting: list[Job] = []
         self._under_way = False
         self.batches = self.written = 0
@@ -92,20 +93,26 @@ class Commits:
         if not batch:
             self._under_way = False
             return
-        tx = self.db.attempt()
-        ends: list[End] | None = None
-        if tx is not None:
-            try:
-                ends = self._together(tx, batch)
-            except Exception:
-                self.db.end(tx, commit=False)
-                tx = None
-        if tx is None or ends is None:  # somebody else writes, or one of them spoils it for the others: the thread takes them over
+        begun = self._begun(batch)
+        if begun is None:  # somebody else writes, or one of them spoils it for the others: the thread takes them over
             self._hand(lambda: self._tell(loop, self._shared(batch)))
-        else:
-            self.batches += 1
-            self.written += len(batch)
-            self._hand(lambda: self._settle(loop, tx, batch, ends))
+            return
+        self.batches += 1
+        self.written += len(batch)
+        # not in the thread of the long ones: the next of those may be waiting for this very commit
+        self._disk.submit(self._settle, loop, *begun, batch)
+
+    def _begun(self, batch: list[Job]) -> tuple[Tx, list[End]] | None:
+        """An open transaction in which all of them have run."""
+        tx = None
+        try:
+            tx = self.db.attempt()
+            return None if tx is None else (tx, self._together(tx, batch))
+        except Exception:
+            if tx is not None:
+                with contextlib.suppress(Exception):
+                    self.db.end(tx, commit=False)
+            return None
 
     @staticmethod
     def _together(tx: Tx, batch: list[Job]) -> list[End]:
@@ -124,7 +131,7 @@ class Commits:
                 ends.append((future, None, e))
         return ends
 
-    def _settle(self, loop: asyncio.AbstractEventLoop, tx: Tx, batch: list[Job], ends: list[End]) -> None:
+    def _settle(self, loop: asyncio.AbstractEventLoop, tx: Tx, ends: list[End], batch: list[Job]) -> None:
         try:
             self.db.end(tx, commit=True)
         except Exception:
@@ -169,6 +176,7 @@ class Commits:
         if thread is not None:
             self._queue.put(None)
             thread.join(10)
+        self._disk.shutdown()
 
     def _work(self) -> None:
         while True:
