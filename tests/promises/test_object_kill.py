@@ -115,7 +115,7 @@ def after_the_sweep(state: Path) -> None:
     from virga.services.objects import loops
     from virga.services.objects.desk import Desk
 
-    cloud = make(state=state, **{"objects.orphan_seconds": 0})
+    cloud = make(state=state, **{"objects.orphan_seconds": 0, "objects.trash_seconds": 0})
     round = Round(cloud.db, cloud.world, cloud.doors)
     loops.trash(round)
     loops.orphans(round)

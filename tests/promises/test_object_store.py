@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import errno
 import hashlib
@@ -12,10 +13,11 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,10 +26,13 @@ import bodies
 from accounts import Account, S3Key, serve_in_thread
 from houses import House, Tenant, make
 from virga.client import wait
+from virga.ground.db.engine import Tx
 from virga.ground.keyfile import KeyFile
 from virga.ground.loops.loop import Round
 from virga.services.objects import acl, loops
 from virga.services.objects import api as objects_api
+from virga.services.objects.actions import objects as actions
+from virga.services.objects.bodies import Extent
 from virga.services.objects.desk import Desk
 from virga.services.objects.driver import BlobStore
 from virga.services.objects.drivers.files import FileStore, FileWriter
@@ -36,6 +41,7 @@ from virga.services.objects.drivers.sealed import Seal, SealedStore
 from virga.services.objects.exchange import ranges
 from virga.services.objects.s3 import policies
 from virga.services.objects.s3.errors import S3Error, parse
+from virga.services.objects.store import places
 
 END = 4_000_000_000
 
@@ -525,8 +531,87 @@ def test_a_full_disk_is_507_and_leaves_nothing(on_disk: House, monkeypatch: pyte
     assert len(list(Path("/proc/self/fd").iterdir())) <= fds + 2
 
 
-def test_housekeeping(on_disk: House) -> None:
+def replaced_by(house: House, project: str, name: str, data: bytes) -> None:
+    """Another client's PUT, and the bytes before it gone for good."""
+    desk = house.cloud.doors.use(Desk)
+    got = desk.bodies.keep(data)
+
+    def change(tx: Tx) -> None:
+        c = places.container_row(tx, f"AUTH_{project}", "c")
+        assert c is not None
+        actions.put(tx, c.id, actions.New(name, got.size, got.md5, "text/plain", got.body, got.data), desk.now(), lambda: None)
+
+    desk.commits.write_now(change)
+    loops.trash(rounds(house))
+
+
+@pytest.mark.parametrize("kind", ["beside its row", "a blob", "parts"])
+def test_what_is_replaced_while_it_is_asked_for_is_read_as_it_is_now(on_disk: House, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """Between the look at the row and the first byte somebody else's PUT takes the bytes away: the answer is the new object's, whole."""
+    a, key = Account(on_disk.admin), S3Key(on_disk)
+    desk = on_disk.cloud.doors.use(Desk)
+    monkeypatch.setattr(desk, "settings", msgspec.structs.replace(desk.settings, trash_seconds=0))
+    a("PUT", "/c", code=201)
+    if kind == "parts":
+        up = key("POST", "/c/o?uploads", b"", 200).text.partition("<UploadId>")[2].partition("<")[0]
+        tag = key("PUT", f"/c/o?partNumber=1&uploadId={up}", b"x" * 300_000, 200).headers["etag"]
+        parts = f"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{tag}</ETag></Part></CompleteMultipartUpload>"
+        key("POST", f"/c/o?uploadId={up}", parts.encode(), 200)
+    else:
+        a("PUT", "/c/o", b"x" * (100 if kind == "beside its row" else 300_000), 201)
+    real, left = desk.bodies.open, [1]
+
+    async def late(extents: Sequence[Extent]) -> AsyncIterator[bytes]:
+        if left:
+            left.pop()
+            replaced_by(on_disk, a.who.project, "o", b"y" * 50)
+        return await real(extents)
+
+    monkeypatch.setattr(desk.bodies, "open", late)
+    got = a("GET", "/c/o", code=206, Range="bytes=10-29") if kind == "beside its row" else a("GET", "/c/o", code=200)
+    assert not left and got.content == b"y" * (20 if kind == "beside its row" else 50)
+    assert got.headers["etag"] == hashlib.md5(b"y" * 50).hexdigest()
+    left.append(1)
+    if kind == "a blob":
+        a("PUT", "/c/o", b"z" * 300_000, 201)
+        assert key("GET", "/c/o", code=200).content == b"y" * 50, "at the other door, too"
+    assert desk.bodies.rotten_found == 0 and not desk.bodies.reading
+
+
+def test_what_is_being_read_is_not_removed(on_disk: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts of a large object stay until the last of its bytes is out, though it was replaced long since."""
+    a, key = Account(on_disk.admin), S3Key(on_disk)
+    desk = on_disk.cloud.doors.use(Desk)
+    a("PUT", "/c", code=201)
+    up, data, tags = key("POST", "/c/o?uploads", b"", 200).text.partition("<UploadId>")[2].partition("<")[0], [], []
+    for n in (1, 2):
+        data.append(os.urandom(5 << 20))
+        tags.append(key("PUT", f"/c/o?partNumber={n}&uploadId={up}", data[-1], 200).headers["etag"])
+    parts = "".join(f"<Part><PartNumber>{n}</PartNumber><ETag>{t}</ETag></Part>" for n, t in enumerate(tags, 1))
+    key("POST", f"/c/o?uploadId={up}", f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode(), 200)
+    with on_disk.cloud.db.read() as tx:
+        o = places.look(tx, f"AUTH_{a.who.project}", "c", "o").object
+    assert o is not None and o.body is not None
+
+    async def slowly(body: str) -> bytes:
+        reading = await desk.bodies.open([Extent(body, 0, 10 << 20)])
+        got = [await anext(reading)]
+        replaced_by(on_disk, a.who.project, "o", b"new")
+        assert len(files(on_disk)) == 2, "the time to wait is not over"
+        monkeypatch.setattr(desk, "settings", msgspec.structs.replace(desk.settings, trash_seconds=0))
+        loops.trash(rounds(on_disk))
+        assert len(files(on_disk)) == 2, "somebody reads"
+        return b"".join(got + [chunk async for chunk in reading])
+
+    assert asyncio.run(slowly(o.body)) == b"".join(data) and not desk.bodies.reading
+    loops.trash(rounds(on_disk))
+    assert files(on_disk) == [] and a("GET", "/c/o", code=200).content == b"new"
+
+
+def test_housekeeping(on_disk: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is replaced, deleted, expired, orphaned or abandoned goes away, and only that."""
+    desk = on_disk.cloud.doors.use(Desk)
+    monkeypatch.setattr(desk, "settings", msgspec.structs.replace(desk.settings, trash_seconds=0))
     a = Account(on_disk.admin)
     round = rounds(on_disk)
     a("PUT", "/c", code=201)
@@ -534,7 +619,6 @@ def test_housekeeping(on_disk: House) -> None:
         a("PUT", "/c/o", bytes([n]) * 50_000, 201)
     loops.trash(round)
     assert len(files(on_disk)) == 1
-    desk = on_disk.cloud.doors.use(Desk)
     orphan = desk.blobs.create("b" + "1" * 32)
     orphan.write(b"x")
     orphan.commit()

@@ -62,7 +62,7 @@ def test_a_removal_cut_short_is_found_again(store: RadosStore) -> None:
     store.cluster.io().remove_object(f"{id}.1")
     assert list(store.ids()) == [id]
     store.remove(id)
-    half = store.create(bodies.fresh_id())
+    half = store.create(bodies.fresh_id(store))
     half.write(bytes(STRIPE + 5 * (1 << 18)))  # a process that dies here leaves two stripes and no head
     (left,) = store.ids()
     store.remove(left)
@@ -72,7 +72,7 @@ def test_a_removal_cut_short_is_found_again(store: RadosStore) -> None:
 @pytest.fixture(scope="module")
 def house(cluster: Ceph, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     word = f"rados:{cluster.pool('bodies')}?conf={cluster.conf}&seconds=5"
-    cloud = make(**{"objects.store": word, "objects.replica": str(tmp_path_factory.mktemp("copies"))})
+    cloud = make(**{"objects.store": word, "objects.replica": str(tmp_path_factory.mktemp("copies")), "objects.trash_seconds": 0})
     cloud.start()
     yield House(cloud)
     cloud.stop()

@@ -13,7 +13,7 @@ from virga.ground.errors import NotFound
 from virga.ground.keyfile import KeyFile
 from virga.services.objects import model
 from virga.services.objects.actions import objects as actions
-from virga.services.objects.bodies import extents_of
+from virga.services.objects.bodies import extents_of, steady
 from virga.services.objects.desk import Desk
 from virga.services.objects.drivers.chosen import chosen, replica
 from virga.services.objects.drivers.sealed import Seal, SealedStore
@@ -81,10 +81,14 @@ async def put(
 async def get(doors: Doors, project_id: str, container: str, name: str, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
     """The bytes of an object. Raises NotFound."""
     desk = doors.use(Desk)
-    spot = await desk.commits.read(lambda tx: places.look(tx, model.account_of(project_id), container, name, with_account=False))
-    if spot.object is None:
-        raise NotFound(f"There is no object {container}/{name}.")
-    return await desk.bodies.open(extents_of(spot.object, start, length))
+
+    async def read() -> AsyncIterator[bytes]:
+        spot = await desk.commits.read(lambda tx: places.look(tx, model.account_of(project_id), container, name, with_account=False))
+        if spot.object is None:
+            raise NotFound(f"There is no object {container}/{name}.")
+        return await desk.bodies.open(extents_of(spot.object, start, length))
+
+    return await steady(read)
 
 
 async def remove(doors: Doors, project_id: str, container: str, name: str) -> None:
@@ -114,7 +118,7 @@ def status(desk: Desk) -> dict[str, Any]:
         waits, failed = sync.waiting(tx)
         return {
             "sync": {"waiting": waits, "failed": [{"name": r.name, "tries": r.tries, "due": r.due, "why": r.why} for r in failed]},
-            "trash": len(rows.trash(tx, 100000)),
+            "trash": rows.trash_count(tx),
             "quarantine": [{"body": q.body, "why": q.why, "since": q.since} for q in rows.rotten(tx)],
         }
 

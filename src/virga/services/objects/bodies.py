@@ -9,10 +9,10 @@ import collections
 import contextlib
 import errno
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from virga.ground import log
 from virga.ground.db.engine import Tx
@@ -25,6 +25,7 @@ from virga.services.objects.drivers.sealed import KeyMissing, Seal
 from virga.services.objects.settings import Objects
 from virga.services.objects.store import objects as rows
 
+T = TypeVar("T")
 BATCH = 1 << 17
 LEAST = 1 << 14
 HELD = 1 << 24
@@ -57,6 +58,24 @@ class Vanished(Exception):
     """The client went away, or stood still for too long: nothing is kept."""
 
 
+class Replaced(Exception):
+    """The bytes are no object's any more: it was replaced or deleted between the look at its row and the reading."""
+
+
+async def steady(read: Callable[[], Awaitable[T]]) -> T:
+    """What `read` comes to, begun again where what it reads was replaced meanwhile."""
+    for _ in range(4):
+        try:
+            return await read()
+        except Replaced:
+            continue
+    raise replaced_too_fast()
+
+
+def replaced_too_fast() -> Unavailable:
+    return Unavailable("The object is replaced or deleted while it is read; ask again.")
+
+
 class Bodies:
     def __init__(
         self, blobs: BlobStore, commits: Commits, settings: Objects, world: World, threads: ThreadPoolExecutor, seal: Seal | None = None
@@ -64,6 +83,8 @@ class Bodies:
         self.blobs, self.commits, self.settings, self.world, self.threads, self.seal = blobs, commits, settings, world, threads, seal
         self.replica: BlobStore | None = None
         self.receiving = 0
+        self.reading: collections.Counter[str] = collections.Counter()
+        """Bodies that are on their way out: they are not removed meanwhile."""
         self.fresh: collections.deque[str] = collections.deque(maxlen=FRESH)
         """Bodies that the second store lacks: copied soon. What is forgotten here is found by the replicator's slow round."""
         self.on_fresh: Callable[[], None] = lambda: None
@@ -169,8 +190,11 @@ class Bodies:
     # -- out -------------------------------------------------------------------------------------------------------
 
     def small(self, tx: Tx, body: str) -> bytes:
+        """Raises Replaced."""
         data = rows.small(tx, body)
         if data is None:
+            if not rows.named(tx, body):
+                raise Replaced
             raise Unavailable("The object's bytes are not where they were put.")
         try:
             return self.turned(body, data)
@@ -191,7 +215,7 @@ class Bodies:
 
     async def open(self, extents: Sequence[Extent]) -> AsyncIterator[bytes]:
         """The bytes of `extents`; the first of them are read and checked before this returns, so that the head of the answer tells
-        the truth. Raises Unavailable when they are rotten or gone."""
+        the truth. Raises Unavailable when they are rotten or gone, Replaced."""
         gen = self.stream(extents)
         try:
             first = await gen.__anext__()
@@ -215,11 +239,28 @@ class Bodies:
                     if low < high:
                         inner.append(Extent(p.blob, low - at, high - low))
                     at += p.size
-                async for chunk in self.stream(inner):
-                    yield chunk
+                if not parts:
+                    raise Replaced
+                blobs = [e.body for e in inner]
+                self.reading.update(blobs)
+                try:
+                    async for chunk in self.stream(inner):
+                        yield chunk
+                finally:
+                    self._read(blobs)
             else:
-                async for chunk in self._blob(extent):
-                    yield chunk
+                self.reading[extent.body] += 1
+                try:
+                    async for chunk in self._blob(extent):
+                        yield chunk
+                finally:
+                    self._read([extent.body])
+
+    def _read(self, bodies: Sequence[str]) -> None:
+        for body in bodies:
+            self.reading[body] -= 1
+            if self.reading[body] <= 0:
+                del self.reading[body]
 
     async def _blob(self, extent: Extent) -> AsyncIterator[bytes]:
         source = self.blobs.read(extent.body, extent.start, extent.length, self.settings.verify_reads)
@@ -231,6 +272,8 @@ class Bodies:
                 except KeyMissing as e:
                     raise self.unread(extent.body, e) from e
                 except (Rotten, OSError) as e:
+                    if isinstance(e, FileNotFoundError) and not await self.commits.read(lambda tx: rows.named(tx, extent.body)):
+                        raise Replaced from e
                     if isinstance(e, (Rotten, FileNotFoundError)):
                         await self.told_rotten(extent.body, str(e) or "missing")
                         why = "The object's bytes fail their checksum; they are kept back and the operator is told."

@@ -42,6 +42,9 @@ class Objects(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cors_allow_origin: Annotated[list[str], Meta(description="Origins that may read every container from a browser")] = []
     ratelimit: Annotated[int, Meta(ge=0, description="Writes per second to one container; 0: no limit")] = 0
     audit_bytes: Annotated[int, Meta(ge=1, description="Bytes per second that the auditor reads")] = 20_000_000
+    trash_seconds: Annotated[
+        int, Meta(ge=0, description="Seconds that the bytes of a replaced or deleted object stay for those who are reading them")
+    ] = 30
     orphan_seconds: Annotated[int, Meta(ge=0, description="Age at which a body without a row is removed")] = 86400
     lifecycle_day: Annotated[
         int, Meta(ge=1, description="Seconds that the life cycle of buckets counts as a day; less than 86400 is for trials")

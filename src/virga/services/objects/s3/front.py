@@ -11,7 +11,7 @@ from virga.ground import log
 from virga.ground.db.engine import Retry
 from virga.ground.errors import Problem
 from virga.services.objects import model
-from virga.services.objects.bodies import Vanished
+from virga.services.objects.bodies import Replaced, Vanished, steady
 from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Answered, Ask, Gone, Reply, parse_query, unquote
 from virga.services.objects.s3 import buckets, deletes, forms, listings, locks, marks, multipart, reads, settings, site, writes
@@ -71,7 +71,7 @@ class S3:
             )
         except Problem as p:
             reply = answer(from_problem(p, key), ask.raw_path if ask is not None else "/", trans)
-        except Retry:
+        except (Retry, Replaced):
             reply = answer(S3Error("ServiceUnavailable"), "", trans)
         except Vanished:
             reply = answer(S3Error("RequestTimeout"), "", trans)
@@ -139,7 +139,7 @@ class S3:
         if bucket is not None and handler is not buckets.create and row is None:
             buckets.check_name(bucket)
             raise S3Error("NoSuchBucket", BucketName=bucket)
-        return await handler(context)
+        return await (steady(lambda: handler(context)) if ask.method in {"GET", "HEAD"} else handler(context))
 
 
 async def find(desk: Desk, project: str | None, bucket: str) -> model.Container | None:

@@ -123,8 +123,15 @@ def drop_body(tx: Tx, body: str | None, now: float, wake: Callable[[], None] | N
             tx.after_commit(wake)
 
 
-def trash(tx: Tx, limit: int = 500) -> list[model.Trash]:
-    return TRASH.find(tx, order=TRASH.c.since, limit=limit)
+def trash(tx: Tx, since: float, after: tuple[float, str] = (-1.0, ""), limit: int = 500) -> list[model.Trash]:
+    """A page of the bodies that nobody needs since then or before."""
+    at, body = after
+    further = sa.or_(TRASH.c.since > at, sa.and_(TRASH.c.since == at, TRASH.c.body > body))
+    return TRASH.find(tx, TRASH.c.since <= since, further, order=(TRASH.c.since, TRASH.c.body), limit=limit)
+
+
+def trash_count(tx: Tx) -> int:
+    return TRASH.count(tx)
 
 
 def forget_trash(tx: Tx, bodies: Iterable[str]) -> None:
@@ -138,6 +145,14 @@ def known_bodies(tx: Tx, ids: Sequence[str]) -> set[str]:
         for at in range(0, len(ids), 500):
             out |= set(tx.conn.execute(sa.select(column).where(column.in_(ids[at : at + 500]))).scalars())
     return out
+
+
+def named(tx: Tx, body: str) -> bool:
+    """Whether an object, a version, a piece or a part has this body; not so what only waits to be removed."""
+    for column in (_o.c.body, _h.c.body, PIECES.c.blob, PARTS.c.body):
+        if tx.conn.execute(sa.select(sa.literal(1)).where(column == body).limit(1)).first() is not None:
+            return True
+    return False
 
 
 def mark_rotten(tx: Tx, body: str, now: float, why: str) -> bool:

@@ -17,7 +17,7 @@ from virga.ground import log
 from virga.ground.db.engine import Retry
 from virga.ground.errors import Problem, Unavailable
 from virga.services.objects import model, policy
-from virga.services.objects.bodies import Vanished
+from virga.services.objects.bodies import Replaced, Vanished, replaced_too_fast, steady
 from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Answered, Ask, Gone, Reply, parse_query, unquote
 from virga.services.objects.swift import bulk, cors, domain, info, sync, tempurl, web
@@ -59,6 +59,8 @@ class Swift:
             reply = a.reply
         except Problem as p:
             reply = fault(p)
+        except Replaced:
+            reply = fault(replaced_too_fast())
         except Retry:
             reply = fault(Unavailable("The database asks to try again."))
         except Vanished:
@@ -142,10 +144,9 @@ class Swift:
     async def objects_for(self, ask: Ask, entry: Entry, account: str, container: str, name: str) -> Reply:
         o, m = self.objects, ask.method
         if m in {"GET", "HEAD"}:
-            work = (
-                web.object(self, ask, entry, account, container, name)
-                if web.active(ask, entry)
-                else o.get(ask, entry, account, container, name)
+            read = web.object if web.active(ask, entry) else None
+            work = steady(
+                lambda: o.get(ask, entry, account, container, name) if read is None else read(self, ask, entry, account, container, name)
             )
         elif m == "PUT":
             work = o.put(ask, entry, account, container, name)
