@@ -152,7 +152,7 @@ def test_ipv6(real: Real, places: dict[str, Any]) -> None:
     real.until_ssh(fip)
     assert wait(lambda: six("b1") in real.ssh(fip, "ip -6 addr"), 60, every=1.0), real.ssh(fip, "ip -6 addr; ip -6 route")
     assert "default via fe80:" in real.ssh(fip, "ip -6 route")
-    assert wait(lambda: "SSH-2.0" in real.ssh(fip, f"sleep 4 | nc {six('b2')} 22 | head -c 20; true"), 60, every=1.0)
+    assert wait(lambda: "SSH-2.0" in real.ssh(fip, f"sleep 4 | nc -w 8 {six('b2')} 22 | head -c 20; true"), 60, every=1.0)
     assert "SSH-2.0" not in real.ssh(fip, "sleep 4 | nc -w 4 fd00:b::f816:3eff:fe00:ff 22 | head -c 20; true")
 
 
