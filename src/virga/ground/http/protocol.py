@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _ODD = re.compile(rb"[\x80-\xff]")
@@ -17,7 +18,7 @@ NOBODYS = b"REPORT"
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1, with three allowances: for the request line's bytes, for its verb, and for what follows a request."""
+    """uvicorn's HTTP/1.1, with allowances for the request line's bytes, for its verb, and for what follows a request; bodies pass uncopied."""
 
     _between = True
     """Whether the next bytes begin a request."""
@@ -35,6 +36,17 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._between = False
         super().on_message_begin()
+
+    def on_body(self, body: bytes) -> None:
+        """What comes when all before was read is handed on as it is: two copies less of every byte of an upload."""
+        cycle: Any = self.cycle
+        if cycle.body or cycle.response_complete:
+            super().on_body(body)
+            return
+        cycle.body = body
+        if len(body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         self._between = True
