@@ -6,9 +6,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from houses import House
 from virga.services.objects.driver import BlobStore, Rotten
 from virga.services.objects.drivers.sealed import SealedStore
 
@@ -74,3 +76,8 @@ def rot_is_found(store: BlobStore, damage: Callable[[str], None], size: int) -> 
     keep(store, data, id)
     assert b"".join(store.read(id)) == data
     store.remove(id)
+
+
+def files(house: House) -> list[Path]:
+    """Bodies on the disk of a cloud that keeps them there."""
+    return sorted(p for p in (house.cloud.state / "objects/blobs").rglob("*") if p.is_file())

@@ -270,7 +270,9 @@ def test_a_read_inside_a_read_and_a_write_inside_the_loop(bench: Bench) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    names=st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1, max_size=20), unique=True, max_size=12),
+    names=st.lists(
+        st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1, max_size=20), unique=True, max_size=12
+    ),
     kind=st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=12),
     at=st.floats(0, 4e9),
     reverse=st.booleans(),
