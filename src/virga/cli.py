@@ -338,7 +338,8 @@ def rotate_objects(ctx: click.Context) -> None:
 
     file = KeyFile(keys_of(Path(_settings(ctx).state)))
     file.rotate()
-    click.echo(f"{file.path} has {len(file.read())} keys; new objects are sealed with the first. Keep a copy: without it they are lost.")
+    count = len(file.read())
+    click.echo(f"{file.path} has {count} key{'s' if count > 1 else ''}; new objects are sealed with the first. Keep a copy: without it they are lost.")
 
 
 @keys.command("credentials")

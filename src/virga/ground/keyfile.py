@@ -37,8 +37,8 @@ class KeyFile:
         return self.path.stat().st_mtime_ns if self.path is not None and self.path.exists() else 0
 
     def rotate(self) -> None:
-        """A new first key; the old ones still open what they sealed."""
-        if self.path is not None:
+        """A new first key; the old ones still open what they sealed. Where there was no file, its first key is new enough."""
+        if self.path is not None and self.path.exists():
             self._write([_fresh(), *self._lines()])
 
     def forget_old(self) -> None:
