@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from houses import House, Tenant
 from virga.app import Cloud, serve
+from virga.ground.loops.loop import Round
 
 EMPTY = hashlib.sha256(b"").hexdigest()
 
@@ -43,6 +44,16 @@ class Account:
 
     def names(self, path: str) -> list[str]:
         return [e.get("subdir") or e["name"] for e in self("GET", path + ("&" if "?" in path else "?") + "format=json", code=200).json()]
+
+
+def nobody(a: Account) -> Account:
+    """The same account, asked without a token."""
+    return Account(Tenant(a.who.http, ""), a.who.project)
+
+
+def round_of(house: House) -> Round:
+    """A loop's round, now."""
+    return Round(house.cloud.db, house.cloud.world, house.cloud.doors)
 
 
 class S3Key:

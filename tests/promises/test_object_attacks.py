@@ -20,18 +20,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bodies
-from accounts import Account, S3Key, serve_in_thread
-from houses import House, Tenant, make
+from accounts import Account, S3Key, nobody, serve_in_thread
+from houses import House, make
 from virga.services.objects import acl
 from virga.services.objects.exchange import ranges
 from virga.services.objects.s3 import policies
 from virga.services.objects.s3.errors import S3Error, parse
 
 END = 4_000_000_000
-
-
-def nobody(a: Account) -> Account:
-    return Account(Tenant(a.who.http, ""), a.who.project)
 
 
 @pytest.fixture(autouse=True)

@@ -14,12 +14,11 @@ import msgspec
 import pytest
 
 import bodies
-from accounts import Account, S3Key
-from houses import House, Tenant, make
+from accounts import Account, S3Key, round_of
+from houses import House, make
 from virga.client import wait
 from virga.ground.db.engine import Tx
 from virga.ground.keyfile import KeyFile
-from virga.ground.loops.loop import Round
 from virga.services.objects import api as objects_api
 from virga.services.objects import loops
 from virga.services.objects.actions import objects as actions
@@ -32,10 +31,6 @@ from virga.services.objects.drivers.sealed import Seal, SealedStore
 from virga.services.objects.store import places
 
 END = 4_000_000_000
-
-
-def nobody(a: Account) -> Account:
-    return Account(Tenant(a.who.http, ""), a.who.project)
 
 
 # -- stores by one contract ----------------------------------------------------------------------------------------
@@ -92,10 +87,6 @@ def known_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIRGA_ADMIN_PASSWORD", "admin")
 
 
-def rounds(house: House) -> Round:
-    return Round(house.cloud.db, house.cloud.world, house.cloud.doors)
-
-
 def test_a_flipped_byte_is_found_by_reading(on_disk: House) -> None:
     a = Account(on_disk.admin)
     a("PUT", "/c", code=201)
@@ -121,7 +112,7 @@ def test_a_flipped_byte_is_found_by_the_auditor(on_disk: House, place: str) -> N
     a("PUT", "/c", code=201)
     a("PUT", "/c/good", os.urandom(50_000), 201)
     a("PUT", "/c/small", b"good", 201)
-    round = rounds(on_disk)
+    round = round_of(on_disk)
     assert loops.auditor(round) == 0
     if place == "file":
         (path,) = bodies.files(on_disk)
@@ -153,7 +144,7 @@ def test_the_replica_answers_for_a_rotten_body(tmp_path: Path) -> None:
         raw[300_000] ^= 1
         path.write_bytes(raw)
         assert a("GET", "/c/o", code=200).content == data
-        loops.replicator(rounds(house))
+        loops.replicator(round_of(house))
         assert wait(lambda: len(bodies.files(house)) == 1, 10), "the lost body is made again from its copy"
         assert desk.usage.healed == 1 and a("GET", "/c/o").content == data
         assert objects_api.status(desk)["quarantine"] == []
@@ -161,7 +152,7 @@ def test_the_replica_answers_for_a_rotten_body(tmp_path: Path) -> None:
         raw = bytearray(copy.read_bytes())
         raw[5] ^= 1
         copy.write_bytes(raw)
-        loops.auditor(rounds(house))
+        loops.auditor(round_of(house))
         assert desk.usage.replica_rotten == 1 and b"".join(second.read(copy.name)) == data, "a rotten copy is made again too"
     finally:
         cloud.stop()
@@ -199,7 +190,7 @@ def replaced_by(house: House, project: str, name: str, data: bytes) -> None:
         actions.put(tx, c.id, actions.New(name, got.size, got.md5, "text/plain", got.body, got.data), desk.now(), lambda: None)
 
     desk.commits.write_now(change)
-    loops.trash(rounds(house))
+    loops.trash(round_of(house))
 
 
 @pytest.mark.parametrize("kind", ["beside its row", "a blob", "parts"])
@@ -256,12 +247,12 @@ def test_what_is_being_read_is_not_removed(on_disk: House, monkeypatch: pytest.M
         replaced_by(on_disk, a.who.project, "o", b"new")
         assert len(bodies.files(on_disk)) == 2, "the time to wait is not over"
         monkeypatch.setattr(desk, "settings", msgspec.structs.replace(desk.settings, trash_seconds=0))
-        loops.trash(rounds(on_disk))
+        loops.trash(round_of(on_disk))
         assert len(bodies.files(on_disk)) == 2, "somebody reads"
         return b"".join(got + [chunk async for chunk in reading])
 
     assert asyncio.run(slowly(o.body)) == b"".join(data) and not desk.bodies.reading
-    loops.trash(rounds(on_disk))
+    loops.trash(round_of(on_disk))
     assert bodies.files(on_disk) == [] and a("GET", "/c/o", code=200).content == b"new"
 
 
@@ -270,7 +261,7 @@ def test_housekeeping(on_disk: House, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = on_disk.cloud.doors.use(Desk)
     monkeypatch.setattr(desk, "settings", msgspec.structs.replace(desk.settings, trash_seconds=0))
     a = Account(on_disk.admin)
-    round = rounds(on_disk)
+    round = round_of(on_disk)
     a("PUT", "/c", code=201)
     for n in range(3):
         a("PUT", "/c/o", bytes([n]) * 50_000, 201)
@@ -314,7 +305,7 @@ def test_expiry() -> None:
         a("PUT", "/only/o", b"x", 201, X_Delete_After="10")
         house.http.post("/sim/clock", json={"advance": 11})
         a("DELETE", "/only", code=204)
-        loops.expirer(rounds(house))
+        loops.expirer(round_of(house))
         assert a("HEAD", "/c").headers["x-container-object-count"] == "1"
     finally:
         cloud.stop()

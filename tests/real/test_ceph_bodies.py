@@ -13,12 +13,11 @@ from pathlib import Path
 import pytest
 
 import bodies
-from accounts import Account
+from accounts import Account, round_of
 from ceph import Ceph
 from houses import House, make
 from labs import CLIENTS, Lab, free_port
 from virga.ground.keyfile import KeyFile
-from virga.ground.loops.loop import Round
 from virga.services.objects import api, loops
 from virga.services.objects.desk import Desk
 from virga.services.objects.drivers.rados import ASIDE, STRIPE, RadosStore
@@ -94,7 +93,7 @@ def test_an_object_in_ceph(house: House) -> None:
     assert a("GET", "/c/o", code=206, Range="bytes=4194300-4194310").content == data[4194300:4194311]
     (id,) = rados(house).ids()
     desk = house.cloud.doors.use(Desk)
-    round = Round(house.cloud.db, house.cloud.world, house.cloud.doors)
+    round = round_of(house)
     loops.replicator(round)
     assert desk.bodies.replica is not None and list(desk.bodies.replica.ids()) == [id]
     turn_a_byte(rados(house), id, 5_000_000)

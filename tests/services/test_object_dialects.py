@@ -11,24 +11,9 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from accounts import Account, S3Key
-from houses import House, Tenant
-from virga.ground.loops.loop import Round
+from accounts import Account, S3Key, nobody
+from houses import House
 from virga.services.objects.store import sync
-
-NAMES = {
-    "objects.s3_domain": "s3.example.com", "objects.domain": "objects.example.com", "server.hosts": ["s3.example.com", "objects.example.com"],
-}  # fmt: skip
-NASTY = "<script>alert('x')</script>\"&.txt"
-
-
-def nobody(a: Account) -> Account:
-    return Account(Tenant(a.who.http, ""), a.who.project)
-
-
-def round_of(house: House) -> Round:
-    return Round(house.cloud.db, house.cloud.world, house.cloud.doors)
-
 
 # -- one object through both doors ---------------------------------------------------------------------------------
 

@@ -8,23 +8,8 @@ from typing import Any
 
 import pytest
 
-from accounts import Account, S3Key
-from houses import House, Tenant
-from virga.ground.loops.loop import Round
-
-NAMES = {
-    "objects.s3_domain": "s3.example.com", "objects.domain": "objects.example.com", "server.hosts": ["s3.example.com", "objects.example.com"],
-}  # fmt: skip
-NASTY = "<script>alert('x')</script>\"&.txt"
-
-
-def nobody(a: Account) -> Account:
-    return Account(Tenant(a.who.http, ""), a.who.project)
-
-
-def round_of(house: House) -> Round:
-    return Round(house.cloud.db, house.cloud.world, house.cloud.doors)
-
+from accounts import S3Key
+from houses import House
 
 # -- bucket policies -----------------------------------------------------------------------------------------------
 

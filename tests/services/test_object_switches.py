@@ -18,11 +18,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from accounts import Account, S3Key
-from houses import House, Tenant, make
+from accounts import Account, S3Key, nobody, round_of
+from houses import House, make
 from virga.cli import main
 from virga.ground.errors import Broken
-from virga.ground.loops.loop import Round
 from virga.services.objects import loops
 from virga.services.objects.desk import Desk
 
@@ -30,14 +29,6 @@ NAMES = {
     "objects.s3_domain": "s3.example.com", "objects.domain": "objects.example.com", "server.hosts": ["s3.example.com", "objects.example.com"],
 }  # fmt: skip
 NASTY = "<script>alert('x')</script>\"&.txt"
-
-
-def nobody(a: Account) -> Account:
-    return Account(Tenant(a.who.http, ""), a.who.project)
-
-
-def round_of(house: House) -> Round:
-    return Round(house.cloud.db, house.cloud.world, house.cloud.doors)
 
 
 @pytest.fixture(scope="module")

@@ -15,18 +15,14 @@ from urllib.parse import quote
 
 import pytest
 
-from accounts import Account
-from houses import House, Tenant, make, served
+from accounts import Account, nobody
+from houses import House, make, served
 from virga.ground.loops.loop import Round
 from virga.ground.world import VirtualClock
 from virga.services.objects import loops
 from virga.services.objects.swift import large
 
 END = 4_000_000_000
-
-
-def nobody(a: Account) -> Account:
-    return Account(Tenant(a.who.http, ""), a.who.project)
 
 
 @contextlib.contextmanager
