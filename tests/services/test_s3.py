@@ -15,9 +15,8 @@ from urllib.parse import quote
 
 import pytest
 
-from accounts import Account, S3Key
+from accounts import Account, S3Key, round_of
 from houses import House, make
-from virga.ground.loops.loop import Round
 from virga.services.objects import loops
 from virga.services.objects.desk import Desk
 from virga.services.objects.s3 import checksums, forms, policies
@@ -332,7 +331,7 @@ def test_a_customers_key_is_needed(shared: House, size: int) -> None:
     xml = f"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{once[0]}</ETag></Part></CompleteMultipartUpload>".encode()
     t.a("POST", f"/{t.bucket}/m?uploadId={up}", xml, 200, key)
     assert t.a("GET", f"/{t.bucket}/m", code=206, extra=key | {"range": "bytes=5-"}).content == data[5:]
-    assert loops.auditor(_round(shared), seconds=5) == 0, "what is sealed is not rotten"
+    assert loops.auditor(round_of(shared), seconds=5) == 0, "what is sealed is not rotten"
 
 
 def test_the_stores_own_key(shared: House) -> None:
@@ -347,12 +346,6 @@ def test_the_stores_own_key(shared: House) -> None:
     assert b"plain words" not in kept + b"".join(d for d, *_ in desk.blobs.inner.blobs.values())  # type: ignore[attr-defined]
     assert code_of(t.a("PUT", f"/{t.bucket}/k", b"", 501, {"x-amz-server-side-encryption": "aws:kms"})) == "NotImplemented"
     assert code_of(t.a("PUT", f"/{t.bucket}/k", b"", 400, {"x-amz-server-side-encryption": "rot13"})) == "InvalidArgument"
-
-
-def _round(house: House) -> Round:
-    from virga.ground.world import World
-
-    return Round(house.cloud.db, house.cloud.doors.use(World), house.cloud.doors)
 
 
 # -- forms ---------------------------------------------------------------------------------------------------------
@@ -465,10 +458,10 @@ def test_life_cycle() -> None:
             return [e["name"] for e in swift("GET", f"/{box}?format=json&versions=true", code=200).json()]
 
         before = there()
-        loops.lifecycle(_round(house))
+        loops.lifecycle(round_of(house))
         assert there() == [n for n in before if n != "m/o"], "only the marker that marks nothing"
         house.http.post("/sim/clock", json={"advance": 4 * 86400})
-        loops.lifecycle(_round(house))
+        loops.lifecycle(round_of(house))
         swift = Account(house.login("cycle-a", "pw", "cycle-a-project"))
         rest = there()
         assert rest.count("v/o") == 2, "the newest, and one older that the rule keeps"
