@@ -18,6 +18,7 @@ from accounts import Account, S3Key, round_of
 from houses import House, make
 from virga.client import wait
 from virga.ground.db.engine import Tx
+from virga.ground.errors import Conflict, Unavailable
 from virga.ground.keyfile import KeyFile
 from virga.services.objects import api as objects_api
 from virga.services.objects import loops
@@ -28,6 +29,7 @@ from virga.services.objects.driver import BlobStore
 from virga.services.objects.drivers.files import FileStore, FileWriter
 from virga.services.objects.drivers.memory import MemoryStore
 from virga.services.objects.drivers.sealed import Seal, SealedStore
+from virga.services.objects.s3.errors import S3Error
 from virga.services.objects.store import places
 
 END = 4_000_000_000
@@ -224,6 +226,27 @@ def test_what_is_replaced_while_it_is_asked_for_is_read_as_it_is_now(on_disk: Ho
         a("PUT", "/c/o", b"z" * 300_000, 201)
         assert key("GET", "/c/o", code=200).content == b"y" * 50, "at the other door, too"
     assert desk.bodies.rotten_found == 0 and not desk.bodies.reading
+
+
+@pytest.mark.parametrize(
+    ("end", "stays"),
+    [(asyncio.CancelledError(), True), (Unavailable("silent"), True), (Conflict("no"), False), (S3Error("NoSuchUpload"), False)],
+)
+def test_a_body_goes_only_when_its_row_is_refused_for_sure(on_disk: House, end: BaseException, stays: bool) -> None:
+    """Where nobody knows whether there is a row, the sweeper decides: a row must never be without its body."""
+    desk = on_disk.cloud.doors.use(Desk)
+
+    async def bytes_() -> AsyncIterator[bytes]:
+        yield b"x" * 50_000
+
+    async def go() -> None:
+        got = await desk.bodies.receive(bytes_(), expected=50_000)
+        async with desk.bodies.offered(got):
+            raise end
+
+    with pytest.raises(type(end)):
+        asyncio.run(go())
+    assert len(bodies.files(on_disk)) == int(stays)
 
 
 def test_what_is_being_read_is_not_removed(on_disk: House, monkeypatch: pytest.MonkeyPatch) -> None:

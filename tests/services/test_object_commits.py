@@ -250,6 +250,22 @@ def test_who_gives_up_waiting_takes_nobody_along(bench: Bench) -> None:
     assert asyncio.run(go()) == ("b", "c") and {"b", "c"} <= set(bench.names())
 
 
+def test_only_the_thread_that_keeps_connections_writes_on_its_loop(bench: Bench) -> None:
+    """Another loop in this process has its writes done by the thread: futures belong to their own loop."""
+
+    def elsewhere() -> str:
+        assert not bench.db.keeps
+        return asyncio.run(bench.commits.write_short(keeps("b")))
+
+    async def go() -> Any:
+        bench.db.keep()
+        assert bench.db.keeps
+        other = asyncio.create_task(asyncio.to_thread(elsewhere))
+        return await bench.commits.write_short(keeps("a")), await asyncio.wait_for(other, 5)
+
+    assert asyncio.run(go()) == ("a", "b") and bench.names() == ["a", "b"]
+
+
 def test_a_read_inside_a_read_and_a_write_inside_the_loop(bench: Bench) -> None:
     """The kept connection is given once; whoever asks meanwhile gets another one, and sees what is committed."""
 

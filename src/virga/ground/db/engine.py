@@ -193,8 +193,8 @@ class Database:
 
     @property
     def keeps(self) -> bool:
-        """Whether there is an `attempt` to be had."""
-        return self._kept_writer is not None
+        """Whether the calling thread is the one that keeps connections, and may `attempt`."""
+        return self._kept_writer is not None and threading.get_ident() == self._keeper
 
     def attempt(self) -> Tx | None:
         """A writing transaction, if nobody else writes at this moment: the loop must not wait for one. `end` ends it, from any thread.

@@ -70,11 +70,8 @@ async def put(
             row = places.make_container(tx, own, container, desk.settings.policies[0], model.stamp(now)[1], {}, {})
         actions.put(tx, row.id, new, now, desk.wake_trash)
 
-    try:
+    async with desk.bodies.offered(got):
         await desk.commits.write(run)
-    except BaseException:
-        desk.bodies.discard(got)
-        raise
     return got.size, got.md5
 
 

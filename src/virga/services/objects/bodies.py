@@ -9,13 +9,13 @@ import collections
 import contextlib
 import errno
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from virga.ground import log
-from virga.ground.db.engine import Tx
+from virga.ground.db.engine import Retry, Tx
 from virga.ground.errors import Forbidden, Invalid, NoSpace, TooLarge, Unavailable
 from virga.ground.world import World
 from virga.services.objects import model
@@ -181,6 +181,17 @@ class Bodies:
         md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
         return Received(id, len(data), md5, self.turned(id, data))
 
+    @contextlib.asynccontextmanager
+    async def offered(self, got: Received) -> AsyncIterator[None]:
+        """Around the commit of the row that names `got`: refused, the body goes at once. Where nobody knows whether there is a row now
+        (the database fell silent, the request was cut off) it stays, and the sweeper takes it if no row has it."""
+        try:
+            yield
+        except Exception as e:
+            if not isinstance(e, (Unavailable, Retry)):
+                await self._off(self.discard, got)
+            raise
+
     def discard(self, got: Received) -> None:
         """A body that no row will name."""
         if got.body[0] == "b":
@@ -241,26 +252,26 @@ class Bodies:
                     at += p.size
                 if not parts:
                     raise Replaced
-                blobs = [e.body for e in inner]
-                self.reading.update(blobs)
-                try:
+                with self.held(e.body for e in inner):
                     async for chunk in self.stream(inner):
                         yield chunk
-                finally:
-                    self._read(blobs)
             else:
-                self.reading[extent.body] += 1
-                try:
+                with self.held((extent.body,)):
                     async for chunk in self._blob(extent):
                         yield chunk
-                finally:
-                    self._read([extent.body])
 
-    def _read(self, bodies: Sequence[str]) -> None:
-        for body in bodies:
-            self.reading[body] -= 1
-            if self.reading[body] <= 0:
-                del self.reading[body]
+    @contextlib.contextmanager
+    def held(self, bodies: Iterable[str]) -> Iterator[None]:
+        """Nobody removes these bodies meanwhile."""
+        held = list(bodies)
+        self.reading.update(held)
+        try:
+            yield
+        finally:
+            for body in held:
+                self.reading[body] -= 1
+                if self.reading[body] <= 0:
+                    del self.reading[body]
 
     async def _blob(self, extent: Extent) -> AsyncIterator[bytes]:
         source = self.blobs.read(extent.body, extent.start, extent.length, self.settings.verify_reads)

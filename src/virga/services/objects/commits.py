@@ -232,7 +232,10 @@ class Commits:
 
 
 def _settled(future: Waiter, value: Any, problem: BaseException | None) -> None:
-    if future.cancelled():
+    if isinstance(future, Future):
+        if not future.set_running_or_notify_cancel():  # from here on nobody can give it up
+            return
+    elif future.cancelled():
         return
     if problem is None:
         future.set_result(value)

@@ -114,11 +114,8 @@ async def put_part(c: Context) -> Reply:
         if old is not None:
             rows.drop_body(tx, old.body, now, desk.wake_trash)
 
-    try:
+    async with desk.bodies.offered(got):
         await write(c, run)
-    except BaseException:
-        await c.swift.thrown_away(got)
-        raise
     if copied:
         out = reply("CopyPartResult", el("LastModified", iso(now)), el("ETag", f'"{etag}"'), *checksums.elements(sums, ""))
         out.headers |= draft.seal.headers()

@@ -54,13 +54,15 @@ async def source(c: Context, account: str, o: model.Object, key: encryption.Key 
 async def _parts(c: Context, body: str, key: encryption.Key, start: int, length: int) -> AsyncIterator[bytes]:
     """A range over parts that were sealed one by one."""
     at = 0
-    for p in await c.desk.commits.long_read(lambda tx: rows.pieces(tx, body)):
-        low, high = max(start, at), min(start + length, at + p.size)
-        if low < high:
-            inner = c.desk.bodies.stream([Extent(p.blob, low - at, high - low)])
-            async for chunk in encryption.turned(inner, key, (p.control or {})["salt"], low - at):
-                yield chunk
-        at += p.size
+    parts = await c.desk.commits.long_read(lambda tx: rows.pieces(tx, body))
+    with c.desk.bodies.held(p.blob for p in parts):
+        for p in parts:
+            low, high = max(start, at), min(start + length, at + p.size)
+            if low < high:
+                inner = c.desk.bodies.stream([Extent(p.blob, low - at, high - low)])
+                async for chunk in encryption.turned(inner, key, (p.control or {})["salt"], low - at):
+                    yield chunk
+            at += p.size
 
 
 def described(c: Context, bucket: model.Container, o: model.Object, s: Source) -> dict[str, str]:

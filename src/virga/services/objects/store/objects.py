@@ -138,10 +138,13 @@ def forget_trash(tx: Tx, bodies: Iterable[str]) -> None:
     TRASH.delete(tx, TRASH.c.body.in_(list(bodies)))
 
 
+_NAMING = (_o.c.body, _h.c.body, PIECES.c.blob, PARTS.c.body)
+
+
 def known_bodies(tx: Tx, ids: Sequence[str]) -> set[str]:
     """Which of these blobs some row still names (an object, a version, a piece, a part, the trash)."""
     out: set[str] = set()
-    for column in (_o.c.body, _h.c.body, PIECES.c.blob, PARTS.c.body, TRASH.c.body):
+    for column in (*_NAMING, TRASH.c.body):
         for at in range(0, len(ids), 500):
             out |= set(tx.conn.execute(sa.select(column).where(column.in_(ids[at : at + 500]))).scalars())
     return out
@@ -149,10 +152,8 @@ def known_bodies(tx: Tx, ids: Sequence[str]) -> set[str]:
 
 def named(tx: Tx, body: str) -> bool:
     """Whether an object, a version, a piece or a part has this body; not so what only waits to be removed."""
-    for column in (_o.c.body, _h.c.body, PIECES.c.blob, PARTS.c.body):
-        if tx.conn.execute(sa.select(sa.literal(1)).where(column == body).limit(1)).first() is not None:
-            return True
-    return False
+    one = sa.select(sa.literal(1)).limit(1)
+    return any(tx.conn.execute(one.where(column == body)).first() is not None for column in _NAMING)
 
 
 def mark_rotten(tx: Tx, body: str, now: float, why: str) -> bool:

@@ -276,11 +276,8 @@ class Objects:
         now = desk.now()
         if new.at is not None and check is None:
             check = sync.newest(new.at, 202)
-        try:
+        async with desk.bodies.offered(got):
             return await desk.commits.write_short(lambda tx: actions.put(tx, container_id, new, now, desk.wake_trash, check, numbered=numbered))
-        except BaseException:
-            await self.thrown_away(got)
-            raise
 
     async def store(self, container_id: int, new: actions.New, got: Received, check: actions.Check | None = None) -> model.Object:
         """Row and body, in one commit, with versions as Swift has them."""
