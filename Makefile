@@ -62,6 +62,7 @@ test: deps $(BIN)/pytest clients $(GUEST) ## everything that CI runs (root; inst
 
 check: $(BIN)/pytest ## ruff, mypy strict, import-linter
 	@$(BIN)/ruff check src tests
+	@$(BIN)/ruff format --check --quiet src tests scripts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache > .cache/lint-imports.log || { cat .cache/lint-imports.log; exit 1; }
 

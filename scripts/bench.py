@@ -18,9 +18,16 @@ from pathlib import Path
 from typing import Any
 
 UPSTREAM_CPU = {
-    "token check": (17.0, 40), "password token, first time": (385.0, 20), "catalogue": (14.0, 20), "flavor list": (19.8, 20), "image get": (14.2, 20),
-    "network + subnet + port": (1410.0, 40), "server list, detail, 100": (1210.0, 50), "server get": (104.0, 20), "port list, 1000": (1220.0, 40),
-}  # fmt: skip
+    "token check": (17.0, 40),
+    "password token, first time": (385.0, 20),
+    "catalogue": (14.0, 20),
+    "flavor list": (19.8, 20),
+    "image get": (14.2, 20),
+    "network + subnet + port": (1410.0, 40),
+    "server list, detail, 100": (1210.0, 50),
+    "server get": (104.0, 20),
+    "port list, 1000": (1220.0, 40),
+}
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -57,7 +64,10 @@ class Sim:
 
     def login(self, password: str, user: str = "admin", conn: http.client.HTTPConnection | None = None) -> str:
         domain = {"id": "default"}
-        identity = {"methods": ["password"], "password": {"user": {"name": user, "domain": domain, "password": password}}}
+        identity = {
+            "methods": ["password"],
+            "password": {"user": {"name": user, "domain": domain, "password": password}},
+        }
         body = json.dumps({"auth": {"identity": identity, "scope": {"project": {"name": "admin", "domain": domain}}}})
         conn = conn or http.client.HTTPConnection("127.0.0.1", self.port)
         conn.request("POST", "/identity/v3/auth/tokens", body, {"Content-Type": "application/json"})
@@ -67,7 +77,9 @@ class Sim:
         return str(answer.headers["X-Subject-Token"])
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        sent = {"X-Auth-Token": self.token, "Content-Type": "application/json"} | {k.replace("_", "-"): v for k, v in headers.items()}
+        sent = {"X-Auth-Token": self.token, "Content-Type": "application/json"} | {
+            k.replace("_", "-"): v for k, v in headers.items()
+        }
         data = body if isinstance(body, bytes) else None if body is None else json.dumps(body)
         self.conn.request(method, path, data, sent)
         answer = self.conn.getresponse()
@@ -110,7 +122,9 @@ def main() -> None:
     threading.Event().wait(2)
     out["memory idle, MiB PSS"] = round(sim.pss(), 1)
     rows: dict[str, tuple[float, float]] = {}
-    rows["token check"] = sim.measure(lambda n: sim.ask("GET", "/identity/v3/auth/tokens", X_Subject_Token=sim.token), 2000)
+    rows["token check"] = sim.measure(
+        lambda n: sim.ask("GET", "/identity/v3/auth/tokens", X_Subject_Token=sim.token), 2000
+    )
     rows["catalogue"] = sim.measure(lambda n: sim.ask("GET", "/identity/v3/auth/catalog"), 1000)
     keep = http.client.HTTPConnection("127.0.0.1", sim.port)
     rows["password token, again"] = sim.measure(lambda n: sim.login("bench", conn=keep), 200)
@@ -124,13 +138,18 @@ def main() -> None:
     image = sim.ask("POST", "/image/v2/images", {"name": "i", "disk_format": "raw", "container_format": "bare"})["id"]
     sim.ask("PUT", f"/image/v2/images/{image}/file", b"x" * 1024, Content_Type="application/octet-stream")
     rows["image get"] = sim.measure(lambda n: sim.read(f"/image/v2/images/{image}"), 300)
-    for service, quota in (("network", {"network": -1, "subnet": -1, "port": -1}), ("compute", {"instances": -1, "cores": -1, "ram": -1})):
+    for service, quota in (
+        ("network", {"network": -1, "subnet": -1, "port": -1}),
+        ("compute", {"instances": -1, "cores": -1, "ram": -1}),
+    ):
         path = f"/network/v2.0/quotas/{project}" if service == "network" else f"/compute/v2.1/os-quota-sets/{project}"
         sim.ask("PUT", path, {"quota" if service == "network" else "quota_set": quota})
 
     def nets(n: int) -> None:
         net = sim.ask("POST", "/network/v2.0/networks", {"network": {"name": f"n{n}"}})["network"]["id"]
-        sim.ask("POST", "/network/v2.0/subnets", {"subnet": {"network_id": net, "cidr": "10.1.0.0/24", "ip_version": 4}})
+        sim.ask(
+            "POST", "/network/v2.0/subnets", {"subnet": {"network_id": net, "cidr": "10.1.0.0/24", "ip_version": 4}}
+        )
         sim.ask("POST", "/network/v2.0/ports", {"port": {"network_id": net}})
 
     rows["network + subnet + port"] = sim.measure(nets, 100)

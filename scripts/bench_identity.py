@@ -16,16 +16,25 @@ from typing import Any
 from bench import Sim
 
 UPSTREAM_CPU = {
-    "token check": (17.0, 40), "token check, first time": (35.7, 20), "password token, first time": (385.0, 20), "token by token": (16.3, 10),
-    "catalogue": (14.0, 20), "user get": (14.2, 20), "project get": (14.2, 20), "project create": (126.0, 20), "user create, no password": (25.2, 10),
+    "token check": (17.0, 40),
+    "token check, first time": (35.7, 20),
+    "password token, first time": (385.0, 20),
+    "token by token": (16.3, 10),
+    "catalogue": (14.0, 20),
+    "user get": (14.2, 20),
+    "project get": (14.2, 20),
+    "project create": (126.0, 20),
+    "user create, no password": (25.2, 10),
     "user list, 120 of them": (120.0, 20),
-}  # fmt: skip
+}
 USERS, TOKENS, PAGE = 10_000, 100_000, 100
 PAGE_MS, GROWTH_MIB = 30.0, 8.0
 
 
 def token_by_token(sim: Sim, conn: http.client.HTTPConnection, project: str) -> str:
-    body = {"auth": {"identity": {"methods": ["token"], "token": {"id": sim.token}}, "scope": {"project": {"id": project}}}}
+    body = {
+        "auth": {"identity": {"methods": ["token"], "token": {"id": sim.token}}, "scope": {"project": {"id": project}}}
+    }
     conn.request("POST", "/identity/v3/auth/tokens?nocatalog", json.dumps(body), {"Content-Type": "application/json"})
     answer = conn.getresponse()
     answer.read()
@@ -40,17 +49,23 @@ def main() -> None:
     role = sim.ask("GET", "/identity/v3/roles?name=member")["roles"][0]["id"]
     user = sim.ask("GET", "/identity/v3/users?name=admin")["users"][0]["id"]
     keep = http.client.HTTPConnection("127.0.0.1", sim.port)
-    rows["token check"] = sim.measure(lambda n: sim.ask("GET", "/identity/v3/auth/tokens", X_Subject_Token=sim.token), 2000)
+    rows["token check"] = sim.measure(
+        lambda n: sim.ask("GET", "/identity/v3/auth/tokens", X_Subject_Token=sim.token), 2000
+    )
     rows["catalogue"] = sim.measure(lambda n: sim.ask("GET", "/identity/v3/auth/catalog"), 1000)
     rows["user get"] = sim.measure(lambda n: sim.ask("GET", f"/identity/v3/users/{user}"), 500)
     rows["project get"] = sim.measure(lambda n: sim.ask("GET", f"/identity/v3/projects/{project}"), 500)
     rows["token by token"] = sim.measure(lambda n: token_by_token(sim, keep, project), 500)
-    rows["project create"] = sim.measure(lambda n: sim.ask("POST", "/identity/v3/projects", {"project": {"name": f"p{n}"}}), 100)
+    rows["project create"] = sim.measure(
+        lambda n: sim.ask("POST", "/identity/v3/projects", {"project": {"name": f"p{n}"}}), 100
+    )
     for n in range(-1, 40):
         made = sim.ask("POST", "/identity/v3/users", {"user": {"name": f"u{n}", "password": f"p{n}"}})["user"]["id"]
         sim.ask("PUT", f"/identity/v3/projects/{project}/users/{made}/roles/{role}")
     rows["password token, first time"] = sim.measure(lambda n: sim.login(f"p{n}", f"u{n}", conn=keep), 40)
-    rows["user create, no password"] = sim.measure(lambda n: sim.ask("POST", "/identity/v3/users", {"user": {"name": f"n{n}"}}), 80)
+    rows["user create, no password"] = sim.measure(
+        lambda n: sim.ask("POST", "/identity/v3/users", {"user": {"name": f"n{n}"}}), 80
+    )
     rows["user list, 120 of them"] = sim.measure(lambda n: sim.ask("GET", "/identity/v3/users"), 50)
     out: dict[str, Any] = {}
     missed: list[str] = []

@@ -34,7 +34,17 @@ class Files:
             s.bind(("127.0.0.1", 0))
             self.port = s.getsockname()[1]
         env = os.environ | {"VIRGA_ADMIN_PASSWORD": "bench", "VIRGA_SERVER_LOG_LEVEL": "error"}
-        words = [sys.executable, "-m", "virga", "--state", str(folder), "up", "--sim", "--listen", f"127.0.0.1:{self.port}"]
+        words = [
+            sys.executable,
+            "-m",
+            "virga",
+            "--state",
+            str(folder),
+            "up",
+            "--sim",
+            "--listen",
+            f"127.0.0.1:{self.port}",
+        ]
         self.process = subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL)
         self.conn = http.client.HTTPConnection("127.0.0.1", self.port, blocksize=CHUNK)
         for _ in range(3000):
@@ -47,15 +57,22 @@ class Files:
 
     def login(self) -> str:
         domain = {"id": "default"}
-        identity = {"methods": ["password"], "password": {"user": {"name": "admin", "domain": domain, "password": "bench"}}}
+        identity = {
+            "methods": ["password"],
+            "password": {"user": {"name": "admin", "domain": domain, "password": "bench"}},
+        }
         body = json.dumps({"auth": {"identity": identity, "scope": {"project": {"name": "admin", "domain": domain}}}})
         self.conn.request("POST", "/identity/v3/auth/tokens", body, {"Content-Type": "application/json"})
         answer = self.conn.getresponse()
         answer.read()
         return str(answer.headers["X-Subject-Token"])
 
-    def ask(self, method: str, path: str, body: Any = None, kind: str = "application/json", length: int | None = None) -> Any:
-        headers = {"X-Auth-Token": self.token, "Content-Type": kind} | ({"Content-Length": str(length)} if length is not None else {})
+    def ask(
+        self, method: str, path: str, body: Any = None, kind: str = "application/json", length: int | None = None
+    ) -> Any:
+        headers = {"X-Auth-Token": self.token, "Content-Type": kind} | (
+            {"Content-Length": str(length)} if length is not None else {}
+        )
         data = json.dumps(body) if isinstance(body, dict) else body
         self.conn.request(method, path, data, headers)
         answer = self.conn.getresponse()
@@ -65,7 +82,9 @@ class Files:
 
     def peak(self) -> float:
         """The most memory that the process has ever had, MiB."""
-        line = next(x for x in Path(f"/proc/{self.process.pid}/status").read_text().splitlines() if x.startswith("VmHWM"))
+        line = next(
+            x for x in Path(f"/proc/{self.process.pid}/status").read_text().splitlines() if x.startswith("VmHWM")
+        )
         return int(line.split()[1]) / 1024
 
     def cpu(self) -> float:
@@ -126,11 +145,14 @@ def lists(cloud: Files) -> list[float]:
     names = [r[1] for r in db.execute("pragma table_info(images)")]
     row = dict(zip(names, db.execute("select * from images limit 1").fetchone(), strict=True))
     rows = [
-        row | {"id": f"{n:08x}-0000-4000-8000-000000000000", "name": f"image {n}", "created": row["created"] + n} for n in range(10_000)
+        row | {"id": f"{n:08x}-0000-4000-8000-000000000000", "name": f"image {n}", "created": row["created"] + n}
+        for n in range(10_000)
     ]
     marks = ", ".join("?" for _ in names)
     with db:
-        db.executemany(f"insert into images ({', '.join(names)}) values ({marks})", [tuple(r[n] for n in names) for r in rows])
+        db.executemany(
+            f"insert into images ({', '.join(names)}) values ({marks})", [tuple(r[n] for n in names) for r in rows]
+        )
     db.close()
     walls: list[float] = []
     for limit in (25, 100):
@@ -167,7 +189,9 @@ def main() -> None:
             out["download, s"] = statistics.median(r[3] for r in rounds)
             out["download, share of plain"] = statistics.median(r[2] / r[3] for r in rounds)
             out["peak memory of the server, MiB"] = cloud.peak()
-            one = cloud.ask("POST", "/image/v2/images", {"name": "i", "disk_format": "raw", "container_format": "bare"})["id"]
+            one = cloud.ask(
+                "POST", "/image/v2/images", {"name": "i", "disk_format": "raw", "container_format": "bare"}
+            )["id"]
             cloud.ask("PUT", f"/image/v2/images/{one}/file", b"x" * 1024, "application/octet-stream")
             for _ in range(200):
                 cloud.ask("GET", f"/image/v2/images/{one}")
@@ -182,8 +206,13 @@ def main() -> None:
         finally:
             cloud.process.terminate()
             cloud.process.wait(20)
-    goals = {"upload, share of plain": ">= 0.7", "download, share of plain": ">= 0.7", "peak memory of the server, MiB": "< 150",
-             "image get, upstream by ours": ">= 20", "list of 10000, a page, p50 ms": "<= 30"}  # fmt: skip
+    goals = {
+        "upload, share of plain": ">= 0.7",
+        "download, share of plain": ">= 0.7",
+        "peak memory of the server, MiB": "< 150",
+        "image get, upstream by ours": ">= 20",
+        "list of 10000, a page, p50 ms": "<= 30",
+    }
     print(f"{'images, ' + str(SIZE >> 20) + ' MiB':34s} {'value':>10s} {'goal':>8s}")
     for what, value in out.items():
         print(f"{what:34s} {value:10.2f} {goals.get(what, ''):>8s}")

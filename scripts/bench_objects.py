@@ -25,7 +25,14 @@ ROOT = Path(__file__).resolve().parents[1]
 SWIFT = ROOT / ".venv-swift/bin"
 CUT = 1 << 18
 TICK = os.sysconf("SC_CLK_TCK")
-GOALS = {"PUT 4 KiB": 6.0, "GET 4 KiB": 8.0, "PUT 10 MiB": 1.2, "GET 10 MiB": 3.0, "list 10,000": 8.0, "list 100,000 paged": 8.0}
+GOALS = {
+    "PUT 4 KiB": 6.0,
+    "GET 4 KiB": 8.0,
+    "PUT 10 MiB": 1.2,
+    "GET 10 MiB": 3.0,
+    "list 10,000": 8.0,
+    "list 100,000 paged": 8.0,
+}
 
 
 def free_port() -> int:
@@ -57,7 +64,9 @@ class Server:
 
     def run(self, *words: str, **env: str) -> None:
         log = open(self.folder / "log", "ab")
-        self.processes.append(subprocess.Popen(words, env=os.environ | env, stdout=log, stderr=log, start_new_session=True))
+        self.processes.append(
+            subprocess.Popen(words, env=os.environ | env, stdout=log, stderr=log, start_new_session=True)
+        )
 
     def pids(self) -> list[int]:
         out = []
@@ -82,7 +91,11 @@ class Server:
     def pss(self) -> float:
         total = 0
         for pid in self.pids():
-            total += next(int(x.split()[1]) for x in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines() if x.startswith("Pss:"))
+            total += next(
+                int(x.split()[1])
+                for x in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+                if x.startswith("Pss:")
+            )
         return total / 1024
 
     def stop(self) -> None:
@@ -101,11 +114,27 @@ class Virga(Server):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.port = free_port()
-        self.run(str(ROOT / ".venv/bin/python"), "-m", "virga", "--state", str(folder / "state"), "up", "--sim", "--listen", f"127.0.0.1:{self.port}",
-                 VIRGA_ADMIN_PASSWORD="bench", VIRGA_SERVER_LOG_LEVEL="error")  # fmt: skip
+        self.run(
+            str(ROOT / ".venv/bin/python"),
+            "-m",
+            "virga",
+            "--state",
+            str(folder / "state"),
+            "up",
+            "--sim",
+            "--listen",
+            f"127.0.0.1:{self.port}",
+            VIRGA_ADMIN_PASSWORD="bench",
+            VIRGA_SERVER_LOG_LEVEL="error",
+        )
         domain = {"id": "default"}
-        identity = {"methods": ["password"], "password": {"user": {"name": "admin", "domain": domain, "password": "bench"}}}
-        body = json.dumps({"auth": {"identity": identity, "scope": {"project": {"name": "admin", "domain": domain}}}}).encode()
+        identity = {
+            "methods": ["password"],
+            "password": {"user": {"name": "admin", "domain": domain, "password": "bench"}},
+        }
+        body = json.dumps(
+            {"auth": {"identity": identity, "scope": {"project": {"name": "admin", "domain": domain}}}}
+        ).encode()
 
         def login() -> bool:
             ask = urllib.request.Request(
@@ -130,7 +159,10 @@ class Virga(Server):
                 for n in range(at, min(at + 20000, count)):
                     tar.addfile(tarfile.TarInfo(f"{container}/object-{n:07d}"))
             ask = urllib.request.Request(
-                f"http://127.0.0.1:{self.port}{self.base}?extract-archive=tar", raw.getvalue(), {"X-Auth-Token": self.token}, method="PUT"
+                f"http://127.0.0.1:{self.port}{self.base}?extract-archive=tar",
+                raw.getvalue(),
+                {"X-Auth-Token": self.token},
+                method="PUT",
             )
             urllib.request.urlopen(ask).read()
 
@@ -154,15 +186,31 @@ class Swift(Server):
             "[pipeline:main]\npipeline = catch_errors gatekeeper healthcheck proxy-logging cache listing_formats bulk tempurl tempauth copy container-quotas "
             "account-quotas slo dlo versioned_writes symlink proxy-logging proxy-server\n"
             "[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\n[filter:tempauth]\nuse = egg:swift#tempauth\nuser_test_tester = testing .admin\n"
-            + "".join(f"[filter:{n}]\nuse = egg:swift#{e}\n" for n, e in (
-                ("catch_errors", "catch_errors"), ("gatekeeper", "gatekeeper"), ("healthcheck", "healthcheck"), ("proxy-logging", "proxy_logging"),
-                ("listing_formats", "listing_formats"), ("bulk", "bulk"), ("tempurl", "tempurl"), ("copy", "copy"), ("container-quotas", "container_quotas"),
-                ("account-quotas", "account_quotas"), ("slo", "slo"), ("dlo", "dlo"), ("versioned_writes", "versioned_writes"), ("symlink", "symlink")))
+            + "".join(
+                f"[filter:{n}]\nuse = egg:swift#{e}\n"
+                for n, e in (
+                    ("catch_errors", "catch_errors"),
+                    ("gatekeeper", "gatekeeper"),
+                    ("healthcheck", "healthcheck"),
+                    ("proxy-logging", "proxy_logging"),
+                    ("listing_formats", "listing_formats"),
+                    ("bulk", "bulk"),
+                    ("tempurl", "tempurl"),
+                    ("copy", "copy"),
+                    ("container-quotas", "container_quotas"),
+                    ("account-quotas", "account_quotas"),
+                    ("slo", "slo"),
+                    ("dlo", "dlo"),
+                    ("versioned_writes", "versioned_writes"),
+                    ("symlink", "symlink"),
+                )
+            )
             + f"[filter:cache]\nuse = egg:swift#memcache\nmemcache_servers = 127.0.0.1:{ports['memcache']}\n"
-        )  # fmt: skip
+        )
         for kind in ("account", "container", "object"):
             (etc / f"{kind}.conf").write_text(
-                common + f"bind_port = {ports[kind]}\ndevices = {devices}\nmount_check = false\n[pipeline:main]\npipeline = {kind}-server\n"
+                common
+                + f"bind_port = {ports[kind]}\ndevices = {devices}\nmount_check = false\n[pipeline:main]\npipeline = {kind}-server\n"
                 f"[app:{kind}-server]\nuse = egg:swift#{kind}\n"
             )
             ring = [str(SWIFT / "swift-ring-builder"), str(etc / f"{kind}.builder")]
@@ -175,7 +223,8 @@ class Swift(Server):
 
         def login() -> bool:
             ask = urllib.request.Request(
-                f"http://127.0.0.1:{self.port}/auth/v1.0", headers={"X-Storage-User": "test:tester", "X-Storage-Pass": "testing"}
+                f"http://127.0.0.1:{self.port}/auth/v1.0",
+                headers={"X-Storage-User": "test:tester", "X-Storage-Pass": "testing"},
             )
             with urllib.request.urlopen(ask) as got:
                 self.token, url = got.headers["X-Auth-Token"], got.headers["X-Storage-Url"]
@@ -271,7 +320,9 @@ class Line(asyncio.Protocol):
 async def asks(server: Server, jobs: Iterable[tuple[str, str, bytes]], connections: int) -> tuple[int, int]:
     """Answer every job once, over so many connections; (requests, bytes read)."""
     todo, loop = iter(jobs), asyncio.get_running_loop()
-    made = [await loop.create_connection(lambda: Line(server, todo), server.host, server.port) for _ in range(connections)]
+    made = [
+        await loop.create_connection(lambda: Line(server, todo), server.host, server.port) for _ in range(connections)
+    ]
     lines = [line for _, line in made]
     await asyncio.gather(*(line.over for line in lines))
     return sum(line.done for line in lines), sum(line.size for line in lines)
@@ -314,7 +365,10 @@ def main() -> None:
                 server.fill(c, many)
 
         def pages(many: int, c: str) -> list[tuple[str, str, bytes]]:
-            return [("GET", f"/{c}?format=json" + (f"&marker=object-{at - 1:07d}" if at else ""), b"") for at in range(0, many, 10000)]
+            return [
+                ("GET", f"/{c}?format=json" + (f"&marker=object-{at - 1:07d}" if at else ""), b"")
+                for at in range(0, many, 10000)
+            ]
 
         plan: list[tuple[str, Callable[[int], list[tuple[str, str, bytes]]], int, float]] = [
             ("PUT 4 KiB", lambda r: [("PUT", f"/small/r{r}o{n}", small(n)) for n in range(count)], 16, 1),
@@ -342,7 +396,10 @@ def main() -> None:
         for server in servers:
             server.stop()
             shutil.rmtree(server.folder, ignore_errors=True)
-    rows = {k: {who: (t[0] / t[1], t[2] * 1000 / (t[0] / unit)) for who, t in got.items()} for (k, _, _, unit), got in zip(plan, sums.values(), strict=True)}
+    rows = {
+        k: {who: (t[0] / t[1], t[2] * 1000 / (t[0] / unit)) for who, t in got.items()}
+        for (k, _, _, unit), got in zip(plan, sums.values(), strict=True)
+    }
     show(rows, facts)
 
 

@@ -27,12 +27,21 @@ class Account:
         self.base = f"/object-store/v1/AUTH_{project or who.project}"
 
     def __call__(
-        self, method: str, path: str = "", data: bytes | None = None, code: int | tuple[int, ...] | None = None, **headers: str
+        self,
+        method: str,
+        path: str = "",
+        data: bytes | None = None,
+        code: int | tuple[int, ...] | None = None,
+        **headers: str,
     ) -> Any:
         sent = {"X-Auth-Token": self.who.token} if self.who.token else {}
         sent |= {k.replace("_", "-"): v for k, v in headers.items()}
         got = self.who.http.request(
-            method, self.base + path, content=data, headers={k: v.encode() for k, v in sent.items()}, follow_redirects=False
+            method,
+            self.base + path,
+            content=data,
+            headers={k: v.encode() for k, v in sent.items()},
+            follow_redirects=False,
         )
         if code is not None:
             want = code if isinstance(code, tuple) else (code,)
@@ -43,7 +52,10 @@ class Account:
         return self("PUT", path, data, 201, **headers)
 
     def names(self, path: str) -> list[str]:
-        return [e.get("subdir") or e["name"] for e in self("GET", path + ("&" if "?" in path else "?") + "format=json", code=200).json()]
+        return [
+            e.get("subdir") or e["name"]
+            for e in self("GET", path + ("&" if "?" in path else "?") + "format=json", code=200).json()
+        ]
 
 
 def nobody(a: Account) -> Account:
@@ -61,7 +73,9 @@ class S3Key:
 
     def __init__(self, house: House, who: Tenant | None = None) -> None:
         self.house, self.who = house, who or house.admin
-        made = self.who.post(f"/identity/v3/users/{self.who.user}/credentials/OS-EC2", {"tenant_id": self.who.project})["credential"]
+        made = self.who.post(f"/identity/v3/users/{self.who.user}/credentials/OS-EC2", {"tenant_id": self.who.project})[
+            "credential"
+        ]
         self.access, self.secret = made["access"], made["secret"]
         self._last: tuple[bytes, str, str, str] = (b"", "", "", "")
 
@@ -130,7 +144,9 @@ class S3Key:
         code: int | tuple[int, ...] | None = None,
         extra: dict[str, str] | None = None,
     ) -> Any:
-        sent = self.signed(method, f"/s3{path}", body or b"", extra={k: v for k, v in (extra or {}).items() if k.startswith("x-amz-")})
+        sent = self.signed(
+            method, f"/s3{path}", body or b"", extra={k: v for k, v in (extra or {}).items() if k.startswith("x-amz-")}
+        )
         got = self.house.http.request(method, f"/s3{path}", content=body, headers=sent | (extra or {}))
         if code is not None:
             want = code if isinstance(code, tuple) else (code,)
@@ -142,7 +158,9 @@ def serve_in_thread(cloud: Cloud) -> Callable[[], None]:
     """Answer on a real socket until the returned function is called."""
     import msgspec
 
-    cloud.settings = msgspec.structs.replace(cloud.settings, server=msgspec.structs.replace(cloud.settings.server, listen="127.0.0.1:0"))
+    cloud.settings = msgspec.structs.replace(
+        cloud.settings, server=msgspec.structs.replace(cloud.settings.server, listen="127.0.0.1:0")
+    )
     ready, loop, stop = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
 
     def run() -> None:

@@ -19,14 +19,20 @@ class Ceph:
         self.folder = Path(tempfile.mkdtemp(prefix="virga-ceph-"))
         port = 13800 + os.getpid() % 40 * 70  # below the ports that the system gives out
         done = subprocess.run(
-            [SCRIPT, "start", str(self.folder)], env=os.environ | {"CEPH_PORT": str(port)}, capture_output=True, text=True, timeout=120
+            [SCRIPT, "start", str(self.folder)],
+            env=os.environ | {"CEPH_PORT": str(port)},
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
         assert done.returncode == 0, done.stderr
         self.conf = done.stdout.strip()
 
     def ask(self, *words: str) -> str:
         """What Ceph's own command says."""
-        return subprocess.run(["ceph", "-c", self.conf, *words], capture_output=True, text=True, check=True, timeout=30).stdout
+        return subprocess.run(
+            ["ceph", "-c", self.conf, *words], capture_output=True, text=True, check=True, timeout=30
+        ).stdout
 
     def pool(self, name: str) -> str:
         self.ask("osd", "pool", "create", name, "8")
@@ -34,7 +40,10 @@ class Ceph:
 
     def gateway(self, port: int, identity: str, user: str, password: str) -> None:
         done = subprocess.run(
-            [SCRIPT, "gateway", str(self.folder), str(port), identity, user, password], capture_output=True, text=True, timeout=120
+            [SCRIPT, "gateway", str(self.folder), str(port), identity, user, password],
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
         assert done.returncode == 0, done.stderr
 

@@ -180,10 +180,26 @@ def main(auth_url: str, password: str) -> None:
     from openstackclient.shell import OpenStackShell
 
     options = [
-        "--os-auth-url", auth_url, "--os-username", "admin", "--os-password", password, "--os-project-name", "admin", "--os-user-domain-name", "Default",
-        "--os-project-domain-name", "Default", "--os-identity-api-version", "3", "--os-region-name", "RegionOne",
-    ]  # fmt: skip
-    commands = sorted((e.name.replace("_", " ") for e in entry_points(group="openstack.identity.v3")), key=len, reverse=True)
+        "--os-auth-url",
+        auth_url,
+        "--os-username",
+        "admin",
+        "--os-password",
+        password,
+        "--os-project-name",
+        "admin",
+        "--os-user-domain-name",
+        "Default",
+        "--os-project-domain-name",
+        "Default",
+        "--os-identity-api-version",
+        "3",
+        "--os-region-name",
+        "RegionOne",
+    ]
+    commands = sorted(
+        (e.name.replace("_", " ") for e in entry_points(group="openstack.identity.v3")), key=len, reverse=True
+    )
     kept = collections.defaultdict(lambda: "nothing", folder=str(FOLDER))
     tried: dict[str, list[object]] = {}
     wrong: list[str] = []
@@ -194,7 +210,9 @@ def main(auth_url: str, password: str) -> None:
         words = [w.format_map(kept) for w in text.split()]
         command = next(c for c in commands if text.startswith(c))
         shows = keep is not None and not command.endswith("list")
-        code, out, err = run(OpenStackShell, [*options, *words, *(["-f", "json"] if shows or command.endswith("list") else [])])
+        code, out, err = run(
+            OpenStackShell, [*options, *words, *(["-f", "json"] if shows or command.endswith("list") else [])]
+        )
         said = (err.strip() or out.strip())[-400:]
         tried[text] = [code, said]
         if keep and code == 0:
@@ -202,7 +220,10 @@ def main(auth_url: str, password: str) -> None:
             found = found[0] if isinstance(found, list) else found
             kept[keep[1]] = str(found.get("access") or found.get("id") or found.get("ID"))
         clear = (
-            re.search(r"HTTP 4\d\d|\(4\d\d\)|4\d\d[: ]|No .* found|not found|could not be found|oauthlib must be installed", said)
+            re.search(
+                r"HTTP 4\d\d|\(4\d\d\)|4\d\d[: ]|No .* found|not found|could not be found|oauthlib must be installed",
+                said,
+            )
             is not None
         )
         if code and not (clear and (soft or "wrong" in words)):

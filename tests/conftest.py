@@ -33,9 +33,13 @@ def postgres() -> Iterator[Callable[[], str]]:
     folder.chmod(0o755)
     bin_, data = Path(initdb).parent, folder / "data"
     quiet: dict[str, Any] = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
-    subprocess.run([*user, str(bin_ / "initdb"), "-A", "trust", "-U", "postgres", "-D", str(data), "--no-sync"], **quiet)
+    subprocess.run(
+        [*user, str(bin_ / "initdb"), "-A", "trust", "-U", "postgres", "-D", str(data), "--no-sync"], **quiet
+    )
     options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off -c max_connections=200"
-    subprocess.run([*user, str(bin_ / "pg_ctl"), "-D", str(data), "-o", options, "-w", "-l", str(folder / "log"), "start"], **quiet)
+    subprocess.run(
+        [*user, str(bin_ / "pg_ctl"), "-D", str(data), "-o", options, "-w", "-l", str(folder / "log"), "start"], **quiet
+    )
     engine = sa.create_engine(f"postgresql+psycopg://postgres@/postgres?host={folder}", isolation_level="AUTOCOMMIT")
 
     def fresh() -> str:

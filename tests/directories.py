@@ -101,7 +101,9 @@ access to * by users read by anonymous auth
 
     def user(self, uid: str, password: str = "pw", more: str = "") -> str:
         """Add a user; gives its DN."""
-        self.load(f"dn: cn={uid},ou=Users,{SUFFIX}\nobjectClass: inetOrgPerson\ncn: {uid}\nsn: {uid}\nuserPassword: {password}\n{more}")
+        self.load(
+            f"dn: cn={uid},ou=Users,{SUFFIX}\nobjectClass: inetOrgPerson\ncn: {uid}\nsn: {uid}\nuserPassword: {password}\n{more}"
+        )
         return f"cn={uid},ou=Users,{SUFFIX}"
 
     def group(self, cn: str, *members: str) -> str:

@@ -52,12 +52,27 @@ def vhd(*, parent: str = "", size: int = 1 << 20) -> bytes:
     """A dynamic (3) or differencing (4) VHD: copy of the footer, header with the parent's name."""
     kind = 4 if parent else 3
     foot = struct.pack(
-        ">8sIIQI4sI4sQQIII16sB", b"conectix", 2, 0x10000, 512, 0, b"tap\0", 0x10000, b"Wi2k", size, size, 0, kind, 0, b"u" * 16, 0
+        ">8sIIQI4sI4sQQIII16sB",
+        b"conectix",
+        2,
+        0x10000,
+        512,
+        0,
+        b"tap\0",
+        0x10000,
+        b"Wi2k",
+        size,
+        size,
+        0,
+        kind,
+        0,
+        b"u" * 16,
+        0,
     )
     foot = foot.ljust(SECTOR, b"\0")
-    head = struct.pack(">8sQQIIII16sII", b"cxsparse", 2**64 - 1, 1536, 0x10000, 1, 2 << 20, 0, b"p" * 16, 0, 0) + parent.encode(
-        "utf-16-be"
-    )[:512].ljust(512, b"\0")
+    head = struct.pack(
+        ">8sQQIIII16sII", b"cxsparse", 2**64 - 1, 1536, 0x10000, 1, 2 << 20, 0, b"p" * 16, 0, 0
+    ) + parent.encode("utf-16-be")[:512].ljust(512, b"\0")
     return foot + head.ljust(1024, b"\0") + b"\xff" * SECTOR + foot
 
 

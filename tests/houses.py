@@ -33,18 +33,32 @@ class Answered:
 class Tenant:
     """Somebody with a token. Methods give the decoded body and fail the test on a code that was not expected."""
 
-    def __init__(self, http: TestClient, token: str, project: str = "", user: str = "", version: str | None = None) -> None:
+    def __init__(
+        self, http: TestClient, token: str, project: str = "", user: str = "", version: str | None = None
+    ) -> None:
         self.http, self.token, self.project, self.user, self.version = http, token, project, user, version
 
-    def ask(self, method: str, path: str, body: Any = None, *, raw: bytes | None = None, headers: dict[str, str] | None = None) -> Answered:
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        raw: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answered:
         sent = (
-            {"X-Auth-Token": self.token} | ({"OpenStack-API-Version": f"compute {self.version}"} if self.version else {}) | (headers or {})
+            {"X-Auth-Token": self.token}
+            | ({"OpenStack-API-Version": f"compute {self.version}"} if self.version else {})
+            | (headers or {})
         )
         if raw is not None:
             sent.setdefault("Content-Type", "application/json")
             return Answered(self.http.request(method, path, content=raw, headers=sent))
         return Answered(
-            self.http.request(method, path, json=body, headers=sent) if body is not None else self.http.request(method, path, headers=sent)
+            self.http.request(method, path, json=body, headers=sent)
+            if body is not None
+            else self.http.request(method, path, headers=sent)
         )
 
     def _expect(self, method: str, path: str, body: Any, code: int | None) -> Any:
@@ -79,7 +93,10 @@ class House:
     def auth(self, user: str, password: str, project: str | None, **scope: Any) -> Any:
         domain = {"id": "default"}
         body: dict[str, Any] = {
-            "identity": {"methods": ["password"], "password": {"user": {"name": user, "domain": domain, "password": password}}}
+            "identity": {
+                "methods": ["password"],
+                "password": {"user": {"name": user, "domain": domain, "password": password}},
+            }
         }
         if project is not None:
             body["scope"] = {"project": {"name": project, "domain": domain}}
@@ -97,7 +114,11 @@ class House:
         """A user with a role in a project of the same name."""
         a = self.admin
         projects = a.get(f"/identity/v3/projects?name={name}-project")["projects"]
-        project = projects[0] if projects else a.post("/identity/v3/projects", {"project": {"name": f"{name}-project"}})["project"]
+        project = (
+            projects[0]
+            if projects
+            else a.post("/identity/v3/projects", {"project": {"name": f"{name}-project"}})["project"]
+        )
         user = a.post("/identity/v3/users", {"user": {"name": name, "password": "pw"}})["user"]
         role_id = a.get(f"/identity/v3/roles?name={role}")["roles"][0]["id"]
         a.put(f"/identity/v3/projects/{project['id']}/users/{user['id']}/roles/{role_id}")
@@ -112,13 +133,20 @@ class House:
             "visibility": "public" if who is self.admin else "private",
         } | more
         image = who.post("/image/v2/images", body)
-        got = who.ask("PUT", f"/image/v2/images/{image['id']}/file", raw=data, headers={"Content-Type": "application/octet-stream"})
+        got = who.ask(
+            "PUT",
+            f"/image/v2/images/{image['id']}/file",
+            raw=data,
+            headers={"Content-Type": "application/octet-stream"},
+        )
         assert got.code == 204, got.text
         return who.get(f"/image/v2/images/{image['id']}")
 
     def network(self, who: Tenant, cidr: str = "10.0.0.0/24", name: str = "net") -> tuple[Any, Any]:
         net = who.post("/network/v2.0/networks", {"network": {"name": name}})["network"]
-        subnet = who.post("/network/v2.0/subnets", {"subnet": {"network_id": net["id"], "cidr": cidr, "ip_version": 4}})["subnet"]
+        subnet = who.post(
+            "/network/v2.0/subnets", {"subnet": {"network_id": net["id"], "cidr": cidr, "ip_version": 4}}
+        )["subnet"]
         return net, subnet
 
     def server(self, who: Tenant, image: str, network: str, name: str = "vm", **more: Any) -> Any:
@@ -138,7 +166,12 @@ class House:
 
 
 def make(
-    url: str | None = None, state: Path | None = None, *, clock: VirtualClock | None = None, hook: Hook | None = None, **over: Any
+    url: str | None = None,
+    state: Path | None = None,
+    *,
+    clock: VirtualClock | None = None,
+    hook: Hook | None = None,
+    **over: Any,
 ) -> Cloud:
     """A simulated cloud that is prepared and not started."""
     settings = load(

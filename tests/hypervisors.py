@@ -14,9 +14,18 @@ from virga.services.compute.driver import Card, Machine
 
 def machine(id: str, cards: bool = True) -> Machine:
     return Machine(
-        id=id, name="m", project_id="p", generation=1, vcpus=1, ram=128, disk=1, image_id="i", image_format="qcow2",
-        cards=[Card("port", "fa:16:3e:00:00:01", 1442, "n")] if cards else [], files={"openstack/latest/user_data": "hello"},
-    )  # fmt: skip
+        id=id,
+        name="m",
+        project_id="p",
+        generation=1,
+        vcpus=1,
+        ram=128,
+        disk=1,
+        image_id="i",
+        image_format="qcow2",
+        cards=[Card("port", "fa:16:3e:00:00:01", 1442, "n")] if cards else [],
+        files={"openstack/latest/user_data": "hello"},
+    )
 
 
 def holds(make: Callable[[], Any], says: bytes, cards: bool = True) -> None:

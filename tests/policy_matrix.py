@@ -32,8 +32,14 @@ from virga.ground.wire import named
 
 FILE = Path(__file__).parents[1] / "docs/policy-matrix.txt"
 NOTHING = "00000000-0000-4000-8000-000000000000"
-ROLES = {"A": ("admin", "manager", "member", "reader"), "M": ("manager", "member", "reader"), "m": ("member", "reader"), "r": ("reader",),
-         "s": ("service",), "-": ()}  # fmt: skip
+ROLES = {
+    "A": ("admin", "manager", "member", "reader"),
+    "M": ("manager", "member", "reader"),
+    "m": ("member", "reader"),
+    "r": ("reader",),
+    "s": ("service",),
+    "-": (),
+}
 UNRULED = "any token: no rule is asked, for what is the caller's own or the same for everybody"
 SCOPES = ("system", "domain", "project", "unscoped")
 
@@ -91,17 +97,40 @@ def recorded() -> Iterator[list[str]]:
 
 BYTES = {
     "swift": (
-        "GET /v1/{account}", "POST /v1/{account}", "PUT /v1/{account}", "DELETE /v1/{account}", "GET /v1/{account}/{container}",
-        "PUT /v1/{account}/{container}", "POST /v1/{account}/{container}", "DELETE /v1/{account}/{container}", "GET /v1/{account}/{container}/{object}",
-        "PUT /v1/{account}/{container}/{object}", "POST /v1/{account}/{container}/{object}", "DELETE /v1/{account}/{container}/{object}",
-        "COPY /v1/{account}/{container}/{object}", "PUT /v1/{account}?extract-archive=tar", "POST /v1/{account}?bulk-delete", "GET /housekeeping",
+        "GET /v1/{account}",
+        "POST /v1/{account}",
+        "PUT /v1/{account}",
+        "DELETE /v1/{account}",
+        "GET /v1/{account}/{container}",
+        "PUT /v1/{account}/{container}",
+        "POST /v1/{account}/{container}",
+        "DELETE /v1/{account}/{container}",
+        "GET /v1/{account}/{container}/{object}",
+        "PUT /v1/{account}/{container}/{object}",
+        "POST /v1/{account}/{container}/{object}",
+        "DELETE /v1/{account}/{container}/{object}",
+        "COPY /v1/{account}/{container}/{object}",
+        "PUT /v1/{account}?extract-archive=tar",
+        "POST /v1/{account}?bulk-delete",
+        "GET /housekeeping",
     ),
     "s3": (
-        "GET /", "PUT /{bucket}", "GET /{bucket}", "DELETE /{bucket}", "POST /{bucket}?delete", "PUT /{bucket}?acl", "PUT /{bucket}?policy",
-        "GET /{bucket}?policy", "DELETE /{bucket}?policy", "PUT /{bucket}?versioning", "GET /{bucket}/{key}", "PUT /{bucket}/{key}",
-        "DELETE /{bucket}/{key}", "POST /{bucket}/{key}?uploads",
+        "GET /",
+        "PUT /{bucket}",
+        "GET /{bucket}",
+        "DELETE /{bucket}",
+        "POST /{bucket}?delete",
+        "PUT /{bucket}?acl",
+        "PUT /{bucket}?policy",
+        "GET /{bucket}?policy",
+        "DELETE /{bucket}?policy",
+        "PUT /{bucket}?versioning",
+        "GET /{bucket}/{key}",
+        "PUT /{bucket}/{key}",
+        "DELETE /{bucket}/{key}",
+        "POST /{bucket}/{key}?uploads",
     ),
-}  # fmt: skip
+}
 """The two dialects of objects have no table of routes: these requests stand for them. Access lists, temporary addresses and bucket policies
 let in whom they name, beside the rules."""
 
@@ -121,7 +150,9 @@ def dialect(house: House, service: Service, request: str) -> list[str]:
     if service.name == "swift":
         path = path.replace("{account}", f"AUTH_{NOTHING}").replace("{container}", "c").replace("{object}", "o")
         with recorded() as seen:
-            house.http.request(method, service.path + path, headers={"X-Auth-Token": house.admin.token, "Destination": "c/p"})
+            house.http.request(
+                method, service.path + path, headers={"X-Auth-Token": house.admin.token, "Destination": "c/p"}
+            )
         return seen
     key, bucket = S3Key(house), "matrix-of-rules"
     path = path.replace("{bucket}", bucket).replace("{key}", "k")
@@ -145,7 +176,10 @@ def asked(house: House, service: Service, route: Route) -> list[str]:
         content = {route.key: inner} if route.key else inner
     with recorded() as seen:
         low = max(route.since, service.versions.default)
-        headers = {"X-Auth-Token": house.admin.token, "X-Subject-Token": house.admin.token if route.method != "DELETE" else "x" * 60}
+        headers = {
+            "X-Auth-Token": house.admin.token,
+            "X-Subject-Token": house.admin.token if route.method != "DELETE" else "x" * 60,
+        }
         if service.versions.service:
             headers["OpenStack-API-Version"] = f"{service.versions.service} {low[0]}.{low[1]}"
         house.http.request(route.method, path, json=content, headers=headers)
@@ -213,16 +247,33 @@ def _code(function: Any) -> str:
 
 def caller(roles: tuple[str, ...], scope: str) -> Actor:
     return Actor(
-        "me", "me", "mine", frozenset(roles), "mine" if scope == "project" else None, "mine" if scope == "domain" else None, scope == "system",
+        "me",
+        "me",
+        "mine",
+        frozenset(roles),
+        "mine" if scope == "project" else None,
+        "mine" if scope == "domain" else None,
+        scope == "system",
         project_domain_id="mine" if scope == "project" else None,
-    )  # fmt: skip
+    )
 
 
 MORE = (
-    "target.user.id", "target.user.domain_id", "target.group.domain_id", "target.project.id", "target.project.domain_id", "target.domain.id",
-    "target.domain_id", "target.credential.user_id", "target.trust.trustor_user_id", "target.trust.trustee_user_id", "target.token.user_id",
-    "target.limit.project_id", "target.limit.domain.id", "target.limit.project.domain_id",
-)  # fmt: skip
+    "target.user.id",
+    "target.user.domain_id",
+    "target.group.domain_id",
+    "target.project.id",
+    "target.project.domain_id",
+    "target.domain.id",
+    "target.domain_id",
+    "target.credential.user_id",
+    "target.trust.trustor_user_id",
+    "target.trust.trustee_user_id",
+    "target.token.user_id",
+    "target.limit.project_id",
+    "target.limit.domain.id",
+    "target.limit.project.domain_id",
+)
 
 
 def facts(own: bool) -> dict[str, Any]:
@@ -267,7 +318,14 @@ def line(rule: str) -> str:
 def text(house: House) -> str:
     head = (__doc__ or "").split("\n\n", 1)[1].strip()
     return (
-        "\n".join(["# Written by 'make matrix'; a test compares it.", *(f"# {line}" for line in head.splitlines()), "", *lines(house)])
+        "\n".join(
+            [
+                "# Written by 'make matrix'; a test compares it.",
+                *(f"# {line}" for line in head.splitlines()),
+                "",
+                *lines(house),
+            ]
+        )
         + "\n"
     )
 

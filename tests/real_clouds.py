@@ -75,7 +75,12 @@ class Real:
 
     def virga(self, *words: str, timeout: float = 200) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "virga", *words], env=self.env, capture_output=True, text=True, timeout=timeout, check=False
+            [sys.executable, "-m", "virga", *words],
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
         )
         assert done.returncode == 0, f"virga {' '.join(words)}: {done.stdout}{done.stderr}\n{self.log()}"
         return done.stdout

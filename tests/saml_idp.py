@@ -33,9 +33,15 @@ def key_and_certificate(folder: Path, name: str) -> tuple[bytes, bytes]:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)
     made = (
-        x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key()).serial_number(7)
-        .not_valid_before(now - dt.timedelta(days=1)).not_valid_after(now + dt.timedelta(days=9)).sign(key, hashes.SHA256())
-    )  # fmt: skip
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=9))
+        .sign(key, hashes.SHA256())
+    )
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     certificate = made.public_bytes(serialization.Encoding.PEM)
     (folder / f"{name}.pem").write_bytes(pem)
@@ -77,7 +83,15 @@ class SimpleSaml:
 'saml20.ecp' => true, 'signature.algorithm' => 'http://www.w3.org/2001/04/xmldsig-more#rsa-sha256'];""",
         )
         self._php("metadata/saml20-sp-remote.php", "$metadata = [];")
-        words = ["php", "-d", "session.save_path=" + str(folder / "sessions"), "-S", f"127.0.0.1:{self.port}", "-t", str(WWW)]
+        words = [
+            "php",
+            "-d",
+            "session.save_path=" + str(folder / "sessions"),
+            "-S",
+            f"127.0.0.1:{self.port}",
+            "-t",
+            str(WWW),
+        ]
         env = os.environ | {"SIMPLESAMLPHP_CONFIG_DIR": str(folder / "config"), "PHP_CLI_SERVER_WORKERS": "2"}
         self.process = subprocess.Popen(
             words, stdout=subprocess.DEVNULL, stderr=open(folder / "php.log", "wb"), env=env, start_new_session=True
@@ -100,7 +114,9 @@ class SimpleSaml:
         )
         rest = "".join(f", '{k}' => {v}" for k, v in more.items())
         file = self.folder / "metadata/saml20-sp-remote.php"
-        file.write_text(file.read_text() + f"$metadata['{entity}'] = ['AssertionConsumerService' => [{services}]{rest}];\n")
+        file.write_text(
+            file.read_text() + f"$metadata['{entity}'] = ['AssertionConsumerService' => [{services}]{rest}];\n"
+        )
 
     def end(self) -> None:
         os.killpg(self.process.pid, 15)

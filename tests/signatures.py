@@ -30,16 +30,20 @@ def key() -> ec.EllipticCurvePrivateKey:
 def certificate(file: Path, days: tuple[int, int] = (-3650, 36500)) -> None:
     """A certificate of `key`, valid for these days around now."""
     name, now = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "signer")]), dt.datetime.now(dt.UTC)
-    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key().public_key()).serial_number(1)
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key().public_key()).serial_number(1)
+    )
     made = made.not_valid_before(now + dt.timedelta(days=days[0])).not_valid_after(now + dt.timedelta(days=days[1]))
     file.write_bytes(made.sign(key(), hashes.SHA384()).public_bytes(serialization.Encoding.PEM))
 
 
 def properties(data: bytes) -> dict[str, str]:
     return {
-        "img_signature": base64.b64encode(key().sign(data, ec.ECDSA(hashes.SHA384()))).decode(), "img_signature_hash_method": "SHA-384",
-        "img_signature_key_type": "ECC_SECP384R1", "img_signature_certificate_uuid": "one",
-    }  # fmt: skip
+        "img_signature": base64.b64encode(key().sign(data, ec.ECDSA(hashes.SHA384()))).decode(),
+        "img_signature_hash_method": "SHA-384",
+        "img_signature_key_type": "ECC_SECP384R1",
+        "img_signature_certificate_uuid": "one",
+    }
 
 
 @contextlib.contextmanager

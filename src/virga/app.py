@@ -75,8 +75,13 @@ from virga.services.objects import routes as objects_routes
 from virga.settings import Settings
 
 SERVICES: list[Service] = [
-    identity_routes.SERVICE, images_routes.SERVICE, network_routes.SERVICE, compute_routes.SERVICE, objects_routes.SERVICE, objects_routes.S3,
-]  # fmt: skip
+    identity_routes.SERVICE,
+    images_routes.SERVICE,
+    network_routes.SERVICE,
+    compute_routes.SERVICE,
+    objects_routes.SERVICE,
+    objects_routes.S3,
+]
 
 
 class Advance(wire.Wire):
@@ -118,16 +123,24 @@ class Cloud:
         doors.put(Settings, settings)
         doors.put(Identity, settings.identity)
         self.passwords = doors.put(Passwords, Passwords())
-        self.policy = doors.put(Overrides, Overrides(None if settings.ephemeral else self.state, settings.server.policy_file))
+        self.policy = doors.put(
+            Overrides, Overrides(None if settings.ephemeral else self.state, settings.server.policy_file)
+        )
         self.tokens = doors.put(Tokens, Tokens(self.db, doors, self.policy))
         doors.put(Authenticator, self.tokens)
         doors.put(Catalog, Catalog(self.db))
-        keys = Path(settings.identity.credential_keys) if settings.identity.credential_keys else self.state / "credential.keys"
+        keys = (
+            Path(settings.identity.credential_keys)
+            if settings.identity.credential_keys
+            else self.state / "credential.keys"
+        )
         vault = doors.put(Vault, Vault(None if settings.ephemeral else keys))
         self.directories = doors.put(Directories, Directories(self.db, settings.identity, vault))
         doors.put(Elsewhere, directories.password)
         doors.put(Providers, Providers(settings.identity.oidc, settings.identity.saml))
-        pem = Path(settings.identity.saml_idp.keyfile) if settings.identity.saml_idp.keyfile else self.state / "saml.pem"
+        pem = (
+            Path(settings.identity.saml_idp.keyfile) if settings.identity.saml_idp.keyfile else self.state / "saml.pem"
+        )
         doors.put(SamlKey, SamlKey(None if settings.ephemeral else pem))
         doors.put(Images, settings.images)
         doors.put(Network, settings.network)
@@ -135,13 +148,22 @@ class Cloud:
         doors.put(Inspector, Inspector())
         doors.put(Stores, chosen(settings.images, None if settings.ephemeral else self.state / "images"))
         self.porter = doors.put(Porter, Porter())
-        self.image_cache = doors.put(ImageCache, images.cache(doors, None if settings.ephemeral else self.state / "cache"))
-        self.services = [identity_routes.chosen(settings.identity.v2) if s is identity_routes.SERVICE else s for s in SERVICES]
+        self.image_cache = doors.put(
+            ImageCache, images.cache(doors, None if settings.ephemeral else self.state / "cache")
+        )
+        self.services = [
+            identity_routes.chosen(settings.identity.v2) if s is identity_routes.SERVICE else s for s in SERVICES
+        ]
         sagas: list[Saga] = [*SAGAS, *IMAGE_SAGAS]
         loops: list[Loop] = [
-            events.OUTBOX, *identity_loops.LOOPS, *directory_loops.LOOPS, *images_loops.LOOPS, *network_loops.LOOPS, *compute_loops.LOOPS,
+            events.OUTBOX,
+            *identity_loops.LOOPS,
+            *directory_loops.LOOPS,
+            *images_loops.LOOPS,
+            *network_loops.LOOPS,
+            *compute_loops.LOOPS,
             *objects_loops.timed(settings.objects),
-        ]  # fmt: skip
+        ]
         doors.put(Book, Book(sagas))
         self.desk = Desk(self.db, doors)
         self.desk.open()
@@ -153,11 +175,17 @@ class Cloud:
         self.loops = doors.put(LoopRunner, LoopRunner(self.db, doors, loops))
         host, _, port = settings.server.listen.rpartition(":")
         self.rim = Rim(
-            self.services, doors, self.db, public_url=settings.server.public_url or None, main_port=int(port),
-            hosts=own_names(host) | frozenset(settings.server.hosts), workers=settings.server.workers,
-        )  # fmt: skip
+            self.services,
+            doors,
+            self.db,
+            public_url=settings.server.public_url or None,
+            main_port=int(port),
+            hosts=own_names(host) | frozenset(settings.server.hosts),
+            workers=settings.server.workers,
+        )
         self.rim.default_base = (
-            settings.server.public_url.rstrip("/") or f"{'https' if settings.server.tls else 'http'}://{host or '127.0.0.1'}:{port}"
+            settings.server.public_url.rstrip("/")
+            or f"{'https' if settings.server.tls else 'http'}://{host or '127.0.0.1'}:{port}"
         )
         self.objects = objects.furnish(self.db, doors, settings.objects, None if settings.ephemeral else self.state)
         self.rim.apps |= objects_routes.apps(self.objects)
@@ -212,7 +240,10 @@ class Cloud:
         dial = self.doors.put(Dial, Dial(self.settings.sim.fail, self.world))
         file = None if self.settings.ephemeral else self.state / "machines.json"
         self.doors.put(
-            Hypervisor, FakeHypervisor(self.world, file=file, dial=dial, plug=switch.plug, boot_seconds=self.settings.sim.boot_seconds)
+            Hypervisor,
+            FakeHypervisor(
+                self.world, file=file, dial=dial, plug=switch.plug, boot_seconds=self.settings.sim.boot_seconds
+            ),
         )
 
     def _move_clock(self, body: bytes) -> dict[str, Any]:
@@ -240,7 +271,9 @@ class Cloud:
         self.state.mkdir(parents=True, exist_ok=True, mode=0o711)
         adopt_orphans()
         supervisor = self.supervisor = Supervisor(self.state / "engines")
-        chassis = self.chassis = Chassis(own.name, self.state / "ovn", own.network.uplink, own.network.external_cidr, supervisor)
+        chassis = self.chassis = Chassis(
+            own.name, self.state / "ovn", own.network.uplink, own.network.external_cidr, supervisor
+        )
         step("network engine (Open vSwitch, OVN)")
         chassis.start()
         if chassis.nb is None:
@@ -253,15 +286,23 @@ class Cloud:
         rbd = RbdDisks(own.compute.disks) if own.compute.disks else None
         if rbd is not None:
             chassis.storage(rbd.networks())
-        kvm = own.compute.virt_type == "kvm" or (own.compute.virt_type == "auto" and kvm_works(self.state / "kvm.json")[0])
+        kvm = own.compute.virt_type == "kvm" or (
+            own.compute.virt_type == "auto" and kvm_works(self.state / "kvm.json")[0]
+        )
         supervisor.run(engine(own.name, self.state / "libvirt", self.state / "machines", chassis.namespace, kvm))
         self.doors.put(
             Hypervisor,
             LibvirtHypervisor(
-                self.state / "libvirt/run/libvirt-sock", self.state, kvm=kvm, plug=chassis.plug, unplug=chassis.unplug,
-                image=lambda id: images.path(self.doors, id), rbd=rbd, urls=lambda id: images.urls(self.doors, id),
+                self.state / "libvirt/run/libvirt-sock",
+                self.state,
+                kvm=kvm,
+                plug=chassis.plug,
+                unplug=chassis.unplug,
+                image=lambda id: images.path(self.doors, id),
+                rbd=rbd,
+                urls=lambda id: images.urls(self.doors, id),
             ),
-        )  # fmt: skip
+        )
         self.metadata = Metadata(chassis, self.bus)
         supervisor.watch()
 
@@ -282,7 +323,11 @@ class Cloud:
         self.loops.start()
         switch = self.doors.use(Switch)
         switch.watch(self._port_seen)
-        self.node = Node(self.settings.name if self.settings.simulated else socket.gethostname(), self.bus, self.doors.use(Hypervisor))
+        self.node = Node(
+            self.settings.name if self.settings.simulated else socket.gethostname(),
+            self.bus,
+            self.doors.use(Hypervisor),
+        )
         self.node.start()
         if self.metadata is not None:
             self.metadata.start()
@@ -344,13 +389,24 @@ def own_certificate(folder: Path, names: frozenset[str]) -> tuple[Path, Path]:
             alt.append(x509.DNSName(name))
     now = dt.datetime.now(dt.UTC)
     built = (
-        x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(secret.public_key()).serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1)).not_valid_after(now + dt.timedelta(days=825))
-        .add_extension(x509.SubjectAlternativeName(alt), critical=False).add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(secret.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=825))
+        .add_extension(x509.SubjectAlternativeName(alt), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(secret, hashes.SHA256())
-    )  # fmt: skip
+    )
     fd = os.open(key, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-    os.write(fd, secret.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    os.write(
+        fd,
+        secret.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ),
+    )
     os.close(fd)
     cert.write_bytes(built.public_bytes(serialization.Encoding.PEM))
     return cert, key
@@ -391,7 +447,10 @@ def settle_memory() -> None:
 
 
 async def serve(
-    cloud: Cloud, ready: Callable[[list[str]], Any] | None = None, stop: asyncio.Event | None = None, given: socket.socket | None = None
+    cloud: Cloud,
+    ready: Callable[[list[str]], Any] | None = None,
+    stop: asyncio.Event | None = None,
+    given: socket.socket | None = None,
 ) -> None:
     """Answer requests until `stop` is set; `ready` is told the addresses once the sockets listen. `given`: a bound socket to use."""
     import uvicorn
@@ -415,13 +474,24 @@ async def serve(
     tls: dict[str, Any] = {}
     if settings.tls:
         cert, key = (
-            (Path(settings.tls_cert), Path(settings.tls_key)) if settings.tls_cert else own_certificate(cloud.state, own_names(host))
+            (Path(settings.tls_cert), Path(settings.tls_key))
+            if settings.tls_cert
+            else own_certificate(cloud.state, own_names(host))
         )
         tls = {"ssl_certfile": str(cert), "ssl_keyfile": str(key), "ssl_version": ssl.PROTOCOL_TLS_SERVER}
     config = uvicorn.Config(
-        cloud.rim, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_keep_alive=65, ws="none",
-        http=Protocol, timeout_graceful_shutdown=5, h11_max_incomplete_event_size=65536, **tls,
-    )  # fmt: skip
+        cloud.rim,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_keep_alive=65,
+        ws="none",
+        http=Protocol,
+        timeout_graceful_shutdown=5,
+        h11_max_incomplete_event_size=65536,
+        **tls,
+    )
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     for sock in sockets:

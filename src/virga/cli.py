@@ -32,9 +32,16 @@ GUEST_IMAGE = "virga-guest"
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="virga")
 @click.option(
-    "--state", metavar="DIR", help="The folder that holds the cloud. Default: /var/lib/virga for root, ~/.local/state/virga for others."
+    "--state",
+    metavar="DIR",
+    help="The folder that holds the cloud. Default: /var/lib/virga for root, ~/.local/state/virga for others.",
 )
-@click.option("--config", metavar="FILE", type=click.Path(path_type=Path), help="A settings file; default: virga.toml in the state folder.")
+@click.option(
+    "--config",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A settings file; default: virga.toml in the state folder.",
+)
 @click.pass_context
 def main(ctx: click.Context, state: str | None, config: Path | None) -> None:
     """Virga: OpenStack that starts in two seconds, never gets stuck, and always tells you why.
@@ -103,10 +110,18 @@ class Steps:
     metavar="POINT=N%",
     help="Make a verb fail that often: compute.spawn=5%, compute.stop, compute.reboot, compute.remove.",
 )
-@click.option("--sim-clock", is_flag=True, help='Simulated time stands still until POST /sim/clock {"advance": seconds} moves it.')
+@click.option(
+    "--sim-clock", is_flag=True, help='Simulated time stands still until POST /sim/clock {"advance": seconds} moves it.'
+)
 @click.pass_context
 def up(
-    ctx: click.Context, sim: bool, ephemeral: bool, listen: str | None, detach: bool, sim_fail: tuple[str, ...], sim_clock: bool
+    ctx: click.Context,
+    sim: bool,
+    ephemeral: bool,
+    listen: str | None,
+    detach: bool,
+    sim_fail: tuple[str, ...],
+    sim_clock: bool,
 ) -> None:
     """Start the cloud. Started twice, it says so; killed anywhere, the next start goes on where it was."""
     over: dict[str, Any] = {
@@ -152,7 +167,9 @@ def _foreground(settings: Settings) -> None:
         try:
             cloud.prepare()
         except Broken as e:
-            raise click.ClickException(f"{e} Restore that file from its copy; if it is lost, see 'virga keys forget'.") from e
+            raise click.ClickException(
+                f"{e} Restore that file from its copy; if it is lost, see 'virga keys forget'."
+            ) from e
         if settings.simulated:
             cloud.simulate()
         else:
@@ -229,7 +246,9 @@ def _remember(settings: Settings) -> None:
             f"uplink = {json.dumps(settings.network.uplink)}",
             f"external_cidr = {json.dumps(settings.network.external_cidr)}",
         ]
-        _private(file, "\n".join(["# Written by the first 'virga up'. 'virga config' prints every setting.", *lines]) + "\n")
+        _private(
+            file, "\n".join(["# Written by the first 'virga up'. 'virga config' prints every setting.", *lines]) + "\n"
+        )
 
 
 def _write_pid(state: Path) -> None:
@@ -251,7 +270,10 @@ def _pid(settings: Settings) -> int | None:
 
 
 def _url(settings: Settings) -> str:
-    return settings.server.public_url.rstrip("/") or f"{'https' if settings.server.tls else 'http'}://{settings.server.listen}"
+    return (
+        settings.server.public_url.rstrip("/")
+        or f"{'https' if settings.server.tls else 'http'}://{settings.server.listen}"
+    )
 
 
 def _detach(settings: Settings, argv: list[str]) -> None:
@@ -339,7 +361,9 @@ def rotate_objects(ctx: click.Context) -> None:
     file = KeyFile(keys_of(Path(_settings(ctx).state)))
     file.rotate()
     count = len(file.read())
-    click.echo(f"{file.path} has {count} key{'s' if count > 1 else ''}; new objects are sealed with the first. Keep a copy: without it they are lost.")
+    click.echo(
+        f"{file.path} has {count} key{'s' if count > 1 else ''}; new objects are sealed with the first. Keep a copy: without it they are lost."
+    )
 
 
 @keys.command("credentials")
@@ -365,7 +389,9 @@ def rotate_credentials(ctx: click.Context) -> None:
     show_default=True,
     help="Leave machines running (with their network), or switch them off first.",
 )
-@click.option("--purge", is_flag=True, help="Take everything away: machines, disks, networks, links, rules, the state folder.")
+@click.option(
+    "--purge", is_flag=True, help="Take everything away: machines, disks, networks, links, rules, the state folder."
+)
 @click.option("--yes", is_flag=True, help="Do not ask before a purge.")
 @click.pass_context
 def down(ctx: click.Context, guests: str, purge: bool, yes: bool) -> None:
@@ -394,7 +420,10 @@ def stop_process(settings: Settings, guests: str) -> None:
     pause = threading.Event()
     for _ in range(1500):
         if started(pid) != start:
-            click.echo("The cloud is stopped." + (" Machines keep running." if guests == "leave" and not settings.simulated else ""))
+            click.echo(
+                "The cloud is stopped."
+                + (" Machines keep running." if guests == "leave" and not settings.simulated else "")
+            )
             return
         pause.wait(0.1)
     os.kill(pid, signal.SIGKILL)
@@ -473,7 +502,10 @@ def status(ctx: click.Context, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(body))
     else:
-        click.echo(f"cloud    {'up' if pid else 'down'}" + (f" (pid {pid}) at {body['url']}" if pid else f", state in {settings.state}"))
+        click.echo(
+            f"cloud    {'up' if pid else 'down'}"
+            + (f" (pid {pid}) at {body['url']}" if pid else f", state in {settings.state}")
+        )
         for name, what in body.get("hosts", {}).items():
             click.echo(f"host     {name}: {what}")
         for name, what in body.get("servers", {}).items():
@@ -504,9 +536,15 @@ def write_openrc(settings: Settings) -> Path:
     state, url = Path(settings.state), _url(settings)
     password = os.environ.get("VIRGA_ADMIN_PASSWORD") or (state / "admin-password").read_text().strip()
     values = {
-        "OS_AUTH_URL": f"{url}/identity/v3", "OS_USERNAME": "admin", "OS_PASSWORD": password, "OS_PROJECT_NAME": "admin", "OS_USER_DOMAIN_NAME": "Default",
-        "OS_PROJECT_DOMAIN_NAME": "Default", "OS_REGION_NAME": settings.identity.region, "OS_IDENTITY_API_VERSION": "3",
-    }  # fmt: skip
+        "OS_AUTH_URL": f"{url}/identity/v3",
+        "OS_USERNAME": "admin",
+        "OS_PASSWORD": password,
+        "OS_PROJECT_NAME": "admin",
+        "OS_USER_DOMAIN_NAME": "Default",
+        "OS_PROJECT_DOMAIN_NAME": "Default",
+        "OS_REGION_NAME": settings.identity.region,
+        "OS_IDENTITY_API_VERSION": "3",
+    }
     if settings.server.tls and not settings.server.tls_cert:
         values["OS_CACERT"] = str(state / "tls.crt")
     quoted = {k: "'" + v.replace("'", "'\\''") + "'" for k, v in values.items()}
@@ -545,9 +583,15 @@ def _outside(settings: Settings) -> str | None:
 @main.command()
 @click.argument("name")
 @click.option("--flavor", default="m1.nano", show_default=True)
-@click.option("--image", default=GUEST_IMAGE, show_default=True, help="An image's name; the tiny guest is uploaded when it lacks.")
 @click.option(
-    "--image-file", type=click.Path(path_type=Path), envvar="VIRGA_GUEST_IMAGE", default=Path(".cache/guest/guest.qcow2"), show_default=True
+    "--image", default=GUEST_IMAGE, show_default=True, help="An image's name; the tiny guest is uploaded when it lacks."
+)
+@click.option(
+    "--image-file",
+    type=click.Path(path_type=Path),
+    envvar="VIRGA_GUEST_IMAGE",
+    default=Path(".cache/guest/guest.qcow2"),
+    show_default=True,
 )
 @click.option("--wait/--no-wait", "wait_ssh", default=True, help="Wait until ssh answers.")
 @click.pass_context
@@ -559,7 +603,9 @@ def launch(ctx: click.Context, name: str, flavor: str, image: str, image_file: P
     settings = _settings(ctx)
     client, key, steps = _client(settings), Path(settings.state) / "id_virga", Steps()
     try:
-        _, address = launching.launch(client, name, image=image, image_file=image_file, key=key, say=steps, flavor=flavor)
+        _, address = launching.launch(
+            client, name, image=image, image_file=image_file, key=key, say=steps, flavor=flavor
+        )
         words = launching.ssh_words(address, key, _outside(settings))
         if wait_ssh and not settings.simulated:
             steps("wait for ssh")
@@ -587,7 +633,9 @@ def ssh(ctx: click.Context, name: str, command: tuple[str, ...]) -> None:
     found = client.get(f"/compute/v2.1/servers/detail?name=^{name}$")["servers"]
     if not found:
         raise click.ClickException(f"There is no server {name}.")
-    address = next((a["addr"] for rows in found[0]["addresses"].values() for a in rows if a["OS-EXT-IPS:type"] == "floating"), None)
+    address = next(
+        (a["addr"] for rows in found[0]["addresses"].values() for a in rows if a["OS-EXT-IPS:type"] == "floating"), None
+    )
     if address is None:
         raise click.ClickException(f"{name} has no floating IP; 'virga launch {name}' gives it one.")
     words = [*launching.ssh_words(address, Path(settings.state) / "id_virga", _outside(settings)), *command]
@@ -603,7 +651,9 @@ def sagas(ctx: click.Context) -> None:
     from virga.ground.world import iso
 
     with Database(_settings(ctx).records()).read() as tx:
-        rows = SAGAS.find(tx, SAGAS.c.ended.is_(None) | (SAGAS.c.state == "failed"), order=SAGAS.c.created.desc(), limit=50)
+        rows = SAGAS.find(
+            tx, SAGAS.c.ended.is_(None) | (SAGAS.c.state == "failed"), order=SAGAS.c.created.desc(), limit=50
+        )
     for s in rows:
         click.echo(f"{iso(s.created)}  {s.state:<6} {s.name} {s.exclusive or ''}  {s.error or ''}")
 

@@ -61,7 +61,9 @@ def bootstrap(ctx: click.Context, username: str, project: str) -> None:
     cloud = _cloud(ctx)
     password = os.environ.get("VIRGA_ADMIN_PASSWORD") or cloud._kept_password()
     with cloud.db.read() as tx:
-        hashed = cloud.passwords.hash(password) if api.needs_bootstrap(tx, password, cloud.passwords, username) else None
+        hashed = (
+            cloud.passwords.hash(password) if api.needs_bootstrap(tx, password, cloud.passwords, username) else None
+        )
         before = api.census(tx)
     with cloud.db.write() as tx:
         api.bootstrap(tx, hashed, admin=username, project=project)
@@ -97,7 +99,11 @@ def catalog(ctx: click.Context, file: Path, dry_run: bool) -> None:
 @identity.command("import")
 @click.argument("source")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
-@click.option("--keep-ours", is_flag=True, help="Take users, projects, groups and domains with equal names for the ones that are here.")
+@click.option(
+    "--keep-ours",
+    is_flag=True,
+    help="Take users, projects, groups and domains with equal names for the ones that are here.",
+)
 @click.pass_context
 def import_(ctx: click.Context, source: str, dry_run: bool, keep_ours: bool) -> None:
     """Bring in a Keystone's database: domains, users with their password hashes, projects, roles, groups, grants, services, endpoints.
@@ -125,5 +131,7 @@ def import_(ctx: click.Context, source: str, dry_run: bool, keep_ours: bool) -> 
     for line in report.lines():
         click.echo(f"  {line}")
     made = sum(report.made.values())
-    click.echo("Nothing to do." if not made else f"{made} {'would be made; nothing was written' if dry_run else 'made'}.")
+    click.echo(
+        "Nothing to do." if not made else f"{made} {'would be made; nothing was written' if dry_run else 'made'}."
+    )
     cloud.db.close()

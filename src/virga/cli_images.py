@@ -23,7 +23,13 @@ def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    columns = (TextColumn("  {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("  {task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
         task = shown.add_task(what, total=None)
         yield lambda done, total: shown.update(task, completed=done, total=total or None)
@@ -50,7 +56,9 @@ def image_import(ctx: click.Context, alias: str | None, name: str | None, mirror
     source = mirrored(ALIASES[alias], mirror) if mirror else ALIASES[alias]
     try:
         with _bar(alias) as progress:
-            made = bring(_client(_settings(ctx)), alias, source, lambda text: click.echo(f"  {text}", err=True), name, progress)
+            made = bring(
+                _client(_settings(ctx)), alias, source, lambda text: click.echo(f"  {text}", err=True), name, progress
+            )
     except (ImportFailed, Refused, OSError) as e:
         raise click.ClickException(f"{alias} was not imported: {e}") from e
     click.echo(f"{made['id']}  {made['name']}  {made['size']} bytes, {made['os_hash_algo']} {made['os_hash_value']}")
@@ -61,7 +69,11 @@ def image_import(ctx: click.Context, alias: str | None, name: str | None, mirror
 @click.option("--debian", is_flag=True, help="The whole Debian with cloud-init, instead of the tiny one.")
 @click.option("--parts", is_flag=True, help="--debian: kernel, initrd and root file system too (aki, ari, ami).")
 @click.option(
-    "--size", type=int, default=1536, show_default=True, help="--debian: MiB of the root file system; it grows at the first boot."
+    "--size",
+    type=int,
+    default=1536,
+    show_default=True,
+    help="--debian: MiB of the root file system; it grows at the first boot.",
 )
 @click.option("--package", "packages", multiple=True, help="--debian: one more package in the image.")
 def image_build(folder: Path, debian: bool, parts: bool, size: int, packages: tuple[str, ...]) -> None:
@@ -70,7 +82,11 @@ def image_build(folder: Path, debian: bool, parts: bool, size: int, packages: tu
     kind = "debian" if debian else "tiny"
     script = Path(__file__).parent / "node/guest" / {"tiny": "build.sh", "debian": "debian.sh"}[kind]
     folder.mkdir(parents=True, exist_ok=True)
-    env = os.environ | {"ROOTMB": str(size), "PACKAGES": ",".join(packages), "PARTS": "1" if parts else ""} if kind == "debian" else None
+    env = (
+        os.environ | {"ROOTMB": str(size), "PACKAGES": ",".join(packages), "PARTS": "1" if parts else ""}
+        if kind == "debian"
+        else None
+    )
     log = folder / "build.log"
     with log.open("w") as err:
         child = subprocess.Popen([str(script), str(folder)], stdout=subprocess.PIPE, stderr=err, text=True, env=env)
@@ -90,7 +106,12 @@ def _follow(lines: Iterable[str], kind: str) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("  {task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeElapsedColumn())
+    columns = (
+        TextColumn("  {task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:.0f} %"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
         task = shown.add_task(kind, total=None)
         for line in lines:

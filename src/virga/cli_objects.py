@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--roles", default="objects", show_default=True, help="What to serve: objects (Swift and S3).")
-@click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 64), help="Processes that share the address.")
+@click.option(
+    "--workers", default=2, show_default=True, type=click.IntRange(1, 64), help="Processes that share the address."
+)
 @click.option("--listen", default="127.0.0.1:8780", show_default=True, metavar="HOST:PORT")
 @click.option("--worker", type=int, hidden=True, help="The descriptor of the socket, for a worker.")
 @click.pass_context
@@ -48,8 +50,13 @@ def serve(ctx: click.Context, roles: str, workers: int, listen: str, worker: int
         *(["--config", str(ctx.obj["config"])] if ctx.obj["config"] else []),
         "serve",
     ]
-    children = [subprocess.Popen([*words, "--worker", str(sock.fileno())], pass_fds=[sock.fileno()]) for _ in range(workers)]
-    click.echo(f"Objects are served at http://{sock.getsockname()[0]}:{sock.getsockname()[1]} by {workers} processes.", err=True)
+    children = [
+        subprocess.Popen([*words, "--worker", str(sock.fileno())], pass_fds=[sock.fileno()]) for _ in range(workers)
+    ]
+    click.echo(
+        f"Objects are served at http://{sock.getsockname()[0]}:{sock.getsockname()[1]} by {workers} processes.",
+        err=True,
+    )
 
     def end(*_: object) -> None:
         for child in children:

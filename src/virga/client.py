@@ -24,19 +24,31 @@ class Refused(Exception):
 class Client:
     """`url` is the one address of the cloud; `project` the scope."""
 
-    def __init__(self, url: str, password: str, *, user: str = "admin", project: str = "admin", ca: Path | None = None) -> None:
+    def __init__(
+        self, url: str, password: str, *, user: str = "admin", project: str = "admin", ca: Path | None = None
+    ) -> None:
         self.url, self.password, self.user, self.project = url.rstrip("/"), password, user, project
         self.token = ""
         self._tls = ssl.create_default_context(cafile=str(ca)) if ca is not None and ca.exists() else None
 
     def login(self) -> None:
         domain = {"id": "default"}
-        identity = {"methods": ["password"], "password": {"user": {"name": self.user, "domain": domain, "password": self.password}}}
+        identity = {
+            "methods": ["password"],
+            "password": {"user": {"name": self.user, "domain": domain, "password": self.password}},
+        }
         auth = {"auth": {"identity": identity, "scope": {"project": {"name": self.project, "domain": domain}}}}
         self.token = self.raw("POST", "/identity/v3/auth/tokens", auth)[1]["x-subject-token"]
 
     def raw(
-        self, method: str, path: str, body: Any = None, *, data: Any = None, headers: dict[str, str] | None = None, timeout: float = 60
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        data: Any = None,
+        headers: dict[str, str] | None = None,
+        timeout: float = 60,
     ) -> tuple[Any, dict[str, str]]:
         """One request; the decoded body and the headers. Raises Refused, or OSError when nobody answers."""
         sent = {"Content-Type": "application/json", "Accept": "application/json", **(headers or {})}

@@ -46,24 +46,71 @@ def _linux(distro: str, version: str) -> dict[str, str]:
 
 DEBIAN, UBUNTU = "https://cloud.debian.org/images/cloud", "https://cloud-images.ubuntu.com"
 ALIASES = {
-    "debian-12": Source(f"{DEBIAN}/bookworm/latest", "debian-12-genericcloud-amd64.qcow2", "SHA512SUMS", "sha512", "debian", _linux("debian", "12")),
-    "debian-13": Source(f"{DEBIAN}/trixie/latest", "debian-13-genericcloud-amd64.qcow2", "SHA512SUMS", "sha512", "debian", _linux("debian", "13")),
-    "ubuntu-22.04": Source(f"{UBUNTU}/jammy/current", "jammy-server-cloudimg-amd64.img", "SHA256SUMS", "sha256", "ubuntu", _linux("ubuntu", "22.04")),
-    "ubuntu-24.04": Source(f"{UBUNTU}/noble/current", "noble-server-cloudimg-amd64.img", "SHA256SUMS", "sha256", "ubuntu", _linux("ubuntu", "24.04")),
+    "debian-12": Source(
+        f"{DEBIAN}/bookworm/latest",
+        "debian-12-genericcloud-amd64.qcow2",
+        "SHA512SUMS",
+        "sha512",
+        "debian",
+        _linux("debian", "12"),
+    ),
+    "debian-13": Source(
+        f"{DEBIAN}/trixie/latest",
+        "debian-13-genericcloud-amd64.qcow2",
+        "SHA512SUMS",
+        "sha512",
+        "debian",
+        _linux("debian", "13"),
+    ),
+    "ubuntu-22.04": Source(
+        f"{UBUNTU}/jammy/current",
+        "jammy-server-cloudimg-amd64.img",
+        "SHA256SUMS",
+        "sha256",
+        "ubuntu",
+        _linux("ubuntu", "22.04"),
+    ),
+    "ubuntu-24.04": Source(
+        f"{UBUNTU}/noble/current",
+        "noble-server-cloudimg-amd64.img",
+        "SHA256SUMS",
+        "sha256",
+        "ubuntu",
+        _linux("ubuntu", "24.04"),
+    ),
     "rocky-9": Source(
-        "https://dl.rockylinux.org/pub/rocky/9/images/x86_64", "Rocky-9-GenericCloud.latest.x86_64.qcow2", "Rocky-9-GenericCloud.latest.x86_64.qcow2.CHECKSUM",
-        "sha256", "rocky", _linux("rocky", "9"),
+        "https://dl.rockylinux.org/pub/rocky/9/images/x86_64",
+        "Rocky-9-GenericCloud.latest.x86_64.qcow2",
+        "Rocky-9-GenericCloud.latest.x86_64.qcow2.CHECKSUM",
+        "sha256",
+        "rocky",
+        _linux("rocky", "9"),
     ),
     "alma-9": Source(
-        "https://repo.almalinux.org/almalinux/9/cloud/x86_64/images", "AlmaLinux-9-GenericCloud-latest.x86_64.qcow2", "CHECKSUM", "sha256", "almalinux",
+        "https://repo.almalinux.org/almalinux/9/cloud/x86_64/images",
+        "AlmaLinux-9-GenericCloud-latest.x86_64.qcow2",
+        "CHECKSUM",
+        "sha256",
+        "almalinux",
         _linux("almalinux", "9"),
     ),
     "centos-9": Source(
-        "https://cloud.centos.org/centos/9-stream/x86_64/images", "CentOS-Stream-GenericCloud-9-latest.x86_64.qcow2",
-        "CentOS-Stream-GenericCloud-9-latest.x86_64.qcow2.SHA256SUM", "sha256", "cloud-user", _linux("centos", "9"),
+        "https://cloud.centos.org/centos/9-stream/x86_64/images",
+        "CentOS-Stream-GenericCloud-9-latest.x86_64.qcow2",
+        "CentOS-Stream-GenericCloud-9-latest.x86_64.qcow2.SHA256SUM",
+        "sha256",
+        "cloud-user",
+        _linux("centos", "9"),
     ),
-    "cirros": Source("https://download.cirros-cloud.net/0.6.2", "cirros-0.6.2-x86_64-disk.img", "MD5SUMS", "md5", "cirros", _linux("cirros", "0.6.2")),
-}  # fmt: skip
+    "cirros": Source(
+        "https://download.cirros-cloud.net/0.6.2",
+        "cirros-0.6.2-x86_64-disk.img",
+        "MD5SUMS",
+        "md5",
+        "cirros",
+        _linux("cirros", "0.6.2"),
+    ),
+}
 
 
 def published(text: str, file: str, algorithm: str) -> str | None:
@@ -84,7 +131,12 @@ def mirrored(source: Source, mirror: str) -> Source:
 
 
 def bring(
-    client: Client, alias: str, source: Source, say: Say, name: str | None = None, progress: Progress = lambda done, total: None
+    client: Client,
+    alias: str,
+    source: Source,
+    say: Say,
+    name: str | None = None,
+    progress: Progress = lambda done, total: None,
 ) -> dict[str, Any]:
     """The image, active. `progress` hears how many bytes of how many came. Raises ImportFailed; then nothing is left in the cloud."""
     wanted = published(_list(source), source.file, source.algorithm)
@@ -146,9 +198,13 @@ class Reading:
             answer = urllib.request.urlopen(urllib.request.Request(self.url, headers=headers), timeout=60)  # noqa: S310
         except urllib.error.HTTPError as e:
             raise ImportFailed(f"{self.url} answered {e.code}") from e
-        if self.at and (answer.status != 206 or not answer.headers.get("Content-Range", "").startswith(f"bytes {self.at}-")):
+        if self.at and (
+            answer.status != 206 or not answer.headers.get("Content-Range", "").startswith(f"bytes {self.at}-")
+        ):
             answer.close()
-            raise ImportFailed(f"{self.url} broke off after {self.at} bytes, and the site does not give the rest of the same file")
+            raise ImportFailed(
+                f"{self.url} broke off after {self.at} bytes, and the site does not give the rest of the same file"
+            )
         if not self.at:
             length, tag = answer.headers.get("Content-Length", ""), answer.headers.get("ETag")
             self.size = int(length) if length.isdecimal() else None

@@ -14,10 +14,20 @@ from pathlib import Path
 from virga.settings import Settings
 
 PROGRAMS = {
-    "ovsdb-server": "openvswitch-switch", "ovs-vswitchd": "openvswitch-switch", "ovn-northd": "ovn-central", "ovn-controller": "ovn-host",
-    "ovn-nbctl": "ovn-common", "libvirtd": "libvirt-daemon-system", "qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils", "ip": "iproute2",
-    "nft": "nftables", "nsenter": "util-linux", "genisoimage": "genisoimage", "ssh-keygen": "openssh-client",
-}  # fmt: skip
+    "ovsdb-server": "openvswitch-switch",
+    "ovs-vswitchd": "openvswitch-switch",
+    "ovn-northd": "ovn-central",
+    "ovn-controller": "ovn-host",
+    "ovn-nbctl": "ovn-common",
+    "libvirtd": "libvirt-daemon-system",
+    "qemu-system-x86_64": "qemu-system-x86",
+    "qemu-img": "qemu-utils",
+    "ip": "iproute2",
+    "nft": "nftables",
+    "nsenter": "util-linux",
+    "genisoimage": "genisoimage",
+    "ssh-keygen": "openssh-client",
+}
 
 
 @dataclass(frozen=True)
@@ -42,7 +52,12 @@ def _stores(settings: Settings) -> list[Finding]:
         "swift": "the user, its key, the catalogue",
     }
     return [
-        Finding(f"image store {id}", "warn" if wrong else "ok", wrong or "answers", fixes.get(kind, "images.stores") if wrong else "")
+        Finding(
+            f"image store {id}",
+            "warn" if wrong else "ok",
+            wrong or "answers",
+            fixes.get(kind, "images.stores") if wrong else "",
+        )
         for id, kind, wrong in api.stores_tried(settings.images)
     ]
 
@@ -88,14 +103,24 @@ def check(settings: Settings) -> list[Finding]:
     tun = Path("/dev/net/tun").exists()
     out.append(
         Finding(
-            "tun", "ok" if tun else "bad", "/dev/net/tun is there" if tun else "there is no /dev/net/tun", "" if tun else "modprobe tun"
+            "tun",
+            "ok" if tun else "bad",
+            "/dev/net/tun is there" if tun else "there is no /dev/net/tun",
+            "" if tun else "modprobe tun",
         )
     )
     from virga.node.libvirtd import kvm_works
 
     state = Path(settings.state)
     works, why = kvm_works(state / "kvm.json" if state.exists() else None)
-    out.append(Finding("kvm", "ok" if works else "warn", why, "" if works else "machines run under QEMU's own emulation: right, and slow"))
+    out.append(
+        Finding(
+            "kvm",
+            "ok" if works else "warn",
+            why,
+            "" if works else "machines run under QEMU's own emulation: right, and slow",
+        )
+    )
     return out
 
 
@@ -106,14 +131,22 @@ def _disk(settings: Settings) -> Finding:
     free = shutil.disk_usage(folder).free >> 30
     level = "ok" if free >= 5 else "warn" if free >= 1 else "bad"
     return Finding(
-        "disk", level, f"{free} GiB free in {folder}", "" if level == "ok" else "free some space, or choose another folder with --state"
+        "disk",
+        level,
+        f"{free} GiB free in {folder}",
+        "" if level == "ok" else "free some space, or choose another folder with --state",
     )
 
 
 def _memory() -> Finding:
-    free = int(next(x.split()[1] for x in Path("/proc/meminfo").read_text().splitlines() if x.startswith("MemAvailable"))) // 1024
+    free = (
+        int(next(x.split()[1] for x in Path("/proc/meminfo").read_text().splitlines() if x.startswith("MemAvailable")))
+        // 1024
+    )
     level = "ok" if free >= 1024 else "warn" if free >= 400 else "bad"
-    return Finding("memory", level, f"{free} MiB available", "" if level == "ok" else "end something, or start small flavors only")
+    return Finding(
+        "memory", level, f"{free} MiB available", "" if level == "ok" else "end something, or start small flavors only"
+    )
 
 
 def _clock() -> Finding:
@@ -134,7 +167,10 @@ def _port(settings: Settings) -> Finding:
             sock.bind((host.strip("[]") or "127.0.0.1", int(port)))
         except OSError as e:
             return Finding(
-                "port", "bad", f"{settings.server.listen}: {e.strerror}", "end what listens there, or choose another with --listen"
+                "port",
+                "bad",
+                f"{settings.server.listen}: {e.strerror}",
+                "end what listens there, or choose another with --listen",
             )
     return Finding("port", "ok", f"{settings.server.listen} is free")
 

@@ -22,9 +22,16 @@ def text() -> str:
     parts = []
     for table in sorted(metadata.tables.values(), key=lambda t: t.name):
         parts.append(str(CreateTable(table).compile(dialect=dialect)).strip() + ";")
-        parts += [str(CreateIndex(i).compile(dialect=dialect)).strip() + ";" for i in sorted(table.indexes, key=lambda i: str(i.name))]
+        parts += [
+            str(CreateIndex(i).compile(dialect=dialect)).strip() + ";"
+            for i in sorted(table.indexes, key=lambda i: str(i.name))
+        ]
     lines = [line.rstrip() for part in parts for line in part.splitlines()]
-    return "-- Written by 'make schema'; a test compares it with the migrations.\n" + "\n".join(lines).replace("\t", "  ") + "\n"
+    return (
+        "-- Written by 'make schema'; a test compares it with the migrations.\n"
+        + "\n".join(lines).replace("\t", "  ")
+        + "\n"
+    )
 
 
 def shape(engine: sa.Engine) -> dict[str, dict[str, str]]:
@@ -36,7 +43,9 @@ def shape(engine: sa.Engine) -> dict[str, dict[str, str]]:
         for index in found.get_indexes(table):
             options = index.get("dialect_options", {})
             where = options.get("sqlite_where", options.get("postgresql_where", ""))
-            out[table][f"index {index['name']}"] = f"{index['column_names']} {'unique ' if index['unique'] else ''}{where}"
+            out[table][f"index {index['name']}"] = (
+                f"{index['column_names']} {'unique ' if index['unique'] else ''}{where}"
+            )
     return out
 
 

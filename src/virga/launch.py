@@ -56,7 +56,8 @@ def ensure_network(client: Client, say: Say) -> str:
     if router is None:
         say("create router to the outside")
         router = client.post(
-            "/network/v2.0/routers", {"router": {"name": "router", "external_gateway_info": {"network_id": external["id"]}}}
+            "/network/v2.0/routers",
+            {"router": {"name": "router", "external_gateway_info": {"network_id": external["id"]}}},
         )["router"]
     legs = client.get(f"/network/v2.0/ports?device_id={router['id']}&network_id={net['id']}")["ports"]
     if not legs:
@@ -69,7 +70,8 @@ def ensure_group(client: Client) -> str:
     group = _one(client, "/network/v2.0/security-groups?name=ssh", "security_groups", "ssh")
     if group is None:
         group = client.post(
-            "/network/v2.0/security-groups", {"security_group": {"name": "ssh", "description": "ssh and ping from anywhere"}}
+            "/network/v2.0/security-groups",
+            {"security_group": {"name": "ssh", "description": "ssh and ping from anywhere"}},
         )["security_group"]
     have = {(r["protocol"], r["port_range_min"]) for r in group["security_group_rules"] if r["direction"] == "ingress"}
     for protocol, port in (("tcp", 22), ("icmp", None)):
@@ -105,7 +107,15 @@ def ensure_key(client: Client, file: Path) -> str:
 
 
 def launch(
-    client: Client, name: str, *, image: str, image_file: Path, key: Path, say: Say, flavor: str = "m1.nano", seconds: float = 300
+    client: Client,
+    name: str,
+    *,
+    image: str,
+    image_file: Path,
+    key: Path,
+    say: Say,
+    flavor: str = "m1.nano",
+    seconds: float = 300,
 ) -> tuple[str, str]:
     """A server of that name, ACTIVE with a floating IP: (server id, address). Raises LaunchFailed with the cloud's reason."""
     image_id = ensure_image(client, image, image_file, say)
@@ -154,9 +164,9 @@ def floating(client: Client, id: str, say: Say) -> str:
     external = client.get("/network/v2.0/networks?router:external=true")["networks"][0]
     say("give it a floating IP")
     return str(
-        client.post("/network/v2.0/floatingips", {"floatingip": {"floating_network_id": external["id"], "port_id": port["id"]}})[
-            "floatingip"
-        ]["floating_ip_address"]
+        client.post(
+            "/network/v2.0/floatingips", {"floatingip": {"floating_network_id": external["id"], "port_id": port["id"]}}
+        )["floatingip"]["floating_ip_address"]
     )
 
 

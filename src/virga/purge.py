@@ -45,7 +45,9 @@ def purge(settings: Settings) -> None:
         for name in ("libvirtd", "ovn-controller", "ovn-northd", "ovs-vswitchd", "ovsdb-conf", "ovsdb-sb", "ovsdb-nb"):
             graceful = _leave_no_taps(control) if name == "ovs-vswitchd" else None
             supervisor.end(name, graceful)
-        Chassis(settings.name, state / "ovn", settings.network.uplink, settings.network.external_cidr, supervisor).purge()
+        Chassis(
+            settings.name, state / "ovn", settings.network.uplink, settings.network.external_cidr, supervisor
+        ).purge()
     if settings.compute.disks and (state / "machines").exists():
         from virga.services.compute.drivers.rbd_disks import RbdDisks
 

@@ -24,15 +24,22 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the APIs listen, and under which address they are known."""
 
     listen: Annotated[str, Meta(description="Address and port of all APIs")] = "127.0.0.1:8700"
-    public_url: Annotated[str, Meta(description="The address in the catalogue; empty: the one that the caller used, if it is ours")] = ""
-    hosts: Annotated[list[str], Meta(description="Names and addresses, besides this machine's own, that callers may use as Host")] = []
+    public_url: Annotated[
+        str, Meta(description="The address in the catalogue; empty: the one that the caller used, if it is ours")
+    ] = ""
+    hosts: Annotated[
+        list[str], Meta(description="Names and addresses, besides this machine's own, that callers may use as Host")
+    ] = []
     classic_ports: Annotated[bool, Meta(description="Also listen on 5000, 35357, 8774, 9292 and 9696")] = False
     tls: Annotated[bool, Meta(description="Serve https; without a certificate one is made on first start")] = False
     tls_cert: Annotated[str, Meta(description="Path of a certificate (PEM)")] = ""
     tls_key: Annotated[str, Meta(description="Path of its key (PEM)")] = ""
     workers: Annotated[int, Meta(ge=1, le=64, description="Threads that run actions")] = 8
     policy_file: Annotated[
-        str, Meta(description="Rules over the program's, in oslo.policy's language; empty: policy.yaml and policy.d in the state folder")
+        str,
+        Meta(
+            description="Rules over the program's, in oslo.policy's language; empty: policy.yaml and policy.d in the state folder"
+        ),
     ] = ""
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$", description="How much is logged")] = "info"
 
@@ -56,7 +63,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One cloud."""
 
     state: Annotated[str, Meta(description="The folder that holds everything of this cloud")] = ""
-    name: Annotated[str, Meta(pattern="^[a-z][a-z0-9]{0,7}$", description="Short name; links and namespaces carry it")] = "virga"
+    name: Annotated[
+        str, Meta(pattern="^[a-z][a-z0-9]{0,7}$", description="Short name; links and namespaces carry it")
+    ] = "virga"
     simulated: Annotated[bool, Meta(description="Simulated machines, networks and disks")] = False
     ephemeral: Annotated[bool, Meta(description="Keep everything in memory")] = False
     server: Server = Server()

@@ -22,9 +22,13 @@ ENDPOINT = os.environ["ENDPOINT"]
 
 def client(**config: Any) -> Any:
     return boto3.client(
-        "s3", endpoint_url=ENDPOINT, aws_access_key_id=os.environ["ACCESS"], aws_secret_access_key=os.environ["SECRET"], region_name="us-east-1",
+        "s3",
+        endpoint_url=ENDPOINT,
+        aws_access_key_id=os.environ["ACCESS"],
+        aws_secret_access_key=os.environ["SECRET"],
+        region_name="us-east-1",
         config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}, **config),
-    )  # fmt: skip
+    )
 
 
 def refused(code: str, call: Any, **words: Any) -> None:
@@ -39,13 +43,23 @@ def refused(code: str, call: Any, **words: Any) -> None:
 def objects(s3: Any) -> None:
     s3.create_bucket(Bucket="first")
     s3.create_bucket(Bucket="first")
-    refused("BucketAlreadyOwnedByYou", s3.create_bucket, Bucket="first", CreateBucketConfiguration={"LocationConstraint": "elsewhere"})
+    refused(
+        "BucketAlreadyOwnedByYou",
+        s3.create_bucket,
+        Bucket="first",
+        CreateBucketConfiguration={"LocationConstraint": "elsewhere"},
+    )
     refused("BucketAlreadyExists", s3.create_bucket, Bucket="first", ACL="public-read")
     refused("InvalidBucketName", s3.create_bucket, Bucket="192.168.1.1")
     assert "first" in [b["Name"] for b in s3.list_buckets()["Buckets"]]
     data = os.urandom(300_000)
     put = s3.put_object(
-        Bucket="first", Key="a b/ä+~.txt", Body=data, Metadata={"who": "anna"}, ContentType="text/x", CacheControl="max-age=5"
+        Bucket="first",
+        Key="a b/ä+~.txt",
+        Body=data,
+        Metadata={"who": "anna"},
+        ContentType="text/x",
+        CacheControl="max-age=5",
     )
     assert put["ETag"].strip('"') == hashlib.md5(data).hexdigest()
     got = s3.get_object(Bucket="first", Key="a b/ä+~.txt")
@@ -59,7 +73,9 @@ def objects(s3: Any) -> None:
     refused("PreconditionFailed", s3.put_object, Bucket="first", Key="a b/ä+~.txt", Body=b"", IfNoneMatch="*")
     s3.copy_object(Bucket="first", Key="copy", CopySource={"Bucket": "first", "Key": "a b/ä+~.txt"})
     assert s3.head_object(Bucket="first", Key="copy")["Metadata"] == {"who": "anna"}
-    s3.copy_object(Bucket="first", Key="copy", CopySource="first/copy", MetadataDirective="REPLACE", Metadata={"x": "y"})
+    s3.copy_object(
+        Bucket="first", Key="copy", CopySource="first/copy", MetadataDirective="REPLACE", Metadata={"x": "y"}
+    )
     assert s3.head_object(Bucket="first", Key="copy")["Metadata"] == {"x": "y"}
     for algorithm in ("CRC32", "SHA1", "SHA256"):
         s3.put_object(Bucket="first", Key="sum", Body=b"checked", ChecksumAlgorithm=algorithm)
@@ -71,7 +87,9 @@ def objects(s3: Any) -> None:
     keys = [o["Key"] for p in pages for o in p["Contents"]]
     assert len(keys) == 28 and keys == sorted(keys, key=str.encode) and len(pages) == 4
     folders = s3.list_objects_v2(Bucket="first", Delimiter="/")
-    assert [p["Prefix"] for p in folders["CommonPrefixes"]] == ["a b/", "d0/", "d1/", "d2/"] and folders["KeyCount"] == 6
+    assert [p["Prefix"] for p in folders["CommonPrefixes"]] == ["a b/", "d0/", "d1/", "d2/"] and folders[
+        "KeyCount"
+    ] == 6
     seen, token = [], {}
     while True:
         page = s3.list_objects_v2(Bucket="first", Delimiter="/", MaxKeys=1, **token)
@@ -81,7 +99,10 @@ def objects(s3: Any) -> None:
         token = {"ContinuationToken": page["NextContinuationToken"]}
     assert seen == ["a b/", "copy", "d0/", "d1/", "d2/", "sum"], seen
     old = s3.list_objects(Bucket="first", Prefix="d1/", MaxKeys=3)
-    assert old["IsTruncated"] and s3.list_objects(Bucket="first", Prefix="d1/", Marker=old["Contents"][-1]["Key"])["Contents"]
+    assert (
+        old["IsTruncated"]
+        and s3.list_objects(Bucket="first", Prefix="d1/", Marker=old["Contents"][-1]["Key"])["Contents"]
+    )
     gone = s3.delete_objects(Bucket="first", Delete={"Objects": [{"Key": k} for k in keys]})
     assert len(gone["Deleted"]) == 28
     s3.delete_object(Bucket="first", Key="never was")
@@ -110,9 +131,9 @@ def multipart(s3: Any) -> None:
     assert s3.get_object(Bucket="parts", Key="big", PartNumber=3)["ContentLength"] == 2 << 20
     up = s3.create_multipart_upload(Bucket="parts", Key="copied")["UploadId"]
     tags = [
-        s3.upload_part_copy(Bucket="parts", Key="copied", UploadId=up, PartNumber=n, CopySource="parts/big", CopySourceRange=r)[
-            "CopyPartResult"
-        ]["ETag"]
+        s3.upload_part_copy(
+            Bucket="parts", Key="copied", UploadId=up, PartNumber=n, CopySource="parts/big", CopySourceRange=r
+        )["CopyPartResult"]["ETag"]
         for n, r in ((1, f"bytes=0-{(6 << 20) - 1}"), (2, f"bytes={6 << 20}-{(12 << 20) - 1}"))
     ]
     assert len(s3.list_parts(Bucket="parts", Key="copied", UploadId=up)["Parts"]) == 2
@@ -125,16 +146,33 @@ def multipart(s3: Any) -> None:
         UploadId=up,
         MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": '"0"'}]},
     )
-    refused("InvalidPartOrder", s3.complete_multipart_upload, Bucket="parts", Key="copied", UploadId=up,
-            MultipartUpload={"Parts": [{"PartNumber": 2, "ETag": tags[1]}, {"PartNumber": 1, "ETag": tags[0]}]})  # fmt: skip
+    refused(
+        "InvalidPartOrder",
+        s3.complete_multipart_upload,
+        Bucket="parts",
+        Key="copied",
+        UploadId=up,
+        MultipartUpload={"Parts": [{"PartNumber": 2, "ETag": tags[1]}, {"PartNumber": 1, "ETag": tags[0]}]},
+    )
     s3.complete_multipart_upload(
-        Bucket="parts", Key="copied", UploadId=up, MultipartUpload={"Parts": [{"PartNumber": n + 1, "ETag": t} for n, t in enumerate(tags)]}
+        Bucket="parts",
+        Key="copied",
+        UploadId=up,
+        MultipartUpload={"Parts": [{"PartNumber": n + 1, "ETag": t} for n, t in enumerate(tags)]},
     )
     assert s3.get_object(Bucket="parts", Key="copied")["Body"].read() == data
     up = s3.create_multipart_upload(Bucket="parts", Key="small")["UploadId"]
-    tags = [s3.upload_part(Bucket="parts", Key="small", UploadId=up, PartNumber=n, Body=b"x" * 100)["ETag"] for n in (1, 2)]
-    refused("EntityTooSmall", s3.complete_multipart_upload, Bucket="parts", Key="small", UploadId=up,
-            MultipartUpload={"Parts": [{"PartNumber": n + 1, "ETag": t} for n, t in enumerate(tags)]})  # fmt: skip
+    tags = [
+        s3.upload_part(Bucket="parts", Key="small", UploadId=up, PartNumber=n, Body=b"x" * 100)["ETag"] for n in (1, 2)
+    ]
+    refused(
+        "EntityTooSmall",
+        s3.complete_multipart_upload,
+        Bucket="parts",
+        Key="small",
+        UploadId=up,
+        MultipartUpload={"Parts": [{"PartNumber": n + 1, "ETag": t} for n, t in enumerate(tags)]},
+    )
     s3.abort_multipart_upload(Bucket="parts", Key="small", UploadId=up)
     refused("NoSuchUpload", s3.list_parts, Bucket="parts", Key="small", UploadId=up)
 
@@ -150,7 +188,9 @@ def versions(s3: Any) -> None:
     assert s3.get_object(Bucket="versions", Key="o", VersionId=ids[0])["Body"].read() == b"1"
     assert s3.get_object(Bucket="versions", Key="o", VersionId="null")["Body"].read() == b"0"
     listed = s3.list_object_versions(Bucket="versions")
-    assert [v["VersionId"] for v in listed["Versions"]] == [ids[1], ids[0], "null"] and listed["DeleteMarkers"][0]["IsLatest"]
+    assert [v["VersionId"] for v in listed["Versions"]] == [ids[1], ids[0], "null"] and listed["DeleteMarkers"][0][
+        "IsLatest"
+    ]
     s3.delete_object(Bucket="versions", Key="o", VersionId=marker["VersionId"])
     assert s3.get_object(Bucket="versions", Key="o")["Body"].read() == b"2"
     refused("BucketNotEmpty", s3.delete_bucket, Bucket="versions")
@@ -165,16 +205,21 @@ def settings(s3: Any) -> None:
     refused("NoSuchTagSet", s3.get_bucket_tagging, Bucket="settings")
     s3.put_bucket_cors(
         Bucket="settings",
-        CORSConfiguration={"CORSRules": [{"AllowedMethods": ["GET"], "AllowedOrigins": ["http://*.example"], "MaxAgeSeconds": 9}]},
+        CORSConfiguration={
+            "CORSRules": [{"AllowedMethods": ["GET"], "AllowedOrigins": ["http://*.example"], "MaxAgeSeconds": 9}]
+        },
     )
     assert s3.get_bucket_cors(Bucket="settings")["CORSRules"][0]["MaxAgeSeconds"] == 9
     s3.put_bucket_lifecycle_configuration(
         Bucket="settings",
-        LifecycleConfiguration={"Rules": [{"ID": "r", "Status": "Enabled", "Filter": {"Prefix": "tmp/"}, "Expiration": {"Days": 3}}]},
+        LifecycleConfiguration={
+            "Rules": [{"ID": "r", "Status": "Enabled", "Filter": {"Prefix": "tmp/"}, "Expiration": {"Days": 3}}]
+        },
     )
     assert s3.get_bucket_lifecycle_configuration(Bucket="settings")["Rules"][0]["Expiration"]["Days"] == 3
     s3.put_bucket_website(
-        Bucket="settings", WebsiteConfiguration={"IndexDocument": {"Suffix": "index.html"}, "ErrorDocument": {"Key": "err"}}
+        Bucket="settings",
+        WebsiteConfiguration={"IndexDocument": {"Suffix": "index.html"}, "ErrorDocument": {"Key": "err"}},
     )
     assert s3.get_bucket_website(Bucket="settings")["ErrorDocument"]["Key"] == "err"
     refused("ServerSideEncryptionConfigurationNotFoundError", s3.get_bucket_encryption, Bucket="settings")
@@ -214,14 +259,27 @@ def settings(s3: Any) -> None:
         raise AssertionError("an unsigned copy source was obeyed")
     except urllib.error.HTTPError as e:
         assert e.code == 403
-    refused("SignatureDoesNotMatch", boto3.client("s3", endpoint_url=ENDPOINT, aws_access_key_id=os.environ["ACCESS"], aws_secret_access_key="no",
-            region_name="us-east-1", config=Config(retries={"max_attempts": 1})).get_object, Bucket="settings", Key="o")  # fmt: skip
+    refused(
+        "SignatureDoesNotMatch",
+        boto3.client(
+            "s3",
+            endpoint_url=ENDPOINT,
+            aws_access_key_id=os.environ["ACCESS"],
+            aws_secret_access_key="no",
+            region_name="us-east-1",
+            config=Config(retries={"max_attempts": 1}),
+        ).get_object,
+        Bucket="settings",
+        Key="o",
+    )
 
 
 def locks(s3: Any) -> None:
     s3.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
     later = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
-    v = s3.put_object(Bucket="locked", Key="o", Body=b"x", ObjectLockMode="GOVERNANCE", ObjectLockRetainUntilDate=later)["VersionId"]
+    v = s3.put_object(
+        Bucket="locked", Key="o", Body=b"x", ObjectLockMode="GOVERNANCE", ObjectLockRetainUntilDate=later
+    )["VersionId"]
     refused("AccessDenied", s3.delete_object, Bucket="locked", Key="o", VersionId=v)
     s3.delete_object(Bucket="locked", Key="o")
     s3.delete_object(Bucket="locked", Key="o", VersionId=v, BypassGovernanceRetention=True)
@@ -231,10 +289,15 @@ def locks(s3: Any) -> None:
     s3.put_object_legal_hold(Bucket="locked", Key="h", LegalHold={"Status": "OFF"})
     s3.put_object_retention(Bucket="locked", Key="h", Retention={"Mode": "COMPLIANCE", "RetainUntilDate": later})
     refused("AccessDenied", s3.delete_object, Bucket="locked", Key="h", VersionId=v, BypassGovernanceRetention=True)
-    refused("InvalidBucketState", s3.put_bucket_versioning, Bucket="locked", VersioningConfiguration={"Status": "Suspended"})
+    refused(
+        "InvalidBucketState", s3.put_bucket_versioning, Bucket="locked", VersioningConfiguration={"Status": "Suspended"}
+    )
     s3.put_object_lock_configuration(
         Bucket="locked",
-        ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 2}}},
+        ObjectLockConfiguration={
+            "ObjectLockEnabled": "Enabled",
+            "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 2}},
+        },
     )
     s3.put_object(Bucket="locked", Key="d", Body=b"x")
     assert s3.get_object_retention(Bucket="locked", Key="d")["Retention"]["Mode"] == "GOVERNANCE"

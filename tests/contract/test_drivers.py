@@ -70,7 +70,9 @@ HOSTILE = ['x" || 1; drop', "a\nb", "${x}", "'", "\\", "é" * 60, "} && ip"]
 @pytest.mark.parametrize("name", ["net", *HOSTILE])
 def test_switch(switch: Any, name: str) -> None:
     net, ext, sub, esub, port, group, other, router, leg, gate, meta = ids(11)
-    subnet = driver.SubnetSpec(sub, "10.0.0.0/24", "10.0.0.1", True, ("9.9.9.9",), (("192.168.0.0/16", "10.0.0.9"),), "10.0.0.2", None)
+    subnet = driver.SubnetSpec(
+        sub, "10.0.0.0/24", "10.0.0.1", True, ("9.9.9.9",), (("192.168.0.0/16", "10.0.0.9"),), "10.0.0.2", None
+    )
     outer = driver.SubnetSpec(esub, "172.24.4.0/24", "172.24.4.1", False, (), (), None, None)
     network = driver.NetworkSpec(net, name, 1442, None, (subnet,), (meta, "fa:16:3e:00:00:02"))
     rules = (
@@ -79,11 +81,15 @@ def test_switch(switch: Any, name: str) -> None:
         driver.RuleSpec(ids(1)[0], "egress", "IPv6", "ipv6-icmp", 128, 0, None, None),
         driver.RuleSpec(ids(1)[0], "egress", "IPv4", "vrrp", None, None, None, None),
     )
-    card = driver.PortSpec(port, net, "fa:16:3e:00:00:03", (("10.0.0.3", sub),), True, True, (), (group,), name, "compute:nova", "h")
+    card = driver.PortSpec(
+        port, net, "fa:16:3e:00:00:03", (("10.0.0.3", sub),), True, True, (), (group,), name, "compute:nova", "h"
+    )
     interface = driver.InterfaceSpec(leg, net, "fa:16:3e:00:00:04", ("10.0.0.1/24",))
     gateway = driver.GatewaySpec(gate, ext, "fa:16:3e:00:00:05", ("172.24.4.10/24",), ("172.24.4.1",))
     floating = (driver.FloatingSpec(ids(1)[0], "172.24.4.20", "10.0.0.3", port),)
-    full = driver.RouterSpec(router, name, True, (interface,), gateway, True, (("192.168.7.0/24", "10.0.0.77"),), floating)
+    full = driver.RouterSpec(
+        router, name, True, (interface,), gateway, True, (("192.168.7.0/24", "10.0.0.77"),), floating
+    )
     for _ in range(2):
         switch.ensure_network(network)
         switch.ensure_network(driver.NetworkSpec(ext, name, 1500, "physnet1", (outer,), None))
@@ -94,7 +100,11 @@ def test_switch(switch: Any, name: str) -> None:
         assert switch.observe() == {"network": {net, ext}, "group": {group, other}, "port": {port}, "router": {router}}
     if isinstance(switch, OvnSwitch):
         nb = switch.nb
-        assert len(nb.rows("NAT")) == 2 and len(nb.rows("Logical_Router_Static_Route")) == 2 and len(nb.rows("Logical_Router_Port")) == 2
+        assert (
+            len(nb.rows("NAT")) == 2
+            and len(nb.rows("Logical_Router_Static_Route")) == 2
+            and len(nb.rows("Logical_Router_Port")) == 2
+        )
         assert len(nb.rows("ACL")) == 6 + 4 and len(nb.rows("DHCP_Options")) == 1
         assert json.dumps(nb.rows("Logical_Switch_Port", [["name", "==", meta]], ["type"])) == '[{"type": "localport"}]'
     switch.ensure_router(driver.RouterSpec(router, name, False, (), None, True, (), ()))
@@ -115,7 +125,10 @@ def test_switch(switch: Any, name: str) -> None:
 
 def test_acl_says_what_the_rule_says() -> None:
     rule = driver.RuleSpec("r", "ingress", "IPv4", "udp", 53, 54, "10.0.0.0/8", None)
-    assert acl_match("pg_a", rule) == "outport == @pg_a && ip4 && ip4.src == 10.0.0.0/8 && udp && udp.dst >= 53 && udp.dst <= 54"
+    assert (
+        acl_match("pg_a", rule)
+        == "outport == @pg_a && ip4 && ip4.src == 10.0.0.0/8 && udp && udp.dst >= 53 && udp.dst <= 54"
+    )
     rule = driver.RuleSpec("r", "egress", "IPv6", "17", None, None, None, "b-c")
     assert acl_match("pg_a", rule) == "inport == @pg_a && ip6 && ip6.dst == $pg_b_c_ip6 && udp"
 
@@ -123,7 +136,9 @@ def test_acl_says_what_the_rule_says() -> None:
 def test_fake_hypervisor(tmp_path: Path) -> None:
     world, plugged = World(), {}
     file = tmp_path / "machines.json"
-    hypervisors.holds(lambda: FakeHypervisor(world, file=file, plug=lambda port, on: plugged.update({port: on})), b"boot finished")
+    hypervisors.holds(
+        lambda: FakeHypervisor(world, file=file, plug=lambda port, on: plugged.update({port: on})), b"boot finished"
+    )
     assert plugged == {"port": False}
 
 

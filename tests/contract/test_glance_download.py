@@ -38,11 +38,19 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[House
     a = House(first).admin
     a.post("/identity/v3/regions", {"region": {"id": "RegionTwo"}})
     service = a.get("/identity/v3/services?type=image")["services"][0]["id"]
-    about = {"interface": "public", "region_id": "RegionTwo", "service_id": service, "url": f"http://127.0.0.1:{port}/image"}
+    about = {
+        "interface": "public",
+        "region_id": "RegionTwo",
+        "service_id": service,
+        "url": f"http://127.0.0.1:{port}/image",
+    }
     a.post("/identity/v3/endpoints", {"endpoint": about})
     first.stop()
     shutil.copytree(tmp_path / "here", tmp_path / "there")
-    here, there = make(state=tmp_path / "here"), make(state=tmp_path / "there", **{"server.listen": f"127.0.0.1:{port}"})
+    here, there = (
+        make(state=tmp_path / "here"),
+        make(state=tmp_path / "there", **{"server.listen": f"127.0.0.1:{port}"}),
+    )
     here.start()
     try:
         with served(there):
@@ -64,7 +72,9 @@ def bring(house: House, remote: str) -> dict[str, Any]:
 def test_an_image_of_another_region(two: tuple[House, House]) -> None:
     here, there = two
     data = os.urandom((5 << 20) + 1)
-    remote = there.image(data=data, hw_disk_bus="scsi", hw_scsi_model="virtio-scsi", x_other="stays there", visibility="private")
+    remote = there.image(
+        data=data, hw_disk_bus="scsi", hw_scsi_model="virtio-scsi", x_other="stays there", visibility="private"
+    )
     image = bring(here, remote["id"])
     assert (image["status"], image["os_hash_value"]) == ("active", hashlib.sha512(data).hexdigest()), image
     assert (image["hw_disk_bus"], image["hw_scsi_model"]) == ("scsi", "virtio-scsi") and "x_other" not in image

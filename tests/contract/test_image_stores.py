@@ -60,8 +60,20 @@ class Lab:
         self.glance.login()
 
     def start(self) -> None:
-        words = [sys.executable, "-m", "virga", "--state", str(self.state), "up", "--sim", "--listen", f"127.0.0.1:{self.port}"]
-        self.process = subprocess.Popen(words, env=self.env, stdout=subprocess.DEVNULL, stderr=open(self.state / "out", "ab"))
+        words = [
+            sys.executable,
+            "-m",
+            "virga",
+            "--state",
+            str(self.state),
+            "up",
+            "--sim",
+            "--listen",
+            f"127.0.0.1:{self.port}",
+        ]
+        self.process = subprocess.Popen(
+            words, env=self.env, stdout=subprocess.DEVNULL, stderr=open(self.state / "out", "ab")
+        )
         self.admin = Client(self.url, "secret", ca=self.state / "tls.crt")
 
         def ready() -> bool:
@@ -78,7 +90,11 @@ class Lab:
         if kind == "swift":
             words = {"auth_address": f"{self.url}/identity/v3", "user": "service:glance", "key": "stores"} | more
         else:
-            words = {"host": f"{self.url}/s3", "access_key": self.key["access"], "secret_key": self.key["secret"]} | more
+            words = {
+                "host": f"{self.url}/s3",
+                "access_key": self.key["access"],
+                "secret_key": self.key["secret"],
+            } | more
         return f"{kind}={kind}:{place}?" + "&".join(f"{k}={quote(str(v), safe='')}" for k, v in words.items())
 
     def blobs(self, kind: str, place: str, **more: Any) -> Any:
@@ -115,7 +131,12 @@ def house(lab: Lab, kind: str, place: str, **more: Any) -> Iterator[House]:
 
 def upload(who: Tenant, data: bytes, disk: str = "raw", store: str = "") -> tuple[str, Any]:
     id = who.post("/image/v2/images", {"name": "c", "disk_format": disk, "container_format": "bare"})["id"]
-    return id, who.ask("PUT", f"/image/v2/images/{id}/file", raw=data, headers=OCTETS | ({"X-Image-Meta-Store": store} if store else {}))
+    return id, who.ask(
+        "PUT",
+        f"/image/v2/images/{id}/file",
+        raw=data,
+        headers=OCTETS | ({"X-Image-Meta-Store": store} if store else {}),
+    )
 
 
 SMALL_PARTS = {
@@ -186,7 +207,11 @@ def test_segments_are_a_static_large_object(lab: Lab) -> None:
     writer.write(data)
     writer.commit()
     assert "x-static-large-object" in lab.glance.raw("HEAD", f"/object-store/v1/AUTH_{lab.project}/slo/{ONE}")[1]
-    assert [r["bytes"] for r in store.account.names("slo", prefix=f"segments/{ONE}/")] == [2 << 20, 2 << 20, (1 << 20) + 3]
+    assert [r["bytes"] for r in store.account.names("slo", prefix=f"segments/{ONE}/")] == [
+        2 << 20,
+        2 << 20,
+        (1 << 20) + 3,
+    ]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -198,20 +223,27 @@ def test_an_image_in_the_store(lab: Lab, kind: str) -> None:
         id, got = upload(a, data)
         assert got.code == 204, got.text
         image = a.get(f"/image/v2/images/{id}")
-        assert (image["status"], image["stores"], image["os_hash_value"]) == ("active", kind, hashlib.sha512(data).hexdigest())
+        assert (image["status"], image["stores"], image["os_hash_value"]) == (
+            "active",
+            kind,
+            hashlib.sha512(data).hexdigest(),
+        )
         headers = {"X-Auth-Token": a.token}
         assert h.http.get(f"/image/v2/images/{id}/file", headers=headers).content == data
         part = h.http.get(f"/image/v2/images/{id}/file", headers=headers | {"Range": "bytes=2097140-5242899"})
         assert part.status_code == 206 and part.content == data[2097140:5242900]
         (location,) = a.get(f"/image/v2/images/{id}/locations")
-        assert location["url"].startswith("swift+config://" if kind == "swift" else "s3+http://") and "stores" not in location["url"]
+        assert (
+            location["url"].startswith("swift+config://" if kind == "swift" else "s3+http://")
+            and "stores" not in location["url"]
+        )
         assert lab.key["secret"] not in location["url"]
         bad, got = upload(a, qcow2(backing="/etc/passwd"), "qcow2")
         assert got.code == 415, got.text
         a.post(f"/image/v2/images/{id}/import", {"method": {"name": "copy-image"}, "stores": ["files"]})
-        assert wait(lambda: a.get(f"/image/v2/images/{id}")["stores"] == f"{'files,' + kind if kind > 'files' else kind}", 20), a.get(
-            f"/image/v2/images/{id}"
-        )
+        assert wait(
+            lambda: a.get(f"/image/v2/images/{id}")["stores"] == f"{'files,' + kind if kind > 'files' else kind}", 20
+        ), a.get(f"/image/v2/images/{id}")
         assert a.ask("DELETE", f"/image/v2/stores/{kind}/{id}").code == 204
         assert wait(lambda: h.cloud.loops.once("images.sweep") is not None and lab.bytes() == before, 30)
         assert h.http.get(f"/image/v2/images/{id}/file", headers=headers).content == data
@@ -237,7 +269,11 @@ def test_a_full_account(lab: Lab, kind: str) -> None:
             other = a.post("/image/v2/images", {"name": "i", "disk_format": "raw", "container_format": "bare"})["id"]
             assert a.ask("PUT", f"/image/v2/images/{other}/stage", raw=os.urandom(12 << 20), headers=OCTETS).code == 204
             a.post(f"/image/v2/images/{other}/import", {"method": {"name": "glance-direct"}}, 202)
-            done = wait(lambda: None if "os_glance_import_task" in (i := a.get(f"/image/v2/images/{other}")) else i, 30, every=0.1)
+            done = wait(
+                lambda: None if "os_glance_import_task" in (i := a.get(f"/image/v2/images/{other}")) else i,
+                30,
+                every=0.1,
+            )
             assert done and done["status"] == "queued" and kind in done["os_glance_reason"], done
         finally:
             lab.admin.raw("POST", account, headers={"X-Account-Meta-Quota-Bytes": ""})
@@ -262,7 +298,11 @@ def test_a_writer_that_dies_leaves_nothing(lab: Lab, kind: str) -> None:
         "w = store.create(sys.argv[1])\nw.write(os.urandom(12 << 20))\nprint('written', flush=True)\nthreading.Event().wait(60)\n"
     )
     o = store.options
-    words = [o.container, o.auth_address, o.user, o.key] if isinstance(o, swift.Options) else [o.bucket, o.host, o.access_key, o.secret_key]
+    words = (
+        [o.container, o.auth_address, o.user, o.key]
+        if isinstance(o, swift.Options)
+        else [o.bucket, o.host, o.access_key, o.secret_key]
+    )
     child = subprocess.Popen([sys.executable, "-c", script, ONE, kind, *words], stdout=subprocess.PIPE)
     assert child.stdout is not None and child.stdout.readline() == b"written\n"
     child.send_signal(signal.SIGKILL)
@@ -288,8 +328,14 @@ def test_constant_memory(lab: Lab, kind: str) -> None:
         "through(20)\nfirst = peak()\nthrough(80)\nprint(peak() - first)\n"
     )
     o = store.options
-    words = [o.container, o.auth_address, o.user, o.key] if isinstance(o, swift.Options) else [o.bucket, o.host, o.access_key, o.secret_key]
-    done = subprocess.run([sys.executable, "-c", script, ONE, kind, *words], capture_output=True, text=True, timeout=200, check=False)
+    words = (
+        [o.container, o.auth_address, o.user, o.key]
+        if isinstance(o, swift.Options)
+        else [o.bucket, o.host, o.access_key, o.secret_key]
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, ONE, kind, *words], capture_output=True, text=True, timeout=200, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 40, f"{done.stdout} MiB more for four times the length"
 
@@ -339,10 +385,18 @@ def test_a_broken_reading_goes_on_where_it_stood(lab: Lab, kind: str) -> None:
     middle = Middle(lab.port)
     try:
         if kind == "swift":
-            o = swift.Options("cut-swift", f"{lab.url}/identity/v3", "service:glance", "stores", endpoint=f"http://127.0.0.1:{middle.port}/object-store/v1/AUTH_{lab.project}")  # fmt: skip
+            o = swift.Options(
+                "cut-swift",
+                f"{lab.url}/identity/v3",
+                "service:glance",
+                "stores",
+                endpoint=f"http://127.0.0.1:{middle.port}/object-store/v1/AUTH_{lab.project}",
+            )
             store: Any = swift.SwiftStore(o)
         else:
-            store = s3.S3Store(s3.Options("cut-s3", f"http://127.0.0.1:{middle.port}/s3", lab.key["access"], lab.key["secret"]))
+            store = s3.S3Store(
+                s3.Options("cut-s3", f"http://127.0.0.1:{middle.port}/s3", lab.key["access"], lab.key["secret"])
+            )
         store.ids()
         middle.most, middle.cuts = 3 << 20, 3
         assert b"".join(store.read(ONE)) == data
@@ -436,8 +490,13 @@ def test_the_same_cloud(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize(
     "word",
-    ["s=swift:c?user=a:b&key=c", "s=swift:c?auth_address=x&user=a:b&key=c&colour=red", "s=s3:b?host=http://h&access_key=a", "s=s3:b?host=http://h&access_key=a&secret_key_file=/nonexistent"],
-)  # fmt: skip
+    [
+        "s=swift:c?user=a:b&key=c",
+        "s=swift:c?auth_address=x&user=a:b&key=c&colour=red",
+        "s=s3:b?host=http://h&access_key=a",
+        "s=s3:b?host=http://h&access_key=a&secret_key_file=/nonexistent",
+    ],
+)
 def test_settings_that_are_none(word: str) -> None:
     with pytest.raises(ValueError, match=r"images\.stores"):
         make(**{"images.stores": [word]})
@@ -449,7 +508,12 @@ def test_a_secret_in_a_file(tmp_path: Path) -> None:
 
     (tmp_path / "key").write_text("s3cr3t+/=\n")
     made = chosen(
-        Images(stores=[f"s=swift:c?auth_address=http://h/v3&user=a:b&key_file={tmp_path / 'key'}&large_object_size=7&weight=3"]), tmp_path
+        Images(
+            stores=[
+                f"s=swift:c?auth_address=http://h/v3&user=a:b&key_file={tmp_path / 'key'}&large_object_size=7&weight=3"
+            ]
+        ),
+        tmp_path,
     )
     store = made.default
     assert isinstance(store.blobs, swift.SwiftStore) and store.blobs.options.key == "s3cr3t+/=" and store.weight == 3

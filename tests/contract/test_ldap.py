@@ -34,9 +34,16 @@ def make(slapd: Slapd) -> Iterator[Make]:
 
     def one(**over: Any) -> LdapDirectory:
         values: dict[str, Any] = {
-            "url": slapd.url, "user": f"cn=reader,{SUFFIX}", "password": "look", "suffix": SUFFIX, "group_name_attribute": "cn",
-            "user_name_attribute": "cn", "connection_timeout": 2.0, "timeout": 3.0, "retry_seconds": 0,
-        }  # fmt: skip
+            "url": slapd.url,
+            "user": f"cn=reader,{SUFFIX}",
+            "password": "look",
+            "suffix": SUFFIX,
+            "group_name_attribute": "cn",
+            "user_name_attribute": "cn",
+            "connection_timeout": 2.0,
+            "timeout": 3.0,
+            "retry_seconds": 0,
+        }
         made.append(LdapDirectory(Ldap(**(values | over)), "corp"))
         return made[-1]
 
@@ -51,7 +58,11 @@ def writer(make: Make, **over: Any) -> LdapDirectory:
 
 def test_people_come_in_pages(slapd: Slapd, make: Make) -> None:
     """More than the server gives at once: 50 without pages."""
-    slapd.load("\n".join(f"dn: cn=p{n},ou=Users,{SUFFIX}\nobjectClass: inetOrgPerson\ncn: p{n}\nsn: many\n" for n in range(220)))
+    slapd.load(
+        "\n".join(
+            f"dn: cn=p{n},ou=Users,{SUFFIX}\nobjectClass: inetOrgPerson\ncn: p{n}\nsn: many\n" for n in range(220)
+        )
+    )
     filter = "(sn=many)"
     assert len(make(user_filter=filter, page_size=40).people()) == 220
     with pytest.raises(Unavailable, match="does not answer"):
@@ -105,7 +116,19 @@ def test_what_users_send_is_never_a_filter(slapd: Slapd, make: Make, name: str) 
 
 @pytest.mark.parametrize(
     "name",
-    ["Comma, Inc", "plus+plus", 'quo"te', "back\\slash", "<angle>", "#hash", "semi;colon", "eq=ual", "dc=corp,dc=test", "Zoë ☃", "*"],
+    [
+        "Comma, Inc",
+        "plus+plus",
+        'quo"te',
+        "back\\slash",
+        "<angle>",
+        "#hash",
+        "semi;colon",
+        "eq=ual",
+        "dc=corp,dc=test",
+        "Zoë ☃",
+        "*",
+    ],
 )
 def test_any_name_can_be_written_and_read_back(make: Make, name: str) -> None:
     d = writer(make)
@@ -150,11 +173,20 @@ def test_members_by_id(slapd: Slapd, make: Make) -> None:
 @pytest.mark.parametrize(
     ("said", "over", "enabled"),
     [
-        ("TRUE", {}, True), ("FALSE", {}, False), ("False", {}, False), ("0", {}, False), ("nonsense", {}, False), ("true", {}, True),
-        ("512", {"user_enabled_mask": 2}, True), ("514", {"user_enabled_mask": 2}, False), ("x", {"user_enabled_mask": 2}, False),
-        ("TRUE", {"user_enabled_invert": True}, False), ("FALSE", {"user_enabled_invert": True}, True), ("odd", {"user_enabled_invert": True}, False),
+        ("TRUE", {}, True),
+        ("FALSE", {}, False),
+        ("False", {}, False),
+        ("0", {}, False),
+        ("nonsense", {}, False),
+        ("true", {}, True),
+        ("512", {"user_enabled_mask": 2}, True),
+        ("514", {"user_enabled_mask": 2}, False),
+        ("x", {"user_enabled_mask": 2}, False),
+        ("TRUE", {"user_enabled_invert": True}, False),
+        ("FALSE", {"user_enabled_invert": True}, True),
+        ("odd", {"user_enabled_invert": True}, False),
     ],
-)  # fmt: skip
+)
 def test_who_is_disabled(slapd: Slapd, make: Make, said: str, over: dict[str, Any], enabled: bool) -> None:
     """The attribute's text decides, not whether there is one."""
     name = uuid.uuid4().hex
@@ -199,9 +231,15 @@ def test_writing(slapd: Slapd, make: Make) -> None:
 def test_read_only_writes_nothing(make: Make) -> None:
     d = make()
     for verb in (
-        lambda: d.add_person("x", None, True, {}), lambda: d.change_person("x", {}), lambda: d.remove_person("x"), lambda: d.add_circle("x", ""),
-        lambda: d.change_circle("x", {}), lambda: d.remove_circle("x"), lambda: d.join("x", "y"), lambda: d.leave("x", "y"),
-    ):  # fmt: skip
+        lambda: d.add_person("x", None, True, {}),
+        lambda: d.change_person("x", {}),
+        lambda: d.remove_person("x"),
+        lambda: d.add_circle("x", ""),
+        lambda: d.change_circle("x", {}),
+        lambda: d.remove_circle("x"),
+        lambda: d.join("x", "y"),
+        lambda: d.leave("x", "y"),
+    ):
         with pytest.raises(Forbidden, match="write"):
             verb()
 

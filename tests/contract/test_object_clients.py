@@ -42,7 +42,9 @@ def tree(folder: Path, count: int) -> dict[str, str]:
 
 
 def sums(folder: Path) -> dict[str, str]:
-    return {str(p.relative_to(folder)): hashlib.md5(p.read_bytes()).hexdigest() for p in folder.rglob("*") if p.is_file()}
+    return {
+        str(p.relative_to(folder)): hashlib.md5(p.read_bytes()).hexdigest() for p in folder.rglob("*") if p.is_file()
+    }
 
 
 def test_boto3(lab: Lab) -> None:
@@ -73,15 +75,28 @@ def test_aws_cli_syncs_a_tree(lab: Lab, tmp_path: Path) -> None:
     lab.run(aws, "s3", "sync", "--only-show-errors", "s3://synced/t", str(tmp_path / "out"), env=lab.aws, timeout=500)
     assert sums(tmp_path / "out") == want
     (tmp_path / "in/d0/e0/file 0.bin").unlink()
-    assert "delete" in lab.run(aws, "s3", "sync", "--delete", str(tmp_path / "in"), "s3://synced/t", env=lab.aws, timeout=500)
+    assert "delete" in lab.run(
+        aws, "s3", "sync", "--delete", str(tmp_path / "in"), "s3://synced/t", env=lab.aws, timeout=500
+    )
     assert lab.run(aws, "s3", "ls", "--recursive", "s3://synced", env=lab.aws).count("\n") == len(want) - 1
     big = tmp_path / "big"
     big.write_bytes(os.urandom(100 << 20))
     lab.run(aws, "s3", "cp", "--only-show-errors", str(big), "s3://synced/big", env=lab.aws)
     lab.run(aws, "s3", "cp", "--only-show-errors", "s3://synced/big", str(tmp_path / "back"), env=lab.aws)
     assert (tmp_path / "back").read_bytes() == big.read_bytes()
-    lab.run(aws, "s3api", "put-bucket-versioning", "--bucket", "synced", "--versioning-configuration", "Status=Enabled", env=lab.aws)
-    lab.run(aws, "s3", "cp", "--only-show-errors", str(tmp_path / "in/d1/e1/file 1.bin"), "s3://synced/big", env=lab.aws)
+    lab.run(
+        aws,
+        "s3api",
+        "put-bucket-versioning",
+        "--bucket",
+        "synced",
+        "--versioning-configuration",
+        "Status=Enabled",
+        env=lab.aws,
+    )
+    lab.run(
+        aws, "s3", "cp", "--only-show-errors", str(tmp_path / "in/d1/e1/file 1.bin"), "s3://synced/big", env=lab.aws
+    )
     lab.run(aws, "s3", "rm", "--only-show-errors", "--recursive", "s3://synced", env=lab.aws, timeout=900)
     words = (
         "s3api",
@@ -99,14 +114,25 @@ def test_aws_cli_syncs_a_tree(lab: Lab, tmp_path: Path) -> None:
     assert "null" in old and len(old) == 3
     for at in range(0, len(left), 1000):
         gone = tmp_path / "gone.json"
-        gone.write_text(json.dumps({"Objects": [{"Key": k, "VersionId": v} for k, v in left[at : at + 1000]], "Quiet": True}))
+        gone.write_text(
+            json.dumps({"Objects": [{"Key": k, "VersionId": v} for k, v in left[at : at + 1000]], "Quiet": True})
+        )
         lab.run(aws, "s3api", "delete-objects", "--bucket", "synced", "--delete", f"file://{gone}", env=lab.aws)
     lab.run(aws, "s3", "rb", "s3://synced", env=lab.aws)
 
 
 def test_s3cmd(lab: Lab, tmp_path: Path) -> None:
-    words = ["s3cmd", "--no-ssl", f"--access_key={lab.s3['ACCESS']}", f"--secret_key={lab.s3['SECRET']}", f"--host=127.0.0.1:{lab.s3_port}",
-             f"--host-bucket=127.0.0.1:{lab.s3_port}", "--region=us-east-1", "-c", "/dev/null"]  # fmt: skip
+    words = [
+        "s3cmd",
+        "--no-ssl",
+        f"--access_key={lab.s3['ACCESS']}",
+        f"--secret_key={lab.s3['SECRET']}",
+        f"--host=127.0.0.1:{lab.s3_port}",
+        f"--host-bucket=127.0.0.1:{lab.s3_port}",
+        "--region=us-east-1",
+        "-c",
+        "/dev/null",
+    ]
     want = tree(tmp_path / "in", FILES)
     lab.run(*words, "mb", "s3://cmd")
     lab.run(*words, "sync", f"{tmp_path}/in/", "s3://cmd/t/")
@@ -126,9 +152,7 @@ def test_rclone(lab: Lab, tmp_path: Path, remote: str) -> None:
     if remote == "s3":
         where = f":s3,provider=Other,access_key_id={lab.s3['ACCESS']},secret_access_key={lab.s3['SECRET']},endpoint='{lab.s3['ENDPOINT']}':rclone-s3"
     else:
-        where = (
-            f":swift,auth='{lab.os['OS_AUTH_URL']}',user=admin,key=secret,tenant=admin,domain=Default,tenant_domain=Default:rclone-swift"
-        )
+        where = f":swift,auth='{lab.os['OS_AUTH_URL']}',user=admin,key=secret,tenant=admin,domain=Default,tenant_domain=Default:rclone-swift"
     want = tree(tmp_path / "in", FILES)
     lab.run("rclone", "--config", "/dev/null", "sync", f"{tmp_path}/in", where + "/t")
     lab.run("rclone", "--config", "/dev/null", "check", f"{tmp_path}/in", where + "/t")
@@ -143,7 +167,12 @@ def test_swift_and_openstack(lab: Lab, tmp_path: Path) -> None:
     env = lab.os | {"OS_STORAGE_URL": ""}
     env.pop("OS_STORAGE_URL")
     subprocess.run(
-        [swift, "upload", "-q", "cont", "."], cwd=tmp_path / "in", env=os.environ | env, check=True, capture_output=True, timeout=600
+        [swift, "upload", "-q", "cont", "."],
+        cwd=tmp_path / "in",
+        env=os.environ | env,
+        check=True,
+        capture_output=True,
+        timeout=600,
     )
     lab.run(swift, "download", "-q", "-D", str(tmp_path / "out"), "cont", env=env)
     assert sums(tmp_path / "out") == want
@@ -175,12 +204,18 @@ def test_one_object_through_both_doors(lab: Lab, tmp_path: Path) -> None:
     big.write_bytes(os.urandom(17 << 20))
     lab.run(aws, "s3", "mb", "s3://both", env=lab.aws)
     for f in (small, big):
-        lab.run(aws, "s3", "cp", "--only-show-errors", "--metadata", "from=s3", str(f), f"s3://both/{f.name}", env=lab.aws)
+        lab.run(
+            aws, "s3", "cp", "--only-show-errors", "--metadata", "from=s3", str(f), f"s3://both/{f.name}", env=lab.aws
+        )
         lab.run(swift, "download", "-q", "--ignore-checksum", "-o", str(tmp_path / "x"), "both", f.name, env=lab.os)
         assert (tmp_path / "x").read_bytes() == f.read_bytes()
         assert "Meta From: s3" in lab.run(swift, "stat", "both", f.name, env=lab.os)
-    lab.run(swift, "upload", "-q", "-H", "X-Object-Meta-From: swift", "--object-name", "sw", "both", str(small), env=lab.os)
-    lab.run(swift, "upload", "-q", "-S", str(5 << 20), "--use-slo", "--object-name", "slo", "both", str(big), env=lab.os)
+    lab.run(
+        swift, "upload", "-q", "-H", "X-Object-Meta-From: swift", "--object-name", "sw", "both", str(small), env=lab.os
+    )
+    lab.run(
+        swift, "upload", "-q", "-S", str(5 << 20), "--use-slo", "--object-name", "slo", "both", str(big), env=lab.os
+    )
     for name, f in (("sw", small), ("slo", big)):
         lab.run(aws, "s3", "cp", "--only-show-errors", f"s3://both/{name}", str(tmp_path / "y"), env=lab.aws)
         assert (tmp_path / "y").read_bytes() == f.read_bytes()
@@ -203,5 +238,17 @@ def test_one_object_through_both_doors(lab: Lab, tmp_path: Path) -> None:
     ).split()
     # Swift gives an id to what it replaces, also to what was there before
     assert len(listed) == 2 and "null" not in listed
-    lab.run(aws, "s3api", "get-object", "--bucket", "both", "--key", "sw", "--version-id", listed[1], str(tmp_path / "z"), env=lab.aws)
+    lab.run(
+        aws,
+        "s3api",
+        "get-object",
+        "--bucket",
+        "both",
+        "--key",
+        "sw",
+        "--version-id",
+        listed[1],
+        str(tmp_path / "z"),
+        env=lab.aws,
+    )
     assert (tmp_path / "z").read_bytes() == b"both"

@@ -27,7 +27,9 @@ def listening() -> Iterator[tuple[House, str, Any]]:
     import socket
 
     with web() as server:
-        cloud = make(**{"images.stores": ["files=memory:", "fast=memory:"], "images.import_allow": [f"127.0.0.1:{server.port}"]})
+        cloud = make(
+            **{"images.stores": ["files=memory:", "fast=memory:"], "images.import_allow": [f"127.0.0.1:{server.port}"]}
+        )
         cloud.start()
         house = House(cloud)
         sock = socket.socket()
@@ -50,9 +52,17 @@ def test_every_image_command(listening: tuple[House, str, Any], tmp_path: Path) 
         pytest.skip("'make clients' installs the openstack client")
     other = house.tenant("cli-other")
     env = {
-        "PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "LANG": "C.UTF-8", "OS_AUTH_URL": f"{url}/identity/v3", "OS_USERNAME": "admin", "OS_PASSWORD": "admin",
-        "OS_PROJECT_NAME": "admin", "OS_USER_DOMAIN_ID": "default", "OS_PROJECT_DOMAIN_ID": "default", "OS_REGION_NAME": "RegionOne",
-    }  # fmt: skip
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(tmp_path),
+        "LANG": "C.UTF-8",
+        "OS_AUTH_URL": f"{url}/identity/v3",
+        "OS_USERNAME": "admin",
+        "OS_PASSWORD": "admin",
+        "OS_PROJECT_NAME": "admin",
+        "OS_USER_DOMAIN_ID": "default",
+        "OS_PROJECT_DOMAIN_ID": "default",
+        "OS_REGION_NAME": "RegionOne",
+    }
     (tmp_path / "disk").write_bytes(qcow2())
     server.pages["/disk"] = qcow2()
     (tmp_path / "ns.json").write_text(json.dumps({"a": {"title": "A", "type": "string"}}))
@@ -115,7 +125,13 @@ image list
     )
     _, terminal = pty.openpty()
     done = subprocess.run(
-        [str(program), "-c", runner, lines], stdin=terminal, capture_output=True, text=True, check=False, env=env, timeout=240
+        [str(program), "-c", runner, lines],
+        stdin=terminal,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=env,
+        timeout=240,
     )
     assert "FAILED" not in done.stdout and done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert (tmp_path / "back").read_bytes() == qcow2()

@@ -14,14 +14,23 @@ client = start(folder, sys.argv[2] if len(sys.argv) > 2 else f"sqlite:///{folder
 
 def ask(method, path, body=None, token=None):
     headers = {"Content-Type": "application/json"} | ({"X-Auth-Token": token} if token else {})
-    got = client.open(path, method=method, data=json.dumps(body) if body is not None else None, headers=headers, base_url="http://old:5000")
+    got = client.open(
+        path,
+        method=method,
+        data=json.dumps(body) if body is not None else None,
+        headers=headers,
+        base_url="http://old:5000",
+    )
     if got.status_code >= 300:
         raise SystemExit(f"{method} {path}: {got.status} {got.get_data(as_text=True)}")
     return got
 
 
 def log_in(user, password, scope):
-    identity = {"methods": ["password"], "password": {"user": {"name": user, "domain": {"id": "default"}, "password": password}}}
+    identity = {
+        "methods": ["password"],
+        "password": {"user": {"name": user, "domain": {"id": "default"}, "password": password}},
+    }
     return ask("POST", "/v3/auth/tokens", {"auth": {"identity": identity, "scope": scope}}).headers["X-Subject-Token"]
 
 

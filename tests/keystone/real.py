@@ -39,7 +39,13 @@ unique_last_password_count = 3
     who = ["--keystone-user", "root", "--keystone-group", "root"] if os.geteuid() == 0 else []
     run("fernet_setup", *who)
     run(
-        "bootstrap", "--bootstrap-password", "adminpw", "--bootstrap-region-id", "RegionOne", "--bootstrap-public-url", "http://old:5000/v3"
+        "bootstrap",
+        "--bootstrap-password",
+        "adminpw",
+        "--bootstrap-region-id",
+        "RegionOne",
+        "--bootstrap-public-url",
+        "http://old:5000/v3",
     )
 
     sys.argv = ["keystone"]

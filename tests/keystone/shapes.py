@@ -14,8 +14,16 @@ client = start(folder, f"sqlite:///{folder}/keystone.db")
 
 
 def ask(method, path, body, token):
-    headers = {"Content-Type": "application/json"} | ({"X-Auth-Token": token, "X-Subject-Token": token} if token else {})
-    got = client.open(path, method=method, data=json.dumps(body) if body is not None else None, headers=headers, base_url="http://old:5000")
+    headers = {"Content-Type": "application/json"} | (
+        {"X-Auth-Token": token, "X-Subject-Token": token} if token else {}
+    )
+    got = client.open(
+        path,
+        method=method,
+        data=json.dumps(body) if body is not None else None,
+        headers=headers,
+        base_url="http://old:5000",
+    )
     said = got.get_data(as_text=True)
     return got.status_code, got.headers, json.loads(said) if said.startswith("{") else None
 

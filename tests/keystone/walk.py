@@ -41,26 +41,45 @@ def catalogue(w, m):
     m["region"] = w.make("/v3/regions", "region", id="walked", description="x")
     m["service"] = w.make("/v3/services", "service", name="s", type="x", description="y")
     m["endpoint"] = w.make(
-        "/v3/endpoints", "endpoint", service_id=m["service"], interface="public", url="http://x/$(project_id)s", region_id=m["region"]
+        "/v3/endpoints",
+        "endpoint",
+        service_id=m["service"],
+        interface="public",
+        url="http://x/$(project_id)s",
+        region_id=m["region"],
     )
     m["policy"] = w.make("/v3/policies", "policy", type="application/json", blob="{}")
-    for use in (f"endpoints/{m['endpoint']}", f"services/{m['service']}", f"services/{m['service']}/regions/{m['region']}"):
+    for use in (
+        f"endpoints/{m['endpoint']}",
+        f"services/{m['service']}",
+        f"services/{m['service']}/regions/{m['region']}",
+    ):
         w("PUT", f"/v3/policies/{m['policy']}/OS-ENDPOINT-POLICY/{use}")
     m["endpoint_group"] = w.make(
-        "/v3/OS-EP-FILTER/endpoint_groups", "endpoint_group", name="eg", description="x", filters={"service_id": m["service"]}
+        "/v3/OS-EP-FILTER/endpoint_groups",
+        "endpoint_group",
+        name="eg",
+        description="x",
+        filters={"service_id": m["service"]},
     )
     w("PUT", f"/v3/OS-EP-FILTER/endpoint_groups/{m['endpoint_group']}/projects/{m['project']}")
     w("PUT", f"/v3/OS-EP-FILTER/projects/{m['project']}/endpoints/{m['endpoint']}")
     about = {"service_id": m["service"], "region_id": m["region"], "resource_name": "thing"}
-    m["registered"] = w("POST", "/v3/registered_limits", {"registered_limits": [about | {"default_limit": 5}]})["registered_limits"][0][
-        "id"
-    ]
-    m["limit"] = w("POST", "/v3/limits", {"limits": [about | {"resource_limit": 4, "project_id": m["project"]}]})["limits"][0]["id"]
+    m["registered"] = w("POST", "/v3/registered_limits", {"registered_limits": [about | {"default_limit": 5}]})[
+        "registered_limits"
+    ][0]["id"]
+    m["limit"] = w("POST", "/v3/limits", {"limits": [about | {"resource_limit": 4, "project_id": m["project"]}]})[
+        "limits"
+    ][0]["id"]
 
 
 def delegated(w, m, token):
-    m["credential"] = w.make("/v3/credentials", "credential", type="cert", blob="x", user_id=m["user"], project_id=m["project"])
-    m["access"] = w("POST", f"/v3/users/{m['user']}/credentials/OS-EC2", {"tenant_id": m["project"]})["credential"]["access"]
+    m["credential"] = w.make(
+        "/v3/credentials", "credential", type="cert", blob="x", user_id=m["user"], project_id=m["project"]
+    )
+    m["access"] = w("POST", f"/v3/users/{m['user']}/credentials/OS-EC2", {"tenant_id": m["project"]})["credential"][
+        "access"
+    ]
     rules = [{"service": "compute", "method": "GET", "path": "/v2.1/servers"}]
     wanted = {"application_credential": {"name": "ac", "description": "x", "access_rules": rules}}
     made = w("POST", f"/v3/users/{m['user']}/application_credentials", wanted, token)["application_credential"]
@@ -78,11 +97,23 @@ def delegated(w, m, token):
 
 def elsewhere(w, m):
     fed = "/v3/OS-FEDERATION"
-    w("PUT", f"{fed}/mappings/m", {"mapping": {"rules": [{"local": [{"user": {"name": "{0}"}}], "remote": [{"type": "x"}]}]}})
+    w(
+        "PUT",
+        f"{fed}/mappings/m",
+        {"mapping": {"rules": [{"local": [{"user": {"name": "{0}"}}], "remote": [{"type": "x"}]}]}},
+    )
     w("PUT", f"{fed}/identity_providers/i", {"identity_provider": {"enabled": True, "remote_ids": ["r"]}})
     w("PUT", f"{fed}/identity_providers/i/protocols/p", {"protocol": {"mapping_id": "m"}})
-    w("PUT", f"{fed}/service_providers/s", {"service_provider": {"auth_url": "http://x/a", "sp_url": "http://x/b", "enabled": True}})
-    w("PUT", f"/v3/domains/{m['domain']}/config", {"config": {"ldap": {"url": "ldap://127.0.0.1:1", "suffix": "dc=x", "password": "y"}}})
+    w(
+        "PUT",
+        f"{fed}/service_providers/s",
+        {"service_provider": {"auth_url": "http://x/a", "sp_url": "http://x/b", "enabled": True}},
+    )
+    w(
+        "PUT",
+        f"/v3/domains/{m['domain']}/config",
+        {"config": {"ldap": {"url": "ldap://127.0.0.1:1", "suffix": "dc=x", "password": "y"}}},
+    )
 
 
 READS = """
@@ -123,7 +154,14 @@ def walk(ask, password):
     m["below"] = w.make("/v3/projects", "project", name="below", domain_id=m["domain"], parent_id=m["project"])
     options = {"ignore_password_expiry": True}
     m["user"] = w.make(
-        "/v3/users", "user", name="u", domain_id=m["domain"], password="pw", email="e@x", default_project_id=m["project"], options=options
+        "/v3/users",
+        "user",
+        name="u",
+        domain_id=m["domain"],
+        password="pw",
+        email="e@x",
+        default_project_id=m["project"],
+        options=options,
     )
     m["group"] = w.make("/v3/groups", "group", name="g", domain_id=m["domain"], description="x")
     w("PUT", f"/v3/groups/{m['group']}/users/{m['user']}")

@@ -27,13 +27,29 @@ class Sim:
             s.bind(("127.0.0.1", 0))
             self.port = s.getsockname()[1]
         self.state = state
-        self.env = os.environ | {"VIRGA_ADMIN_PASSWORD": "secret", "VIRGA_SERVER_LOG_LEVEL": "error", "VIRGA_SIM_BOOT_SECONDS": "0"} | env
+        self.env = (
+            os.environ
+            | {"VIRGA_ADMIN_PASSWORD": "secret", "VIRGA_SERVER_LOG_LEVEL": "error", "VIRGA_SIM_BOOT_SECONDS": "0"}
+            | env
+        )
         self.tls = "VIRGA_SERVER_TLS" in env
         self.process: subprocess.Popen[bytes] | None = None
 
     def up(self) -> Client:
-        words = [sys.executable, "-m", "virga", "--state", str(self.state), "up", "--sim", "--listen", f"127.0.0.1:{self.port}"]
-        self.process = subprocess.Popen(words, env=self.env, stdout=subprocess.DEVNULL, stderr=open(self.state / "out", "ab"))
+        words = [
+            sys.executable,
+            "-m",
+            "virga",
+            "--state",
+            str(self.state),
+            "up",
+            "--sim",
+            "--listen",
+            f"127.0.0.1:{self.port}",
+        ]
+        self.process = subprocess.Popen(
+            words, env=self.env, stdout=subprocess.DEVNULL, stderr=open(self.state / "out", "ab")
+        )
         client = self.client()
 
         def ready() -> Client | None:
@@ -67,7 +83,9 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
     sim = Sim(tmp_path)
     client = sim.up()
     image = client.post("/image/v2/images", {"name": "i", "disk_format": "raw", "container_format": "bare"})["id"]
-    client.raw("PUT", f"/image/v2/images/{image}/file", data=b"x" * 1024, headers={"Content-Type": "application/octet-stream"})
+    client.raw(
+        "PUT", f"/image/v2/images/{image}/file", data=b"x" * 1024, headers={"Content-Type": "application/octet-stream"}
+    )
     net = client.post("/network/v2.0/networks", {"network": {"name": "n"}})["network"]["id"]
     client.post("/network/v2.0/subnets", {"subnet": {"network_id": net, "cidr": "10.0.0.0/24", "ip_version": 4}})
     project = client.get("/identity/v3/projects?name=admin")["projects"][0]["id"]
@@ -118,7 +136,9 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
     active = {s["id"] for s in rows if s["status"] == "ACTIVE"}
     ports = [p for p in client.get("/network/v2.0/ports")["ports"] if p["device_owner"].startswith("compute:")]
     assert sorted(p["device_id"] for p in ports) == sorted(active), "orphan or missing ports"
-    assert wait(lambda: set(json.loads((tmp_path / "machines.json").read_text())) == active, 20), "orphan or missing machines"
+    assert wait(lambda: set(json.loads((tmp_path / "machines.json").read_text())) == active, 20), (
+        "orphan or missing machines"
+    )
     sim.end()
 
 
@@ -128,7 +148,9 @@ def test_tls_with_a_certificate_of_its_own(tmp_path: Path) -> None:
     client = sim.up()
     made = (tmp_path / "tls.crt").read_bytes()
     assert (tmp_path / "tls.key").stat().st_mode & 0o077 == 0
-    assert all(e["url"].startswith(f"https://127.0.0.1:{sim.port}/") for e in client.get("/identity/v3/endpoints")["endpoints"])
+    assert all(
+        e["url"].startswith(f"https://127.0.0.1:{sim.port}/") for e in client.get("/identity/v3/endpoints")["endpoints"]
+    )
     sim.end()
     sim.up()
     assert (tmp_path / "tls.crt").read_bytes() == made

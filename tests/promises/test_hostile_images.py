@@ -57,10 +57,16 @@ def house(state: Path, trusted: Path, server: Web) -> Iterator[House]:
     """A cloud on files that converts and unpacks what it imports."""
     (state / "cloud").mkdir()
     (state / "cloud/admin-password").write_text("admin")
-    cloud = make(state=state / "cloud", **{
-        "images.import_allow": [f"127.0.0.1:{server.port}"], "images.convert_to": "raw", "images.decompress": True,
-        "images.trusted_certificates": str(trusted), "images.max_bytes": 64 << 20,
-    })  # fmt: skip
+    cloud = make(
+        state=state / "cloud",
+        **{
+            "images.import_allow": [f"127.0.0.1:{server.port}"],
+            "images.convert_to": "raw",
+            "images.decompress": True,
+            "images.trusted_certificates": str(trusted),
+            "images.max_bytes": 64 << 20,
+        },
+    )
     cloud.start()
     yield House(cloud)
     cloud.stop()
@@ -86,7 +92,9 @@ def kept(house: House) -> int:
 
 
 def create(who: Tenant, disk: str = "raw", container: str = "bare", **more: Any) -> str:
-    return str(who.post("/image/v2/images", {"name": "bad", "disk_format": disk, "container_format": container} | more)["id"])
+    return str(
+        who.post("/image/v2/images", {"name": "bad", "disk_format": disk, "container_format": container} | more)["id"]
+    )
 
 
 def upload(who: Tenant, id: str, data: bytes) -> Any:
@@ -243,21 +251,47 @@ def test_a9_deleted_bytes_are_gone(house: House, anna: Tenant) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["status", "checksum", "os_hash_value", "size", "virtual_size", "id", "locations", "location", "deleted", "stores", "os_glance_x"],
+    [
+        "status",
+        "checksum",
+        "os_hash_value",
+        "size",
+        "virtual_size",
+        "id",
+        "locations",
+        "location",
+        "deleted",
+        "stores",
+        "os_glance_x",
+    ],
 )
 def test_a11_not_yours_to_set(house: House, anna: Tenant, name: str) -> None:
     id = create(anna)
     for verb in ("replace", "add"):
         path = f"/{name}/-" if (name, verb) == ("locations", "add") else f"/{name}"
-        for value in ("active", [{"url": "file:///etc/passwd", "metadata": {}}], {"url": "swift+config://x", "metadata": {}}):
-            got = anna.ask("PATCH", f"/image/v2/images/{id}", [{"op": verb, "path": path, "value": value}], headers=PATCH)
+        for value in (
+            "active",
+            [{"url": "file:///etc/passwd", "metadata": {}}],
+            {"url": "swift+config://x", "metadata": {}},
+        ):
+            got = anna.ask(
+                "PATCH", f"/image/v2/images/{id}", [{"op": verb, "path": path, "value": value}], headers=PATCH
+            )
             assert got.code == 403, f"{verb} {name}: {got.code} {got.text}"
     assert anna.ask("POST", "/image/v2/images", {"name": "x", name: "x"}).code in {400, 403}
 
 
 @pytest.mark.parametrize(
     "url",
-    ["file:///etc/passwd", "swift+config://x/y", "rbd://a/b/c/d", "cinder://x", "http://127.0.0.1/x", "/etc/passwd", "s3://k:s@h/b/o"],
+    [
+        "file:///etc/passwd",
+        "swift+config://x/y",
+        "rbd://a/b/c/d",
+        "cinder://x",
+        "http://127.0.0.1/x",
+        "/etc/passwd",
+        "s3://k:s@h/b/o",
+    ],
 )
 def test_a11_locations(house: House, anna: Tenant, url: str) -> None:
     id = create(anna)
@@ -269,7 +303,9 @@ def test_a11_locations(house: House, anna: Tenant, url: str) -> None:
 def test_a11_owner_and_visibility(house: House, anna: Tenant) -> None:
     id = create(anna)
     for path, value in (("/owner", "somebody"), ("/visibility", "public")):
-        got = anna.ask("PATCH", f"/image/v2/images/{id}", [{"op": "replace", "path": path, "value": value}], headers=PATCH)
+        got = anna.ask(
+            "PATCH", f"/image/v2/images/{id}", [{"op": "replace", "path": path, "value": value}], headers=PATCH
+        )
         assert got.code == 403 and ("set_image_owner" in got.text or "publicize_image" in got.text)
 
 
@@ -322,9 +358,11 @@ def test_a14_signatures(house: House, anna: Tenant, trusted: Path) -> None:
     certificate(trusted, "old", key, days=-1)
     pss = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=padding.PSS.MAX_LENGTH)
     good = {
-        "img_signature": base64.b64encode(key.sign(data, pss, hashes.SHA256())).decode(), "img_signature_hash_method": "SHA-256",
-        "img_signature_key_type": "RSA-PSS", "img_signature_certificate_uuid": "one",
-    }  # fmt: skip
+        "img_signature": base64.b64encode(key.sign(data, pss, hashes.SHA256())).decode(),
+        "img_signature_hash_method": "SHA-256",
+        "img_signature_key_type": "RSA-PSS",
+        "img_signature_certificate_uuid": "one",
+    }
     for way in ("upload", "import"):
         id = create(anna, **good)
         if way == "upload":
@@ -333,11 +371,17 @@ def test_a14_signatures(house: House, anna: Tenant, trusted: Path) -> None:
             assert staged(anna, id, data)["status"] == "active"
         assert anna.get(f"/image/v2/images/{id}")["status"] == "active"
     wrong = [
-        (good, data[:-1]), (good | {"img_signature_hash_method": "MD5"}, data), (good | {"img_signature_hash_method": "SHA-512"}, data),
-        (good | {"img_signature_certificate_uuid": "old"}, data), (good | {"img_signature_certificate_uuid": "none"}, data),
-        (good | {"img_signature_certificate_uuid": "../one"}, data), (good | {"img_signature": "!"}, data), (good | {"img_signature_key_type": "DSA"}, data),
-        ({k: v for k, v in good.items() if k != "img_signature"}, data), ({k: v for k, v in good.items() if k != "img_signature_certificate_uuid"}, data),
-    ]  # fmt: skip
+        (good, data[:-1]),
+        (good | {"img_signature_hash_method": "MD5"}, data),
+        (good | {"img_signature_hash_method": "SHA-512"}, data),
+        (good | {"img_signature_certificate_uuid": "old"}, data),
+        (good | {"img_signature_certificate_uuid": "none"}, data),
+        (good | {"img_signature_certificate_uuid": "../one"}, data),
+        (good | {"img_signature": "!"}, data),
+        (good | {"img_signature_key_type": "DSA"}, data),
+        ({k: v for k, v in good.items() if k != "img_signature"}, data),
+        ({k: v for k, v in good.items() if k != "img_signature_certificate_uuid"}, data),
+    ]
     before = kept(house)
     for properties, body in wrong:
         id = create(anna, **properties)
@@ -376,11 +420,40 @@ def test_a14_hash_is_fail_closed(house: House, anna: Tenant) -> None:
 
 
 INSIDE = [
-    "127.0.0.1", "127.1", "127.0.0.1.", "0x7f000001", "2130706433", "0177.0.0.1", "017700000001", "0", "0.0.0.0", "localhost", "10.0.0.1", "172.16.0.1",
-    "192.168.1.1", "169.254.169.254", "100.64.0.1", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:169.254.169.254]", "[::127.0.0.1]", "[64:ff9b::7f00:1]",
-    "[2002:7f00:1::]", "[fe80::1]", "[fc00::1]", "[fd00:ec2::254]", "224.0.0.1", "255.255.255.255", "198.18.0.1", "240.0.0.1", "192.0.2.1", "[ff02::1]",
-    "[2001:0:7f00:1::]", "１２７.0.0.1",
-]  # fmt: skip
+    "127.0.0.1",
+    "127.1",
+    "127.0.0.1.",
+    "0x7f000001",
+    "2130706433",
+    "0177.0.0.1",
+    "017700000001",
+    "0",
+    "0.0.0.0",
+    "localhost",
+    "10.0.0.1",
+    "172.16.0.1",
+    "192.168.1.1",
+    "169.254.169.254",
+    "100.64.0.1",
+    "[::1]",
+    "[::]",
+    "[::ffff:127.0.0.1]",
+    "[::ffff:169.254.169.254]",
+    "[::127.0.0.1]",
+    "[64:ff9b::7f00:1]",
+    "[2002:7f00:1::]",
+    "[fe80::1]",
+    "[fc00::1]",
+    "[fd00:ec2::254]",
+    "224.0.0.1",
+    "255.255.255.255",
+    "198.18.0.1",
+    "240.0.0.1",
+    "192.0.2.1",
+    "[ff02::1]",
+    "[2001:0:7f00:1::]",
+    "１２７.0.0.1",
+]
 
 
 @pytest.mark.parametrize("host", INSIDE)
@@ -395,10 +468,23 @@ def test_b1_web_download_to_the_inside(house: House, anna: Tenant, host: str) ->
 @pytest.mark.parametrize(
     "url",
     [
-        "file:///etc/passwd", "ftp://a.example/x", "gopher://a.example/", "http://user@8.8.8.8/", "http://8.8.8.8:22/", "http://8.8.8.8:99999/", "http:///x", "//8.8.8.8/",
-        "http://8.8.8.8\\@127.0.0.1/", "http://8.8.8.8/\r\nHost: x", "http://[::1", "http:8.8.8.8", "data:,x", "", "http://8.8.8.8 /",
+        "file:///etc/passwd",
+        "ftp://a.example/x",
+        "gopher://a.example/",
+        "http://user@8.8.8.8/",
+        "http://8.8.8.8:22/",
+        "http://8.8.8.8:99999/",
+        "http:///x",
+        "//8.8.8.8/",
+        "http://8.8.8.8\\@127.0.0.1/",
+        "http://8.8.8.8/\r\nHost: x",
+        "http://[::1",
+        "http:8.8.8.8",
+        "data:,x",
+        "",
+        "http://8.8.8.8 /",
     ],
-)  # fmt: skip
+)
 def test_b1_urls_that_are_none(house: House, anna: Tenant, url: str) -> None:
     id = create(anna)
     got = anna.ask("POST", f"/image/v2/images/{id}/import", {"method": {"name": "web-download", "uri": url}})
@@ -418,13 +504,21 @@ def test_b1_redirects_are_checked(house: House, anna: Tenant, server: Web) -> No
         return answer
 
     for n, where in enumerate(
-        ("http://169.254.169.254/latest", "http://localhost:1/", "file:///etc/passwd", f"http://[::1]:{server.port}/good", "/loop")
+        (
+            "http://169.254.169.254/latest",
+            "http://localhost:1/",
+            "file:///etc/passwd",
+            f"http://[::1]:{server.port}/good",
+            "/loop",
+        )
     ):
         server.pages[f"/r{n}"] = away(where)
     server.pages["/loop"] = away("/loop")
     for n in range(5):
         image = imported(anna, create(anna), {"name": "web-download", "uri": f"{server.url}/r{n}"})
-        assert image["status"] == "queued" and ("filtering" in image["os_glance_reason"] or "redirects" in image["os_glance_reason"]), image
+        assert image["status"] == "queued" and (
+            "filtering" in image["os_glance_reason"] or "redirects" in image["os_glance_reason"]
+        ), image
 
 
 def test_b1_a_name_with_two_answers() -> None:
@@ -445,7 +539,10 @@ def test_b1_public_means_public() -> None:
 
 
 def test_b2_tasks_take_no_orders(house: House, anna: Tenant) -> None:
-    order = {"type": "import", "input": {"import_from": "http://127.0.0.1/", "import_from_format": "raw", "image_properties": {}}}
+    order = {
+        "type": "import",
+        "input": {"import_from": "http://127.0.0.1/", "import_from_format": "raw", "image_properties": {}},
+    }
     assert anna.ask("POST", "/image/v2/tasks", order).code == 403
     assert house.admin.ask("POST", "/image/v2/tasks", order).code == 400
     assert all(t["type"] != "import" for t in house.admin.get("/image/v2/tasks")["tasks"])
@@ -511,8 +608,14 @@ def test_never_stuck_a_server_that_cannot_go_on(house: House, anna: Tenant, serv
 
     asked = len(server.asked)
     server.pages["/anew"], server.pages["/other"] = anew, other
-    server.pages["/stubborn"] = lambda h: h.give(data, breaks=300_000) if "Range" not in h.headers else h.send_error(503)
-    for path, says in (("/anew", "changed while it was read"), ("/other", "changed while it was read"), ("/stubborn", "503")):
+    server.pages["/stubborn"] = lambda h: (
+        h.give(data, breaks=300_000) if "Range" not in h.headers else h.send_error(503)
+    )
+    for path, says in (
+        ("/anew", "changed while it was read"),
+        ("/other", "changed while it was read"),
+        ("/stubborn", "503"),
+    ):
         image = imported(anna, create(anna), {"name": "web-download", "uri": f"{server.url}{path}"})
         assert image["status"] == "queued" and says in image["os_glance_reason"], image
     assert kept(house) == before and len(server.asked) - asked < 20

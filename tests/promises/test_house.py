@@ -25,14 +25,18 @@ def test_schema_is_golden() -> None:
     assert golden.FILE.read_text() == golden.text(), "run 'make schema' and read the difference"
 
 
-def test_migrations_make_what_the_program_declares(database: str | None, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_migrations_make_what_the_program_declares(
+    database: str | None, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     """An empty database migrated step by step equals one made in one go."""
     made = make(database)
     other = f"sqlite:///{tmp_path / 'm.db'}" if database is None else request.getfixturevalue("postgres")()
     migrated = Database(other)
     upgrade(migrated)
     assert golden.shape(migrated.engine) == golden.shape(made.db.engine)
-    assert golden.shape(made.db.engine)["sagas"]["index uq_sagas_exclusive"].endswith(("unique ended is null", "unique (ended IS NULL)"))
+    assert golden.shape(made.db.engine)["sagas"]["index uq_sagas_exclusive"].endswith(
+        ("unique ended is null", "unique (ended IS NULL)")
+    )
     made.db.close()
     migrated.close()
 
@@ -121,7 +125,9 @@ def test_every_route_answers_or_refuses_without_breaking(shared: House) -> None:
             low = max(route.since, service.versions.default)
             t.version = f"{low[0]}.{low[1]}" if service.versions.service else None
             nobody = Tenant(shared.http, "", version=t.version).ask(route.method, path, body)
-            assert nobody.code == 401 if not route.public else nobody.code < 500, f"{route.method} {path}: {nobody.code}"
+            assert nobody.code == 401 if not route.public else nobody.code < 500, (
+                f"{route.method} {path}: {nobody.code}"
+            )
             got = t.ask(route.method, path, body)
             assert got.code < 500, f"{route.method} {path}: {got.code} {got.text[:300]}"
 

@@ -44,20 +44,36 @@ def test_d1_a_body_never_changes_the_decision(shared: House) -> None:
     """LP 2148398: keys of the body (`target`, `user_id`, `domain_id`) are not what a rule looks at."""
     t = shared.tenant("d1")
     lies = {
-        "target": {"user": {"domain_id": "default", "id": t.user}, "project": {"id": t.project}, "credential": {"user_id": t.user}},
-        "target.user.domain_id": "default", "user_id": t.user, "project_id": t.project, "domain_id": "default", "roles": ["admin"], "is_admin": True,
-    }  # fmt: skip
+        "target": {
+            "user": {"domain_id": "default", "id": t.user},
+            "project": {"id": t.project},
+            "credential": {"user_id": t.user},
+        },
+        "target.user.domain_id": "default",
+        "user_id": t.user,
+        "project_id": t.project,
+        "domain_id": "default",
+        "roles": ["admin"],
+        "is_admin": True,
+    }
     identity = next(s for s in shared.cloud.services if s.name == "identity")
     tried = 0
     for route in identity.routes:
-        if route.method in {"GET", "HEAD"} or route.public or "application_credentials" in route.path or route.path == "/v3/credentials":
+        if (
+            route.method in {"GET", "HEAD"}
+            or route.public
+            or "application_credentials" in route.path
+            or route.path == "/v3/credentials"
+        ):
             continue
         path = "/identity" + "/".join(policy_matrix.NOTHING if p.startswith("{") else p for p in route.path.split("/"))
         inner = policy_matrix.body(route.body) if route.body is not None else {}
         plain = {route.key: inner} if route.key else inner
         said = {route.key: inner | lies} if route.key else inner | lies
         honest, lying = t.ask(route.method, path, plain), t.ask(route.method, path, said | lies)
-        assert lying.code == honest.code or lying.code == 400, f"{route.method} {path}: {honest.code} became {lying.code}"
+        assert lying.code == honest.code or lying.code == 400, (
+            f"{route.method} {path}: {honest.code} became {lying.code}"
+        )
         assert lying.code >= 400, path
         tried += 1
     assert tried > 60
@@ -68,9 +84,17 @@ def test_d2_identity_headers_from_outside(shared: House) -> None:
     t = shared.tenant("d2")
     forged = {}
     for name, value in {
-        "Roles": "admin", "User-Id": shared.admin.user, "Project-Id": shared.admin.project, "Is-Admin-Project": "True", "Tenant-Id": shared.admin.project,
-        "Identity-Status": "Confirmed", "System-Scope": "all", "Domain-Id": "default", "Service-Roles": "service", "Service-Identity-Status": "Confirmed",
-    }.items():  # fmt: skip
+        "Roles": "admin",
+        "User-Id": shared.admin.user,
+        "Project-Id": shared.admin.project,
+        "Is-Admin-Project": "True",
+        "Tenant-Id": shared.admin.project,
+        "Identity-Status": "Confirmed",
+        "System-Scope": "all",
+        "Domain-Id": "default",
+        "Service-Roles": "service",
+        "Service-Identity-Status": "Confirmed",
+    }.items():
         forged |= {f"X-{name}": value, f"X_{name.replace('-', '_')}": value}
     for path in ("/identity/v3/users", "/compute/v2.1/flavors", "/network/v2.0/networks", "/image/v2/images"):
         assert shared.http.get(path, headers=forged).status_code == 401, path
@@ -87,7 +111,9 @@ def test_d3_signatures_are_for_services_to_check(shared: House) -> None:
     for path, signed in ((f"{I}/ec2tokens", body), (f"{I}/s3tokens", s3)):
         assert shared.http.post(path, json=signed).status_code == 401
         assert t.ask("POST", path, signed).code == 403, "the owner's own token is no service's"
-        assert shared.tenant("d3r", "reader").ask("POST", path, signed).code == 403 if path.endswith("ec2tokens") else True
+        assert (
+            shared.tenant("d3r", "reader").ask("POST", path, signed).code == 403 if path.endswith("ec2tokens") else True
+        )
     got = shared.admin.ask("POST", f"{I}/s3tokens", s3)
     assert got.code == 200 and "x-subject-token" not in got.headers
 
@@ -150,16 +176,26 @@ def test_d5_delegated_authority_never_grows(shared: House) -> None:
             made = trust(shared, t, helper.user, **body)
             return tenant_of(shared, by_trust(shared, "d5b", made.json["trust"]["id"])) if made.code == 201 else None
         if way in {"app", "open app"}:
-            made = app_credential(Tenant(t.http, t.token, t.project, root.user), name=f"{way}{n}", unrestricted=way == "open app")
+            made = app_credential(
+                Tenant(t.http, t.token, t.project, root.user), name=f"{way}{n}", unrestricted=way == "open app"
+            )
             return tenant_of(shared, by_app(shared, made.json["application_credential"])) if made.code == 201 else None
         if way == "ec2":
             made = t.ask("POST", f"{I}/users/{root.user}/credentials/OS-EC2", {"tenant_id": root.project})
             if made.code != 201:
                 return None
             key = made.json["credential"]
-            got = shared.admin.ask("POST", f"{I}/ec2tokens", {"credentials": signed_v4(key["secret"], key["access"], now(shared))})
-            return Tenant(shared.http, got.headers["x-subject-token"], root.project, root.user) if got.code == 200 else None
-        answer = login(shared, {"token": {"id": t.token}}, {"project": {"id": root.project}} if way == "rescope" else None)
+            got = shared.admin.ask(
+                "POST", f"{I}/ec2tokens", {"credentials": signed_v4(key["secret"], key["access"], now(shared))}
+            )
+            return (
+                Tenant(shared.http, got.headers["x-subject-token"], root.project, root.user)
+                if got.code == 200
+                else None
+            )
+        answer = login(
+            shared, {"token": {"id": t.token}}, {"project": {"id": root.project}} if way == "rescope" else None
+        )
         return tenant_of(shared, answer) if answer.status_code == 201 else None
 
     def look(t: Tenant) -> dict[str, Any]:
@@ -188,7 +224,9 @@ def test_d5_delegated_authority_never_grows(shared: House) -> None:
                 assert way in {"trust", "ec2"}, f"{chain}: a trust's token made something by {way}"
                 assert "OS-TRUST:trust" in after, f"{chain}: the trust was lost on the way"
             if "application_credential" in before:
-                assert "application_credential" in after or way in {"open app"}, f"{chain}: the bond to the application credential was lost"
+                assert "application_credential" in after or way in {"open app"}, (
+                    f"{chain}: the bond to the application credential was lost"
+                )
             at, before, worked = following, after, worked + 1
         if n > 90:
             break
@@ -198,12 +236,16 @@ def test_d5_delegated_authority_never_grows(shared: House) -> None:
 def test_d5_delegated_tokens_keep_away_from_other_secrets(shared: House) -> None:
     """LP 2150089: a delegated token reads no secret that belongs to the user alone, nor those of another project."""
     t = shared.tenant("d5s")
-    totp = t.post(f"{I}/credentials", {"credential": {"type": "totp", "blob": "JBSWY3DPEHPK3PXP", "user_id": t.user}}, 201)["credential"]
+    totp = t.post(
+        f"{I}/credentials", {"credential": {"type": "totp", "blob": "JBSWY3DPEHPK3PXP", "user_id": t.user}}, 201
+    )["credential"]
     made = app_credential(t, unrestricted=True).json["application_credential"]
     acting = tenant_of(shared, by_app(shared, made))
     assert acting.get(f"{I}/credentials")["credentials"] == []
     for method in ("GET", "PATCH", "DELETE"):
-        got = acting.ask(method, f"{I}/credentials/{totp['id']}", {"credential": {"blob": "x"}} if method == "PATCH" else None)
+        got = acting.ask(
+            method, f"{I}/credentials/{totp['id']}", {"credential": {"blob": "x"}} if method == "PATCH" else None
+        )
         assert got.code == 403, method
     body = {"type": "totp", "blob": "x", "user_id": t.user}
     acting.post(f"{I}/credentials", {"credential": body}, 403)
@@ -212,7 +254,9 @@ def test_d5_delegated_tokens_keep_away_from_other_secrets(shared: House) -> None
 def test_d6_credentials_of_others(shared: House) -> None:
     """OSSA-2019-006, 2020-004: not listed, read, changed, taken over or ended."""
     mine, other = shared.tenant("d6a"), shared.tenant("d6b", "manager")
-    c = mine.post(f"{I}/credentials", {"credential": {"type": "cert", "blob": "s3cret", "user_id": mine.user}}, 201)["credential"]
+    c = mine.post(f"{I}/credentials", {"credential": {"type": "cert", "blob": "s3cret", "user_id": mine.user}}, 201)[
+        "credential"
+    ]
     path = f"{I}/credentials/{c['id']}"
     for method, body in (
         ("GET", None),
@@ -229,9 +273,22 @@ def test_d6_credentials_of_others(shared: House) -> None:
 
 
 CHANGES = (
-    "role", "group role", "membership", "group", "inherited", "user off", "user gone", "project off", "domain off", "domain grant", "password",
-    "role gone", "implied", "revoke", "revoke parent",
-)  # fmt: skip
+    "role",
+    "group role",
+    "membership",
+    "group",
+    "inherited",
+    "user off",
+    "user gone",
+    "project off",
+    "domain off",
+    "domain grant",
+    "password",
+    "role gone",
+    "implied",
+    "revoke",
+    "revoke parent",
+)
 
 
 @pytest.mark.parametrize("how", CHANGES)
@@ -247,10 +304,12 @@ def test_d7_what_is_taken_ends_every_older_token(shared: House, how: str) -> Non
     group = a.post(f"{I}/groups", {"group": {"name": name, "domain_id": domain}}, 201)["group"]["id"]
     a.put(f"{I}/groups/{group}/users/{user}", code=204)
     grants = {
-        "group role": f"{I}/projects/{project}/groups/{group}/roles/{role}", "membership": f"{I}/projects/{project}/groups/{group}/roles/{role}",
-        "group": f"{I}/projects/{project}/groups/{group}/roles/{role}", "domain grant": f"{I}/domains/{domain}/users/{user}/roles/{role}",
+        "group role": f"{I}/projects/{project}/groups/{group}/roles/{role}",
+        "membership": f"{I}/projects/{project}/groups/{group}/roles/{role}",
+        "group": f"{I}/projects/{project}/groups/{group}/roles/{role}",
+        "domain grant": f"{I}/domains/{domain}/users/{user}/roles/{role}",
         "inherited": f"{I}/OS-INHERIT/domains/{domain}/users/{user}/roles/{role}/inherited_to_projects",
-    }  # fmt: skip
+    }
     grant = grants.get(how, f"{I}/projects/{project}/users/{user}/roles/{role}")
     a.put(grant, code=204)
     scope = {"domain": {"id": domain}} if how == "domain grant" else {"project": {"id": project}}
@@ -258,17 +317,23 @@ def test_d7_what_is_taken_ends_every_older_token(shared: House, how: str) -> Non
     old = tenant_of(shared, first)
     child = tenant_of(shared, login(shared, {"token": {"id": old.token}}, scope))
     paths = (
-        [SERVERS, "/network/v2.0/networks", "/image/v2/images", f"{I}/auth/projects"] if how != "domain grant" else [f"{I}/auth/projects"]
+        [SERVERS, "/network/v2.0/networks", "/image/v2/images", f"{I}/auth/projects"]
+        if how != "domain grant"
+        else [f"{I}/auth/projects"]
     )
     if how != "implied":
         assert all(x.ask("GET", p).code == 200 for x in (old, child) for p in paths)
     steps: dict[str, tuple[str, str, Any]] = {
-        "membership": ("DELETE", f"{I}/groups/{group}/users/{user}", None), "group": ("DELETE", f"{I}/groups/{group}", None),
-        "user off": ("PATCH", f"{I}/users/{user}", {"user": {"enabled": False}}), "user gone": ("DELETE", f"{I}/users/{user}", None),
-        "project off": ("PATCH", f"{I}/projects/{project}", {"project": {"enabled": False}}), "role gone": ("DELETE", f"{I}/roles/{role}", None),
+        "membership": ("DELETE", f"{I}/groups/{group}/users/{user}", None),
+        "group": ("DELETE", f"{I}/groups/{group}", None),
+        "user off": ("PATCH", f"{I}/users/{user}", {"user": {"enabled": False}}),
+        "user gone": ("DELETE", f"{I}/users/{user}", None),
+        "project off": ("PATCH", f"{I}/projects/{project}", {"project": {"enabled": False}}),
+        "role gone": ("DELETE", f"{I}/roles/{role}", None),
         "domain off": ("PATCH", f"{I}/domains/{domain}", {"domain": {"enabled": False}}),
-        "password": ("PATCH", f"{I}/users/{user}", {"user": {"password": "new"}}), "implied": ("DELETE", f"{I}/roles/{role}/implies/{member}", None),
-    }  # fmt: skip
+        "password": ("PATCH", f"{I}/users/{user}", {"user": {"password": "new"}}),
+        "implied": ("DELETE", f"{I}/roles/{role}/implies/{member}", None),
+    }
     if how.startswith("revoke"):
         target = old.token
         got = a.ask("DELETE", TOKENS, headers={"X-Subject-Token": target})
@@ -277,7 +342,9 @@ def test_d7_what_is_taken_ends_every_older_token(shared: House, how: str) -> Non
         got = a.ask(method, path, body)
     assert got.code < 300, got.text
     if how == "implied":
-        assert old.ask("POST", "/network/v2.0/networks", {"network": {"name": "n"}}).code == 403, "no longer a member by implication"
+        assert old.ask("POST", "/network/v2.0/networks", {"network": {"name": "n"}}).code == 403, (
+            "no longer a member by implication"
+        )
         return
     for who in (old, child):
         for path in paths:
@@ -337,12 +404,19 @@ def test_d9_random_role_graphs(shared: House) -> None:
     tree: dict[str, str | None] = {}
     for n in range(8):
         parent = dice.choice([None, *[p for p in tree if depth(tree, p) < 3]])
-        made = a.post(f"{I}/projects", {"project": {"name": f"d9-{n}", "domain_id": domain} | ({"parent_id": parent} if parent else {})}, 201)["project"]["id"]  # fmt: skip
+        made = a.post(
+            f"{I}/projects",
+            {"project": {"name": f"d9-{n}", "domain_id": domain} | ({"parent_id": parent} if parent else {})},
+            201,
+        )["project"]["id"]
         tree[made] = parent
     users = [
-        a.post(f"{I}/users", {"user": {"name": f"d9-{n}", "domain_id": domain, "password": "pw"}}, 201)["user"]["id"] for n in range(4)
+        a.post(f"{I}/users", {"user": {"name": f"d9-{n}", "domain_id": domain, "password": "pw"}}, 201)["user"]["id"]
+        for n in range(4)
     ]
-    groups = [a.post(f"{I}/groups", {"group": {"name": f"d9-{n}", "domain_id": domain}}, 201)["group"]["id"] for n in range(3)]
+    groups = [
+        a.post(f"{I}/groups", {"group": {"name": f"d9-{n}", "domain_id": domain}}, 201)["group"]["id"] for n in range(3)
+    ]
     inside = {g: {u for u in users if dice.random() < 0.5} for g in groups}
     for g, members in inside.items():
         for u in members:
@@ -384,7 +458,9 @@ def test_d9_a_domains_manager_cannot_climb(shared: House) -> None:
     domain = a.post(f"{I}/domains", {"domain": {"name": "d9m"}}, 201)["domain"]["id"]
     boss = a.post(f"{I}/users", {"user": {"name": "boss", "domain_id": domain, "password": "pw"}}, 201)["user"]["id"]
     a.put(f"{I}/domains/{domain}/users/{boss}/roles/{roles['manager']}", code=204)
-    m = tenant_of(shared, login(shared, {"password": {"user": {"id": boss, "password": "pw"}}}, {"domain": {"id": domain}}))
+    m = tenant_of(
+        shared, login(shared, {"password": {"user": {"id": boss, "password": "pw"}}}, {"domain": {"id": domain}})
+    )
     project = m.post(f"{I}/projects", {"project": {"name": "own", "domain_id": domain}}, 201)["project"]["id"]
     user = m.post(f"{I}/users", {"user": {"name": "own", "domain_id": domain, "password": "pw"}}, 201)["user"]["id"]
     m.put(f"{I}/projects/{project}/users/{user}/roles/{roles['member']}", code=204)
@@ -404,7 +480,10 @@ def test_d9_a_domains_manager_cannot_climb(shared: House) -> None:
     assert {u["domain_id"] for u in m.get(f"{I}/users")["users"]} == {domain}
     assert {p["domain_id"] for p in m.get(f"{I}/projects")["projects"]} == {domain}
     assert [d["id"] for d in m.get(f"{I}/domains")["domains"]] == [domain]
-    scopes = {r["scope"].get("project", r["scope"].get("domain", {})).get("id") for r in m.get(f"{I}/role_assignments")["role_assignments"]}
+    scopes = {
+        r["scope"].get("project", r["scope"].get("domain", {})).get("id")
+        for r in m.get(f"{I}/role_assignments")["role_assignments"]
+    }
     assert scopes <= {domain, project}
 
 
@@ -473,7 +552,9 @@ def test_d14_the_right_parent_and_another_tenants_child(shared: House) -> None:
     """Own user or project in the path, somebody else's thing below it: not found or refused, never served."""
     mine, other = shared.tenant("d14a"), shared.tenant("d14b")
     key = access_key(shared, other)
-    app = app_credential(other, access_rules=[{"service": "compute", "method": "GET", "path": "/x"}]).json["application_credential"]
+    app = app_credential(other, access_rules=[{"service": "compute", "method": "GET", "path": "/x"}]).json[
+        "application_credential"
+    ]
     rule = other.get(f"{I}/users/{other.user}/access_rules")["access_rules"][0]["id"]
     for path in (f"credentials/OS-EC2/{key['access']}", f"application_credentials/{app['id']}", f"access_rules/{rule}"):
         for method in ("GET", "DELETE"):
@@ -482,6 +563,8 @@ def test_d14_the_right_parent_and_another_tenants_child(shared: House) -> None:
             if (
                 "OS-EC2" not in path
             ):  # an access key is found by itself and ruled by whose it is; administrators may name any user before it
-                assert shared.admin.ask(method, f"{I}/users/{mine.user}/{path}").code in {403, 404}, "not below that parent"
+                assert shared.admin.ask(method, f"{I}/users/{mine.user}/{path}").code in {403, 404}, (
+                    "not below that parent"
+                )
     assert other.get(f"{I}/users/{other.user}/credentials/OS-EC2")["credentials"]
     assert other.get(f"{I}/users/{other.user}/access_rules")["access_rules"]

@@ -27,7 +27,18 @@ def address() -> Iterator[str]:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
     env = os.environ | {"VIRGA_ADMIN_PASSWORD": "clients", "VIRGA_SERVER_LOG_LEVEL": "error"}
-    words = [sys.executable, "-m", "virga", "--state", "/nonexistent", "up", "--sim", "--ephemeral", "--listen", f"127.0.0.1:{port}"]
+    words = [
+        sys.executable,
+        "-m",
+        "virga",
+        "--state",
+        "/nonexistent",
+        "up",
+        "--sim",
+        "--ephemeral",
+        "--listen",
+        f"127.0.0.1:{port}",
+    ]
     process = subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}/identity/v3"
 
@@ -47,7 +58,10 @@ def test_every_identity_command_works_or_refuses_clearly(address: str) -> None:
     if not PYTHON.exists():
         pytest.fail("the openstack client is not installed: 'make clients' brings it")
     done = subprocess.run(
-        [str(PYTHON), str(ROOT / "tests/clients_identity.py"), address, "clients"], capture_output=True, text=True, timeout=400
+        [str(PYTHON), str(ROOT / "tests/clients_identity.py"), address, "clients"],
+        capture_output=True,
+        text=True,
+        timeout=400,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     said = json.loads(done.stdout.strip().splitlines()[-1])

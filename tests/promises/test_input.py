@@ -18,7 +18,11 @@ POSTS: dict[str, tuple[str, str | None, dict[str, Any]]] = {
     "domain": ("/identity/v3/domains", "domain", {"name": "n"}),
     "users' group": ("/identity/v3/groups", "group", {"name": "n"}),
     "service": ("/identity/v3/services", "service", {"name": "n", "type": "t"}),
-    "endpoint group": ("/identity/v3/OS-EP-FILTER/endpoint_groups", "endpoint_group", {"name": "n", "filters": {"interface": "public"}}),
+    "endpoint group": (
+        "/identity/v3/OS-EP-FILTER/endpoint_groups",
+        "endpoint_group",
+        {"name": "n", "filters": {"interface": "public"}},
+    ),
     "v2 tenant": ("/identity/v2.0/tenants", "tenant", {"name": "n"}),
     "v2 user": ("/identity/v2.0/users", "user", {"name": "n", "password": "p"}),
     "v2 role": ("/identity/v2.0/OS-KSADM/roles", "role", {"name": "n"}),
@@ -57,7 +61,9 @@ def refused(who: Tenant, path: str, raw: bytes, names: str | None = "name", **he
     """The message of a 4xx that took at most 50 ms, client included; it holds `names`."""
     best = 9.0
     for _ in range(5):
-        began = time.process_time()  # of the whole process, cloud and client: other tests share the processors, not this clock
+        began = (
+            time.process_time()
+        )  # of the whole process, cloud and client: other tests share the processors, not this clock
         got = who.ask("POST", path, raw=raw, headers={"Content-Type": "application/json"} | headers)
         best = min(best, time.process_time() - began)
         assert 400 <= got.code < 500, f"{got.code} {got.text[:300]}"
@@ -115,23 +121,49 @@ def test_wrong_values(shared: House) -> None:
         ("/compute/v2.1/flavors", {"flavor": {"name": "f", "ram": -1, "vcpus": 1, "disk": 1}}, "ram"),
         ("/compute/v2.1/flavors", {"flavor": {"name": "f", "ram": 2**40, "vcpus": 1, "disk": 1}}, "ram"),
         ("/compute/v2.1/flavors", {"flavor": {"name": "f", "ram": "much", "vcpus": 1, "disk": 1}}, "ram"),
-        ("/network/v2.0/subnets", {"subnet": {"network_id": "nonsense", "cidr": "10.0.0.0/24", "ip_version": 4}}, "network_id"),
+        (
+            "/network/v2.0/subnets",
+            {"subnet": {"network_id": "nonsense", "cidr": "10.0.0.0/24", "ip_version": 4}},
+            "network_id",
+        ),
         ("/network/v2.0/networks", {"network": {"name": "n", "mtu": -1}}, "mtu"),
         ("/network/v2.0/floatingips", {"floatingip": {"floating_network_id": "1; drop table"}}, "floating_network_id"),
         ("/image/v2/images", {"name": "n", "id": "not-a-uuid"}, "id"),
         ("/image/v2/images", {"name": "n", "disk_format": "exe"}, "disk_format"),
-        ("/compute/v2.1/servers", {"server": {"name": "n", "imageRef": "i", "flavorRef": "42", "networks": [{"uuid": "x"}]}}, "uuid"),
+        (
+            "/compute/v2.1/servers",
+            {"server": {"name": "n", "imageRef": "i", "flavorRef": "42", "networks": [{"uuid": "x"}]}},
+            "uuid",
+        ),
         ("/compute/v2.1/servers", {"server": {"name": "n", "imageRef": "i", "flavorRef": "nope"}}, "nope"),
-        ("/compute/v2.1/servers", {"server": {"name": "n", "imageRef": "i", "flavorRef": "42", "min_count": -3}}, "min_count"),
-        ("/compute/v2.1/servers", {"server": {"name": "n", "imageRef": "i", "flavorRef": "42", "user_data": "%%%"}}, ""),
+        (
+            "/compute/v2.1/servers",
+            {"server": {"name": "n", "imageRef": "i", "flavorRef": "42", "min_count": -3}},
+            "min_count",
+        ),
+        (
+            "/compute/v2.1/servers",
+            {"server": {"name": "n", "imageRef": "i", "flavorRef": "42", "user_data": "%%%"}},
+            "",
+        ),
     ):
         refused(a, path, json.dumps(raw).encode(), names)
     assert counts(shared) == before
 
 
-@pytest.mark.parametrize("path", ["/compute/v2.1/servers", "/network/v2.0/networks", "/image/v2/images", "/identity/v3/users"])
+@pytest.mark.parametrize(
+    "path", ["/compute/v2.1/servers", "/network/v2.0/networks", "/image/v2/images", "/identity/v3/users"]
+)
 def test_queries(shared: House, path: str) -> None:
-    for query in ("limit=-1", "limit=x", "limit=" + "9" * 400, "marker=nope", "sort_key=password_hash", "name=%00", "name=%ff"):
+    for query in (
+        "limit=-1",
+        "limit=x",
+        "limit=" + "9" * 400,
+        "marker=nope",
+        "sort_key=password_hash",
+        "name=%00",
+        "name=%ff",
+    ):
         got = shared.admin.ask("GET", f"{path}?{query}")
         if query.startswith("sort_key") and "identity" in path:
             continue
@@ -150,7 +182,13 @@ def test_paths_and_methods(shared: House) -> None:
     ):
         assert a.ask("GET", path).code == 404, path
     assert a.ask("PATCH", "/compute/v2.1/servers").code == 405
-    for body in ({}, {"os-start": None, "os-stop": None}, {"explode": {}}, {"reboot": {"type": "MAYBE"}}, {"reboot": None}):
+    for body in (
+        {},
+        {"os-start": None, "os-stop": None},
+        {"explode": {}},
+        {"reboot": {"type": "MAYBE"}},
+        {"reboot": None},
+    ):
         got = a.ask("POST", "/compute/v2.1/servers/x/action", body)
         assert got.code == 400, got.text
 
@@ -158,7 +196,12 @@ def test_paths_and_methods(shared: House) -> None:
 def test_who_asks_is_what_the_token_says(shared: House) -> None:
     """Identity headers from outside change nothing."""
     t = shared.tenant("header")
-    forged = {"X-Roles": "admin", "X-User-Id": shared.admin.user, "X-Project-Id": shared.admin.project, "X-Is-Admin-Project": "True"}
+    forged = {
+        "X-Roles": "admin",
+        "X-User-Id": shared.admin.user,
+        "X-Project-Id": shared.admin.project,
+        "X-Is-Admin-Project": "True",
+    }
     assert t.ask("GET", "/identity/v3/users", headers=forged).code == 403
     assert shared.http.get("/compute/v2.1/servers", headers=forged).status_code == 401
 
@@ -171,7 +214,9 @@ def test_memory_is_flat(shared: House) -> None:
         for n in range(1500):
             shared.http.get(f"/compute/v2.1/nothing{n}", headers={"X-Auth-Token": shared.admin.token})
             shared.http.post(
-                "/network/v2.0/networks", content=b'{"network": {"name": %d}}' % n, headers={"X-Auth-Token": shared.admin.token}
+                "/network/v2.0/networks",
+                content=b'{"network": {"name": %d}}' % n,
+                headers={"X-Auth-Token": shared.admin.token},
             )
 
     burst()
@@ -194,10 +239,20 @@ def test_a_full_disk(shared: House, monkeypatch: pytest.MonkeyPatch) -> None:
 
     with monkeypatch.context() as m:
         m.setattr(MemoryWriter, "write", full)
-        got = a.ask("PUT", f"/image/v2/images/{image['id']}/file", raw=b"x" * 100, headers={"Content-Type": "application/octet-stream"})
+        got = a.ask(
+            "PUT",
+            f"/image/v2/images/{image['id']}/file",
+            raw=b"x" * 100,
+            headers={"Content-Type": "application/octet-stream"},
+        )
     assert got.code == 507
     assert a.get(f"/image/v2/images/{image['id']}")["status"] == "queued"
-    got = a.ask("PUT", f"/image/v2/images/{image['id']}/file", raw=b"x" * 100, headers={"Content-Type": "application/octet-stream"})
+    got = a.ask(
+        "PUT",
+        f"/image/v2/images/{image['id']}/file",
+        raw=b"x" * 100,
+        headers={"Content-Type": "application/octet-stream"},
+    )
     assert got.code == 204
 
 
@@ -206,8 +261,11 @@ def test_what_only_looks_like_a_digit_is_no_number(house: House) -> None:
     t = house.tenant("superscript")
     odd = {"OpenStack-API-Version": "compute 2.²".encode("latin-1")}
     for path, headers in (
-        ("/compute/v2.1/servers", odd), ("/image/v2/images?limit=%C2%B2", {}), ("/image/v2/images?size_min=%C2%B2", {}),
-        (f"/object-store/v1/AUTH_{t.project}?limit=%C2%B2", {}), (f"/object-store/v1/AUTH_{t.project}?temp_url_expires=%C2%B2&temp_url_sig=x", {}),
-    ):  # fmt: skip
+        ("/compute/v2.1/servers", odd),
+        ("/image/v2/images?limit=%C2%B2", {}),
+        ("/image/v2/images?size_min=%C2%B2", {}),
+        (f"/object-store/v1/AUTH_{t.project}?limit=%C2%B2", {}),
+        (f"/object-store/v1/AUTH_{t.project}?temp_url_expires=%C2%B2&temp_url_sig=x", {}),
+    ):
         got = house.http.get(path, headers={"X-Auth-Token": t.token, **headers})
         assert got.status_code < 500, f"{path}: {got.status_code} {got.text[:200]}"

@@ -47,11 +47,22 @@ def test_b3_headers_of_inner_servers_mean_nothing(shared: House) -> None:
         canary.settimeout(0.3)
         host = f"127.0.0.1:{canary.getsockname()[1]}"
         evil = {
-            "X-Container-Host": host, "X-Container-Device": "sda", "X-Container-Partition": "1", "X-Account-Host": host, "X-Account-Device": "sda",
-            "X-Delete-At-Host": host, "X-Delete-At-Container": "x", "X-Backend-Storage-Policy-Index": "1", "X-Backend-Replication": "true", "X-Timestamp": "9999999999.00000",
-            "X-Object-Sysmeta-Slo-Etag": "x", "X-Container-Sysmeta-Acl": "x", "X-Account-Sysmeta-Core-Access-Control": "{}", "X-Object-Transient-Sysmeta-A": "b",
+            "X-Container-Host": host,
+            "X-Container-Device": "sda",
+            "X-Container-Partition": "1",
+            "X-Account-Host": host,
+            "X-Account-Device": "sda",
+            "X-Delete-At-Host": host,
+            "X-Delete-At-Container": "x",
+            "X-Backend-Storage-Policy-Index": "1",
+            "X-Backend-Replication": "true",
+            "X-Timestamp": "9999999999.00000",
+            "X-Object-Sysmeta-Slo-Etag": "x",
+            "X-Container-Sysmeta-Acl": "x",
+            "X-Account-Sysmeta-Core-Access-Control": "{}",
+            "X-Object-Transient-Sysmeta-A": "b",
             "X-Static-Large-Object": "true",
-        }  # fmt: skip
+        }
         a("PUT", "/c", code=201, **evil)
         a("PUT", "/c/o", b"[]", 201, **evil)
         a("POST", "/c/o", code=202, **evil)
@@ -61,7 +72,9 @@ def test_b3_headers_of_inner_servers_mean_nothing(shared: House) -> None:
         with pytest.raises(TimeoutError):
             canary.accept()
     head = a("GET", "/c/o", code=200)
-    assert head.content == b"[]" and not {k for k in head.headers if "sysmeta" in k or "backend" in k or k == "x-static-large-object"}
+    assert head.content == b"[]" and not {
+        k for k in head.headers if "sysmeta" in k or "backend" in k or k == "x-static-large-object"
+    }
     assert float(head.headers["x-timestamp"]) < 9e9
 
 
@@ -110,9 +123,16 @@ def test_b11_a_truncated_chunked_body_ends(served: tuple[House, int], cut: int) 
 
 @pytest.mark.parametrize(
     ("path", "code"),
-    [("/s3/not-yours/o", 404), ("/object-store/v1/AUTH_x/c/o", 401), ("/image/v2/images/x/file", 401), ("/identity/v3/nothing", 404)],
+    [
+        ("/s3/not-yours/o", 404),
+        ("/object-store/v1/AUTH_x/c/o", 401),
+        ("/image/v2/images/x/file", 401),
+        ("/identity/v3/nothing", 404),
+    ],
 )
-def test_b11_a_refused_body_that_was_not_sent_ends_the_connection(served: tuple[House, int], path: str, code: int) -> None:
+def test_b11_a_refused_body_that_was_not_sent_ends_the_connection(
+    served: tuple[House, int], path: str, code: int
+) -> None:
     """Who asks first (Expect: 100-continue) and is refused must not have his next request read as the body of the last."""
     _, port = served
     with socket.create_connection(("127.0.0.1", port), timeout=10) as s:
@@ -121,7 +141,11 @@ def test_b11_a_refused_body_that_was_not_sent_ends_the_connection(served: tuple[
         answer = b""
         while chunk := s.recv(65536):  # ends, because the server hangs up
             answer += chunk
-    assert f" {code} ".encode() in answer.split(b"\r\n")[0] and b"connection: close" in answer.lower() and b"100 Continue" not in answer
+    assert (
+        f" {code} ".encode() in answer.split(b"\r\n")[0]
+        and b"connection: close" in answer.lower()
+        and b"100 Continue" not in answer
+    )
 
 
 def test_b11_smuggled_lengths(served: tuple[House, int]) -> None:
@@ -130,7 +154,9 @@ def test_b11_smuggled_lengths(served: tuple[House, int]) -> None:
     for head in (b"Content-Length: 5\r\nContent-Length: 6\r\n", b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"):
         with socket.create_connection(("127.0.0.1", port), timeout=5) as s:
             s.sendall(
-                b"PUT /object-store/v1/AUTH_x/c/o HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n0\r\n\r\nGET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+                b"PUT /object-store/v1/AUTH_x/c/o HTTP/1.1\r\nHost: x\r\n"
+                + head
+                + b"\r\n0\r\n\r\nGET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
             )
             s.settimeout(1)
             got = b""
@@ -161,9 +187,11 @@ def test_f8_temporary_urls_give_what_they_say(shared: House) -> None:
     a("PUT", "/d/o", b"other", 201)
     n = nobody(a)
     matrix: dict[str, dict[str, int]] = {
-        "GET": {"GET": 200, "HEAD": 200, "PUT": 401, "POST": 401, "DELETE": 401}, "HEAD": {"HEAD": 200, "GET": 401, "PUT": 401, "DELETE": 401},
-        "PUT": {"PUT": 201, "HEAD": 200, "GET": 401, "DELETE": 401}, "DELETE": {"GET": 401, "PUT": 401, "DELETE": 204},
-    }  # fmt: skip
+        "GET": {"GET": 200, "HEAD": 200, "PUT": 401, "POST": 401, "DELETE": 401},
+        "HEAD": {"HEAD": 200, "GET": 401, "PUT": 401, "DELETE": 401},
+        "PUT": {"PUT": 201, "HEAD": 200, "GET": 401, "DELETE": 401},
+        "DELETE": {"GET": 401, "PUT": 401, "DELETE": 204},
+    }
     for signed, expect in matrix.items():
         for method, code in expect.items():
             a("PUT", "/c/o", b"secret", 201)
@@ -175,15 +203,25 @@ def test_f8_temporary_urls_give_what_they_say(shared: House) -> None:
     n("GET", f"?{temp(a, 'GET', '')}", code=401)
     nobody(b)("GET", f"/c/o?{temp(b, 'GET', '/c/o')}", code=401)
     a("PUT", "/c/o", b"x", 201)
-    for q in ("temp_url_sig=&temp_url_expires=", "temp_url_sig=00&temp_url_expires=9", f"temp_url_expires={END}", f"temp_url_sig={'0' * 64}&temp_url_expires=" + "9" * 400,
-              f"temp_url_sig={'0' * 64}&temp_url_expires=-1", f"temp_url_sig={'g' * 64}&temp_url_expires={END}", f"temp_url_sig=sha256:x&temp_url_expires={END}"):  # fmt: skip
+    for q in (
+        "temp_url_sig=&temp_url_expires=",
+        "temp_url_sig=00&temp_url_expires=9",
+        f"temp_url_expires={END}",
+        f"temp_url_sig={'0' * 64}&temp_url_expires=" + "9" * 400,
+        f"temp_url_sig={'0' * 64}&temp_url_expires=-1",
+        f"temp_url_sig={'g' * 64}&temp_url_expires={END}",
+        f"temp_url_sig=sha256:x&temp_url_expires={END}",
+    ):
         n("GET", f"/c/o?{q}", code=401)
     n("COPY", f"/c/o?{temp(a, 'COPY', '/c/o')}", code=401, Destination="c/p")
     # a PUT right makes nothing that reads other things
     for header in ({"X-Object-Manifest": "d/"}, {"X-Copy-From": "d/o"}, {"X-Symlink-Target": "d/o"}):
         n("PUT", f"/c/put?{temp(a, 'PUT', '/c/put')}", b"", 400, **header)
     n("PUT", f"/c/put?multipart-manifest=put&{temp(a, 'PUT', '/c/put')}", b'[{"path": "/d/o"}]', 201)
-    assert "x-static-large-object" not in a("HEAD", "/c/put", code=200).headers and a("GET", "/c/put").content == b'[{"path": "/d/o"}]'
+    assert (
+        "x-static-large-object" not in a("HEAD", "/c/put", code=200).headers
+        and a("GET", "/c/put").content == b'[{"path": "/d/o"}]'
+    )
     # a container's key does not read another container through a manifest
     a("PUT", "/c/dlo", b"", 201, X_Object_Manifest="d/o")
     got = n("GET", f"/c/dlo?{temp(a, 'GET', '/c/dlo', 'ckey')}")
@@ -294,7 +332,14 @@ def test_f10_ranges_are_bounded() -> None:
 def test_f11_versions_belong_to_their_owner(shared: House) -> None:
     a, b = Account(shared.tenant("f11a")), shared.tenant("f11b")
     other = Account(b, a.who.project)
-    a("PUT", "/c", code=201, X_Versions_Enabled="true", X_Container_Write=f"{b.project}:{b.user}", X_Container_Read=f"{b.project}:{b.user}")
+    a(
+        "PUT",
+        "/c",
+        code=201,
+        X_Versions_Enabled="true",
+        X_Container_Write=f"{b.project}:{b.user}",
+        X_Container_Read=f"{b.project}:{b.user}",
+    )
     version = a("PUT", "/c/o", b"1", 201).headers["x-object-version-id"]
     a("PUT", "/c/o", b"2", 201)
     other("DELETE", f"/c/o?version-id={version}", code=403)
@@ -310,7 +355,9 @@ def test_f11_versions_belong_to_their_owner(shared: House) -> None:
 
 
 REFERRERS = st.lists(
-    st.sampled_from(["*", "example.com", ".example.com", "-example.com", "-.example.com", "-evil.example.com", "evil.example.com"]),
+    st.sampled_from(
+        ["*", "example.com", ".example.com", "-example.com", "-.example.com", "-evil.example.com", "evil.example.com"]
+    ),
     max_size=6,
 )
 HOSTS = st.sampled_from(
@@ -459,12 +506,33 @@ def test_unknown_words_never_break(shared: House) -> None:
         for method in ("GET", "PUT", "POST", "DELETE"):
             for path in ("/nonsense", "/nonsense/k"):
                 got = key(method, f"{path}?{query}", b"<x/>" if method in {"PUT", "POST"} else None)
-                assert got.status_code < 500 or got.status_code == 501, (method, path, query, got.status_code, got.text[:300])
+                assert got.status_code < 500 or got.status_code == 501, (
+                    method,
+                    path,
+                    query,
+                    got.status_code,
+                    got.text[:300],
+                )
 
 
 def test_manifests_of_nonsense(shared: House) -> None:
     a = Account(shared.tenant("manifests"))
     a("PUT", "/c", code=201)
-    for raw in (b"", b"{}", b"[]", b"[1]", b'[{"path": 5}]', b'[{"path": "x"}]', b'[{"path": "/c/o", "size_bytes": "x"}]', b'[{"path": "/c/o", "range": 5}]', b'[{"data": 5}]',
-                b'[{"data": "?"}]', b'[{"path": "/c/o", "evil": 1}]', b"[" * 100000, b'[{"data": "' + base64.b64encode(b"x") + b'"}]', b'[{"path": "/c/none"}]', b'[{"path":"/c/\\u0000"}]'):  # fmt: skip
+    for raw in (
+        b"",
+        b"{}",
+        b"[]",
+        b"[1]",
+        b'[{"path": 5}]',
+        b'[{"path": "x"}]',
+        b'[{"path": "/c/o", "size_bytes": "x"}]',
+        b'[{"path": "/c/o", "range": 5}]',
+        b'[{"data": 5}]',
+        b'[{"data": "?"}]',
+        b'[{"path": "/c/o", "evil": 1}]',
+        b"[" * 100000,
+        b'[{"data": "' + base64.b64encode(b"x") + b'"}]',
+        b'[{"path": "/c/none"}]',
+        b'[{"path":"/c/\\u0000"}]',
+    ):
         assert a("PUT", "/c/m?multipart-manifest=put", raw).status_code in {400, 413}, raw[:50]

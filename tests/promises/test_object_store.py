@@ -140,7 +140,9 @@ def test_the_replica_answers_for_a_rotten_body(tmp_path: Path) -> None:
         a("PUT", "/c/o", data, 201)
         desk = house.cloud.doors.use(Desk)
         second = desk.bodies.replica
-        assert second is not None and wait(lambda: len(list(second.ids())) == 1, 10), "the loop copies what is fresh at once"
+        assert second is not None and wait(lambda: len(list(second.ids())) == 1, 10), (
+            "the loop copies what is fresh at once"
+        )
         (path,) = bodies.files(house)
         raw = bytearray(path.read_bytes())
         raw[300_000] ^= 1
@@ -155,7 +157,9 @@ def test_the_replica_answers_for_a_rotten_body(tmp_path: Path) -> None:
         raw[5] ^= 1
         copy.write_bytes(raw)
         loops.auditor(round_of(house))
-        assert desk.usage.replica_rotten == 1 and b"".join(second.read(copy.name)) == data, "a rotten copy is made again too"
+        assert desk.usage.replica_rotten == 1 and b"".join(second.read(copy.name)) == data, (
+            "a rotten copy is made again too"
+        )
     finally:
         cloud.stop()
 
@@ -189,14 +193,18 @@ def replaced_by(house: House, project: str, name: str, data: bytes) -> None:
     def change(tx: Tx) -> None:
         c = places.container_row(tx, f"AUTH_{project}", "c")
         assert c is not None
-        actions.put(tx, c.id, actions.New(name, got.size, got.md5, "text/plain", got.body, got.data), desk.now(), lambda: None)
+        actions.put(
+            tx, c.id, actions.New(name, got.size, got.md5, "text/plain", got.body, got.data), desk.now(), lambda: None
+        )
 
     desk.commits.write_now(change)
     loops.trash(round_of(house))
 
 
 @pytest.mark.parametrize("kind", ["beside its row", "a blob", "parts"])
-def test_what_is_replaced_while_it_is_asked_for_is_read_as_it_is_now(on_disk: House, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+def test_what_is_replaced_while_it_is_asked_for_is_read_as_it_is_now(
+    on_disk: House, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     """Between the look at the row and the first byte somebody else's PUT takes the bytes away: the answer is the new object's, whole."""
     a, key = Account(on_disk.admin), S3Key(on_disk)
     desk = on_disk.cloud.doors.use(Desk)
@@ -230,7 +238,12 @@ def test_what_is_replaced_while_it_is_asked_for_is_read_as_it_is_now(on_disk: Ho
 
 @pytest.mark.parametrize(
     ("end", "stays"),
-    [(asyncio.CancelledError(), True), (Unavailable("silent"), True), (Conflict("no"), False), (S3Error("NoSuchUpload"), False)],
+    [
+        (asyncio.CancelledError(), True),
+        (Unavailable("silent"), True),
+        (Conflict("no"), False),
+        (S3Error("NoSuchUpload"), False),
+    ],
 )
 def test_a_body_goes_only_when_its_row_is_refused_for_sure(on_disk: House, end: BaseException, stays: bool) -> None:
     """Where nobody knows whether there is a row, the sweeper decides: a row must never be without its body."""

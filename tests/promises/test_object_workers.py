@@ -21,7 +21,18 @@ def test_worker_processes_share_the_store(tmp_path: Path, monkeypatch: pytest.Mo
     sim = Sim(tmp_path)
     client = sim.up()
     project = client.get("/identity/v3/projects?name=admin")["projects"][0]["id"]
-    words = [sys.executable, "-m", "virga", "--state", str(tmp_path), "serve", "--workers", "2", "--listen", "127.0.0.1:0"]
+    words = [
+        sys.executable,
+        "-m",
+        "virga",
+        "--state",
+        str(tmp_path),
+        "serve",
+        "--workers",
+        "2",
+        "--listen",
+        "127.0.0.1:0",
+    ]
     workers = subprocess.Popen(words, env=sim.env, stderr=subprocess.PIPE, text=True)
     assert workers.stderr is not None
     try:

@@ -46,13 +46,19 @@ def writing_rules(house: House) -> set[str]:
 
 def test_d13_every_write_names_a_registered_rule_and_a_reader_passes_none(shared: House) -> None:
     """No rule of a write lets a reader through, on anything, in any scope, own secrets aside; no rule is missing."""
-    reads = {name for name in REGISTRY if re.search(r"(^|[:_])(get|list|check|validate)_", name) or name.endswith(("index", "show"))}
+    reads = {
+        name
+        for name in REGISTRY
+        if re.search(r"(^|[:_])(get|list|check|validate)_", name) or name.endswith(("index", "show"))
+    }
     reads |= {"objects:read"}  # a copy reads its source
     for name in sorted(writing_rules(shared) - OWN_AFFAIRS - reads):
         rule = REGISTRY[name]
         for scope in ("system", "domain", "project", "unscoped"):
             for own in (True, False):
-                assert not may(policy_matrix.caller(("reader",), scope), rule, **policy_matrix.facts(own)), f"{name}: a reader, {scope}"
+                assert not may(policy_matrix.caller(("reader",), scope), rule, **policy_matrix.facts(own)), (
+                    f"{name}: a reader, {scope}"
+                )
     for name in OWN_AFFAIRS:
         assert not may(policy_matrix.caller(("reader",), "project"), REGISTRY[name], **policy_matrix.facts(False)), name
 
@@ -85,7 +91,19 @@ def test_the_language(expression: object, admin: bool, member: bool) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    ["role:a or", "(role:a", "role:a)", "role", "and role:a", "http://x/%(y)s", "rule:loop", "role:a role:b", 5, {"a": 1}, "(" * 500],
+    [
+        "role:a or",
+        "(role:a",
+        "role:a)",
+        "role",
+        "and role:a",
+        "http://x/%(y)s",
+        "rule:loop",
+        "role:a role:b",
+        5,
+        {"a": 1},
+        "(" * 500,
+    ],
 )
 def test_what_is_not_the_language(wrong: object) -> None:
     with pytest.raises(LanguageError):
@@ -145,7 +163,10 @@ def test_an_operators_rules_reach_objects(tmp_path: Path, monkeypatch: pytest.Mo
         house = House(cloud)
         house.admin.post(f"{I}/roles", {"role": {"name": "auditor"}}, 201)
         owner, auditor = Account(house.tenant("owner")), house.tenant("watch", "auditor")
-        key, watch = S3Key(house, owner.who), S3Key(house, Tenant(house.http, house.admin.token, auditor.project, auditor.user))
+        key, watch = (
+            S3Key(house, owner.who),
+            S3Key(house, Tenant(house.http, house.admin.token, auditor.project, auditor.user)),
+        )
         theirs = Account(auditor, owner.who.project)
         key("PUT", "/kept-box", code=200)
         owner("PUT", "/kept-box/o", b"body", 201)
@@ -156,7 +177,10 @@ def test_an_operators_rules_reach_objects(tmp_path: Path, monkeypatch: pytest.Mo
             '"objects:read": "role:auditor or (role:member and project_id:%(project_id)s) or True:%(reseller)s"\n"objects:write": "role:auditor"\n'
         )
         cloud.loops.once("identity.follow")
-        assert theirs("GET", "/kept-box/o", code=200).content == b"body" and watch("GET", "/kept-box/o", code=200).content == b"body"
+        assert (
+            theirs("GET", "/kept-box/o", code=200).content == b"body"
+            and watch("GET", "/kept-box/o", code=200).content == b"body"
+        )
         told = owner("PUT", "/kept-box/p", b"x", 403)
         assert "objects:write" in told.text and "role auditor" in told.text
         key("PUT", "/kept-box/p", b"x", 403)
@@ -166,7 +190,9 @@ def test_an_operators_rules_reach_objects(tmp_path: Path, monkeypatch: pytest.Mo
         Account(house.tenant("sales", "ResellerAdmin"), owner.who.project)("GET", "/kept-box/o", code=200)
         file.write_text('"objects:read": ""\n')
         cloud.loops.once("identity.follow")
-        Account(Tenant(house.http, ""), owner.who.project)("GET", "/kept-box/o", code=401)  # a rule lets nobody in without a token
+        Account(Tenant(house.http, ""), owner.who.project)(
+            "GET", "/kept-box/o", code=401
+        )  # a rule lets nobody in without a token
     finally:
         cloud.stop()
 

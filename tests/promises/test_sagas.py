@@ -32,7 +32,9 @@ class Driven:
 
         self.node = Node("sim", self.cloud.bus, self.cloud.doors.use(Hypervisor))
         self.node.hello()
-        self.cloud.doors.use(Switch).watch(lambda port, up: self.cloud.bus.call("compute.port", {"port": port, "up": up}) and None)
+        self.cloud.doors.use(Switch).watch(
+            lambda port, up: self.cloud.bus.call("compute.port", {"port": port, "up": up}) and None
+        )
         self.house = House(self.cloud)
 
     def turn(self) -> None:
@@ -138,7 +140,11 @@ def delete(d: Driven, injection: Injection) -> None:
 def power(d: Driven, injection: Injection) -> None:
     id = new_server(d)
     d.drain()
-    for verb, after in (({"os-stop": None}, "SHUTOFF"), ({"os-start": None}, "ACTIVE"), ({"reboot": {"type": "HARD"}}, "ACTIVE")):
+    for verb, after in (
+        ({"os-stop": None}, "SHUTOFF"),
+        ({"os-start": None}, "ACTIVE"),
+        ({"reboot": {"type": "HARD"}}, "ACTIVE"),
+    ):
         hook = d.hurt(injection)
         d.house.admin.post(f"/compute/v2.1/servers/{id}/action", verb, 202)
         d.drain()
@@ -165,7 +171,11 @@ def bytes_kept(d: Driven) -> int:
     """All that lies in the stores and in the staging area, after a sweep that must find nothing to do for rows that are there."""
     assert d.cloud.loops.once("images.sweep")
     stores = d.cloud.doors.use(Stores)
-    kept = [blobs.blobs for blobs in (stores.staging, *(s.blobs for s in stores.writable())) if isinstance(blobs, MemoryStore)]
+    kept = [
+        blobs.blobs
+        for blobs in (stores.staging, *(s.blobs for s in stores.writable()))
+        if isinstance(blobs, MemoryStore)
+    ]
     return sum(len(b) for blobs in kept for b in blobs.values())
 
 
@@ -292,7 +302,9 @@ def test_delete_ends_a_snapshot(database: str | None) -> None:
             d.clock.advance(LEASE + 1)
             d.drain()
             assert laws(d, id) is None
-            assert d.house.admin.ask("GET", "/image/v2/images/" + made.headers["location"].rpartition("/")[2]).code == 404
+            assert (
+                d.house.admin.ask("GET", "/image/v2/images/" + made.headers["location"].rpartition("/")[2]).code == 404
+            )
             assert bytes_kept(d) == before, at
     finally:
         d.close()

@@ -40,8 +40,18 @@ class Forge:
 
     def assertion(self, uid: str = "anna", **over: Any) -> Any:
         now, id = time.time(), "_" + os.urandom(8).hex()
-        said = {"issuer": ENTITY, "audience": US, "recipient": ACS, "ends": now + 300, "begins": now - 5, "answers": None, "id": id} | over
-        root = etree.Element(f"{{{SAML}}}Assertion", nsmap={"saml": SAML}, ID=said["id"], Version="2.0", IssueInstant=stamp(now))
+        said = {
+            "issuer": ENTITY,
+            "audience": US,
+            "recipient": ACS,
+            "ends": now + 300,
+            "begins": now - 5,
+            "answers": None,
+            "id": id,
+        } | over
+        root = etree.Element(
+            f"{{{SAML}}}Assertion", nsmap={"saml": SAML}, ID=said["id"], Version="2.0", IssueInstant=stamp(now)
+        )
         etree.SubElement(root, f"{{{SAML}}}Issuer").text = said["issuer"]
         etree.SubElement(root, f"{{{DS}}}Signature", nsmap={"ds": DS}, Id="placeholder")
         subject = etree.SubElement(root, f"{{{SAML}}}Subject")
@@ -54,11 +64,17 @@ class Forge:
         data.set("NotOnOrAfter", stamp(said["ends"]))
         if said["answers"]:
             data.set("InResponseTo", said["answers"])
-        conditions = etree.SubElement(root, f"{{{SAML}}}Conditions", NotBefore=stamp(said["begins"]), NotOnOrAfter=stamp(said["ends"]))
+        conditions = etree.SubElement(
+            root, f"{{{SAML}}}Conditions", NotBefore=stamp(said["begins"]), NotOnOrAfter=stamp(said["ends"])
+        )
         if said["audience"]:
-            etree.SubElement(etree.SubElement(conditions, f"{{{SAML}}}AudienceRestriction"), f"{{{SAML}}}Audience").text = said["audience"]
+            etree.SubElement(
+                etree.SubElement(conditions, f"{{{SAML}}}AudienceRestriction"), f"{{{SAML}}}Audience"
+            ).text = said["audience"]
         etree.SubElement(root, f"{{{SAML}}}AuthnStatement", AuthnInstant=stamp(now))
-        one = etree.SubElement(etree.SubElement(root, f"{{{SAML}}}AttributeStatement"), f"{{{SAML}}}Attribute", Name="uid")
+        one = etree.SubElement(
+            etree.SubElement(root, f"{{{SAML}}}AttributeStatement"), f"{{{SAML}}}Attribute", Name="uid"
+        )
         etree.SubElement(one, f"{{{SAML}}}AttributeValue").text = uid
         return root
 
@@ -73,7 +89,9 @@ class Forge:
         )
 
     def response(self, *parts: Any, sign: bool = False) -> Any:
-        root = etree.Element(f"{{{SAMLP}}}Response", nsmap={"samlp": SAMLP}, ID="_" + os.urandom(8).hex(), Version="2.0", Destination=ACS)
+        root = etree.Element(
+            f"{{{SAMLP}}}Response", nsmap={"samlp": SAMLP}, ID="_" + os.urandom(8).hex(), Version="2.0", Destination=ACS
+        )
         etree.SubElement(root, f"{{{SAML}}}Issuer").text = ENTITY
         if sign:
             etree.SubElement(root, f"{{{DS}}}Signature", nsmap={"ds": DS}, Id="placeholder")
@@ -107,7 +125,12 @@ def forge(tmp_path_factory: pytest.TempPathFactory) -> Forge:
 @pytest.fixture(scope="module")
 def cloud(forge: Forge) -> Iterator[House]:
     made = make(
-        **{"identity.saml": {"corp": {"metadata": str(forge.metadata), "unsolicited": True}, "asked": {"metadata": str(forge.metadata)}}}
+        **{
+            "identity.saml": {
+                "corp": {"metadata": str(forge.metadata), "unsolicited": True},
+                "asked": {"metadata": str(forge.metadata)},
+            }
+        }
     )
     made.start()
     house = House(made)
@@ -145,7 +168,13 @@ def test_the_right_ones_come_in(cloud: House, forge: Forge) -> None:
     whole = forge.response(bare(forge.assertion("bert")), sign=True)
     assert name(cloud, send(cloud, enveloped(whole))) == "bert"
     for method in (SignatureMethod.RSA_SHA512, SignatureMethod.SHA256_RSA_MGF1):
-        assert name(cloud, send(cloud, enveloped(forge.response(forge.signed(forge.assertion(), signature_algorithm=method))))) == "anna"
+        assert (
+            name(
+                cloud,
+                send(cloud, enveloped(forge.response(forge.signed(forge.assertion(), signature_algorithm=method)))),
+            )
+            == "anna"
+        )
 
 
 def test_external_entities_read_nothing(cloud: House, forge: Forge, tmp_path: Path) -> None:
@@ -154,9 +183,11 @@ def test_external_entities_read_nothing(cloud: House, forge: Forge, tmp_path: Pa
     canary.write_text("the-canary")
     good = enveloped(forge.right())
     for dtd in (
-        f'<!DOCTYPE x [<!ENTITY e SYSTEM "file://{canary}">]>', '<!DOCTYPE x SYSTEM "http://127.0.0.1:9/x.dtd">',
-        f'<!DOCTYPE x [<!ENTITY % p SYSTEM "file://{canary}"> %p;]>', "<!DOCTYPE x>",
-    ):  # fmt: skip
+        f'<!DOCTYPE x [<!ENTITY e SYSTEM "file://{canary}">]>',
+        '<!DOCTYPE x SYSTEM "http://127.0.0.1:9/x.dtd">',
+        f'<!DOCTYPE x [<!ENTITY % p SYSTEM "file://{canary}"> %p;]>',
+        "<!DOCTYPE x>",
+    ):
         for raw in (dtd.encode() + good, b'<?xml version="1.0"?>' + dtd.encode() + good.replace(b">anna<", b">&e;<")):
             got = send(cloud, raw)
             assert got.status_code == 401 and "document type" in got.text and "canary" not in got.text
@@ -177,10 +208,12 @@ def test_other_encodings_hide_nothing(cloud: House, forge: Forge) -> None:
     good = enveloped(forge.right()).decode()
     hidden = '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/hostname">]>'
     for raw in (
-        ('<?xml version="1.0" encoding="utf-16"?>' + hidden + good).encode("utf-16"), (hidden + good).encode("utf-16-le"),
-        ('<?xml version="1.0" encoding="UTF-7"?>' + hidden + good).encode("utf-7"), ('<?xml version="1.0" encoding="ISO-8859-1"?>' + good).encode(),
+        ('<?xml version="1.0" encoding="utf-16"?>' + hidden + good).encode("utf-16"),
+        (hidden + good).encode("utf-16-le"),
+        ('<?xml version="1.0" encoding="UTF-7"?>' + hidden + good).encode("utf-7"),
+        ('<?xml version="1.0" encoding="ISO-8859-1"?>' + good).encode(),
         ('<?xml version="1.0" encoding="utf-32"?>' + good).encode("utf-32"),
-    ):  # fmt: skip
+    ):
         refused(cloud, raw, "UTF-8")
 
 
@@ -261,9 +294,16 @@ def _response_in_response(forge: Forge, good: Any) -> Any:
 
 
 WRAPS = [
-    _wrap_before, _wrap_after, _wrap_inside_evil, _wrap_evil_in_good, _wrap_in_extensions, _wrap_in_the_signature, _same_id, _signature_moved,
+    _wrap_before,
+    _wrap_after,
+    _wrap_inside_evil,
+    _wrap_evil_in_good,
+    _wrap_in_extensions,
+    _wrap_in_the_signature,
+    _same_id,
+    _signature_moved,
     _response_in_response,
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("wrap", WRAPS, ids=lambda w: w.__name__.strip("_"))
@@ -287,30 +327,58 @@ def test_a_replayed_assertion(cloud: House, forge: Forge) -> None:
 @pytest.mark.parametrize(
     ("over", "why"),
     [
-        ({"audience": "https://other.test"}, "not for the audience"), ({"audience": None}, "not for the audience"),
-        ({"ends": 1_000_000_000.0}, "expired"), ({"ends": time.time() - 120}, "expired"), ({"begins": time.time() + 600}, "not valid yet"),
-        ({"recipient": ACS.replace("corp", "asked")}, "recipient"), ({"recipient": "https://other.test/acs"}, "recipient"),
-        ({"issuer": "https://evil.test"}, "another provider"), ({"answers": "_someone-elses"}, "was not begun here"),
-        ({"method": "urn:oasis:names:tc:SAML:2.0:cm:sender-vouches"}, "bearer"), ({"method": "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key"}, "bearer"),
+        ({"audience": "https://other.test"}, "not for the audience"),
+        ({"audience": None}, "not for the audience"),
+        ({"ends": 1_000_000_000.0}, "expired"),
+        ({"ends": time.time() - 120}, "expired"),
+        ({"begins": time.time() + 600}, "not valid yet"),
+        ({"recipient": ACS.replace("corp", "asked")}, "recipient"),
+        ({"recipient": "https://other.test/acs"}, "recipient"),
+        ({"issuer": "https://evil.test"}, "another provider"),
+        ({"answers": "_someone-elses"}, "was not begun here"),
+        ({"method": "urn:oasis:names:tc:SAML:2.0:cm:sender-vouches"}, "bearer"),
+        ({"method": "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key"}, "bearer"),
     ],
-    ids=["wrong audience", "no audience", "expired long ago", "expired", "not yet", "for another provider here", "for another cloud", "another issuer",
-         "answer to another login", "sender vouches", "holder of key"],
-)  # fmt: skip
+    ids=[
+        "wrong audience",
+        "no audience",
+        "expired long ago",
+        "expired",
+        "not yet",
+        "for another provider here",
+        "for another cloud",
+        "another issuer",
+        "answer to another login",
+        "sender vouches",
+        "holder of key",
+    ],
+)
 def test_what_is_signed_and_not_for_us(cloud: House, forge: Forge, over: dict[str, Any], why: str) -> None:
     refused(cloud, enveloped(forge.right(**over)), why)
 
 
 def test_other_keys_and_weak_signatures(cloud: House, forge: Forge) -> None:
     """Another key whose certificate comes along; the provider's public certificate as an HMAC secret; SHA-1."""
-    refused(cloud, enveloped(forge.response(forge.signed(forge.assertion("admin"), forge.other, forge.others))), "no certificate")
-    refused(cloud, enveloped(forge.response(forge.signed(forge.assertion("admin"), forge.other, forge.certificate))), "no certificate")
+    refused(
+        cloud,
+        enveloped(forge.response(forge.signed(forge.assertion("admin"), forge.other, forge.others))),
+        "no certificate",
+    )
+    refused(
+        cloud,
+        enveloped(forge.response(forge.signed(forge.assertion("admin"), forge.other, forge.certificate))),
+        "no certificate",
+    )
     signer = XMLSigner(
-        c14n_algorithm=CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0, signature_algorithm=SignatureMethod.HMAC_SHA256
+        c14n_algorithm=CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0,
+        signature_algorithm=SignatureMethod.HMAC_SHA256,
     )
     made = forge.assertion("admin")
     refused(
         cloud,
-        enveloped(forge.response(signer.sign(made, key=forge.certificate, reference_uri=made.get("ID"), id_attribute="ID"))),
+        enveloped(
+            forge.response(signer.sign(made, key=forge.certificate, reference_uri=made.get("ID"), id_attribute="ID"))
+        ),
         "no certificate",
     )
 
@@ -319,10 +387,14 @@ def test_other_keys_and_weak_signatures(cloud: House, forge: Forge) -> None:
             """Attackers and old providers do."""
 
     weak = Weak(
-        c14n_algorithm=CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0, signature_algorithm=SignatureMethod.RSA_SHA1, digest_algorithm=DigestAlgorithm.SHA1
-    )  # fmt: skip
+        c14n_algorithm=CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0,
+        signature_algorithm=SignatureMethod.RSA_SHA1,
+        digest_algorithm=DigestAlgorithm.SHA1,
+    )
     made = forge.assertion("admin")
-    signed = weak.sign(made, key=forge.key, cert=forge.certificate.decode(), reference_uri=made.get("ID"), id_attribute="ID")
+    signed = weak.sign(
+        made, key=forge.key, cert=forge.certificate.decode(), reference_uri=made.get("ID"), id_attribute="ID"
+    )
     refused(cloud, enveloped(forge.response(signed)), "no certificate")
 
 
@@ -340,7 +412,9 @@ def test_what_was_not_asked_for(cloud: House, forge: Forge) -> None:
     message.set("Destination", other["recipient"])
     got = send(cloud, enveloped(message), f"{AT.replace('corp', 'asked')}/saml2/acs")
     assert got.status_code == 401 and "no login that was begun here" in got.text
-    began = cloud.http.get(f"{AT}/auth", headers={"Accept": "text/html, application/vnd.paos+xml", "PAOS": f'ver="{PAOS}"'})
+    began = cloud.http.get(
+        f"{AT}/auth", headers={"Accept": "text/html, application/vnd.paos+xml", "PAOS": f'ver="{PAOS}"'}
+    )
     assert began.status_code == 200 and began.headers["content-type"] == "application/vnd.paos+xml"
 
 
@@ -380,5 +454,10 @@ def test_junk_is_refused_and_not_a_fault(cloud: House, forge: Forge) -> None:
     assert send(cloud, good, f"{FED}/identity_providers/none/protocols/saml2/saml2/acs").status_code == 404
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     for text in ("", "SAMLResponse=x", "SAMLResponse=%00", "a=" + "b" * 10000, "&" * 500, "SAMLResponse=é"):
-        assert cloud.http.post(f"{AT}/saml2/acs", content=text.encode(), headers=form).status_code in {400, 401}, text[:30]
-    assert cloud.http.post(f"{AT}/saml2/acs", content=good, headers={"Content-Type": "application/json"}).status_code == 400
+        assert cloud.http.post(f"{AT}/saml2/acs", content=text.encode(), headers=form).status_code in {400, 401}, text[
+            :30
+        ]
+    assert (
+        cloud.http.post(f"{AT}/saml2/acs", content=good, headers={"Content-Type": "application/json"}).status_code
+        == 400
+    )

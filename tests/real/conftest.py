@@ -30,7 +30,11 @@ def real(before: dict[str, set[str]]) -> Iterator[Real]:
         yield cloud
     finally:
         subprocess.run(
-            [sys.executable, "-m", "virga", "down", "--purge", "--yes"], env=cloud.env, capture_output=True, timeout=120, check=False
+            [sys.executable, "-m", "virga", "down", "--purge", "--yes"],
+            env=cloud.env,
+            capture_output=True,
+            timeout=120,
+            check=False,
         )
         shutil.rmtree(cloud.state, ignore_errors=True)
 

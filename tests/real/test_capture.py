@@ -20,9 +20,13 @@ V = {"OpenStack-API-Version": "compute 2.45"}
 
 def boot(cloud: Client, image: str, script: str, flavor: str = "42") -> str:
     body = {
-        "name": "s", "imageRef": image, "flavorRef": flavor, "networks": "none", "config_drive": True,
+        "name": "s",
+        "imageRef": image,
+        "flavorRef": flavor,
+        "networks": "none",
+        "config_drive": True,
         "user_data": base64.b64encode(f"#!/bin/sh\n{script}\n".encode()).decode(),
-    }  # fmt: skip
+    }
     return str(cloud.raw("POST", "/compute/v2.1/servers", {"server": body}, headers=V)[0]["server"]["id"])
 
 
@@ -36,7 +40,9 @@ def test_what_was_written_is_in_the_image(real: Real) -> None:
     a = real.client()
     image = ensure_image(a, "guest", GUEST, lambda _: None)
     # nothing is synced by the guest: that its file systems stand still for the copy is what brings the file to the disk
-    quiesce = [{"op": "add", "path": f"/{name}", "value": "yes"} for name in ("hw_qemu_guest_agent", "os_require_quiesce")]
+    quiesce = [
+        {"op": "add", "path": f"/{name}", "value": "yes"} for name in ("hw_qemu_guest_agent", "os_require_quiesce")
+    ]
     patch = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
     a.raw("PATCH", f"/image/v2/images/{image}", quiesce, headers=patch)
     mark = os.urandom(8).hex()
@@ -48,7 +54,9 @@ def test_what_was_written_is_in_the_image(real: Real) -> None:
         active = time.monotonic() - began
         assert says(a, id, "WRITTEN IT")
         began = time.monotonic()
-        answer, headers = a.raw("POST", f"/compute/v2.1/servers/{id}/action", {"createImage": {"name": "golden"}}, headers=V)
+        answer, headers = a.raw(
+            "POST", f"/compute/v2.1/servers/{id}/action", {"createImage": {"name": "golden"}}, headers=V
+        )
         assert set(answer) == {"image_id"} and "location" not in headers
         made.append(answer["image_id"])
         states = set()
@@ -79,7 +87,12 @@ def test_what_was_written_is_in_the_image(real: Real) -> None:
         id = boot(a, made[0], "echo found $(cat /root/mark) > /dev/console")
         assert says(a, id, f"found {mark}")
     finally:
-        a.raw("PATCH", f"/image/v2/images/{image}", [{"op": "remove", "path": each["path"]} for each in quiesce], headers=patch)
+        a.raw(
+            "PATCH",
+            f"/image/v2/images/{image}",
+            [{"op": "remove", "path": each["path"]} for each in quiesce],
+            headers=patch,
+        )
         a.delete(f"/compute/v2.1/servers/{id}")
         wait(lambda: not (real.state / "machines" / id).exists(), 60)
         for each in made:

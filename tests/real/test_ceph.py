@@ -41,7 +41,9 @@ def test_contract(ceph: str) -> None:
 
 
 def names(ceph: str) -> list[str]:
-    return subprocess.run(["rbd", "-c", ceph, "ls", "images"], capture_output=True, text=True, check=True, timeout=30).stdout.split()
+    return subprocess.run(
+        ["rbd", "-c", ceph, "ls", "images"], capture_output=True, text=True, check=True, timeout=30
+    ).stdout.split()
 
 
 def test_an_image_in_ceph(house: House, ceph: str) -> None:
@@ -51,7 +53,11 @@ def test_an_image_in_ceph(house: House, ceph: str) -> None:
     got = a.ask("PUT", f"/image/v2/images/{id}/file", raw=data, headers=OCTETS | {"X-Image-Meta-Store": "ceph"})
     assert got.code == 204, got.text
     image = a.get(f"/image/v2/images/{id}")
-    assert (image["status"], image["stores"], image["os_hash_value"]) == ("active", "ceph", hashlib.sha512(data).hexdigest())
+    assert (image["status"], image["stores"], image["os_hash_value"]) == (
+        "active",
+        "ceph",
+        hashlib.sha512(data).hexdigest(),
+    )
     headers = {"X-Auth-Token": a.token}
     assert house.http.get(f"/image/v2/images/{id}/file", headers=headers).content == data
     part = house.http.get(f"/image/v2/images/{id}/file", headers=headers | {"Range": "bytes=4194300-4194310"})
@@ -62,7 +68,10 @@ def test_an_image_in_ceph(house: House, ceph: str) -> None:
     new = ["rbd", "-c", ceph, "--rbd-default-clone-format", "2", "clone", f"images/{name}@snap", "images/machine.disk"]
     subprocess.run(new, check=True, timeout=30)
     back = subprocess.run(
-        ["rbd", "-c", ceph, "--no-progress", "export", "images/machine.disk", "-"], capture_output=True, check=True, timeout=60
+        ["rbd", "-c", ceph, "--no-progress", "export", "images/machine.disk", "-"],
+        capture_output=True,
+        check=True,
+        timeout=60,
     ).stdout
     assert back == data, "a machine's disk is a clone"
     subprocess.run(["rbd", "-c", ceph, "--no-progress", "rm", "images/machine.disk"], check=True, timeout=30)
@@ -74,6 +83,11 @@ def test_an_image_in_ceph(house: House, ceph: str) -> None:
 def test_hostile_bytes_are_refused_here_too(house: House, ceph: str) -> None:
     a = house.admin
     id = a.post("/image/v2/images", {"name": "c", "disk_format": "qcow2", "container_format": "bare"})["id"]
-    got = a.ask("PUT", f"/image/v2/images/{id}/file", raw=qcow2(backing="/etc/passwd"), headers=OCTETS | {"X-Image-Meta-Store": "ceph"})
+    got = a.ask(
+        "PUT",
+        f"/image/v2/images/{id}/file",
+        raw=qcow2(backing="/etc/passwd"),
+        headers=OCTETS | {"X-Image-Meta-Store": "ceph"},
+    )
     assert got.code == 415, got.text
     assert not any(id in n for n in names(ceph))

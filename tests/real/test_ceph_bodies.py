@@ -71,7 +71,9 @@ def test_a_removal_cut_short_is_found_again(store: RadosStore) -> None:
 @pytest.fixture(scope="module")
 def house(cluster: Ceph, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     word = f"rados:{cluster.pool('bodies')}?conf={cluster.conf}&seconds=5"
-    cloud = make(**{"objects.store": word, "objects.replica": str(tmp_path_factory.mktemp("copies")), "objects.trash_seconds": 0})
+    cloud = make(
+        **{"objects.store": word, "objects.replica": str(tmp_path_factory.mktemp("copies")), "objects.trash_seconds": 0}
+    )
     cloud.start()
     yield House(cloud)
     cloud.stop()
@@ -136,17 +138,34 @@ def test_the_gateway_in_our_place(cluster: Ceph, tmp_path: Path) -> None:
     lab = Lab(tmp_path / "cloud", gateway=f"http://127.0.0.1:{port}")
     try:
         a = lab.admin
-        user = a.post("/identity/v3/users", {"user": {"name": "gateway", "domain_id": "default", "password": "gw-secret"}})["user"]["id"]
+        user = a.post(
+            "/identity/v3/users", {"user": {"name": "gateway", "domain_id": "default", "password": "gw-secret"}}
+        )["user"]["id"]
         project = a.get("/identity/v3/projects?name=service")["projects"][0]["id"]
         role = a.get("/identity/v3/roles?name=service")["roles"][0]["id"]
         a.put(f"/identity/v3/projects/{project}/users/{user}/roles/{role}", None)
         cluster.gateway(port, f"{lab.url}/identity", "gateway", "gw-secret")
         swift, big = str(CLIENTS / "swift"), tmp_path / "big"
         big.write_bytes(os.urandom(11 << 20))
-        lab.run(swift, "upload", "box", str(big), "--object-name", "by-swift", "--header", "X-Object-Meta-Colour: blue", env=lab.os)
+        lab.run(
+            swift,
+            "upload",
+            "box",
+            str(big),
+            "--object-name",
+            "by-swift",
+            "--header",
+            "X-Object-Meta-Colour: blue",
+            env=lab.os,
+        )
         story = tmp_path / "story.py"
         story.write_text(STORY)
-        env = {"ENDPOINT": f"http://127.0.0.1:{port}", "ACCESS": lab.s3["ACCESS"], "SECRET": lab.s3["SECRET"], "FILE": str(big)}
+        env = {
+            "ENDPOINT": f"http://127.0.0.1:{port}",
+            "ACCESS": lab.s3["ACCESS"],
+            "SECRET": lab.s3["SECRET"],
+            "FILE": str(big),
+        }
         assert lab.run(str(CLIENTS / "python"), str(story), env=env).strip() == "ok"
         lab.run(swift, "download", "--ignore-checksum", "box", "by-s3", "-o", str(tmp_path / "back"), env=lab.os)
         assert (tmp_path / "back").read_bytes() == big.read_bytes()
@@ -162,7 +181,9 @@ def test_the_gateway_in_our_place(cluster: Ceph, tmp_path: Path) -> None:
         other = a.post("/identity/v3/projects", {"project": {"name": "other", "domain_id": "default"}})["project"]["id"]
         token = a.token
         assert token and httpx.get(base, headers={"X-Auth-Token": token}).status_code == 200
-        assert httpx.get(f"http://127.0.0.1:{port}/swift/v1/AUTH_{other}/box", headers={"X-Auth-Token": token}).status_code in {
+        assert httpx.get(
+            f"http://127.0.0.1:{port}/swift/v1/AUTH_{other}/box", headers={"X-Auth-Token": token}
+        ).status_code in {
             401,
             403,
             404,

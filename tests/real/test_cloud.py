@@ -32,7 +32,9 @@ def test_readme_transcript(real: Real) -> None:
     """What the README shows, run as it stands."""
     script = "set -euo pipefail\n" + transcript()
     env = real.env | {"OUTSIDE": f"ip netns exec {real.outside}"}
-    done = subprocess.run(["bash", "-c", script], env=env, capture_output=True, text=True, timeout=900, check=False, cwd=ROOT)
+    done = subprocess.run(
+        ["bash", "-c", script], env=env, capture_output=True, text=True, timeout=900, check=False, cwd=ROOT
+    )
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}\n{real.log()}"
     assert "user data was here" in done.stdout
     client = real.client()
@@ -63,14 +65,19 @@ class Place:
         subnet = {"network_id": self.net, "cidr": "10.0.0.0/24", "ip_version": 4}
         self.subnet = c.post("/network/v2.0/subnets", {"subnet": subnet})["subnet"]["id"]
         gateway = {"network_id": self.external}
-        self.router = c.post("/network/v2.0/routers", {"router": {"name": name, "external_gateway_info": gateway}})["router"]
+        self.router = c.post("/network/v2.0/routers", {"router": {"name": name, "external_gateway_info": gateway}})[
+            "router"
+        ]
         c.put(f"/network/v2.0/routers/{self.router['id']}/add_router_interface", {"subnet_id": self.subnet})
         group = c.get("/network/v2.0/security-groups?name=default")["security_groups"][0]["id"]
         for rule in ({"protocol": "tcp", "port_range_min": 22, "port_range_max": 22}, {"protocol": "icmp"}):
             c.post(
-                "/network/v2.0/security-group-rules", {"security_group_rule": {"security_group_id": group, "direction": "ingress"} | rule}
+                "/network/v2.0/security-group-rules",
+                {"security_group_rule": {"security_group_id": group, "direction": "ingress"} | rule},
             )
-        c.post("/compute/v2.1/os-keypairs", {"keypair": {"name": "k", "public_key": Path(f"{real.key}.pub").read_text()}})
+        c.post(
+            "/compute/v2.1/os-keypairs", {"keypair": {"name": "k", "public_key": Path(f"{real.key}.pub").read_text()}}
+        )
 
     @property
     def outer(self) -> str:
@@ -99,7 +106,9 @@ class Place:
     def floating(self, id: str) -> str:
         port = self.client.get(f"/network/v2.0/ports?device_id={id}")["ports"][0]["id"]
         body = {"floating_network_id": self.external, "port_id": port}
-        return str(self.client.post("/network/v2.0/floatingips", {"floatingip": body})["floatingip"]["floating_ip_address"])
+        return str(
+            self.client.post("/network/v2.0/floatingips", {"floatingip": body})["floatingip"]["floating_ip_address"]
+        )
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +120,13 @@ def image(real: Real) -> str:
 def places(real: Real, image: str) -> dict[str, Any]:
     """Two tenants with the same subnet; a1 and b1 have the same address, b2 lives beside b1."""
     a, b = Place(real, "anna"), Place(real, "boris")
-    body = {"network_id": b.net, "cidr": "fd00:b::/64", "ip_version": 6, "ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
+    body = {
+        "network_id": b.net,
+        "cidr": "fd00:b::/64",
+        "ip_version": 6,
+        "ipv6_ra_mode": "slaac",
+        "ipv6_address_mode": "slaac",
+    }
     six = b.client.post("/network/v2.0/subnets", {"subnet": body})["subnet"]["id"]
     b.client.put(f"/network/v2.0/routers/{b.router['id']}/add_router_interface", {"subnet_id": six})
     listener = Listener(real.outside, 8080)
@@ -124,7 +139,13 @@ def places(real: Real, image: str) -> dict[str, Any]:
     }
     for name, id in ids.items():
         (a if name[0] == "a" else b).active(id)
-    return {"a": a, "b": b, "ids": ids, "fips": {"a1": a.floating(ids["a1"]), "b1": b.floating(ids["b1"])}, "listener": listener}
+    return {
+        "a": a,
+        "b": b,
+        "ids": ids,
+        "fips": {"a1": a.floating(ids["a1"]), "b1": b.floating(ids["b1"])},
+        "listener": listener,
+    }
 
 
 def test_metadata_knows_who_asks(real: Real, places: dict[str, Any]) -> None:
@@ -137,7 +158,10 @@ def test_metadata_knows_who_asks(real: Real, places: dict[str, Any]) -> None:
         assert meta["hostname"] == name
         ec2 = real.ssh(address, "curl -s http://169.254.169.254/latest/meta-data/local-ipv4; hostname")
         assert ec2.split() == [f"10.0.0.10{name}"] or ec2.split() == ["10.0.0.10", name]
-    drive = real.ssh(places["fips"]["b1"], "sudo mount -o ro /dev/vdb /mnt && cat /mnt/openstack/latest/meta_data.json; sudo umount /mnt")
+    drive = real.ssh(
+        places["fips"]["b1"],
+        "sudo mount -o ro /dev/vdb /mnt && cat /mnt/openstack/latest/meta_data.json; sudo umount /mnt",
+    )
     assert json.loads(drive)["uuid"] == places["ids"]["b1"]
 
 
@@ -150,9 +174,13 @@ def test_ipv6(real: Real, places: dict[str, Any]) -> None:
         return next(str(i["ip_address"]) for i in port["fixed_ips"] if ":" in i["ip_address"])
 
     real.until_ssh(fip)
-    assert wait(lambda: six("b1") in real.ssh(fip, "ip -6 addr"), 60, every=1.0), real.ssh(fip, "ip -6 addr; ip -6 route")
+    assert wait(lambda: six("b1") in real.ssh(fip, "ip -6 addr"), 60, every=1.0), real.ssh(
+        fip, "ip -6 addr; ip -6 route"
+    )
     assert "default via fe80:" in real.ssh(fip, "ip -6 route")
-    assert wait(lambda: "SSH-2.0" in real.ssh(fip, f"sleep 4 | nc -w 8 {six('b2')} 22 | head -c 20; true"), 60, every=1.0)
+    assert wait(
+        lambda: "SSH-2.0" in real.ssh(fip, f"sleep 4 | nc -w 8 {six('b2')} 22 | head -c 20; true"), 60, every=1.0
+    )
     assert "SSH-2.0" not in real.ssh(fip, "sleep 4 | nc -w 4 fd00:b::f816:3eff:fe00:ff 22 | head -c 20; true")
 
 
@@ -188,14 +216,21 @@ def test_machines_outlive_the_cloud(real: Real, places: dict[str, Any]) -> None:
     real.virga("up", "-d")
     assert real.ssh(address, "cat /proc/sys/kernel/random/boot_id") == boot
     places["a"].active(places["ids"]["a1"])
-    assert json.loads(real.ssh(address, "curl -s http://169.254.169.254/openstack/latest/meta_data.json"))["uuid"] == places["ids"]["a1"]
+    assert (
+        json.loads(real.ssh(address, "curl -s http://169.254.169.254/openstack/latest/meta_data.json"))["uuid"]
+        == places["ids"]["a1"]
+    )
 
 
 def test_stop_start_reboot(real: Real, places: dict[str, Any]) -> None:
     a, id, address = places["a"], places["ids"]["a1"], places["fips"]["a1"]
     boot = real.until_ssh(address, "cat /proc/sys/kernel/random/boot_id")
     real.ssh(address, "echo kept > /home/cirros/note; sync")
-    for verb, status in (({"os-stop": None}, "SHUTOFF"), ({"os-start": None}, "ACTIVE"), ({"reboot": {"type": "SOFT"}}, "ACTIVE")):
+    for verb, status in (
+        ({"os-stop": None}, "SHUTOFF"),
+        ({"os-start": None}, "ACTIVE"),
+        ({"reboot": {"type": "SOFT"}}, "ACTIVE"),
+    ):
         a.client.post(f"/compute/v2.1/servers/{id}/action", verb)
         a.active(id, status)
     assert real.until_ssh(address, "cat /proc/sys/kernel/random/boot_id") != boot
@@ -216,7 +251,9 @@ def test_guest_that_switches_itself_off(real: Real, places: dict[str, Any]) -> N
 
 
 def test_no_valid_host_says_why(real: Real, places: dict[str, Any]) -> None:
-    real.client().post("/compute/v2.1/flavors", {"flavor": {"name": "huge", "id": "huge", "ram": 4 << 20, "vcpus": 1, "disk": 1}})
+    real.client().post(
+        "/compute/v2.1/flavors", {"flavor": {"name": "huge", "id": "huge", "ram": 4 << 20, "vcpus": 1, "disk": 1}}
+    )
     admin = real.client()
     admin.put(f"/compute/v2.1/os-quota-sets/{places['a'].router['project_id']}", {"quota_set": {"ram": -1}})
     a = places["a"]

@@ -17,7 +17,10 @@ import pytest
 
 from virga.client import wait
 
-pytestmark = [pytest.mark.real, pytest.mark.skipif(not os.environ.get("VIRGA_DEBIAN"), reason="five minutes; VIRGA_DEBIAN=1 runs it")]
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.skipif(not os.environ.get("VIRGA_DEBIAN"), reason="five minutes; VIRGA_DEBIAN=1 runs it"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +29,18 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if asked != "1":
         return Path(asked)
     folder = tmp_path_factory.mktemp("debian")
-    words = [sys.executable, "-m", "virga", "--state", str(folder / "none"), "image", "build", "--debian", "--parts", str(folder)]
+    words = [
+        sys.executable,
+        "-m",
+        "virga",
+        "--state",
+        str(folder / "none"),
+        "image",
+        "build",
+        "--debian",
+        "--parts",
+        str(folder),
+    ]
     done = subprocess.run(words, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr
     assert "debian.qcow2" in done.stdout and "debian.rootfs.qcow2" in done.stdout
@@ -44,7 +58,12 @@ def config_drive(folder: Path, public: str) -> tuple[Path, str]:
     """As compute writes it: label config-2, openstack/latest."""
     at = folder / "drive/openstack/latest"
     at.mkdir(parents=True)
-    about = {"uuid": "83679162-1378-4288-a2d4-70e13ec132aa", "name": "driven", "hostname": "driven", "public_keys": {"mine": public}}
+    about = {
+        "uuid": "83679162-1378-4288-a2d4-70e13ec132aa",
+        "name": "driven",
+        "hostname": "driven",
+        "public_keys": {"mine": public},
+    }
     (at / "meta_data.json").write_text(json.dumps(about))
     (at / "user_data").write_text("#!/bin/sh\necho from the config drive > /var/mark\n")
     return folder / "drive", "config-2"
@@ -65,19 +84,53 @@ class Machine:
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             port = s.getsockname()[1]
-        subprocess.run(["genisoimage", "-quiet", "-J", "-r", "-V", drive[1], "-o", str(folder / "seed.iso"), str(drive[0])], check=True)
+        subprocess.run(
+            ["genisoimage", "-quiet", "-J", "-r", "-V", drive[1], "-o", str(folder / "seed.iso"), str(drive[0])],
+            check=True,
+        )
         self.log = folder / "console.log"
         # the machine's own disk comes first: that is what a BIOS starts from
         qemu = [
-            "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-m", "768", "-smp", "2", "-display", "none", "-monitor", "none", "-serial", f"file:{self.log}", *words,
-            "-drive", f"file={folder / 'seed.iso'},if=virtio,format=raw,readonly=on", "-netdev", f"user,id=n,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22",
-            "-device", "virtio-net-pci,netdev=n",
-        ]  # fmt: skip
+            "qemu-system-x86_64",
+            "-accel",
+            "tcg,thread=multi",
+            "-m",
+            "768",
+            "-smp",
+            "2",
+            "-display",
+            "none",
+            "-monitor",
+            "none",
+            "-serial",
+            f"file:{self.log}",
+            *words,
+            "-drive",
+            f"file={folder / 'seed.iso'},if=virtio,format=raw,readonly=on",
+            "-netdev",
+            f"user,id=n,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22",
+            "-device",
+            "virtio-net-pci,netdev=n",
+        ]
         self.process = subprocess.Popen(qemu)
         self.ssh = [
-            "ssh", "-i", str(key), "-p", str(port), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10",
-            "-o", "LogLevel=ERROR", "debian@127.0.0.1",
-        ]  # fmt: skip
+            "ssh",
+            "-i",
+            str(key),
+            "-p",
+            str(port),
+            "-o",
+            "StrictHostKeyChecking=no",
+            "-o",
+            "UserKnownHostsFile=/dev/null",
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "ConnectTimeout=10",
+            "-o",
+            "LogLevel=ERROR",
+            "debian@127.0.0.1",
+        ]
 
     def run(self, command: str) -> str | None:
         done = subprocess.run([*self.ssh, command], capture_output=True, text=True, timeout=90, check=False)
@@ -94,12 +147,16 @@ class Machine:
 
 
 @pytest.fixture(params=["disk and config drive", "kernel, initrd, root and NoCloud"])
-def machine(request: pytest.FixtureRequest, tmp_path: Path, built: Path, key: Path) -> Iterator[tuple[Machine, str, str]]:
+def machine(
+    request: pytest.FixtureRequest, tmp_path: Path, built: Path, key: Path
+) -> Iterator[tuple[Machine, str, str]]:
     public = key.with_suffix(".pub").read_text().strip()
     disk = tmp_path / "disk.qcow2"
     whole = request.param.startswith("disk")
     base = built / ("debian.qcow2" if whole else "debian.rootfs.qcow2")
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(base), "-F", "qcow2", str(disk), "4G"], check=True)
+    subprocess.run(
+        ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(base), "-F", "qcow2", str(disk), "4G"], check=True
+    )
     words = ["-drive", f"file={disk},if=virtio,format=qcow2"]
     if not whole:
         append = "root=LABEL=debian-root ro console=ttyS0,115200n8 net.ifnames=0"

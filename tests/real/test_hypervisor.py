@@ -47,7 +47,9 @@ def test_hypervisor_contract(folder: Path) -> None:
 
     def made() -> LibvirtHypervisor:
         socket = folder / "libvirt" / "run" / "libvirt-sock"
-        return LibvirtHypervisor(socket, folder, kvm=False, plug=lambda port, mtu: "", unplug=lambda port: None, image=lambda id: GUEST)
+        return LibvirtHypervisor(
+            socket, folder, kvm=False, plug=lambda port, mtu: "", unplug=lambda port: None, image=lambda id: GUEST
+        )
 
     hypervisors.holds(made, b"SYSLINUX", cards=False)
     assert list((folder / "machines").iterdir()) == [] and list((folder / "base").iterdir()) == []

@@ -23,7 +23,10 @@ def test_killed_while_starting() -> None:
     try:
         for moment in (0.3, 0.6, 0.8, 0.9, 1.0, 1.1, 1.2, 1.4, 1.7, 2.2, 3.0):
             child = subprocess.Popen(
-                [sys.executable, "-m", "virga", "up"], env=cloud.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                [sys.executable, "-m", "virga", "up"],
+                env=cloud.env,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
             )
             threading.Event().wait(moment)
             os.kill(child.pid, signal.SIGKILL)

@@ -58,18 +58,24 @@ def driver(folder: Path, image: Path = GUEST) -> Any:
     from virga.services.compute.drivers.libvirt import LibvirtHypervisor
 
     socket = folder / "libvirt" / "run" / "libvirt-sock"
-    return LibvirtHypervisor(socket, folder, kvm=False, plug=lambda port, mtu: "", unplug=lambda port: None, image=lambda id: image)
+    return LibvirtHypervisor(
+        socket, folder, kvm=False, plug=lambda port, mtu: "", unplug=lambda port: None, image=lambda id: image
+    )
 
 
 def machine(format: str = "qcow2", **more: Any) -> Machine:
     fields: dict[str, Any] = {"disk": 1, "image_id": f"i-{uuid.uuid4()}", "vcpus": 1, "files": None} | more
-    return Machine(id=str(uuid.uuid4()), name="m", project_id="p", generation=1, ram=192, image_format=format, cards=[], **fields)
+    return Machine(
+        id=str(uuid.uuid4()), name="m", project_id="p", generation=1, ram=192, image_format=format, cards=[], **fields
+    )
 
 
 def contents(file: Path, folder: Path) -> bytes:
     """The first MiB of what a guest sees in a qcow2."""
     raw = folder / "seen.raw"
-    subprocess.run(["qemu-img", "dd", "-f", "qcow2", "-O", "raw", "bs=1M", "count=1", f"if={file}", f"of={raw}"], check=True)
+    subprocess.run(
+        ["qemu-img", "dd", "-f", "qcow2", "-O", "raw", "bs=1M", "count=1", f"if={file}", f"of={raw}"], check=True
+    )
     try:
         return raw.read_bytes()
     finally:
@@ -104,7 +110,11 @@ def overwriter(folder: Path, header: bytes) -> Path:
     code = bytes.fromhex("31c08ed8")  # xor ax, ax; mov ds, ax
     packets = len(code) + 2 * 11 + len(say(b"OVERWRITTEN\n")) + len(HALT)
     for verb, packet in ((0x42, 0), (0x43, 16)):
-        code += b"\xbe" + (0x7C00 + packets + packet).to_bytes(2, "little") + bytes([0xB8, 0, verb, 0xB2, 0x80, 0xCD, 0x13, 0x90])
+        code += (
+            b"\xbe"
+            + (0x7C00 + packets + packet).to_bytes(2, "little")
+            + bytes([0xB8, 0, verb, 0xB2, 0x80, 0xCD, 0x13, 0x90])
+        )
     code += say(b"OVERWRITTEN\n") + HALT
     for lba in (16, 0):
         code += bytes([16, 0, count, 0, 0, 0x80, 0, 0]) + lba.to_bytes(8, "little")
@@ -131,7 +141,10 @@ def test_copy_of_a_running_and_of_a_stopped_machine(folder: Path) -> None:
             h.snapshot(m, image, lambda: True)
             assert copy.stat().st_mtime_ns == before
             info = subprocess.run(
-                ["qemu-img", "info", "-f", "qcow2", "--output=json", str(copy)], capture_output=True, text=True, check=True
+                ["qemu-img", "info", "-f", "qcow2", "--output=json", str(copy)],
+                capture_output=True,
+                text=True,
+                check=True,
             ).stdout
             assert "backing" not in info and '"virtual-size": 1073741824' in info
             assert contents(copy, folder)[SECTOR : SECTOR + 18] == b"the guest was here"
@@ -155,9 +168,10 @@ def test_a4_a_guest_overwrites_its_own_disk(folder: Path, kind: str) -> None:
     canary.write_bytes(b"CANARY" * 200_000)
     canary.chmod(0o644)
     header = {
-        "qcow2 backing": lambda: qcow2(backing=str(canary))[:2048], "qcow2 data file": lambda: qcow2(data_file=str(canary))[:2048],
+        "qcow2 backing": lambda: qcow2(backing=str(canary))[:2048],
+        "qcow2 data file": lambda: qcow2(data_file=str(canary))[:2048],
         "vmdk": lambda: vmdk(str(canary))[:2048],
-    }[kind]()  # fmt: skip
+    }[kind]()
     h = driver(folder, overwriter(folder, header))
     m = machine("raw")
     h.run(m)
@@ -222,10 +236,14 @@ def test_a5_formats_are_always_said(folder: Path, monkeypatch: pytest.MonkeyPatc
         h, m = driver(folder, image), machine(format, ephemeral=1)
         h.run(m)
         try:
-            for word in json.loads("[" + ",".join(w for w in qemu_words(m.id).split("\0") if w.startswith("{") and "node-name" in w) + "]"):
+            for word in json.loads(
+                "[" + ",".join(w for w in qemu_words(m.id).split("\0") if w.startswith("{") and "node-name" in w) + "]"
+            ):
                 assert word["driver"] in {"file", "qcow2", "raw", made}, word
                 if word["driver"] != "file":
-                    assert "file" in word and ("backing" in word or word["driver"] != "qcow2" or not str(word["file"]).endswith("-storage"))
+                    assert "file" in word and (
+                        "backing" in word or word["driver"] != "qcow2" or not str(word["file"]).endswith("-storage")
+                    )
             h.snapshot(m, "live", lambda: True)
             h._off(h._domain(m.id))
             h.snapshot(m, "still", lambda: True)
@@ -260,17 +278,37 @@ def test_a9_a_deleted_machine_leaves_nothing_to_the_next(folder: Path) -> None:
 
 
 BOOTS: list[dict[str, str]] = [
-    {}, {"hw_disk_bus": "ide"}, {"hw_disk_bus": "scsi"}, {"hw_disk_bus": "scsi", "hw_scsi_model": "lsisas1068"}, {"hw_disk_bus": "usb"},
-    {"hw_disk_bus": "sata", "hw_machine_type": "q35"}, {"hw_machine_type": "pc-i440fx-7.2", "hw_video_model": "cirrus", "hw_watchdog_action": "poweroff"},
-    {"hw_machine_type": "q35", "hw_video_model": "virtio", "hw_qemu_guest_agent": "yes", "hw_input_bus": "virtio", "hw_serial_port_count": "2"},
-    {"os_type": "windows", "hw_cpu_sockets": "1", "hw_pointer_model": "usbtablet", "hw_boot_menu": "yes", "hw_cdrom_bus": "ide", "hw_time_hpet": "yes"},
-]  # fmt: skip
+    {},
+    {"hw_disk_bus": "ide"},
+    {"hw_disk_bus": "scsi"},
+    {"hw_disk_bus": "scsi", "hw_scsi_model": "lsisas1068"},
+    {"hw_disk_bus": "usb"},
+    {"hw_disk_bus": "sata", "hw_machine_type": "q35"},
+    {"hw_machine_type": "pc-i440fx-7.2", "hw_video_model": "cirrus", "hw_watchdog_action": "poweroff"},
+    {
+        "hw_machine_type": "q35",
+        "hw_video_model": "virtio",
+        "hw_qemu_guest_agent": "yes",
+        "hw_input_bus": "virtio",
+        "hw_serial_port_count": "2",
+    },
+    {
+        "os_type": "windows",
+        "hw_cpu_sockets": "1",
+        "hw_pointer_model": "usbtablet",
+        "hw_boot_menu": "yes",
+        "hw_cdrom_bus": "ide",
+        "hw_time_hpet": "yes",
+    },
+]
 
 
 @pytest.mark.parametrize("properties", BOOTS, ids=lambda p: ",".join(p.values()) or "plain")
 def test_machines_of_every_kind_boot(folder: Path, properties: dict[str, str]) -> None:
     h = driver(folder, writer(folder, b""))
-    m = machine("raw", hardware=hardware.chosen(Boot("raw", "raw", properties=properties), {}, 2), vcpus=2, files={"a/b": "c"})
+    m = machine(
+        "raw", hardware=hardware.chosen(Boot("raw", "raw", properties=properties), {}, 2), vcpus=2, files={"a/b": "c"}
+    )
     h.run(m)
     try:
         assert wait(lambda: b"BOOTED" in h.console(m.id), 60), h.console(m.id)
@@ -284,16 +322,24 @@ def test_what_this_host_offers(folder: Path) -> None:
     h = driver(folder)
     assert wait(lambda: h.capacity().offers, 60)
     offers = h.capacity().offers
-    assert {"virtio", "ide", "scsi", "sata"} <= set(offers["hw_disk_bus"]) and {"pc", "q35"} <= set(offers["hw_machine_type"])
-    assert "e1000" in offers["hw_vif_model"] and "uefi" in offers["hw_firmware_type"] and "vga" in offers["hw_video_model"]
+    assert {"virtio", "ide", "scsi", "sata"} <= set(offers["hw_disk_bus"]) and {"pc", "q35"} <= set(
+        offers["hw_machine_type"]
+    )
+    assert (
+        "e1000" in offers["hw_vif_model"] and "uefi" in offers["hw_firmware_type"] and "vga" in offers["hw_video_model"]
+    )
     assert hardware.lacks(hardware.chosen(Boot("raw"), {}, 1), offers) is None
-    assert "pc-q35-1.0" in str(hardware.lacks(hardware.chosen(Boot("raw", properties={"hw_machine_type": "pc-q35-1.0"}), {}, 1), offers))
+    assert "pc-q35-1.0" in str(
+        hardware.lacks(hardware.chosen(Boot("raw", properties={"hw_machine_type": "pc-q35-1.0"}), {}, 1), offers)
+    )
 
 
 def test_uefi(folder: Path) -> None:
     """Debian's OVMF starts; its variables go with the machine."""
     h = driver(folder, writer(folder, b""))
-    m = machine("raw", hardware=hardware.chosen(Boot("raw", properties={"hw_firmware_type": "uefi"}), {}, 1), files=None)
+    m = machine(
+        "raw", hardware=hardware.chosen(Boot("raw", properties={"hw_firmware_type": "uefi"}), {}, 1), files=None
+    )
     h.run(m)
     try:
         assert "OVMF_CODE" in qemu_words(m.id)
@@ -314,9 +360,23 @@ def test_iso_boots(folder: Path) -> None:
     (tree / "isolinux/go.bin").write_bytes(sector(say(b"THE-ISO-BOOTS") + HALT).ljust(2048, b"\0"))
     image = folder / "boot.iso"
     subprocess.run(
-        ["genisoimage", "-quiet", "-o", str(image), "-b", "isolinux/isolinux.bin", "-c", "isolinux/boot.cat", "-no-emul-boot", "-boot-load-size", "4",
-         "-boot-info-table", str(tree)], check=True,
-    )  # fmt: skip
+        [
+            "genisoimage",
+            "-quiet",
+            "-o",
+            str(image),
+            "-b",
+            "isolinux/isolinux.bin",
+            "-c",
+            "isolinux/boot.cat",
+            "-no-emul-boot",
+            "-boot-load-size",
+            "4",
+            "-boot-info-table",
+            str(tree),
+        ],
+        check=True,
+    )
     for properties in ({}, {"hw_machine_type": "q35"}):
         h = driver(folder, image)
         m = machine("iso", ephemeral=1, hardware=hardware.chosen(Boot("iso", "iso", properties=properties), {}, 1))
@@ -344,7 +404,11 @@ def test_kernel_and_ramdisk_boot(folder: Path) -> None:
         image=lambda id: paths[id],
     )
     boot = Boot(
-        "qcow2", "ami", properties={"os_command_line": "root=/dev/vda console=ttyS0 said-by=the-image"}, kernel_id="k", ramdisk_id="r"
+        "qcow2",
+        "ami",
+        properties={"os_command_line": "root=/dev/vda console=ttyS0 said-by=the-image"},
+        kernel_id="k",
+        ramdisk_id="r",
     )
     m = machine("qcow2", image_id="ami", hardware=hardware.chosen(boot, {}, 1))
     h.run(m)
@@ -411,11 +475,18 @@ def test_one_fetch_for_a_hundred_machines(folder: Path, monkeypatch: pytest.Monk
 
         blobs.read = read  # type: ignore[method-assign]
         h = LibvirtHypervisor(
-            folder / "libvirt/run/libvirt-sock", folder, kvm=False, plug=lambda port, mtu: "", unplug=lambda port: None,
+            folder / "libvirt/run/libvirt-sock",
+            folder,
+            kvm=False,
+            plug=lambda port, mtu: "",
+            unplug=lambda port: None,
             image=lambda id: images.path(cloud.doors, id),
-        )  # fmt: skip
+        )
         got: list[Path] = []
-        threads = [threading.Thread(target=lambda: got.append(h._base_of(machine("raw", image_id=ids[0]))[0])) for _ in range(100)]
+        threads = [
+            threading.Thread(target=lambda: got.append(h._base_of(machine("raw", image_id=ids[0]))[0]))
+            for _ in range(100)
+        ]
         for t in threads:
             t.start()
         assert wait(lambda: reads, 10)

@@ -28,7 +28,9 @@ def test_records_in_postgresql(postgres: Callable[[], str]) -> None:
         boot = cloud.virga("ssh", "one", "cat", "/proc/sys/kernel/random/boot_id").strip()
         os.kill(cloud.pid, signal.SIGKILL)
         cloud.virga("up", "-d")
-        assert cloud.virga("ssh", "one", "cat", "/proc/sys/kernel/random/boot_id").strip() == boot, "the machine did not notice"
+        assert cloud.virga("ssh", "one", "cat", "/proc/sys/kernel/random/boot_id").strip() == boot, (
+            "the machine did not notice"
+        )
         client = cloud.client()
         server = client.get("/compute/v2.1/servers?name=one")["servers"][0]["id"]
         engine = sa.create_engine(url)

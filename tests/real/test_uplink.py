@@ -67,5 +67,7 @@ def test_way_out(host: str, tmp_path: Path) -> None:
     assert "tup-ext" not in left
     assert (
         "virga"
-        not in subprocess.run(["ip", "netns", "exec", host, "nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
+        not in subprocess.run(
+            ["ip", "netns", "exec", host, "nft", "list", "tables"], capture_output=True, text=True, check=True
+        ).stdout
     )

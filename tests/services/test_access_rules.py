@@ -18,7 +18,8 @@ def narrowed(house: House, owner: Tenant, rules: list[dict[str, str]]) -> Tenant
     ]
     method = {"id": app["id"], "secret": app["secret"]}
     answer = house.http.post(
-        "/identity/v3/auth/tokens", json={"auth": {"identity": {"methods": ["application_credential"], "application_credential": method}}}
+        "/identity/v3/auth/tokens",
+        json={"auth": {"identity": {"methods": ["application_credential"], "application_credential": method}}},
     )
     assert answer.status_code == 201, answer.text
     return Tenant(house.http, answer.headers["x-subject-token"], owner.project, owner.user)
@@ -31,10 +32,19 @@ def test_access_rules_hold_in_every_service(shared: House, service: str) -> None
     for r in role:
         shared.admin.put(f"/identity/v3/projects/{t.project}/users/{t.user}/roles/{r['id']}")
     inside = {
-        "identity": "/v3/auth/projects", "image": "/v2/images", "network": "/v2.0/networks", "compute": "/v2.1/servers",
+        "identity": "/v3/auth/projects",
+        "image": "/v2/images",
+        "network": "/v2.0/networks",
+        "compute": "/v2.1/servers",
         "object-store": f"/v1/AUTH_{t.project}",
-    }  # fmt: skip
-    mounts = {"identity": "/identity", "image": "/image", "network": "/network", "compute": "/compute", "object-store": "/object-store"}
+    }
+    mounts = {
+        "identity": "/identity",
+        "image": "/image",
+        "network": "/network",
+        "compute": "/compute",
+        "object-store": "/object-store",
+    }
     narrow = narrowed(shared, t, [{"service": service, "method": "GET", "path": inside[service]}])
     for each, path in inside.items():
         got = narrow.ask("GET", mounts[each] + path)

@@ -18,7 +18,9 @@ def test_life_of_a_server(house: House) -> None:
     t = house.tenant("vera")
     image = house.image()
     net, _ = house.network(t)
-    made = house.server(t, image["id"], net["id"], metadata={"a": "b"}, user_data=base64.b64encode(b"#!/bin/sh").decode())
+    made = house.server(
+        t, image["id"], net["id"], metadata={"a": "b"}, user_data=base64.b64encode(b"#!/bin/sh").decode()
+    )
     assert set(made) >= {"id", "links", "adminPass", "OS-DCF:diskConfig"}
     id = made["id"]
     s = house.settled(t, id)
@@ -52,7 +54,9 @@ def test_no_valid_host_names_what_lacks(house: House) -> None:
     a.put(f"/compute/v2.1/os-quota-sets/{a.project}", {"quota_set": {"ram": -1}})
     s = house.settled(a, house.server(a, image["id"], net["id"], flavorRef="huge")["id"])
     assert s["status"] == "ERROR"
-    assert "No valid host was found." in s["fault"]["message"] and "memory: 1073741824 MiB needed" in s["fault"]["message"]
+    assert (
+        "No valid host was found." in s["fault"]["message"] and "memory: 1073741824 MiB needed" in s["fault"]["message"]
+    )
     services = a.get("/compute/v2.1/os-services")["services"]
     admin = house.login("admin", "admin", "admin")
     admin.version = "2.53"
@@ -79,7 +83,8 @@ def test_the_empty_disk_counts(house: House) -> None:
     """OS-FLV-EXT-DATA:ephemeral is a disk beside the root disk, and takes room on the host."""
     a = house.admin
     a.post(
-        "/compute/v2.1/flavors", {"flavor": {"name": "two", "id": "two", "ram": 64, "vcpus": 1, "disk": 1, "OS-FLV-EXT-DATA:ephemeral": 5}}
+        "/compute/v2.1/flavors",
+        {"flavor": {"name": "two", "id": "two", "ram": 64, "vcpus": 1, "disk": 1, "OS-FLV-EXT-DATA:ephemeral": 5}},
     )
     image, (net, _) = house.image(), house.network(a)
     id = house.server(a, image["id"], net["id"], flavorRef="two")["id"]
@@ -148,7 +153,22 @@ def test_microversions(house: House) -> None:
     image, (net, _) = house.image(), house.network(a)
     id = house.server(a, image["id"], net["id"])["id"]
     house.settled(a, id)
-    for version in ("2.1", "2.3", "2.8", "2.9", "2.16", "2.19", "2.26", "2.46", "2.47", "2.63", "2.71", "2.73", "2.90", "2.96"):
+    for version in (
+        "2.1",
+        "2.3",
+        "2.8",
+        "2.9",
+        "2.16",
+        "2.19",
+        "2.26",
+        "2.46",
+        "2.47",
+        "2.63",
+        "2.71",
+        "2.73",
+        "2.90",
+        "2.96",
+    ):
         a.version = version
         number = tuple(int(x) for x in version.split("."))
         s = a.get(f"/compute/v2.1/servers/{id}")["server"]
@@ -169,7 +189,9 @@ def test_microversions(house: House) -> None:
     assert a.ask("GET", "/compute/v2.1/servers").code == 400
     a.version = "2.36"
     assert a.ask(
-        "POST", "/compute/v2.1/servers", {"server": {"name": "x", "imageRef": image["id"], "flavorRef": "42", "networks": "auto"}}
+        "POST",
+        "/compute/v2.1/servers",
+        {"server": {"name": "x", "imageRef": image["id"], "flavorRef": "42", "networks": "auto"}},
     ).code in {202, 409}
 
 
@@ -189,12 +211,20 @@ def test_lists_say_what_show_says(house: House) -> None:
             single = a.get(f"/compute/v2.1/servers/{listed['id']}")["server"]
             assert listed == {k: v for k, v in single.items() if k != "server_groups"}
     for query, names in {
-        "tags=red": {"s0", "s1"}, "tags=red,blue": {"s1"}, "tags-any=blue,green": {"s1"}, "not-tags=red": {"s2"}, "not-tags=red,blue": {"s0", "s2"},
-        "not-tags-any=blue": {"s0", "s2"}, "tags=red&not-tags=blue": {"s0"}, "tags=r%25": set(),
-    }.items():  # fmt: skip
+        "tags=red": {"s0", "s1"},
+        "tags=red,blue": {"s1"},
+        "tags-any=blue,green": {"s1"},
+        "not-tags=red": {"s2"},
+        "not-tags=red,blue": {"s0", "s2"},
+        "not-tags-any=blue": {"s0", "s2"},
+        "tags=red&not-tags=blue": {"s0"},
+        "tags=r%25": set(),
+    }.items():
         assert {s["name"] for s in a.get(f"/compute/v2.1/servers?{query}")["servers"]} == names, query
     page = a.get("/compute/v2.1/servers?tags=red&limit=1&sort_key=display_name&sort_dir=asc")
-    assert [s["name"] for s in page["servers"]] == ["s0"] and page["servers_links"], "the filter comes before the page is cut"
+    assert [s["name"] for s in page["servers"]] == ["s0"] and page["servers_links"], (
+        "the filter comes before the page is cut"
+    )
     ports = a.get("/network/v2.0/ports?device_owner=compute:nova")["ports"]
     assert len(ports) == 3
     a.put(f"/network/v2.0/ports/{ports[0]['id']}", {"port": {"allowed_address_pairs": [{"ip_address": "10.9.9.9"}]}})
@@ -214,7 +244,10 @@ def test_answers_name_the_version_they_speak(shared: House) -> None:
     ):
         a.version = asked
         got = a.ask("GET", path)
-        assert got.headers["openstack-api-version"] == f"compute {spoken}" and got.headers["x-openstack-nova-api-version"] == spoken
+        assert (
+            got.headers["openstack-api-version"] == f"compute {spoken}"
+            and got.headers["x-openstack-nova-api-version"] == spoken
+        )
 
 
 def test_list_filters(shared: House) -> None:
@@ -240,9 +273,16 @@ def test_keypairs(shared: House) -> None:
     made = t.post("/compute/v2.1/os-keypairs", {"keypair": {"name": "gen"}})["keypair"]
     assert made["private_key"].startswith("-----BEGIN OPENSSH PRIVATE KEY-----")
     assert len(made["fingerprint"].split(":")) == 16
-    again = t.post("/compute/v2.1/os-keypairs", {"keypair": {"name": "imp", "public_key": made["public_key"]}})["keypair"]
+    again = t.post("/compute/v2.1/os-keypairs", {"keypair": {"name": "imp", "public_key": made["public_key"]}})[
+        "keypair"
+    ]
     assert again["fingerprint"] == made["fingerprint"] and "private_key" not in again
-    for bad in ("ssh-rsa AAAA", "nonsense", "ssh-ed25519 " + "A" * 90, made["public_key"].replace("ssh-ed25519", "ssh-rsa")):
+    for bad in (
+        "ssh-rsa AAAA",
+        "nonsense",
+        "ssh-ed25519 " + "A" * 90,
+        made["public_key"].replace("ssh-ed25519", "ssh-rsa"),
+    ):
         assert t.ask("POST", "/compute/v2.1/os-keypairs", {"keypair": {"name": "bad", "public_key": bad}}).code == 400
     t.version = "2.92"
     assert t.ask("POST", "/compute/v2.1/os-keypairs", {"keypair": {"name": "no"}}).code == 400
@@ -253,7 +293,12 @@ def test_metadata_documents(house: House) -> None:
     t = house.tenant("meta")
     image, (net, _) = house.image(), house.network(t)
     id = house.server(
-        t, image["id"], net["id"], name="Some Name!", user_data=base64.b64encode(b"\x00\xffdata").decode(), metadata={"role": "web"}
+        t,
+        image["id"],
+        net["id"],
+        name="Some Name!",
+        user_data=base64.b64encode(b"\x00\xffdata").decode(),
+        metadata={"role": "web"},
     )["id"]
     house.settled(t, id)
 
@@ -280,16 +325,36 @@ def test_placement_is_pure() -> None:
     from virga.services.compute import model
 
     def host(name: str, **more: Any) -> model.Host:
-        values: dict[str, Any] = {"id": name, "name": name, "zone": "nova", "vcpus": 4, "memory_mb": 4096, "disk_gb": 100, "hypervisor": {}, "enabled": True,
-                                  "disabled_reason": None, "forced_down": False, "seen": 100.0, "created": 0.0, "number": 1}  # fmt: skip
+        values: dict[str, Any] = {
+            "id": name,
+            "name": name,
+            "zone": "nova",
+            "vcpus": 4,
+            "memory_mb": 4096,
+            "disk_gb": 100,
+            "hypervisor": {},
+            "enabled": True,
+            "disabled_reason": None,
+            "forced_down": False,
+            "seen": 100.0,
+            "created": 0.0,
+            "number": 1,
+        }
         return model.Host(**(values | more))
 
     own = Compute(reserved_mb=0)
     hosts = [host("a"), host("b", memory_mb=8192), host("c", enabled=False), host("d", seen=0.0), host("e", zone="z")]
     chosen, why = placement.choose(hosts, {}, placement.Need(1, 512, 1, zone="nova"), own, now=110.0)
     assert chosen is not None and chosen.name == "b"
-    assert set(why) == {"c", "d", "e"} and "disabled" in why["c"] and "last seen 110 s ago" in why["d"] and "zone z" in why["e"]
-    chosen, why = placement.choose(hosts, {"b": model.Used(ram=8000), "a": model.Used(disk=100)}, placement.Need(1, 512, 1), own, now=110.0)
+    assert (
+        set(why) == {"c", "d", "e"}
+        and "disabled" in why["c"]
+        and "last seen 110 s ago" in why["d"]
+        and "zone z" in why["e"]
+    )
+    chosen, why = placement.choose(
+        hosts, {"b": model.Used(ram=8000), "a": model.Used(disk=100)}, placement.Need(1, 512, 1), own, now=110.0
+    )
     assert chosen is not None and chosen.name == "e"
     assert "memory: 512 MiB needed, 192 MiB free of 8192 MiB" in why["b"] and "disk" in why["a"]
 

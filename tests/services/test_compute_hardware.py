@@ -26,18 +26,34 @@ def chosen(vcpus: int = 4, specs: dict[str, str] | None = None, **properties: st
 def described(h: Hardware, kvm: bool = False, **more: Any) -> ET.Element:
     fields: dict[str, Any] = {"files": {}, "name": "m"} | more
     machine = Machine(
-        id="00000000-0000-4000-8000-000000000001", project_id="p", generation=1, vcpus=4, ram=128, disk=1, image_id="i", image_format="raw",
-        cards=[Card("port", "fa:16:3e:00:00:01", 1442, "n")], hardware=h, **fields,
-    )  # fmt: skip
+        id="00000000-0000-4000-8000-000000000001",
+        project_id="p",
+        generation=1,
+        vcpus=4,
+        ram=128,
+        disk=1,
+        image_id="i",
+        image_format="raw",
+        cards=[Card("port", "fa:16:3e:00:00:01", 1442, "n")],
+        hardware=h,
+        **fields,
+    )
     return ET.fromstring(ET.tostring(description.domain(machine, Path("/f"), {"port": "tap0"}, kvm=kvm, direct=True)))
 
 
 def test_nothing_said() -> None:
     d = described(chosen())
     assert d.find("./os/type").attrib["machine"] == "pc"  # type: ignore[union-attr]
-    assert [t.attrib for t in d.findall("./devices/disk/target")] == [{"dev": "vda", "bus": "virtio"}, {"dev": "vdz", "bus": "virtio"}]
+    assert [t.attrib for t in d.findall("./devices/disk/target")] == [
+        {"dev": "vda", "bus": "virtio"},
+        {"dev": "vdz", "bus": "virtio"},
+    ]
     assert d.find("./devices/interface/model").attrib == {"type": "virtio"}  # type: ignore[union-attr]
-    assert d.find("./devices/channel") is None and d.find("./devices/rng") is not None and d.find("./devices/watchdog") is None
+    assert (
+        d.find("./devices/channel") is None
+        and d.find("./devices/rng") is not None
+        and d.find("./devices/watchdog") is None
+    )
     assert d.find("./clock").attrib == {"offset": "utc"}  # type: ignore[union-attr]
     assert d.find("./cpu/topology").attrib == {"sockets": "4", "cores": "1", "threads": "1"}  # type: ignore[union-attr]
 
@@ -47,7 +63,11 @@ def test_nothing_said() -> None:
     [
         ({"hw_disk_bus": "scsi"}, "./devices/disk/target", {"dev": "sda", "bus": "scsi"}),
         ({"hw_disk_bus": "scsi"}, "./devices/controller", {"type": "scsi", "index": "0", "model": "virtio-scsi"}),
-        ({"hw_disk_bus": "scsi", "hw_scsi_model": "lsisas1068"}, "./devices/controller", {"type": "scsi", "index": "0", "model": "lsisas1068"}),
+        (
+            {"hw_disk_bus": "scsi", "hw_scsi_model": "lsisas1068"},
+            "./devices/controller",
+            {"type": "scsi", "index": "0", "model": "lsisas1068"},
+        ),
         ({"hw_disk_bus": "ide"}, "./devices/disk/target", {"dev": "hda", "bus": "ide"}),
         ({"hw_disk_bus": "sata", "hw_machine_type": "q35"}, "./devices/disk/target", {"dev": "sda", "bus": "sata"}),
         ({"hw_cdrom_bus": "ide"}, "./devices/disk[2]", {"type": "file", "device": "cdrom"}),
@@ -56,8 +76,16 @@ def test_nothing_said() -> None:
         ({"hw_video_model": "virtio"}, "./devices/video/model", {"type": "virtio"}),
         ({"hw_machine_type": "q35"}, "./os/type", {"arch": "x86_64", "machine": "q35"}),
         ({"hw_firmware_type": "uefi"}, "./os", {"firmware": "efi"}),
-        ({"hw_firmware_type": "uefi", "hw_machine_type": "q35", "os_secure_boot": "required"}, "./features/smm", {"state": "on"}),
-        ({"hw_qemu_guest_agent": "yes"}, "./devices/channel/target", {"type": "virtio", "name": "org.qemu.guest_agent.0"}),
+        (
+            {"hw_firmware_type": "uefi", "hw_machine_type": "q35", "os_secure_boot": "required"},
+            "./features/smm",
+            {"state": "on"},
+        ),
+        (
+            {"hw_qemu_guest_agent": "yes"},
+            "./devices/channel/target",
+            {"type": "virtio", "name": "org.qemu.guest_agent.0"},
+        ),
         ({"hw_watchdog_action": "reset"}, "./devices/watchdog", {"model": "i6300esb", "action": "reset"}),
         ({"hw_boot_menu": "true"}, "./os/bootmenu", {"enable": "yes"}),
         ({"hw_pointer_model": "usbtablet"}, "./devices/input", {"type": "tablet", "bus": "usb"}),
@@ -67,7 +95,7 @@ def test_nothing_said() -> None:
         ({"os_type": "windows"}, "./clock", {"offset": "localtime"}),
         ({"hw_time_hpet": "true"}, "./clock/timer", {"name": "hpet", "present": "yes"}),
     ],
-)  # fmt: skip
+)
 def test_what_is_asked_for_is_there(properties: dict[str, str], path: str, attributes: dict[str, str]) -> None:
     found = described(chosen(**properties)).find(path)
     assert found is not None and found.attrib == attributes
@@ -111,33 +139,74 @@ def test_topology(properties: dict[str, str], specs: dict[str, str], topology: t
 @pytest.mark.parametrize(
     ("properties", "specs", "names"),
     [
-        ({"hw_disk_bus": "xen"}, {}, "hw_disk_bus"), ({"hw_disk_bus": "ide", "hw_machine_type": "q35"}, {}, "hw_disk_bus"),
-        ({"hw_cdrom_bus": "virtio"}, {}, "hw_cdrom_bus"), ({"hw_scsi_model": "buslogic"}, {}, "hw_scsi_model"), ({"hw_vif_model": "netfront"}, {}, "hw_vif_model"),
-        ({"hw_video_model": "gop"}, {}, "hw_video_model"), ({"hw_machine_type": "virt-6.2"}, {}, "hw_machine_type"),
-        ({"hw_machine_type": "pc' or '1"}, {}, "hw_machine_type"), ({"os_secure_boot": "required"}, {}, "os_secure_boot"),
-        ({"hw_serial_port_count": "9"}, {}, "hw_serial_port_count"), ({"hw_serial_port_count": "3"}, {"hw:serial_port_count": "2"}, "hw_serial_port_count"),
+        ({"hw_disk_bus": "xen"}, {}, "hw_disk_bus"),
+        ({"hw_disk_bus": "ide", "hw_machine_type": "q35"}, {}, "hw_disk_bus"),
+        ({"hw_cdrom_bus": "virtio"}, {}, "hw_cdrom_bus"),
+        ({"hw_scsi_model": "buslogic"}, {}, "hw_scsi_model"),
+        ({"hw_vif_model": "netfront"}, {}, "hw_vif_model"),
+        ({"hw_video_model": "gop"}, {}, "hw_video_model"),
+        ({"hw_machine_type": "virt-6.2"}, {}, "hw_machine_type"),
+        ({"hw_machine_type": "pc' or '1"}, {}, "hw_machine_type"),
+        ({"os_secure_boot": "required"}, {}, "os_secure_boot"),
+        ({"hw_serial_port_count": "9"}, {}, "hw_serial_port_count"),
+        ({"hw_serial_port_count": "3"}, {"hw:serial_port_count": "2"}, "hw_serial_port_count"),
         ({"hw_cpu_max_sockets": "1", "hw_cpu_max_cores": "1", "hw_cpu_max_threads": "1"}, {}, "sockets"),
-        ({"hw_cpu_max_sockets": "8"}, {"hw:cpu_max_sockets": "2"}, "hw_cpu_max_sockets"), ({"hw_cpu_cores": "8"}, {"hw:cpu_max_cores": "2"}, "hw_cpu_cores"),
-        ({"hw_video_ram": "64"}, {}, "hw_video_ram"), ({"hw_video_ram": "64"}, {"hw_video:ram_max_mb": "32"}, "hw_video_ram"),
-        ({"hw_cpu_policy": "dedicated"}, {}, "hw_cpu_policy"), ({}, {"hw:cpu_policy": "dedicated"}, "hw:cpu_policy"), ({"hw_tpm_version": "2.0"}, {}, "hw_tpm_version"),
-        ({}, {"hw:mem_page_size": "large"}, "hw:mem_page_size"), ({}, {"hw:watchdog_action": "explode"}, "hw:watchdog_action"),
-        ({}, {"hw:cpu_sockets": "-1"}, "hw:cpu_sockets"), ({}, {"hw:cpu_sockets": "1e9"}, "hw:cpu_sockets"),
+        ({"hw_cpu_max_sockets": "8"}, {"hw:cpu_max_sockets": "2"}, "hw_cpu_max_sockets"),
+        ({"hw_cpu_cores": "8"}, {"hw:cpu_max_cores": "2"}, "hw_cpu_cores"),
+        ({"hw_video_ram": "64"}, {}, "hw_video_ram"),
+        ({"hw_video_ram": "64"}, {"hw_video:ram_max_mb": "32"}, "hw_video_ram"),
+        ({"hw_cpu_policy": "dedicated"}, {}, "hw_cpu_policy"),
+        ({}, {"hw:cpu_policy": "dedicated"}, "hw:cpu_policy"),
+        ({"hw_tpm_version": "2.0"}, {}, "hw_tpm_version"),
+        ({}, {"hw:mem_page_size": "large"}, "hw:mem_page_size"),
+        ({}, {"hw:watchdog_action": "explode"}, "hw:watchdog_action"),
+        ({}, {"hw:cpu_sockets": "-1"}, "hw:cpu_sockets"),
+        ({}, {"hw:cpu_sockets": "1e9"}, "hw:cpu_sockets"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_is_refused_by_name(properties: dict[str, str], specs: dict[str, str], names: str) -> None:
     with pytest.raises(Invalid, match=names):
         chosen(4, specs, **properties)
 
 
 HOSTILE = (
-    "</name><devices/>", "\"'><!ENTITY x SYSTEM 'file:///etc/shadow'>", "&x;]]>", "a,b=c -drive file=/etc/shadow", "-S -gdb tcp::1", "$(id)`id`",
-    "../../etc/passwd", "\u202e\u0000x".replace("\u0000", ""), "%s%n{0}", "x" * 255,
-)  # fmt: skip
+    "</name><devices/>",
+    "\"'><!ENTITY x SYSTEM 'file:///etc/shadow'>",
+    "&x;]]>",
+    "a,b=c -drive file=/etc/shadow",
+    "-S -gdb tcp::1",
+    "$(id)`id`",
+    "../../etc/passwd",
+    "\u202e\u0000x".replace("\u0000", ""),
+    "%s%n{0}",
+    "x" * 255,
+)
 PROPERTIES = (
-    "hw_disk_bus", "hw_vif_model", "hw_cdrom_bus", "hw_scsi_model", "hw_video_model", "hw_machine_type", "hw_firmware_type", "hw_qemu_guest_agent", "hw_rng_model",
-    "hw_watchdog_action", "hw_cpu_sockets", "hw_cpu_cores", "hw_cpu_threads", "hw_serial_port_count", "hw_boot_menu", "hw_input_bus", "hw_pointer_model",
-    "os_type", "os_require_quiesce", "os_command_line", "os_secure_boot", "hw_video_ram", "os_distro", "kernel_id",
-)  # fmt: skip
+    "hw_disk_bus",
+    "hw_vif_model",
+    "hw_cdrom_bus",
+    "hw_scsi_model",
+    "hw_video_model",
+    "hw_machine_type",
+    "hw_firmware_type",
+    "hw_qemu_guest_agent",
+    "hw_rng_model",
+    "hw_watchdog_action",
+    "hw_cpu_sockets",
+    "hw_cpu_cores",
+    "hw_cpu_threads",
+    "hw_serial_port_count",
+    "hw_boot_menu",
+    "hw_input_bus",
+    "hw_pointer_model",
+    "os_type",
+    "os_require_quiesce",
+    "os_command_line",
+    "os_secure_boot",
+    "hw_video_ram",
+    "os_distro",
+    "kernel_id",
+)
 SPECS = (
     "hw:cpu_sockets",
     "hw:watchdog_action",
@@ -224,7 +293,11 @@ def test_kernel_and_ramdisk(shared: House) -> None:
     s = a.get(f"/compute/v2.1/servers/{id}")["server"]
     a.version = None
     assert (s["OS-EXT-SRV-ATTR:kernel_id"], s["OS-EXT-SRV-ATTR:ramdisk_id"]) == (kernel["id"], ramdisk["id"])
-    copied = a.ask("POST", f"/compute/v2.1/servers/{id}/action", {"createImage": {"name": "s"}}).headers["location"].rpartition("/")[2]
+    copied = (
+        a.ask("POST", f"/compute/v2.1/servers/{id}/action", {"createImage": {"name": "s"}})
+        .headers["location"]
+        .rpartition("/")[2]
+    )
     shared.settled(a, id)
     image = a.get(f"/image/v2/images/{copied}")
     assert (image["disk_format"], image["container_format"], image["kernel_id"]) == ("ami", "ami", kernel["id"])

@@ -47,10 +47,20 @@ def test_create_image(house: House) -> None:
     image = active(t, image_id)
     assert (image["name"], image["visibility"], image["owner"]) == ("golden", "private", t.project)
     expected = {
-        "base_image_ref": base["id"], "image_type": "snapshot", "instance_uuid": id, "user_id": t.user, "owner_id": t.project, "colour": "blue",
-        "hw_disk_bus": "scsi", "os_distro": "debian", "boot_roles": "member,reader", "owner_user_name": "vera", "owner_project_name": "vera-project",
-        "image_location": "snapshot", "image_state": "available",
-    }  # fmt: skip
+        "base_image_ref": base["id"],
+        "image_type": "snapshot",
+        "instance_uuid": id,
+        "user_id": t.user,
+        "owner_id": t.project,
+        "colour": "blue",
+        "hw_disk_bus": "scsi",
+        "os_distro": "debian",
+        "boot_roles": "member,reader",
+        "owner_user_name": "vera",
+        "owner_project_name": "vera-project",
+        "image_location": "snapshot",
+        "image_state": "available",
+    }
     assert {k: image.get(k) for k in expected} == expected
     assert "cache_in_nova" not in image and image["min_ram"] == 64 and image["min_disk"] == 1
     assert image["container_format"] == "bare" and image["size"] > 0 and image["os_hash_value"]
@@ -85,11 +95,21 @@ def test_of_a_server_that_is_off(house: House) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        {}, {"name": ""}, {"name": " x"}, {"name": "x "}, {"name": "a\nb"}, {"name": "x" * 256}, {"name": 3}, {"name": "x", "metadata": {"k": 1}},
-        {"name": "x", "metadata": {"k": "v" * 256}}, {"name": "x", "metadata": {"ä": "v"}}, {"name": "x", "metadata": {"": "v"}}, {"name": "x", "more": 1},
+        {},
+        {"name": ""},
+        {"name": " x"},
+        {"name": "x "},
+        {"name": "a\nb"},
+        {"name": "x" * 256},
+        {"name": 3},
+        {"name": "x", "metadata": {"k": 1}},
+        {"name": "x", "metadata": {"k": "v" * 256}},
+        {"name": "x", "metadata": {"ä": "v"}},
+        {"name": "x", "metadata": {"": "v"}},
+        {"name": "x", "more": 1},
         {"name": "x", "metadata": {"hw_disk_bus": "floppy"}},
     ],
-)  # fmt: skip
+)
 def test_bad_requests(shared: House, body: dict[str, Any]) -> None:
     a = shared.admin
     servers = a.get("/compute/v2.1/servers")["servers"]
@@ -153,7 +173,9 @@ def test_backups_rotate(house: House) -> None:
     id = made(house, t)
     kept = []
     for n in range(3):
-        got = act(t, id, createBackup={"name": f"b{n}", "backup_type": "daily", "rotation": 2, "metadata": {"n": str(n)}})
+        got = act(
+            t, id, createBackup={"name": f"b{n}", "backup_type": "daily", "rotation": 2, "metadata": {"n": str(n)}}
+        )
         assert got.code == 202, got.text
         kept.append(got.headers["location"].rpartition("/")[2])
         assert active(t, kept[-1])["backup_type"] == "daily"
@@ -179,10 +201,13 @@ def test_the_machine_stays_what_it_was(house: House) -> None:
     id = made(house, a, base["id"])
     a.delete(f"/image/v2/images/{base['id']}", 204)
     said = house.cloud.bus.call(
-        "compute.assignment", {"host": a.get(f"/compute/v2.1/servers/{id}")["server"]["OS-EXT-SRV-ATTR:host"], "server": id}
+        "compute.assignment",
+        {"host": a.get(f"/compute/v2.1/servers/{id}")["server"]["OS-EXT-SRV-ATTR:host"], "server": id},
     )
     assert said["machine"]["image_format"] == "raw"
-    assert active(a, act(a, id, createImage={"name": "x"}).headers["location"].rpartition("/")[2])["hw_disk_bus"] == "scsi"
+    assert (
+        active(a, act(a, id, createImage={"name": "x"}).headers["location"].rpartition("/")[2])["hw_disk_bus"] == "scsi"
+    )
 
 
 def test_only_verified_images_boot(house: House) -> None:
@@ -194,18 +219,27 @@ def test_only_verified_images_boot(house: House) -> None:
         assert house.settled(a, house.server(a, good, net["id"])["id"])["status"] == "ACTIVE"
         patch = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
         wrong = {
-            house.image()["id"]: "lacks", signed(house): "no trusted certificate none", signed(house): "not what was signed",
-        }  # fmt: skip
+            house.image()["id"]: "lacks",
+            signed(house): "no trusted certificate none",
+            signed(house): "not what was signed",
+        }
         _, unknown, other = wrong
         for id, name, value in (
             (unknown, "img_signature_certificate_uuid", "none"),
             (other, "img_signature", properties(b"other")["img_signature"]),
         ):
-            got = a.ask("PATCH", f"/image/v2/images/{id}", [{"op": "replace", "path": f"/{name}", "value": value}], headers=patch)
+            got = a.ask(
+                "PATCH",
+                f"/image/v2/images/{id}",
+                [{"op": "replace", "path": f"/{name}", "value": value}],
+                headers=patch,
+            )
             assert got.code == 200, got.text
         for id, why in wrong.items():
             s = house.settled(a, house.server(a, id, net["id"])["id"])
-            assert s["status"] == "ERROR" and why in s["fault"]["message"] and "not verified" in s["fault"]["message"], s["fault"]
+            assert (
+                s["status"] == "ERROR" and why in s["fault"]["message"] and "not verified" in s["fault"]["message"]
+            ), s["fault"]
 
 
 def test_zero_disk_flavors_are_the_administrators(house: House) -> None:
@@ -224,7 +258,9 @@ def test_a10_injected_files(shared: House, path: str) -> None:
     contents = base64.b64encode(b"ssh-ed25519 evil").decode()
     nets = a.get("/network/v2.0/networks?name=net")["networks"] or [shared.network(a)[0]]
     body = {"name": "x", "imageRef": shared.image()["id"], "flavorRef": "42", "networks": [{"uuid": nets[0]["id"]}]}
-    got = a.ask("POST", "/compute/v2.1/servers", {"server": body | {"personality": [{"path": path, "contents": contents}]}})
+    got = a.ask(
+        "POST", "/compute/v2.1/servers", {"server": body | {"personality": [{"path": path, "contents": contents}]}}
+    )
     assert got.code == 400 and "personality" in got.json["badRequest"]["message"]
 
 
@@ -235,8 +271,14 @@ def test_a10_no_name_of_a_tenant_is_a_path(shared: House) -> None:
     drives = []
     for word in ("plain", "../../../etc/passwd"):
         id = shared.server(
-            a, shared.image()["id"], nets[0]["id"], name=word, metadata={word: word}, config_drive=True, user_data=base64.b64encode(word.encode()).decode()
-        )["id"]  # fmt: skip
+            a,
+            shared.image()["id"],
+            nets[0]["id"],
+            name=word,
+            metadata={word: word},
+            config_drive=True,
+            user_data=base64.b64encode(word.encode()).decode(),
+        )["id"]
         shared.settled(a, id)
         host = a.get(f"/compute/v2.1/servers/{id}")["server"]["OS-EXT-SRV-ATTR:host"]
         drives.append(shared.cloud.bus.call("compute.assignment", {"host": host, "server": id})["machine"]["files"])

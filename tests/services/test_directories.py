@@ -29,9 +29,19 @@ def slapd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slapd]:
 
 def directory(slapd: Slapd, **over: Any) -> dict[str, Any]:
     return {
-        "url": slapd.url, "user": ADMIN, "password": SECRET, "suffix": SUFFIX, "user_name_attribute": "cn", "group_name_attribute": "cn",
-        "user_enabled_attribute": "employeeType", "writable": True, "sync_seconds": 3600, "retry_seconds": 0, "connection_timeout": 1, "timeout": 2,
-    } | over  # fmt: skip
+        "url": slapd.url,
+        "user": ADMIN,
+        "password": SECRET,
+        "suffix": SUFFIX,
+        "user_name_attribute": "cn",
+        "group_name_attribute": "cn",
+        "user_enabled_attribute": "employeeType",
+        "writable": True,
+        "sync_seconds": 3600,
+        "retry_seconds": 0,
+        "connection_timeout": 1,
+        "timeout": 2,
+    } | over
 
 
 @pytest.fixture
@@ -70,7 +80,9 @@ def test_one_contract(corp: House, kind: str) -> None:
         if kind == LDAP
         else a.post("/identity/v3/domains", {"domain": {"name": f"own{time.monotonic_ns()}"}})["domain"]["id"]
     )
-    user = a.post("/identity/v3/users", {"user": {"name": name, "domain_id": domain, "password": "first", "email": "u@x"}}, 201)["user"]
+    user = a.post(
+        "/identity/v3/users", {"user": {"name": name, "domain_id": domain, "password": "first", "email": "u@x"}}, 201
+    )["user"]
     assert (user["name"], user["domain_id"], user["enabled"], user["email"]) == (name, domain, True, "u@x")
     a.post("/identity/v3/users", {"user": {"name": name, "domain_id": domain, "password": "x"}}, 409)
     assert a.get(f"/identity/v3/users/{user['id']}")["user"] == user
@@ -84,7 +96,9 @@ def test_one_contract(corp: House, kind: str) -> None:
         assert log_in(corp, by_name, odd).status_code in {400, 401}, odd
     assert a.patch(f"/identity/v3/users/{user['id']}", {"user": {"email": "new@x"}})["user"]["email"] == "new@x"
     # groups and what they bring
-    group = a.post("/identity/v3/groups", {"group": {"name": f"g-{name}", "domain_id": domain, "description": "d"}}, 201)["group"]
+    group = a.post(
+        "/identity/v3/groups", {"group": {"name": f"g-{name}", "domain_id": domain, "description": "d"}}, 201
+    )["group"]
     a.post("/identity/v3/groups", {"group": {"name": f"g-{name}", "domain_id": domain}}, 409)
     a.put(f"/identity/v3/groups/{group['id']}/users/{user['id']}", code=204)
     a.put(f"/identity/v3/groups/{group['id']}/users/{user['id']}", code=204)
@@ -139,14 +153,21 @@ def test_the_shadow_follows(corp: House, slapd: Slapd) -> None:
     slapd.group(f"outer{n}", f"cn=inner{n},ou=UserGroups,{SUFFIX}")
     renewed(corp)
     a, domain = corp.admin, domain_of(corp, "look")
-    assert {u["name"] for u in a.get(f"/identity/v3/users?domain_id={domain}")["users"]} >= {f"ann{n}", f"ben{n}", f"cat{n}"}
+    assert {u["name"] for u in a.get(f"/identity/v3/users?domain_id={domain}")["users"]} >= {
+        f"ann{n}",
+        f"ben{n}",
+        f"cat{n}",
+    }
     ids = {name: public_id(domain, "user", f"{name}{n}") for name in ("ann", "ben", "cat")}
     group = public_id(domain, "group", f"outer{n}")
     assert a.get(f"/identity/v3/groups/{group}/users")["users"][0]["id"] in ids.values(), "a group in a group"
     project = a.post("/identity/v3/projects", {"project": {"name": f"p{n}", "domain_id": domain}})["project"]["id"]
     member = a.get("/identity/v3/roles?name=member")["roles"][0]["id"]
     a.put(f"/identity/v3/projects/{project}/groups/{group}/roles/{member}", code=204)
-    tokens = {name: Tenant(corp.http, log_in(corp, {"id": id}, "pw", project).headers["x-subject-token"]) for name, id in ids.items()}
+    tokens = {
+        name: Tenant(corp.http, log_in(corp, {"id": id}, "pw", project).headers["x-subject-token"])
+        for name, id in ids.items()
+    }
     assert all(t.ask("GET", "/compute/v2.1/servers").code == 200 for t in tokens.values())
     slapd.change(f"dn: {dns[0]}\nchangetype: modify\nadd: employeeType\nemployeeType: FALSE\n")
     slapd.change(f"dn: cn=inner{n},ou=UserGroups,{SUFFIX}\nchangetype: modify\ndelete: member\nmember: {dns[1]}\n")
@@ -176,7 +197,10 @@ def test_read_only(corp: House, slapd: Slapd) -> None:
         got = a.ask(method, path, body)
         assert got.code == 403 and "write" in got.text, f"{method} {path}: {got.code} {got.text}"
     project = a.post("/identity/v3/projects", {"project": {"name": f"p{n}"}})["project"]["id"]
-    assert a.patch(f"/identity/v3/users/{user}", {"user": {"default_project_id": project}})["user"]["default_project_id"] == project
+    assert (
+        a.patch(f"/identity/v3/users/{user}", {"user": {"default_project_id": project}})["user"]["default_project_id"]
+        == project
+    )
     t = corp.tenant(f"mia{n}")
     assert t.ask("POST", "/identity/v3/users", {"user": {"name": "x", "domain_id": domain}}).code == 403
 
@@ -189,7 +213,10 @@ def test_a_dead_directory_harms_its_own_domain_alone(corp: House) -> None:
     assert "dead" in got.json()["error"]["message"] and got.headers["retry-after"]
     assert corp.auth("admin", "admin", "admin").status_code == 201
     assert corp.admin.get("/identity/v3/users")["users"]
-    assert corp.admin.ask("POST", "/identity/v3/users", {"user": {"name": "x", "domain_id": domain_of(corp, "dead")}}).code == 503
+    assert (
+        corp.admin.ask("POST", "/identity/v3/users", {"user": {"name": "x", "domain_id": domain_of(corp, "dead")}}).code
+        == 503
+    )
 
 
 def test_an_emptied_directory_is_not_believed(corp: House, slapd: Slapd, tmp_path: Path) -> None:

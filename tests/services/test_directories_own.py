@@ -35,9 +35,18 @@ def living(database: str | None) -> Iterator[House]:
 
 def config(slapd: Slapd, **over: Any) -> dict[str, Any]:
     ldap = {
-        "url": slapd.secure, "tls_cacertfile": str(slapd.ca), "user": ADMIN, "password": SECRET, "suffix": SUFFIX, "user_name_attribute": "cn",
-        "group_name_attribute": "cn", "user_enabled_attribute": "employeeType", "use_pool": True, "pool_size": 3, "query_scope": "sub",
-    } | over  # fmt: skip
+        "url": slapd.secure,
+        "tls_cacertfile": str(slapd.ca),
+        "user": ADMIN,
+        "password": SECRET,
+        "suffix": SUFFIX,
+        "user_name_attribute": "cn",
+        "group_name_attribute": "cn",
+        "user_enabled_attribute": "employeeType",
+        "use_pool": True,
+        "pool_size": 3,
+        "query_scope": "sub",
+    } | over
     return {"config": {"identity": {"driver": "ldap"}, "ldap": ldap}}
 
 
@@ -57,7 +66,9 @@ def test_a_domain_gets_its_directory_by_the_api(living: House, slapd: Slapd, tmp
     assert log_in(living, f"own{n}", domain, "pw").status_code == 401
     shown = a.put(f"{I}/domains/{domain}/config", config(slapd), 201)["config"]
     assert shown["ldap"]["url"] == slapd.secure and "password" not in shown["ldap"]
-    assert wait(lambda: log_in(living, f"own{n}", domain, "pw").status_code == 201, 8, every=0.1), "within the loop's two seconds"
+    assert wait(lambda: log_in(living, f"own{n}", domain, "pw").status_code == 201, 8, every=0.1), (
+        "within the loop's two seconds"
+    )
     assert log_in(living, f"own{n}", domain, "wrong").status_code == 401
     assert wait(lambda: bool(a.get(f"{I}/users?domain_id={domain}&name=own{n}")["users"]), 8, every=0.1)
     a.patch(f"{I}/domains/{domain}/config", {"config": {"ldap": {"url": slapd.url, "use_tls": True}}})
@@ -77,11 +88,17 @@ def test_a_domain_gets_its_directory_by_the_api(living: House, slapd: Slapd, tmp
 @pytest.mark.parametrize(
     ("over", "field"),
     [
-        ({"query_scope": "deep"}, "query_scope"), ({"page_size": "many"}, "page_size"), ({"tls_req_cert": "maybe"}, "tls_req_cert"),
-        ({"tls_cacertfile": "/nonexistent/ca.pem"}, "tls_cacertfile"), ({"user_id_attribute": "cn)(uid=*"}, "user_id_attribute"), ({"use_tls": "perhaps"}, "use_tls"),
+        ({"query_scope": "deep"}, "query_scope"),
+        ({"page_size": "many"}, "page_size"),
+        ({"tls_req_cert": "maybe"}, "tls_req_cert"),
+        ({"tls_cacertfile": "/nonexistent/ca.pem"}, "tls_cacertfile"),
+        ({"user_id_attribute": "cn)(uid=*"}, "user_id_attribute"),
+        ({"use_tls": "perhaps"}, "use_tls"),
     ],
-)  # fmt: skip
-def test_what_is_no_configuration_is_said_at_once(shared: House, slapd: Slapd, over: dict[str, Any], field: str) -> None:
+)
+def test_what_is_no_configuration_is_said_at_once(
+    shared: House, slapd: Slapd, over: dict[str, Any], field: str
+) -> None:
     a = shared.admin
     domain = a.post(f"{I}/domains", {"domain": {"name": f"bad{time.monotonic_ns()}"}}, 201)["domain"]["id"]
     for method, path, body in (
@@ -99,7 +116,10 @@ def test_an_address_that_is_none_is_said_at_the_login(living: House, slapd: Slap
     a.put(f"{I}/domains/{domain}/config", config(slapd, url="somewhere"), 201)
     assert wait(lambda: log_in(living, "x", domain, "x").status_code == 503, 10, every=0.1)
     assert "configuration is wrong" in log_in(living, "x", domain, "x").text
-    assert a.get(f"{I}/users?domain_id={domain}")["users"] == [] and living.auth("admin", "admin", "admin").status_code == 201
+    assert (
+        a.get(f"{I}/users?domain_id={domain}")["users"] == []
+        and living.auth("admin", "admin", "admin").status_code == 201
+    )
     made = a.ask("POST", f"{I}/users", {"user": {"name": "x", "domain_id": domain}})
     assert made.code == 503 and "url" in made.text
     a.patch(f"{I}/domains/{domain}/config/ldap/url", {"config": {"url": slapd.secure}})
@@ -110,7 +130,9 @@ def test_a_wrong_directory_locks_no_administrator_out(living: House, slapd: Slap
     """The administrator's own domain gets a directory that is not there: ours go on, and can take it back."""
     a = living.admin
     a.put(f"{I}/domains/default/config", config(slapd, url=f"ldap://127.0.0.1:{free_port()}", tls_cacertfile=None), 201)
-    assert wait(lambda: log_in(living, "nobody", "default", "x").status_code == 503, 10, every=0.1), "strangers hear that it is away"
+    assert wait(lambda: log_in(living, "nobody", "default", "x").status_code == 503, 10, every=0.1), (
+        "strangers hear that it is away"
+    )
     began = time.monotonic()
     assert living.auth("admin", "admin", "admin").status_code == 201 and time.monotonic() - began < 2
     assert a.get(f"{I}/users?name=admin")["users"][0]["enabled"] is True
@@ -124,9 +146,15 @@ def test_who_is_disabled_there_is_out_here_at_once(database: str | None, slapd: 
     n = time.monotonic_ns()
     dns = [slapd.user(f"{who}{n}", "pw") for who in ("quick", "other")]
     own = {
-        "url": slapd.url, "user": ADMIN, "password": SECRET, "suffix": SUFFIX, "user_name_attribute": "cn", "group_name_attribute": "cn",
-        "user_enabled_attribute": "employeeType", "sync_seconds": 3600,
-    }  # fmt: skip
+        "url": slapd.url,
+        "user": ADMIN,
+        "password": SECRET,
+        "suffix": SUFFIX,
+        "user_name_attribute": "cn",
+        "group_name_attribute": "cn",
+        "user_enabled_attribute": "employeeType",
+        "sync_seconds": 3600,
+    }
     cloud = make(database, **{"identity.ldap": {"corp": own}})
     cloud.start()
     try:
@@ -139,7 +167,9 @@ def test_who_is_disabled_there_is_out_here_at_once(database: str | None, slapd: 
         for who in ("quick", "other"):
             assert wait(lambda who=who: log_in(house, f"{who}{n}", domain, "pw").status_code == 201, 10, every=0.1)
             a.put(f"{I}/projects/{project}/users/{public_id(domain, 'user', f'{who}{n}')}/roles/{member}", code=204)
-            tokens.append(Tenant(house.http, log_in(house, f"{who}{n}", domain, "pw", project).headers["x-subject-token"]))
+            tokens.append(
+                Tenant(house.http, log_in(house, f"{who}{n}", domain, "pw", project).headers["x-subject-token"])
+            )
         assert [t.ask("GET", "/compute/v2.1/servers").code for t in tokens] == [200, 200]
         time_of_change = time.monotonic()
         if how == "disabled":

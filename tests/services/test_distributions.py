@@ -93,9 +93,13 @@ def site(data: bytes, sums: str | None = None) -> Iterator[Web]:
     source = ALIASES["debian-12"]
     folder = "/debian" + urlsplit(source.folder).path
     with web() as server:
-        server.pages[f"{folder}/"] = f'<a href="SHA512SUMS">SHA512SUMS</a><a href="{source.file}">{source.file}</a>'.encode()
+        server.pages[f"{folder}/"] = (
+            f'<a href="SHA512SUMS">SHA512SUMS</a><a href="{source.file}">{source.file}</a>'.encode()
+        )
         others = f"{'1' * 128}  debian-12-nocloud-amd64.qcow2\n"
-        server.pages[f"{folder}/SHA512SUMS"] = (others + f"{sums or hashlib.sha512(data).hexdigest()}  {source.file}\n").encode()
+        server.pages[f"{folder}/SHA512SUMS"] = (
+            others + f"{sums or hashlib.sha512(data).hexdigest()}  {source.file}\n"
+        ).encode()
         server.pages[f"{folder}/{source.file}"] = data
         yield server
 
@@ -119,13 +123,17 @@ def test_a_mirror_with_the_sites_tree(client: Client) -> None:
         broken(server, data, 3)
         heard: list[tuple[int, int]] = []
         source = mirrored(ALIASES["debian-12"], f"{server.url}/debian/")
-        image = bring(client, "debian-12", source, lambda _: None, progress=lambda done, total: heard.append((done, total)))
+        image = bring(
+            client, "debian-12", source, lambda _: None, progress=lambda done, total: heard.append((done, total))
+        )
         assert image["os_hash_value"] == hashlib.sha512(data).hexdigest() and image["os_admin_user"] == "debian"
         assert heard[-1] == (len(data), len(data)) and [h[0] for h in heard] == sorted(h[0] for h in heard)
         assert len([p for p in server.asked if p.endswith(".qcow2")]) == 4
     with site(data) as server:
         path = next(p for p in server.pages if p.endswith(".qcow2"))
-        server.pages[path] = lambda handler: handler.give(data, 1) if "Range" not in handler.headers else handler.send_error(503)
+        server.pages[path] = lambda handler: (
+            handler.give(data, 1) if "Range" not in handler.headers else handler.send_error(503)
+        )
         with pytest.raises(ImportFailed, match="503"):
             bring(client, "debian-12", mirrored(ALIASES["debian-12"], f"{server.url}/debian"), lambda _: None)
     with site(data) as server:
@@ -146,7 +154,18 @@ def test_the_command(client: Client, tmp_path: Path) -> None:
     env = os.environ | {"VIRGA_ADMIN_PASSWORD": "admin", "VIRGA_SERVER_PUBLIC_URL": client.url}
 
     def run(url: str) -> subprocess.CompletedProcess[str]:
-        words = [sys.executable, "-m", "virga", "--state", str(tmp_path), "image", "import", "debian-12", "--mirror", url]
+        words = [
+            sys.executable,
+            "-m",
+            "virga",
+            "--state",
+            str(tmp_path),
+            "image",
+            "import",
+            "debian-12",
+            "--mirror",
+            url,
+        ]
         return subprocess.run(words, env=env, capture_output=True, text=True, timeout=60, check=False)
 
     with site(data) as server:
@@ -166,7 +185,9 @@ def test_the_command(client: Client, tmp_path: Path) -> None:
             "--mirror",
             f"{server.url}/debian",
         ]
-        child = subprocess.Popen(words, env=env | {"TERM": "xterm", "COLUMNS": "120"}, stdout=subprocess.DEVNULL, stderr=far)
+        child = subprocess.Popen(
+            words, env=env | {"TERM": "xterm", "COLUMNS": "120"}, stdout=subprocess.DEVNULL, stderr=far
+        )
         os.close(far)
         shown = b""
         with contextlib.suppress(OSError):
@@ -187,5 +208,8 @@ def test_the_command(client: Client, tmp_path: Path) -> None:
 def test_the_table_is_well_formed() -> None:
     for alias, source in ALIASES.items():
         assert (
-            source.folder.startswith("https://") and source.file and source.sums and hashlib.new(source.algorithm, usedforsecurity=False)
+            source.folder.startswith("https://")
+            and source.file
+            and source.sums
+            and hashlib.new(source.algorithm, usedforsecurity=False)
         ), alias

@@ -38,13 +38,17 @@ MAPPING = [
             {"user": {"name": "{0}", "email": "{1}"}},
             {"groups": "{2}", "domain": {"name": "Default"}},
         ],
-        "remote": [{"type": "OIDC-sub"}, {"type": "OIDC-email"}, {"type": "OIDC-groups", "whitelist": ["engineers", "cooks"]}],
+        "remote": [
+            {"type": "OIDC-sub"},
+            {"type": "OIDC-email"},
+            {"type": "OIDC-groups", "whitelist": ["engineers", "cooks"]},
+        ],
     },
     {
         "local": [{"user": {"name": "{0}"}}],
         "remote": [{"type": "OIDC-sub"}, {"type": "OIDC-sub", "any_one_of": ["virga", "bob"]}],
     },
-]  # fmt: skip
+]
 
 # -- rules, by themselves ------------------------------------------------------------------------------------------
 
@@ -63,19 +67,28 @@ def test_values_come_to_their_places() -> None:
         local = [{"user": {"name": "{0}"}}, {"groups": "{1}", "domain": {"name": "D"}}]
         got = who(local, [{"type": "name"}, {"type": "groups", kind: ["dev", "ops"]}], SAID)
         assert [g[0] for g in got.groups] == names
-    got = who([{"user": {"name": "{0}"}}, {"group_ids": "{1}"}, {"group": {"id": "fix"}}], [{"type": "name"}, {"type": "groups"}], SAID)
+    got = who(
+        [{"user": {"name": "{0}"}}, {"group_ids": "{1}"}, {"group": {"id": "fix"}}],
+        [{"type": "name"}, {"type": "groups"}],
+        SAID,
+    )
     assert set(got.group_ids) == {"admins", "dev", "ops", "fix"}
 
 
 @pytest.mark.parametrize(
     ("remote", "applies"),
     [
-        ({"type": "kind", "any_one_of": ["staff"]}, True), ({"type": "kind", "any_one_of": ["guest"]}, False),
-        ({"type": "kind", "not_any_of": ["guest"]}, True), ({"type": "kind", "not_any_of": ["staff"]}, False),
-        ({"type": "kind", "any_one_of": ["^st"], "regex": True}, True), ({"type": "kind", "any_one_of": ["^st"]}, False),
-        ({"type": "kind", "not_any_of": ["aff$"], "regex": True}, False), ({"type": "missing", "not_any_of": ["x"]}, False), ({"type": "missing"}, False),
+        ({"type": "kind", "any_one_of": ["staff"]}, True),
+        ({"type": "kind", "any_one_of": ["guest"]}, False),
+        ({"type": "kind", "not_any_of": ["guest"]}, True),
+        ({"type": "kind", "not_any_of": ["staff"]}, False),
+        ({"type": "kind", "any_one_of": ["^st"], "regex": True}, True),
+        ({"type": "kind", "any_one_of": ["^st"]}, False),
+        ({"type": "kind", "not_any_of": ["aff$"], "regex": True}, False),
+        ({"type": "missing", "not_any_of": ["x"]}, False),
+        ({"type": "missing"}, False),
     ],
-)  # fmt: skip
+)
 def test_whom_a_rule_is_for(remote: dict[str, Any], applies: bool) -> None:
     local = [{"user": {"name": "{0}"}}]
     if applies:
@@ -88,14 +101,20 @@ def test_whom_a_rule_is_for(remote: dict[str, Any], applies: bool) -> None:
 @pytest.mark.parametrize(
     "bad",
     [
-        [], [{"local": [], "remote": []}], [{"remote": [{"type": "x"}]}], [{"local": [{"user": {"nane": "x"}}], "remote": [{"type": "x"}]}],
-        [{"local": [{"groups": "{0}"}], "remote": [{"type": "x"}]}], [{"local": [{"group": {"name": "x"}}], "remote": [{"type": "x"}]}],
+        [],
+        [{"local": [], "remote": []}],
+        [{"remote": [{"type": "x"}]}],
+        [{"local": [{"user": {"nane": "x"}}], "remote": [{"type": "x"}]}],
+        [{"local": [{"groups": "{0}"}], "remote": [{"type": "x"}]}],
+        [{"local": [{"group": {"name": "x"}}], "remote": [{"type": "x"}]}],
         [{"local": [], "remote": [{"type": "x", "any_one_of": ["a"], "not_any_of": ["b"]}]}],
-        [{"local": [], "remote": [{"type": "x", "any_one_of": ["("], "regex": True}]}], [{"local": [], "remote": [{"type": "x", "regex": True}]}],
+        [{"local": [], "remote": [{"type": "x", "any_one_of": ["("], "regex": True}]}],
+        [{"local": [], "remote": [{"type": "x", "regex": True}]}],
         [{"local": [{"projects": [{"name": "p", "roles": [], "domain": {"id": "d"}}]}], "remote": [{"type": "x"}]}],
-        [{"local": [{"projects_json": "{0}"}], "remote": [{"type": "x"}]}], [{"local": [{"user": {"type": "root"}}], "remote": [{"type": "x"}]}],
+        [{"local": [{"projects_json": "{0}"}], "remote": [{"type": "x"}]}],
+        [{"local": [{"user": {"type": "root"}}], "remote": [{"type": "x"}]}],
     ],
-)  # fmt: skip
+)
 def test_rules_that_are_none(bad: Any) -> None:
     with pytest.raises(Invalid):
         rules.check(bad, "1.0")
@@ -120,7 +139,11 @@ def test_nobody_gets_a_group_that_no_rule_gives(said: dict[str, list[str]]) -> N
         [
             {
                 "local": [{"user": {"name": "{0}"}}, {"groups": "{1}", "domain": {"id": "d"}}],
-                "remote": [{"type": "name"}, {"type": "groups", "whitelist": ["dev"]}, {"type": "kind", "any_one_of": ["staff"]}],
+                "remote": [
+                    {"type": "name"},
+                    {"type": "groups", "whitelist": ["dev"]},
+                    {"type": "kind", "any_one_of": ["staff"]},
+                ],
             }
         ],
         "1.0",
@@ -129,15 +152,27 @@ def test_nobody_gets_a_group_that_no_rule_gives(said: dict[str, list[str]]) -> N
         got = rules.process(made, said, "1.0")
     except Unauthorized:
         return
-    assert "staff" in said["kind"] and {g[0] for g in got.groups} <= {"dev"} & set(said["groups"]) and got.group_ids == ()
+    assert (
+        "staff" in said["kind"] and {g[0] for g in got.groups} <= {"dev"} & set(said["groups"]) and got.group_ids == ()
+    )
 
 
 def test_domains_and_projects_by_version() -> None:
-    local = [{"user": {"name": "{0}"}, "domain": {"name": "D"}, "projects": [{"name": "of {0}", "roles": [{"name": "member"}]}]}]
+    local = [
+        {
+            "user": {"name": "{0}"},
+            "domain": {"name": "D"},
+            "projects": [{"name": "of {0}", "roles": [{"name": "member"}]}],
+        }
+    ]
     remote = [{"type": "name"}, {"type": "json"}]
     said = {"name": ["anna"], "json": [json.dumps([{"name": "q", "roles": [{"name": "reader"}]}])]}
     one, two = who(local, remote, said, "1.0"), who(local, remote, said, "2.0")
-    assert not isinstance(one.user.domain, rules.DomainRef) and isinstance(two.user.domain, rules.DomainRef) and two.user.domain.name == "D"
+    assert (
+        not isinstance(one.user.domain, rules.DomainRef)
+        and isinstance(two.user.domain, rules.DomainRef)
+        and two.user.domain.name == "D"
+    )
     assert two.projects[0].name == "of anna" and isinstance(two.projects[0].domain, rules.DomainRef)
     three = who([local[0] | {"projects_json": "{1}"}], remote, said, "3.0")
     assert [p.name for p in three.projects] == ["of anna", "q"]
@@ -168,7 +203,9 @@ class Idp:
 
     def of_client(self, client: str, resource: str | None = None) -> str:
         form = {"grant_type": "client_credentials", "scope": "openid"} | ({"resource": resource} if resource else {})
-        return str(httpx.post(f"{self.issuer}/token", data=form, auth=(client, f"{client}-secret")).json()["access_token"])
+        return str(
+            httpx.post(f"{self.issuer}/token", data=form, auth=(client, f"{client}-secret")).json()["access_token"]
+        )
 
 
 @pytest.fixture(scope="module")
@@ -217,7 +254,8 @@ def federated(modules: Path) -> Iterator[tuple[House, Idp, str]]:
 
 def arrive(house: House, bearer: str, idp: str = "corp", protocol: str = "openid") -> Any:
     return house.http.post(
-        f"{FED}/identity_providers/{idp}/protocols/{protocol}/auth", headers={"Authorization": f"Bearer {bearer}".encode()}
+        f"{FED}/identity_providers/{idp}/protocols/{protocol}/auth",
+        headers={"Authorization": f"Bearer {bearer}".encode()},
     )
 
 
@@ -233,7 +271,9 @@ def test_a_user_comes_in(federated: tuple[House, Idp, str]) -> None:
     assert [p["name"] for p in t.get(f"{FED}/projects")["projects"]] == ["works"]
     assert t.get(f"{FED}/domains")["domains"] == []
     project = t.get("/identity/v3/auth/projects")["projects"][0]["id"]
-    body = {"auth": {"identity": {"methods": ["token"], "token": {"id": t.token}}, "scope": {"project": {"id": project}}}}
+    body = {
+        "auth": {"identity": {"methods": ["token"], "token": {"id": t.token}}, "scope": {"project": {"id": project}}}
+    }
     scoped = house.http.post("/identity/v3/auth/tokens", json=body)
     assert scoped.status_code == 201 and scoped.json()["token"]["expires_at"] <= token["expires_at"]
     assert scoped.json()["token"]["user"]["OS-FEDERATION"]["identity_provider"]["id"] == "corp"
@@ -246,13 +286,17 @@ def test_a_user_comes_in(federated: tuple[House, Idp, str]) -> None:
         "scope": {"project": {"id": project}},
     }
     by_method = house.http.post(
-        "/identity/v3/auth/tokens", json={"auth": direct}, headers={"Authorization": f"Bearer {idp.token()['id_token']}"}
+        "/identity/v3/auth/tokens",
+        json={"auth": direct},
+        headers={"Authorization": f"Bearer {idp.token()['id_token']}"},
     )
     assert by_method.status_code == 201 and by_method.json()["token"]["project"]["id"] == project
     assert house.admin.get(f"/identity/v3/users/{token['user']['id']}")["user"]["email"] == "anna@corp.test"
     # disabled there is disabled here: the provider's switch ends every token that came by it
     house.admin.patch(f"{FED}/identity_providers/corp", {"identity_provider": {"enabled": False}})
-    assert s.ask("GET", "/compute/v2.1/servers").code == 401 and arrive(house, idp.token()["id_token"]).status_code == 403
+    assert (
+        s.ask("GET", "/compute/v2.1/servers").code == 401 and arrive(house, idp.token()["id_token"]).status_code == 403
+    )
     house.admin.patch(f"{FED}/identity_providers/corp", {"identity_provider": {"enabled": True}})
     assert s.ask("GET", "/compute/v2.1/servers").code == 200
 
@@ -261,7 +305,9 @@ def test_a_user_whom_no_rule_knows(federated: tuple[House, Idp, str]) -> None:
     house, idp, _ = federated
     got = arrive(house, idp.token("bob")["access_token"]).json()["token"]
     assert got["user"]["OS-FEDERATION"]["groups"] == [], "groups that no rule gives are not given"
-    assert arrive(house, idp.token("anna", scope="openid")["access_token"]).status_code == 401, "the mapping needs more than a name"
+    assert arrive(house, idp.token("anna", scope="openid")["access_token"]).status_code == 401, (
+        "the mapping needs more than a name"
+    )
 
 
 def signed_by_secret(claims: dict[str, Any], secret: bytes, kid: str) -> str:
@@ -280,7 +326,9 @@ def test_tokens_that_are_not_for_us(federated: tuple[House, Idp, str]) -> None:
     good = idp.token()["id_token"]
     assert arrive(house, good).status_code == 201
     assert arrive(house, idp.token(client="other")["id_token"]).status_code == 401, "for another client"
-    assert arrive(house, idp.token(client="other")["access_token"]).status_code == 401, "an opaque one of another client"
+    assert arrive(house, idp.token(client="other")["access_token"]).status_code == 401, (
+        "an opaque one of another client"
+    )
     assert arrive(house, idp.of_client("virga", "urn:else")).status_code == 401, "for another resource"
     claims = jwt.decode(good, options={"verify_signature": False})
     kid = jwt.get_unverified_header(good)["kid"]
@@ -294,10 +342,20 @@ def test_tokens_that_are_not_for_us(federated: tuple[House, Idp, str]) -> None:
         jwt.encode(claims, own, algorithm="RS256", headers={"kid": "mine", "jku": "http://evil.test/jwks"}),
         jwt.encode(claims, own, algorithm="RS256"),
         good[:-6] + "AAAAAA",
-        ".".join([good.split(".")[0], base64.urlsafe_b64encode(json.dumps(claims | {"sub": "bob"}).encode()).rstrip(b"=").decode(), good.split(".")[2]]),
+        ".".join(
+            [
+                good.split(".")[0],
+                base64.urlsafe_b64encode(json.dumps(claims | {"sub": "bob"}).encode()).rstrip(b"=").decode(),
+                good.split(".")[2],
+            ]
+        ),
         good.rsplit(".", 1)[0] + ".",
-        "a.b.c", "x", "", "é" * 40, "x" * 20000,
-    ]  # fmt: skip
+        "a.b.c",
+        "x",
+        "",
+        "é" * 40,
+        "x" * 20000,
+    ]
     for token in bad:
         got = arrive(house, token)
         assert got.status_code == 401, (got.status_code, token[:60])
@@ -314,11 +372,15 @@ def test_issuer_expiry_and_nonce(federated: tuple[House, Idp, str]) -> None:
     assert provider.claims(token)["sub"] == "anna"
     with pytest.raises(Unauthorized):
         provider.verified(token, ["virga"], nonce="another")
-    other = OidcProvider("corp", Oidc(issuer="http://127.0.0.1:9/else", client_id="virga", jwks_uri=f"{idp.issuer}/jwks"))
+    other = OidcProvider(
+        "corp", Oidc(issuer="http://127.0.0.1:9/else", client_id="virga", jwks_uri=f"{idp.issuer}/jwks")
+    )
     with pytest.raises(Unauthorized):
         other.claims(token)
     short = idp.of_client("virga", "urn:virga:short")
-    late = OidcProvider("corp", Oidc(issuer=idp.issuer, client_id="virga", audiences=["urn:virga:short"], leeway_seconds=0))
+    late = OidcProvider(
+        "corp", Oidc(issuer=idp.issuer, client_id="virga", audiences=["urn:virga:short"], leeway_seconds=0)
+    )
     assert late.claims(short)["sub"] == "virga"
 
     def over() -> bool:
@@ -427,10 +489,18 @@ def by_keystoneauth(url: str, plugin: str, **more: str) -> dict[str, Any]:
     if not python.exists():
         pytest.fail("'make clients' brings keystoneauth")
     said = {
-        "plugin": plugin, "auth_url": f"{url}/identity/v3", "identity_provider": "corp", "protocol": "openid", "client_id": "virga",
-        "client_secret": "virga-secret", "project_name": "works", "project_domain_id": "default",
-    } | more  # fmt: skip
-    done = subprocess.run([python, "-c", CLIENT], input=json.dumps(said), capture_output=True, text=True, check=False, timeout=60)
+        "plugin": plugin,
+        "auth_url": f"{url}/identity/v3",
+        "identity_provider": "corp",
+        "protocol": "openid",
+        "client_id": "virga",
+        "client_secret": "virga-secret",
+        "project_name": "works",
+        "project_domain_id": "default",
+    } | more
+    done = subprocess.run(
+        [python, "-c", CLIENT], input=json.dumps(said), capture_output=True, text=True, check=False, timeout=60
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return dict(json.loads(done.stdout))
 
@@ -439,9 +509,14 @@ def by_keystoneauth(url: str, plugin: str, **more: str) -> dict[str, Any]:
 def test_v3oidcpassword(federated: tuple[House, Idp, str], kind: str) -> None:
     _, idp, url = federated
     got = by_keystoneauth(
-        url, "v3oidcpassword", username="anna", password="anna-pw", scope="openid email groups", access_token_type=kind,
+        url,
+        "v3oidcpassword",
+        username="anna",
+        password="anna-pw",
+        scope="openid email groups",
+        access_token_type=kind,
         discovery_endpoint=f"{idp.issuer}/.well-known/openid-configuration",
-    )  # fmt: skip
+    )
     assert got["servers"] == 200 and got["project"]
 
 
@@ -464,10 +539,16 @@ def browse(url: str, **answers: str) -> httpx.Response:
 
 def test_v3oidcauthcode(federated: tuple[House, Idp, str]) -> None:
     _, idp, url = federated
-    got = browse(f"{idp.issuer}/auth?response_type=code&client_id=virga&redirect_uri={CODE}&scope=openid%20email%20groups")
+    got = browse(
+        f"{idp.issuer}/auth?response_type=code&client_id=virga&redirect_uri={CODE}&scope=openid%20email%20groups"
+    )
     code = parse_qs(urlsplit(got.headers["location"]).query)["code"][0]
     said = by_keystoneauth(
-        url, "v3oidcauthcode", code=code, redirect_uri=CODE, discovery_endpoint=f"{idp.issuer}/.well-known/openid-configuration"
+        url,
+        "v3oidcauthcode",
+        code=code,
+        redirect_uri=CODE,
+        discovery_endpoint=f"{idp.issuer}/.well-known/openid-configuration",
     )
     assert said["servers"] == 200
 
@@ -479,9 +560,15 @@ def test_v3oidcclientcredentials(federated: tuple[House, Idp, str]) -> None:
     assert arrived.status_code == 201, arrived.text
     user, a = arrived.json()["token"]["user"]["id"], house.admin
     project = a.get("/identity/v3/projects?name=works")["projects"][0]["id"]
-    a.put(f"/identity/v3/projects/{project}/users/{user}/roles/{a.get('/identity/v3/roles?name=reader')['roles'][0]['id']}", code=204)
+    a.put(
+        f"/identity/v3/projects/{project}/users/{user}/roles/{a.get('/identity/v3/roles?name=reader')['roles'][0]['id']}",
+        code=204,
+    )
     said = by_keystoneauth(
-        url, "v3oidcclientcredentials", scope="openid", discovery_endpoint=f"{idp.issuer}/.well-known/openid-configuration"
+        url,
+        "v3oidcclientcredentials",
+        scope="openid",
+        discovery_endpoint=f"{idp.issuer}/.well-known/openid-configuration",
     )
     assert said["user"] == user and said["servers"] == 200
 
@@ -495,10 +582,14 @@ def test_websso(federated: tuple[House, Idp, str]) -> None:
     for path in ("websso/openid", "identity_providers/corp/protocols/openid/websso"):
         got = browse(f"{url}/identity/v3/auth/OS-FEDERATION/{path}?origin={dash}")
         assert got.status_code == 200, got.text
-        assert f'action="{dash}"' in got.text and got.headers["content-security-policy"].startswith("default-src 'none'")
+        assert f'action="{dash}"' in got.text and got.headers["content-security-policy"].startswith(
+            "default-src 'none'"
+        )
         token = re.search(r'name="token" value="([^"]+)"', got.text)
         assert token is not None
-        assert [p["name"] for p in Tenant(house.http, token[1]).get("/identity/v3/auth/projects")["projects"]] == ["works"]
+        assert [p["name"] for p in Tenant(house.http, token[1]).get("/identity/v3/auth/projects")["projects"]] == [
+            "works"
+        ]
 
 
 def test_websso_gives_nothing_away(federated: tuple[House, Idp, str]) -> None:
@@ -518,7 +609,12 @@ def test_websso_gives_nothing_away(federated: tuple[House, Idp, str]) -> None:
     assert "HttpOnly" in begun.headers["set-cookie"]
     query = parse_qs(urlsplit(begun.headers["location"]).query)
     assert {"nonce", "state", "code_challenge"} <= set(query)
-    for state in (query["state"][0], query["state"][0][:-4], "", "x" * 500):  # without the cookie, the state is somebody else's
+    for state in (
+        query["state"][0],
+        query["state"][0][:-4],
+        "",
+        "x" * 500,
+    ):  # without the cookie, the state is somebody else's
         assert httpx.get(f"{sso}/oidc/callback", params={"state": state, "code": "c"}).status_code == 401
     denied = browse(f"{sso}/websso/openid?origin={dash}", deny="1")
     assert denied.status_code == 401
@@ -529,15 +625,18 @@ def test_websso_gives_nothing_away(federated: tuple[House, Idp, str]) -> None:
 
 def test_life_of_providers(house: House) -> None:
     a = house.admin
-    made = a.put(f"{FED}/identity_providers/acme", {"identity_provider": {"description": "d", "remote_ids": ["http://r1"]}}, 201)[
-        "identity_provider"
-    ]
+    made = a.put(
+        f"{FED}/identity_providers/acme", {"identity_provider": {"description": "d", "remote_ids": ["http://r1"]}}, 201
+    )["identity_provider"]
     assert made["enabled"] is False and made["links"]["protocols"].endswith("/identity_providers/acme/protocols")
     assert a.get(f"/identity/v3/domains/{made['domain_id']}")["domain"]["name"] == made["domain_id"]
     a.put(f"{FED}/identity_providers/acme", {"identity_provider": {}}, 409)
     a.put(f"{FED}/identity_providers/b", {"identity_provider": {"remote_ids": ["http://r1"]}}, 409)
     a.put(f"{FED}/identity_providers/b", {"identity_provider": {"domain_id": "nope"}}, 404)
-    a.patch(f"{FED}/identity_providers/acme", {"identity_provider": {"enabled": True, "remote_ids": ["http://r2", "http://r2"]}})
+    a.patch(
+        f"{FED}/identity_providers/acme",
+        {"identity_provider": {"enabled": True, "remote_ids": ["http://r2", "http://r2"]}},
+    )
     assert a.get(f"{FED}/identity_providers/acme")["identity_provider"]["remote_ids"] == ["http://r2"]
     assert a.ask("PATCH", f"{FED}/identity_providers/acme", {"identity_provider": {"domain_id": "default"}}).code == 400
     assert [p["id"] for p in a.get(f"{FED}/identity_providers?enabled=true")["identity_providers"]] == ["acme"]
@@ -555,7 +654,10 @@ def test_life_of_providers(house: House) -> None:
     a.get(f"{FED}/identity_providers/acme", 404)
     sp = {"auth_url": "https://b/v3", "sp_url": "https://b/saml"}
     a.put(f"{FED}/service_providers/b", {"service_provider": sp}, 201)
-    assert a.patch(f"{FED}/service_providers/b", {"service_provider": {"enabled": True}})["service_provider"]["enabled"] is True
+    assert (
+        a.patch(f"{FED}/service_providers/b", {"service_provider": {"enabled": True}})["service_provider"]["enabled"]
+        is True
+    )
     assert a.get(f"{FED}/service_providers")["service_providers"][0]["relay_state_prefix"] == "ss:mem:"
     a.delete(f"{FED}/service_providers/b", 204)
     t = house.tenant("meg")

@@ -27,13 +27,16 @@ def test_scopes(house: House) -> None:
     unscoped = house.auth("admin", "admin", None).headers["x-subject-token"]
     scope = {"project": {"name": "admin", "domain": {"name": "Default"}}}
     again = house.http.post(
-        "/identity/v3/auth/tokens", json={"auth": {"identity": {"methods": ["token"], "token": {"id": unscoped}}, "scope": scope}}
+        "/identity/v3/auth/tokens",
+        json={"auth": {"identity": {"methods": ["token"], "token": {"id": unscoped}}, "scope": scope}},
     )
     assert again.status_code == 201
     body = again.json()["token"]
     assert body["methods"] == ["token"] or set(body["methods"]) == {"password", "token"}
     assert len(body["audit_ids"]) == 2
-    first = house.http.get("/identity/v3/auth/tokens", headers={"X-Auth-Token": unscoped, "X-Subject-Token": unscoped}).json()["token"]
+    first = house.http.get(
+        "/identity/v3/auth/tokens", headers={"X-Auth-Token": unscoped, "X-Subject-Token": unscoped}
+    ).json()["token"]
     assert body["expires_at"] <= first["expires_at"], "a rescoped token lives no longer than the first"
 
 
@@ -76,8 +79,16 @@ def test_a_tampered_token_is_nobodys(shared: House) -> None:
         assert got.status_code == 401, bad[:20]
 
 
-READS = ["/identity/v3/users", "/identity/v3/projects", "/identity/v3/domains", "/identity/v3/roles", "/identity/v3/services", "/identity/v3/endpoints",
-         "/identity/v3/regions", "/identity/v3/role_assignments"]  # fmt: skip
+READS = [
+    "/identity/v3/users",
+    "/identity/v3/projects",
+    "/identity/v3/domains",
+    "/identity/v3/roles",
+    "/identity/v3/services",
+    "/identity/v3/endpoints",
+    "/identity/v3/regions",
+    "/identity/v3/role_assignments",
+]
 
 
 def test_a_member_reads_no_directory(shared: House) -> None:
@@ -92,11 +103,14 @@ def test_a_member_reads_no_directory(shared: House) -> None:
 
 
 WRITES = [
-    ("POST", "/identity/v3/projects", {"project": {"name": "p"}}), ("POST", "/network/v2.0/networks", {"network": {"name": "n"}}),
-    ("POST", "/network/v2.0/routers", {"router": {"name": "n"}}), ("POST", "/network/v2.0/security-groups", {"security_group": {"name": "n"}}),
-    ("POST", "/image/v2/images", {"name": "i"}), ("POST", "/compute/v2.1/flavors", {"flavor": {"name": "f", "ram": 1, "vcpus": 1, "disk": 1}}),
+    ("POST", "/identity/v3/projects", {"project": {"name": "p"}}),
+    ("POST", "/network/v2.0/networks", {"network": {"name": "n"}}),
+    ("POST", "/network/v2.0/routers", {"router": {"name": "n"}}),
+    ("POST", "/network/v2.0/security-groups", {"security_group": {"name": "n"}}),
+    ("POST", "/image/v2/images", {"name": "i"}),
+    ("POST", "/compute/v2.1/flavors", {"flavor": {"name": "f", "ram": 1, "vcpus": 1, "disk": 1}}),
     ("POST", "/compute/v2.1/servers", {"server": {"name": "s", "imageRef": "0", "flavorRef": "42"}}),
-]  # fmt: skip
+]
 
 
 def test_a_reader_writes_nothing(shared: House) -> None:

@@ -39,13 +39,19 @@ def login(house: House, methods: dict[str, Any], scope: Any = None, receipt: str
 def tenant_of(house: House, answer: Any) -> Tenant:
     assert answer.status_code == 201, answer.text
     token = answer.json()["token"]
-    return Tenant(house.http, answer.headers["x-subject-token"], token.get("project", {}).get("id", ""), token["user"]["id"])
+    return Tenant(
+        house.http, answer.headers["x-subject-token"], token.get("project", {}).get("id", ""), token["user"]["id"]
+    )
 
 
 def trust(house: House, trustor: Tenant, trustee: str, **more: Any) -> Any:
     body = {
-        "trustor_user_id": trustor.user, "trustee_user_id": trustee, "project_id": trustor.project, "impersonation": False, "roles": [{"name": "reader"}],
-    } | more  # fmt: skip
+        "trustor_user_id": trustor.user,
+        "trustee_user_id": trustee,
+        "project_id": trustor.project,
+        "impersonation": False,
+        "roles": [{"name": "reader"}],
+    } | more
     return trustor.ask("POST", f"{I}/OS-TRUST/trusts", {"trust": body})
 
 
@@ -59,7 +65,9 @@ def test_a_trust(house: House) -> None:
     made = trust(house, ann, bob.user)
     assert made.code == 201
     t = made.json["trust"]
-    assert [r["name"] for r in t["roles"]] == ["reader"] and t["remaining_uses"] is None and t["redelegation_count"] == 0
+    assert (
+        [r["name"] for r in t["roles"]] == ["reader"] and t["remaining_uses"] is None and t["redelegation_count"] == 0
+    )
     got = by_trust(house, "bob", t["id"])
     body = got.json()["token"]
     assert body["user"]["id"] == bob.user and body["project"]["id"] == ann.project
@@ -99,10 +107,17 @@ def test_impersonation_uses_and_lost_roles(house: House) -> None:
 def test_redelegation_never_widens(house: House) -> None:
     ann, bob, cyd = house.tenant("ann"), house.tenant("bob"), house.tenant("cyd")
     end = dt.datetime.fromtimestamp(house.cloud.world.now() + 3600, dt.UTC).isoformat()
-    t = trust(house, ann, bob.user, impersonation=True, allow_redelegation=True, redelegation_count=2, expires_at=end).json["trust"]
+    t = trust(
+        house, ann, bob.user, impersonation=True, allow_redelegation=True, redelegation_count=2, expires_at=end
+    ).json["trust"]
     acting = tenant_of(house, by_trust(house, "bob", t["id"]))
     late = dt.datetime.fromtimestamp(house.cloud.world.now() + 7200, dt.UTC).isoformat()
-    for wrong in ({"roles": [{"name": "member"}]}, {"remaining_uses": 1}, {"expires_at": late}, {"project_id": cyd.project}):
+    for wrong in (
+        {"roles": [{"name": "member"}]},
+        {"remaining_uses": 1},
+        {"expires_at": late},
+        {"project_id": cyd.project},
+    ):
         got = trust(house, acting, cyd.user, **{"project_id": ann.project, "impersonation": True} | wrong)
         assert got.code in {403, 404}, f"{wrong}: {got.code} {got.text}"
     second = trust(house, acting, cyd.user, project_id=ann.project, impersonation=True, allow_redelegation=True)
@@ -110,7 +125,9 @@ def test_redelegation_never_widens(house: House) -> None:
     s = second.json["trust"]
     assert s["redelegated_trust_id"] == t["id"] and s["redelegation_count"] == 1 and s["expires_at"] is not None
     third_actor = tenant_of(house, by_trust(house, "cyd", s["id"]))
-    last = trust(house, third_actor, bob.user, project_id=ann.project, impersonation=True, allow_redelegation=True).json["trust"]
+    last = trust(
+        house, third_actor, bob.user, project_id=ann.project, impersonation=True, allow_redelegation=True
+    ).json["trust"]
     assert last["redelegation_count"] == 0
     end_actor = tenant_of(house, by_trust(house, "bob", last["id"]))
     assert trust(house, end_actor, cyd.user, project_id=ann.project, impersonation=True).code == 403
@@ -119,7 +136,9 @@ def test_redelegation_never_widens(house: House) -> None:
 
 
 def app_credential(t: Tenant, **more: Any) -> Any:
-    return t.ask("POST", f"{I}/users/{t.user}/application_credentials", {"application_credential": {"name": "app"} | more})
+    return t.ask(
+        "POST", f"{I}/users/{t.user}/application_credentials", {"application_credential": {"name": "app"} | more}
+    )
 
 
 def by_app(house: House, made: Any) -> Any:
@@ -139,7 +158,10 @@ def test_an_application_credential(house: House) -> None:
     assert login(house, {"application_credential": named}).status_code == 201
     assert login(house, {"application_credential": named | {"secret": "no"}}).status_code == 401
     assert (
-        login(house, {"application_credential": {"id": made["id"], "secret": made["secret"]}}, {"system": {"all": True}}).status_code == 401
+        login(
+            house, {"application_credential": {"id": made["id"], "secret": made["secret"]}}, {"system": {"all": True}}
+        ).status_code
+        == 401
     )
     assert app_credential(ann).code == 409
     house.tenant("eve").get(f"{I}/users/{ann.user}/application_credentials/{made['id']}", 403)
@@ -151,18 +173,33 @@ def test_an_application_credential(house: House) -> None:
 def test_access_rules_hold_in_every_service(house: House) -> None:
     ann = house.tenant("ann")
     rules = [
-        {"service": "compute", "method": "GET", "path": "/v2.1/servers"}, {"service": "network", "method": "GET", "path": "/v2.0/*"},
-        {"service": "image", "method": "GET", "path": "/v2/**"}, {"service": "identity", "method": "GET", "path": "/v3/auth/projects"},
-    ]  # fmt: skip
+        {"service": "compute", "method": "GET", "path": "/v2.1/servers"},
+        {"service": "network", "method": "GET", "path": "/v2.0/*"},
+        {"service": "image", "method": "GET", "path": "/v2/**"},
+        {"service": "identity", "method": "GET", "path": "/v3/auth/projects"},
+    ]
     made = app_credential(ann, access_rules=rules).json["application_credential"]
     acting = tenant_of(house, by_app(house, made))
-    for path in (SERVERS, f"/compute/v2.1/{ann.project}/servers", "/network/v2.0/networks", "/image/v2/images", f"{I}/auth/projects"):
+    for path in (
+        SERVERS,
+        f"/compute/v2.1/{ann.project}/servers",
+        "/network/v2.0/networks",
+        "/image/v2/images",
+        f"{I}/auth/projects",
+    ):
         assert acting.ask("GET", path).code == (401 if ann.project in path else 200), path
     nothing = "0" * 8 + "-0000-0000-0000-" + "0" * 12
     for method, path in (
-        ("GET", f"{SERVERS}/detail"), ("POST", SERVERS), ("GET", f"/network/v2.0/networks/{nothing}"), ("DELETE", f"/network/v2.0/networks/{nothing}"),
-        ("GET", f"{I}/auth/domains"), ("POST", "/image/v2/images"), ("GET", "/compute/v2.1/flavors"), ("GET", f"{SERVERS}/../flavors"), ("HEAD", SERVERS),
-    ):  # fmt: skip
+        ("GET", f"{SERVERS}/detail"),
+        ("POST", SERVERS),
+        ("GET", f"/network/v2.0/networks/{nothing}"),
+        ("DELETE", f"/network/v2.0/networks/{nothing}"),
+        ("GET", f"{I}/auth/domains"),
+        ("POST", "/image/v2/images"),
+        ("GET", "/compute/v2.1/flavors"),
+        ("GET", f"{SERVERS}/../flavors"),
+        ("HEAD", SERVERS),
+    ):
         got = acting.ask(method, path, {} if method == "POST" else None)
         assert got.code in {401, 404}, f"{method} {path}: {got.code}"
         if got.code == 401 and method != "HEAD":
@@ -195,7 +232,9 @@ def test_several_factors(moving: tuple[House, VirtualClock]) -> None:
 
     half = login(house, {"password": password}, scope)
     assert half.status_code == 401
-    assert half.json()["required_auth_methods"] == [["password", "totp"]] and half.json()["receipt"]["methods"] == ["password"]
+    assert half.json()["required_auth_methods"] == [["password", "totp"]] and half.json()["receipt"]["methods"] == [
+        "password"
+    ]
     receipt = half.headers["openstack-auth-receipt"]
     assert house.http.get(SERVERS, headers={"X-Auth-Token": receipt}).status_code == 401, "a receipt is no token"
     wrong = {"user": {"id": ann.user, "passcode": "000000"}}
@@ -207,7 +246,9 @@ def test_several_factors(moving: tuple[House, VirtualClock]) -> None:
     assert login(house, {"password": password, "totp": code()}, scope).status_code == 201
     clock.advance(60)
     other = house.tenant("bob")
-    assert login(house, {"password": {"user": {"id": other.user, "password": "pw"}}}, None, receipt).status_code == 401, "another user's"
+    assert (
+        login(house, {"password": {"user": {"id": other.user, "password": "pw"}}}, None, receipt).status_code == 401
+    ), "another user's"
     clock.advance(300)
     assert login(house, {"totp": code()}, scope, receipt).status_code == 401, "the receipt has ended"
 
@@ -248,12 +289,18 @@ def change(house: House, user: str, old: str, new: str) -> Any:
 def test_what_passwords_must_be_like(database: str | None) -> None:
     clock = VirtualClock(1_800_000_000.0)
     cloud = make(
-        database, clock=clock,
+        database,
+        clock=clock,
         **{
-            "identity.password_regex": r"^(?=.*\d).{4,}$", "identity.password_regex_text": "four characters, one a digit", "identity.password_history": 3,
-            "identity.password_min_days": 1, "identity.lockout_attempts": 3, "identity.lockout_seconds": 60, "identity.inactive_days": 30,
+            "identity.password_regex": r"^(?=.*\d).{4,}$",
+            "identity.password_regex_text": "four characters, one a digit",
+            "identity.password_history": 3,
+            "identity.password_min_days": 1,
+            "identity.lockout_attempts": 3,
+            "identity.lockout_seconds": 60,
+            "identity.inactive_days": 30,
         },
-    )  # fmt: skip
+    )
     try:
         house = House(cloud)
         a = house.admin
@@ -274,7 +321,9 @@ def test_what_passwords_must_be_like(database: str | None) -> None:
         for _ in range(3):
             assert house.auth("w", "wrong", None).status_code == 401
         locked = house.auth("w", "pass0", None)
-        assert locked.status_code == 401 and locked.json() == house.auth("nobody", "x", None).json(), "a lockout does not tell"
+        assert locked.status_code == 401 and locked.json() == house.auth("nobody", "x", None).json(), (
+            "a lockout does not tell"
+        )
         clock.advance(61)
         assert house.auth("w", "pass0", None).status_code == 201
         clock.advance(31 * 86400)
@@ -294,12 +343,17 @@ def test_a_password_ends(database: str | None) -> None:
         made = house.admin.post(f"{I}/users", {"user": {"name": "e", "password": "one"}})["user"]
         assert made["password_expires_at"] is not None
         first = house.auth("e", "one", None)
-        assert first.status_code == 401 and "needs to be changed" in first.text, "set by somebody else: to be changed at first use"
+        assert first.status_code == 401 and "needs to be changed" in first.text, (
+            "set by somebody else: to be changed at first use"
+        )
         assert change(house, made["id"], "one", "two").status_code == 204
         assert house.auth("e", "two", None).status_code == 201
         clock.advance(2 * 86400 + 1)
         assert "needs to be changed" in house.auth("e", "two", None).text
-        assert house.auth("e", "wrong", None).json()["error"]["message"] != house.auth("e", "two", None).json()["error"]["message"]
+        assert (
+            house.auth("e", "wrong", None).json()["error"]["message"]
+            != house.auth("e", "two", None).json()["error"]["message"]
+        )
     finally:
         cloud.db.close()
 
@@ -363,13 +417,17 @@ def test_unified_limits_count(house: House) -> None:
     a, t = house.admin, house.tenant("limited")
     service = next(s["id"] for s in a.get(f"{I}/services?type=network")["services"])
     made = a.post(
-        f"{I}/registered_limits", {"registered_limits": [{"service_id": service, "resource_name": "network", "default_limit": 1}]}, 201
+        f"{I}/registered_limits",
+        {"registered_limits": [{"service_id": service, "resource_name": "network", "default_limit": 1}]},
+        201,
     )
     registered = made["registered_limits"][0]
     t.post("/network/v2.0/networks", {"network": {"name": "one"}}, 201)
     refused = t.ask("POST", "/network/v2.0/networks", {"network": {"name": "two"}})
     assert refused.code == 409 and "already used 1 of 1" in refused.text
-    body = {"limits": [{"project_id": t.project, "service_id": service, "resource_name": "network", "resource_limit": 2}]}
+    body = {
+        "limits": [{"project_id": t.project, "service_id": service, "resource_name": "network", "resource_limit": 2}]
+    }
     limit = a.post(f"{I}/limits", body, 201)["limits"][0]
     t.post("/network/v2.0/networks", {"network": {"name": "two"}}, 201)
     assert t.ask("POST", "/network/v2.0/networks", {"network": {"name": "three"}}).code == 409
@@ -411,7 +469,11 @@ def test_lists_are_filtered_sorted_and_cut(database: str | None) -> None:
         assert names("name=gamma") == ["gamma"] and names("name=nobody") == []
         assert names("name__icontains=ALPHA") == ["Alpha", "alphabet"]
         assert names("name__contains=lpha") == ["Alpha", "alphabet"] and names("name__contains=LPHA") == []
-        assert names("name__startswith=Al") == ["Alpha"] and names("name__endswith=A") == [] and names("name__endswith=a")[0] == "Alpha"
+        assert (
+            names("name__startswith=Al") == ["Alpha"]
+            and names("name__endswith=A") == []
+            and names("name__endswith=a")[0] == "Alpha"
+        )
         assert names("name__iequals=ALPHA") == ["Alpha"] and names("name__istartswith=AL") == ["Alpha", "alphabet"]
         assert names("name__startswith=beta%25") == ["beta%y"], "a wildcard is a letter"
         assert names("name__endswith=_x") == ["beta_x"]
@@ -429,10 +491,14 @@ def test_lists_are_filtered_sorted_and_cut(database: str | None) -> None:
 def test_projects_make_trees(shared: House) -> None:
     a = shared.admin
     top = a.post(f"{I}/projects", {"project": {"name": "tree", "tags": ["red", "blue"]}}, 201)["project"]
-    mid = a.post(f"{I}/projects", {"project": {"name": "tree-mid", "parent_id": top["id"], "tags": ["red"]}}, 201)["project"]
+    mid = a.post(f"{I}/projects", {"project": {"name": "tree-mid", "parent_id": top["id"], "tags": ["red"]}}, 201)[
+        "project"
+    ]
     low = a.post(f"{I}/projects", {"project": {"name": "tree-low", "parent_id": mid["id"]}}, 201)["project"]
     assert a.get(f"{I}/projects/{top['id']}?subtree_as_ids")["project"]["subtree"] == {mid["id"]: {low["id"]: None}}
-    assert a.get(f"{I}/projects/{low['id']}?parents_as_ids")["project"]["parents"] == {mid["id"]: {top["id"]: {"default": None}}}
+    assert a.get(f"{I}/projects/{low['id']}?parents_as_ids")["project"]["parents"] == {
+        mid["id"]: {top["id"]: {"default": None}}
+    }
     a.get(f"{I}/projects/{low['id']}?parents_as_ids&parents_as_list", 400)
     a.delete(f"{I}/projects/{mid['id']}", 403)
     a.patch(f"{I}/projects/{top['id']}", {"project": {"enabled": False}}, 403)
@@ -442,7 +508,11 @@ def test_projects_make_trees(shared: House) -> None:
         return {p["name"] for p in a.get(f"{I}/projects?name__startswith=tree&{query}")["projects"]}
 
     assert tagged("tags=red") == {"tree", "tree-mid"} and tagged("tags=red,blue") == {"tree"}
-    assert tagged("tags-any=blue,red") == {"tree", "tree-mid"} and tagged("not-tags=red") == {"tree-low"} and tagged("not-tags-any=blue") == {"tree-mid", "tree-low"}  # fmt: skip
+    assert (
+        tagged("tags-any=blue,red") == {"tree", "tree-mid"}
+        and tagged("not-tags=red") == {"tree-low"}
+        and tagged("not-tags-any=blue") == {"tree-mid", "tree-low"}
+    )
     for n, parent in enumerate((low["id"], None, None)):
         if parent:
             four = a.post(f"{I}/projects", {"project": {"name": "tree-4", "parent_id": parent}}, 201)["project"]["id"]

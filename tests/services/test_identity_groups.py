@@ -46,7 +46,10 @@ def test_a_group_gives_and_takes(house: House) -> None:
     assert [x["name"] for x in a.get(f"{I}/groups/{g}/users")["users"]] == ["gina"]
     assert [p["name"] for p in gina.get(f"{I}/auth/projects")["projects"]] == ["by-group"]
     effective = a.get(f"{I}/role_assignments?user.id={user}&effective&include_names=true")["role_assignments"]
-    assert {(e["role"]["name"], e["scope"]["project"]["name"]) for e in effective} == {("member", "by-group"), ("reader", "by-group")}
+    assert {(e["role"]["name"], e["scope"]["project"]["name"]) for e in effective} == {
+        ("member", "by-group"),
+        ("reader", "by-group"),
+    }
     assert all(e["links"]["membership"].endswith(f"/groups/{g}/users/{user}") for e in effective)
     plain = a.get(f"{I}/role_assignments?group.id={g}")["role_assignments"]
     assert [e["group"]["id"] for e in plain] == [g] and "user" not in plain[0]
@@ -80,7 +83,9 @@ def test_group_and_user_ids_never_stand_for_each_other(house: House) -> None:
     assert house.auth("clash", "pw", "clash").status_code == 401
 
 
-@pytest.mark.parametrize(("target", "who"), [(t, w) for t in ("project", "domain", "system") for w in ("user", "group")])
+@pytest.mark.parametrize(
+    ("target", "who"), [(t, w) for t in ("project", "domain", "system") for w in ("user", "group")]
+)
 def test_grants_everywhere(house: House, target: str, who: str) -> None:
     a, reader = house.admin, role_id(house, "reader")
     user = a.post(f"{I}/users", {"user": {"name": "gr", "password": "pw"}})["user"]["id"]
@@ -137,11 +142,19 @@ def signed_v4(secret: str, access: str, when: dt.datetime) -> dict[str, Any]:
     for part in (day, "RegionOne", "ec2", "aws4_request"):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
     signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
-    authorization = f"AWS4-HMAC-SHA256 Credential={access}/{scope}, SignedHeaders=host;x-amz-date, Signature={signature}"
+    authorization = (
+        f"AWS4-HMAC-SHA256 Credential={access}/{scope}, SignedHeaders=host;x-amz-date, Signature={signature}"
+    )
     return {
-        "access": access, "signature": signature, "host": "ec2.example", "verb": "GET", "path": "/", "params": {"Action": "DescribeInstances"},
-        "headers": {"Host": "ec2.example", "X-Amz-Date": stamp, "Authorization": authorization}, "body_hash": body,
-    }  # fmt: skip
+        "access": access,
+        "signature": signature,
+        "host": "ec2.example",
+        "verb": "GET",
+        "path": "/",
+        "params": {"Action": "DescribeInstances"},
+        "headers": {"Host": "ec2.example", "X-Amz-Date": stamp, "Authorization": authorization},
+        "body_hash": body,
+    }
 
 
 def signed_s3(secret: str, access: str, when: dt.datetime) -> dict[str, Any]:
@@ -151,9 +164,10 @@ def signed_s3(secret: str, access: str, when: dt.datetime) -> dict[str, Any]:
     for part in (day, "RegionOne", "s3", "aws4_request"):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
     return {
-        "access": access, "token": base64.urlsafe_b64encode(text.encode()).decode(),
+        "access": access,
+        "token": base64.urlsafe_b64encode(text.encode()).decode(),
         "signature": hmac.new(key, text.encode(), hashlib.sha256).hexdigest(),
-    }  # fmt: skip
+    }
 
 
 def service_user(house: House) -> Tenant:
@@ -179,7 +193,11 @@ def test_ec2_credentials(house: House) -> None:
     assert json.loads(whole[0]["blob"])["secret"] == key["secret"]
     svc = service_user(house)
     got = svc.ask("POST", f"{I}/ec2tokens", {"credentials": signed_v4(key["secret"], key["access"], now(house))})
-    assert got.code == 200 and got.json["token"]["user"]["id"] == t.user and got.json["token"]["methods"] == ["ec2credential"]
+    assert (
+        got.code == 200
+        and got.json["token"]["user"]["id"] == t.user
+        and got.json["token"]["methods"] == ["ec2credential"]
+    )
     assert Tenant(house.http, got.headers["x-subject-token"]).ask("GET", "/compute/v2.1/servers").code == 200
     got = svc.ask("POST", f"{I}/s3tokens", {"credentials": signed_s3(key["secret"], key["access"], now(house))})
     assert got.code == 200 and got.json["token"]["project"]["id"] == t.project
@@ -222,7 +240,11 @@ def test_credentials_of_any_type(house: House) -> None:
     t.patch(f"{I}/credentials/{made['id']}", {"credential": {"user_id": other.user}}, 403)
     assert other.get(f"{I}/credentials")["credentials"] == []
     assert made["id"] in {c["id"] for c in a.get(f"{I}/credentials")["credentials"]}
-    a.post(f"{I}/credentials", {"credential": {"type": "ec2", "blob": "{}", "user_id": t.user, "project_id": t.project}}, 400)
+    a.post(
+        f"{I}/credentials",
+        {"credential": {"type": "ec2", "blob": "{}", "user_id": t.user, "project_id": t.project}},
+        400,
+    )
     t.delete(f"{I}/credentials/{made['id']}", 204)
     a.get(f"{I}/credentials/{made['id']}", 404)
 
@@ -230,24 +252,37 @@ def test_credentials_of_any_type(house: House) -> None:
 def test_what_outside_judges_found(house: House) -> None:
     """Access rules in the order given, an EC2 blob to the letter, a domain's own role on another domain, a tree from a domain down."""
     a, t = house.admin, house.tenant("judged")
-    rules = [{"service": "compute", "method": m, "path": p} for m, p in (("POST", "/z"), ("GET", "/a"), ("DELETE", "/m"), ("GET", "/b"))]
-    app = t.post(f"{I}/users/{t.user}/application_credentials", {"application_credential": {"name": "a", "access_rules": rules}}, 201)
-    shown = t.get(f"{I}/users/{t.user}/application_credentials/{app['application_credential']['id']}")["application_credential"]
+    rules = [
+        {"service": "compute", "method": m, "path": p}
+        for m, p in (("POST", "/z"), ("GET", "/a"), ("DELETE", "/m"), ("GET", "/b"))
+    ]
+    app = t.post(
+        f"{I}/users/{t.user}/application_credentials",
+        {"application_credential": {"name": "a", "access_rules": rules}},
+        201,
+    )
+    shown = t.get(f"{I}/users/{t.user}/application_credentials/{app['application_credential']['id']}")[
+        "application_credential"
+    ]
     for found in (app["application_credential"], shown):
         assert [{k: r[k] for k in ("service", "method", "path")} for r in found["access_rules"]] == rules
     listed = t.get(f"{I}/users/{t.user}/access_rules")["access_rules"]
     assert [r["path"] for r in listed] == ["/z", "/a", "/m", "/b"]
     blob = '{"secret":"s",  "access":"abc" }'
-    made = a.post(f"{I}/credentials", {"credential": {"type": "ec2", "blob": blob, "project_id": t.project, "user_id": t.user}}, 201)[
-        "credential"
-    ]
+    made = a.post(
+        f"{I}/credentials",
+        {"credential": {"type": "ec2", "blob": blob, "project_id": t.project, "user_id": t.user}},
+        201,
+    )["credential"]
     assert made["blob"] == blob == a.get(f"{I}/credentials/{made['id']}")["credential"]["blob"]
     one, two = (a.post(f"{I}/domains", {"domain": {"name": n}}, 201)["domain"]["id"] for n in ("one", "two"))
     role = a.post(f"{I}/roles", {"role": {"name": "own", "domain_id": one}}, 201)["role"]["id"]
     for domain in (one, two):
         a.put(f"{I}/domains/{domain}/users/{t.user}/roles/{role}", code=204)
     far = a.post(f"{I}/projects", {"project": {"name": "far", "domain_id": two}}, 201)["project"]["id"]
-    assert a.ask("PUT", f"{I}/projects/{far}/users/{t.user}/roles/{role}").code == 403, "the domain of project and role must match"
+    assert a.ask("PUT", f"{I}/projects/{far}/users/{t.user}/roles/{role}").code == 403, (
+        "the domain of project and role must match"
+    )
     assert a.ask("PUT", f"{I}/system/users/{t.user}/roles/{role}").code == 400
     member = a.get(f"{I}/roles?name=member")["roles"][0]["id"]
     a.put(f"{I}/projects/{far}/users/{t.user}/roles/{member}", code=204)

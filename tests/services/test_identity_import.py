@@ -70,7 +70,9 @@ def test_everybody_logs_in_as_before(moved: House) -> None:
         "by the group, with what the role implies, and inherited"
     )
     assert log_in(moved, "carla", "carla-secret", "Default", system={"all": True}).status_code == 201
-    assert log_in(moved, "carla", "carla-secret", "Default").json()["token"]["project"]["name"] == "lab", "the default project"
+    assert log_in(moved, "carla", "carla-secret", "Default").json()["token"]["project"]["name"] == "lab", (
+        "the default project"
+    )
 
 
 def test_everything_is_as_it_was(moved: House, keystone: Path) -> None:
@@ -82,11 +84,19 @@ def test_everything_is_as_it_was(moved: House, keystone: Path) -> None:
     assert (lab["parent_id"], lab["cost"], research["tags"]) == (research["id"], "7", ["blue", "green"])
     assert a.get("/identity/v3/projects?name=closed")["projects"][0]["enabled"] is False
     anna = a.get("/identity/v3/users?name=anna")["users"][0]
-    assert anna["email"] == "anna@corp" and anna["id"] == db.execute("select user_id from local_user where name = 'anna'").fetchone()[0]
+    assert (
+        anna["email"] == "anna@corp"
+        and anna["id"] == db.execute("select user_id from local_user where name = 'anna'").fetchone()[0]
+    )
     assert a.get("/identity/v3/users?name=carla")["users"][0]["options"] == {"ignore_password_expiry": True}
     assert a.get(f"/identity/v3/users/{anna['id']}/groups")["groups"][0]["name"] == "team"
     grants = a.get("/identity/v3/role_assignments")["role_assignments"]
-    assert len(grants) >= db.execute("select (select count(*) from assignment) + (select count(*) from system_assignment)").fetchone()[0]
+    assert (
+        len(grants)
+        >= db.execute("select (select count(*) from assignment) + (select count(*) from system_assignment)").fetchone()[
+            0
+        ]
+    )
     assert any("OS-INHERIT:inherited_to" in g["scope"] for g in grants)
     services = {s["type"]: s for s in a.get("/identity/v3/services")["services"]}
     assert services["dns"]["name"] == "designate" and services["compute"]["name"] != "nova", "our own stay ours"
@@ -128,7 +138,12 @@ def test_conflicts_are_named_and_nothing_is_written(keystone: Path, tmp_path: Pa
     run(tmp_path, "bootstrap")
     before = counts(tmp_path)
     said = run(tmp_path, "import", str(keystone), code=1)
-    assert "users 'admin'" in said and "projects 'admin'" in said and "nothing was written" in said and "--keep-ours" in said
+    assert (
+        "users 'admin'" in said
+        and "projects 'admin'" in said
+        and "nothing was written" in said
+        and "--keep-ours" in said
+    )
     assert "roles" not in said, "roles are what they are called"
     assert counts(tmp_path) == before
     run(tmp_path, "import", "--keep-ours", str(keystone))
@@ -170,14 +185,26 @@ def dump(keystone: Path, to: Path) -> None:
             return "NULL"
         if isinstance(value, (int, float)):
             return str(value)
-        escaped = str(value).replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace('"', '\\"').replace("\0", "\\0")
+        escaped = (
+            str(value)
+            .replace("\\", "\\\\")
+            .replace("'", "\\'")
+            .replace("\n", "\\n")
+            .replace('"', '\\"')
+            .replace("\0", "\\0")
+        )
         return f"'{escaped}'"
 
     out = ["-- MySQL dump 10.13  Distrib 8.0.36, for Linux (x86_64)", "/*!40101 SET NAMES utf8mb4 */;"]
-    for (name,) in db.execute("select name from sqlite_master where type = 'table' and name not like 'sqlite%'").fetchall():
+    for (name,) in db.execute(
+        "select name from sqlite_master where type = 'table' and name not like 'sqlite%'"
+    ).fetchall():
         columns = [r[1] for r in db.execute(f'pragma table_info("{name}")')]
         out += [f"DROP TABLE IF EXISTS `{name}`;", f"CREATE TABLE `{name}` ("]
-        out += [f"  `{c}` varchar(255) DEFAULT NULL," for c in columns] + ["  KEY `ix` (`id`)", ") ENGINE=InnoDB DEFAULT CHARSET=utf8mb3;"]
+        out += [f"  `{c}` varchar(255) DEFAULT NULL," for c in columns] + [
+            "  KEY `ix` (`id`)",
+            ") ENGINE=InnoDB DEFAULT CHARSET=utf8mb3;",
+        ]
         rows = db.execute(f'select * from "{name}"').fetchall()
         if rows:
             values = ",".join("(" + ",".join(text(v) for v in r) + ")" for r in rows)

@@ -60,7 +60,9 @@ def test_token_keys_are_sealed_and_old_ones_become_so(database: str | None, tmp_
 def test_without_the_key_file_the_database_makes_no_token(tmp_path: Path) -> None:
     make(None, tmp_path).db.close()
     (tmp_path / "credential.keys").unlink()
-    with pytest.raises(Broken, match=r"token key was sealed with a key that is not in the credential key file \(.*credential.keys\)"):
+    with pytest.raises(
+        Broken, match=r"token key was sealed with a key that is not in the credential key file \(.*credential.keys\)"
+    ):
         make(None, tmp_path)
     words = ["--state", str(tmp_path), "up", "--sim", "--listen", "127.0.0.1:1"]
     said = CliRunner().invoke(virga, words)
@@ -86,7 +88,9 @@ def test_two_processes_read_each_others_tokens(postgres: Any, tmp_path: Path) ->
     with two.db.read() as tx:
         assert two.tokens.refresh(tx)
     assert all(len(s) > 64 for s in _secrets(one.db)) and len(_secrets(one.db)) == 2
-    assert b.http.get(f"{I}/users", headers={"X-Auth-Token": a.login("admin", "admin", "admin").token}).status_code == 200
+    assert (
+        b.http.get(f"{I}/users", headers={"X-Auth-Token": a.login("admin", "admin", "admin").token}).status_code == 200
+    )
     one.db.close()
     two.db.close()
 
@@ -116,7 +120,11 @@ def test_a_passcode_works_once_in_the_whole_cloud(postgres: Any, tmp_path: Path)
     a, b = House(one), House(two)
     secret = os.urandom(20)
     user = a.admin.post(f"{I}/users", {"user": {"name": "t", "password": "pw"}})["user"]["id"]
-    a.admin.post(f"{I}/credentials", {"credential": {"type": "totp", "user_id": user, "blob": base64.b32encode(secret).decode()}}, 201)
+    a.admin.post(
+        f"{I}/credentials",
+        {"credential": {"type": "totp", "user_id": user, "blob": base64.b32encode(secret).decode()}},
+        201,
+    )
 
     def enter(house: House) -> int:
         way = {"methods": ["totp"], "totp": {"user": {"id": user, "passcode": _passcode(secret, clock.now())}}}

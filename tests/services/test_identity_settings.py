@@ -21,16 +21,26 @@ def test_limits_of_two_levels() -> None:
         a = House(cloud).admin
         assert a.get(f"{I}/limits/model")["model"]["name"] == "strict_two_level"
         service = a.get(f"{I}/services?type=network")["services"][0]["id"]
-        a.post(f"{I}/registered_limits", {"registered_limits": [{"service_id": service, "resource_name": "thing", "default_limit": 10}]}, 201)
+        a.post(
+            f"{I}/registered_limits",
+            {"registered_limits": [{"service_id": service, "resource_name": "thing", "default_limit": 10}]},
+            201,
+        )
         top = a.post(f"{I}/projects", {"project": {"name": "top"}}, 201)["project"]["id"]
         low = a.post(f"{I}/projects", {"project": {"name": "low", "parent_id": top}}, 201)["project"]["id"]
 
         def limit(project: str, most: int) -> Any:
-            body = {"limits": [{"service_id": service, "resource_name": "thing", "resource_limit": most, "project_id": project}]}
+            body = {
+                "limits": [
+                    {"service_id": service, "resource_name": "thing", "resource_limit": most, "project_id": project}
+                ]
+            }
             return a.ask("POST", f"{I}/limits", body)
 
         refused = limit(low, 11)
-        assert refused.code == 403 and "more than the 10" in refused.text, "the registered limit stands for a parent that has none"
+        assert refused.code == 403 and "more than the 10" in refused.text, (
+            "the registered limit stands for a parent that has none"
+        )
         assert limit(top, 8).code == 201
         assert limit(low, 9).code == 403
         made = limit(low, 6)
@@ -48,13 +58,18 @@ def test_limits_of_two_levels() -> None:
 def test_users_options() -> None:
     """lock_password, ignore_user_inactivity and the rest of the inactive; ignore_lockout_failure_attempts."""
     clock = VirtualClock()
-    cloud = make(clock=clock, **{"identity.inactive_days": 30, "identity.lockout_attempts": 2, "identity.token_seconds": 100 * DAY})
+    cloud = make(
+        clock=clock,
+        **{"identity.inactive_days": 30, "identity.lockout_attempts": 2, "identity.token_seconds": 100 * DAY},
+    )
     try:
         house = House(cloud)
         a = house.admin
 
         def user(name: str, **options: bool) -> str:
-            return str(a.post(f"{I}/users", {"user": {"name": name, "password": "pw", "options": options}}, 201)["user"]["id"])
+            return str(
+                a.post(f"{I}/users", {"user": {"name": name, "password": "pw", "options": options}}, 201)["user"]["id"]
+            )
 
         locked = user("locked", lock_password=True)
         body = {"user": {"original_password": "pw", "password": "new"}}
@@ -65,7 +80,9 @@ def test_users_options() -> None:
         stubborn = user("stubborn", ignore_lockout_failure_attempts=True)
         for name in ("away", "stubborn"):
             assert [house.auth(name, "no", None).status_code for _ in range(3)] == [401] * 3
-        assert house.auth("stubborn", "pw", None).status_code == 201 and house.auth("away", "pw", None).status_code == 401
+        assert (
+            house.auth("stubborn", "pw", None).status_code == 201 and house.auth("away", "pw", None).status_code == 401
+        )
         a.patch(f"{I}/users/{a.user}", {"user": {"options": {"ignore_user_inactivity": True}}})
         clock.advance(31 * DAY)
         assert loops.idle(Round(cloud.db, cloud.world, cloud.doors)) >= 1
@@ -86,9 +103,14 @@ def test_how_often_a_trust_is_handed_on() -> None:
 
         def trust(count: int) -> Any:
             wanted = {
-                "trustor_user_id": t.user, "trustee_user_id": house.admin.user, "project_id": t.project, "impersonation": True, "roles": role,
-                "allow_redelegation": True, "redelegation_count": count,
-            }  # fmt: skip
+                "trustor_user_id": t.user,
+                "trustee_user_id": house.admin.user,
+                "project_id": t.project,
+                "impersonation": True,
+                "roles": role,
+                "allow_redelegation": True,
+                "redelegation_count": count,
+            }
             return t.ask("POST", f"{I}/OS-TRUST/trusts", {"trust": wanted})
 
         assert trust(1).code == 201 and trust(2).code == 403
@@ -97,7 +119,10 @@ def test_how_often_a_trust_is_handed_on() -> None:
 
 
 def test_a_token_without_the_catalogue(shared: House) -> None:
-    way = {"methods": ["password"], "password": {"user": {"name": "admin", "domain": {"id": "default"}, "password": "admin"}}}
+    way = {
+        "methods": ["password"],
+        "password": {"user": {"name": "admin", "domain": {"id": "default"}, "password": "admin"}},
+    }
     body = {"auth": {"identity": way, "scope": {"project": {"name": "admin", "domain": {"id": "default"}}}}}
     with_it, without = (shared.http.post(f"{I}/auth/tokens{q}", json=body).json()["token"] for q in ("", "?nocatalog"))
     assert with_it["catalog"] and "catalog" not in without and without["roles"]

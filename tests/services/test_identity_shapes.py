@@ -44,7 +44,11 @@ def theirs(folder: Path) -> list[dict[str, Any]]:
 def shape(value: Any, at: str = "") -> dict[str, str]:
     """Where values lie, and of which type they are; ids as keys are one key."""
     if isinstance(value, dict):
-        return {k: v for key, part in value.items() for k, v in shape(part, f"{at}/{re.sub(r'^[0-9a-f]{32,64}$', 'ID', key)}").items()}
+        return {
+            k: v
+            for key, part in value.items()
+            for k, v in shape(part, f"{at}/{re.sub(r'^[0-9a-f]{32,64}$', 'ID', key)}").items()
+        }
     if isinstance(value, list):
         return {k: v for part in value for k, v in shape(part, f"{at}[]").items()}
     return {at: type(value).__name__}
@@ -61,8 +65,14 @@ def known(at: str, table: dict[str, str]) -> bool:
 def test_every_read_has_keystones_shape(house: House, theirs: list[dict[str, Any]]) -> None:
     def ask(method: str, path: str, body: Any, token: str | None) -> tuple[int, Any, Any]:
         sent = {"X-Auth-Token": token, "X-Subject-Token": token} if token else {}
-        got = house.http.request(method, f"/identity{path}", headers=sent, **({"json": body} if body is not None else {}))
-        return got.status_code, got.headers, got.json() if "json" in got.headers.get("content-type", "") and got.content else None
+        got = house.http.request(
+            method, f"/identity{path}", headers=sent, **({"json": body} if body is not None else {})
+        )
+        return (
+            got.status_code,
+            got.headers,
+            got.json() if "json" in got.headers.get("content-type", "") and got.content else None,
+        )
 
     ours, wrong = walk(ask, "admin"), []
     assert [(x["method"], plain(x["path"])) for x in ours] == [(x["method"], plain(x["path"])) for x in theirs]

@@ -40,7 +40,9 @@ def test_a_token_in_the_access_form(house: House) -> None:
     assert set(by_type["compute"]) == {"region", "id", "publicURL", "internalURL", "adminURL"}
     who = Tenant(house.http, access["token"]["id"])
     who.get("/compute/v2.1/servers", 200)
-    again = house.http.post(f"{V2}/tokens", json={"auth": {"token": {"id": who.token}, "tenantId": house.admin.project}})
+    again = house.http.post(
+        f"{V2}/tokens", json={"auth": {"token": {"id": who.token}, "tenantId": house.admin.project}}
+    )
     assert again.json()["access"]["token"]["tenant"]["name"] == "admin"
     assert again.json()["access"]["token"]["expires"] <= access["token"]["expires"]
     unscoped = log_in(house, "admin", "admin").json()["access"]
@@ -51,7 +53,13 @@ def test_who_may_not(house: House) -> None:
     assert log_in(house, "admin", "wrong").status_code == 401
     assert log_in(house, "nobody", "wrong").json() == log_in(house, "admin", "wrong").json()
     assert log_in(house, "admin", "admin", tenantName="nowhere").status_code == 401
-    for bad in ({}, {"passwordCredentials": {"password": "x"}}, {"passwordCredentials": {"username": "x"}}, {"token": {}}, {"token": 5}):
+    for bad in (
+        {},
+        {"passwordCredentials": {"password": "x"}},
+        {"passwordCredentials": {"username": "x"}},
+        {"token": {}},
+        {"token": 5},
+    ):
         assert house.http.post(f"{V2}/tokens", json={"auth": bad}).status_code == 400, bad
     t = house.tenant("ed")
     for path in (
@@ -86,9 +94,11 @@ def test_life_of_tenants_users_and_roles(house: House) -> None:
     a = house.admin
     tenant = a.post(f"{V2}/tenants", {"tenant": {"name": "t", "description": None, "enabled": True}}, 200)["tenant"]
     assert tenant == {"id": tenant["id"], "name": "t", "description": None, "enabled": True}
-    user = a.post(f"{V2}/users", {"user": {"name": "u", "password": "pw", "email": "u@x", "tenantId": tenant["id"], "enabled": True}}, 200)[
-        "user"
-    ]
+    user = a.post(
+        f"{V2}/users",
+        {"user": {"name": "u", "password": "pw", "email": "u@x", "tenantId": tenant["id"], "enabled": True}},
+        200,
+    )["user"]
     assert user == {"id": user["id"], "name": "u", "email": "u@x", "enabled": True, "tenantId": tenant["id"]}
     assert a.get(f"{V2}/users?name=u")["user"]["id"] == user["id"]
     assert [u["name"] for u in a.get(f"{V2}/tenants/{tenant['id']}/users")["users"]] == ["u"]
@@ -111,7 +121,9 @@ def test_life_of_tenants_users_and_roles(house: House) -> None:
     assert own.ask("GET", "/compute/v2.1/servers").code == 401
     a.put(f"{V2}/users/{user['id']}/OS-KSADM/enabled", {"user": {"id": user["id"], "enabled": False}}, 200)
     assert log_in(house, "u", "newer").status_code == 401
-    assert a.post(f"{V2}/tenants/{tenant['id']}", {"tenant": {"id": tenant["id"], "name": "t2"}})["tenant"]["name"] == "t2"
+    assert (
+        a.post(f"{V2}/tenants/{tenant['id']}", {"tenant": {"id": tenant["id"], "name": "t2"}})["tenant"]["name"] == "t2"
+    )
     assert a.ask("PUT", f"{V2}/tenants/{tenant['id']}", {"tenant": {"id": "other"}}).code == 400
     a.delete(f"{V2}/users/{user['id']}", 204)
     a.delete(f"{V2}/tenants/{tenant['id']}", 204)
@@ -121,10 +133,19 @@ def test_life_of_tenants_users_and_roles(house: House) -> None:
 def test_services_and_endpoints(house: House) -> None:
     a = house.admin
     before = len(a.get(f"{V2}/endpoints")["endpoints"])
-    made = a.post(f"{V2}/OS-KSADM/services", {"OS-KSADM:service": {"name": "volume", "type": "volume", "description": "d"}}, 200)
+    made = a.post(
+        f"{V2}/OS-KSADM/services", {"OS-KSADM:service": {"name": "volume", "type": "volume", "description": "d"}}, 200
+    )
     service = made["OS-KSADM:service"]
-    body = {"region": "Else", "service_id": service["id"], "publicurl": "http://h:8776/v1/$(tenant_id)s", "adminurl": None}
-    one = a.post(f"{V2}/endpoints", {"endpoint": body | {"internalurl": "http://i:8776/v1/%(tenant_id)s"}}, 200)["endpoint"]
+    body = {
+        "region": "Else",
+        "service_id": service["id"],
+        "publicurl": "http://h:8776/v1/$(tenant_id)s",
+        "adminurl": None,
+    }
+    one = a.post(f"{V2}/endpoints", {"endpoint": body | {"internalurl": "http://i:8776/v1/%(tenant_id)s"}}, 200)[
+        "endpoint"
+    ]
     assert (one["publicurl"], one["adminurl"]) == (body["publicurl"], None)
     listed = {e["id"]: e for e in a.get(f"{V2}/endpoints")["endpoints"]}
     assert listed[one["id"]]["internalurl"] == "http://i:8776/v1/%(tenant_id)s" and len(listed) == before + 1
@@ -156,7 +177,11 @@ def test_documents(house: House) -> None:
     assert got.status_code == 300
     assert [v["id"] for v in got.json()["versions"]["values"]] == ["v3.14", "v2.0"]
     assert house.http.get(V2 + "/").json()["version"]["links"][0]["href"] == "http://127.0.0.1:8700/identity/v2.0/"
-    assert {e["alias"] for e in house.http.get(V2 + "/extensions").json()["extensions"]["values"]} == {"OS-KSADM", "OS-KSCRUD", "OS-EC2"}
+    assert {e["alias"] for e in house.http.get(V2 + "/extensions").json()["extensions"]["values"]} == {
+        "OS-KSADM",
+        "OS-KSCRUD",
+        "OS-EC2",
+    }
     assert house.http.get(V2 + "/extensions/OS-EC2").json()["extension"]["alias"] == "OS-EC2"
     assert house.http.get(V2 + "/extensions/OS-NO").status_code == 404
 
@@ -187,9 +212,17 @@ def test_the_admin_token_is_off_and_belongs_to_identity_alone() -> None:
         for wrong in ("admintoken", "AdminTokenn", "\u00e9"):
             sent = {"X-Auth-Token": wrong.encode()}
             assert house.http.get(f"{V2}/users", headers=sent).status_code == 401
-        for path in ("/identity/v3/auth/projects", "/identity/v3/auth/catalog", "/identity/v3/auth/domains", "/identity/v3/auth/system"):
+        for path in (
+            "/identity/v3/auth/projects",
+            "/identity/v3/auth/catalog",
+            "/identity/v3/auth/domains",
+            "/identity/v3/auth/system",
+        ):
             assert holder.ask("GET", path).code < 500, path
-        assert holder.ask("PATCH", f"{V2}/OS-KSCRUD/users/x", {"user": {"original_password": "a", "password": "b"}}).code == 403
+        assert (
+            holder.ask("PATCH", f"{V2}/OS-KSCRUD/users/x", {"user": {"original_password": "a", "password": "b"}}).code
+            == 403
+        )
     finally:
         cloud.stop()
 
@@ -214,21 +247,28 @@ class Shell:
         self.program, self.env = program, {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8"} | env
 
     def __call__(self, *words: str, code: int = 0) -> str:
-        done = subprocess.run([self.program, *words], env=self.env, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(
+            [self.program, *words], env=self.env, capture_output=True, text=True, check=False, timeout=60
+        )
         assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout if code == 0 else done.stderr
 
 
 def table(text: str) -> dict[str, str]:
     """Property → value of a printed table."""
-    return {m[1].strip(): m[2].strip() for m in re.finditer(r"^\|([^|]*)\|([^|]*)\|$", text, re.M) if m[1].strip() != "Property"}
+    return {
+        m[1].strip(): m[2].strip()
+        for m in re.finditer(r"^\|([^|]*)\|([^|]*)\|$", text, re.M)
+        if m[1].strip() != "Property"
+    }
 
 
 @pytest.fixture(params=["havana", "mid"])
 def guide(request: pytest.FixtureRequest, clients: Path, tmp_path: Path) -> Iterator[tuple[Shell, str, Any]]:
     """A cloud before its first user, with the guide's token, and the client of one year that knows it."""
     cloud = make(
-        state=tmp_path / "cloud", **{"identity.admin_token": "AdminToken", "identity.bootstrap": False, "server.listen": "127.0.0.1:0"}
+        state=tmp_path / "cloud",
+        **{"identity.admin_token": "AdminToken", "identity.bootstrap": False, "server.listen": "127.0.0.1:0"},
     )
     cloud.start()
     try:
@@ -248,7 +288,9 @@ def test_the_guides_own_commands(guide: tuple[Shell, str, Any]) -> None:
         t = made["tenant " + tenant] = table(keystone("tenant-create", f"--name={tenant}"))
         assert set(t) == {"description", "enabled", "id", "name"} and hexadecimal.fullmatch(t["id"])
         assert (t["description"], t["enabled"], t["name"]) == ("", "True", tenant)
-        u = made["user " + user] = table(keystone("user-create", f"--name={user}", "--pass=cl0udAdmin", "--email=cloud@admin.com"))
+        u = made["user " + user] = table(
+            keystone("user-create", f"--name={user}", "--pass=cl0udAdmin", "--email=cloud@admin.com")
+        )
         assert set(u) == {"email", "enabled", "id", "name", "tenantId"} and hexadecimal.fullmatch(u["id"])
         assert (u["email"], u["enabled"], u["name"], u["tenantId"]) == ("cloud@admin.com", "True", user, "")
         r = table(keystone("role-create", f"--name={role}"))
@@ -263,7 +305,12 @@ def test_the_guides_own_commands(guide: tuple[Shell, str, Any]) -> None:
     ]
     assert listed.splitlines()[0] == "+" + "+".join("-" * n for n in (34, 8, 9, 17)) + "+", "the guide's own frame"
     # what the accounts are for
-    env = {"OS_USERNAME": "admin", "OS_PASSWORD": "cl0udAdmin", "OS_TENANT_NAME": "admin", "OS_AUTH_URL": f"{url}/identity/v2.0"}
+    env = {
+        "OS_USERNAME": "admin",
+        "OS_PASSWORD": "cl0udAdmin",
+        "OS_TENANT_NAME": "admin",
+        "OS_AUTH_URL": f"{url}/identity/v2.0",
+    }
     admin = Shell(keystone.program, **env)
     assert table(admin("token-get"))["tenant_id"] == made["tenant admin"]["id"]
     assert "tester" in admin("user-list") and "test" in admin("tenant-list")
@@ -291,14 +338,25 @@ def test_every_other_command_of_the_time(guide: tuple[Shell, str, Any]) -> None:
     assert user in keystone("user-list", "--tenant", "t2")
     made = table(keystone("ec2-credentials-create", "--user-id", user, "--tenant-id", tenant))
     assert made["tenant_id"] == tenant and re.fullmatch("[0-9a-f]{32}", made["secret"])
-    assert table(keystone("ec2-credentials-get", "--user-id", user, "--access", made["access"]))["secret"] == made["secret"]
+    assert (
+        table(keystone("ec2-credentials-get", "--user-id", user, "--access", made["access"]))["secret"]
+        == made["secret"]
+    )
     assert made["access"] in keystone("ec2-credentials-list", "--user-id", user)
     assert "deleted" in keystone("ec2-credentials-delete", "--user-id", user, "--access", made["access"])
     assert made["access"] not in keystone("ec2-credentials-list", "--user-id", user)
     keystone("service-create", "--name", "vol", "--type", "volume", "--description", "d")
     assert table(keystone("service-get", "vol"))["type"] == "volume"
     made = keystone(
-        "endpoint-create", "--region", "R", "--service", "vol", "--publicurl", "http://h:1/$(tenant_id)s", "--adminurl", "http://h:2"
+        "endpoint-create",
+        "--region",
+        "R",
+        "--service",
+        "vol",
+        "--publicurl",
+        "http://h:1/$(tenant_id)s",
+        "--adminurl",
+        "http://h:2",
     )
     endpoint = table(made)["id"]
     assert endpoint in keystone("endpoint-list")
@@ -315,7 +373,9 @@ def test_every_other_command_of_the_time(guide: tuple[Shell, str, Any]) -> None:
 def virga(state: Path, *words: str, code: int = 0, **env: str) -> str:
     """`virga` on a folder of its own."""
     words = (sys.executable, "-m", "virga", "--state", str(state), *words)
-    done = subprocess.run(words, env=os.environ | {"VIRGA_SERVER_LOG_LEVEL": "error"} | env, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        words, env=os.environ | {"VIRGA_SERVER_LOG_LEVEL": "error"} | env, capture_output=True, text=True, check=False
+    )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -331,9 +391,11 @@ def test_the_guides_catalogue_as_it_stands(tmp_path: Path, monkeypatch: pytest.M
     assert virga(tmp_path, "identity", "catalog", str(file)) == "Nothing to do.\n"
     bad = tmp_path / "bad"
     for line, why in (
-        ("catalog.R.compute = x", "line 2"), ("catalog.R.compute.publicURL = ftp://x", "line 2"), ("catalog.R.c.color = x", "color"),
+        ("catalog.R.compute = x", "line 2"),
+        ("catalog.R.compute.publicURL = ftp://x", "line 2"),
+        ("catalog.R.c.color = x", "color"),
         ("catalog.R.c.publicURL = http://h:$(osapi_port)s/", "osapi_port"),
-    ):  # fmt: skip
+    ):
         bad.write_text(f"# a comment\n{line}\n")
         assert why in virga(tmp_path, "identity", "catalog", str(bad), code=1)
     cloud = make(state=tmp_path)

@@ -32,7 +32,9 @@ def test_upload_download(house: House) -> None:
     assert image["os_hash_value"] == hashlib.sha512(data).hexdigest()
     got = house.http.get(f"/image/v2/images/{image['id']}/file", headers={"X-Auth-Token": house.admin.token})
     assert got.content == data
-    part = house.http.get(f"/image/v2/images/{image['id']}/file", headers={"X-Auth-Token": house.admin.token, "Range": "bytes=1000-1999"})
+    part = house.http.get(
+        f"/image/v2/images/{image['id']}/file", headers={"X-Auth-Token": house.admin.token, "Range": "bytes=1000-1999"}
+    )
     assert part.status_code == 206 and part.content == data[1000:2000]
     assert part.headers["content-range"] == f"bytes 1000-1999/{len(data)}"
     again = house.admin.ask("PUT", f"/image/v2/images/{image['id']}/file", raw=b"x", headers=OCTETS)
@@ -50,7 +52,9 @@ def test_upload_download(house: House) -> None:
         ("qcow2", qcow2(size=1 << 62), "refused"),
         (
             "vmdk",
-            b'# Disk DescriptorFile\nversion=1\nCID=1\ncreateType="monolithicFlat"\nRW 1 FLAT "/etc/shadow" 0\n'.ljust(4096, b"\0"),
+            b'# Disk DescriptorFile\nversion=1\nCID=1\ncreateType="monolithicFlat"\nRW 1 FLAT "/etc/shadow" 0\n'.ljust(
+                4096, b"\0"
+            ),
             "",
         ),
     ],
@@ -74,7 +78,10 @@ def test_good_qcow2(shared: House) -> None:
 def test_list_filters_and_markers(house: House) -> None:
     a = house.admin
     for n in range(5):
-        a.post("/image/v2/images", {"name": f"i{n}", "tags": ["odd"] if n % 2 else [], "os_distro": "virga" if n == 3 else "none"})
+        a.post(
+            "/image/v2/images",
+            {"name": f"i{n}", "tags": ["odd"] if n % 2 else [], "os_distro": "virga" if n == 3 else "none"},
+        )
     page = a.get("/image/v2/images?limit=2&sort=name:asc")
     assert [i["name"] for i in page["images"]] == ["i0", "i1"]
     page = a.get("/image" + page["next"])
@@ -122,6 +129,11 @@ def test_strangers(shared: House) -> None:
 def test_protected_and_deleted(house: House) -> None:
     image = house.image(protected=True)
     house.admin.delete(f"/image/v2/images/{image['id']}", 403)
-    house.admin.ask("PATCH", f"/image/v2/images/{image['id']}", [{"op": "replace", "path": "/protected", "value": False}], headers=PATCH)
+    house.admin.ask(
+        "PATCH",
+        f"/image/v2/images/{image['id']}",
+        [{"op": "replace", "path": "/protected", "value": False}],
+        headers=PATCH,
+    )
     house.admin.delete(f"/image/v2/images/{image['id']}", 204)
     house.admin.get(f"/image/v2/images/{image['id']}", 404)

@@ -28,10 +28,17 @@ OCTETS = {"Content-Type": "application/octet-stream"}
 PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
 SIZE = 6 << 20
 DISKS = (
-    ("raw", "raw", ()), ("qcow2", "qcow2", ()), ("qcow2", "qcow2", ("-o", "compat=0.10")), ("qcow2", "qcow2", ("-c",)), ("vmdk", "vmdk", ()),
-    ("vmdk", "vmdk", ("-o", "subformat=streamOptimized")), ("vhd", "vpc", ("-o", "force_size=on")), ("vhd", "vpc", ("-o", "force_size=on,subformat=fixed")),
-    ("vhdx", "vhdx", ()), ("vdi", "vdi", ()),
-)  # fmt: skip
+    ("raw", "raw", ()),
+    ("qcow2", "qcow2", ()),
+    ("qcow2", "qcow2", ("-o", "compat=0.10")),
+    ("qcow2", "qcow2", ("-c",)),
+    ("vmdk", "vmdk", ()),
+    ("vmdk", "vmdk", ("-o", "subformat=streamOptimized")),
+    ("vhd", "vpc", ("-o", "force_size=on")),
+    ("vhd", "vpc", ("-o", "force_size=on,subformat=fixed")),
+    ("vhdx", "vhdx", ()),
+    ("vdi", "vdi", ()),
+)
 
 
 def disk(folder: Path, kind: str = "qcow2", words: tuple[str, ...] = ()) -> bytes:
@@ -67,28 +74,48 @@ def test_a_machine_in_three_parts(shared: House) -> None:
     a = shared.admin
     kernel = shared.image(data=b"kernel" * 100, disk_format="aki", container_format="aki")
     ramdisk = shared.image(data=b"ramdisk" * 100, disk_format="ari", container_format="ari")
-    machine = shared.image(data=b"root" * 2000, disk_format="ami", container_format="ami", kernel_id=kernel["id"], ramdisk_id=ramdisk["id"])
+    machine = shared.image(
+        data=b"root" * 2000, disk_format="ami", container_format="ami", kernel_id=kernel["id"], ramdisk_id=ramdisk["id"]
+    )
     assert (machine["status"], machine["kernel_id"], machine["ramdisk_id"]) == ("active", kernel["id"], ramdisk["id"])
     head = {
-        "X-Image-Meta-Name": "three", "X-Image-Meta-Disk-Format": "ami", "X-Image-Meta-Container-Format": "ami", "X-Image-Meta-Property-Kernel_id": kernel["id"],
-        "X-Image-Meta-Property-Ramdisk_id": ramdisk["id"], "Content-Type": "application/octet-stream",
-    }  # fmt: skip
+        "X-Image-Meta-Name": "three",
+        "X-Image-Meta-Disk-Format": "ami",
+        "X-Image-Meta-Container-Format": "ami",
+        "X-Image-Meta-Property-Kernel_id": kernel["id"],
+        "X-Image-Meta-Property-Ramdisk_id": ramdisk["id"],
+        "Content-Type": "application/octet-stream",
+    }
     got = a.ask("POST", "/image/v1/images", raw=b"root" * 2000, headers=head)
-    assert got.code == 201 and got.json["image"]["properties"] == {"kernel_id": kernel["id"], "ramdisk_id": ramdisk["id"]}, got.text
+    assert got.code == 201 and got.json["image"]["properties"] == {
+        "kernel_id": kernel["id"],
+        "ramdisk_id": ramdisk["id"],
+    }, got.text
     for name, value, says in (
-        ("kernel_id", "linux", "not the id of an image"), ("ramdisk_id", "nokernel", "not the id of an image"), ("kernel_id", ramdisk["id"], "ari, not aki"),
+        ("kernel_id", "linux", "not the id of an image"),
+        ("ramdisk_id", "nokernel", "not the id of an image"),
+        ("kernel_id", ramdisk["id"], "ari, not aki"),
         ("ramdisk_id", machine["id"], "ami, not ari"),
-    ):  # fmt: skip
+    ):
         got = a.ask("POST", I, {"name": "x", name: value})
         assert got.code == 400 and says in got.text and name in got.text, got.text
-        got = a.ask("PATCH", f"{I}/{machine['id']}", raw=f'[{{"op":"replace","path":"/{name}","value":"{value}"}}]'.encode(), headers=PATCH)
+        got = a.ask(
+            "PATCH",
+            f"{I}/{machine['id']}",
+            raw=f'[{{"op":"replace","path":"/{name}","value":"{value}"}}]'.encode(),
+            headers=PATCH,
+        )
         assert got.code == 400 and says in got.text, got.text
         wrong = head | {f"X-Image-Meta-Property-{name.capitalize()}": value}
         assert a.ask("POST", "/image/v1/images", raw=b"x", headers=wrong).code == 400
-    assert a.ask("POST", I, {"name": "later", "kernel_id": "00000000-1111-4222-8333-444455556666"}).code == 201, "it may come later"
+    assert a.ask("POST", I, {"name": "later", "kernel_id": "00000000-1111-4222-8333-444455556666"}).code == 201, (
+        "it may come later"
+    )
     assert a.ask("POST", I, {"name": "none", "kernel_id": "nokernel"}).code == 201
     a.delete(f"{I}/{kernel['id']}", 204)
-    got = a.ask("PATCH", f"{I}/{machine['id']}", raw=b'[{"op":"replace","path":"/name","value":"still"}]', headers=PATCH)
+    got = a.ask(
+        "PATCH", f"{I}/{machine['id']}", raw=b'[{"op":"replace","path":"/name","value":"still"}]', headers=PATCH
+    )
     assert got.code == 200, "a kernel that is gone keeps nobody from the rest"
 
 
@@ -109,7 +136,12 @@ def imported(house: House, data: bytes, **more: Any) -> dict[str, Any]:
     return dict(wait(lambda: None if "os_glance_import_task" in (i := a.get(f"{I}/{id}")) else i, 30, every=0.05))
 
 
-PACK = {"gzip": gzip.compress, "xz": lzma.compress, "bzip2": bz2.compress, "zip": lambda data: zipped("disk.qcow2", data)}
+PACK = {
+    "gzip": gzip.compress,
+    "xz": lzma.compress,
+    "bzip2": bz2.compress,
+    "zip": lambda data: zipped("disk.qcow2", data),
+}
 
 
 @pytest.mark.parametrize("how", sorted(PACK))
@@ -155,5 +187,9 @@ def test_conversion_says_how_far_it_is(tmp_path: Path) -> None:
     writer.write(disk(tmp_path))
     writer.commit()
     assert work._convert(staging, "a-1", "a-2", "qcow2", "raw", Listening()) == "a-2"
-    assert heard[-1] == "convert: 100 %" and len(set(heard)) >= 2 and heard == sorted(heard, key=lambda s: int(s.split()[1])), heard
+    assert (
+        heard[-1] == "convert: 100 %"
+        and len(set(heard)) >= 2
+        and heard == sorted(heard, key=lambda s: int(s.split()[1]))
+    ), heard
     assert b"".join(staging.read("a-2")) == (tmp_path / "source").read_bytes()

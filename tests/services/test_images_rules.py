@@ -38,16 +38,30 @@ def rule(house: House, file: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "method", "path", "body", "kind"),
     [
-        ("upload_image", "PUT", "file", b"x", "application/octet-stream"), ("modify_image", "PUT", "stage", b"x", "application/octet-stream"),
-        ("modify_image", "PATCH", "", b'[{"op":"replace","path":"/name","value":"n"}]', "application/openstack-images-v2.1-json-patch"),
-        ("modify_image", "PUT", "tags/t", b"", ""), ("modify_image", "POST", "import", b'{"method":{"name":"glance-direct"}}', "application/json"),
-        ("download_image", "GET", "file", b"", ""), ("get_image", "GET", "", b"", ""), ("get_image", "GET", "tasks", b"", ""),
-        ("deactivate", "POST", "actions/deactivate", b"", ""), ("reactivate", "POST", "actions/reactivate", b"", ""),
-        ("add_member", "POST", "members", b'{"member":"x"}', "application/json"), ("get_members", "GET", "members", b"", ""),
+        ("upload_image", "PUT", "file", b"x", "application/octet-stream"),
+        ("modify_image", "PUT", "stage", b"x", "application/octet-stream"),
+        (
+            "modify_image",
+            "PATCH",
+            "",
+            b'[{"op":"replace","path":"/name","value":"n"}]',
+            "application/openstack-images-v2.1-json-patch",
+        ),
+        ("modify_image", "PUT", "tags/t", b"", ""),
+        ("modify_image", "POST", "import", b'{"method":{"name":"glance-direct"}}', "application/json"),
+        ("download_image", "GET", "file", b"", ""),
+        ("get_image", "GET", "", b"", ""),
+        ("get_image", "GET", "tasks", b"", ""),
+        ("deactivate", "POST", "actions/deactivate", b"", ""),
+        ("reactivate", "POST", "actions/reactivate", b"", ""),
+        ("add_member", "POST", "members", b'{"member":"x"}', "application/json"),
+        ("get_members", "GET", "members", b"", ""),
         ("delete_image", "DELETE", "", b"", ""),
     ],
-)  # fmt: skip
-def test_each_rule_is_asked(ruled: tuple[House, Path], name: str, method: str, path: str, body: bytes, kind: str) -> None:
+)
+def test_each_rule_is_asked(
+    ruled: tuple[House, Path], name: str, method: str, path: str, body: bytes, kind: str
+) -> None:
     """The owner may, until the operator's file says who may; the refusal names the rule, and nothing was changed."""
     house, file = ruled
     anna = house.tenant("anna")
@@ -59,7 +73,12 @@ def test_each_rule_is_asked(ruled: tuple[House, Path], name: str, method: str, p
     else:
         id = house.image(anna, data=b"x")["id"]
     if path == "members":
-        anna.ask("PATCH", f"{I}/{id}", raw=b'[{"op":"replace","path":"/visibility","value":"shared"}]', headers={"Content-Type": "application/openstack-images-v2.1-json-patch"})  # fmt: skip
+        anna.ask(
+            "PATCH",
+            f"{I}/{id}",
+            raw=b'[{"op":"replace","path":"/visibility","value":"shared"}]',
+            headers={"Content-Type": "application/openstack-images-v2.1-json-patch"},
+        )
     before = anna.get(f"{I}/{id}")
     where = f"{I}/{id}" + (f"/{path}" if path else "")
     headers = {"Content-Type": kind} if kind else {}
@@ -97,11 +116,16 @@ def test_ranges(shared: House) -> None:
     image = shared.image(data=data)
     whole = shared.http.get(f"{I}/{image['id']}/file", headers={"X-Auth-Token": a.token})
     assert (whole.status_code, whole.content, whole.headers["content-length"]) == (200, data, "5000")
-    assert whole.headers["content-md5"] == hashlib.md5(data).hexdigest() and whole.headers["content-type"] == "application/octet-stream"
+    assert (
+        whole.headers["content-md5"] == hashlib.md5(data).hexdigest()
+        and whole.headers["content-type"] == "application/octet-stream"
+    )
 
     def part(value: str, name: str = "Range") -> tuple[int, bytes, str | None]:
         got = shared.http.get(f"{I}/{image['id']}/file", headers={"X-Auth-Token": a.token, name: value})
-        assert got.status_code != 206 or (got.headers["content-length"] == str(len(got.content)) and "content-md5" not in got.headers)
+        assert got.status_code != 206 or (
+            got.headers["content-length"] == str(len(got.content)) and "content-md5" not in got.headers
+        )
         return got.status_code, got.content, got.headers.get("content-range")
 
     assert part("bytes=0-0") == (206, data[:1], "bytes 0-0/5000")
@@ -128,7 +152,9 @@ def test_a_full_quota_says_how_much(house: House) -> None:
     said = "the quota image_size_total is 3 MiB, and 2 MiB of it are used"
     got = anna.ask("PUT", f"{I}/{id}/file", raw=b"x" * (2 << 20), headers=OCTETS)
     assert got.code == 413 and said in got.text, got.text
-    streamed = house.http.put(f"{I}/{id}/file", content=iter([b"x" * (1 << 20)] * 3), headers=OCTETS | {"X-Auth-Token": anna.token})
+    streamed = house.http.put(
+        f"{I}/{id}/file", content=iter([b"x" * (1 << 20)] * 3), headers=OCTETS | {"X-Auth-Token": anna.token}
+    )
     assert streamed.status_code == 413 and said in streamed.text, streamed.text
     image = anna.get(f"{I}/{id}")
     assert image["status"] == "queued" and said in image["os_glance_reason"]
@@ -158,4 +184,7 @@ def test_unified_limits(house: House) -> None:
     assert anna.ask("PUT", f"{I}/{id}/file", raw=b"x" * (2 << 20), headers=OCTETS).code == 204
     assert anna.ask("POST", I, {"name": "two"}).code == 201
     usage = anna.get("/image/v2/info/usage")["usage"]
-    assert (usage["image_count_total"], usage["image_size_total"]) == ({"usage": 2, "limit": 3}, {"usage": 2, "limit": 3})
+    assert (usage["image_count_total"], usage["image_size_total"]) == (
+        {"usage": 2, "limit": 3},
+        {"usage": 2, "limit": 3},
+    )

@@ -28,7 +28,9 @@ def server() -> Iterator[Web]:
 
 @pytest.fixture(scope="module")
 def old(server: Web) -> Iterator[House]:
-    cloud = make(**{"images.stores": ["files=memory:", "web=http:"], "images.import_allow": [f"127.0.0.1:{server.port}"]})
+    cloud = make(
+        **{"images.stores": ["files=memory:", "web=http:"], "images.import_allow": [f"127.0.0.1:{server.port}"]}
+    )
     cloud.start()
     yield House(cloud)
     cloud.stop()
@@ -36,7 +38,9 @@ def old(server: Web) -> Iterator[House]:
 
 def ask(who: Tenant, method: str, path: str, data: bytes | None = None, **headers: str) -> Any:
     sent = {"X-Auth-Token": who.token} | {k.replace("_", "-"): v for k, v in headers.items()}
-    return who.http.request(method, path, content=data, headers=sent | ({"Content-Type": "application/octet-stream"} if data else {}))
+    return who.http.request(
+        method, path, content=data, headers=sent | ({"Content-Type": "application/octet-stream"} if data else {})
+    )
 
 
 def meta(**fields: str) -> dict[str, str]:
@@ -56,12 +60,16 @@ def test_create_show_update_delete(old: House) -> None:
     assert made["checksum"] == hashlib.md5(data).hexdigest() and made["properties"] == {"color": "blue"}
     id = made["id"]
     head = ask(a, "HEAD", f"{V1}/{id}")
-    assert head.status_code == 200 and head.headers["x-image-meta-name"] == "one" and head.headers["x-image-meta-property-color"] == "blue"
+    assert (
+        head.status_code == 200
+        and head.headers["x-image-meta-name"] == "one"
+        and head.headers["x-image-meta-property-color"] == "blue"
+    )
     got = ask(a, "GET", f"{V1}/{id}")
     assert got.content == data and got.headers["x-image-meta-checksum"] == made["checksum"]
-    assert ask(a, "PUT", f"{V1}/{id}", **meta(name="two"), **{"x-glance-registry-purge-props": "false"}).json()["image"]["properties"] == {
-        "color": "blue"
-    }
+    assert ask(a, "PUT", f"{V1}/{id}", **meta(name="two"), **{"x-glance-registry-purge-props": "false"}).json()[
+        "image"
+    ]["properties"] == {"color": "blue"}
     assert ask(a, "PUT", f"{V1}/{id}", **meta(protected="true")).json()["image"]["properties"] == {}
     assert ask(a, "DELETE", f"{V1}/{id}").status_code == 403
     ask(a, "PUT", f"{V1}/{id}", **meta(protected="false"))
@@ -87,7 +95,9 @@ def test_members(old: House) -> None:
     assert ask(boris, "HEAD", f"{V1}/{id}").status_code == 404
     assert ask(anna, "PUT", f"{V1}/{id}/members/{boris.project}").status_code == 204
     assert ask(boris, "HEAD", f"{V1}/{id}").status_code == 200
-    assert ask(anna, "GET", f"{V1}/{id}/members").json()["members"] == [{"member_id": boris.project, "can_share": False}]
+    assert ask(anna, "GET", f"{V1}/{id}/members").json()["members"] == [
+        {"member_id": boris.project, "can_share": False}
+    ]
     assert ask(boris, "GET", f"/image/v1/shared-images/{boris.project}").json()["shared_images"][0]["image_id"] == id
     assert ask(anna, "GET", f"/image/v1/shared-images/{boris.project}").status_code == 403
     assert ask(anna, "DELETE", f"{V1}/{id}/members/{boris.project}").status_code == 204
@@ -98,11 +108,15 @@ def test_copy_from_and_location(old: House, server: Web) -> None:
     server.pages["/v1"] = data
     for header in ("x-glance-api-copy-from", "x-image-meta-location"):
         id = make_image(a, **{header: f"{server.url}/v1"})["id"]
-        assert wait(lambda id=id: ask(a, "HEAD", f"{V1}/{id}").headers["x-image-meta-status"] == "active", 20, every=0.02)
+        assert wait(
+            lambda id=id: ask(a, "HEAD", f"{V1}/{id}").headers["x-image-meta-status"] == "active", 20, every=0.02
+        )
         assert ask(a, "GET", f"{V1}/{id}").content == data
     for header in ("x-glance-api-copy-from", "x-image-meta-location"):
         for url in ("http://169.254.169.254/x", "file:///etc/passwd", "swift+config://x"):
-            got = ask(a, "POST", V1, **meta(name="x", **{"disk-format": "raw", "container-format": "bare"}), **{header: url})
+            got = ask(
+                a, "POST", V1, **meta(name="x", **{"disk-format": "raw", "container-format": "bare"}), **{header: url}
+            )
             assert got.status_code == 400, got.text
 
 
@@ -120,7 +134,13 @@ def test_bad_headers(old: House) -> None:
     ):
         assert ask(anna, "POST", V1, **meta(**({"name": "x"} | {name: value}))).status_code == code, name
     assert (
-        ask(anna, "POST", V1, b"xyz", **meta(name="x", checksum="0" * 32, **{"disk-format": "raw", "container-format": "bare"})).status_code
+        ask(
+            anna,
+            "POST",
+            V1,
+            b"xyz",
+            **meta(name="x", checksum="0" * 32, **{"disk-format": "raw", "container-format": "bare"}),
+        ).status_code
         == 400
     )
     assert ask(anna, "POST", V1, b"xyz", **meta(name="x")).status_code == 400, "no formats"
@@ -130,7 +150,9 @@ def test_bad_headers(old: House) -> None:
 def test_other_bytes_than_were_said_are_not_kept(old: House) -> None:
     """A checksum or a size that is not the bytes': the image waits for its bytes as before, and says why."""
     anna = old.tenant("v1-said")
-    image = ask(anna, "POST", V1, b"", **meta(name="x", **{"disk-format": "raw", "container-format": "bare"})).json()["image"]
+    image = ask(anna, "POST", V1, b"", **meta(name="x", **{"disk-format": "raw", "container-format": "bare"})).json()[
+        "image"
+    ]
     for wrong in ({"checksum": "0" * 32}, {"size": "4"}):
         got = ask(anna, "PUT", f"{V1}/{image['id']}", b"xyz", **meta(name="x", **wrong))
         assert got.status_code == 400, got.text
@@ -176,7 +198,9 @@ def doors(old: House) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("year", [0, 1], ids=["2013", "2015"])
-def test_the_guides_line(legacy: list[Path], old: House, doors: tuple[str, str], server: Web, tmp_path: Path, year: int) -> None:
+def test_the_guides_line(
+    legacy: list[Path], old: House, doors: tuple[str, str], server: Web, tmp_path: Path, year: int
+) -> None:
     """`glance image-create --name … --is-public true --container-format bare --disk-format qcow2 --copy-from URL`, and the others."""
     from disks import qcow2
 

@@ -76,7 +76,9 @@ def test_sharing(house: House) -> None:
     assert boris.get(f"{I}/{id}")["id"] == id and carol.ask("GET", f"{I}/{id}").code == 404
     listed = lambda who, **q: [i["id"] for i in who.get(I + "?" + "&".join(f"{k}={v}" for k, v in q.items()))["images"]]  # noqa: E731
     assert id not in listed(boris) and id in listed(boris, member_status="pending", visibility="shared")
-    assert anna.ask("PUT", f"{members}/{boris.project}", {"status": "accepted"}).code == 403, "the owner does not decide for the member"
+    assert anna.ask("PUT", f"{members}/{boris.project}", {"status": "accepted"}).code == 403, (
+        "the owner does not decide for the member"
+    )
     assert carol.ask("PUT", f"{members}/{boris.project}", {"status": "accepted"}).code == 404
     assert boris.ask("PUT", f"{members}/{boris.project}", {"status": "maybe"}).code == 400
     boris.put(f"{members}/{boris.project}", {"status": "accepted"}, 200)
@@ -85,7 +87,9 @@ def test_sharing(house: House) -> None:
     assert {m["member_id"] for m in anna.get(members)["members"]} == {boris.project, carol.project}
     assert [m["member_id"] for m in boris.get(members)["members"]] == [boris.project], "a member sees itself only"
     assert boris.ask("GET", f"{members}/{carol.project}").code == 404
-    assert boris.ask("PATCH", f"{I}/{id}", [{"op": "replace", "path": "/name", "value": "x"}], headers=PATCH).code == 403
+    assert (
+        boris.ask("PATCH", f"{I}/{id}", [{"op": "replace", "path": "/name", "value": "x"}], headers=PATCH).code == 403
+    )
     assert boris.ask("DELETE", f"{members}/{boris.project}").code == 403
     anna.delete(f"{members}/{boris.project}", 204)
     assert boris.ask("GET", f"{I}/{id}").code == 404
@@ -118,12 +122,31 @@ def test_filters_and_order(house: House) -> None:
         create(a, name=name, min_ram=n, tags=["t", f"t{n}"], color="red" if n else "blue")
     names = lambda q: [i["name"] for i in a.get(I + q)["images"]]  # noqa: E731
     assert names('?name=in:alpha,"be,ta"&sort=name:asc') == ["alpha", "be,ta"]
-    assert names("?sort_key=name&sort_dir=desc") == ["gamma", "be,ta", "alpha"] and names("?sort=name") == ["gamma", "be,ta", "alpha"]
+    assert names("?sort_key=name&sort_dir=desc") == ["gamma", "be,ta", "alpha"] and names("?sort=name") == [
+        "gamma",
+        "be,ta",
+        "alpha",
+    ]
     assert names("?tag=t&tag=t1") == ["be,ta"] and names("?color=blue") == ["alpha"] and names("?color=green") == []
-    assert names("?min_ram=2") == ["gamma"] and set(names("?created_at=gte:2020-01-01T00:00:00Z")) == {"alpha", "be,ta", "gamma"}
+    assert names("?min_ram=2") == ["gamma"] and set(names("?created_at=gte:2020-01-01T00:00:00Z")) == {
+        "alpha",
+        "be,ta",
+        "gamma",
+    }
     assert names("?updated_at=lt:2020-01-01T00:00:00Z") == [] and names("?limit=0") == []
-    for bad in ("name=in:%22x", "sort=name:up", "sort_key=nope", "sort=name&sort_key=id", "visibility=secret", "member_status=x", "os_hidden=maybe", "limit=x",
-                "marker=00000000-0000-0000-0000-000000000000", "created_at=gt:yesterday", "changes-since=1"):  # fmt: skip
+    for bad in (
+        "name=in:%22x",
+        "sort=name:up",
+        "sort_key=nope",
+        "sort=name&sort_key=id",
+        "visibility=secret",
+        "member_status=x",
+        "os_hidden=maybe",
+        "limit=x",
+        "marker=00000000-0000-0000-0000-000000000000",
+        "created_at=gt:yesterday",
+        "changes-since=1",
+    ):
         assert a.ask("GET", f"{I}?{bad}").code == 400, bad
     assert len(a.get(f"{I}?limit=2")["images"]) == 2
 
@@ -158,12 +181,20 @@ def test_the_older_patch(shared: House) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("hw_disk_bus", "floppy-ish"), ("hw_cpu_cores", "many"), ("os_type", "amiga"), ("hw_firmware_type", "coreboot")]
+    ("name", "value"),
+    [("hw_disk_bus", "floppy-ish"), ("hw_cpu_cores", "many"), ("os_type", "amiga"), ("hw_firmware_type", "coreboot")],
 )
 def test_properties_with_meaning(shared: House, name: str, value: str) -> None:
     got = shared.admin.ask("POST", I, {"name": "x", name: value})
     assert got.code == 400 and name in got.text
-    create(shared.admin, hw_disk_bus="scsi", hw_cpu_cores="4", os_type="windows", hw_firmware_type="uefi", anything="at all")
+    create(
+        shared.admin,
+        hw_disk_bus="scsi",
+        hw_cpu_cores="4",
+        os_type="windows",
+        hw_firmware_type="uefi",
+        anything="at all",
+    )
 
 
 def test_deactivate(shared: House) -> None:
@@ -192,7 +223,11 @@ def test_import_of_staged_bytes_to_several_stores(many: House) -> None:
     assert (image["status"], image["stores"]) == ("active", "fast,files"), "the heaviest store first"
     assert image["os_hash_value"] == hashlib.sha512(data).hexdigest() and content(a, id) == data
     (task,) = a.get(f"{I}/{id}/tasks")["tasks"]
-    assert (task["status"], task["type"], task["request_id"]) == ("success", "api_image_import", got.headers["x-openstack-request-id"])
+    assert (task["status"], task["type"], task["request_id"]) == (
+        "success",
+        "api_image_import",
+        got.headers["x-openstack-request-id"],
+    )
     assert task["input"]["import_req"]["method"] == {"name": "glance-direct"}
     assert a.get(f"/image/v2/tasks/{task['id']}")["result"] == {"image_id": id}
     assert a.ask("DELETE", f"/image/v2/stores/none/{id}").code == 409
@@ -207,7 +242,9 @@ def test_import_of_staged_bytes_to_several_stores(many: House) -> None:
     assert a.ask("POST", f"{I}/{id}/import", {"method": {"name": "copy-image"}, "stores": ["fast"]}).code == 400
     anna = many.tenant("copy-anna")
     mine = many.image(anna)
-    assert anna.ask("POST", f"{I}/{mine['id']}/import", {"method": {"name": "copy-image"}, "stores": ["fast"]}).code == 403
+    assert (
+        anna.ask("POST", f"{I}/{mine['id']}/import", {"method": {"name": "copy-image"}, "stores": ["fast"]}).code == 403
+    )
 
 
 def test_upload_to_a_store(many: House) -> None:
@@ -221,9 +258,17 @@ def test_upload_to_a_store(many: House) -> None:
 
 def test_stores_are_described(many: House) -> None:
     found = many.admin.get("/image/v2/info/stores")["stores"]
-    assert found == [{"id": "files", "default": "true"}, {"id": "fast", "description": "Fast"}, {"id": "web", "read-only": "true"}]
+    assert found == [
+        {"id": "files", "default": "true"},
+        {"id": "fast", "description": "Fast"},
+        {"id": "web", "read-only": "true"},
+    ]
     detail = many.admin.get("/image/v2/info/stores/detail")["stores"]
-    assert [(d["id"], d["type"], d["weight"]) for d in detail] == [("files", "file", 0), ("fast", "file", 10), ("web", "http", 0)]
+    assert [(d["id"], d["type"], d["weight"]) for d in detail] == [
+        ("files", "file", 0),
+        ("fast", "file", 10),
+        ("web", "http", 0),
+    ]
     assert many.tenant("st-anna").ask("GET", "/image/v2/info/stores/detail").code == 403
     methods = many.admin.get("/image/v2/info/import")["import-methods"]["value"]
     assert methods == ["glance-direct", "web-download", "copy-image", "glance-download"]
@@ -236,8 +281,11 @@ def test_import_from_the_web(many: House, server: Web) -> None:
     a.post(f"{I}/{id}/import", {"method": {"name": "web-download", "uri": f"{server.url}/disk"}}, 202)
     assert over(a, id)["status"] == "active" and content(a, id) == data
     for body, code in (
-        ({"method": {"name": "web-download"}}, 400), ({"method": {"name": "by-post"}}, 400), ({}, 400), ({"method": {"name": "web-download", "uri": f"{server.url}/disk"}}, 409),
-    ):  # fmt: skip
+        ({"method": {"name": "web-download"}}, 400),
+        ({"method": {"name": "by-post"}}, 400),
+        ({}, 400),
+        ({"method": {"name": "web-download", "uri": f"{server.url}/disk"}}, 409),
+    ):
         assert a.ask("POST", f"{I}/{id}/import", body).code == code, body
     part = a.http.get(f"{I}/{id}/file", headers={"X-Auth-Token": a.token, "Range": "bytes=-10"})
     assert part.status_code == 206 and part.content == data[-10:]
@@ -252,7 +300,11 @@ def test_import_from_another_image(many: House) -> None:
     a.post(f"{I}/{id}/import", {"method": method}, 202)
     image = over(a, id)
     assert (image["status"], image["disk_format"], image["container_format"]) == ("active", "raw", "bare")
-    assert (image["hw_disk_bus"], image["os_distro"]) == ("scsi", "debian") and "speed" not in image and content(a, id) == data
+    assert (
+        (image["hw_disk_bus"], image["os_distro"]) == ("scsi", "debian")
+        and "speed" not in image
+        and content(a, id) == data
+    )
     stranger = many.tenant("gd-anna")
     private = many.image(visibility="private")
     own = create(stranger)
@@ -273,10 +325,20 @@ def test_locations(many: House, server: Web) -> None:
     right = {"os_hash_algo": "sha256", "os_hash_value": hashlib.sha256(data).hexdigest()}
     a.post(f"{I}/{id}/locations", {"url": url, "validation_data": right}, 202)
     image = over(a, id)
-    assert (image["status"], image["stores"], image["os_hash_algo"], image["size"]) == ("active", "web", "sha256", 20_000)
+    assert (image["status"], image["stores"], image["os_hash_algo"], image["size"]) == (
+        "active",
+        "web",
+        "sha256",
+        20_000,
+    )
     assert content(a, id) == data and a.get(f"{I}/{id}/locations") == [{"url": url, "metadata": {"store": "web"}}]
     assert (
-        a.ask("PATCH", f"{I}/{id}", [{"op": "add", "path": "/locations/-", "value": {"url": url, "metadata": {}}}], headers=PATCH).code
+        a.ask(
+            "PATCH",
+            f"{I}/{id}",
+            [{"op": "add", "path": "/locations/-", "value": {"url": url, "metadata": {}}}],
+            headers=PATCH,
+        ).code
         == 403
     )
 
@@ -308,7 +370,9 @@ def test_cache(shared: House) -> None:
     assert shared.tenant("ca-anna").ask("GET", "/image/v2/cache").code == 403
     assert a.ask("PUT", "/image/v2/cache/none").code == 404 and a.ask("PUT", f"/image/v2/cache/{create(a)}").code == 400
     a.put(f"/image/v2/cache/{image['id']}", None, 202)
-    assert wait(lambda: image["id"] in [c["image_id"] for c in a.get("/image/v2/cache")["cached_images"]], 10, every=0.02)
+    assert wait(
+        lambda: image["id"] in [c["image_id"] for c in a.get("/image/v2/cache")["cached_images"]], 10, every=0.02
+    )
     assert a.ask("DELETE", "/image/v2/cache", headers={"x-image-cache-clear-target": "all"}).code == 400
     a.delete("/image/v2/cache", 204)
     assert a.get("/image/v2/cache") == {"cached_images": [], "queued_images": []}
@@ -346,15 +410,27 @@ def test_metadefs(house: House) -> None:
     start = anna.get(f"{N}?limit=100")["namespaces"]
     assert {"OS::Compute::LibvirtImage", "OS::Compute::VirtCPUTopology"} <= {n["namespace"] for n in start}
     whole = anna.get(f"{N}/OS::Compute::VirtCPUTopology?resource_type=OS::Glance::Image")
-    assert whole["properties"]["hw_cpu_cores"]["type"] == "integer" and a.ask("DELETE", f"{N}/OS::Compute::VirtCPUTopology").code == 403
+    assert (
+        whole["properties"]["hw_cpu_cores"]["type"] == "integer"
+        and a.ask("DELETE", f"{N}/OS::Compute::VirtCPUTopology").code == 403
+    )
     body = {
-        "namespace": "My::Own", "display_name": "Mine", "resource_type_associations": [{"name": "OS::Glance::Image", "prefix": "my_"}],
-        "properties": {"size": {"title": "Size", "type": "integer", "minimum": 1}}, "tags": [{"name": "one"}],
-        "objects": [{"name": "car", "required": ["wheels"], "properties": {"wheels": {"title": "Wheels", "type": "integer"}}}],
-    }  # fmt: skip
+        "namespace": "My::Own",
+        "display_name": "Mine",
+        "resource_type_associations": [{"name": "OS::Glance::Image", "prefix": "my_"}],
+        "properties": {"size": {"title": "Size", "type": "integer", "minimum": 1}},
+        "tags": [{"name": "one"}],
+        "objects": [
+            {"name": "car", "required": ["wheels"], "properties": {"wheels": {"title": "Wheels", "type": "integer"}}}
+        ],
+    }
     assert anna.ask("POST", N, body).code == 403
     made = a.ask("POST", N, body)
-    assert made.code == 201 and made.headers["location"] == "/v2/metadefs/namespaces/My::Own" and made.json["visibility"] == "private"
+    assert (
+        made.code == 201
+        and made.headers["location"] == "/v2/metadefs/namespaces/My::Own"
+        and made.json["visibility"] == "private"
+    )
     assert a.ask("POST", N, body).code == 409 and anna.ask("GET", f"{N}/My::Own").code == 404, "it is private"
     assert [n["namespace"] for n in a.get(f"{N}?resource_types=OS::Trove::Instance")["namespaces"]] == []
     got = a.get(f"{N}/My::Own?resource_type=OS::Glance::Image")
@@ -362,10 +438,15 @@ def test_metadefs(house: House) -> None:
     a.put(f"{N}/My::Own", {"namespace": "My::Own", "visibility": "public", "protected": False})
     assert anna.get(f"{N}/My::Own/properties")["properties"]["size"]["minimum"] == 1
     one = {"name": "speed", "title": "Speed", "type": "number", "enum": [1, 2]}
-    assert a.post(f"{N}/My::Own/properties", one, 201) == one and a.ask("POST", f"{N}/My::Own/properties", one).code == 409
+    assert (
+        a.post(f"{N}/My::Own/properties", one, 201) == one and a.ask("POST", f"{N}/My::Own/properties", one).code == 409
+    )
     assert a.put(f"{N}/My::Own/properties/speed", one | {"name": "pace"})["name"] == "pace"
     assert a.ask("POST", f"{N}/My::Own/properties", {"name": "x", "type": "string"}).code == 400, "a title is needed"
-    assert [t["name"] for t in a.post(f"{N}/My::Own/tags", {"tags": [{"name": "b"}, {"name": "c"}]}, 201)["tags"]] == ["b", "c"]
+    assert [t["name"] for t in a.post(f"{N}/My::Own/tags", {"tags": [{"name": "b"}, {"name": "c"}]}, 201)["tags"]] == [
+        "b",
+        "c",
+    ]
     assert [t["name"] for t in a.get(f"{N}/My::Own/tags")["tags"]] == ["b", "c"], "the others went"
     a.post(f"{N}/My::Own/tags/d", None, 201)
     a.delete(f"{N}/My::Own/tags/b", 204)

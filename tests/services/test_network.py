@@ -21,11 +21,16 @@ def router(house: House, who: Tenant, subnet: str) -> tuple[Any, Any]:
 def test_addresses_are_given_out_once(house: House) -> None:
     t = house.tenant("nora")
     net, _ = house.network(t, "10.0.0.0/29")
-    ips = [t.post("/network/v2.0/ports", {"port": {"network_id": net["id"]}}, 201)["port"]["fixed_ips"][0]["ip_address"] for _ in range(4)]
+    ips = [
+        t.post("/network/v2.0/ports", {"port": {"network_id": net["id"]}}, 201)["port"]["fixed_ips"][0]["ip_address"]
+        for _ in range(4)
+    ]
     assert ips == ["10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6"], "the gateway has .1, metadata .2"
     full = t.ask("POST", "/network/v2.0/ports", {"port": {"network_id": net["id"]}})
     assert full.code == 409 and full.json["NeutronError"]["type"] == "IpAddressGenerationFailure"
-    taken = t.ask("POST", "/network/v2.0/ports", {"port": {"network_id": net["id"], "fixed_ips": [{"ip_address": "10.0.0.4"}]}})
+    taken = t.ask(
+        "POST", "/network/v2.0/ports", {"port": {"network_id": net["id"], "fixed_ips": [{"ip_address": "10.0.0.4"}]}}
+    )
     assert taken.code == 409 and "10.0.0.4" in taken.json["NeutronError"]["message"]
 
 
@@ -34,14 +39,20 @@ def test_what_is_in_use_names_its_users(house: House) -> None:
     net, subnet = house.network(t)
     r, external = router(house, t, subnet["id"])
     port = t.post("/network/v2.0/ports", {"port": {"network_id": net["id"]}})["port"]
-    fip = t.post("/network/v2.0/floatingips", {"floatingip": {"floating_network_id": external["id"], "port_id": port["id"]}}, 201)[
-        "floatingip"
-    ]
-    assert fip["status"] == "ACTIVE" and fip["router_id"] == r["id"] and fip["fixed_ip_address"] == port["fixed_ips"][0]["ip_address"]
+    fip = t.post(
+        "/network/v2.0/floatingips", {"floatingip": {"floating_network_id": external["id"], "port_id": port["id"]}}, 201
+    )["floatingip"]
+    assert (
+        fip["status"] == "ACTIVE"
+        and fip["router_id"] == r["id"]
+        and fip["fixed_ip_address"] == port["fixed_ips"][0]["ip_address"]
+    )
     for path, names in (
-        (f"networks/{net['id']}", port["id"]), (f"subnets/{subnet['id']}", port["id"]), (f"routers/{r['id']}", subnet["id"]),
+        (f"networks/{net['id']}", port["id"]),
+        (f"subnets/{subnet['id']}", port["id"]),
+        (f"routers/{r['id']}", subnet["id"]),
         (f"security-groups/{port['security_groups'][0]}", ""),
-    ):  # fmt: skip
+    ):
         got = t.ask("DELETE", f"/network/v2.0/{path}")
         assert got.code == 409, path
         assert names in got.json["NeutronError"]["message"]
@@ -64,16 +75,19 @@ def test_equal_subnets_for_everyone(shared: House) -> None:
     (net_a, _), (net_b, _) = shared.network(a), shared.network(b)
     assert b.ask("GET", f"/network/v2.0/networks/{net_a['id']}").code == 404
     assert net_a["id"] not in {n["id"] for n in b.get("/network/v2.0/networks")["networks"]}
-    clash = a.ask("POST", "/network/v2.0/subnets", {"subnet": {"network_id": net_a["id"], "cidr": "10.0.0.0/16", "ip_version": 4}})
+    clash = a.ask(
+        "POST", "/network/v2.0/subnets", {"subnet": {"network_id": net_a["id"], "cidr": "10.0.0.0/16", "ip_version": 4}}
+    )
     assert clash.code == 400 and "overlaps" in clash.json["NeutronError"]["message"]
     assert b.ask("POST", "/network/v2.0/ports", {"port": {"network_id": net_a["id"]}}).code == 404
     assert net_b["id"] != net_a["id"]
 
 
 ADMIN_ONLY = [
-    ("networks", {"network": {"shared": True}}), ("networks", {"network": {"router:external": True}}),
+    ("networks", {"network": {"shared": True}}),
+    ("networks", {"network": {"router:external": True}}),
     ("networks", {"network": {"provider:network_type": "flat", "provider:physical_network": "physnet1"}}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("noun", "body"), ADMIN_ONLY)
@@ -89,9 +103,13 @@ def test_port_tricks(shared: House) -> None:
     shared.admin.put(f"/network/v2.0/networks/{net['id']}", {"network": {"shared": True}})
     t = shared.tenant("trick")
     for more in (
-        {"mac_address": "fa:16:3e:00:00:01"}, {"port_security_enabled": False}, {"device_owner": "network:dhcp"},
-        {"allowed_address_pairs": [{"ip_address": "10.9.0.9"}]}, {"binding:host_id": "x"}, {"fixed_ips": [{"ip_address": "10.9.0.77"}]},
-    ):  # fmt: skip
+        {"mac_address": "fa:16:3e:00:00:01"},
+        {"port_security_enabled": False},
+        {"device_owner": "network:dhcp"},
+        {"allowed_address_pairs": [{"ip_address": "10.9.0.9"}]},
+        {"binding:host_id": "x"},
+        {"fixed_ips": [{"ip_address": "10.9.0.77"}]},
+    ):
         got = t.ask("POST", "/network/v2.0/ports", {"port": {"network_id": net["id"]} | more})
         assert got.code == 403, f"{more}: {got.text}"
     port = t.post("/network/v2.0/ports", {"port": {"network_id": net["id"]}})["port"]
@@ -118,10 +136,17 @@ def test_rules(shared: House) -> None:
     assert made.code == 201 and made.json["security_group_rule"]["remote_ip_prefix"] == "10.0.0.0/8"
     assert rule(protocol="tcp", port_range_min=80, port_range_max=81, remote_ip_prefix="10.0.0.0/8").code == 409
     for bad in (
-        {"protocol": "tcp", "port_range_min": 90, "port_range_max": 80}, {"protocol": "tcp", "port_range_min": 1}, {"port_range_min": 1, "port_range_max": 2},
-        {"protocol": "nonsense"}, {"protocol": "300"}, {"remote_ip_prefix": "fe80::/10"}, {"remote_ip_prefix": "1.2.3.4; drop"}, {"protocol": "icmp", "port_range_max": 3},
-        {"protocol": "icmp", "port_range_min": 256}, {"remote_group_id": group["id"], "remote_ip_prefix": "10.0.0.0/8"},
-    ):  # fmt: skip
+        {"protocol": "tcp", "port_range_min": 90, "port_range_max": 80},
+        {"protocol": "tcp", "port_range_min": 1},
+        {"port_range_min": 1, "port_range_max": 2},
+        {"protocol": "nonsense"},
+        {"protocol": "300"},
+        {"remote_ip_prefix": "fe80::/10"},
+        {"remote_ip_prefix": "1.2.3.4; drop"},
+        {"protocol": "icmp", "port_range_max": 3},
+        {"protocol": "icmp", "port_range_min": 256},
+        {"remote_group_id": group["id"], "remote_ip_prefix": "10.0.0.0/8"},
+    ):
         got = rule(**bad)
         assert got.code == 400, f"{bad}: {got.text}"
 
@@ -152,17 +177,28 @@ def test_addresses_that_make_themselves(house: House) -> None:
     """A SLAAC subnet gives every port an address of its MAC, whatever else was asked for, and nobody chooses one there."""
     t = house.tenant("six")
     net, four = house.network(t)
-    early = t.post("/network/v2.0/ports", {"port": {"network_id": net["id"], "mac_address": "fa:16:3e:00:00:11"}})["port"]
+    early = t.post("/network/v2.0/ports", {"port": {"network_id": net["id"], "mac_address": "fa:16:3e:00:00:11"}})[
+        "port"
+    ]
     assert [i["subnet_id"] for i in early["fixed_ips"]] == [four["id"]]
-    body = {"network_id": net["id"], "cidr": "fd00:7::/64", "ip_version": 6, "ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
+    body = {
+        "network_id": net["id"],
+        "cidr": "fd00:7::/64",
+        "ip_version": 6,
+        "ipv6_ra_mode": "slaac",
+        "ipv6_address_mode": "slaac",
+    }
     six = t.post("/network/v2.0/subnets", {"subnet": body})["subnet"]
     assert {i["ip_address"] for i in t.get(f"/network/v2.0/ports/{early['id']}")["port"]["fixed_ips"]} == {
-        early["fixed_ips"][0]["ip_address"], "fd00:7::f816:3eff:fe00:11",
-    }  # fmt: skip
+        early["fixed_ips"][0]["ip_address"],
+        "fd00:7::f816:3eff:fe00:11",
+    }
     asked = {"network_id": net["id"], "fixed_ips": [{"ip_address": "10.0.0.77"}], "mac_address": "fa:16:3e:00:00:12"}
     port = t.post("/network/v2.0/ports", {"port": asked})["port"]
     assert {i["ip_address"] for i in port["fixed_ips"]} == {"10.0.0.77", "fd00:7::f816:3eff:fe00:12"}
-    refused = t.ask("POST", "/network/v2.0/ports", {"port": {"network_id": net["id"], "fixed_ips": [{"ip_address": "fd00:7::5"}]}})
+    refused = t.ask(
+        "POST", "/network/v2.0/ports", {"port": {"network_id": net["id"], "fixed_ips": [{"ip_address": "fd00:7::5"}]}}
+    )
     assert refused.code == 400 and refused.json["NeutronError"]["type"] == "AllocationOnAutoAddressSubnet"
     moved = t.put(f"/network/v2.0/ports/{port['id']}", {"port": {"fixed_ips": [{"ip_address": "10.0.0.78"}]}})["port"]
     assert {i["ip_address"] for i in moved["fixed_ips"]} == {"10.0.0.78", "fd00:7::f816:3eff:fe00:12"}

@@ -29,11 +29,18 @@ def test_client_credentials(house: House) -> None:
     got = ask(house, robot["id"], robot["secret"])
     assert got.status_code == 200 and got.headers["cache-control"] == "no-store", got.text
     body = got.json()
-    assert set(body) == {"access_token", "expires_in", "token_type"} and body["token_type"] == "Bearer" and 0 < body["expires_in"] <= 3600
+    assert (
+        set(body) == {"access_token", "expires_in", "token_type"}
+        and body["token_type"] == "Bearer"
+        and 0 < body["expires_in"] <= 3600
+    )
     made = Tenant(house.http, body["access_token"])
     made.get("/compute/v2.1/servers", 200)
     assert (
-        made.ask("POST", f"/identity/v3/users/{t.user}/application_credentials", {"application_credential": {"name": "more"}}).code == 403
+        made.ask(
+            "POST", f"/identity/v3/users/{t.user}/application_credentials", {"application_credential": {"name": "more"}}
+        ).code
+        == 403
     )
     t.delete(f"/identity/v3/users/{t.user}/application_credentials/{robot['id']}", 204)
     assert made.ask("GET", "/compute/v2.1/servers").code == 401
@@ -41,9 +48,18 @@ def test_client_credentials(house: House) -> None:
 
 def test_client_credentials_refused(house: House) -> None:
     robot = credential(house.tenant("oleg"))
-    for id, secret in ((robot["id"], "wrong"), ("nobody", robot["secret"]), (house.admin.user, "admin"), ("x" * 500, "y" * 9000)):
+    for id, secret in (
+        (robot["id"], "wrong"),
+        ("nobody", robot["secret"]),
+        (house.admin.user, "admin"),
+        ("x" * 500, "y" * 9000),
+    ):
         got = ask(house, id, secret)
-        assert got.status_code == 401 and got.json()["error"] == "invalid_client" and "Keystone uri" in got.headers["www-authenticate"]
+        assert (
+            got.status_code == 401
+            and got.json()["error"] == "invalid_client"
+            and "Keystone uri" in got.headers["www-authenticate"]
+        )
     for header in (
         "",
         "Bearer x",
@@ -64,19 +80,36 @@ def test_client_credentials_refused(house: House) -> None:
 O1 = "/identity/v3/OS-OAUTH1"
 
 
-def sign(house: House, path: str, key: str, secret: str, token: str = "", token_secret: str = "", body: Any = None, **more: Any) -> Any:
+def sign(
+    house: House,
+    path: str,
+    key: str,
+    secret: str,
+    token: str = "",
+    token_secret: str = "",
+    body: Any = None,
+    **more: Any,
+) -> Any:
     """A request as oauthlib's client signs it."""
     headers = more.pop("headers", {})
-    client = Client(key, client_secret=secret, resource_owner_key=token or None, resource_owner_secret=token_secret or None, **more)
+    client = Client(
+        key, client_secret=secret, resource_owner_key=token or None, resource_owner_secret=token_secret or None, **more
+    )
     _, signed, _ = client.sign(BASE + path, http_method="POST")
-    return house.http.post(path, json=body, headers=signed | headers) if body else house.http.post(path, headers=signed | headers)
+    return (
+        house.http.post(path, json=body, headers=signed | headers)
+        if body
+        else house.http.post(path, headers=signed | headers)
+    )
 
 
 def test_a_consumer_gets_what_a_user_grants_and_no_more(house: House) -> None:
     a = house.admin
     made = a.post(f"{O1}/consumers", {"consumer": {"description": "d"}}, 201)["consumer"]
     key, secret = made["id"], made["secret"]
-    assert "secret" not in a.get(f"{O1}/consumers/{key}")["consumer"] and len(a.get(f"{O1}/consumers")["consumers"]) == 1
+    assert (
+        "secret" not in a.get(f"{O1}/consumers/{key}")["consumer"] and len(a.get(f"{O1}/consumers")["consumers"]) == 1
+    )
     wanted = {"Requested-Project-Id": a.project}
     got = sign(house, f"{O1}/request_token", key, secret, headers=wanted, callback_uri="oob")
     assert got.status_code == 201 and got.headers["content-type"] == "application/x-www-form-urlencoded", got.text
@@ -84,20 +117,33 @@ def test_a_consumer_gets_what_a_user_grants_and_no_more(house: House) -> None:
     assert sign(house, f"{O1}/request_token", key, "wrong", headers=wanted).status_code == 401
     assert sign(house, f"{O1}/request_token", "nobody", secret, headers=wanted).status_code == 401
     assert sign(house, f"{O1}/request_token", key, secret).status_code == 400
-    plain = sign(house, f"{O1}/request_token", key, secret, headers=wanted, signature_method="PLAINTEXT", callback_uri="oob")
+    plain = sign(
+        house, f"{O1}/request_token", key, secret, headers=wanted, signature_method="PLAINTEXT", callback_uri="oob"
+    )
     assert plain.status_code == 201 and ":" in plain.text, "times are as they are, not escaped"
-    assert sign(house, f"{O1}/request_token", key, "wrong", headers=wanted, signature_method="PLAINTEXT").status_code == 401
+    assert (
+        sign(house, f"{O1}/request_token", key, "wrong", headers=wanted, signature_method="PLAINTEXT").status_code
+        == 401
+    )
     assert house.http.post(f"{O1}/request_token", headers=wanted).status_code == 400
     token, token_secret = request["oauth_token"], request["oauth_token_secret"]
-    assert sign(house, f"{O1}/access_token", key, secret, token, token_secret, verifier="00000000").status_code == 401, "not granted yet"
+    assert (
+        sign(house, f"{O1}/access_token", key, secret, token, token_secret, verifier="00000000").status_code == 401
+    ), "not granted yet"
     member = a.get("/identity/v3/roles?name=member")["roles"][0]["id"]
     other = a.post("/identity/v3/roles", {"role": {"name": "cook"}})["role"]["id"]
-    assert a.ask("PUT", f"{O1}/authorize/{token}", {"roles": [{"id": other}]}).code == 401, "a role that one does not have"
+    assert a.ask("PUT", f"{O1}/authorize/{token}", {"roles": [{"id": other}]}).code == 401, (
+        "a role that one does not have"
+    )
     verifier = a.put(f"{O1}/authorize/{token}", {"roles": [{"id": member}]}, 200)["token"]["oauth_verifier"]
     assert a.ask("PUT", f"{O1}/authorize/{token}", {"roles": [{"id": member}]}).code == 403
     assert sign(house, f"{O1}/access_token", key, secret, token, token_secret, verifier="00000000").status_code == 401
-    access = dict(parse_qsl(sign(house, f"{O1}/access_token", key, secret, token, token_secret, verifier=verifier).text))
-    assert sign(house, f"{O1}/access_token", key, secret, token, token_secret, verifier=verifier).status_code == 401, "once"
+    access = dict(
+        parse_qsl(sign(house, f"{O1}/access_token", key, secret, token, token_secret, verifier=verifier).text)
+    )
+    assert sign(house, f"{O1}/access_token", key, secret, token, token_secret, verifier=verifier).status_code == 401, (
+        "once"
+    )
     pair = (access["oauth_token"], access["oauth_token_secret"])
     body = {"auth": {"identity": {"methods": ["oauth1"], "oauth1": {}}}}
     got = sign(house, "/identity/v3/auth/tokens", key, secret, *pair, body=body)
@@ -109,7 +155,12 @@ def test_a_consumer_gets_what_a_user_grants_and_no_more(house: House) -> None:
     robot.get("/compute/v2.1/servers", 200)
     # delegated authority makes no more of itself (D5)
     assert robot.ask("GET", "/identity/v3/users").code == 403
-    assert robot.ask("POST", f"/identity/v3/users/{a.user}/application_credentials", {"application_credential": {"name": "x"}}).code == 403
+    assert (
+        robot.ask(
+            "POST", f"/identity/v3/users/{a.user}/application_credentials", {"application_credential": {"name": "x"}}
+        ).code
+        == 403
+    )
     assert robot.ask("POST", f"/identity/v3/users/{a.user}/credentials/OS-EC2", {"tenant_id": a.project}).code == 403
     trust = {
         "trustor_user_id": a.user,
@@ -131,7 +182,10 @@ def test_a_consumer_gets_what_a_user_grants_and_no_more(house: House) -> None:
     _, once, _ = client.sign(BASE + "/identity/v3/auth/tokens", http_method="POST")
     assert house.http.post("/identity/v3/auth/tokens", json=body, headers=once).status_code == 201
     assert house.http.post("/identity/v3/auth/tokens", json=body, headers=once).status_code == 401
-    assert sign(house, "/identity/v3/auth/tokens", key, secret, *pair, body=body, timestamp="1000000000").status_code == 401
+    assert (
+        sign(house, "/identity/v3/auth/tokens", key, secret, *pair, body=body, timestamp="1000000000").status_code
+        == 401
+    )
     # what was granted can be seen and taken back
     mine = f"/identity/v3/users/{a.user}/OS-OAUTH1/access_tokens"
     assert [t["id"] for t in a.get(mine)["access_tokens"]] == [pair[0]]

@@ -287,13 +287,17 @@ def test_a_read_inside_a_read_and_a_write_inside_the_loop(bench: Bench) -> None:
 @settings(max_examples=60, deadline=None)
 @given(
     names=st.lists(
-        st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1, max_size=20), unique=True, max_size=12
+        st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1, max_size=20),
+        unique=True,
+        max_size=12,
     ),
     kind=st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=12),
     at=st.floats(0, 4e9),
     reverse=st.booleans(),
 )
-def test_a_page_that_the_database_prints_is_the_page_of_its_rows(names: list[str], kind: str, at: float, reverse: bool) -> None:
+def test_a_page_that_the_database_prints_is_the_page_of_its_rows(
+    names: list[str], kind: str, at: float, reverse: bool
+) -> None:
     db = Database("sqlite://")
     metadata.create_all(db.engine)
     now = int(at * 100000) / 100000
@@ -317,6 +321,10 @@ def test_a_row_with_more_to_show_is_not_printed() -> None:
     metadata.create_all(db.engine)
     with db.write() as tx:
         c = places.make_container(tx, "AUTH_a", "c", "p", 1.0, {}, {})
-        rows.write(tx, model.Object(c.id, "o", "1", True, 1.0, 1.0, "e", 1, "t", "slo", None, None, {}, {"total": 9}), replaces=False)
+        rows.write(
+            tx,
+            model.Object(c.id, "o", "1", True, 1.0, 1.0, "e", 1, "t", "slo", None, None, {}, {"total": 9}),
+            replaces=False,
+        )
         assert lists.printed(tx, c.id, alive_at=2.0, json=True) is None
     db.close()

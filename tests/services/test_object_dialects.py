@@ -25,13 +25,20 @@ def test_what_one_dialect_puts_the_other_reads(shared: House) -> None:
     key("PUT", "/cross-box", code=200)
     for n in (1, 2):
         a("PUT", f"/cross-box/seg{n}", bytes([n]) * 1000, 201)
-    a("PUT", "/cross-box/slo?multipart-manifest=put", json.dumps([{"path": f"/cross-box/seg{n}"} for n in (1, 2)]).encode(), 201)
+    a(
+        "PUT",
+        "/cross-box/slo?multipart-manifest=put",
+        json.dumps([{"path": f"/cross-box/seg{n}"} for n in (1, 2)]).encode(),
+        201,
+    )
     a("PUT", "/cross-box/dlo", b"", 201, X_Object_Manifest="cross-box/seg")
     swifts = a("HEAD", "/cross-box/slo").headers["etag"].strip('"')
     for name in ("slo", "dlo"):
         seen = key("GET", f"/cross-box/{name}", code=200)
         assert seen.content == b"\1" * 1000 + b"\2" * 1000
-        assert seen.headers["etag"] == f'"{swifts}-N"', "with a dash: S3's clients do not take it for the MD5 of the bytes"
+        assert seen.headers["etag"] == f'"{swifts}-N"', (
+            "with a dash: S3's clients do not take it for the MD5 of the bytes"
+        )
     listed = {
         e.findtext("{*}Key"): e.findtext("{*}ETag")
         for e in ET.fromstring(key("GET", "/cross-box").content).iter()
@@ -44,11 +51,23 @@ def test_what_one_dialect_puts_the_other_reads(shared: House) -> None:
     up = ET.fromstring(key("POST", "/cross-box/parts?uploads", b"", 200, extra={"x-amz-meta-colour": "blue"}).content)
     id = next(e.text for e in up.iter() if e.tag.endswith("UploadId"))
     big = os.urandom(5 << 20)
-    tags = [key("PUT", f"/cross-box/parts?partNumber={n}&uploadId={id}", p, 200).headers["etag"] for n, p in ((1, big), (2, b"end"))]
+    tags = [
+        key("PUT", f"/cross-box/parts?partNumber={n}&uploadId={id}", p, 200).headers["etag"]
+        for n, p in ((1, big), (2, b"end"))
+    ]
     done = "".join(f"<Part><PartNumber>{n}</PartNumber><ETag>{t}</ETag></Part>" for n, t in enumerate(tags, 1))
-    key("POST", f"/cross-box/parts?uploadId={id}", f"<CompleteMultipartUpload>{done}</CompleteMultipartUpload>".encode(), 200)
+    key(
+        "POST",
+        f"/cross-box/parts?uploadId={id}",
+        f"<CompleteMultipartUpload>{done}</CompleteMultipartUpload>".encode(),
+        200,
+    )
     got = a("GET", "/cross-box/parts", code=200)
-    assert got.content == big + b"end" and got.headers["etag"].strip('"').endswith("-2") and got.headers["x-object-meta-colour"] == "blue"
+    assert (
+        got.content == big + b"end"
+        and got.headers["etag"].strip('"').endswith("-2")
+        and got.headers["x-object-meta-colour"] == "blue"
+    )
     assert a("GET", "/cross-box/parts", code=206, Range="bytes=5242878-5242882").content == (big + b"end")[5242878:]
     a("POST", "/cross-box/parts", code=202, X_Object_Meta_Shape="round")
     assert key("HEAD", "/cross-box/parts", code=200).headers["x-amz-meta-shape"] == "round"
@@ -58,9 +77,18 @@ def test_what_one_dialect_puts_the_other_reads(shared: House) -> None:
     for body in (b"1", b"22"):
         key("PUT", "/cross-box/v", body, 200)
     a("DELETE", "/cross-box/v", code=204)
-    swift = [(e["version_id"], e["bytes"], e["is_latest"]) for e in a("GET", "/cross-box?versions&prefix=v&format=json", code=200).json()]
-    s3 = [e for e in ET.fromstring(key("GET", "/cross-box?versions&prefix=v").content) if e.tag.endswith(("}Version", "}DeleteMarker"))]
-    assert [(v, latest) for v, _, latest in swift] == [(e.findtext("{*}VersionId"), e.findtext("{*}IsLatest") == "true") for e in s3]
+    swift = [
+        (e["version_id"], e["bytes"], e["is_latest"])
+        for e in a("GET", "/cross-box?versions&prefix=v&format=json", code=200).json()
+    ]
+    s3 = [
+        e
+        for e in ET.fromstring(key("GET", "/cross-box?versions&prefix=v").content)
+        if e.tag.endswith(("}Version", "}DeleteMarker"))
+    ]
+    assert [(v, latest) for v, _, latest in swift] == [
+        (e.findtext("{*}VersionId"), e.findtext("{*}IsLatest") == "true") for e in s3
+    ]
     assert [size for _, size, _ in swift] == [0, 2, 1] and s3[0].tag.endswith("DeleteMarker")
     assert (
         key("GET", f"/cross-box/v?versionId={swift[2][0]}", code=200).content
@@ -108,12 +136,13 @@ def test_temporary_addresses_are_for_an_address(shared: House) -> None:
 
     def q(network: str, signed: str | None = None) -> str:
         text = f"ip={signed or network}\nGET\n{end}\n{a.base}/c/o"
-        return (
-            f"/c/o?temp_url_sig={hmac.new(b'key', text.encode(), 'sha256').hexdigest()}&temp_url_expires={end}&temp_url_ip_range={network}"
-        )
+        return f"/c/o?temp_url_sig={hmac.new(b'key', text.encode(), 'sha256').hexdigest()}&temp_url_expires={end}&temp_url_ip_range={network}"
 
     free = nobody(a)
-    seen = {n: free("GET", q(n)).status_code for n in ("127.0.0.0/8", "10.0.0.0/8", "::/0", "0.0.0.0/0", "nonsense", "127.0.0.1/99")}
+    seen = {
+        n: free("GET", q(n)).status_code
+        for n in ("127.0.0.0/8", "10.0.0.0/8", "::/0", "0.0.0.0/0", "nonsense", "127.0.0.1/99")
+    }
     assert seen["10.0.0.0/8"] == seen["::/0"] == seen["nonsense"] == seen["127.0.0.1/99"] == 401, seen
     assert free("GET", q("0.0.0.0/0", signed="10.0.0.0/8")).status_code == 401, "the range is signed"
 
@@ -183,6 +212,8 @@ def test_rows_of_what_is_to_be_told(house: House) -> None:
         sync.forget(tx, rows["o2"])
         sync.later(tx, rows["o4"], 50.0, "away")
     with db.read() as tx:
-        assert [r.name for r in sync.due(tx, 1.0)] == ["o0", "o1", "o3", "o5", "o6"], "what changed meanwhile is told again"
+        assert [r.name for r in sync.due(tx, 1.0)] == ["o0", "o1", "o3", "o5", "o6"], (
+            "what changed meanwhile is told again"
+        )
         waits, failed = sync.waiting(tx)
         assert waits == 6 and [(r.name, r.tries, r.why) for r in failed] == [("o4", 1, "away")]

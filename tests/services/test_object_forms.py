@@ -50,9 +50,15 @@ def form_of(parts: list[bytes]) -> bytes:
 
 @settings(max_examples=150, deadline=None)
 @given(
-    st.lists(st.one_of(st.binary(max_size=60), st.sampled_from([b"\r\n--edg", b"\r\n--", b"--edge", b"\r\n\r\n", b"\r", b"x" * 200])), max_size=4),
+    st.lists(
+        st.one_of(
+            st.binary(max_size=60),
+            st.sampled_from([b"\r\n--edg", b"\r\n--", b"--edge", b"\r\n\r\n", b"\r", b"x" * 200]),
+        ),
+        max_size=4,
+    ),
     st.lists(st.integers(1, 70), max_size=5),
-)  # fmt: skip
+)
 def test_any_cut_gives_the_same_parts(parts: list[bytes], sizes: list[int]) -> None:
     parts = [p for p in parts if b"\r\n--edge" not in p]
     assert read(form_of(parts), sizes)[0] == [(f"p{n}", p) for n, p in enumerate(parts)]
@@ -67,10 +73,16 @@ def test_memory_is_bounded() -> None:
 @pytest.mark.parametrize(
     "raw",
     [
-        b"", b"nothing", MARK, MARK + b"\r\n", MARK + b"\r\nContent-Disposition: x", MARK + b"\r\nA: " + b"x" * (MAX_HEAD + 100),
-        MARK + b"\r\nA: " + b"x" * (MAX_HEAD + 100) + b"\r\n\r\nbody\r\n" + MARK + b"--", MARK + b"\r\nA: b\r\n\r\nno end",
+        b"",
+        b"nothing",
+        MARK,
+        MARK + b"\r\n",
+        MARK + b"\r\nContent-Disposition: x",
+        MARK + b"\r\nA: " + b"x" * (MAX_HEAD + 100),
+        MARK + b"\r\nA: " + b"x" * (MAX_HEAD + 100) + b"\r\n\r\nbody\r\n" + MARK + b"--",
+        MARK + b"\r\nA: b\r\n\r\nno end",
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("sizes", [[1], [7], []])
 def test_what_is_no_form_ends(raw: bytes, sizes: list[int]) -> None:
     with pytest.raises(FormError):

@@ -23,7 +23,12 @@ def test_policies_allow_and_deny_across_projects(shared: House) -> None:
     arn = "arn:aws:s3:::policed"
 
     def set_(*statements: dict[str, Any], code: Any = (200, 204)) -> Any:
-        return key("PUT", "/policed?policy", json.dumps({"Version": "2012-10-17", "Statement": list(statements)}).encode(), code)
+        return key(
+            "PUT",
+            "/policed?policy",
+            json.dumps({"Version": "2012-10-17", "Statement": list(statements)}).encode(),
+            code,
+        )
 
     other("GET", "/policed/open/o", code=403)
     allow = {
@@ -56,7 +61,16 @@ def test_policies_allow_and_deny_across_projects(shared: House) -> None:
 @pytest.mark.parametrize(
     "raw",
     [
-        b"", b"{", b"[]", b"null", b'"x"', b"{}", b'{"Statement":[]', b'{"Statement":"x"}', b'{"Statement":[5]}', b'{"Statement":{"Effect":"Allow"}}',
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'"x"',
+        b"{}",
+        b'{"Statement":[]',
+        b'{"Statement":"x"}',
+        b'{"Statement":[5]}',
+        b'{"Statement":{"Effect":"Allow"}}',
         b'{"Version":"2012-10-17","Statement":[{"Effect":"allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::hostile/*"}]}',
         b'{"Version":"2012-10-17","Statement":[{"Effect":"Allow","NotPrincipal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::hostile/*"}]}',
         b'{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"ec2:*","Resource":"arn:aws:s3:::hostile/*"}]}',
@@ -66,9 +80,12 @@ def test_policies_allow_and_deny_across_projects(shared: House) -> None:
         b'{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::hostile/*","Condition":{"Bogus":{"aws:SourceIp":"1.2.3.4"}}}]}',
         b'{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::hostile/*","Condition":{"IpAddress":{"aws:SourceIp":"not an address"}}}]}',
         b'{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::hostile/*","Condition":5}]}',
-        b'{"Version":"2012-10-17","Statement":' + b"[" * 3000 + b"]" * 3000 + b"}", b" " * 30_000, b"\xff\xfe", b'{"Statement":[{"Effect":"Allow","Principal":"*","Action":"\xff"}]}',
+        b'{"Version":"2012-10-17","Statement":' + b"[" * 3000 + b"]" * 3000 + b"}",
+        b" " * 30_000,
+        b"\xff\xfe",
+        b'{"Statement":[{"Effect":"Allow","Principal":"*","Action":"\xff"}]}',
     ],
-)  # fmt: skip
+)
 def test_policies_that_are_not_understood_are_refused(shared: House, raw: bytes) -> None:
     key = _hostile(shared)
     got = key("PUT", "/hostile?policy", raw, (400, 403))

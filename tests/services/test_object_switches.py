@@ -26,8 +26,10 @@ from virga.services.objects import loops
 from virga.services.objects.desk import Desk
 
 NAMES = {
-    "objects.s3_domain": "s3.example.com", "objects.domain": "objects.example.com", "server.hosts": ["s3.example.com", "objects.example.com"],
-}  # fmt: skip
+    "objects.s3_domain": "s3.example.com",
+    "objects.domain": "objects.example.com",
+    "server.hosts": ["s3.example.com", "objects.example.com"],
+}
 NASTY = "<script>alert('x')</script>\"&.txt"
 
 
@@ -79,7 +81,10 @@ def test_a_web_site_of_s3(named: House) -> None:
     key("PUT", "/pages?website", web, 200)
     assert see("/", 403).status_code == 403, "a site is as private as its bucket"
     everybody = {"Effect": "Allow", "Principal": "*"}
-    policy = {"Version": "2012-10-17", "Statement": [everybody | {"Action": "s3:GetObject", "Resource": "arn:aws:s3:::pages/*"}]}
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [everybody | {"Action": "s3:GetObject", "Resource": "arn:aws:s3:::pages/*"}],
+    }
     key("PUT", "/pages?policy", json.dumps(policy).encode(), (200, 204))
     assert (see("/", 200).status_code, see("/", 200).text) == (200, "<h1>home")
     assert see("/sub/", 200).text == "<h1>sub"
@@ -140,7 +145,12 @@ def test_foreign_names_by_cname(tmp_path: Path) -> None:
     (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\noptions attempts:1 timeout:3\n")
     (tmp_path / "hosts").write_text("127.0.0.1 localhost\n")
     (tmp_path / "nsswitch.conf").write_text("hosts: files dns\n")
-    story = DNS.replace("{path!r}", repr(sys.path)).replace("{account}", "auth-PROJECT").replace("{{", "{").replace("}}", "}") + '''
+    story = (
+        DNS.replace("{path!r}", repr(sys.path))
+        .replace("{account}", "auth-PROJECT")
+        .replace("{{", "{")
+        .replace("}}", "}")
+        + """
 from accounts import Account
 from houses import House, make
 cloud = make(**{"objects.domain": "objects.example.com", "objects.cname_lookup": True, "server.hosts": ["www.shop.test", "evil.test", "unknown.test"]})
@@ -158,7 +168,8 @@ assert see("unknown.test").status_code in (400, 502)
 assert house.http.get("/info").json()["cname_lookup"] == {"lookup_depth": 1}
 cloud.stop()
 print("ok")
-'''  # fmt: skip
+"""
+    )
     (tmp_path / "story.py").write_text(story)
     binds = " && ".join(f"mount --bind {tmp_path}/{f} /etc/{f}" for f in ("resolv.conf", "hosts", "nsswitch.conf"))
     inner = f"set -e; ip link set lo up; [ -e /etc/nsswitch.conf ]; {binds}; exec {sys.executable} -W ignore {tmp_path}/story.py"
@@ -198,9 +209,18 @@ def test_names_that_are_refused(shared: House) -> None:
     a = Account(shared.tenant("names"))
     a("PUT", "/c", code=201)
     for path, code in (
-        ("/" + "n" * 257, 400), ("/a%2Fb", 400), ("/a%00b", 412), ("/c/a%00b", 412), ("/c/%ff", 412),
-        ("/%ff", 412), ("/c/" + "n" * 1025, 400), ("/c/" + "%C3%A4" * 513, 400), ("/c//", 201), ("/c/%C3%A4" * 100, 201), ("/c/a%0Ab", 201),
-    ):  # fmt: skip
+        ("/" + "n" * 257, 400),
+        ("/a%2Fb", 400),
+        ("/a%00b", 412),
+        ("/c/a%00b", 412),
+        ("/c/%ff", 412),
+        ("/%ff", 412),
+        ("/c/" + "n" * 1025, 400),
+        ("/c/" + "%C3%A4" * 513, 400),
+        ("/c//", 201),
+        ("/c/%C3%A4" * 100, 201),
+        ("/c/a%0Ab", 201),
+    ):
         got = a.who.http.request("PUT", a.base + path, content=b"", headers={"X-Auth-Token": a.who.token})
         want = code if isinstance(code, tuple) else (code,)
         assert got.status_code in want, f"{path[:40]}: {got.status_code} {got.text[:200]}"
@@ -269,7 +289,9 @@ def test_listings_for_browsers_show_names_and_run_nothing(shared: House) -> None
     for path in ("/web/", "/web/dir/"):
         page = nobody(a)("GET", path, code=200)
         assert page.headers["content-type"].startswith("text/html")
-        assert "<script>" not in page.text and 'javascript:alert(1)"' not in page.text.replace("/javascript", ""), page.text
+        assert "<script>" not in page.text and 'javascript:alert(1)"' not in page.text.replace("/javascript", ""), (
+            page.text
+        )
         hrefs = [p.split('"')[0] for p in page.text.split('href="')[1:]]
         assert hrefs and all(not h.lower().startswith("javascript:") for h in hrefs), hrefs
     assert "a%253Cb" in nobody(a)("GET", "/web/", code=200).text
@@ -282,7 +304,9 @@ def test_crossdomain_and_health(shared: House) -> None:
         got = shared.http.get(path)
         assert got.status_code == 200 and got.headers["content-type"].startswith("application/xml")
         policy = ET.fromstring(got.text.partition("?>")[2].partition('dtd" >')[2])
-        assert policy.tag == "cross-domain-policy" and not list(policy.iter("allow-access-from")), "no domain is let in unless told"
+        assert policy.tag == "cross-domain-policy" and not list(policy.iter("allow-access-from")), (
+            "no domain is let in unless told"
+        )
     assert shared.http.get("/object-store/healthcheck").text == "OK"
     assert shared.http.post("/object-store/healthcheck").status_code == 405
 
@@ -321,9 +345,18 @@ def test_preflight_of_both_dialects(shared: House) -> None:
         assert ask(*wrong).status_code == 403, wrong
     seen = key("GET", "/flight-box/o", extra={"origin": "https://a.good.example"})
     assert seen.headers["access-control-expose-headers"] == "ETag"
-    assert "access-control-allow-origin" not in key("GET", "/flight-box/o", extra={"origin": "https://evil.example"}).headers
-    a("POST", "/flight-box", code=204, X_Container_Meta_Access_Control_Allow_Origin="https://one.example https://two.example",
-      X_Container_Meta_Access_Control_Max_Age="5", X_Container_Meta_Access_Control_Expose_Headers="X-Object-Meta-A")  # fmt: skip
+    assert (
+        "access-control-allow-origin"
+        not in key("GET", "/flight-box/o", extra={"origin": "https://evil.example"}).headers
+    )
+    a(
+        "POST",
+        "/flight-box",
+        code=204,
+        X_Container_Meta_Access_Control_Allow_Origin="https://one.example https://two.example",
+        X_Container_Meta_Access_Control_Max_Age="5",
+        X_Container_Meta_Access_Control_Expose_Headers="X-Object-Meta-A",
+    )
     free = nobody(a)
     got = free(
         "OPTIONS",
@@ -333,8 +366,14 @@ def test_preflight_of_both_dialects(shared: House) -> None:
         Access_Control_Request_Method="PUT",
         Access_Control_Request_Headers="x-auth-token, evil\theader",
     )
-    assert got.headers["access-control-allow-origin"] == "https://two.example" and got.headers["access-control-max-age"] == "5"
-    assert "x-auth-token" in got.headers["access-control-allow-headers"] and "\t" not in got.headers["access-control-allow-headers"]
+    assert (
+        got.headers["access-control-allow-origin"] == "https://two.example"
+        and got.headers["access-control-max-age"] == "5"
+    )
+    assert (
+        "x-auth-token" in got.headers["access-control-allow-headers"]
+        and "\t" not in got.headers["access-control-allow-headers"]
+    )
     free("OPTIONS", "/flight-box/o", code=401, Origin="https://one.example.evil", Access_Control_Request_Method="PUT")
     free("OPTIONS", "/flight-box/o", code=401, Origin="https://one.example", Access_Control_Request_Method="TRACE")
 
@@ -368,7 +407,10 @@ def test_bodies_at_rest_say_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert a("GET", "/sealed/big", code=200).content == big and key("GET", "/sealed/parts", code=200).content == big
         for low, high in ((0, 0), (15, 17), (262_139, 262_150), (1_000_001, 1_019_999)):
             assert a("GET", "/sealed/big", code=206, Range=f"bytes={low}-{high}").content == big[low : high + 1]
-            assert key("GET", "/sealed/parts", code=206, extra={"range": f"bytes={low}-{high}"}).content == big[low : high + 1]
+            assert (
+                key("GET", "/sealed/parts", code=206, extra={"range": f"bytes={low}-{high}"}).content
+                == big[low : high + 1]
+            )
         assert a("GET", "/sealed/small", code=206, Range="bytes=5-40").content == small[5:41]
         assert "encryption" in house.http.get("/info").json()
         assert loops.auditor(round_of(house)) == 0, "the auditor reads what is sealed"
@@ -409,7 +451,9 @@ def test_bodies_at_rest_say_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         for name in ("big", "small"):
             assert "not among the keys of this store" in a("GET", f"/sealed/{name}", code=503).text
         assert a("GET", "/sealed/after", code=200).content == big
-        assert loops.auditor(round_of(house)) == 0 and not list((state / "objects/quarantine").iterdir()), "no rot: the key is missing"
+        assert loops.auditor(round_of(house)) == 0 and not list((state / "objects/quarantine").iterdir()), (
+            "no rot: the key is missing"
+        )
 
     story(False, switched_off)
     assert [p for p in state.rglob("*") if p.is_file() and mark in p.read_bytes()], "what came meanwhile is plain"

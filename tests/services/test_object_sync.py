@@ -28,7 +28,11 @@ class Pair:
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / "container-sync-realms.conf"
-        over = {"server.listen": "127.0.0.1:0", "objects.sync_realms": str(self.file), "objects.sync_current": "//us/east"}
+        over = {
+            "server.listen": "127.0.0.1:0",
+            "objects.sync_realms": str(self.file),
+            "objects.sync_current": "//us/east",
+        }
         self.clouds = [make(**over), make(**over)]
         self.west = ""
         self.houses = [House(cloud) for cloud in self.clouds]
@@ -52,7 +56,10 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 
 def listing(a: Account, container: str) -> Any:
     """The lines of a listing; a link's path names its own account."""
-    return [{k: v for k, v in e.items() if k != "symlink_path"} for e in a("GET", f"/{container}?format=json", code=200).json()]
+    return [
+        {k: v for k, v in e.items() if k != "symlink_path"}
+        for e in a("GET", f"/{container}?format=json", code=200).json()
+    ]
 
 
 def test_two_containers_come_to_rest_alike(pair: Pair) -> None:
@@ -85,9 +92,14 @@ def test_two_containers_come_to_rest_alike(pair: Pair) -> None:
         and got.headers["content-disposition"] == "inline"
         and got.headers["x-timestamp"] == a("HEAD", "/box/big").headers["x-timestamp"]
     )
-    ask = urllib.request.Request(f"{pair.west}{b.base}/box/before%20it%20began", headers={"X-Auth-Token": b.who.token}, method="HEAD")
+    ask = urllib.request.Request(
+        f"{pair.west}{b.base}/box/before%20it%20began", headers={"X-Auth-Token": b.who.token}, method="HEAD"
+    )
     with urllib.request.urlopen(ask) as seen:  # the tests' own client reads ASCII only
-        assert seen.headers["X-Object-Meta-Colour"].encode("latin-1").decode() == "blau \N{LATIN SMALL LETTER U WITH DIAERESIS}"
+        assert (
+            seen.headers["X-Object-Meta-Colour"].encode("latin-1").decode()
+            == "blau \N{LATIN SMALL LETTER U WITH DIAERESIS}"
+        )
     assert b("GET", "/box/slo", code=200).content == b"111hello" and b("GET", "/box/dlo", code=200).content == b"1" * 10
     assert b("GET", "/box/link", code=200).content == big
     b("POST", "/box/big", code=202, X_Object_Meta_Shape="round")
@@ -98,7 +110,9 @@ def test_two_containers_come_to_rest_alike(pair: Pair) -> None:
     b("GET", "/box/slo", code=404)
     assert a("GET", "/box/theirs").content == b"newer" and listing(a, "box") == listing(b, "box")
     desks = [c.doors.use(Desk) for c in pair.clouds]
-    assert all(api.status(d)["sync"] == {"waiting": 0, "failed": []} for d in desks), [api.status(d)["sync"] for d in desks]
+    assert all(api.status(d)["sync"] == {"waiting": 0, "failed": []} for d in desks), [
+        api.status(d)["sync"] for d in desks
+    ]
     told = desks[0].usage.synced
     pair.go()
     assert desks[0].usage.synced == told, "they are at rest"
@@ -150,7 +164,13 @@ def test_signatures_open_one_request(pair: Pair) -> None:
     b("PUT", "/c/kept", b"theirs", 201)
     now = f"{time.time():.5f}"
 
-    def auth(method: str = "PUT", path: str = "/c/o", stamp: str = now, realm: str = "realm-secret", user: str = "user-secret") -> str:
+    def auth(
+        method: str = "PUT",
+        path: str = "/c/o",
+        stamp: str = now,
+        realm: str = "realm-secret",
+        user: str = "user-secret",
+    ) -> str:
         return f"us nonce {signature(method, f'{b.base}{path}', stamp, 'nonce', realm, user)}"
 
     nobody("PUT", "/c/o", b"x", 201, X_Timestamp=now, X_Container_Sync_Auth=auth())
@@ -182,7 +202,9 @@ def test_signatures_open_one_request(pair: Pair) -> None:
     nobody("PUT", "/c/o", b"y", 400, X_Timestamp="nan", X_Container_Sync_Auth=auth(stamp="nan"))
     nobody("POST", "/c/o", code=401, X_Timestamp=now, X_Container_Sync_Auth=auth("POST"))
     nobody("POST", "/c", code=401, X_Timestamp=now, X_Container_Sync_Auth=auth("POST", "/c"))
-    nobody("PUT", "/c/o", b"y", 401, X_Timestamp=now, X_Container_Sync_Key="user-secret")  # the old form is off: no host is listed
+    nobody(
+        "PUT", "/c/o", b"y", 401, X_Timestamp=now, X_Container_Sync_Key="user-secret"
+    )  # the old form is off: no host is listed
     b("PUT", "/c/o", b"mine", 201, X_Container_Sync_Key="user-secret")  # who has a token needs none of it
     nobody("PUT", "/none/o", b"x", 401, X_Timestamp=now, X_Container_Sync_Auth=auth(path="/none/o"))
     # what a signed request copies must lie in the same container
@@ -190,7 +212,13 @@ def test_signatures_open_one_request(pair: Pair) -> None:
     b("PUT", "/secret/s", b"hidden", 201)
     stamp = f"{time.time() + 1:.5f}"
     nobody(
-        "PUT", "/c/stolen", b"", 401, X_Timestamp=stamp, X_Copy_From="secret/s", X_Container_Sync_Auth=auth(path="/c/stolen", stamp=stamp)
+        "PUT",
+        "/c/stolen",
+        b"",
+        401,
+        X_Timestamp=stamp,
+        X_Copy_From="secret/s",
+        X_Container_Sync_Auth=auth(path="/c/stolen", stamp=stamp),
     )
 
 
@@ -221,17 +249,44 @@ def test_the_old_form() -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        "http://169.254.169.254/v1/a/c", "http://10.0.0.1:8080/v1/a/c", "http://sync.example.com@169.254.169.254/v1/a/c", "http://user:pw@sync.example.com/v1/a/c",
-        "http://sync.example.com:22/v1/a/c", "http://sync.example.com.evil/v1/a/c", "http://sync.example.com\\@evil/v1/a/c", "ftp://sync.example.com/v1/a/c",
-        "file:///etc/passwd", "gopher://sync.example.com/v1/a/c", "http://sync.example.com/v1/a/c?x=y", "http://sync.example.com/v1/a/c#f", "http://sync.example.com/v1/a/c?",
-        "http://sync.example.com/v1", "http://sync.example.com/", "http://sync.example.com/v1/../admin", "http://sync.example.com/v1/a/c\r\nX: y", "http://sync.example.com:x/v1/a/c",
-        "//us/west", "//us/west/a", "//us/west/a/c/d", "//us/nowhere/a/c", "//nowhere/west/a/c", "//us/west/../c", "//us/west/%2e%2e/c", "//us//a/c", "//empty/west/a/c",
-        "///", "http://[::1/v1/a/c", "http:///v1/a/c", "http://[::ffff:169.254.169.254]/v1/a/c",
+        "http://169.254.169.254/v1/a/c",
+        "http://10.0.0.1:8080/v1/a/c",
+        "http://sync.example.com@169.254.169.254/v1/a/c",
+        "http://user:pw@sync.example.com/v1/a/c",
+        "http://sync.example.com:22/v1/a/c",
+        "http://sync.example.com.evil/v1/a/c",
+        "http://sync.example.com\\@evil/v1/a/c",
+        "ftp://sync.example.com/v1/a/c",
+        "file:///etc/passwd",
+        "gopher://sync.example.com/v1/a/c",
+        "http://sync.example.com/v1/a/c?x=y",
+        "http://sync.example.com/v1/a/c#f",
+        "http://sync.example.com/v1/a/c?",
+        "http://sync.example.com/v1",
+        "http://sync.example.com/",
+        "http://sync.example.com/v1/../admin",
+        "http://sync.example.com/v1/a/c\r\nX: y",
+        "http://sync.example.com:x/v1/a/c",
+        "//us/west",
+        "//us/west/a",
+        "//us/west/a/c/d",
+        "//us/nowhere/a/c",
+        "//nowhere/west/a/c",
+        "//us/west/../c",
+        "//us/west/%2e%2e/c",
+        "//us//a/c",
+        "//empty/west/a/c",
+        "///",
+        "http://[::1/v1/a/c",
+        "http:///v1/a/c",
+        "http://[::ffff:169.254.169.254]/v1/a/c",
     ],
-)  # fmt: skip
+)
 def test_hostile_targets(value: str, tmp_path: Path) -> None:
     file = tmp_path / "realms"
-    file.write_text("[us]\nkey=k\ncluster_west=http://west.example.com/v1/\n[empty]\ncluster_west=http://west.example.com/v1/\n")
+    file.write_text(
+        "[us]\nkey=k\ncluster_west=http://west.example.com/v1/\n[empty]\ncluster_west=http://west.example.com/v1/\n"
+    )
     realms = Realms(str(file), ["sync.example.com", "[::1]:8080"])
     with pytest.raises(Invalid):
         realms.target(value)
@@ -241,7 +296,9 @@ def test_good_targets(tmp_path: Path) -> None:
     file = tmp_path / "realms"
     file.write_text("[us]\nkey=k%1\ncluster_west=https://west.example.com:8443/v1/\n")
     realms = Realms(str(file), ["sync.example.com", "[::1]:8080"])
-    assert realms.target("//US/West/AUTH_a/a b".replace(" ", "%20")).url == "https://west.example.com:8443/v1/AUTH_a/a%20b"
+    assert (
+        realms.target("//US/West/AUTH_a/a b".replace(" ", "%20")).url == "https://west.example.com:8443/v1/AUTH_a/a%20b"
+    )
     assert realms.target("//us/west/a/c").key == "k%1"
     assert realms.target("https://sync.example.com/v1/a/c/").url == "https://sync.example.com:443/v1/a/c"
     assert realms.target("http://[::1]:8080/v1/a/c").url == "http://[::1]:8080/v1/a/c"

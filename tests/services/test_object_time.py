@@ -31,7 +31,9 @@ class Later:
         self.house.http.post("/sim/clock", json={"advance": seconds})
         self.house.admin = self.house.login("admin", "admin", "admin")
 
-    def __call__(self, method: str, path: str, body: bytes = b"", code: int = 200, extra: dict[str, str] | None = None) -> Any:
+    def __call__(
+        self, method: str, path: str, body: bytes = b"", code: int = 200, extra: dict[str, str] | None = None
+    ) -> Any:
         sent = self.key.signed(method, f"/s3{path}", body, extra=extra, age=-self.ahead)
         got = self.house.http.request(method, f"/s3{path}", content=body, headers=sent | (extra or {}))
         assert got.status_code == code, f"{method} {path}: {got.status_code} {got.text[:300]}"
@@ -59,12 +61,18 @@ def test_locks_end_with_their_time(later: Later) -> None:
 
     def put(name: str, **lock: str) -> str:
         return str(
-            later("PUT", f"/locked/{name}", b"x", extra={f"x-amz-object-lock-{k.replace('_', '-')}": v for k, v in lock.items()}).headers[
-                "x-amz-version-id"
-            ]
+            later(
+                "PUT",
+                f"/locked/{name}",
+                b"x",
+                extra={f"x-amz-object-lock-{k.replace('_', '-')}": v for k, v in lock.items()},
+            ).headers["x-amz-version-id"]
         )
 
-    soft, hard = put("soft", mode="GOVERNANCE", retain_until_date=until), put("hard", mode="COMPLIANCE", retain_until_date=until)
+    soft, hard = (
+        put("soft", mode="GOVERNANCE", retain_until_date=until),
+        put("hard", mode="COMPLIANCE", retain_until_date=until),
+    )
     held = put("held", legal_hold="ON")
     for name, version in (("soft", soft), ("hard", hard), ("held", held)):
         later("DELETE", f"/locked/{name}?versionId={version}", code=403)
@@ -114,7 +122,9 @@ def test_life_cycle_by_days(later: Later) -> None:
     later.go(DAY)
     loops.lifecycle(round)
     assert names() == ["kept/b", "tmpx"]
-    assert later("GET", "/cycle?versions").content.count(b"<VersionId>") == 5, "both of b, tmpx, and tmp/a beneath its marker"
+    assert later("GET", "/cycle?versions").content.count(b"<VersionId>") == 5, (
+        "both of b, tmpx, and tmp/a beneath its marker"
+    )
     later.go(7 * DAY)
     loops.lifecycle(round)
     assert later("GET", "/cycle/kept/b").content == b"2"

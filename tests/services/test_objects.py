@@ -85,7 +85,18 @@ def test_listings(house: House) -> None:
     assert a.names("/c?reverse=on&marker=b--y&end_marker=a/b") == ["b--x", "a/d", "a/b/c"]
     assert a.names("/c?delimiter=/") == ["a", "a/", "b--x", "b--y", "b-z", "z/", "\u00e4", "\U0001f600"]
     assert a.names("/c?delimiter=/&reverse=1") == ["a", "a/", "b--x", "b--y", "b-z", "z/", "\u00e4", "\U0001f600"][::-1]
-    assert a.names("/c?delimiter=--") == ["a", "a/b", "a/b/c", "a/d", "b--", "b-z", "z/1", "z/2", "\u00e4", "\U0001f600"]
+    assert a.names("/c?delimiter=--") == [
+        "a",
+        "a/b",
+        "a/b/c",
+        "a/d",
+        "b--",
+        "b-z",
+        "z/1",
+        "z/2",
+        "\u00e4",
+        "\U0001f600",
+    ]
     assert a.names("/c?prefix=a/&delimiter=/") == ["a/b", "a/b/", "a/d"]
     assert a.names("/c?path=a") == ["a/b", "a/d"]
     assert a.names("/c?delimiter=/&limit=2") == ["a", "a/"]
@@ -232,7 +243,11 @@ def test_static_large_object(shared: House) -> None:
     put = a("PUT", "/c/big?multipart-manifest=put", json.dumps(manifest).encode(), 201)
     want = one + b"mid" + two[10:20]
     got = a("GET", "/c/big", code=200)
-    assert got.content == want and got.headers["x-static-large-object"] == "True" and got.headers["etag"] == put.headers["etag"]
+    assert (
+        got.content == want
+        and got.headers["x-static-large-object"] == "True"
+        and got.headers["etag"] == put.headers["etag"]
+    )
     assert a("GET", "/c/big", code=206, Range="bytes=69998-70004").content == want[69998:70005]
     line = next(e for e in a("GET", "/c?format=json").json() if e["name"] == "big")
     assert line["bytes"] == len(want) and line["slo_etag"] == put.headers["etag"]
@@ -240,7 +255,12 @@ def test_static_large_object(shared: House) -> None:
     a("PUT", "/c/again?multipart-manifest=put", json.dumps(raw).encode(), 201)
     a("PUT", "/c/nested?multipart-manifest=put", json.dumps([{"path": "/c/big"}, {"path": "/c/s1"}]).encode(), 201)
     assert a("GET", "/c/nested").content == want + two
-    bad = a("PUT", "/c/bad?multipart-manifest=put", json.dumps([{"path": "/c/s0", "etag": "0" * 32}, {"path": "/c/none"}]).encode(), 400)
+    bad = a(
+        "PUT",
+        "/c/bad?multipart-manifest=put",
+        json.dumps([{"path": "/c/s0", "etag": "0" * 32}, {"path": "/c/none"}]).encode(),
+        400,
+    )
     assert "Etag Mismatch" in bad.text and "404" in bad.text
     a("COPY", "/c/big", code=201, Destination="c/flat")
     assert "x-static-large-object" not in a("HEAD", "/c/flat").headers and a("GET", "/c/flat").content == want
@@ -273,7 +293,9 @@ def test_versions_in_place(house: House) -> None:
     assert a("GET", "/c/o").headers["x-object-version-id"] == "null"
     ids = [a.put("/c/o", str(n).encode() * n).headers["x-object-version-id"] for n in (1, 2)]
     got = a("GET", "/c/o")
-    assert got.headers["x-object-version-id"] == ids[1] and got.headers["content-location"].endswith(f"/c/o?version-id={ids[1]}")
+    assert got.headers["x-object-version-id"] == ids[1] and got.headers["content-location"].endswith(
+        f"/c/o?version-id={ids[1]}"
+    )
 
     def listed(query: str = "") -> list[tuple[str, bool]]:
         return [(r["version_id"], r["is_latest"]) for r in a("GET", "/c?versions" + query, code=200).json()]
@@ -287,12 +309,17 @@ def test_versions_in_place(house: House) -> None:
     a("POST", f"/c/o?version-id={zero}", code=400)
     a("GET", "/c?versions&format=xml", code=406)
     a("GET", "/c?versions&version_marker=1", code=400)
-    assert listed("&limit=1") == [(ids[1], True)] and listed(f"&marker=o&version_marker={ids[1]}") == [(ids[0], False), (zero, False)]
+    assert listed("&limit=1") == [(ids[1], True)] and listed(f"&marker=o&version_marker={ids[1]}") == [
+        (ids[0], False),
+        (zero, False),
+    ]
     # a marker, which is not read; again one, for there is nothing to delete
     marker = a("DELETE", "/c/o", code=204).headers["x-object-version-id"]
     again = a("DELETE", "/c/o", code=404).headers["x-object-version-id"]
     gone = a("GET", f"/c/o?version-id={marker}", code=404)
-    assert gone.headers["x-object-version-id"] == marker and gone.headers["content-type"].startswith("application/x-deleted")
+    assert gone.headers["x-object-version-id"] == marker and gone.headers["content-type"].startswith(
+        "application/x-deleted"
+    )
     a("GET", "/c/o", code=404)
     assert listed()[:2] == [(again, True), (marker, False)]
     for m in (again, marker):
@@ -417,7 +444,12 @@ def test_archives(shared: House, kind: str) -> None:
     raw = io.BytesIO()
     big = bytes(n * 7 % 256 for n in range(900_000))
     with tarfile.open(fileobj=raw, mode="w") as tar:
-        for name, data in (("one/a", b"a"), ("one/deep/" + "n" * 150, b"long"), ("two/big", big), ("toplevel", b"no container")):
+        for name, data in (
+            ("one/a", b"a"),
+            ("one/deep/" + "n" * 150, b"long"),
+            ("two/big", big),
+            ("toplevel", b"no container"),
+        ):
             info = tarfile.TarInfo(name)
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
@@ -441,7 +473,11 @@ def test_bulk_delete(shared: House) -> None:
 
 def test_web_site(shared: House) -> None:
     a = Account(shared.tenant("oweb"))
-    web = {"X_Container_Read": ".r:*,.rlistings", "X_Container_Meta_Web_Index": "index.html", "X_Container_Meta_Web_Error": "oops.html"}
+    web = {
+        "X_Container_Read": ".r:*,.rlistings",
+        "X_Container_Meta_Web_Index": "index.html",
+        "X_Container_Meta_Web_Error": "oops.html",
+    }
     a("PUT", "/c", code=201, **web)
     a.put("/c/index.html", b"<p>home")
     a.put("/c/404oops.html", b"<p>lost")
@@ -464,7 +500,9 @@ def test_cors(shared: House) -> None:
     ok = nobody("OPTIONS", "/c/o", code=200, Origin="http://good.example", Access_Control_Request_Method="GET")
     assert ok.headers["access-control-allow-origin"] == "http://good.example"
     nobody("OPTIONS", "/c/o", code=401, Origin="http://bad.example", Access_Control_Request_Method="GET")
-    assert a("GET", "/c/o", Origin="http://good.example").headers["access-control-allow-origin"] == "http://good.example"
+    assert (
+        a("GET", "/c/o", Origin="http://good.example").headers["access-control-allow-origin"] == "http://good.example"
+    )
     assert "access-control-allow-origin" not in a("GET", "/c/o", Origin="http://bad.example").headers
 
 

@@ -69,12 +69,20 @@ def test_lists_name_roles_at_home_and_names_in_the_default_domain(shared: House)
     a("PUT", "/c", code=201)
     a.put("/c/o", b"x")
     b.base = a.base
-    for acl, code in (("member", 403), ("*:member", 403), ("list-b-project:list-b", 200), ("list-b-project:other", 403), (f"{b.who.project}:*", 200)):  # fmt: skip
+    for acl, code in (
+        ("member", 403),
+        ("*:member", 403),
+        ("list-b-project:list-b", 200),
+        ("list-b-project:other", 403),
+        (f"{b.who.project}:*", 200),
+    ):
         a("POST", "/c", code=204, X_Container_Read=acl)
         b("GET", "/c/o", code=code)
     # an account of a project outside the default domain takes ids alone
     domain = shared.admin.post("/identity/v3/domains", {"domain": {"name": "elsewhere"}})["domain"]["id"]
-    project = shared.admin.post("/identity/v3/projects", {"project": {"name": "far", "domain_id": domain}})["project"]["id"]
+    project = shared.admin.post("/identity/v3/projects", {"project": {"name": "far", "domain_id": domain}})["project"][
+        "id"
+    ]
     user, role = a.who.user, shared.admin.get("/identity/v3/roles?name=member")["roles"][0]["id"]
     shared.admin.put(f"/identity/v3/projects/{project}/users/{user}/roles/{role}")
     who = {
@@ -97,8 +105,17 @@ def test_only_owners_open_an_account_to_others(shared: House) -> None:
     a("PUT", "/c", code=201, X_Container_Meta_Temp_Url_Key="k", X_Container_Read="x:y")
     a("POST", "", code=204, X_Account_Meta_Temp_Url_Key="k")
     b.base = a.base
-    secret = ("x-account-access-control", "x-account-meta-temp-url-key", "x-container-meta-temp-url-key", "x-container-read")
-    for level, reads, writes, owner in (("read-only", 204, 403, False), ("read-write", 204, 204, False), ("admin", 204, 204, True)):
+    secret = (
+        "x-account-access-control",
+        "x-account-meta-temp-url-key",
+        "x-container-meta-temp-url-key",
+        "x-container-read",
+    )
+    for level, reads, writes, owner in (
+        ("read-only", 204, 403, False),
+        ("read-write", 204, 204, False),
+        ("admin", 204, 204, True),
+    ):
         access = json.dumps({level: [f"{b.who.project}:{b.who.user}"]})
         a("POST", "", code=204, X_Account_Access_Control=access)
         heads = dict(b("HEAD", "", code=reads).headers) | dict(b("HEAD", "/c", code=reads).headers)
@@ -107,7 +124,9 @@ def test_only_owners_open_an_account_to_others(shared: House) -> None:
         opening = {"X_Container_Read": ".r:*", "X_Container_Meta_Temp_Url_Key": "mine", "X_Container_Meta_Seen": level}
         b("POST", "/c", code=writes, **opening)
         now = a("HEAD", "/c").headers
-        assert (now["x-container-read"], now["x-container-meta-temp-url-key"]) == ((".r:*", "mine") if owner else ("x:y", "k"))
+        assert (now["x-container-read"], now["x-container-meta-temp-url-key"]) == (
+            (".r:*", "mine") if owner else ("x:y", "k")
+        )
         assert now.get("x-container-meta-seen") == (level if writes == 204 else None)
         b("POST", "", code=204 if owner else 403, X_Account_Access_Control="{}")
         b("PUT", "", code=403)
@@ -134,9 +153,16 @@ def test_parts_of_a_manifest(shared: House) -> None:
         got = a("GET", f"/c/m?part-number={n}", code=206)
         assert got.content == body and got.headers["content-range"] == f"bytes {span}/15"
         head = a("HEAD", f"/c/m?part-number={n}", code=206)
-        assert head.headers["content-length"] == str(len(body)) and head.headers["x-parts-count"] == "3" and head.headers["etag"] == etag
+        assert (
+            head.headers["content-length"] == str(len(body))
+            and head.headers["x-parts-count"] == "3"
+            and head.headers["etag"] == etag
+        )
     beyond = a("GET", "/c/m?part-number=4", code=416)
-    assert beyond.content == b"The requested part number is not satisfiable" and beyond.headers["content-range"] == "bytes */15"
+    assert (
+        beyond.content == b"The requested part number is not satisfiable"
+        and beyond.headers["content-range"] == "bytes */15"
+    )
     assert a("HEAD", "/c/m?part-number=4", code=416).headers["content-length"] == "0"
     a("GET", "/c/m?part-number=0", code=400)
     a("GET", "/c/m?part-number=1", code=400, Range="bytes=0-1")
@@ -150,7 +176,10 @@ def test_parts_of_a_manifest(shared: House) -> None:
     lines = a("GET", "/c/m?multipart-manifest=get").json()
     assert lines[1] == {"data": "Yg=="} and lines[2]["range"] == "0-3"
     raw = a("GET", "/c/m?multipart-manifest=get&format=raw")
-    assert raw.headers["content-type"] == "application/octet-stream" and raw.headers["etag"] == hashlib.md5(raw.content).hexdigest()
+    assert (
+        raw.headers["content-type"] == "application/octet-stream"
+        and raw.headers["etag"] == hashlib.md5(raw.content).hexdigest()
+    )
     assert a("PUT", "/c/again?multipart-manifest=put", raw.content, 201).headers["etag"] == etag
 
 
@@ -162,7 +191,12 @@ def test_a_manifest_tells_while_it_works(shared: House, monkeypatch: pytest.Monk
     good, bad = b'[{"path": "/c/a"}]', b'[{"path": "/c/a"}, {"path": "/c/no"}]'
     url = "/c/m?multipart-manifest=put&heartbeat=on"
     text = a("PUT", url, good, 202).text
-    assert text[0] == " " and "\r\n\r\n" in text and "Response Status: 201 Created\n" in text and a("GET", "/c/m").content == b"a"
+    assert (
+        text[0] == " "
+        and "\r\n\r\n" in text
+        and "Response Status: 201 Created\n" in text
+        and a("GET", "/c/m").content == b"a"
+    )
     told = a("PUT", url, bad, 202, Accept="application/json").json()
     assert told["Response Status"] == "400 Bad Request" and told["Errors"] == [["/c/no", "404 Not Found"]]
     assert "<response_status>422" in a("PUT", url, good, 202, Accept="application/xml", Etag="0" * 32).text
@@ -211,7 +245,11 @@ def test_links_by_the_letter(shared: House) -> None:
     a.put("/c/s", b"", X_Symlink_Target="c/o", X_Symlink_Target_Etag=f'"{etag}"')
     listed = {e["name"]: e for e in a("GET", "/c?format=json").json()}
     assert listed["s"]["content_type"] == "x/y" and listed["l"]["content_type"] == "application/symlink"
-    assert listed["s"]["symlink_bytes"] == 4 and listed["s"]["symlink_etag"] == etag and listed["l"]["symlink_path"] == path
+    assert (
+        listed["s"]["symlink_bytes"] == 4
+        and listed["s"]["symlink_etag"] == etag
+        and listed["l"]["symlink_path"] == path
+    )
     # conditions are the target's; with ?symlink=get they are the link's own
     for q, tag in (("", etag), ("?symlink=get", hashlib.md5(b"").hexdigest())):
         refused = a("GET", f"/c/l{q}", code=412, If_Match="x")
@@ -222,14 +260,23 @@ def test_links_by_the_letter(shared: House) -> None:
     # metadata lands on the link, and the answer says where the target is
     moved = a("POST", "/c/s", b"", 307, X_Object_Meta_A="1")
     assert moved.headers["location"].endswith(path) and moved.headers["x-symlink-target-etag"] == etag
-    assert a("HEAD", "/c/s?symlink=get").headers["x-object-meta-a"] == "1" and "x-object-meta-a" not in a("HEAD", "/c/s").headers
+    assert (
+        a("HEAD", "/c/s?symlink=get").headers["x-object-meta-a"] == "1"
+        and "x-object-meta-a" not in a("HEAD", "/c/s").headers
+    )
     # what stands in the way says where
     a.put("/c/o", b"other")
     for code in (409, 404):
         assert a("GET", "/c/s", code=code).headers["content-location"] == path
         a("DELETE", "/c/o")
-    for headers, code in (({"X_Symlink_Target_Etag": etag}, 409), ({"X_Symlink_Target": "/c/o"}, 412), ({"X_Symlink_Target": "c"}, 412), ({"X_Symlink_Target": "c/x"}, 400),
-                          ({"X_Symlink_Target_Etag": 'a;b"'}, 400), ({"X_Symlink_Target": "%ff/o"}, 412)):  # fmt: skip
+    for headers, code in (
+        ({"X_Symlink_Target_Etag": etag}, 409),
+        ({"X_Symlink_Target": "/c/o"}, 412),
+        ({"X_Symlink_Target": "c"}, 412),
+        ({"X_Symlink_Target": "c/x"}, 400),
+        ({"X_Symlink_Target_Etag": 'a;b"'}, 400),
+        ({"X_Symlink_Target": "%ff/o"}, 412),
+    ):
         a("PUT", "/c/x", b"", code, **({"X_Symlink_Target": "c/o"} | headers))
     a.put("/c/o", b"body")
     for n, before in enumerate(("o", "1", "2"), 1):
@@ -240,7 +287,14 @@ def test_links_by_the_letter(shared: House) -> None:
     there = {"Destination_Account": f"AUTH_{b.who.project}"}
     a("COPY", "/c/l?symlink=get", code=201, Destination="c/l", **there)
     assert b("GET", "/c/l", code=404).headers["content-location"] == f"/v1/AUTH_{b.who.project}/c/o"
-    a("COPY", "/c/l?symlink=get", code=201, Destination="c/l", X_Symlink_Target_Account=f"AUTH_{a.who.project}", **there)
+    a(
+        "COPY",
+        "/c/l?symlink=get",
+        code=201,
+        Destination="c/l",
+        X_Symlink_Target_Account=f"AUTH_{a.who.project}",
+        **there,
+    )
     assert b("GET", "/c/l", code=403).headers["content-location"] == path
     a("GET", "/c/2", code=200)
     assert a("GET", "/c/3", code=409).text == "Too many levels of symbolic links, maximum allowed is 2"
@@ -252,7 +306,14 @@ def test_links_by_the_letter(shared: House) -> None:
 def test_sites_by_the_letter(shared: House) -> None:
     a = Account(shared.tenant("site-a"))
     n = nobody(a)
-    a("PUT", "/c", code=201, X_Container_Read=".r:*,.rlistings", X_Container_Meta_Web_Listings="true", X_Container_Meta_Temp_URL_Key="k")
+    a(
+        "PUT",
+        "/c",
+        code=201,
+        X_Container_Read=".r:*,.rlistings",
+        X_Container_Meta_Web_Listings="true",
+        X_Container_Meta_Temp_URL_Key="k",
+    )
     evil = 'a"<img src=x>&.html'
     a.put("/c/dir", b"", Content_Type="application/directory")
     a.put("/c/dir/" + quote(evil), b"x", Content_Type='x/"><script>')
@@ -273,7 +334,11 @@ def test_sites_by_the_letter(shared: House) -> None:
     mark = signed(a, "/c/dir/", "k", prefix="dir/")
     for at, up in (("dir/", False), ("dir/sub/", True)):
         page = n("GET", f"/c/{at}?{mark}", code=200)
-        assert ('id="parent"' in page.text) is up and mark.split("&")[0] in page.text and page.headers["content-disposition"] == "inline"
+        assert (
+            ('id="parent"' in page.text) is up
+            and mark.split("&")[0] in page.text
+            and page.headers["content-disposition"] == "inline"
+        )
     link = re.search(r'href="\./(o\?[^"]+)"', n("GET", f"/c/dir/sub/?{mark}").text)
     assert link is not None and n("GET", "/c/dir/sub/" + link.group(1).replace("&amp;", "&"), code=200).content == b"x"
     n("GET", f"/c/?{mark}", code=401)
@@ -293,7 +358,10 @@ def test_hosts_are_accounts_and_containers() -> None:
         for account in (f"AUTH_{a.who.project}", f"auth-{a.who.project}", a.who.project):
             a.base = "/object-store"
             host = f"{account}.swift.example.com"
-            assert a("GET", "/", code=200, Host=host).text == "Box\n" and a("GET", "/Box?prefix=v1", code=200, Host=host).text == "v1/o\n"
+            assert (
+                a("GET", "/", code=200, Host=host).text == "Box\n"
+                and a("GET", "/Box?prefix=v1", code=200, Host=host).text == "v1/o\n"
+            )
             assert a("GET", "/v1/o", code=200, Host=f"Box.{host}:8080").content == b"x"
             assert a("GET", "//v1", code=200, Host=f"Box.{host}").content == b"y"
             a("PUT", "/new", b"z", 201, Host=f"Box.{host}")
@@ -311,14 +379,24 @@ def test_listings_by_the_letter(house: House) -> None:
         a("PUT", f"/{quote(c)}", code=201)
     for n in ("/f", "/d/", "/d/x", "d/", "d/x", "d/s/", "d/s/y", "g"):
         a.put(f"/c/{n}", b"")
-    for path, names in (("", ["d/", "g"]), ("/", ["/d/", "/f"]), ("d", ["d/s/", "d/x"]), ("d/", ["d/s/", "d/x"]), ("d/s", ["d/s/y"]), ("/d", ["/d/x"]), ("no", [])):  # fmt: skip
+    for path, names in (
+        ("", ["d/", "g"]),
+        ("/", ["/d/", "/f"]),
+        ("d", ["d/s/", "d/x"]),
+        ("d/", ["d/s/", "d/x"]),
+        ("d/s", ["d/s/y"]),
+        ("/d", ["/d/x"]),
+        ("no", []),
+    ):
         assert a.names(f"/c?path={path}") == names and a.names(f"/c?path={path}&reverse=1") == names[::-1]
     assert a.names("?marker=c%00") == ["d%_", "e"] and a.names("?reverse=1&marker=e%00") == ["e", "d%_", "c"]
     assert a.names("/c?reverse=1&marker=d/x%00&end_marker=d/s/") == ["d/x", "d/s/y"]
     assert a.names("/c?marker=d/&delimiter=/") == ["g"]
     for where in ("", "/c"):
         head = a("HEAD", where + "?format=xml", code=204)
-        assert head.headers["content-length"] == "0" and head.headers["content-type"] == "application/xml; charset=utf-8"
+        assert (
+            head.headers["content-length"] == "0" and head.headers["content-type"] == "application/xml; charset=utf-8"
+        )
         assert a("GET", where).headers["vary"] == "Accept" and "vary" not in a("GET", where + "?format=json").headers
     assert a("GET", "?format=json").json()[0]["storage_policy"] == "Policy-0"
     for n in range(6):
@@ -344,7 +422,9 @@ def test_listings_by_the_letter(house: House) -> None:
     a("DELETE", "/c/late", code=204, X_If_Delete_At="9999999999")
     a("DELETE", "/c/late", code=404, X_If_Delete_At="9999999999")
     for path, code in (("/v1", 412), ("/v1//c/o", 404), ("/v1/AUTH_x//o", 404), ("/nothing", 412)):
-        assert house.http.request("PUT", "/object-store" + path, headers={"X-Auth-Token": a.who.token}).status_code == code
+        assert (
+            house.http.request("PUT", "/object-store" + path, headers={"X-Auth-Token": a.who.token}).status_code == code
+        )
 
 
 def test_versions_outlive_their_objects_time() -> None:
@@ -372,7 +452,13 @@ def test_versions_outlive_their_objects_time() -> None:
         a("DELETE", f"/c/o?version-id={id}", code=204)
         a("DELETE", "/c", code=204)
         # Etags in quotes: the container's word before the account's
-        for where, said, quoted in (("/d", "t", True), ("", "t", True), ("/d", "f", False), ("/d", "", True), ("", "", False)):
+        for where, said, quoted in (
+            ("/d", "t", True),
+            ("", "t", True),
+            ("/d", "f", False),
+            ("/d", "", True),
+            ("", "", False),
+        ):
             a("POST", where, code=204, **{f"X-{'Container' if where else 'Account'}-Rfc-Compliant-Etags": said})
             if (where, said) == ("", "t"):
                 a("POST", "/d", code=204, X_Container_Rfc_Compliant_Etags="")
@@ -413,8 +499,12 @@ def test_old_clients_are_understood() -> None:
             assert ask(b"PUT " + base + b"/" + name).startswith(b"HTTP/1.1 201")
             assert b"\r\n\r\n" + name + b"\n" in ask(b"GET " + base)
             assert ask(b"PUT " + base + b"/" + name[::-1]).startswith(b"HTTP/1.1 412")
-            assert ask(b"PUT " + base + b"/" + name + b"/o?" + name, b"Content-Length: 1\r\n", b"x").startswith(b"HTTP/1.1 201")
-            assert ask(b"LICK " + base).startswith(b"HTTP/1.1 405") and ask(b"GETorHEAD " + base).startswith(b"HTTP/1.1 405")
+            assert ask(b"PUT " + base + b"/" + name + b"/o?" + name, b"Content-Length: 1\r\n", b"x").startswith(
+                b"HTTP/1.1 201"
+            )
+            assert ask(b"LICK " + base).startswith(b"HTTP/1.1 405") and ask(b"GETorHEAD " + base).startswith(
+                b"HTTP/1.1 405"
+            )
             # a body that nobody announced spoils its own connection alone
             unsaid = ask(b"PUT " + base + b"/" + name + b"/p", b"", b"some bytes\r\nmore\r\n", end=b"")
             assert unsaid.startswith(b"HTTP/1.1 411") and unsaid.count(b"HTTP/1.1") == 1
@@ -425,9 +515,13 @@ def test_old_clients_are_understood() -> None:
                 assert spelt in head
             assert b"\r\nconnection: keep-alive\r\n" in ask(b"GET " + base, end=b"Connection: keep-alive\r\n").lower()
             # bytes that are no text are metadata all the same
-            assert ask(b"POST " + base + b"/" + name + b"/o", b"X-Object-Meta-Raw: \xff\xfe\r\n").startswith(b"HTTP/1.1 202")
+            assert ask(b"POST " + base + b"/" + name + b"/o", b"X-Object-Meta-Raw: \xff\xfe\r\n").startswith(
+                b"HTTP/1.1 202"
+            )
             assert b"\r\nX-Object-Meta-Raw: \xff\xfe\r\n" in ask(b"HEAD " + base + b"/" + name + b"/o")
-            realm = talk(address, b"GET /object-store/v1/AUTH_x%22%0aX:%20y HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            realm = talk(
+                address, b"GET /object-store/v1/AUTH_x%22%0aX:%20y HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+            )
             assert b'realm="AUTH_x%22%0AX%3A%20y"' in realm
     finally:
         made.stop()

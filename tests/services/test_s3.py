@@ -72,8 +72,14 @@ def test_grants(shared: House) -> None:
     t.a("PUT", f"/{box}?acl", xml.format(o=t.owner.project, g=him).encode(), 200)
     t.b("PUT", f"/{box}/his", b"his", 200)
     t.b("GET", f"/{box}?list-type=2", code=403)
-    assert code_of(t.a("PUT", f"/{box}?acl", xml.format(o=t.owner.project, g="nobody-at-all").encode(), 400)) == "InvalidArgument"
-    assert code_of(t.a("PUT", f"/{box}?acl", b"", 400, {"x-amz-grant-read": "emailAddress=a@b"})) == "UnresolvableGrantByEmailAddress"
+    assert (
+        code_of(t.a("PUT", f"/{box}?acl", xml.format(o=t.owner.project, g="nobody-at-all").encode(), 400))
+        == "InvalidArgument"
+    )
+    assert (
+        code_of(t.a("PUT", f"/{box}?acl", b"", 400, {"x-amz-grant-read": "emailAddress=a@b"}))
+        == "UnresolvableGrantByEmailAddress"
+    )
     # what another account put is that account's, until the bucket's ownership says otherwise
     t.a("GET", f"/{box}/his", code=403)
     assert words(t.a("GET", f"/{box}?list-type=2&fetch-owner=true&prefix=his", code=200), "ID") == [him]
@@ -104,7 +110,12 @@ def test_a_list_of_s3_opens_no_private_object_at_swifts_door(shared: House) -> N
 
 
 def _policy(bucket: str, **more: Any) -> bytes:
-    s = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"} | more
+    s = {
+        "Effect": "Allow",
+        "Principal": {"AWS": "*"},
+        "Action": "s3:GetObject",
+        "Resource": f"arn:aws:s3:::{bucket}/*",
+    } | more
     return json.dumps({"Version": "2012-10-17", "Statement": [s]}).encode()
 
 
@@ -118,13 +129,20 @@ def test_policies(shared: House) -> None:
     t.a("PUT", f"/{box}?policy", text, 204)
     assert t.a("GET", f"/{box}?policy", code=200).content == text
     assert (t.nobody("GET", f"/{box}/open"), t.nobody("GET", f"/{box}/shut")) == (200, 403)
-    t.a("PUT", f"/{box}?policy", _policy(box, Action="s3:PutObject", Condition={"StringEquals": {"s3:RequestObjectTag/k": "v"}}), 204)
+    t.a(
+        "PUT",
+        f"/{box}?policy",
+        _policy(box, Action="s3:PutObject", Condition={"StringEquals": {"s3:RequestObjectTag/k": "v"}}),
+        204,
+    )
     t.b("PUT", f"/{box}/his", b"x", 403)
     t.b("PUT", f"/{box}/his", b"x", 200, {"x-amz-tagging": "k=v"})
     t.a(
         "PUT",
         f"/{box}?policy",
-        _policy(box, Effect="Deny", Action="s3:PutObject", Condition={"Null": {"s3:x-amz-server-side-encryption": "true"}}),
+        _policy(
+            box, Effect="Deny", Action="s3:PutObject", Condition={"Null": {"s3:x-amz-server-side-encryption": "true"}}
+        ),
         204,
     )
     t.a("PUT", f"/{box}/plain", b"x", 403)
@@ -132,31 +150,47 @@ def test_policies(shared: House) -> None:
     t.a(
         "PUT",
         f"/{box}?policy",
-        _policy(box, Action="s3:ListBucket", Resource=f"arn:aws:s3:::{box}", Condition={"StringLike": {"s3:prefix": "a/*"}}),
+        _policy(
+            box, Action="s3:ListBucket", Resource=f"arn:aws:s3:::{box}", Condition={"StringLike": {"s3:prefix": "a/*"}}
+        ),
         204,
     )
     assert (
-        code_of(t.b("GET", f"/{box}/a/none", code=404)) == "NoSuchKey" and code_of(t.b("GET", f"/{box}/b/none", code=403)) == "AccessDenied"
+        code_of(t.b("GET", f"/{box}/a/none", code=404)) == "NoSuchKey"
+        and code_of(t.b("GET", f"/{box}/b/none", code=403)) == "AccessDenied"
     )
-    for bad in ({"NotPrincipal": {"AWS": "x"}}, {"Principal": {"Federated": "x"}}, {"Condition": {"StringMatches": {"aws:Referer": "x"}}},
-                {"Condition": {"StringEquals": {"aws:Nothing": "x"}}}, {"Action": "ec2:Run"}, {"Resource": "arn:aws:s3:::another/*"},
-                {"Condition": {"IpAddress": {"aws:SourceIp": "300.1.1.1"}}}, {"Condition": {"NumericEquals": {"s3:max-keys": "many"}}}):  # fmt: skip
+    for bad in (
+        {"NotPrincipal": {"AWS": "x"}},
+        {"Principal": {"Federated": "x"}},
+        {"Condition": {"StringMatches": {"aws:Referer": "x"}}},
+        {"Condition": {"StringEquals": {"aws:Nothing": "x"}}},
+        {"Action": "ec2:Run"},
+        {"Resource": "arn:aws:s3:::another/*"},
+        {"Condition": {"IpAddress": {"aws:SourceIp": "300.1.1.1"}}},
+        {"Condition": {"NumericEquals": {"s3:max-keys": "many"}}},
+    ):
         assert code_of(t.a("PUT", f"/{box}?policy", _policy(box, **bad), 400)) == "MalformedPolicy", bad
 
 
 def test_conditions_mean_what_iam_says() -> None:
     def holds(conditions: dict[str, Any], **facts: Any) -> bool:
         text = _policy("b", Condition=conditions).decode()
-        return all(policies.holds(t, {k.replace("_", ":"): v for k, v in facts.items()}) for t in policies.parse(text)[0].tests)
+        return all(
+            policies.holds(t, {k.replace("_", ":"): v for k, v in facts.items()}) for t in policies.parse(text)[0].tests
+        )
 
-    assert holds({"StringLikeIfExists": {"aws:Referer": "http://a/*"}}) and not holds({"StringLike": {"aws:Referer": "http://a/*"}})
+    assert holds({"StringLikeIfExists": {"aws:Referer": "http://a/*"}}) and not holds(
+        {"StringLike": {"aws:Referer": "http://a/*"}}
+    )
     assert holds({"StringNotLike": {"aws:Referer": "http://a/*"}}) and not holds(
         {"StringNotLike": {"aws:Referer": "http://a/*"}}, aws_referer="http://a/b"
     )
     assert holds({"NotIpAddress": {"aws:SourceIp": ["10.0.0.0/8", "::1"]}}, aws_sourceip="11.0.0.1")
     assert not holds({"NotIpAddress": {"aws:SourceIp": ["10.0.0.0/8", "::1"]}}, aws_sourceip="10.9.9.9")
     assert holds({"ForAllValues:StringEquals": {"s3:RequestObjectTagKeys": ["a", "b"]}}, s3_requestobjecttagkeys=("a",))
-    assert not holds({"ForAllValues:StringEquals": {"s3:RequestObjectTagKeys": ["a"]}}, s3_requestobjecttagkeys=("a", "c"))
+    assert not holds(
+        {"ForAllValues:StringEquals": {"s3:RequestObjectTagKeys": ["a"]}}, s3_requestobjecttagkeys=("a", "c")
+    )
     assert holds({"DateGreaterThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}, aws_currenttime="1700000000")
     public = policies.parse(_policy("b").decode())[0]
     closed = policies.parse(_policy("b", Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}).decode())[0]
@@ -191,16 +225,31 @@ def test_settings_share_one_shape(shared: House) -> None:
     """Each: absent with its own code, put, read back, gone."""
     t = Two(shared, "s3-settings")
     documents = {
-        "cors": ("NoSuchCORSConfiguration", "<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>*</AllowedOrigin></CORSRule></CORSConfiguration>"),
+        "cors": (
+            "NoSuchCORSConfiguration",
+            "<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>*</AllowedOrigin></CORSRule></CORSConfiguration>",
+        ),
         "tagging": ("NoSuchTagSet", "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"),
         "ownershipControls": ("OwnershipControlsNotFoundError", _ownership("ObjectWriter").decode()),
-        "publicAccessBlock": ("NoSuchPublicAccessBlockConfiguration", "<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls></PublicAccessBlockConfiguration>"),
-        "encryption": ("ServerSideEncryptionConfigurationNotFoundError", "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault>"
-                       "<SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>"),
-        "lifecycle": ("NoSuchLifecycleConfiguration", "<LifecycleConfiguration><Rule><ID>r</ID><Status>Enabled</Status><Filter><And><Prefix>a</Prefix><Tag><Key>k</Key>"
-                      "<Value>v</Value></Tag></And></Filter><Expiration><Days>3</Days></Expiration></Rule></LifecycleConfiguration>"),
-        "website": ("NoSuchWebsiteConfiguration", "<WebsiteConfiguration><RedirectAllRequestsTo><HostName>example.com</HostName></RedirectAllRequestsTo></WebsiteConfiguration>"),
-    }  # fmt: skip
+        "publicAccessBlock": (
+            "NoSuchPublicAccessBlockConfiguration",
+            "<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls></PublicAccessBlockConfiguration>",
+        ),
+        "encryption": (
+            "ServerSideEncryptionConfigurationNotFoundError",
+            "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault>"
+            "<SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>",
+        ),
+        "lifecycle": (
+            "NoSuchLifecycleConfiguration",
+            "<LifecycleConfiguration><Rule><ID>r</ID><Status>Enabled</Status><Filter><And><Prefix>a</Prefix><Tag><Key>k</Key>"
+            "<Value>v</Value></Tag></And></Filter><Expiration><Days>3</Days></Expiration></Rule></LifecycleConfiguration>",
+        ),
+        "website": (
+            "NoSuchWebsiteConfiguration",
+            "<WebsiteConfiguration><RedirectAllRequestsTo><HostName>example.com</HostName></RedirectAllRequestsTo></WebsiteConfiguration>",
+        ),
+    }
     for query, (absent, text) in documents.items():
         path = f"/{t.bucket}?{query}"
         assert code_of(t.a("GET", path, code=404)) == absent
@@ -221,7 +270,9 @@ def test_a_bucket_goes_with_its_open_uploads(shared: House) -> None:
     t.a("POST", f"/{t.bucket}/o?uploads", b"", 200)
     desk = shared.cloud.doors.use(Desk)
     t.a("DELETE", f"/{t.bucket}", code=204)
-    assert desk.commits.read_now(lambda tx: tx.conn.exec_driver_sql("select count(*) from obj_uploads").scalar_one()) == 0
+    assert (
+        desk.commits.read_now(lambda tx: tx.conn.exec_driver_sql("select count(*) from obj_uploads").scalar_one()) == 0
+    )
 
 
 def test_conditional_writes(shared: House) -> None:
@@ -234,7 +285,9 @@ def test_conditional_writes(shared: House) -> None:
     t.a("PUT", path, b"2", 200, {"if-match": tag})
     assert code_of(t.a("DELETE", path, code=412, extra={"if-match": tag})) == "PreconditionFailed"
     t.a("DELETE", path, code=412, extra={"x-amz-if-match-size": "99"})
-    many = "<Delete><Object><Key>o</Key><ETag>bad</ETag></Object><Object><Key>none</Key><ETag>bad</ETag></Object></Delete>"
+    many = (
+        "<Delete><Object><Key>o</Key><ETag>bad</ETag></Object><Object><Key>none</Key><ETag>bad</ETag></Object></Delete>"
+    )
     got = t.a("POST", f"/{t.bucket}?delete", many.encode(), 200)
     assert words(got, "Code") == ["PreconditionFailed"] and got.text.count("<Deleted>") == 1
     t.a("DELETE", path, code=204, extra={"x-amz-if-match-size": "1"})
@@ -243,14 +296,21 @@ def test_conditional_writes(shared: House) -> None:
     done = f"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{part}</ETag></Part></CompleteMultipartUpload>".encode()
     t.a("POST", f"{path}?uploadId={up}", done, 404, {"if-match": "*"})
     first = t.a("POST", f"{path}?uploadId={up}", done, 200, {"if-none-match": "*"})
-    assert words(t.a("POST", f"{path}?uploadId={up}", done, 200), "ETag") == words(first, "ETag"), "asked again, it tells the same"
+    assert words(t.a("POST", f"{path}?uploadId={up}", done, 200), "ETag") == words(first, "ETag"), (
+        "asked again, it tells the same"
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "of_check"),
-    [("crc32", "cbf43926"), ("crc32c", "e3069283"), ("crc64nvme", "ae8b14860a799888"), ("sha1", "f7c3bc1d808e04732adf679965ccc34ca7ae3441"),
-     ("sha256", "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225")],
-)  # fmt: skip
+    [
+        ("crc32", "cbf43926"),
+        ("crc32c", "e3069283"),
+        ("crc64nvme", "ae8b14860a799888"),
+        ("sha1", "f7c3bc1d808e04732adf679965ccc34ca7ae3441"),
+        ("sha256", "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225"),
+    ],
+)
 def test_checksums_are_the_published_ones(name: str, of_check: str) -> None:
     made = checksums.hasher(name)
     made.update(b"12345")
@@ -280,20 +340,40 @@ def test_checksums_through_the_door(shared: House) -> None:
     assert t.a("PUT", path, b"body", 200, {"x-amz-checksum-crc32": crc}).headers["x-amz-checksum-crc32"] == crc
     assert "x-amz-checksum-crc32" not in t.a("HEAD", path, code=200).headers
     assert t.a("GET", path, code=200, extra={"x-amz-checksum-mode": "ENABLED"}).headers["x-amz-checksum-crc32"] == crc
-    t.a("PUT", f"/{t.bucket}/copy", b"", 200, {"x-amz-copy-source": f"{t.bucket}/o", "x-amz-checksum-algorithm": "SHA256"})
+    t.a(
+        "PUT",
+        f"/{t.bucket}/copy",
+        b"",
+        200,
+        {"x-amz-copy-source": f"{t.bucket}/o", "x-amz-checksum-algorithm": "SHA256"},
+    )
     sha = base64.b64encode(hashlib.sha256(b"body").digest()).decode()
-    assert t.a("HEAD", f"/{t.bucket}/copy", extra={"x-amz-checksum-mode": "ENABLED"}).headers["x-amz-checksum-sha256"] == sha
+    assert (
+        t.a("HEAD", f"/{t.bucket}/copy", extra={"x-amz-checksum-mode": "ENABLED"}).headers["x-amz-checksum-sha256"]
+        == sha
+    )
     begun = t.a("POST", f"/{t.bucket}/m?uploads", b"", 200, {"x-amz-checksum-algorithm": "SHA256"})
     up = words(begun, "UploadId")[0]
     part = t.a("PUT", f"/{t.bucket}/m?partNumber=1&uploadId={up}", b"body", 200).headers
     assert part["x-amz-checksum-sha256"] == sha, "summed for a client that brings no sum"
     xml = f"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{part['etag']}</ETag></Part></CompleteMultipartUpload>".encode()
-    assert code_of(t.a("POST", f"/{t.bucket}/m?uploadId={up}", xml, 400, {"x-amz-checksum-sha256": "bad"})) == "BadDigest"
+    assert (
+        code_of(t.a("POST", f"/{t.bucket}/m?uploadId={up}", xml, 400, {"x-amz-checksum-sha256": "bad"})) == "BadDigest"
+    )
     whole = base64.b64encode(hashlib.sha256(hashlib.sha256(b"body").digest()).digest()).decode() + "-1"
     done = t.a("POST", f"/{t.bucket}/m?uploadId={up}", xml, 200)
     assert words(done, "ChecksumSHA256") == [whole] and words(done, "ChecksumType") == ["COMPOSITE"]
-    told = t.a("GET", f"/{t.bucket}/m?attributes", code=200, extra={"x-amz-object-attributes": "ETag,Checksum,ObjectParts,ObjectSize"})
-    assert words(told, "ChecksumSHA256") == [whole, sha] and words(told, "ObjectSize") == ["4"] and words(told, "PartsCount") == ["1"]
+    told = t.a(
+        "GET",
+        f"/{t.bucket}/m?attributes",
+        code=200,
+        extra={"x-amz-object-attributes": "ETag,Checksum,ObjectParts,ObjectSize"},
+    )
+    assert (
+        words(told, "ChecksumSHA256") == [whole, sha]
+        and words(told, "ObjectSize") == ["4"]
+        and words(told, "PartsCount") == ["1"]
+    )
 
 
 def customer(raw: bytes, prefix: str = "x-amz-server-side-encryption-customer-") -> dict[str, str]:
@@ -313,7 +393,9 @@ def test_a_customers_key_is_needed(shared: House, size: int) -> None:
     assert t.a("GET", path, code=206, extra=key | {"range": "bytes=17-90"}).content == data[17:91]
     assert shared.http.get(f"{Account(t.owner).base}{path}", headers={"X-Auth-Token": t.owner.token}).status_code == 403
     desk = shared.cloud.doors.use(Desk)
-    kept = b"".join(r[0] for r in desk.commits.read_now(lambda tx: tx.conn.exec_driver_sql("select data from obj_small").fetchall()))
+    kept = b"".join(
+        r[0] for r in desk.commits.read_now(lambda tx: tx.conn.exec_driver_sql("select data from obj_small").fetchall())
+    )
     kept += b"".join(d for d, *_ in desk.blobs.inner.blobs.values())  # type: ignore[attr-defined]
     assert b"secret words" not in kept
     t.a(
@@ -321,7 +403,9 @@ def test_a_customers_key_is_needed(shared: House, size: int) -> None:
         f"/{t.bucket}/other",
         b"",
         200,
-        wrong | {"x-amz-copy-source": f"{t.bucket}/o"} | customer(b"k" * 32, "x-amz-copy-source-server-side-encryption-customer-"),
+        wrong
+        | {"x-amz-copy-source": f"{t.bucket}/o"}
+        | customer(b"k" * 32, "x-amz-copy-source-server-side-encryption-customer-"),
     )
     assert t.a("GET", f"/{t.bucket}/other", code=200, extra=wrong).content == data
     up = words(t.a("POST", f"/{t.bucket}/m?uploads", b"", 200, key), "UploadId")[0]
@@ -342,18 +426,30 @@ def test_the_stores_own_key(shared: House) -> None:
         assert got.content == data and got.headers["x-amz-server-side-encryption"] == "AES256"
         assert Account(t.owner)("GET", f"/{t.bucket}/{name}", code=200).content == data
     desk = shared.cloud.doors.use(Desk)
-    kept = b"".join(r[0] for r in desk.commits.read_now(lambda tx: tx.conn.exec_driver_sql("select data from obj_small").fetchall()))
+    kept = b"".join(
+        r[0] for r in desk.commits.read_now(lambda tx: tx.conn.exec_driver_sql("select data from obj_small").fetchall())
+    )
     assert b"plain words" not in kept + b"".join(d for d, *_ in desk.blobs.inner.blobs.values())  # type: ignore[attr-defined]
-    assert code_of(t.a("PUT", f"/{t.bucket}/k", b"", 501, {"x-amz-server-side-encryption": "aws:kms"})) == "NotImplemented"
-    assert code_of(t.a("PUT", f"/{t.bucket}/k", b"", 400, {"x-amz-server-side-encryption": "rot13"})) == "InvalidArgument"
+    assert (
+        code_of(t.a("PUT", f"/{t.bucket}/k", b"", 501, {"x-amz-server-side-encryption": "aws:kms"})) == "NotImplemented"
+    )
+    assert (
+        code_of(t.a("PUT", f"/{t.bucket}/k", b"", 400, {"x-amz-server-side-encryption": "rot13"})) == "InvalidArgument"
+    )
 
 
 # -- forms ---------------------------------------------------------------------------------------------------------
 
 
 def form(fields: dict[str, str], data: bytes, filename: str = "f.txt") -> tuple[bytes, dict[str, str]]:
-    out = b"".join(f'--edge\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n'.encode() for k, v in fields.items())
-    out += f'--edge\r\nContent-Disposition: form-data; name="file"; filename="{filename}"\r\n\r\n'.encode() + data + b"\r\n--edge--\r\n"
+    out = b"".join(
+        f'--edge\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n'.encode() for k, v in fields.items()
+    )
+    out += (
+        f'--edge\r\nContent-Disposition: form-data; name="file"; filename="{filename}"\r\n\r\n'.encode()
+        + data
+        + b"\r\n--edge--\r\n"
+    )
     return out, {"content-type": "multipart/form-data; boundary=edge"}
 
 
@@ -401,8 +497,12 @@ def test_forms_of_browsers(shared: House) -> None:
         success_action_redirect="http://example.com/ok",
     )
     moved = post(to)
-    assert moved.status_code == 303 and moved.headers["location"].startswith("http://example.com/ok?bucket=s3-forms&key=up%2Fr&etag=%22")
-    made = post(signed_form(t.a, t.bucket, [*rules, {"success_action_status": "201"}], key="up/c", success_action_status="201"))
+    assert moved.status_code == 303 and moved.headers["location"].startswith(
+        "http://example.com/ok?bucket=s3-forms&key=up%2Fr&etag=%22"
+    )
+    made = post(
+        signed_form(t.a, t.bucket, [*rules, {"success_action_status": "201"}], key="up/c", success_action_status="201")
+    )
     assert made.status_code == 201 and "<Key>up/c</Key>" in made.text
     body, headers = form(good, b"cut")
     assert code_of(shared.http.post(f"/s3/{t.bucket}", content=body[:-15], headers=headers)) == "MalformedPOSTRequest"
@@ -410,9 +510,14 @@ def test_forms_of_browsers(shared: House) -> None:
 
 @pytest.mark.parametrize(
     "doc",
-    [{"expiration": "2030-01-01T00:00:00Z"}, {"expiration": "soon", "conditions": []}, {"expiration": "2030-01-01T00:00:00Z", "conditions": [{}]},
-     {"expiration": "2030-01-01T00:00:00Z", "conditions": [["content-length-range", 0]]}, {"expiration": "2030-01-01T00:00:00Z", "conditions": [["regex", "$key", ".*"]]}],
-)  # fmt: skip
+    [
+        {"expiration": "2030-01-01T00:00:00Z"},
+        {"expiration": "soon", "conditions": []},
+        {"expiration": "2030-01-01T00:00:00Z", "conditions": [{}]},
+        {"expiration": "2030-01-01T00:00:00Z", "conditions": [["content-length-range", 0]]},
+        {"expiration": "2030-01-01T00:00:00Z", "conditions": [["regex", "$key", ".*"]]},
+    ],
+)
 def test_policies_of_forms_are_whole(doc: dict[str, Any]) -> None:
     with pytest.raises(S3Error) as e:
         forms.obey(forms._policy(base64.b64encode(json.dumps(doc).encode()).decode()), {"key": "k"}, "b", 0)
@@ -434,18 +539,40 @@ def test_life_cycle() -> None:
         old = "<NoncurrentVersionExpiration><NewerNoncurrentVersions>1</NewerNoncurrentVersions><NoncurrentDays>2</NoncurrentDays></NoncurrentVersionExpiration>"
         rules = [
             rule.format("by-tag", "<And><Prefix>t/</Prefix><Tag><Key>end</Key><Value>soon</Value></Tag></And>", three),
-            rule.format("by-size", "<And><Prefix>s/</Prefix><ObjectSizeGreaterThan>10</ObjectSizeGreaterThan></And>", three),
+            rule.format(
+                "by-size", "<And><Prefix>s/</Prefix><ObjectSizeGreaterThan>10</ObjectSizeGreaterThan></And>", three
+            ),
             rule.format("old", "<Prefix>v/</Prefix>", old),
-            rule.format("marker", "<Prefix>m/</Prefix>", "<Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>"),
-            rule.format("up", "<Prefix></Prefix>", "<AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation></AbortIncompleteMultipartUpload>"),
-        ]  # fmt: skip
-        t.a("PUT", f"/{box}?lifecycle", f"<LifecycleConfiguration>{''.join(rules)}</LifecycleConfiguration>".encode(), 200)
+            rule.format(
+                "marker",
+                "<Prefix>m/</Prefix>",
+                "<Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>",
+            ),
+            rule.format(
+                "up",
+                "<Prefix></Prefix>",
+                "<AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation></AbortIncompleteMultipartUpload>",
+            ),
+        ]
+        t.a(
+            "PUT",
+            f"/{box}?lifecycle",
+            f"<LifecycleConfiguration>{''.join(rules)}</LifecycleConfiguration>".encode(),
+            200,
+        )
         told = t.a("PUT", f"/{box}/t/ends", b"x", 200, {"x-amz-tagging": "end=soon"}).headers["x-amz-expiration"]
         assert 'rule-id="by-tag"' in told and "00:00:00 GMT" in told
-        assert "x-amz-expiration" not in t.a("PUT", f"/{box}/t/stays", b"x", 200, {"x-amz-tagging": "end=never"}).headers
+        assert (
+            "x-amz-expiration" not in t.a("PUT", f"/{box}/t/stays", b"x", 200, {"x-amz-tagging": "end=never"}).headers
+        )
         t.a("PUT", f"/{box}/s/large", b"x" * 11, 200)
         t.a("PUT", f"/{box}/s/small", b"x" * 10, 200)
-        t.a("PUT", f"/{box}?versioning", b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>", 200)
+        t.a(
+            "PUT",
+            f"/{box}?versioning",
+            b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>",
+            200,
+        )
         for n in range(4):
             t.a("PUT", f"/{box}/v/o", str(n).encode(), 200)
         gone = t.a("PUT", f"/{box}/m/o", b"x", 200).headers["x-amz-version-id"]
@@ -468,7 +595,10 @@ def test_life_cycle() -> None:
         live = [e["name"] for e in swift("GET", f"/{box}?format=json", code=200).json()]
         assert live == ["s/small", "t/stays", "v/o"]
         desk = cloud.doors.use(Desk)
-        assert desk.commits.read_now(lambda tx: tx.conn.exec_driver_sql("select count(*) from obj_uploads").scalar_one()) == 0
+        assert (
+            desk.commits.read_now(lambda tx: tx.conn.exec_driver_sql("select count(*) from obj_uploads").scalar_one())
+            == 0
+        )
     finally:
         cloud.stop()
 
@@ -532,7 +662,10 @@ def test_large_objects_through_both_doors(shared: House) -> None:
     swift, box = Account(t.owner), t.bucket
     up = words(t.a("POST", f"/{box}/big?uploads", b"", 200, {"x-amz-meta-who": "anna"}), "UploadId")[0]
     first, second = b"a" * (5 << 20), b"b" * 1000
-    tags = [t.a("PUT", f"/{box}/big?partNumber={n}&uploadId={up}", d, 200).headers["etag"] for n, d in ((1, first), (2, second))]
+    tags = [
+        t.a("PUT", f"/{box}/big?partNumber={n}&uploadId={up}", d, 200).headers["etag"]
+        for n, d in ((1, first), (2, second))
+    ]
     xml = "".join(f"<Part><PartNumber>{n}</PartNumber><ETag>{e}</ETag></Part>" for n, e in enumerate(tags, 1))
     t.a("POST", f"/{box}/big?uploadId={up}", f"<CompleteMultipartUpload>{xml}</CompleteMultipartUpload>".encode(), 200)
     got = swift("GET", f"/{box}/big", code=200)
@@ -549,10 +682,14 @@ def test_large_objects_through_both_doors(shared: House) -> None:
     t.a("PUT", f"/{box}/flat", b"", 200, {"x-amz-copy-source": f"{box}/slo"})
     assert swift("GET", f"/{box}/flat", code=200).content == b"one" * 100 + b"two" * 100
     # tags and versions are one history
-    t.a("PUT", f"/{box}?versioning", b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>", 200)
+    t.a(
+        "PUT", f"/{box}?versioning", b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>", 200
+    )
     t.a("PUT", f"/{box}/flat", b"new", 200)
     old = words(t.a("GET", f"/{box}?versions&prefix=flat", code=200), "VersionId")
-    assert len(old) == 2 and old[1] == "null" and t.a("GET", f"/{box}/flat?versionId=null", code=200).content[:3] == b"one"
+    assert (
+        len(old) == 2 and old[1] == "null" and t.a("GET", f"/{box}/flat?versionId=null", code=200).content[:3] == b"one"
+    )
     swift("PUT", f"/{box}/flat", b"newer", 201)
     assert len(words(t.a("GET", f"/{box}?versions&prefix=flat", code=200), "VersionId")) == 3
 

@@ -27,7 +27,7 @@ RULES = [
         "remote": [{"type": "uid"}, {"type": "MELLON_mail"}, {"type": "groups", "whitelist": ["engineers", "cooks"]}],
     },
     {"local": [{"user": {"name": "{0}"}}], "remote": [{"type": "uid"}, {"type": "uid", "any_one_of": ["bob"]}]},
-]  # fmt: skip
+]
 OPENSTACK = Path(__file__).parents[2] / ".venv-clients/bin"
 
 
@@ -43,7 +43,11 @@ def federated(provider: SimpleSaml) -> Iterator[tuple[House, SimpleSaml, str]]:
     """A cloud on a socket that trusts the provider."""
     listen = f"127.0.0.1:{free_port()}"
     cloud = make(
-        **{"server.listen": listen, "identity.saml": {"corp": {"metadata": provider.metadata}}, "identity.trusted_dashboards": [HOST]}
+        **{
+            "server.listen": listen,
+            "identity.saml": {"corp": {"metadata": provider.metadata}},
+            "identity.trusted_dashboards": [HOST],
+        }
     )
     cloud.start()
     house = House(cloud)
@@ -55,7 +59,9 @@ def federated(provider: SimpleSaml) -> Iterator[tuple[House, SimpleSaml, str]]:
     member = a.get("/identity/v3/roles?name=member")["roles"][0]["id"]
     a.put(f"/identity/v3/projects/{project}/groups/{group}/roles/{member}", code=204)
     a.put(f"{FED}/mappings/m", {"mapping": {"rules": RULES}}, 201)
-    a.put(f"{FED}/identity_providers/corp", {"identity_provider": {"enabled": True, "remote_ids": [provider.entity]}}, 201)
+    a.put(
+        f"{FED}/identity_providers/corp", {"identity_provider": {"enabled": True, "remote_ids": [provider.entity]}}, 201
+    )
     a.put(f"{AT}", {"protocol": {"mapping_id": "m"}}, 201)
     with served(cloud) as url:
         provider.trust(f"{url}{AT}/saml2/metadata", f"{url}{AT}/saml2/acs")
@@ -66,14 +72,18 @@ def federated(provider: SimpleSaml) -> Iterator[tuple[House, SimpleSaml, str]]:
 def test_a_browser_comes_in(federated: tuple[House, SimpleSaml, str]) -> None:
     house, _, url = federated
     browser = Browser()
-    address, fields = browser.log_in(f"{url}/identity/v3/auth/OS-FEDERATION/websso/saml2?origin={quote(HOST)}", "anna", "anna-pw")
+    address, fields = browser.log_in(
+        f"{url}/identity/v3/auth/OS-FEDERATION/websso/saml2?origin={quote(HOST)}", "anna", "anna-pw"
+    )
     assert address == f"{url}{AT}/saml2/acs"
     page = browser.post(address, fields)
     assert page.status_code == 200 and page.headers["cache-control"] == "no-store", page.text
     target, given = form(page.text)
     assert target == HOST and "script-src 'nonce-" in page.headers["content-security-policy"]
     t = Tenant(house.http, given["token"])
-    token = house.http.get("/identity/v3/auth/tokens", headers={"X-Auth-Token": t.token, "X-Subject-Token": t.token}).json()["token"]
+    token = house.http.get(
+        "/identity/v3/auth/tokens", headers={"X-Auth-Token": t.token, "X-Subject-Token": t.token}
+    ).json()["token"]
     assert (token["user"]["name"], token["methods"]) == ("anna", ["saml2"])
     told = token["user"]["OS-FEDERATION"]
     assert told["identity_provider"] == {"id": "corp"} and len(told["groups"]) == 2
@@ -82,7 +92,9 @@ def test_a_browser_comes_in(federated: tuple[House, SimpleSaml, str]) -> None:
     # once: the cookie is gone with it, and the assertion is spent
     assert browser.post(address, fields).status_code == 401
     # another's browser: a victim who is made to post somebody's assertion stays out
-    address, fields = browser.log_in(f"{url}/identity/v3/auth/OS-FEDERATION/websso/saml2?origin={quote(HOST)}", "bob", "bob-pw")
+    address, fields = browser.log_in(
+        f"{url}/identity/v3/auth/OS-FEDERATION/websso/saml2?origin={quote(HOST)}", "bob", "bob-pw"
+    )
     assert httpx.post(address, data=fields).status_code == 401
     other = Browser()
     other.http.get(f"{url}/identity/v3/auth/OS-FEDERATION/websso/saml2?origin={quote(HOST)}")
@@ -95,7 +107,12 @@ def _client(words: list[str], **more: str) -> dict[str, Any]:
     """keystoneauth as people use it: the program `token.py` prints what it got."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("OS_")} | more
     done = subprocess.run(
-        [str(OPENSTACK / "python"), "-W", "ignore", *words], capture_output=True, text=True, check=False, env=env, timeout=120
+        [str(OPENSTACK / "python"), "-W", "ignore", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=env,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return dict(json.loads(done.stdout))
@@ -149,9 +166,13 @@ print(json.dumps({"user": access.username, "project": access.project_name, "toke
 ACROSS_RULES = [
     {
         "local": [{"user": {"name": "{0} of {1}"}}, {"projects": [{"name": "lent", "roles": [{"name": "member"}]}]}],
-        "remote": [{"type": "openstack_user"}, {"type": "openstack_user_domain"}, {"type": "openstack_project", "any_one_of": ["far-project"]}],
+        "remote": [
+            {"type": "openstack_user"},
+            {"type": "openstack_user_domain"},
+            {"type": "openstack_project", "any_one_of": ["far-project"]},
+        ],
     }
-]  # fmt: skip
+]
 
 
 @pytest.fixture(scope="module")
@@ -195,13 +216,20 @@ def test_a_user_goes_to_another_cloud(two: tuple[House, str, House, str]) -> Non
 
 
 def _wanted(token: str, provider: str = "away") -> dict[str, Any]:
-    return {"auth": {"identity": {"methods": ["token"], "token": {"id": token}}, "scope": {"service_provider": {"id": provider}}}}
+    return {
+        "auth": {
+            "identity": {"methods": ["token"], "token": {"id": token}},
+            "scope": {"service_provider": {"id": provider}},
+        }
+    }
 
 
 def test_the_assertion_and_its_refusals(two: tuple[House, str, House, str]) -> None:
     a, near, _, far = two
     t = a.login("far", "pw", "far-project")
-    listed = a.http.get("/identity/v3/auth/tokens", headers={"X-Auth-Token": t.token, "X-Subject-Token": t.token}).json()["token"]
+    listed = a.http.get(
+        "/identity/v3/auth/tokens", headers={"X-Auth-Token": t.token, "X-Subject-Token": t.token}
+    ).json()["token"]
     at = f"{far}{FED}/identity_providers/home/protocols/saml2"
     assert listed["service_providers"] == [{"id": "away", "auth_url": f"{at}/auth", "sp_url": f"{at}/saml2/acs"}]
     for path in ("", "/ecp"):
@@ -215,7 +243,10 @@ def test_the_assertion_and_its_refusals(two: tuple[House, str, House, str]) -> N
     again = httpx.post(f"{at}/saml2/acs", content=ecp, headers={"Content-Type": "application/vnd.paos+xml"})
     assert again.status_code == 401 and "used before" in again.text
     changed = ecp.replace(b">far<", b">admin<")
-    assert httpx.post(f"{at}/saml2/acs", content=changed, headers={"Content-Type": "application/vnd.paos+xml"}).status_code == 401
+    assert (
+        httpx.post(f"{at}/saml2/acs", content=changed, headers={"Content-Type": "application/vnd.paos+xml"}).status_code
+        == 401
+    )
     unscoped = a.auth("far", "pw", None).headers["x-subject-token"]
     post = "/identity/v3/auth/OS-FEDERATION/saml2"
     refused = a.http.post(post, json=_wanted(unscoped))
@@ -223,7 +254,9 @@ def test_the_assertion_and_its_refusals(two: tuple[House, str, House, str]) -> N
     assert a.http.post(post, json=_wanted(t.token, "none")).status_code == 404
     assert a.http.post(post, json=_wanted("x" * 200)).status_code == 404
     app = t.post(
-        f"/identity/v3/users/{t.user}/application_credentials", {"application_credential": {"name": "a", "unrestricted": True}}, 201
+        f"/identity/v3/users/{t.user}/application_credentials",
+        {"application_credential": {"name": "a", "unrestricted": True}},
+        201,
     )["application_credential"]
     way = {"methods": ["application_credential"], "application_credential": {"id": app["id"], "secret": app["secret"]}}
     lent = a.http.post("/identity/v3/auth/tokens", json={"auth": {"identity": way}}).headers["x-subject-token"]
@@ -231,6 +264,8 @@ def test_the_assertion_and_its_refusals(two: tuple[House, str, House, str]) -> N
     a.admin.patch(f"{FED}/service_providers/away", {"service_provider": {"enabled": False}})
     off = a.http.post(post, json=_wanted(t.token))
     assert off.status_code == 403 and "disabled" in off.text
-    gone = a.http.get("/identity/v3/auth/tokens", headers={"X-Auth-Token": t.token, "X-Subject-Token": t.token}).json()["token"]
+    gone = a.http.get("/identity/v3/auth/tokens", headers={"X-Auth-Token": t.token, "X-Subject-Token": t.token}).json()[
+        "token"
+    ]
     assert "service_providers" not in gone
     a.admin.patch(f"{FED}/service_providers/away", {"service_provider": {"enabled": True}})

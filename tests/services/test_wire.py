@@ -26,7 +26,11 @@ class Branch(wire.Wire):
 @pytest.mark.parametrize("version", [(0, 0), (2, 1)])
 def test_an_open_shape_keeps_what_it_does_not_name_wherever_it_stands(version: wire.Version) -> None:
     raw = msgspec.json.encode(
-        {"color": "red", "leaf": {"name": "a", "x": 1}, "leaves": [{"name": "b"}, {"name": "c", "size": 2, "y": {"z": []}}]}
+        {
+            "color": "red",
+            "leaf": {"name": "a", "x": 1},
+            "leaves": [{"name": "b"}, {"name": "c", "size": 2, "y": {"z": []}}],
+        }
     )
     tree = wire.decode(Tree, raw, version)
     assert isinstance(tree, Tree)

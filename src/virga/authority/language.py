@@ -149,7 +149,9 @@ def _fact(name: str) -> Callable[[Facts], Any]:
 
 
 FACTS: dict[str, Callable[[Facts], Any]] = {
-    **dict.fromkeys(("project_id", "tenant_id", "owner", "target.project.id", "target.project_id"), lambda f: f.project_id),
+    **dict.fromkeys(
+        ("project_id", "tenant_id", "owner", "target.project.id", "target.project_id"), lambda f: f.project_id
+    ),
     **dict.fromkeys(("user_id", "target.user.id", "target.user_id"), lambda f: f.user_id),
     **dict.fromkeys(("domain_id", "target.domain.id", "target.domain_id"), lambda f: f.domain_id),
 }

@@ -23,16 +23,20 @@ class Limit:
 
 
 UNIFIED = {
-    ("compute", "instances"): "servers", ("compute", "cores"): "class:VCPU", ("compute", "ram"): "class:MEMORY_MB",
+    ("compute", "instances"): "servers",
+    ("compute", "cores"): "class:VCPU",
+    ("compute", "ram"): "class:MEMORY_MB",
     ("compute", "key_pairs"): "server_key_pairs",
-}  # fmt: skip
+}
 """What unified limits call a resource, where it is not the quota's own name (Nova, "Unified limits")."""
 
 
 def value(tx: Tx, limit: Limit, project_id: str) -> int:
     """How much: the project's unified limit, or its quota, or the registered limit, or the default."""
     known = UNIFIED.get((limit.service, limit.name))
-    mine, registered = store.unified(tx, project_id, limit.service, (limit.name,) if known is None else (limit.name, known))
+    mine, registered = store.unified(
+        tx, project_id, limit.service, (limit.name,) if known is None else (limit.name, known)
+    )
     if mine is not None:
         return mine
     own = store.limit(tx, project_id, limit.service, limit.name)
@@ -59,6 +63,7 @@ def check(tx: Tx, project_id: str, wanted: dict[Limit, int]) -> None:
         have = ", ".join(str(used) for _, _, used, _ in over)
         limits = ", ".join(str(most) for *_, most in over)
         raise OverQuota(
-            f"Quota exceeded for {names}: Requested {asked}, but already used {have} of {limits} {names}", type="OverQuota",
+            f"Quota exceeded for {names}: Requested {asked}, but already used {have} of {limits} {names}",
+            type="OverQuota",
             limits=[{"limit": n, "wanted": w, "used": u, "max": m} for n, w, u, m in over],
-        )  # fmt: skip
+        )

@@ -52,7 +52,9 @@ class Overrides:
             return [self.file]
         if self.folder is None:
             return []
-        return [p for p in (self.folder / "policy.yaml", *sorted((self.folder / "policy.d").glob("*.yaml"))) if p.is_file()]
+        return [
+            p for p in (self.folder / "policy.yaml", *sorted((self.folder / "policy.d").glob("*.yaml"))) if p.is_file()
+        ]
 
     def _stamps(self) -> tuple[tuple[str, int], ...]:
         return tuple((str(p), p.stat().st_mtime_ns) for p in self.files() if p.exists())
@@ -91,7 +93,12 @@ def _read(path: Path, report: Any) -> dict[str, Check]:
     used: set[str] = set()
     for name, expression in given.items():
         rule = REGISTRY.get(name)
-        names = {**COMMON, **(rule.names if rule is not None else {}), **{n: r.source for n, r in REGISTRY.items()}, **given}
+        names = {
+            **COMMON,
+            **(rule.names if rule is not None else {}),
+            **{n: r.source for n, r in REGISTRY.items()},
+            **given,
+        }
         try:
             check = parse(expression, names)
         except LanguageError as e:

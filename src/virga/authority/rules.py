@@ -91,9 +91,14 @@ class Rule:
 
 
 def may(
-    actor: Actor, rule: Rule, *, project_id: str | None = None, user_id: str | None = None, domain_id: str | None = None,
+    actor: Actor,
+    rule: Rule,
+    *,
+    project_id: str | None = None,
+    user_id: str | None = None,
+    domain_id: str | None = None,
     target: Mapping[str, Any] | None = None,
-) -> bool:  # fmt: skip
+) -> bool:
     """Whether `rule`, as the operator's policy file or else the program has it, holds for the actor on these facts."""
     if rule.scopes and scope_of(actor) not in rule.scopes:
         return False
@@ -106,9 +111,14 @@ def scope_of(actor: Actor) -> str:
 
 
 def allow(
-    call: Call, rule: Rule, *, project_id: str | None = None, user_id: str | None = None, domain_id: str | None = None,
+    call: Call,
+    rule: Rule,
+    *,
+    project_id: str | None = None,
+    user_id: str | None = None,
+    domain_id: str | None = None,
     target: Mapping[str, Any] | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """Raise Forbidden unless `rule` holds for the caller on these facts."""
     call.notes["rule"] = rule.name
     if not may(call.actor, rule, project_id=project_id, user_id=user_id, domain_id=domain_id, target=target):

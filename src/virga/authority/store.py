@@ -18,7 +18,9 @@ TABLE = sa.Table(
 
 
 def limit(tx: Tx, project_id: str, service: str, name: str) -> int | None:
-    query = sa.select(TABLE.c.value).where(TABLE.c.project_id == project_id, TABLE.c.service == service, TABLE.c.name == name)
+    query = sa.select(TABLE.c.value).where(
+        TABLE.c.project_id == project_id, TABLE.c.service == service, TABLE.c.name == name
+    )
     return tx.conn.execute(query).scalar()
 
 
@@ -49,6 +51,10 @@ def unified(tx: Tx, project_id: str, service: str, names: tuple[str, ...]) -> tu
 
 _SERVICES = sa.table("id_services", sa.column("id"), sa.column("type"))
 _REGISTERED = sa.table(
-    "id_registered_limits", sa.column("id"), sa.column("service_id"), sa.column("resource_name"), sa.column("default_limit")
+    "id_registered_limits",
+    sa.column("id"),
+    sa.column("service_id"),
+    sa.column("resource_name"),
+    sa.column("default_limit"),
 )
 _LIMITS = sa.table("id_limits", sa.column("registered_limit_id"), sa.column("project_id"), sa.column("resource_limit"))

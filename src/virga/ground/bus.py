@@ -63,7 +63,9 @@ class LocalBus:
             server = self._servers.get(subject)
         if server is None:
             raise Unavailable(f"nobody answers {subject}")
-        reply: Payload = msgspec.json.decode(msgspec.json.encode(server(msgspec.json.decode(msgspec.json.encode(payload or {})))))
+        reply: Payload = msgspec.json.decode(
+            msgspec.json.encode(server(msgspec.json.decode(msgspec.json.encode(payload or {}))))
+        )
         return reply
 
     def serve(self, subject: str, handler: Callable[[Payload], Payload]) -> Callable[[], None]:

@@ -38,7 +38,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 def emit(tx: Tx, doors: Doors, event: Event) -> None:
     """Write the event into the caller's transaction."""
     payload: dict[str, Any] = msgspec.to_builtins(event)
-    tx.conn.execute(sa.insert(TABLE), {"topic": event.topic, "payload": payload, "created": doors.use(World).now(), "sent": None})
+    tx.conn.execute(
+        sa.insert(TABLE), {"topic": event.topic, "payload": payload, "created": doors.use(World).now(), "sent": None}
+    )
     tx.after_commit(lambda: doors.use(Bus).publish("outbox.wake"))
 
 

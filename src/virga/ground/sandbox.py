@@ -40,7 +40,12 @@ def confined(verb: str, fd: int) -> bytes:
     argv = [sys.executable, "-I", "-m", "virga.ground.sandbox", verb]
     try:
         done = subprocess.run(
-            argv, stdin=fd, capture_output=True, timeout=SECONDS + 15, check=False, env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+            argv,
+            stdin=fd,
+            capture_output=True,
+            timeout=SECONDS + 15,
+            check=False,
+            env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
         )
     except subprocess.TimeoutExpired:
         raise SandboxFailed(f"no end after {SECONDS} s", overran=True) from None
@@ -69,7 +74,9 @@ def unpacked(fd: int, sink: Callable[[bytes], None], seconds: int = 3600) -> Non
         child.kill()
         child.wait()
     if child.returncode:
-        raise SandboxFailed(f"exit {child.returncode} {said.decode(errors='replace').strip()[-200:]}", overran=child.returncode < 0)
+        raise SandboxFailed(
+            f"exit {child.returncode} {said.decode(errors='replace').strip()[-200:]}", overran=child.returncode < 0
+        )
 
 
 PERCENT = re.compile(rb"\(\s*([\d.]+)/100%\)")
@@ -82,10 +89,39 @@ def converted(fd: int, out: int, source: str, target: str, said: Callable[[float
     if bwrap is None or shutil.which("qemu-img") is None:
         raise SandboxFailed("bubblewrap or qemu-img is not installed", overran=False)
     walls = [
-        bwrap, "--unshare-net", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--die-with-parent", "--new-session", "--ro-bind", "/usr", "/usr",
-        "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64", "--symlink", "usr/bin", "/bin", "--proc", "/proc", "--dev", "/dev",
-        "--clearenv", "--setenv", "PATH", "/usr/bin", "--setenv", "LC_ALL", "C", "--cap-drop", "ALL",
-    ]  # fmt: skip
+        bwrap,
+        "--unshare-net",
+        "--unshare-ipc",
+        "--unshare-pid",
+        "--unshare-uts",
+        "--die-with-parent",
+        "--new-session",
+        "--ro-bind",
+        "/usr",
+        "/usr",
+        "--symlink",
+        "usr/lib",
+        "/lib",
+        "--symlink",
+        "usr/lib64",
+        "/lib64",
+        "--symlink",
+        "usr/bin",
+        "/bin",
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+        "--clearenv",
+        "--setenv",
+        "PATH",
+        "/usr/bin",
+        "--setenv",
+        "LC_ALL",
+        "C",
+        "--cap-drop",
+        "ALL",
+    ]
     nobody: list[str] = []
     if os.geteuid() == 0:
         os.fchown(out, NOBODY, NOBODY)
@@ -127,7 +163,9 @@ def converted(fd: int, out: int, source: str, target: str, said: Callable[[float
         child.kill()
         child.wait()
     if child.returncode:
-        raise SandboxFailed(f"exit {child.returncode} {wrong.decode(errors='replace').strip()[-200:]}", overran=child.returncode < 0)
+        raise SandboxFailed(
+            f"exit {child.returncode} {wrong.decode(errors='replace').strip()[-200:]}", overran=child.returncode < 0
+        )
 
 
 def _confine(seconds: int = SECONDS) -> None:

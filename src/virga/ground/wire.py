@@ -17,7 +17,22 @@ from msgspec import UNSET, Meta, UnsetType, field
 
 from virga.ground.errors import Invalid, Problem
 
-__all__ = ["UNSET", "Meta", "Name", "Text", "UnsetType", "Version", "Wire", "decode", "encode", "field", "given", "named", "since", "until"]
+__all__ = [
+    "UNSET",
+    "Meta",
+    "Name",
+    "Text",
+    "UnsetType",
+    "Version",
+    "Wire",
+    "decode",
+    "encode",
+    "field",
+    "given",
+    "named",
+    "since",
+    "until",
+]
 
 Version = tuple[int, int]
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
@@ -100,7 +115,9 @@ def at(shape: type[msgspec.Struct], version: Version) -> type[msgspec.Struct]:
         else:
             fields.append((f.name, kind))
     name = f"{shape.__name__}_{version[0]}_{version[1]}"
-    projected = msgspec.defstruct(name, fields, rename=rename, kw_only=True, forbid_unknown_fields=not issubclass(shape, Open))
+    projected = msgspec.defstruct(
+        name, fields, rename=rename, kw_only=True, forbid_unknown_fields=not issubclass(shape, Open)
+    )
     _DECLARED[projected] = shape
     return projected
 
@@ -125,13 +142,17 @@ def _body_decoder(shape: type[Wire], key: str | None, bulk: str | None, version:
     target: Any = at(shape, version)
     if bulk is not None and key is not None:
         many = list[target]
-        target = msgspec.defstruct("Body", [(key, target | UnsetType, UNSET), (bulk, many | UnsetType, UNSET)], forbid_unknown_fields=True)
+        target = msgspec.defstruct(
+            "Body", [(key, target | UnsetType, UNSET), (bulk, many | UnsetType, UNSET)], forbid_unknown_fields=True
+        )
     elif key is not None:
         target = msgspec.defstruct("Body", [("inner", target)], rename={"inner": key}, forbid_unknown_fields=True)
     return msgspec.json.Decoder(target)
 
 
-def decode(shape: type[W], raw: bytes, version: Version = (0, 0), *, key: str | None = None, bulk: str | None = None) -> W | list[W]:
+def decode(
+    shape: type[W], raw: bytes, version: Version = (0, 0), *, key: str | None = None, bulk: str | None = None
+) -> W | list[W]:
     """Read a JSON body as `shape`; `key` unwraps `{"server": {…}}`, `bulk` also takes `{"networks": […]}` and then gives a list.
     Raises Invalid with the field's path in the message."""
     try:
@@ -172,7 +193,9 @@ def _declared(value: Any, sent: Any = None) -> Any:
             return value
         given: dict[str, Any] = sent if isinstance(sent, dict) else {}
         names = dict(zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True))
-        out = kind(**{f: _declared(v, given.get(name)) for f, name in names.items() if (v := getattr(value, f)) is not UNSET})
+        out = kind(
+            **{f: _declared(v, given.get(name)) for f, name in names.items() if (v := getattr(value, f)) is not UNSET}
+        )
         if issubclass(kind, Open):
             known = {name for f, name in names.items() if f != "extra"}
             out.extra = {k: v for k, v in given.items() if k not in known}
@@ -192,7 +215,9 @@ def _named_fault(e: msgspec.ValidationError, key: str | None) -> Problem:
     said = said.replace("`inner`", f"`{key}`")
     name = said.split("`")[-2] if "field `" in said else path
     where = f"{key}.{path}" if key and path and not path.startswith(key) else path or key or ""
-    return Invalid(f"Invalid input for field '{where or name}': {said}" if where else said, field=name or where or "body")
+    return Invalid(
+        f"Invalid input for field '{where or name}': {said}" if where else said, field=name or where or "body"
+    )
 
 
 def _check_text(value: Any, path: str, depth: int) -> None:
@@ -205,7 +230,9 @@ def _check_text(value: Any, path: str, depth: int) -> None:
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise Invalid(f"Invalid input for field '{path.removeprefix('$.')}': a lone surrogate", field=path) from None
+            raise Invalid(
+                f"Invalid input for field '{path.removeprefix('$.')}': a lone surrogate", field=path
+            ) from None
     elif isinstance(value, msgspec.Struct):
         for f in value.__struct_fields__:
             _check_text(getattr(value, f), path if f == "inner" else f"{path}.{f}", depth + 1)

@@ -78,7 +78,9 @@ class CommandFailed(Exception):
     """A command ended badly; the message has the argument list and the end of its error output."""
 
 
-def run(argv: Sequence[str], *, timeout: float = 60, input: bytes | None = None, env: dict[str, str] | None = None) -> str:
+def run(
+    argv: Sequence[str], *, timeout: float = 60, input: bytes | None = None, env: dict[str, str] | None = None
+) -> str:
     """Run one command from an argument list (never a shell) and return what it printed; raises `CommandFailed`."""
     try:
         done = subprocess.run(list(argv), input=input, capture_output=True, timeout=timeout, env=env, check=False)

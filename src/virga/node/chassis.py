@@ -74,7 +74,9 @@ class Chassis:
         """Namespace, daemons, bridges, the external end. Repeatable; what runs is adopted."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._namespace(self.namespace)
-        env = {f"{p}_{k}": str(self.folder) for p in ("OVS", "OVN") for k in ("RUNDIR", "DBDIR", "SYSCONFDIR", "LOGDIR")}
+        env = {
+            f"{p}_{k}": str(self.folder) for p in ("OVS", "OVN") for k in ("RUNDIR", "DBDIR", "SYSCONFDIR", "LOGDIR")
+        }
         env["PATH"] = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
         for name in ("nb", "sb", "conf"):
             self.supervisor.run(self._database(name, env))
@@ -82,12 +84,39 @@ class Chassis:
         run(["ovn-nbctl", f"--db=unix:{self.sock('nb')}", "init"])
         run(["ovn-sbctl", f"--db=unix:{self.sock('sb')}", "init"])
         self._vsctl(
-            "--no-wait", "set", "Open_vSwitch", ".", f"external_ids:system-id={self.id}", f"external_ids:hostname={socket.gethostname()}",
-            f"external_ids:ovn-remote=unix:{self.sock('sb')}", "external_ids:ovn-encap-type=geneve", "external_ids:ovn-encap-ip=127.0.0.1",
-            "external_ids:ovn-bridge=br-int", "external_ids:ovn-bridge-datapath-type=netdev", "external_ids:ovn-bridge-mappings=physnet1:br-ex",
-            "other_config:userspace-tso-enable=true", "--", "--may-exist", "add-br", "br-int", "--", "set", "bridge", "br-int", "datapath_type=netdev",
-            "fail-mode=secure", "--", "--may-exist", "add-br", "br-ex", "--", "set", "bridge", "br-ex", "datapath_type=netdev",
-        )  # fmt: skip
+            "--no-wait",
+            "set",
+            "Open_vSwitch",
+            ".",
+            f"external_ids:system-id={self.id}",
+            f"external_ids:hostname={socket.gethostname()}",
+            f"external_ids:ovn-remote=unix:{self.sock('sb')}",
+            "external_ids:ovn-encap-type=geneve",
+            "external_ids:ovn-encap-ip=127.0.0.1",
+            "external_ids:ovn-bridge=br-int",
+            "external_ids:ovn-bridge-datapath-type=netdev",
+            "external_ids:ovn-bridge-mappings=physnet1:br-ex",
+            "other_config:userspace-tso-enable=true",
+            "--",
+            "--may-exist",
+            "add-br",
+            "br-int",
+            "--",
+            "set",
+            "bridge",
+            "br-int",
+            "datapath_type=netdev",
+            "fail-mode=secure",
+            "--",
+            "--may-exist",
+            "add-br",
+            "br-ex",
+            "--",
+            "set",
+            "bridge",
+            "br-ex",
+            "datapath_type=netdev",
+        )
         inside = ("--net", self.namespace, "--")
         control = self.folder / "vswitchd.ctl"
         self.supervisor.run(
@@ -155,7 +184,9 @@ class Chassis:
             f"--unixctl={self.folder / name}.ctl",
             *self._logged(f"ovsdb-{name}"),
         )
-        return Engine(f"ovsdb-{name}", argv, env, ready=lambda: answers(self.sock(name)), before=before, data_plane=name != "nb")
+        return Engine(
+            f"ovsdb-{name}", argv, env, ready=lambda: answers(self.sock(name)), before=before, data_plane=name != "nb"
+        )
 
     def _vsctl(self, *words: str) -> None:
         run(["ovs-vsctl", f"--db=unix:{self.sock('conf')}", *words])
@@ -171,7 +202,9 @@ class Chassis:
                 pause.wait(0.02)
         finally:
             sb.close()
-        raise Unavailable(f"ovn-controller did not register chassis {self.id} within 10 s; see {self.folder / 'ovn-controller.log'}")
+        raise Unavailable(
+            f"ovn-controller did not register chassis {self.id} within 10 s; see {self.folder / 'ovn-controller.log'}"
+        )
 
     def close(self) -> None:
         for db in (self.nb, self.conf):
@@ -184,23 +217,65 @@ class Chassis:
         if name not in namespaces():
             run(["ip", "netns", "add", name])
         run(["ip", "-n", name, "link", "set", "lo", "up"])
-        run([
-            "nsenter", f"--net=/run/netns/{name}", "--", sys.executable, "-I", "-S", "-c",
-            "import pathlib\nfor k in ('all', 'default'): pathlib.Path(f'/proc/sys/net/ipv6/conf/{k}/disable_ipv6').write_text('1')",
-        ])  # fmt: skip
+        run(
+            [
+                "nsenter",
+                f"--net=/run/netns/{name}",
+                "--",
+                sys.executable,
+                "-I",
+                "-S",
+                "-c",
+                "import pathlib\nfor k in ('all', 'default'): pathlib.Path(f'/proc/sys/net/ipv6/conf/{k}/disable_ipv6').write_text('1')",
+            ]
+        )
 
     def _external(self) -> None:
         """The external network's end: a namespace of our own, or this machine with its way out."""
         inner = "ex0"
-        there = self.outside in namespaces() and "ext0" in links(self.outside) if self.uplink == "none" else self.host_link in links()
+        there = (
+            self.outside in namespaces() and "ext0" in links(self.outside)
+            if self.uplink == "none"
+            else self.host_link in links()
+        )
         if not there and inner in links(self.namespace):  # the uplink was another one before
             run(["ip", "-n", self.namespace, "link", "del", inner])
         if inner not in links(self.namespace):
             if self.uplink == "none":
                 self._namespace(self.outside)
-                run(["ip", "-n", self.namespace, "link", "add", inner, "type", "veth", "peer", "name", "ext0", "netns", self.outside])
+                run(
+                    [
+                        "ip",
+                        "-n",
+                        self.namespace,
+                        "link",
+                        "add",
+                        inner,
+                        "type",
+                        "veth",
+                        "peer",
+                        "name",
+                        "ext0",
+                        "netns",
+                        self.outside,
+                    ]
+                )
             else:
-                run(["ip", "link", "add", self.host_link, "type", "veth", "peer", "name", inner, "netns", self.namespace])
+                run(
+                    [
+                        "ip",
+                        "link",
+                        "add",
+                        self.host_link,
+                        "type",
+                        "veth",
+                        "peer",
+                        "name",
+                        inner,
+                        "netns",
+                        self.namespace,
+                    ]
+                )
         run(["ip", "-n", self.namespace, "link", "set", inner, "up"])
         where = ["-n", self.outside] if self.uplink == "none" else []
         link = "ext0" if self.uplink == "none" else self.host_link
@@ -218,7 +293,9 @@ class Chassis:
             f'iifname "{self.host_link}" drop',
         ]
         text = f"table inet {self.table} {{}}\nflush table inet {self.table}\ntable inet {self.table} {{\n"
-        text += "  chain input { type filter hook input priority 0; policy accept;\n    " + "\n    ".join(rules) + "\n  }\n"
+        text += (
+            "  chain input { type filter hook input priority 0; policy accept;\n    " + "\n    ".join(rules) + "\n  }\n"
+        )
         if self.uplink != "host":
             out = self._default_link() if self.uplink == "auto" else self.uplink
             if out is not None:
@@ -235,10 +312,26 @@ class Chassis:
     def storage(self, networks: list[str]) -> None:
         """A way for the hypervisor's own processes, which are in the namespace, to a storage cluster, and to nothing else. Tenants' packets
         do not come here: their taps are on the integration bridge. Repeatable."""
-        pair = zlib.crc32(self.name.encode()) % 2048  # each cloud of a machine has a pair of its own, away from metadata's address
+        pair = (
+            zlib.crc32(self.name.encode()) % 2048
+        )  # each cloud of a machine has a pair of its own, away from metadata's address
         here, there = (f"169.254.{192 + pair // 64}.{pair % 64 * 4 + n}" for n in (1, 2))
         if "sto0" not in links(self.namespace):
-            run(["ip", "link", "add", self.storage_link, "type", "veth", "peer", "name", "sto0", "netns", self.namespace])
+            run(
+                [
+                    "ip",
+                    "link",
+                    "add",
+                    self.storage_link,
+                    "type",
+                    "veth",
+                    "peer",
+                    "name",
+                    "sto0",
+                    "netns",
+                    self.namespace,
+                ]
+            )
         run(["ip", "addr", "replace", f"{here}/30", "dev", self.storage_link])
         run(["ip", "link", "set", self.storage_link, "up"])
         run(["ip", "-n", self.namespace, "addr", "replace", f"{there}/30", "dev", "sto0"])
@@ -279,22 +372,43 @@ class Chassis:
         conf = self._conf()
         ids = ovs_map({"iface-id": port_id})
         if conf.rows("Interface", [["name", "==", link]], ["_uuid"]):
-            conf.transact([{"op": "update", "table": "Interface", "where": [["name", "==", link]], "row": {"external_ids": ids}}])
+            conf.transact(
+                [{"op": "update", "table": "Interface", "where": [["name", "==", link]], "row": {"external_ids": ids}}]
+            )
             return
-        conf.transact([
-            {"op": "insert", "table": "Interface", "row": {"name": link, "external_ids": ids}, "uuid-name": "i"},
-            {"op": "insert", "table": "Port", "row": {"name": link, "interfaces": ["named-uuid", "i"]}, "uuid-name": "p"},
-            {"op": "mutate", "table": "Bridge", "where": [["name", "==", "br-int"]], "mutations": [["ports", "insert", ovs_set([["named-uuid", "p"]])]]},
-            {"op": "mutate", "table": "Open_vSwitch", "where": [], "mutations": [["next_cfg", "+=", 1]]},
-        ])  # fmt: skip
+        conf.transact(
+            [
+                {"op": "insert", "table": "Interface", "row": {"name": link, "external_ids": ids}, "uuid-name": "i"},
+                {
+                    "op": "insert",
+                    "table": "Port",
+                    "row": {"name": link, "interfaces": ["named-uuid", "i"]},
+                    "uuid-name": "p",
+                },
+                {
+                    "op": "mutate",
+                    "table": "Bridge",
+                    "where": [["name", "==", "br-int"]],
+                    "mutations": [["ports", "insert", ovs_set([["named-uuid", "p"]])]],
+                },
+                {"op": "mutate", "table": "Open_vSwitch", "where": [], "mutations": [["next_cfg", "+=", 1]]},
+            ]
+        )
 
     def unbridge(self, link: str) -> None:
         conf = self._conf()
         for row in conf.rows("Port", [["name", "==", link]], ["_uuid"]):
-            conf.transact([
-                {"op": "mutate", "table": "Bridge", "where": [["name", "==", "br-int"]], "mutations": [["ports", "delete", ovs_set([row["_uuid"]])]]},
-                {"op": "mutate", "table": "Open_vSwitch", "where": [], "mutations": [["next_cfg", "+=", 1]]},
-            ])  # fmt: skip
+            conf.transact(
+                [
+                    {
+                        "op": "mutate",
+                        "table": "Bridge",
+                        "where": [["name", "==", "br-int"]],
+                        "mutations": [["ports", "delete", ovs_set([row["_uuid"]])]],
+                    },
+                    {"op": "mutate", "table": "Open_vSwitch", "where": [], "mutations": [["next_cfg", "+=", 1]]},
+                ]
+            )
 
     def plugged(self) -> dict[str, str]:
         """Links on the integration bridge: name → logical port."""
@@ -319,7 +433,23 @@ class Chassis:
             if "md0" not in links(name):
                 if outer in links(self.namespace):
                     run(["ip", "-n", self.namespace, "link", "del", outer])
-                run(["ip", "-n", self.namespace, "link", "add", outer, "type", "veth", "peer", "name", "md0", "netns", name])
+                run(
+                    [
+                        "ip",
+                        "-n",
+                        self.namespace,
+                        "link",
+                        "add",
+                        outer,
+                        "type",
+                        "veth",
+                        "peer",
+                        "name",
+                        "md0",
+                        "netns",
+                        name,
+                    ]
+                )
             run(["ip", "-n", name, "link", "set", "md0", "address", mac, "mtu", str(mtu), "up"])
             for cidr in [*cidrs, "169.254.169.254/32"]:
                 run(["ip", "-n", name, "addr", "replace", cidr, "dev", "md0"])

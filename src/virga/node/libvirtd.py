@@ -47,23 +47,42 @@ def _probe() -> tuple[bool, str]:
         return False, "/dev/kvm may not be opened: join the group kvm"
     flags = Path("/proc/cpuinfo").read_text()
     if not any(f" {flag} " in flags or f" {flag}\n" in flags for flag in ("vmx", "svm")):
-        return False, "the processor shows neither vmx nor svm: this machine's KVM interprets, which is slower than QEMU's own emulation"
+        return (
+            False,
+            "the processor shows neither vmx nor svm: this machine's KVM interprets, which is slower than QEMU's own emulation",
+        )
     if shutil.which("qemu-system-x86_64") is None:
         return False, "qemu-system-x86_64 is not installed"
     with tempfile.NamedTemporaryFile(suffix=".img") as disk:
         disk.write(payload())
         disk.flush()
         argv = [
-            "qemu-system-x86_64", "-accel", "kvm", "-m", "16", "-display", "none", "-nodefaults", "-no-reboot", "-drive",
-            f"file={disk.name},format=raw,if=ide", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04",
-        ]  # fmt: skip
+            "qemu-system-x86_64",
+            "-accel",
+            "kvm",
+            "-m",
+            "16",
+            "-display",
+            "none",
+            "-nodefaults",
+            "-no-reboot",
+            "-drive",
+            f"file={disk.name},format=raw,if=ide",
+            "-device",
+            "isa-debug-exit,iobase=0xf4,iosize=0x04",
+        ]
         try:
-            done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_SECONDS, check=False)
+            done = subprocess.run(
+                argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_SECONDS, check=False
+            )
         except subprocess.TimeoutExpired:
             return False, f"a boot sector did not run through within {PROBE_SECONDS:.0f} s under KVM"
     if done.returncode == (0x2A << 1) | 1:
         return True, "a boot sector ran through under KVM"
-    return False, f"QEMU with KVM ended with status {done.returncode}: {done.stderr.decode(errors='replace').strip()[-200:]}"
+    return (
+        False,
+        f"QEMU with KVM ended with status {done.returncode}: {done.stderr.decode(errors='replace').strip()[-200:]}",
+    )
 
 
 def reachable(folder: Path) -> bool:
@@ -91,11 +110,19 @@ def engine(name: str, folder: Path, machines: Path, namespace: str, kvm: bool) -
             log.get("libvirtd").warning(
                 "guests_run_as_root", why=f"{machines} is not reachable for libvirt-qemu; choose a state folder that is"
             )
-        controllers = [c for c in ("cpu", "cpuacct", "memory", "devices", "cpuset") if Path(f"/sys/fs/cgroup/{c}").exists()]
+        controllers = [
+            c for c in ("cpu", "cpuacct", "memory", "devices", "cpuset") if Path(f"/sys/fs/cgroup/{c}").exists()
+        ]
         qemu = {
-            "security_driver": "none", "user": user, "group": "libvirt-qemu" if user != "root" else "root", "dynamic_ownership": 1, "remember_owner": 0,
-            "namespaces": [], "cgroup_controllers": controllers, "stdio_handler": "file",
-        }  # fmt: skip
+            "security_driver": "none",
+            "user": user,
+            "group": "libvirt-qemu" if user != "root" else "root",
+            "dynamic_ownership": 1,
+            "remember_owner": 0,
+            "namespaces": [],
+            "cgroup_controllers": controllers,
+            "stdio_handler": "file",
+        }
         (folder / "etc/qemu.conf").write_text("".join(f"{k} = {json.dumps(v)}\n" for k, v in qemu.items()))
         daemon = {
             "listen_tls": 0,

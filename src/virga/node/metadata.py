@@ -144,7 +144,10 @@ class Metadata:
                     said = await self._loop.run_in_executor(None, self._ask, network, ip, path)
             body = base64.b64decode(said["body"])
             top = f"HTTP/1.1 {said['status']} {REASONS.get(said['status'], 'OK')}\r\nContent-Type: {said['type']}\r\nContent-Length: {len(body)}\r\n"
-            writer.write((top + ("" if keep else "Connection: close\r\n") + "\r\n").encode() + (body if method != "HEAD" else b""))
+            writer.write(
+                (top + ("" if keep else "Connection: close\r\n") + "\r\n").encode()
+                + (body if method != "HEAD" else b"")
+            )
             await writer.drain()
             if not keep:
                 return

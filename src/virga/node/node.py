@@ -24,7 +24,9 @@ WORKERS = 4
 class Node:
     """`host` is its name in the cloud. `before(machine)` and `after(id)` are the network's part of a machine's life on this node."""
 
-    def __init__(self, host: str, bus: Bus, hypervisor: Hypervisor, *, workers: int = WORKERS, look: float = LOOK) -> None:
+    def __init__(
+        self, host: str, bus: Bus, hypervisor: Hypervisor, *, workers: int = WORKERS, look: float = LOOK
+    ) -> None:
         self.host, self.bus, self.hypervisor, self.look = host, bus, hypervisor, look
         self.log = log.get("node")
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="node")
@@ -128,12 +130,16 @@ class Node:
         except Exception as e:
             self.log.warning("verb_failed", verb=said["verb"], server=id, why=str(e))
             error = f"{e}" or type(e).__name__
-        self.bus.call("compute.observed", {"host": self.host, "server": id, "generation": said["generation"], "error": error})
+        self.bus.call(
+            "compute.observed", {"host": self.host, "server": id, "generation": said["generation"], "error": error}
+        )
 
     def _still(self, id: str, generation: int) -> bool:
         """Whether `generation` still is what compute wants; a bus that does not answer changes nothing."""
         try:
-            return bool(self.bus.call("compute.assignment", {"host": self.host, "server": id}).get("generation") == generation)
+            return bool(
+                self.bus.call("compute.assignment", {"host": self.host, "server": id}).get("generation") == generation
+            )
         except Problem:
             return True
 

@@ -130,7 +130,15 @@ class Supervisor:
         out = open(self.folder / f"{engine.name}.out", "ab")
         with out:
             return subprocess.Popen(
-                [sys.executable, "-I", "-S", str(ENTER), "--record", str(self.folder / f"{engine.name}.pid"), *_entered(engine.argv)],
+                [
+                    sys.executable,
+                    "-I",
+                    "-S",
+                    str(ENTER),
+                    "--record",
+                    str(self.folder / f"{engine.name}.pid"),
+                    *_entered(engine.argv),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,

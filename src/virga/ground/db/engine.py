@@ -48,7 +48,9 @@ class Tx:
 
     __slots__ = ("_after", "brief", "conn", "embedded", "writes")
 
-    def __init__(self, conn: sa.Connection, writes: bool, embedded: sqlite3.Connection | None = None, brief: bool = False) -> None:
+    def __init__(
+        self, conn: sa.Connection, writes: bool, embedded: sqlite3.Connection | None = None, brief: bool = False
+    ) -> None:
         self.conn = conn
         self.writes = writes
         self.brief = brief
@@ -118,11 +120,19 @@ class Database:
         self._kept: sa.Connection | None = None
         self._kept_writer: sa.Connection | None = None
         if self.memory:
-            args: dict[str, Any] = {"poolclass": StaticPool, "pool_reset_on_return": None, "connect_args": {"check_same_thread": False}}
+            args: dict[str, Any] = {
+                "poolclass": StaticPool,
+                "pool_reset_on_return": None,
+                "connect_args": {"check_same_thread": False},
+            }
         elif self.sqlite:
             args = {
-                "poolclass": QueuePool, "pool_size": 18, "max_overflow": 8, "pool_reset_on_return": None, "connect_args": {"check_same_thread": False},
-            }  # fmt: skip
+                "poolclass": QueuePool,
+                "pool_size": 18,
+                "max_overflow": 8,
+                "pool_reset_on_return": None,
+                "connect_args": {"check_same_thread": False},
+            }
         else:
             args = {"pool_size": 18, "max_overflow": 8, "pool_pre_ping": True}
         self.engine = sa.create_engine(url, json_serializer=to_json, json_deserializer=msgspec.json.decode, **args)
@@ -132,7 +142,13 @@ class Database:
     @staticmethod
     def _pragmas(raw: Any, _: object) -> None:
         raw.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=15000", "foreign_keys=ON", "temp_store=MEMORY"):
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "busy_timeout=15000",
+            "foreign_keys=ON",
+            "temp_store=MEMORY",
+        ):
             raw.execute(f"pragma {pragma}")
 
     def keep(self) -> None:
@@ -255,7 +271,9 @@ class Database:
         if isinstance(cause, sqlite3.Error):
             text = str(cause)
             if "full" in text or "disk I/O" in text:
-                return NoSpace("The cloud's disk is full; nothing was written. Free space in the state folder and try again.")
+                return NoSpace(
+                    "The cloud's disk is full; nothing was written. Free space in the state folder and try again."
+                )
             if "locked" in text or "busy" in text:
                 return Unavailable("The database is busy; try again.")
         state = getattr(cause, "sqlstate", None)

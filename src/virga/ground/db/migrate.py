@@ -59,6 +59,8 @@ def upgrade(db: Database) -> None:
         return scripts._upgrade_revs("head", rev)  # type: ignore[arg-type]
 
     with db.write() as tx:
-        context = MigrationContext.configure(tx.conn, opts={"fn": steps, "target_metadata": metadata, "render_as_batch": True})
+        context = MigrationContext.configure(
+            tx.conn, opts={"fn": steps, "target_metadata": metadata, "render_as_batch": True}
+        )
         with Operations.context(context):
             context.run_migrations()

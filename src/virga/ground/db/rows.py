@@ -98,7 +98,10 @@ class Rows(Generic[T]):
         if tx.embedded is None:
             c = self.table.c
             return self.find(
-                tx, *(c[name] == value for name, value in values.items()), order=[c[name] for name in order] or None, limit=limit
+                tx,
+                *(c[name] == value for name, value in values.items()),
+                order=[c[name] for name in order] or None,
+                limit=limit,
             )
         text, most = self._text(tuple(values), order), -1 if limit is None else limit
         return [self._made(row) for row in tx.embedded.execute(text, (*values.values(), most)).fetchall()]
@@ -140,7 +143,11 @@ class Rows(Generic[T]):
         return tx.conn.execute(sa.select(sa.func.count()).select_from(self.table).where(*where)).scalar_one()
 
     def total(self, tx: Tx, column: str, *where: Where) -> int:
-        return int(tx.conn.execute(sa.select(sa.func.coalesce(sa.func.sum(self.table.c[column]), 0)).where(*where)).scalar_one())
+        return int(
+            tx.conn.execute(
+                sa.select(sa.func.coalesce(sa.func.sum(self.table.c[column]), 0)).where(*where)
+            ).scalar_one()
+        )
 
     def insert(self, tx: Tx, **values: object) -> T:
         """Write one row; gives it back as the database would."""
@@ -319,7 +326,9 @@ def among(tx: Tx, column: sa.ColumnElement[Any], values: Iterable[str]) -> Where
 def holds(tx: Tx, column: sa.ColumnElement[Any], value: str) -> Where:
     """The JSON list in `column` has `value` in it."""
     if tx.conn.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import JSONB  # a dialect that costs a tenth of a second is for who speaks it
+        from sqlalchemy.dialects.postgresql import (
+            JSONB,
+        )  # a dialect that costs a tenth of a second is for who speaks it
 
         return sa.cast(column, JSONB).contains([value])
     each = sa.func.json_each(column).table_valued("value")

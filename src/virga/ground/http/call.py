@@ -113,9 +113,13 @@ class Query:
         try:
             value = int(text)
         except ValueError:
-            raise Invalid(f"Invalid input for query parameter '{name}': '{text[:64]}' is not an integer", field=name) from None
+            raise Invalid(
+                f"Invalid input for query parameter '{name}': '{text[:64]}' is not an integer", field=name
+            ) from None
         if not low <= value <= high:
-            raise Invalid(f"Invalid input for query parameter '{name}': {value} is not between {low} and {high}", field=name)
+            raise Invalid(
+                f"Invalid input for query parameter '{name}': {value} is not between {low} and {high}", field=name
+            )
         return value
 
     def yes(self, name: str, default: bool | None = None) -> bool | None:

@@ -25,10 +25,20 @@ STATUS: dict[type[e.Problem], int] = {
     e.NoSpace: 507,
 }
 TITLES = {
-    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 406: "Not Acceptable",
-    409: "Conflict", 413: "Request Entity Too Large", 415: "Unsupported Media Type", 416: "Requested Range Not Satisfiable",
-    500: "Internal Server Error", 503: "Service Unavailable", 507: "Insufficient Storage",
-}  # fmt: skip
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    406: "Not Acceptable",
+    409: "Conflict",
+    413: "Request Entity Too Large",
+    415: "Unsupported Media Type",
+    416: "Requested Range Not Satisfiable",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+    507: "Insufficient Storage",
+}
 Body = Callable[[int, e.Problem], Any]
 
 
@@ -55,15 +65,26 @@ def keystone(code: int, problem: e.Problem) -> Any:
 
 
 NOVA_NAMES = {
-    400: "badRequest", 401: "unauthorized", 403: "forbidden", 404: "itemNotFound", 405: "badMethod", 409: "conflictingRequest",
-    413: "overLimit", 415: "badMediaType", 500: "computeFault", 501: "notImplemented", 503: "serviceUnavailable",
-}  # fmt: skip
+    400: "badRequest",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "itemNotFound",
+    405: "badMethod",
+    409: "conflictingRequest",
+    413: "overLimit",
+    415: "badMediaType",
+    500: "computeFault",
+    501: "notImplemented",
+    503: "serviceUnavailable",
+}
 
 
 def nova(code: int, problem: e.Problem) -> Any:
     """`{"badRequest": {"code": 400, "message": …}}`; versions that are not spoken come in the errors form."""
     if code == 406:
-        return {"errors": [{"status": 406, "title": "Not Acceptable", "code": "", "detail": problem.message, "links": []}]}
+        return {
+            "errors": [{"status": 406, "title": "Not Acceptable", "code": "", "detail": problem.message, "links": []}]
+        }
     if code == 401:
         return keystone(code, problem)
     return {NOVA_NAMES.get(code, "computeFault"): {"code": code, "message": problem.message}}
@@ -73,8 +94,20 @@ def neutron(code: int, problem: e.Problem) -> Any:
     """`{"NeutronError": {"type", "message", "detail"}}`"""
     if code == 401:
         return keystone(code, problem)
-    names = {400: "HTTPBadRequest", 403: "PolicyNotAuthorized", 404: "HTTPNotFound", 405: "HTTPMethodNotAllowed", 409: "Conflict"}
-    return {"NeutronError": {"type": problem.type or names.get(code, type(problem).__name__), "message": problem.message, "detail": ""}}
+    names = {
+        400: "HTTPBadRequest",
+        403: "PolicyNotAuthorized",
+        404: "HTTPNotFound",
+        405: "HTTPMethodNotAllowed",
+        409: "Conflict",
+    }
+    return {
+        "NeutronError": {
+            "type": problem.type or names.get(code, type(problem).__name__),
+            "message": problem.message,
+            "detail": "",
+        }
+    }
 
 
 def glance(code: int, problem: e.Problem) -> Any:

@@ -32,7 +32,12 @@ class Asked:
 
 
 def asked(
-    call: Call, *, sortable: dict[str, str], default: tuple[tuple[str, str], ...], most: int = 1000, default_way: str = "desc"
+    call: Call,
+    *,
+    sortable: dict[str, str],
+    default: tuple[tuple[str, str], ...],
+    most: int = 1000,
+    default_way: str = "desc",
 ) -> Asked:
     """Read limit, marker, sort_key/sort_dir (repeated, or Glance's and Keystone's `sort=name:asc,id`) from the query.
     `sortable`: name on the wire → column. A key that is not in it is the caller's error."""
@@ -51,13 +56,19 @@ def asked(
         way = ways[n] if n < len(ways) else (ways[-1] if ways else default_way)
         if key not in sortable:
             raise Invalid(
-                f"Invalid input for query parameter 'sort_key': '{key[:64]}' is not one of {', '.join(sorted(sortable))}", field="sort_key"
+                f"Invalid input for query parameter 'sort_key': '{key[:64]}' is not one of {', '.join(sorted(sortable))}",
+                field="sort_key",
             )
         if way not in {"asc", "desc"}:
-            raise Invalid(f"Invalid input for query parameter 'sort_dir': '{way[:64]}' is not asc or desc", field="sort_dir")
+            raise Invalid(
+                f"Invalid input for query parameter 'sort_dir': '{way[:64]}' is not asc or desc", field="sort_dir"
+            )
         sort.append((sortable[key], way))
     return Asked(
-        min(limit if limit is not None else most, most), q.get("marker"), tuple(sort) or default, bool(q.yes("page_reverse", False))
+        min(limit if limit is not None else most, most),
+        q.get("marker"),
+        tuple(sort) or default,
+        bool(q.yes("page_reverse", False)),
     )
 
 

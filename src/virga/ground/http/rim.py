@@ -39,8 +39,17 @@ class Gone(Exception):
 class Rim:
     """The ASGI application. `services` are mounted at their paths and, on their own ports, at the root."""
 
-    def __init__(self, services: list[Service], doors: Doors, db: Database, *, public_url: str | None = None, main_port: int = 0,
-                 hosts: frozenset[str] = frozenset(), workers: int = 8) -> None:  # fmt: skip
+    def __init__(
+        self,
+        services: list[Service],
+        doors: Doors,
+        db: Database,
+        *,
+        public_url: str | None = None,
+        main_port: int = 0,
+        hosts: frozenset[str] = frozenset(),
+        workers: int = 8,
+    ) -> None:
         self.services = services
         self.doors, self.db = doors, db
         self.public_url = public_url.rstrip("/") if public_url else None
@@ -80,7 +89,11 @@ class Rim:
             if service is None:
                 hook = self.hooks.get("/".join(parts)) if scope["method"] == "POST" else None
                 if hook is not None:
-                    code, headers, body = 200, {"content-type": "application/json"}, wire.encode(hook(await _read(receive, {})))
+                    code, headers, body = (
+                        200,
+                        {"content-type": "application/json"},
+                        wire.encode(hook(await _read(receive, {}))),
+                    )
                 else:
                     code, headers, body = self._page(parts)
                 await _send(send, code, headers, body, id)
@@ -142,7 +155,9 @@ class Rim:
         if isinstance(e, Retry):
             return errors.Unavailable("The database asks to try again.")
         self.log.exception("request_failed", request=id, exc_info=e)
-        return errors.Broken(f"An unexpected error prevented the server from fulfilling your request; it is logged under {id}.")
+        return errors.Broken(
+            f"An unexpected error prevented the server from fulfilling your request; it is logged under {id}."
+        )
 
     # -- one call --------------------------------------------------------------------------------------------------
 
@@ -160,15 +175,26 @@ class Rim:
         public = route is not None and route.public
         raw_query = scope.get("query_string", b"").decode("latin-1")
         try:
-            query = parse_qs(raw_query, keep_blank_values=True, max_num_fields=1000, errors="strict") if raw_query else {}
+            query = (
+                parse_qs(raw_query, keep_blank_values=True, max_num_fields=1000, errors="strict") if raw_query else {}
+            )
         except (ValueError, UnicodeDecodeError):
-            raise errors.Invalid("The query string is not valid UTF-8, or has more than 1000 fields", field="query") from None
+            raise errors.Invalid(
+                "The query string is not valid UTF-8, or has more than 1000 fields", field="query"
+            ) from None
         if "%00" in raw_query:
             raise errors.Invalid("The query string holds a NUL character", field="query")
         request = Request(
-            id=id, method=method, path=scope["path"], service_path=mounted, query=Query(query), raw_query=raw_query, headers=headers,
-            base=self._base(scope, headers), client=(scope.get("client") or ("",))[0],
-        )  # fmt: skip
+            id=id,
+            method=method,
+            path=scope["path"],
+            service_path=mounted,
+            query=Query(query),
+            raw_query=raw_query,
+            headers=headers,
+            base=self._base(scope, headers),
+            client=(scope.get("client") or ("",))[0],
+        )
         call = Call(NOBODY, version, request, self.doors, self.db)
         token = headers.get("x-auth-token", "")
         loop = asyncio.get_running_loop()
@@ -208,7 +234,9 @@ class Rim:
                 call.hot = False
         if self.db.sqlite and route.short:
             return self._act(route, call, args)
-        return await loop.run_in_executor(self.slow_threads if route.slow else self.threads, self._act, route, call, args)
+        return await loop.run_in_executor(
+            self.slow_threads if route.slow else self.threads, self._act, route, call, args
+        )
 
     def _act(self, route: Route, call: Call, args: tuple[Any, ...]) -> tuple[Answer, int, Route]:
         """Run the action in its transaction, again if the database asks, then the view on what it returned."""
@@ -261,7 +289,9 @@ class Rim:
         if self.public_url:
             return self.public_url
         host = (
-            headers.get("host", "") if headers is not None else next((v.decode("latin-1") for k, v in scope["headers"] if k == b"host"), "")
+            headers.get("host", "")
+            if headers is not None
+            else next((v.decode("latin-1") for k, v in scope["headers"] if k == b"host"), "")
         )
         scheme = scope.get("scheme", "http")
         name, port = _split_host(host)
@@ -332,12 +362,15 @@ def _version(service: Service, headers: dict[str, str], parts: list[str]) -> wir
     major, _, minor = text.partition(".")
     if not (major.isdecimal() and minor.isdecimal() and len(text) < 12):
         raise errors.Invalid(
-            f"API Version String '{text[:40]}' is of invalid format. Must be of format MajorNum.MinorNum.", field="OpenStack-API-Version"
+            f"API Version String '{text[:40]}' is of invalid format. Must be of format MajorNum.MinorNum.",
+            field="OpenStack-API-Version",
         )
     version = (int(major), int(minor))
     if not spoken.low <= version <= spoken.high:
         low, high = (f"{a}.{b}" for a, b in (spoken.low, spoken.high))
-        raise errors.NotAcceptable(f"Version {text} is not supported by the API. Minimum is {low} and maximum is {high}.")
+        raise errors.NotAcceptable(
+            f"Version {text} is not supported by the API. Minimum is {low} and maximum is {high}."
+        )
     return version
 
 
@@ -345,15 +378,20 @@ def _media(route: Route, headers: dict[str, str]) -> None:
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind and kind not in route.accepts:
         raise errors.UnsupportedMedia(
-            f"The format {kind[:80]} of the body is not supported; send {' or '.join(route.accepts)}", field="Content-Type"
+            f"The format {kind[:80]} of the body is not supported; send {' or '.join(route.accepts)}",
+            field="Content-Type",
         )
 
 
-def _verb(rows: dict[str, list[Route]], raw: bytes, version: wire.Version, headers: dict[str, str]) -> tuple[Route, Any]:
+def _verb(
+    rows: dict[str, list[Route]], raw: bytes, version: wire.Version, headers: dict[str, str]
+) -> tuple[Route, Any]:
     """The action row of the body's one key, and its decoded value."""
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind and kind != "application/json":
-        raise errors.UnsupportedMedia(f"The format {kind[:80]} of the body is not supported; send application/json", field="Content-Type")
+        raise errors.UnsupportedMedia(
+            f"The format {kind[:80]} of the body is not supported; send application/json", field="Content-Type"
+        )
     try:
         body = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, RecursionError) as e:
@@ -419,13 +457,16 @@ async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
 
 def _raw_headers(headers: dict[str, str], id: str) -> list[tuple[bytes, bytes]]:
     raw = [
-        (k.lower().encode("latin-1"), v.encode("latin-1", "replace").replace(b"\r", b"").replace(b"\n", b"")) for k, v in headers.items()
+        (k.lower().encode("latin-1"), v.encode("latin-1", "replace").replace(b"\r", b"").replace(b"\n", b""))
+        for k, v in headers.items()
     ]
     raw.append((b"x-openstack-request-id", id.encode()))
     return raw
 
 
-async def _send(send: Send, code: int, headers: dict[str, str], body: bytes, id: str, length: int | None = None) -> None:
+async def _send(
+    send: Send, code: int, headers: dict[str, str], body: bytes, id: str, length: int | None = None
+) -> None:
     raw = _raw_headers(headers, id)
     if code != 204 and "content-length" not in headers:
         raw.append((b"content-length", str(len(body) if length is None else length).encode()))

@@ -124,7 +124,8 @@ class Table:
             return rows, params
         allow = sorted({*node.routes, *(("HEAD",) if "GET" in node.routes else ()), *(("POST",) if node.verbs else ())})
         raise MethodNotAllowed(
-            f"The method {method} is not allowed for this resource; allowed: {', '.join(allow)}.", allow=", ".join(allow)
+            f"The method {method} is not allowed for this resource; allowed: {', '.join(allow)}.",
+            allow=", ".join(allow),
         )
 
     def _walk(self, node: _Node, parts: list[str], at: int) -> tuple[_Node, tuple[str, ...]] | None:

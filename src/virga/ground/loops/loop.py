@@ -137,7 +137,9 @@ class LoopRunner:
                 if row is None:
                     tx.conn.execute(sa.insert(LEASES).values(name=loop.name, owner=self.owner, until=now + span))
                 else:
-                    tx.conn.execute(sa.update(LEASES).where(LEASES.c.name == loop.name).values(owner=self.owner, until=now + span))
+                    tx.conn.execute(
+                        sa.update(LEASES).where(LEASES.c.name == loop.name).values(owner=self.owner, until=now + span)
+                    )
         except (Problem, Retry):
             return False
         self._held[loop.name] = now + span

@@ -33,7 +33,9 @@ class Fenced(Exception):
 class Runner:
     """`workers` threads, or none: a test calls `tick` itself."""
 
-    def __init__(self, db: Database, doors: Doors, sagas: Iterable[Saga], *, hook: Hook | None = None, owner: str | None = None) -> None:
+    def __init__(
+        self, db: Database, doors: Doors, sagas: Iterable[Saga], *, hook: Hook | None = None, owner: str | None = None
+    ) -> None:
         self.db, self.doors = db, doors
         self.world = doors.use(World)
         self.sagas = {s.name: s for s in sagas}
@@ -97,9 +99,9 @@ class Runner:
         try:
             with self.db.read() as tx:
                 due = tx.conn.execute(
-                    sa.select(sa.func.min(sa.case((TABLE.c.lease > TABLE.c.wake, TABLE.c.lease), else_=TABLE.c.wake))).where(
-                        TABLE.c.ended.is_(None)
-                    )
+                    sa.select(
+                        sa.func.min(sa.case((TABLE.c.lease > TABLE.c.wake, TABLE.c.lease), else_=TABLE.c.wake))
+                    ).where(TABLE.c.ended.is_(None))
                 ).scalar()
         except (Retry, Problem):
             return 1.0
@@ -118,7 +120,9 @@ class Runner:
                 return None
             row = SAGAS.get(tx, id)
             assert row is not None
-            return SAGAS.swap(tx, {"id": id, "epoch": row.epoch}, owner=self.owner, lease=now + LEASE, epoch=row.epoch + 1)
+            return SAGAS.swap(
+                tx, {"id": id, "epoch": row.epoch}, owner=self.owner, lease=now + LEASE, epoch=row.epoch + 1
+            )
 
     def tick(self) -> bool:
         """Claim one saga that is due and carry it as far as it goes; False when none is due."""
@@ -129,7 +133,9 @@ class Runner:
         if saga is None:
             self.log.error("unknown_saga", saga=row.name, id=row.id)
             with self.db.write() as tx:
-                SAGAS.change(tx, TABLE.c.id == row.id, TABLE.c.epoch == row.epoch, wake=self.world.now() + 60, lease=0.0)
+                SAGAS.change(
+                    tx, TABLE.c.id == row.id, TABLE.c.epoch == row.epoch, wake=self.world.now() + 60, lease=0.0
+                )
             return True
         try:
             carry: SagaRow | None = row
@@ -147,7 +153,10 @@ class Runner:
         ctx = Context(self.db, self.world, self.doors, row.args, dict(row.notes), row.id, row.error)
         if row.state == "run":
             if now > row.deadline:
-                return self._turn(row, f"{saga.name} passed its deadline of {saga.deadline:.0f} s in step {saga.steps[row.cursor].name}")
+                return self._turn(
+                    row,
+                    f"{saga.name} passed its deadline of {saga.deadline:.0f} s in step {saga.steps[row.cursor].name}",
+                )
             step = saga.steps[row.cursor]
             try:
                 return self._do(saga, row, step, ctx)
@@ -190,7 +199,12 @@ class Runner:
                 self.hook("after", "do", step.name)
             if note is not None:
                 ctx.notes[step.name] = note
-            change: dict[str, object] = {"notes": ctx.notes, "cursor": row.cursor + 1, "attempts": 0, "lease": self.world.now() + LEASE}
+            change: dict[str, object] = {
+                "notes": ctx.notes,
+                "cursor": row.cursor + 1,
+                "attempts": 0,
+                "lease": self.world.now() + LEASE,
+            }
             if last:
                 saga.done(ctx)
                 change |= {"state": "done", "ended": self.world.now(), "lease": 0.0}
@@ -213,7 +227,11 @@ class Runner:
             if step.undo is not None and step.atomic:
                 step.undo(ctx)
                 self.hook("after", "undo", step.name)
-            change: dict[str, object] = {"cursor": max(0, row.cursor - 1), "attempts": 0, "lease": self.world.now() + LEASE}
+            change: dict[str, object] = {
+                "cursor": max(0, row.cursor - 1),
+                "attempts": 0,
+                "lease": self.world.now() + LEASE,
+            }
             if last:
                 saga.failed(ctx)
                 change |= {"state": "failed", "ended": self.world.now(), "lease": 0.0}

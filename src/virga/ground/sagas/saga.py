@@ -163,13 +163,32 @@ def start(
         running = SAGAS.one(tx, TABLE.c.exclusive == exclusive, TABLE.c.ended.is_(None))
         if running is not None:
             if not supersede:
-                raise Conflict(f"{running.name} is under way on {exclusive.replace(':', ' ')}; wait until it ends", saga=running.id)
+                raise Conflict(
+                    f"{running.name} is under way on {exclusive.replace(':', ' ')}; wait until it ends", saga=running.id
+                )
             SAGAS.change(tx, TABLE.c.id == running.id, state="superseded", ended=now, epoch=running.epoch + 1)
     id = world.uuid()
     SAGAS.insert(
-        tx, id=id, name=saga.name, args=args, notes={}, state="run", cursor=0, exclusive=exclusive, owner=None, epoch=0, lease=0.0,
-        wake=0.0, nudges=0, attempts=0, deadline=now + saga.deadline, error=None, request_id=request_id, created=now, ended=None,
-    )  # fmt: skip
+        tx,
+        id=id,
+        name=saga.name,
+        args=args,
+        notes={},
+        state="run",
+        cursor=0,
+        exclusive=exclusive,
+        owner=None,
+        epoch=0,
+        lease=0.0,
+        wake=0.0,
+        nudges=0,
+        attempts=0,
+        deadline=now + saga.deadline,
+        error=None,
+        request_id=request_id,
+        created=now,
+        ended=None,
+    )
     tx.after_commit(doors.use(Wakeup))
     return id
 

@@ -9,9 +9,14 @@ from virga.ground.db.engine import Tx
 from virga.services.compute import model, store
 
 FLAVORS = (
-    ("1", "m1.tiny", 1, 512, 1), ("2", "m1.small", 1, 2048, 20), ("3", "m1.medium", 2, 4096, 40), ("4", "m1.large", 4, 8192, 80),
-    ("5", "m1.xlarge", 8, 16384, 160), ("42", "m1.nano", 1, 192, 1), ("84", "m1.micro", 1, 256, 1),
-)  # fmt: skip
+    ("1", "m1.tiny", 1, 512, 1),
+    ("2", "m1.small", 1, 2048, 20),
+    ("3", "m1.medium", 2, 4096, 40),
+    ("4", "m1.large", 4, 8192, 80),
+    ("5", "m1.xlarge", 8, 16384, 160),
+    ("42", "m1.nano", 1, 192, 1),
+    ("84", "m1.micro", 1, 256, 1),
+)
 
 
 def first_flavors(tx: Tx, now: float) -> int:
@@ -20,9 +25,20 @@ def first_flavors(tx: Tx, now: float) -> int:
         return 0
     for id, name, vcpus, ram, disk in FLAVORS:
         store.FLAVORS.insert(
-            tx, id=id, name=name, vcpus=vcpus, ram=ram, disk=disk, ephemeral=0, swap=0, rxtx_factor=1.0, is_public=True, description=None, extra_specs={},
+            tx,
+            id=id,
+            name=name,
+            vcpus=vcpus,
+            ram=ram,
+            disk=disk,
+            ephemeral=0,
+            swap=0,
+            rxtx_factor=1.0,
+            is_public=True,
+            description=None,
+            extra_specs={},
             created=now,
-        )  # fmt: skip
+        )
     return len(FLAVORS)
 
 

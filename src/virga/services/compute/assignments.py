@@ -34,25 +34,50 @@ class Desk:
     def open(self) -> None:
         bus = self.doors.use(Bus)
         for subject, handler in (
-            ("compute.hello", self.hello), ("compute.assignments", self.assignments), ("compute.assignment", self.assignment),
-            ("compute.observed", self.observed), ("compute.powers", self.powers), ("compute.metadata", self.metadata), ("compute.metadata_ports", self.metadata_ports),
+            ("compute.hello", self.hello),
+            ("compute.assignments", self.assignments),
+            ("compute.assignment", self.assignment),
+            ("compute.observed", self.observed),
+            ("compute.powers", self.powers),
+            ("compute.metadata", self.metadata),
+            ("compute.metadata_ports", self.metadata_ports),
             ("compute.port", self.port),
-        ):  # fmt: skip
+        ):
             bus.serve(subject, handler)
 
     def hello(self, said: dict[str, Any]) -> dict[str, Any]:
         """A node reports itself: name and capacity. Repeated every ten seconds; silence for a minute is being down."""
         c = msgspec.convert(said["capacity"], Capacity)
         now, name = self.world.now(), said["host"]
-        about = {"type": c.type, "version": c.version, "cpu": c.cpu, "ip": said.get("ip", "127.0.0.1"), "offers": c.offers}
+        about = {
+            "type": c.type,
+            "version": c.version,
+            "cpu": c.cpu,
+            "ip": said.get("ip", "127.0.0.1"),
+            "offers": c.offers,
+        }
         with self.db.write() as tx:
             host = store.HOSTS.by(tx, name=name)
-            values = {"vcpus": c.vcpus, "memory_mb": c.memory_mb, "disk_gb": c.disk_gb, "hypervisor": about, "seen": now}
+            values = {
+                "vcpus": c.vcpus,
+                "memory_mb": c.memory_mb,
+                "disk_gb": c.disk_gb,
+                "hypervisor": about,
+                "seen": now,
+            }
             if host is None:
                 store.HOSTS.insert(
-                    tx, id=self.world.uuid(), name=name, zone=self.doors.use(Compute).zone, enabled=True, disabled_reason=None, forced_down=False, created=now,
-                    number=store.next_number(tx), **values,
-                )  # fmt: skip
+                    tx,
+                    id=self.world.uuid(),
+                    name=name,
+                    zone=self.doors.use(Compute).zone,
+                    enabled=True,
+                    disabled_reason=None,
+                    forced_down=False,
+                    created=now,
+                    number=store.next_number(tx),
+                    **values,
+                )
             else:
                 store.HOSTS.put(tx, host.id, **values)
         return {}
@@ -75,10 +100,20 @@ class Desk:
                 image = images.visible(tx, s.image_id, None, True)
                 boot = model.Boot(image.format) if image is not None else boot
         machine = Machine(
-            id=s.id, name=s.name, project_id=s.project_id, generation=s.generation, vcpus=s.vcpus, ram=s.ram, disk=s.disk, ephemeral=s.ephemeral, image_id=s.image_id,
-            image_format=boot.format or "qcow2", cards=[Card(n.port_id, n.mac, n.mtu, n.network_id) for n in cards],
-            files=metadata.drive_files(s, cards, _seed(s)) if s.config_drive else None, hardware=store.hardware(s),
-        )  # fmt: skip
+            id=s.id,
+            name=s.name,
+            project_id=s.project_id,
+            generation=s.generation,
+            vcpus=s.vcpus,
+            ram=s.ram,
+            disk=s.disk,
+            ephemeral=s.ephemeral,
+            image_id=s.image_id,
+            image_format=boot.format or "qcow2",
+            cards=[Card(n.port_id, n.mac, n.mtu, n.network_id) for n in cards],
+            files=metadata.drive_files(s, cards, _seed(s)) if s.config_drive else None,
+            hardware=store.hardware(s),
+        )
         return {
             "machine": msgspec.to_builtins(machine),
             "verb": s.verb,
@@ -92,9 +127,14 @@ class Desk:
         id, generation = said["server"], said["generation"]
         with self.db.write() as tx:
             changed = store.SERVERS.change(
-                tx, store.c.id == id, store.c.host == said["host"], store.c.generation == generation, store.c.seen_generation < generation,
-                seen_generation=generation, seen_error=said.get("error"),
-            )  # fmt: skip
+                tx,
+                store.c.id == id,
+                store.c.host == said["host"],
+                store.c.generation == generation,
+                store.c.seen_generation < generation,
+                seen_generation=generation,
+                seen_error=said.get("error"),
+            )
             if changed:
                 wake(tx, self.doors, f"server:{id}")
         return {"taken": bool(changed)}
@@ -103,7 +143,10 @@ class Desk:
         """What the hypervisor really runs. A machine that the guest switched off, or that came up by itself, is shown as it is."""
         with self.db.read() as tx:
             rows = store.SERVERS.find(
-                tx, store.c.host == said["host"], store.c.task_state.is_(None), store.c.vm_state.in_([model.ACTIVE, model.STOPPED])
+                tx,
+                store.c.host == said["host"],
+                store.c.task_state.is_(None),
+                store.c.vm_state.in_([model.ACTIVE, model.STOPPED]),
             )
         now, changed = self.world.now(), 0
         for s in rows:

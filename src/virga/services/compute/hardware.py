@@ -15,8 +15,18 @@ from virga.services.compute.model import Boot
 TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
 DISK_BUSES = ("ide", "sata", "scsi", "usb", "virtio")
 CDROM_BUSES = ("ide", "sata", "scsi", "usb")
-VIF_MODELS = {"e1000": "e1000", "e1000e": "e1000e", "ne2k_pci": "ne2k_pci", "pcnet": "pcnet", "rtl8139": "rtl8139", "virtio": "virtio",
-              "VirtualE1000": "e1000", "VirtualE1000e": "e1000e", "VirtualPCNet32": "pcnet", "VirtualVmxnet3": "vmxnet3"}  # fmt: skip
+VIF_MODELS = {
+    "e1000": "e1000",
+    "e1000e": "e1000e",
+    "ne2k_pci": "ne2k_pci",
+    "pcnet": "pcnet",
+    "rtl8139": "rtl8139",
+    "virtio": "virtio",
+    "VirtualE1000": "e1000",
+    "VirtualE1000e": "e1000e",
+    "VirtualPCNet32": "pcnet",
+    "VirtualVmxnet3": "vmxnet3",
+}
 SCSI_MODELS = {
     "auto": "virtio-scsi",
     "lsilogic": "lsilogic",
@@ -51,7 +61,9 @@ def chosen(boot: Boot, specs: Mapping[str, Any], vcpus: int) -> Hardware:
     secure = ask.one_of("os_secure_boot", ("disabled", "optional", "required"), spec="os:secure_boot") or "disabled"
     q35 = "q35" in machine
     if secure == "required" and (firmware != "uefi" or not q35):
-        raise Invalid("os_secure_boot=required needs hw_firmware_type=uefi and hw_machine_type=q35", field="os_secure_boot")
+        raise Invalid(
+            "os_secure_boot=required needs hw_firmware_type=uefi and hw_machine_type=q35", field="os_secure_boot"
+        )
     disk, cdrom = ask.one_of("hw_disk_bus", DISK_BUSES) or "virtio", ask.one_of("hw_cdrom_bus", CDROM_BUSES) or ""
     for name, bus in (("hw_disk_bus", disk), ("hw_cdrom_bus", cdrom)):
         if bus == "ide" and q35:
@@ -60,27 +72,50 @@ def chosen(boot: Boot, specs: Mapping[str, Any], vcpus: int) -> Hardware:
     rng_bytes, rng_period = ask.whole("hw_rng:rate_bytes", 0, 1 << 31), ask.whole("hw_rng:rate_period", 1000, 1 << 31)
     pointer, keys = ask.one_of("hw_pointer_model", ("usbtablet",)), ask.one_of("hw_input_bus", ("usb", "virtio"))
     return Hardware(
-        machine=machine, firmware=firmware, secure_boot=secure == "required" or (secure == "optional" and firmware == "uefi" and q35),
-        disk_bus=disk, cdrom_bus=cdrom, scsi_model=ask.mapped("hw_scsi_model", SCSI_MODELS) or "virtio-scsi",
-        boots_cdrom=boot.disk_format == "iso", vif_model=ask.mapped("hw_vif_model", VIF_MODELS) or "virtio",
-        video_model=ask.one_of("hw_video_model", VIDEO_MODELS) or "", video_mb=ask.video_mb(),
-        agent=ask.yes("hw_qemu_guest_agent"), quiesce=ask.yes("os_require_quiesce"), rng=ask.yes("hw_rng:allowed", True), rng_bytes=rng_bytes,
-        rng_period=rng_period, watchdog=ask.watchdog(), sockets=sockets, cores=cores, threads=threads, serial_ports=ask.serial_ports(),
-        boot_menu=ask.yes("hw_boot_menu") or ask.yes("hw:boot_menu"), input_bus=keys or ("usb" if pointer else ""),
-        windows=str(boot.properties.get("os_type", "")) == "windows", hpet=ask.yes("hw_time_hpet"), kernel_id=boot.kernel_id,
-        ramdisk_id=boot.ramdisk_id, command_line=ask.text("os_command_line") if boot.kernel_id else "",
-    )  # fmt: skip
+        machine=machine,
+        firmware=firmware,
+        secure_boot=secure == "required" or (secure == "optional" and firmware == "uefi" and q35),
+        disk_bus=disk,
+        cdrom_bus=cdrom,
+        scsi_model=ask.mapped("hw_scsi_model", SCSI_MODELS) or "virtio-scsi",
+        boots_cdrom=boot.disk_format == "iso",
+        vif_model=ask.mapped("hw_vif_model", VIF_MODELS) or "virtio",
+        video_model=ask.one_of("hw_video_model", VIDEO_MODELS) or "",
+        video_mb=ask.video_mb(),
+        agent=ask.yes("hw_qemu_guest_agent"),
+        quiesce=ask.yes("os_require_quiesce"),
+        rng=ask.yes("hw_rng:allowed", True),
+        rng_bytes=rng_bytes,
+        rng_period=rng_period,
+        watchdog=ask.watchdog(),
+        sockets=sockets,
+        cores=cores,
+        threads=threads,
+        serial_ports=ask.serial_ports(),
+        boot_menu=ask.yes("hw_boot_menu") or ask.yes("hw:boot_menu"),
+        input_bus=keys or ("usb" if pointer else ""),
+        windows=str(boot.properties.get("os_type", "")) == "windows",
+        hpet=ask.yes("hw_time_hpet"),
+        kernel_id=boot.kernel_id,
+        ramdisk_id=boot.ramdisk_id,
+        command_line=ask.text("os_command_line") if boot.kernel_id else "",
+    )
 
 
 def lacks(want: Hardware, offers: Mapping[str, Any]) -> str | None:
     """What of the hardware a host does not offer, in words; None when it has all. `offers` is what its node reported: property → values;
     a property that it did not report is not judged."""
     asked = {
-        "hw_machine_type": want.machine, "hw_firmware_type": want.firmware if want.firmware != "bios" else "", "hw_disk_bus": want.disk_bus,
-        "hw_cdrom_bus": want.cdrom_bus, "hw_vif_model": want.vif_model, "hw_video_model": want.video_model if want.video_model != "none" else "",
+        "hw_machine_type": want.machine,
+        "hw_firmware_type": want.firmware if want.firmware != "bios" else "",
+        "hw_disk_bus": want.disk_bus,
+        "hw_cdrom_bus": want.cdrom_bus,
+        "hw_vif_model": want.vif_model,
+        "hw_video_model": want.video_model if want.video_model != "none" else "",
         "hw_scsi_model": want.scsi_model if "scsi" in {want.disk_bus, want.cdrom_bus} else "",
-        "hw_watchdog_action": "i6300esb" if want.watchdog else "", "os_secure_boot": "required" if want.secure_boot else "",
-    }  # fmt: skip
+        "hw_watchdog_action": "i6300esb" if want.watchdog else "",
+        "os_secure_boot": "required" if want.secure_boot else "",
+    }
     for name, value in asked.items():
         known = offers.get(name)
         if value and known is not None and value not in known:
@@ -110,7 +145,9 @@ class _Asked:
             value = self.all.get(known) if known is not None else None
             if value is not None:
                 if value not in choice:
-                    raise Invalid(f"{known}={value[:64]} is not offered by this cloud; there is: {', '.join(choice)}", field=known)
+                    raise Invalid(
+                        f"{known}={value[:64]} is not offered by this cloud; there is: {', '.join(choice)}", field=known
+                    )
                 return value
         return None
 
@@ -132,13 +169,16 @@ class _Asked:
             for known in (f"hw_{name}", f"hw:{name}"):
                 value = self.all.get(known)
                 if value is not None and value.strip().lower() not in harmless:
-                    raise Invalid(f"{known}={value[:64]}: {what} cannot be promised to a machine of this cloud", field=known)
+                    raise Invalid(
+                        f"{known}={value[:64]}: {what} cannot be promised to a machine of this cloud", field=known
+                    )
 
     def machine(self) -> str:
         value = self.all.get("hw_machine_type") or "pc"
         if not MACHINE.fullmatch(value):
             raise Invalid(
-                f"hw_machine_type={value[:64]} is not offered by this cloud; there is pc, q35, and their versions", field="hw_machine_type"
+                f"hw_machine_type={value[:64]} is not offered by this cloud; there is pc, q35, and their versions",
+                field="hw_machine_type",
             )
         return value
 
@@ -150,14 +190,22 @@ class _Asked:
         """Memory of the video card: the image asks, the flavor allows (Nova: hw_video:ram_max_mb)."""
         want, most = self.whole("hw_video_ram", 0, 1024), self.whole("hw_video:ram_max_mb", 0, 1024)
         if want > most:
-            raise Invalid(f"hw_video_ram={want}: the flavor allows {most} MiB (hw_video:ram_max_mb)", field="hw_video_ram")
+            raise Invalid(
+                f"hw_video_ram={want}: the flavor allows {most} MiB (hw_video:ram_max_mb)", field="hw_video_ram"
+            )
         return want
 
     def serial_ports(self) -> int:
         """The image may ask for fewer than the flavor says, not for more (Nova)."""
-        mine, most = self.whole("hw_serial_port_count", 0, MOST_PORTS), self.whole("hw:serial_port_count", 0, MOST_PORTS)
+        mine, most = (
+            self.whole("hw_serial_port_count", 0, MOST_PORTS),
+            self.whole("hw:serial_port_count", 0, MOST_PORTS),
+        )
         if mine and most and mine > most:
-            raise Invalid(f"hw_serial_port_count={mine}: the flavor allows {most} (hw:serial_port_count)", field="hw_serial_port_count")
+            raise Invalid(
+                f"hw_serial_port_count={mine}: the flavor allows {most} (hw:serial_port_count)",
+                field="hw_serial_port_count",
+            )
         return mine or most or 1
 
     def topology(self, vcpus: int) -> tuple[int, int, int]:
@@ -167,13 +215,18 @@ class _Asked:
             ceiling = self.whole(f"hw:cpu_max_{part}", 0, 65536) or 65536
             mine = self.whole(f"hw_cpu_max_{part}", 0, 1 << 20) or ceiling
             if mine > ceiling:
-                raise Invalid(f"hw_cpu_max_{part}={mine}: the flavor allows {ceiling} (hw:cpu_max_{part})", field=f"hw_cpu_max_{part}")
+                raise Invalid(
+                    f"hw_cpu_max_{part}={mine}: the flavor allows {ceiling} (hw:cpu_max_{part})",
+                    field=f"hw_cpu_max_{part}",
+                )
             most.append(min(mine, ceiling))
             wish = self.whole(f"hw:cpu_{part}", 0, 65536)
             own = self.whole(f"hw_cpu_{part}", 0, 1 << 20)
             if own > most[-1] or wish > most[-1]:
                 name = f"hw_cpu_{part}" if own > most[-1] else f"hw:cpu_{part}"
-                raise Invalid(f"{name}: {max(own, wish)} {part} are asked for, at most {most[-1]} are allowed", field=name)
+                raise Invalid(
+                    f"{name}: {max(own, wish)} {part} are asked for, at most {most[-1]} are allowed", field=name
+                )
             like.append((wish, own))
         wished = [a for a, _ in like] if any(a for a, _ in like) else [b for _, b in like]
         fits = [

@@ -26,7 +26,14 @@ def keep(round: Round) -> int:
         with round.db.write() as tx:
             where = (store.c.id == row.id, store.c.saga_id == row.saga_id, store.c.task_state == row.task_state)
             if row.task_state == "deleting":
-                saga = start(tx, round.doors, "compute.delete_server", {"server": row.id}, exclusive=f"server:{row.id}", supersede=True)
+                saga = start(
+                    tx,
+                    round.doors,
+                    "compute.delete_server",
+                    {"server": row.id},
+                    exclusive=f"server:{row.id}",
+                    supersede=True,
+                )
                 settled += store.SERVERS.change(tx, *where, saga_id=saga)
             else:
                 fault = {
@@ -52,16 +59,27 @@ def orphans(round: Round) -> int:
         with round.db.write() as tx:
             if store.SERVERS.get(tx, id) is None:
                 request = Request("loop", "POST", "/", "", Query({}), "", {}, "", "")
-                freed += network.release(Call(network.system_actor(""), (0, 0), request, round.doors, round.db, open=tx), id)
+                freed += network.release(
+                    Call(network.system_actor(""), (0, 0), request, round.doors, round.db, open=tx), id
+                )
     with round.db.read() as tx:
-        projects = {p for (p,) in tx.conn.execute(store.SERVERS.table.select().with_only_columns(store.c.project_id).distinct())}
+        projects = {
+            p for (p,) in tx.conn.execute(store.SERVERS.table.select().with_only_columns(store.c.project_id).distinct())
+        }
         gone = [p for p in projects if not identity.project_exists(tx, p)]
-        doomed = [s for p in gone for s in store.SERVERS.find(tx, store.c.project_id == p) if s.task_state != "deleting"]
+        doomed = [
+            s for p in gone for s in store.SERVERS.find(tx, store.c.project_id == p) if s.task_state != "deleting"
+        ]
     for s in doomed:
         with round.db.write() as tx:
-            saga = start(tx, round.doors, "compute.delete_server", {"server": s.id}, exclusive=f"server:{s.id}", supersede=True)
+            saga = start(
+                tx, round.doors, "compute.delete_server", {"server": s.id}, exclusive=f"server:{s.id}", supersede=True
+            )
             freed += store.SERVERS.change(tx, store.c.id == s.id, task_state="deleting", saga_id=saga)
     return freed
 
 
-LOOPS = (Loop("compute.keep", keep, every=10), Loop("compute.orphans", orphans, every=60, topic="event.identity.project.deleted"))
+LOOPS = (
+    Loop("compute.keep", keep, every=10),
+    Loop("compute.orphans", orphans, every=60, topic="event.identity.project.deleted"),
+)

@@ -41,9 +41,16 @@ EC2_VERSIONS = (
 
 def meta_data(s: model.Server, seed: str) -> dict[str, Any]:
     body: dict[str, Any] = {
-        "uuid": s.id, "hostname": s.hostname, "name": s.name, "launch_index": s.launch_index, "availability_zone": s.zone or "nova",
-        "project_id": s.project_id, "devices": [], "dedicated_cpus": [], "random_seed": seed,
-    }  # fmt: skip
+        "uuid": s.id,
+        "hostname": s.hostname,
+        "name": s.name,
+        "launch_index": s.launch_index,
+        "availability_zone": s.zone or "nova",
+        "project_id": s.project_id,
+        "devices": [],
+        "dedicated_cpus": [],
+        "random_seed": seed,
+    }
     if s.metadata:
         body["meta"] = s.metadata
     if s.key_name is not None:
@@ -57,11 +64,17 @@ def network_data(cards: list[Nic]) -> dict[str, Any]:
     links, networks, services = [], [], []
     for n, card in enumerate(cards):
         link = f"tap{card.port_id[:11]}"
-        links.append({"id": link, "vif_id": card.port_id, "type": "ovs", "mtu": card.mtu, "ethernet_mac_address": card.mac})
+        links.append(
+            {"id": link, "vif_id": card.port_id, "type": "ovs", "mtu": card.mtu, "ethernet_mac_address": card.mac}
+        )
         for k, at in enumerate(card.subnets):
             net = ipaddress.ip_network(at["cidr"])
             kind = f"ipv{at['version']}"
-            body: dict[str, Any] = {"id": f"network{n}" if not k else f"network{n}.{k}", "link": link, "network_id": card.network_id}
+            body: dict[str, Any] = {
+                "id": f"network{n}" if not k else f"network{n}.{k}",
+                "link": link,
+                "network_id": card.network_id,
+            }
             if at["dhcp"] and at["version"] == 4:
                 body["type"] = "ipv4_dhcp"
             else:
@@ -79,7 +92,9 @@ def network_data(cards: list[Nic]) -> dict[str, Any]:
                 )
                 body["services"] = [{"type": "dns", "address": d} for d in at["dns"]]
             networks.append(body)
-            services += [{"type": "dns", "address": d} for d in at["dns"] if {"type": "dns", "address": d} not in services]
+            services += [
+                {"type": "dns", "address": d} for d in at["dns"] if {"type": "dns", "address": d} not in services
+            ]
     return {"links": links, "networks": networks, "services": services}
 
 
@@ -91,11 +106,21 @@ def ec2(s: model.Server, cards: list[Nic], floating: str | None) -> dict[str, An
     """EC2's tree below `meta-data/`."""
     first = next((ip for card in cards for ip in card.ips if ":" not in ip), "")
     tree: dict[str, Any] = {
-        "ami-id": f"ami-{(s.image_id or '')[:8]}", "ami-launch-index": str(s.launch_index), "ami-manifest-path": "unknown",
-        "block-device-mapping": {"ami": "vda", "root": "/dev/vda"}, "hostname": s.hostname, "instance-action": "none", "instance-id": f"i-{s.id[:8]}",
-        "instance-type": s.flavor["original_name"], "local-hostname": s.hostname, "local-ipv4": first,
-        "placement": {"availability-zone": s.zone or "nova"}, "public-hostname": s.hostname, "public-ipv4": floating or "", "reservation-id": s.reservation_id,
-    }  # fmt: skip
+        "ami-id": f"ami-{(s.image_id or '')[:8]}",
+        "ami-launch-index": str(s.launch_index),
+        "ami-manifest-path": "unknown",
+        "block-device-mapping": {"ami": "vda", "root": "/dev/vda"},
+        "hostname": s.hostname,
+        "instance-action": "none",
+        "instance-id": f"i-{s.id[:8]}",
+        "instance-type": s.flavor["original_name"],
+        "local-hostname": s.hostname,
+        "local-ipv4": first,
+        "placement": {"availability-zone": s.zone or "nova"},
+        "public-hostname": s.hostname,
+        "public-ipv4": floating or "",
+        "reservation-id": s.reservation_id,
+    }
     if s.key_name is not None:
         tree["public-keys"] = {"0": {"openssh-key": s.key_data}}
         tree["_keys"] = f"0={s.key_name}"
@@ -177,5 +202,9 @@ def _ec2(parts: list[str], s: model.Server, cards: list[Nic], floating: str | No
             return 404, "text/plain", b"404 Not Found"
         at = at[part]
     if isinstance(at, dict):
-        return 200, "text/plain", "\n".join(f"{k}/" if isinstance(v, dict) else k for k, v in sorted(at.items())).encode()
+        return (
+            200,
+            "text/plain",
+            "\n".join(f"{k}/" if isinstance(v, dict) else k for k, v in sorted(at.items())).encode(),
+        )
     return 200, "text/plain", str(at).encode()

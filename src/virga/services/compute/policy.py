@@ -14,7 +14,9 @@ SERVERS_SHOW = Rule(_P + "servers:show", READER, "Show a server")
 SERVERS_CREATE = Rule(_P + "servers:create", MEMBER, "Create a server")
 SERVERS_CREATE_HOST = Rule(_P + "servers:create:forced_host", ADMIN, "Choose the host of a server in its zone's name")
 SERVERS_DESTINATION = Rule("compute:servers:create:requested_destination", ADMIN, "Ask for a host of a server")
-SERVERS_NO_DISK = Rule(_P + "servers:create:zero_disk_flavor", ADMIN, "Create a server of a flavor without a size of its disk")
+SERVERS_NO_DISK = Rule(
+    _P + "servers:create:zero_disk_flavor", ADMIN, "Create a server of a flavor without a size of its disk"
+)
 SERVERS_UPDATE = Rule(_P + "servers:update", MEMBER, "Change a server")
 SERVERS_DELETE = Rule(_P + "servers:delete", MEMBER, "Delete a server")
 SERVERS_FORCE_DELETE = Rule(_P + "os-deferred-delete:force", MEMBER, "Delete a server at once")

@@ -25,8 +25,24 @@ _TABLE = (
     Route("POST", _ACTION, servers.start, verb="os-start", code=202),
     Route("POST", _ACTION, servers.stop, verb="os-stop", code=202),
     Route("POST", _ACTION, servers.reboot, verb="reboot", body=wire.Reboot, code=202),
-    Route("POST", _ACTION, snapshots.create_image, verb="createImage", body=wire.CreateImage, view=views.image_made, code=202),
-    Route("POST", _ACTION, snapshots.create_backup, verb="createBackup", body=wire.CreateBackup, view=views.image_made, code=202),
+    Route(
+        "POST",
+        _ACTION,
+        snapshots.create_image,
+        verb="createImage",
+        body=wire.CreateImage,
+        view=views.image_made,
+        code=202,
+    ),
+    Route(
+        "POST",
+        _ACTION,
+        snapshots.create_backup,
+        verb="createBackup",
+        body=wire.CreateBackup,
+        view=views.image_made,
+        code=202,
+    ),
     Route("POST", _ACTION, servers.lock, verb="lock", body=wire.Lock, code=202),
     Route("POST", _ACTION, servers.unlock, verb="unlock", code=202),
     Route("POST", _ACTION, servers.reset_state, verb="os-resetState", body=wire.ResetState, code=202),
@@ -53,10 +69,14 @@ _TABLE = (
     Route("GET", "/flavors", flavors.index, view=views.flavors),
     Route("GET", "/flavors/detail", flavors.index, view=views.flavors_detail),
     Route("GET", "/flavors/{id}", flavors.show, view=views.flavor),
-    Route("PUT", "/flavors/{id}", flavors.update, body=wire.UpdateFlavor, key="flavor", view=views.flavor, since=(2, 55)),
+    Route(
+        "PUT", "/flavors/{id}", flavors.update, body=wire.UpdateFlavor, key="flavor", view=views.flavor, since=(2, 55)
+    ),
     Route("DELETE", "/flavors/{id}", flavors.delete, code=202),
     Route("GET", "/flavors/{id}/os-extra_specs", flavors.extra_specs, view=views.extra_specs),
-    Route("POST", "/flavors/{id}/os-extra_specs", flavors.set_extra_specs, body=wire.ExtraSpecs, view=views.extra_specs),
+    Route(
+        "POST", "/flavors/{id}/os-extra_specs", flavors.set_extra_specs, body=wire.ExtraSpecs, view=views.extra_specs
+    ),
     Route("GET", "/flavors/{id}/os-extra_specs/{key}", flavors.extra_spec),
     Route("DELETE", "/flavors/{id}/os-extra_specs/{key}", flavors.delete_extra_spec),
     Route("POST", "/os-keypairs", keypairs.create, body=wire.CreateKeypair, key="keypair", view=views.new_keypair),
@@ -64,7 +84,9 @@ _TABLE = (
     Route("GET", "/os-keypairs/{name}", keypairs.show, view=views.keypair),
     Route("DELETE", "/os-keypairs/{name}", keypairs.delete, view=views.deleted_keypair),
     Route("GET", "/os-services", around.services, view=views.services),
-    Route("PUT", "/os-services/{id}", around.update_service, body=wire.UpdateService, view=views.service, since=(2, 53)),
+    Route(
+        "PUT", "/os-services/{id}", around.update_service, body=wire.UpdateService, view=views.service, since=(2, 53)
+    ),
     Route("GET", "/os-hypervisors", around.hypervisors, view=views.hypervisors),
     Route("GET", "/os-hypervisors/detail", around.hypervisors_detail, view=views.hypervisors_detail),
     Route("GET", "/os-hypervisors/statistics", around.statistics, view=views.statistics, until=(2, 87)),
@@ -87,7 +109,11 @@ def _under(prefix: str) -> tuple[Route, ...]:
     return tuple(dataclasses.replace(r, path=prefix + r.path) for r in _TABLE if r.since <= low)
 
 
-ROUTES = (Route("GET", "/", around.document, view=views.versions, public=True, inline=True), *_under("/v2.1"), *_under("/v2"))
+ROUTES = (
+    Route("GET", "/", around.document, view=views.versions, public=True, inline=True),
+    *_under("/v2.1"),
+    *_under("/v2"),
+)
 SERVICE = Service(
     name="compute", type="compute", path="/compute", ports=(8774,), catalog="/compute/v2.1", routes=ROUTES, faults=Faults(nova, over_quota=403),
     versions=Versions(low=views.LOW, high=views.HIGH, default=views.LOW, service="compute", legacy_header="X-OpenStack-Nova-API-Version"), tenant_in_path=True,

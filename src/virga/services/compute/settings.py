@@ -11,7 +11,8 @@ from msgspec import Meta
 
 class Compute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     virt_type: Annotated[
-        str, Meta(pattern="^(auto|kvm|qemu)$", description="auto: KVM if a probe boots with it, else QEMU's own emulation")
+        str,
+        Meta(pattern="^(auto|kvm|qemu)$", description="auto: KVM if a probe boots with it, else QEMU's own emulation"),
     ] = "auto"
     cpu_ratio: Annotated[float, Meta(gt=0, description="Virtual CPUs per CPU")] = 4.0
     ram_ratio: Annotated[float, Meta(gt=0, description="Memory given out per memory there")] = 1.0
@@ -28,5 +29,6 @@ class Compute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = ""
     verify_image_signatures: Annotated[
-        bool, Meta(description="Build machines only from images whose signature (img_signature*) holds when they are built")
+        bool,
+        Meta(description="Build machines only from images whose signature (img_signature*) holds when they are built"),
     ] = False

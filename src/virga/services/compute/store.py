@@ -32,55 +32,130 @@ def _json(name: str, null: bool = False) -> sa.Column[Any]:
 
 FLAVORS = Rows(
     sa.Table(
-        "flavors", metadata, sa.Column("id", sa.String(255), primary_key=True), sa.Column("name", sa.String(255), nullable=False, unique=True), _whole("vcpus"),
-        _whole("ram"), _whole("disk"), _whole("ephemeral"), _whole("swap"), sa.Column("rxtx_factor", sa.Double, nullable=False),
-        sa.Column("is_public", sa.Boolean, nullable=False), sa.Column("description", sa.Text), _json("extra_specs"), sa.Column("created", sa.Double, nullable=False),
+        "flavors",
+        metadata,
+        sa.Column("id", sa.String(255), primary_key=True),
+        sa.Column("name", sa.String(255), nullable=False, unique=True),
+        _whole("vcpus"),
+        _whole("ram"),
+        _whole("disk"),
+        _whole("ephemeral"),
+        _whole("swap"),
+        sa.Column("rxtx_factor", sa.Double, nullable=False),
+        sa.Column("is_public", sa.Boolean, nullable=False),
+        sa.Column("description", sa.Text),
+        _json("extra_specs"),
+        sa.Column("created", sa.Double, nullable=False),
     ),
     model.Flavor,
-)  # fmt: skip
+)
 KEYPAIRS = Rows(
     sa.Table(
-        "keypairs", metadata, sa.Column("id", sa.Integer, primary_key=True, autoincrement=True), _text("user_id", 64), _text("name"), _text("type", 8),
-        sa.Column("public_key", sa.Text, nullable=False), _text("fingerprint"), sa.Column("created", sa.Double, nullable=False),
+        "keypairs",
+        metadata,
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+        _text("user_id", 64),
+        _text("name"),
+        _text("type", 8),
+        sa.Column("public_key", sa.Text, nullable=False),
+        _text("fingerprint"),
+        sa.Column("created", sa.Double, nullable=False),
         sa.UniqueConstraint("user_id", "name"),
     ),
     model.Keypair,
-)  # fmt: skip
+)
 HOSTS = Rows(
     sa.Table(
-        "hosts", metadata, sa.Column("id", _id, primary_key=True), sa.Column("name", sa.String(255), nullable=False, unique=True), _text("zone"), _whole("vcpus"),
-        _whole("memory_mb"), _whole("disk_gb"), _json("hypervisor"), sa.Column("enabled", sa.Boolean, nullable=False), _text("disabled_reason", null=True),
-        sa.Column("forced_down", sa.Boolean, nullable=False), sa.Column("seen", sa.Double, nullable=False), sa.Column("created", sa.Double, nullable=False),
+        "hosts",
+        metadata,
+        sa.Column("id", _id, primary_key=True),
+        sa.Column("name", sa.String(255), nullable=False, unique=True),
+        _text("zone"),
+        _whole("vcpus"),
+        _whole("memory_mb"),
+        _whole("disk_gb"),
+        _json("hypervisor"),
+        sa.Column("enabled", sa.Boolean, nullable=False),
+        _text("disabled_reason", null=True),
+        sa.Column("forced_down", sa.Boolean, nullable=False),
+        sa.Column("seen", sa.Double, nullable=False),
+        sa.Column("created", sa.Double, nullable=False),
         _whole("number"),
     ),
     model.Host,
-)  # fmt: skip
+)
 SERVERS = Rows(
     sa.Table(
-        "servers", metadata, sa.Column("id", _id, primary_key=True), _text("name"), _text("project_id", 64), _text("user_id", 64), _text("vm_state", 16),
-        _text("task_state", 32, null=True), _whole("power_state"), _text("host", null=True), _text("flavor_id"), _whole("vcpus"), _whole("ram"), _whole("disk"),
-        _json("flavor"), _text("image_id", 36, null=True), _text("key_name", null=True), sa.Column("key_data", sa.Text), sa.Column("user_data", sa.Text),
-        _json("metadata"), sa.Column("config_drive", sa.Boolean, nullable=False), _text("zone", null=True), _text("description", null=True), _text("hostname"),
-        sa.Column("locked", sa.Boolean, nullable=False), _text("locked_reason", null=True), _json("tags"), _text("access_v4", 64), _text("access_v6", 64),
-        _text("disk_config", 8), _json("wanted"), _json("groups"), _text("reservation_id", 32), _whole("launch_index"), _whole("generation"), _text("verb", 16),
-        _whole("seen_generation"), sa.Column("seen_error", sa.Text), _text("saga_id", 36, null=True), _json("fault", null=True),
-        sa.Column("created", sa.Double, nullable=False), sa.Column("updated", sa.Double, nullable=False), sa.Column("launched", sa.Double),
-        sa.Column("boot", sa.JSON, nullable=False, server_default="{}"), _text("verb_image", 36, null=True),
+        "servers",
+        metadata,
+        sa.Column("id", _id, primary_key=True),
+        _text("name"),
+        _text("project_id", 64),
+        _text("user_id", 64),
+        _text("vm_state", 16),
+        _text("task_state", 32, null=True),
+        _whole("power_state"),
+        _text("host", null=True),
+        _text("flavor_id"),
+        _whole("vcpus"),
+        _whole("ram"),
+        _whole("disk"),
+        _json("flavor"),
+        _text("image_id", 36, null=True),
+        _text("key_name", null=True),
+        sa.Column("key_data", sa.Text),
+        sa.Column("user_data", sa.Text),
+        _json("metadata"),
+        sa.Column("config_drive", sa.Boolean, nullable=False),
+        _text("zone", null=True),
+        _text("description", null=True),
+        _text("hostname"),
+        sa.Column("locked", sa.Boolean, nullable=False),
+        _text("locked_reason", null=True),
+        _json("tags"),
+        _text("access_v4", 64),
+        _text("access_v6", 64),
+        _text("disk_config", 8),
+        _json("wanted"),
+        _json("groups"),
+        _text("reservation_id", 32),
+        _whole("launch_index"),
+        _whole("generation"),
+        _text("verb", 16),
+        _whole("seen_generation"),
+        sa.Column("seen_error", sa.Text),
+        _text("saga_id", 36, null=True),
+        _json("fault", null=True),
+        sa.Column("created", sa.Double, nullable=False),
+        sa.Column("updated", sa.Double, nullable=False),
+        sa.Column("launched", sa.Double),
+        sa.Column("boot", sa.JSON, nullable=False, server_default="{}"),
+        _text("verb_image", 36, null=True),
         sa.Column("ephemeral", sa.Integer, nullable=False, server_default="0"),
         sa.CheckConstraint("task_state is null or saga_id is not null", name="task_has_a_saga"),
-        sa.Index("ix_servers_project", "project_id", "created", "id"), sa.Index("ix_servers_host", "host"),
+        sa.Index("ix_servers_project", "project_id", "created", "id"),
+        sa.Index("ix_servers_host", "host"),
     ),
     model.Server,
-)  # fmt: skip
+)
 LISTED = SERVERS.narrow(model.ListedServer)
 ACTIONS = Rows(
     sa.Table(
-        "server_actions", metadata, sa.Column("id", sa.Integer, primary_key=True, autoincrement=True), sa.Column("server_id", _id, nullable=False, index=True),
-        _text("project_id", 64), _text("user_id", 64), _text("action"), _text("request_id", 64), sa.Column("start", sa.Double, nullable=False),
-        sa.Column("finish", sa.Double), sa.Column("message", sa.Text), _json("events"),
+        "server_actions",
+        metadata,
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("server_id", _id, nullable=False, index=True),
+        _text("project_id", 64),
+        _text("user_id", 64),
+        _text("action"),
+        _text("request_id", 64),
+        sa.Column("start", sa.Double, nullable=False),
+        sa.Column("finish", sa.Double),
+        sa.Column("message", sa.Text),
+        _json("events"),
     ),
     model.ActionRow,
-)  # fmt: skip
+)
 c = SERVERS.c
 
 
@@ -113,18 +188,35 @@ def begin(tx: Tx, server: model.Server, action: str, request_id: str, user_id: s
     """Open an entry of the server's action log."""
     tx.conn.execute(
         sa.insert(ACTIONS.table).values(
-            server_id=server.id, project_id=server.project_id, user_id=user_id, action=action, request_id=request_id, start=now, finish=None, message=None, events=[],
+            server_id=server.id,
+            project_id=server.project_id,
+            user_id=user_id,
+            action=action,
+            request_id=request_id,
+            start=now,
+            finish=None,
+            message=None,
+            events=[],
         )
-    )  # fmt: skip
+    )
 
 
 def end(tx: Tx, server_id: str, now: float, event: str, error: str | None = None, host: str | None = None) -> None:
     """Close the newest open entry of the server's action log, with what happened."""
     a = ACTIONS.c
-    row = ACTIONS.one(tx, a.id == sa.select(sa.func.max(a.id)).where(a.server_id == server_id, a.finish.is_(None)).scalar_subquery())
+    row = ACTIONS.one(
+        tx, a.id == sa.select(sa.func.max(a.id)).where(a.server_id == server_id, a.finish.is_(None)).scalar_subquery()
+    )
     if row is None:
         return
-    note = {"event": event, "start": row.start, "finish": now, "result": "Error" if error else "Success", "host": host, "details": error}
+    note = {
+        "event": event,
+        "start": row.start,
+        "finish": now,
+        "result": "Error" if error else "Success",
+        "host": host,
+        "details": error,
+    }
     ACTIONS.change(tx, a.id == row.id, finish=now, message="Error" if error else None, events=[*row.events, note])
 
 

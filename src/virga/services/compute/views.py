@@ -49,7 +49,9 @@ def _addresses(found: list[network.Shown]) -> dict[str, list[dict[str, Any]]]:
     return out
 
 
-def details(rows: Sequence[model.Server | model.ListedServer], call: Call, single: bool = False) -> list[dict[str, Any]]:
+def details(
+    rows: Sequence[model.Server | model.ListedServer], call: Call, single: bool = False
+) -> list[dict[str, Any]]:
     """Servers in full. Neighbours are asked once for all of them."""
     ids = [s.id for s in rows]
     with call.db.read() as tx:
@@ -57,22 +59,44 @@ def details(rows: Sequence[model.Server | model.ListedServer], call: Call, singl
         hosts = {h.name: h for h in store.HOSTS.every(tx)}
     v, admin, now = call.version, is_admin(call.actor), call.now()
     base = call.request.base + call.request.service_path
-    images: dict[str, Any] = {i: {"id": i, "links": [_links(call, "images", i)[1]]} for i in {s.image_id for s in rows} if i}
-    flavors: dict[str, Any] = {f: {"id": f, "links": [_links(call, "flavors", f)[1]]} for f in {s.flavor_id for s in rows}}
+    images: dict[str, Any] = {
+        i: {"id": i, "links": [_links(call, "images", i)[1]]} for i in {s.image_id for s in rows} if i
+    }
+    flavors: dict[str, Any] = {
+        f: {"id": f, "links": [_links(call, "flavors", f)[1]]} for f in {s.flavor_id for s in rows}
+    }
     out = []
     for s in rows:
         host = hosts.get(s.host or "")
         body: dict[str, Any] = {
-            "id": s.id, "name": s.name, "status": model.status(s.vm_state, s.task_state), "tenant_id": s.project_id, "user_id": s.user_id,
-            "metadata": s.metadata, "hostId": _host_id(s.project_id, s.host),
-            "image": images[s.image_id] if s.image_id else "", "created": iso(s.created),
-            "updated": iso(s.updated), "addresses": _addresses(addresses.get(s.id, [])), "accessIPv4": s.access_v4, "accessIPv6": s.access_v6,
-            "links": [{"rel": "self", "href": f"{base}/v2.1/servers/{s.id}"}, {"rel": "bookmark", "href": f"{base}/servers/{s.id}"}],
-            "OS-DCF:diskConfig": s.disk_config, "OS-EXT-AZ:availability_zone": host.zone if host else (s.zone or ""),
-            "config_drive": "True" if s.config_drive else "", "key_name": s.key_name, "OS-SRV-USG:launched_at": _time(s.launched) if s.launched else None,
-            "OS-SRV-USG:terminated_at": None, "OS-EXT-STS:task_state": s.task_state, "OS-EXT-STS:vm_state": s.vm_state,
-            "OS-EXT-STS:power_state": s.power_state, "os-extended-volumes:volumes_attached": [],
-        }  # fmt: skip
+            "id": s.id,
+            "name": s.name,
+            "status": model.status(s.vm_state, s.task_state),
+            "tenant_id": s.project_id,
+            "user_id": s.user_id,
+            "metadata": s.metadata,
+            "hostId": _host_id(s.project_id, s.host),
+            "image": images[s.image_id] if s.image_id else "",
+            "created": iso(s.created),
+            "updated": iso(s.updated),
+            "addresses": _addresses(addresses.get(s.id, [])),
+            "accessIPv4": s.access_v4,
+            "accessIPv6": s.access_v6,
+            "links": [
+                {"rel": "self", "href": f"{base}/v2.1/servers/{s.id}"},
+                {"rel": "bookmark", "href": f"{base}/servers/{s.id}"},
+            ],
+            "OS-DCF:diskConfig": s.disk_config,
+            "OS-EXT-AZ:availability_zone": host.zone if host else (s.zone or ""),
+            "config_drive": "True" if s.config_drive else "",
+            "key_name": s.key_name,
+            "OS-SRV-USG:launched_at": _time(s.launched) if s.launched else None,
+            "OS-SRV-USG:terminated_at": None,
+            "OS-EXT-STS:task_state": s.task_state,
+            "OS-EXT-STS:vm_state": s.vm_state,
+            "OS-EXT-STS:power_state": s.power_state,
+            "os-extended-volumes:volumes_attached": [],
+        }
         if v >= (2, 47):
             body["flavor"] = s.flavor
         else:
@@ -89,17 +113,29 @@ def details(rows: Sequence[model.Server | model.ListedServer], call: Call, singl
                 body["fault"]["details"] = fault["details"]
         if admin:
             body |= {
-                "OS-EXT-SRV-ATTR:host": s.host, "OS-EXT-SRV-ATTR:hypervisor_hostname": s.host, "OS-EXT-SRV-ATTR:instance_name": f"instance-{s.id[:8]}",
-            }  # fmt: skip
+                "OS-EXT-SRV-ATTR:host": s.host,
+                "OS-EXT-SRV-ATTR:hypervisor_hostname": s.host,
+                "OS-EXT-SRV-ATTR:instance_name": f"instance-{s.id[:8]}",
+            }
             if v >= (2, 3):
                 boot = msgspec.json.decode(s.boot) if isinstance(s.boot, msgspec.Raw) else s.boot
                 body |= {
-                    "OS-EXT-SRV-ATTR:reservation_id": s.reservation_id, "OS-EXT-SRV-ATTR:launch_index": s.launch_index, "OS-EXT-SRV-ATTR:kernel_id": boot.get("kernel_id", ""),
-                    "OS-EXT-SRV-ATTR:ramdisk_id": boot.get("ramdisk_id", ""), "OS-EXT-SRV-ATTR:root_device_name": "/dev/vda", "OS-EXT-SRV-ATTR:user_data": s.user_data,
-                }  # fmt: skip
+                    "OS-EXT-SRV-ATTR:reservation_id": s.reservation_id,
+                    "OS-EXT-SRV-ATTR:launch_index": s.launch_index,
+                    "OS-EXT-SRV-ATTR:kernel_id": boot.get("kernel_id", ""),
+                    "OS-EXT-SRV-ATTR:ramdisk_id": boot.get("ramdisk_id", ""),
+                    "OS-EXT-SRV-ATTR:root_device_name": "/dev/vda",
+                    "OS-EXT-SRV-ATTR:user_data": s.user_data,
+                }
             if v >= (2, 16):
                 body["host_status"] = (
-                    "" if host is None else "UNKNOWN" if model.host_down(host, now) else "UP" if host.enabled else "MAINTENANCE"
+                    ""
+                    if host is None
+                    else "UNKNOWN"
+                    if model.host_down(host, now)
+                    else "UP"
+                    if host.enabled
+                    else "MAINTENANCE"
                 )
         if (admin and v >= (2, 3)) or v >= (2, 90):
             body["OS-EXT-SRV-ATTR:hostname"] = s.hostname
@@ -156,9 +192,12 @@ def created(made: tuple[list[model.Server], str, str | None], call: Call) -> Ans
         return Answer({"reservation_id": reservation}, 202)
     first = rows[0]
     body: dict[str, Any] = {
-        "id": first.id, "links": _links(call, "servers", first.id), "OS-DCF:diskConfig": first.disk_config, "adminPass": password,
+        "id": first.id,
+        "links": _links(call, "servers", first.id),
+        "OS-DCF:diskConfig": first.disk_config,
+        "adminPass": password,
         "security_groups": [{"name": "default"}],
-    }  # fmt: skip
+    }
     return Answer({"server": body}, 202, {"location": call.request.link(f"/v2.1/servers/{first.id}")})
 
 
@@ -168,10 +207,18 @@ def flavor(f: model.Flavor, call: Call) -> dict[str, Any]:
 
 def _flavor(f: model.Flavor, call: Call) -> dict[str, Any]:
     body: dict[str, Any] = {
-        "id": f.id, "name": f.name, "ram": f.ram, "disk": f.disk, "vcpus": f.vcpus, "swap": f.swap if f.swap or call.version >= (2, 75) else "",
-        "OS-FLV-EXT-DATA:ephemeral": f.ephemeral, "OS-FLV-DISABLED:disabled": False, "os-flavor-access:is_public": f.is_public, "rxtx_factor": f.rxtx_factor,
+        "id": f.id,
+        "name": f.name,
+        "ram": f.ram,
+        "disk": f.disk,
+        "vcpus": f.vcpus,
+        "swap": f.swap if f.swap or call.version >= (2, 75) else "",
+        "OS-FLV-EXT-DATA:ephemeral": f.ephemeral,
+        "OS-FLV-DISABLED:disabled": False,
+        "os-flavor-access:is_public": f.is_public,
+        "rxtx_factor": f.rxtx_factor,
         "links": _links(call, "flavors", f.id),
-    }  # fmt: skip
+    }
     if call.version >= (2, 55):
         body["description"] = f.description
     if call.version >= (2, 61):
@@ -201,7 +248,14 @@ def _keypair(k: model.Keypair, call: Call) -> dict[str, Any]:
 
 
 def keypair(k: model.Keypair, call: Call) -> dict[str, Any]:
-    more = {"user_id": k.user_id, "id": k.id, "created_at": _time(k.created), "updated_at": None, "deleted": False, "deleted_at": None}
+    more = {
+        "user_id": k.user_id,
+        "id": k.id,
+        "created_at": _time(k.created),
+        "updated_at": None,
+        "deleted": False,
+        "deleted_at": None,
+    }
     return {"keypair": _keypair(k, call) | more}
 
 
@@ -225,10 +279,15 @@ def keypairs(rows: list[model.Keypair], call: Call) -> dict[str, Any]:
 
 def _service(h: model.Host, call: Call) -> dict[str, Any]:
     body: dict[str, Any] = {
-        "id": h.id if call.version >= (2, 53) else h.number, "binary": "nova-compute", "host": h.name, "zone": h.zone,
-        "status": "enabled" if h.enabled else "disabled", "state": "down" if model.host_down(h, call.now()) else "up", "updated_at": _time(h.seen),
+        "id": h.id if call.version >= (2, 53) else h.number,
+        "binary": "nova-compute",
+        "host": h.name,
+        "zone": h.zone,
+        "status": "enabled" if h.enabled else "disabled",
+        "state": "down" if model.host_down(h, call.now()) else "up",
+        "updated_at": _time(h.seen),
         "disabled_reason": h.disabled_reason,
-    }  # fmt: skip
+    }
     return body | ({"forced_down": h.forced_down} if call.version >= (2, 11) else {})
 
 
@@ -253,9 +312,15 @@ def _hypervisor_brief(h: model.Host, call: Call) -> dict[str, Any]:
 def _hypervisor(h: model.Host, used: model.Used, call: Call) -> dict[str, Any]:
     info = h.hypervisor
     body = _hypervisor_brief(h, call) | {
-        "hypervisor_type": info.get("type", ""), "hypervisor_version": info.get("version", 0), "host_ip": info.get("ip", "127.0.0.1"),
-        "service": {"host": h.name, "id": h.id if call.version >= (2, 53) else h.number, "disabled_reason": h.disabled_reason},
-    }  # fmt: skip
+        "hypervisor_type": info.get("type", ""),
+        "hypervisor_version": info.get("version", 0),
+        "host_ip": info.get("ip", "127.0.0.1"),
+        "service": {
+            "host": h.name,
+            "id": h.id if call.version >= (2, 53) else h.number,
+            "disabled_reason": h.disabled_reason,
+        },
+    }
     if call.version >= (2, 88):
         return body | {"uptime": None}
     body |= _capacity([(h, used)]) | {"disk_available_least": h.disk_gb - used.disk}
@@ -263,12 +328,25 @@ def _hypervisor(h: model.Host, used: model.Used, call: Call) -> dict[str, Any]:
 
 
 def _capacity(pairs: list[tuple[model.Host, model.Used]]) -> dict[str, int]:
-    total = {"vcpus": 0, "vcpus_used": 0, "memory_mb": 0, "memory_mb_used": 0, "local_gb": 0, "local_gb_used": 0, "running_vms": 0}
+    total = {
+        "vcpus": 0,
+        "vcpus_used": 0,
+        "memory_mb": 0,
+        "memory_mb_used": 0,
+        "local_gb": 0,
+        "local_gb_used": 0,
+        "running_vms": 0,
+    }
     for h, u in pairs:
         for key, value in (
-            ("vcpus", h.vcpus), ("vcpus_used", u.vcpus), ("memory_mb", h.memory_mb), ("memory_mb_used", u.ram), ("local_gb", h.disk_gb),
-            ("local_gb_used", u.disk), ("running_vms", u.machines),
-        ):  # fmt: skip
+            ("vcpus", h.vcpus),
+            ("vcpus_used", u.vcpus),
+            ("memory_mb", h.memory_mb),
+            ("memory_mb_used", u.ram),
+            ("local_gb", h.disk_gb),
+            ("local_gb_used", u.disk),
+            ("running_vms", u.machines),
+        ):
             total[key] += value
     return total | {
         "free_ram_mb": total["memory_mb"] - total["memory_mb_used"],
@@ -291,7 +369,8 @@ def hypervisor(pair: tuple[model.Host, model.Used], call: Call) -> dict[str, Any
 
 def statistics(pairs: list[tuple[model.Host, model.Used]], call: Call) -> dict[str, Any]:
     return {
-        "hypervisor_statistics": _capacity(pairs) | {"count": len(pairs), "disk_available_least": sum(h.disk_gb - u.disk for h, u in pairs)}
+        "hypervisor_statistics": _capacity(pairs)
+        | {"count": len(pairs), "disk_available_least": sum(h.disk_gb - u.disk for h, u in pairs)}
     }
 
 
@@ -304,7 +383,13 @@ def zones(rows: list[model.Host], call: Call, detail: bool = False) -> dict[str,
         shown = None
         if detail:
             shown = {
-                h.name: {"nova-compute": {"available": not model.host_down(h, now), "active": h.enabled, "updated_at": _time(h.seen)}}
+                h.name: {
+                    "nova-compute": {
+                        "available": not model.host_down(h, now),
+                        "active": h.enabled,
+                        "updated_at": _time(h.seen),
+                    }
+                }
                 for h in hosts
             }
         out.append(
@@ -333,7 +418,11 @@ def quota(value: dict[str, Any], call: Call) -> dict[str, Any]:
     )
     if old and isinstance(value.get("instances"), dict):
         old = {k: {"limit": -1, "in_use": 0, "reserved": 0} for k in old}  # type: ignore[misc]
-    gone = {"injected_files", "injected_file_content_bytes", "injected_file_path_bytes"} if call.version >= (2, 57) else set()
+    gone = (
+        {"injected_files", "injected_file_content_bytes", "injected_file_path_bytes"}
+        if call.version >= (2, 57)
+        else set()
+    )
     return {"quota_set": {k: v for k, v in (value | old).items() if k not in gone}}
 
 
@@ -355,9 +444,14 @@ def tag_added(fresh: bool, call: Call) -> Answer:
 
 def _action(a: model.ActionRow, call: Call) -> dict[str, Any]:
     body = {
-        "action": a.action, "instance_uuid": a.server_id, "request_id": a.request_id, "user_id": a.user_id, "project_id": a.project_id,
-        "start_time": _time(a.start), "message": a.message,
-    }  # fmt: skip
+        "action": a.action,
+        "instance_uuid": a.server_id,
+        "request_id": a.request_id,
+        "user_id": a.user_id,
+        "project_id": a.project_id,
+        "start_time": _time(a.start),
+        "message": a.message,
+    }
     return body | ({"updated_at": _time(a.finish or a.start)} if call.version >= (2, 58) else {})
 
 
@@ -368,7 +462,12 @@ def actions(rows: list[model.ActionRow], call: Call) -> dict[str, Any]:
 def action(a: model.ActionRow, call: Call) -> dict[str, Any]:
     events = []
     for e in a.events:
-        row = {"event": e["event"], "start_time": _time(e["start"]), "finish_time": _time(e["finish"]), "result": e["result"]}
+        row = {
+            "event": e["event"],
+            "start_time": _time(e["start"]),
+            "finish_time": _time(e["finish"]),
+            "result": e["result"],
+        }
         if is_admin(call.actor) or call.version < (2, 51):
             row["traceback"] = None
         if call.version >= (2, 62):
@@ -382,7 +481,12 @@ def action(a: model.ActionRow, call: Call) -> dict[str, Any]:
 
 
 def addresses(found: list[network.Shown], call: Call) -> dict[str, Any]:
-    return {"addresses": {name: [{"version": a["version"], "addr": a["addr"]} for a in rows] for name, rows in _addresses(found).items()}}
+    return {
+        "addresses": {
+            name: [{"version": a["version"], "addr": a["addr"]} for a in rows]
+            for name, rows in _addresses(found).items()
+        }
+    }
 
 
 def security_groups(names: list[str], call: Call) -> dict[str, Any]:
@@ -393,12 +497,15 @@ def interfaces(nics: list[network.Nic], call: Call) -> dict[str, Any]:
     return {
         "interfaceAttachments": [
             {
-                "port_id": n.port_id, "net_id": n.network_id, "mac_addr": n.mac, "port_state": "ACTIVE" if n.active else "DOWN",
+                "port_id": n.port_id,
+                "net_id": n.network_id,
+                "mac_addr": n.mac,
+                "port_state": "ACTIVE" if n.active else "DOWN",
                 "fixed_ips": [{"ip_address": ip} for ip in n.ips],
             }
             for n in nics
         ]
-    }  # fmt: skip
+    }
 
 
 def _version(call: Call, id: str, status: str, high: str, low: str, updated: str) -> dict[str, Any]:

@@ -80,7 +80,9 @@ class CreateServer(Wire, kw_only=True):
     trusted_image_certificates: Annotated[list[str] | None, since(2, 63)] = None
     host: Annotated[str | UnsetType, since(2, 74)] = UNSET
     hypervisor_hostname: Annotated[str | UnsetType, since(2, 74)] = UNSET
-    hostname: Annotated[Annotated[str, Meta(pattern="^[a-zA-Z0-9][a-zA-Z0-9.-]*$", max_length=255)] | UnsetType, since(2, 90)] = UNSET
+    hostname: Annotated[
+        Annotated[str, Meta(pattern="^[a-zA-Z0-9][a-zA-Z0-9.-]*$", max_length=255)] | UnsetType, since(2, 90)
+    ] = UNSET
 
 
 class CreateServerBody(Wire, kw_only=True):
@@ -95,7 +97,9 @@ class UpdateServer(Wire):
     accessIPv6: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
     disk_config: Annotated[Literal["AUTO", "MANUAL"] | UnsetType, named("OS-DCF:diskConfig")] = UNSET
     description: Annotated[Text | UnsetType | None, since(2, 19)] = UNSET
-    hostname: Annotated[Annotated[str, Meta(pattern="^[a-zA-Z0-9][a-zA-Z0-9.-]*$", max_length=255)] | UnsetType, since(2, 90)] = UNSET
+    hostname: Annotated[
+        Annotated[str, Meta(pattern="^[a-zA-Z0-9][a-zA-Z0-9.-]*$", max_length=255)] | UnsetType, since(2, 90)
+    ] = UNSET
 
 
 MetaKeyed = dict[Annotated[str, Meta(pattern=r"^[a-zA-Z0-9-_:. ]{1,255}$")], Annotated[str, Meta(max_length=255)]]

@@ -18,7 +18,16 @@ from virga.services.identity.secrets import Vault
 from virga.services.identity.tokens import Tokens
 
 DEFAULT_DOMAIN = "default"
-__all__ = ["AccessKey", "access_key", "bootstrap", "needs_bootstrap", "project_exists", "project_id", "register", "reseal"]
+__all__ = [
+    "AccessKey",
+    "access_key",
+    "bootstrap",
+    "needs_bootstrap",
+    "project_exists",
+    "project_id",
+    "register",
+    "reseal",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +56,21 @@ def needs_bootstrap(tx: Tx, password: str | None, passwords: Passwords, admin: s
     return user is None or (password is not None and not passwords.verify(user.password_hash, password))
 
 
-def bootstrap(tx: Tx, hashed: str | None, *, everything: bool = True, admin: str = "admin", project: str = "admin") -> None:
+def bootstrap(
+    tx: Tx, hashed: str | None, *, everything: bool = True, admin: str = "admin", project: str = "admin"
+) -> None:
     """The first domain, roles, projects and the administrator; whatever is there stays. `hashed` sets the admin's password.
     Without `everything` the default domain alone: the operator makes the rest by the admin token, as in 2013."""
     if store.DOMAINS.get(tx, DEFAULT_DOMAIN) is None:
         store.DOMAINS.insert(
-            tx, id=DEFAULT_DOMAIN, name="Default", description="The default domain", enabled=True, extra={}, options={}, tags=[]
+            tx,
+            id=DEFAULT_DOMAIN,
+            name="Default",
+            description="The default domain",
+            enabled=True,
+            extra={},
+            options={},
+            tags=[],
         )
     if store.generation(tx) == 0:
         store.grow(tx)
@@ -62,7 +80,9 @@ def bootstrap(tx: Tx, hashed: str | None, *, everything: bool = True, admin: str
     fresh: set[str] = set()
     for name in ROLE_NAMES:
         if name not in roles:
-            options = {"immutable": True}  # nobody deletes by mistake what every rule is made of; Keystone's bootstrap does the same
+            options = {
+                "immutable": True
+            }  # nobody deletes by mistake what every rule is made of; Keystone's bootstrap does the same
             roles[name] = store.ROLES.insert(
                 tx, id=uuid.uuid4().hex, name=name, domain_id=None, description=None, extra={}, options=options
             )
@@ -88,15 +108,30 @@ def bootstrap(tx: Tx, hashed: str | None, *, everything: bool = True, admin: str
     user = store.USERS.one(tx, store.USERS.c.domain_id == DEFAULT_DOMAIN, store.USERS.c.name == admin)
     if user is None:
         user = store.USERS.insert(
-            tx, id=uuid.uuid4().hex, name=admin, domain_id=DEFAULT_DOMAIN, enabled=True, default_project_id=None, password_hash=hashed,
-            password_expires_at=None, valid_after=0.0, options={}, extra={}, password_set=None, failures=0, failed_at=None, active_at=None,
-        )  # fmt: skip
+            tx,
+            id=uuid.uuid4().hex,
+            name=admin,
+            domain_id=DEFAULT_DOMAIN,
+            enabled=True,
+            default_project_id=None,
+            password_hash=hashed,
+            password_expires_at=None,
+            valid_after=0.0,
+            options={},
+            extra={},
+            password_set=None,
+            failures=0,
+            failed_at=None,
+            active_at=None,
+        )
     elif hashed is not None:
         store.USERS.put(tx, user.id, password_hash=hashed, enabled=True)
         store.grow(tx)
     for target, target_id in (("project", projects[project].id), ("system", "system")):
         if not any(g.role_id == roles["admin"].id for g in store.grants_of(tx, user.id, target, target_id)):
-            store.GRANTS.insert(tx, role_id=roles["admin"].id, user_id=user.id, target=target, target_id=target_id, inherited=False)
+            store.GRANTS.insert(
+                tx, role_id=roles["admin"].id, user_id=user.id, target=target, target_id=target_id, inherited=False
+            )
 
 
 def register(tx: Tx, services: Iterable[Service], region: str) -> int:
@@ -130,7 +165,9 @@ def register(tx: Tx, services: Iterable[Service], region: str) -> int:
 def point(tx: Tx, type: str, url: str, region: str) -> bool:
     """Have a service's endpoints of a region at `url` (`%(project_id)s` is filled in for each caller); whether that changed anything."""
     row, c = store.SERVICES.one(tx, store.SERVICES.c.type == type), store.ENDPOINTS.c
-    if row is None or not store.ENDPOINTS.change(tx, c.service_id == row.id, c.region_id == region, c.url != url, url=url):
+    if row is None or not store.ENDPOINTS.change(
+        tx, c.service_id == row.id, c.region_id == region, c.url != url, url=url
+    ):
         return False
     store.grow(tx)
     return True
@@ -139,9 +176,15 @@ def point(tx: Tx, type: str, url: str, region: str) -> bool:
 def census(tx: Tx) -> dict[str, int]:
     """How many of each noun there are."""
     rows = {
-        "domains": store.DOMAINS, "projects": store.PROJECTS, "users": store.USERS, "roles": store.ROLES, "grants": store.GRANTS,
-        "regions": store.REGIONS, "services": store.SERVICES, "endpoints": store.ENDPOINTS,
-    }  # fmt: skip
+        "domains": store.DOMAINS,
+        "projects": store.PROJECTS,
+        "users": store.USERS,
+        "roles": store.ROLES,
+        "grants": store.GRANTS,
+        "regions": store.REGIONS,
+        "services": store.SERVICES,
+        "endpoints": store.ENDPOINTS,
+    }
     return {noun: table.count(tx) for noun, table in rows.items()}  # type: ignore[attr-defined]
 
 
@@ -185,7 +228,9 @@ def endpoint(tx: Tx, type: str, region: str, interface: str) -> str | None:
     service = s.one(tx, s.c.type == type, s.c.enabled.is_(True))
     if service is None:
         return None
-    found = e.one(tx, e.c.service_id == service.id, e.c.region_id == region, e.c.interface == interface, e.c.enabled.is_(True))
+    found = e.one(
+        tx, e.c.service_id == service.id, e.c.region_id == region, e.c.interface == interface, e.c.enabled.is_(True)
+    )
     return None if found is None else found.url
 
 

@@ -70,7 +70,9 @@ class Catalog:
                 s
                 | {
                     "endpoints": [
-                        e | {"url": address(e["url"], base, project_id)} for e in s["endpoints"] if only is None or e["id"] in only
+                        e | {"url": address(e["url"], base, project_id)}
+                        for e in s["endpoints"]
+                        if only is None or e["id"] in only
                     ]
                 }
                 for s in rows

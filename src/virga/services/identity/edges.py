@@ -16,7 +16,11 @@ def lent(tx: Tx, payload: model.Payload) -> tuple[str, ...]:
     assert payload.via is not None
     idp, protocol = payload.via
     provider, c = federation.PROVIDERS.get(tx, idp), federation.PROTOCOLS.c
-    if provider is None or not provider.enabled or federation.PROTOCOLS.one(tx, c.idp_id == idp, c.id == protocol) is None:
+    if (
+        provider is None
+        or not provider.enabled
+        or federation.PROTOCOLS.one(tx, c.idp_id == idp, c.id == protocol) is None
+    ):
         raise Unauthorized(f"Identity provider {idp}, by which the user came in, is disabled or gone.")
     x = federation.LENT.c
     return tuple(sorted(m.group_id for m in federation.LENT.find(tx, x.user_id == payload.user_id, x.idp_id == idp)))
@@ -29,7 +33,9 @@ def ends(tx: Tx, user_id: str) -> dict[str, float]:
 
 def providers(tx: Tx) -> list[dict[str, str]]:
     """The service providers that are enabled, in the form that tokens show."""
-    rows = federation.SERVICE_PROVIDERS.find(tx, federation.SERVICE_PROVIDERS.c.enabled.is_(True), order=federation.SERVICE_PROVIDERS.c.id)
+    rows = federation.SERVICE_PROVIDERS.find(
+        tx, federation.SERVICE_PROVIDERS.c.enabled.is_(True), order=federation.SERVICE_PROVIDERS.c.id
+    )
     return [{"id": r.id, "auth_url": r.auth_url, "sp_url": r.sp_url} for r in rows]
 
 
@@ -37,7 +43,11 @@ def handed(tx: Tx, payload: model.Payload, roles: list[model.Role], now: float) 
     """Of the user's roles those that were handed to an OAuth 1 consumer. Raises Unauthorized when that was taken back."""
     assert payload.oauth is not None
     access = oauth.ACCESS.get(tx, payload.oauth[1])
-    if access is None or (access.consumer_id, access.user_id, access.project_id) != (payload.oauth[0], payload.user_id, payload.project_id):
+    if access is None or (access.consumer_id, access.user_id, access.project_id) != (
+        payload.oauth[0],
+        payload.user_id,
+        payload.project_id,
+    ):
         raise Unauthorized("What the token was handed by OAuth has been taken back.")
     if access.expires is not None and access.expires <= now:
         raise Unauthorized("What the token was handed by OAuth has ended.")

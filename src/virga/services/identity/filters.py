@@ -45,7 +45,9 @@ def _exactly(call: Call, column: Any, comparison: str, part: str) -> Where:
     elif comparison == "contains":
         found = sa.func.instr(column, part) > 0
     else:
-        found = sa.func.substr(column, *((1, len(part)) if comparison == "startswith" else (-max(len(part), 1),))) == part
+        found = (
+            sa.func.substr(column, *((1, len(part)) if comparison == "startswith" else (-max(len(part), 1),))) == part
+        )
     return found
 
 
@@ -69,8 +71,12 @@ def listed(call: Call, rows: Rows[T], *conditions: Where, by: str = "name") -> P
     limit = min(asked or most or 0, most or asked or 0)
     keys, ways = q.all("sort_key"), q.all("sort_dir")
     hidden = {"password_hash", "secret_hash", "blob", "extra", "options"}
-    sort = [(k, ways[n] if n < len(ways) else "asc") for n, k in enumerate(keys) if k in rows.table.c and k not in hidden]
+    sort = [
+        (k, ways[n] if n < len(ways) else "asc") for n, k in enumerate(keys) if k in rows.table.c and k not in hidden
+    ]
     if any(way not in {"asc", "desc"} for _, way in sort):
         raise Invalid("Invalid input for query parameter 'sort_dir': asc or desc", field="sort_dir")
-    found = rows.page(call.tx, *conditions, sort=sort or ((by, "asc"),), marker=q.get("marker"), limit=limit + 1 if limit else None)
+    found = rows.page(
+        call.tx, *conditions, sort=sort or ((by, "asc"),), marker=q.get("marker"), limit=limit + 1 if limit else None
+    )
     return cut(found, Asked(limit or len(found), None, ()))

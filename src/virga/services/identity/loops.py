@@ -63,7 +63,11 @@ def idle(round: Round) -> int:
     if not own.inactive_days:
         return 0
     with round.db.read() as tx:
-        away = [u for u in store.USERS.find(tx, c.enabled.is_(True), c.password_hash.is_not(None)) if login.idle(own, u, now)]
+        away = [
+            u
+            for u in store.USERS.find(tx, c.enabled.is_(True), c.password_hash.is_not(None))
+            if login.idle(own, u, now)
+        ]
     for user in away:
         with round.db.write() as tx:
             store.USERS.put(tx, user.id, enabled=False)

@@ -191,14 +191,18 @@ class AccessRule(Row, frozen=True):
 
     def covers(self, service: str, method: str, paths: Sequence[str]) -> bool:
         """Whether a request to a service of this type, by this method, at one of these paths is what the rule allows."""
-        return self.service == service and self.method == method and any(_pattern(self.path).fullmatch(p) for p in paths)
+        return (
+            self.service == service and self.method == method and any(_pattern(self.path).fullmatch(p) for p in paths)
+        )
 
 
 @functools.lru_cache(4096)
 def _pattern(path: str) -> re.Pattern[str]:
     """`**` is anything, `*` and `{name}` one segment (keystonemiddleware)."""
     parts = re.split(r"(\*\*|\*|\{[^}/]*\})", path)
-    return re.compile("".join(".*" if p == "**" else "[^/]+" if p == "*" or p.startswith("{") else re.escape(p) for p in parts), re.S)
+    return re.compile(
+        "".join(".*" if p == "**" else "[^/]+" if p == "*" or p.startswith("{") else re.escape(p) for p in parts), re.S
+    )
 
 
 class AppCredential(Row, frozen=True):

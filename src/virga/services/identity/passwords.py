@@ -109,7 +109,9 @@ def _imported(stored: str, password: bytes) -> bool:
         if cost * block > 1 << 21:
             raise ValueError("the hash asks for too much memory")
         right = _plain(parts[2])
-        made_s = hashlib.scrypt(password, salt=_plain(parts[1]), n=cost, r=block, p=lanes, dklen=len(right), maxmem=cost * block * 256)
+        made_s = hashlib.scrypt(
+            password, salt=_plain(parts[1]), n=cost, r=block, p=lanes, dklen=len(right), maxmem=cost * block * 256
+        )
         return hmac.compare_digest(made_s, right)
     if kind == "pbkdf2-sha512":
         rounds = min(int(parts[0]), 1_000_000)

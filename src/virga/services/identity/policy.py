@@ -36,9 +36,13 @@ READ_USER = f"{READ} or (role:reader and token.domain.id:%(target.user.domain_id
 EDIT_USER = f"{ADMIN} or (role:manager and token.domain.id:%(target.user.domain_id)s)"
 READ_IN_DOMAIN = f"{READ} or (role:reader and domain_id:%(target.domain_id)s)"
 READ_GROUP = f"{READ} or (role:reader and domain_id:%(target.group.domain_id)s)"
-READ_MEMBER = f"{READ} or (role:reader and domain_id:%(target.group.domain_id)s and domain_id:%(target.user.domain_id)s)"
+READ_MEMBER = (
+    f"{READ} or (role:reader and domain_id:%(target.group.domain_id)s and domain_id:%(target.user.domain_id)s)"
+)
 EDIT_GROUP = f"{ADMIN} or (role:manager and domain_id:%(target.group.domain_id)s)"
-EDIT_MEMBER = f"{ADMIN} or (role:manager and domain_id:%(target.group.domain_id)s and domain_id:%(target.user.domain_id)s)"
+EDIT_MEMBER = (
+    f"{ADMIN} or (role:manager and domain_id:%(target.group.domain_id)s and domain_id:%(target.user.domain_id)s)"
+)
 _ITS = "domain_id:%(target.project.domain_id)s and not None:%(target.project.domain_id)s"
 READ_PROJECT = f"{READ} or (role:reader and {_ITS}) or project_id:%(target.project.id)s"
 EDIT_PROJECT = f"{ADMIN} or (role:manager and {_ITS})"
@@ -54,7 +58,9 @@ def _rule(name: str, expression: str, text: str, scopes: tuple[str, ...] = SP) -
     return Rule(f"identity:{name}", parse(expression, NAMES), text, scopes, expression or "@", NAMES)
 
 
-def _noun(one: str, many: str, read: str, edit: str, scopes: tuple[str, ...] = SP) -> tuple[Rule, Rule, Rule, Rule, Rule]:
+def _noun(
+    one: str, many: str, read: str, edit: str, scopes: tuple[str, ...] = SP
+) -> tuple[Rule, Rule, Rule, Rule, Rule]:
     return (
         _rule(f"get_{one}", read, f"Show a {one}", scopes),
         _rule(f"list_{many}", read, f"List {many}", scopes),
@@ -85,7 +91,9 @@ CHECK_USER_IN_GROUP = _rule("check_user_in_group", READ_MEMBER, "See whether a u
 ADD_USER_TO_GROUP = _rule("add_user_to_group", EDIT_MEMBER, "Put a user into a group", ALL)
 REMOVE_USER_FROM_GROUP = _rule("remove_user_from_group", EDIT_MEMBER, "Take a user out of a group", ALL)
 
-GET_PROJECT, _, CREATE_PROJECT, UPDATE_PROJECT, DELETE_PROJECT = _noun("project", "projects", READ_PROJECT, EDIT_PROJECT, ALL)
+GET_PROJECT, _, CREATE_PROJECT, UPDATE_PROJECT, DELETE_PROJECT = _noun(
+    "project", "projects", READ_PROJECT, EDIT_PROJECT, ALL
+)
 LIST_PROJECTS = _rule("list_projects", READ_IN_DOMAIN, "List projects", ALL)
 LIST_PROJECT_TAGS = _rule("list_project_tags", READ_PROJECT, "List a project's tags", ALL)
 GET_PROJECT_TAG = _rule("get_project_tag", READ_PROJECT, "See whether a project has a tag", ALL)
@@ -134,14 +142,24 @@ _, _, CREATE_REGION, UPDATE_REGION, DELETE_REGION = _noun("region", "regions", "
 GET_REGION = _rule("get_region", "", "Show a region", ALL)
 LIST_REGIONS = _rule("list_regions", "", "List regions", ALL)
 GET_SERVICE, LIST_SERVICES, CREATE_SERVICE, UPDATE_SERVICE, DELETE_SERVICE = _noun("service", "services", READ, ADMIN)
-GET_ENDPOINT, LIST_ENDPOINTS, CREATE_ENDPOINT, UPDATE_ENDPOINT, DELETE_ENDPOINT = _noun("endpoint", "endpoints", READ, ADMIN)
+GET_ENDPOINT, LIST_ENDPOINTS, CREATE_ENDPOINT, UPDATE_ENDPOINT, DELETE_ENDPOINT = _noun(
+    "endpoint", "endpoints", READ, ADMIN
+)
 GET_ENDPOINT_GROUP, LIST_ENDPOINT_GROUPS, CREATE_ENDPOINT_GROUP, UPDATE_ENDPOINT_GROUP, DELETE_ENDPOINT_GROUP = _noun("endpoint_group", "endpoint_groups", READ, ADMIN)  # fmt: skip
-LIST_PROJECTS_OF_ENDPOINT_GROUP = _rule("list_projects_associated_with_endpoint_group", READ, "List an endpoint group's projects")
-LIST_ENDPOINTS_OF_ENDPOINT_GROUP = _rule("list_endpoints_associated_with_endpoint_group", READ, "List an endpoint group's endpoints")
-GET_ENDPOINT_GROUP_IN_PROJECT = _rule("get_endpoint_group_in_project", READ, "See whether a project has an endpoint group")
+LIST_PROJECTS_OF_ENDPOINT_GROUP = _rule(
+    "list_projects_associated_with_endpoint_group", READ, "List an endpoint group's projects"
+)
+LIST_ENDPOINTS_OF_ENDPOINT_GROUP = _rule(
+    "list_endpoints_associated_with_endpoint_group", READ, "List an endpoint group's endpoints"
+)
+GET_ENDPOINT_GROUP_IN_PROJECT = _rule(
+    "get_endpoint_group_in_project", READ, "See whether a project has an endpoint group"
+)
 LIST_ENDPOINT_GROUPS_FOR_PROJECT = _rule("list_endpoint_groups_for_project", READ, "List a project's endpoint groups")
 ADD_ENDPOINT_GROUP_TO_PROJECT = _rule("add_endpoint_group_to_project", ADMIN, "Give a project an endpoint group")
-REMOVE_ENDPOINT_GROUP_FROM_PROJECT = _rule("remove_endpoint_group_from_project", ADMIN, "Take an endpoint group from a project")
+REMOVE_ENDPOINT_GROUP_FROM_PROJECT = _rule(
+    "remove_endpoint_group_from_project", ADMIN, "Take an endpoint group from a project"
+)
 LIST_PROJECTS_FOR_ENDPOINT = _rule("list_projects_for_endpoint", READ, "List an endpoint's projects")
 ADD_ENDPOINT_TO_PROJECT = _rule("add_endpoint_to_project", ADMIN, "Show a project an endpoint")
 CHECK_ENDPOINT_IN_PROJECT = _rule("check_endpoint_in_project", READ, "See whether a project is shown an endpoint")
@@ -167,11 +185,17 @@ EC2_CREATE = _rule("ec2_create_credential", f"{ADMIN} or (role:member and {CRED_
 EC2_DELETE = _rule("ec2_delete_credential", f"{ADMIN} or (role:member and {CRED_OWNER})", "Delete an EC2 credential")
 GET_APP_CREDENTIAL = _rule("get_application_credential", f"{READ} or rule:owner", "Show an application credential")
 LIST_APP_CREDENTIALS = _rule("list_application_credentials", f"{READ} or rule:owner", "List application credentials")
-CREATE_APP_CREDENTIAL = _rule("create_application_credential", "rule:owner", "Create an application credential", ("project",))
-DELETE_APP_CREDENTIAL = _rule("delete_application_credential", f"{ADMIN} or rule:owner", "Delete an application credential")
+CREATE_APP_CREDENTIAL = _rule(
+    "create_application_credential", "rule:owner", "Create an application credential", ("project",)
+)
+DELETE_APP_CREDENTIAL = _rule(
+    "delete_application_credential", f"{ADMIN} or rule:owner", "Delete an application credential"
+)
 GET_ACCESS_RULE = _rule("get_access_rule", f"{SYS_READ} or {OWNER}", "Show an access rule")
 LIST_ACCESS_RULES = _rule("list_access_rules", f"{SYS_READ} or {OWNER}", "List access rules")
-DELETE_ACCESS_RULE = _rule("delete_access_rule", f"(role:admin and system_scope:all) or {OWNER}", "Delete an access rule")
+DELETE_ACCESS_RULE = _rule(
+    "delete_access_rule", f"(role:admin and system_scope:all) or {OWNER}", "Delete an access rule"
+)
 CREATE_TRUST = _rule("create_trust", TRUSTOR, "Create a trust", ("project",))
 LIST_TRUSTS = _rule("list_trusts", READ, "List all trusts")
 LIST_TRUSTS_FOR_TRUSTOR = _rule("list_trusts_for_trustor", f"{READ} or {TRUSTOR}", "List what a user entrusted")

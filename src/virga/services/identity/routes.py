@@ -46,10 +46,14 @@ def _grants(target: str, path: str) -> tuple[Route, ...]:
             roles_ = f"{base}{path}/{who}s/{{{who}}}/roles"
             one = f"{roles_}/{{role}}{tail}"
 
-            def row(method: str, where: str, way: Any, code: int = 204, who: str = who, inherited: bool = inherited) -> Route:
+            def row(
+                method: str, where: str, way: Any, code: int = 204, who: str = who, inherited: bool = inherited
+            ) -> Route:
                 return Route(method, where, grants.at(target, who, way, inherited), code=code)
 
-            out.append(Route("GET", roles_ + tail, grants.at(target, who, grants.of, inherited), view=views.many(model.Role)))
+            out.append(
+                Route("GET", roles_ + tail, grants.at(target, who, grants.of, inherited), view=views.many(model.Role))
+            )
             out += [
                 row("PUT", one, grants.put),
                 row("HEAD", one, grants.check),
@@ -81,7 +85,18 @@ GROUPS = f"{FILTER}/endpoint_groups"
 ROUTES = (
     Route("GET", "/", documents.versions, view=views.versions, public=True, inline=True),
     Route("GET", "/v3", documents.version, view=views.version, public=True, inline=True),
-    Route("POST", "/v3/auth/tokens", auth.issue, body=wire.Auth, key="auth", view=views.token, code=201, tx="none", slow=True, public=True),
+    Route(
+        "POST",
+        "/v3/auth/tokens",
+        auth.issue,
+        body=wire.Auth,
+        key="auth",
+        view=views.token,
+        code=201,
+        tx="none",
+        slow=True,
+        public=True,
+    ),
     Route("GET", "/v3/auth/tokens", auth.show, view=views.shown_token, tx="none", inline=True),
     Route("DELETE", "/v3/auth/tokens", auth.revoke, code=204, tx="none"),
     Route("GET", "/v3/auth/catalog", auth.catalog, view=views.catalog, tx="none", inline=True),
@@ -106,11 +121,20 @@ ROUTES = (
     ),
     Route("GET", "/v3/users/{id}/projects", users.projects, view=views.many(model.Project)),
     Route("GET", "/v3/users/{id}/groups", groups.of_user, view=views.memberships),
-    Route("POST", "/v3/users/{id}/credentials/OS-EC2", credentials.create_ec2, body=wire.CreateEC2Credential, view=views.ec2, code=201),
+    Route(
+        "POST",
+        "/v3/users/{id}/credentials/OS-EC2",
+        credentials.create_ec2,
+        body=wire.CreateEC2Credential,
+        view=views.ec2,
+        code=201,
+    ),
     Route("GET", "/v3/users/{id}/credentials/OS-EC2", credentials.index_ec2, view=views.ec2s),
     Route("GET", "/v3/users/{id}/credentials/OS-EC2/{access}", credentials.show_ec2, view=views.ec2),
     Route("DELETE", "/v3/users/{id}/credentials/OS-EC2/{access}", credentials.delete_ec2, code=204),
-    *_noun("/v3/credentials", "credential", model.Credential, credentials, wire.CreateCredential, wire.UpdateCredential),
+    *_noun(
+        "/v3/credentials", "credential", model.Credential, credentials, wire.CreateCredential, wire.UpdateCredential
+    ),
     *_noun("/v3/groups", "group", model.Group, groups, wire.CreateGroup, wire.UpdateGroup),
     Route("GET", "/v3/groups/{id}/users", groups.members, view=views.many(model.User)),
     Route("PUT", "/v3/groups/{id}/users/{user}", groups.add, code=204),
@@ -162,7 +186,14 @@ ROUTES = (
     Route("GET", "/v3/users/{id}/access_rules", app_credentials.rules, view=views.many(model.AccessRule)),
     Route("GET", "/v3/users/{id}/access_rules/{rule}", app_credentials.rule, view=views.one),
     Route("DELETE", "/v3/users/{id}/access_rules/{rule}", app_credentials.delete_rule, code=204),
-    Route("POST", "/v3/registered_limits", limits.register, body=wire.RegisteredLimits, view=views.many(model.RegisteredLimit), code=201),
+    Route(
+        "POST",
+        "/v3/registered_limits",
+        limits.register,
+        body=wire.RegisteredLimits,
+        view=views.many(model.RegisteredLimit),
+        code=201,
+    ),
     Route("GET", "/v3/registered_limits", limits.registered, view=views.many(model.RegisteredLimit)),
     Route("GET", "/v3/registered_limits/{id}", limits.show_registered, view=views.one),
     Route(
@@ -192,18 +223,39 @@ ROUTES = (
     Route("GET", f"{POLICY}/services/{{service}}/regions/{{region}}", policies.has_for_region, code=204),
     Route("DELETE", f"{POLICY}/services/{{service}}/regions/{{region}}", policies.take_for_region, code=204),
     Route("GET", "/v3/endpoints/{id}/OS-ENDPOINT-POLICY/policy", policies.for_endpoint, view=views.one),
-    *_noun(GROUPS, "endpoint_group", model.EndpointGroup, endpoint_groups, wire.CreateEndpointGroup, wire.UpdateEndpointGroup),
+    *_noun(
+        GROUPS,
+        "endpoint_group",
+        model.EndpointGroup,
+        endpoint_groups,
+        wire.CreateEndpointGroup,
+        wire.UpdateEndpointGroup,
+    ),
     Route("GET", f"{GROUPS}/{{id}}/endpoints", endpoint_groups.endpoints_of, view=views.many(model.Endpoint)),
     Route("GET", f"{GROUPS}/{{id}}/projects", endpoint_groups.projects_of, view=views.many(model.Project)),
     Route("PUT", f"{GROUPS}/{{id}}/projects/{{project}}", endpoint_groups.give, code=204),
-    Route("GET", f"{GROUPS}/{{id}}/projects/{{project}}", endpoint_groups.is_given, view=views.endpoint_group_in_project),
+    Route(
+        "GET", f"{GROUPS}/{{id}}/projects/{{project}}", endpoint_groups.is_given, view=views.endpoint_group_in_project
+    ),
     Route("DELETE", f"{GROUPS}/{{id}}/projects/{{project}}", endpoint_groups.take, code=204),
-    Route("GET", f"{FILTER}/projects/{{project}}/endpoint_groups", endpoint_groups.of_project, view=views.many(model.EndpointGroup)),
-    Route("GET", f"{FILTER}/projects/{{project}}/endpoints", endpoint_groups.endpoints_for, view=views.many(model.Endpoint)),
+    Route(
+        "GET",
+        f"{FILTER}/projects/{{project}}/endpoint_groups",
+        endpoint_groups.of_project,
+        view=views.many(model.EndpointGroup),
+    ),
+    Route(
+        "GET",
+        f"{FILTER}/projects/{{project}}/endpoints",
+        endpoint_groups.endpoints_for,
+        view=views.many(model.Endpoint),
+    ),
     Route("PUT", f"{FILTER}/projects/{{project}}/endpoints/{{endpoint}}", endpoint_groups.add, code=204),
     Route("GET", f"{FILTER}/projects/{{project}}/endpoints/{{endpoint}}", endpoint_groups.check, code=204),
     Route("DELETE", f"{FILTER}/projects/{{project}}/endpoints/{{endpoint}}", endpoint_groups.remove, code=204),
-    Route("GET", f"{FILTER}/endpoints/{{endpoint}}/projects", endpoint_groups.projects_for, view=views.many(model.Project)),
+    Route(
+        "GET", f"{FILTER}/endpoints/{{endpoint}}/projects", endpoint_groups.projects_for, view=views.many(model.Project)
+    ),
     Route("PUT", "/v3/domains/{id}/config", domain_config.create, body=wire.Config, view=views.config_made),
     Route("GET", "/v3/domains/{id}/config", domain_config.show, view=views.config),
     Route("PATCH", "/v3/domains/{id}/config", domain_config.update, body=wire.Config, view=views.config),
@@ -212,27 +264,47 @@ ROUTES = (
     Route("PATCH", "/v3/domains/{id}/config/{group}", domain_config.update_group, body=wire.Config, view=views.config),
     Route("DELETE", "/v3/domains/{id}/config/{group}", domain_config.delete, code=204),
     Route("GET", "/v3/domains/{id}/config/{group}/{option}", domain_config.show, view=views.config),
-    Route("PATCH", "/v3/domains/{id}/config/{group}/{option}", domain_config.update_option, body=wire.Config, view=views.config),
+    Route(
+        "PATCH",
+        "/v3/domains/{id}/config/{group}/{option}",
+        domain_config.update_option,
+        body=wire.Config,
+        view=views.config,
+    ),
     Route("DELETE", "/v3/domains/{id}/config/{group}/{option}", domain_config.delete, code=204),
     Route("GET", "/v3/domains/config/default", domain_config.defaults, view=views.config),
     Route("GET", "/v3/domains/config/{group}/default", domain_config.defaults, view=views.config),
     Route("GET", "/v3/domains/config/{group}/{option}/default", domain_config.defaults, view=views.config),
     Route("GET", "/v3/role_assignments", assignments.index, view=views.assignments),
     Route("POST", "/v3/regions", catalog.create_region, body=wire.CreateRegion, key="region", view=views.one, code=201),
-    Route("PUT", "/v3/regions/{id}", catalog.put_region, body=wire.CreateRegion, key="region", view=views.one, code=201),
+    Route(
+        "PUT", "/v3/regions/{id}", catalog.put_region, body=wire.CreateRegion, key="region", view=views.one, code=201
+    ),
     Route("GET", "/v3/regions", catalog.index_regions, view=views.many(model.Region)),
     Route("GET", "/v3/regions/{id}", catalog.show_region, view=views.one),
     Route("PATCH", "/v3/regions/{id}", catalog.update_region, body=wire.UpdateRegion, key="region", view=views.one),
     Route("DELETE", "/v3/regions/{id}", catalog.delete_region, code=204),
-    Route("POST", "/v3/services", catalog.create_service, body=wire.CreateService, key="service", view=views.one, code=201),
+    Route(
+        "POST", "/v3/services", catalog.create_service, body=wire.CreateService, key="service", view=views.one, code=201
+    ),
     Route("GET", "/v3/services", catalog.index_services, view=views.many(model.CatalogService)),
     Route("GET", "/v3/services/{id}", catalog.show_service, view=views.one),
     Route("PATCH", "/v3/services/{id}", catalog.update_service, body=wire.UpdateService, key="service", view=views.one),
     Route("DELETE", "/v3/services/{id}", catalog.delete_service, code=204),
-    Route("POST", "/v3/endpoints", catalog.create_endpoint, body=wire.CreateEndpoint, key="endpoint", view=views.one, code=201),
+    Route(
+        "POST",
+        "/v3/endpoints",
+        catalog.create_endpoint,
+        body=wire.CreateEndpoint,
+        key="endpoint",
+        view=views.one,
+        code=201,
+    ),
     Route("GET", "/v3/endpoints", catalog.index_endpoints, view=views.many(model.Endpoint)),
     Route("GET", "/v3/endpoints/{id}", catalog.show_endpoint, view=views.one),
-    Route("PATCH", "/v3/endpoints/{id}", catalog.update_endpoint, body=wire.UpdateEndpoint, key="endpoint", view=views.one),
+    Route(
+        "PATCH", "/v3/endpoints/{id}", catalog.update_endpoint, body=wire.UpdateEndpoint, key="endpoint", view=views.one
+    ),
     Route("DELETE", "/v3/endpoints/{id}", catalog.delete_endpoint, code=204),
 )
 

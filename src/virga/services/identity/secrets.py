@@ -48,4 +48,6 @@ class Vault:
             except InvalidTag:
                 continue
         what = "A token key" if label == TOKEN_KEY else "A credential"
-        raise Broken(f"{what} was sealed with a key that is not in the credential key file ({self.file or 'this cloud has none'}).")
+        raise Broken(
+            f"{what} was sealed with a key that is not in the credential key file ({self.file or 'this cloud has none'})."
+        )

@@ -29,7 +29,10 @@ def check_ec2(secret: str, given: Mapping[str, Any]) -> float:
         raise Unauthorized("EC2 signature not supplied.")
     verb, path = str(given.get("verb", "")), str(given.get("path", ""))
     bare = urlsplit(f"//{host}").hostname or host if ":" in host else None
-    if headers.get("authorization", "").startswith("AWS4-HMAC-SHA256") or params.get("X-Amz-Algorithm") == "AWS4-HMAC-SHA256":
+    if (
+        headers.get("authorization", "").startswith("AWS4-HMAC-SHA256")
+        or params.get("X-Amz-Algorithm") == "AWS4-HMAC-SHA256"
+    ):
         right = _version_4(secret, verb, path, params, headers, str(given.get("body_hash", "")))
         fits = _same(signature, right)
         when = headers.get("x-amz-date") or params.get("X-Amz-Date") or ""
@@ -67,7 +70,9 @@ def _part(authorization: str, name: str) -> str | None:
     return found[1] if found is not None else None
 
 
-def _version_4(secret: str, verb: str, path: str, params: Mapping[str, str], headers: Mapping[str, str], body_hash: str) -> str:
+def _version_4(
+    secret: str, verb: str, path: str, params: Mapping[str, str], headers: Mapping[str, str], body_hash: str
+) -> str:
     authorization = headers.get("authorization", "")
     scope = (_part(authorization, "Credential") or params.get("X-Amz-Credential") or "").split("/")
     names = _part(authorization, "SignedHeaders") or params.get("X-Amz-SignedHeaders") or ""
@@ -97,7 +102,12 @@ def check_s3(secret: str, token: str, signature: str) -> float:
         raise Unauthorized("Credential signature mismatch") from None
     if lines[0].startswith("AWS4"):
         scope = lines[2].split("/") if len(lines) == 4 else []
-        if lines[0] != "AWS4-HMAC-SHA256" or len(scope) != 4 or scope[3] != "aws4_request" or scope[2] not in {"s3", "iam", "sts"}:
+        if (
+            lines[0] != "AWS4-HMAC-SHA256"
+            or len(scope) != 4
+            or scope[3] != "aws4_request"
+            or scope[2] not in {"s3", "iam", "sts"}
+        ):
             raise Unauthorized(INVALID)
         right = _sign_4(secret, scope[0], scope[1], scope[2], text.decode())
         when = moment(lines[1]) if lines[1].startswith(scope[0]) else 0.0

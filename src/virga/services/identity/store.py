@@ -22,106 +22,188 @@ def _name() -> sa.Column[str]:
 
 DOMAINS = Rows(
     sa.Table(
-        "id_domains", metadata, sa.Column("id", _id, primary_key=True), sa.Column("name", sa.String(255), nullable=False, unique=True),
-        sa.Column("description", sa.Text, nullable=False), sa.Column("enabled", sa.Boolean, nullable=False), sa.Column("extra", sa.JSON, nullable=False),
-        sa.Column("options", sa.JSON, nullable=False), sa.Column("tags", sa.JSON, nullable=False),
+        "id_domains",
+        metadata,
+        sa.Column("id", _id, primary_key=True),
+        sa.Column("name", sa.String(255), nullable=False, unique=True),
+        sa.Column("description", sa.Text, nullable=False),
+        sa.Column("enabled", sa.Boolean, nullable=False),
+        sa.Column("extra", sa.JSON, nullable=False),
+        sa.Column("options", sa.JSON, nullable=False),
+        sa.Column("tags", sa.JSON, nullable=False),
     ),
     model.Domain,
-)  # fmt: skip
+)
 PROJECTS = Rows(
     sa.Table(
-        "id_projects", metadata, sa.Column("id", _id, primary_key=True), _name(), sa.Column("domain_id", _id, nullable=False),
-        sa.Column("parent_id", _id, nullable=False), sa.Column("description", sa.Text, nullable=False), sa.Column("enabled", sa.Boolean, nullable=False),
-        sa.Column("tags", sa.JSON, nullable=False), sa.Column("extra", sa.JSON, nullable=False), sa.Column("options", sa.JSON, nullable=False),
-        sa.UniqueConstraint("domain_id", "name"), sa.Index("ix_id_projects_parent_id", "parent_id"),
+        "id_projects",
+        metadata,
+        sa.Column("id", _id, primary_key=True),
+        _name(),
+        sa.Column("domain_id", _id, nullable=False),
+        sa.Column("parent_id", _id, nullable=False),
+        sa.Column("description", sa.Text, nullable=False),
+        sa.Column("enabled", sa.Boolean, nullable=False),
+        sa.Column("tags", sa.JSON, nullable=False),
+        sa.Column("extra", sa.JSON, nullable=False),
+        sa.Column("options", sa.JSON, nullable=False),
+        sa.UniqueConstraint("domain_id", "name"),
+        sa.Index("ix_id_projects_parent_id", "parent_id"),
     ),
     model.Project,
-)  # fmt: skip
+)
 USERS = Rows(
     sa.Table(
-        "id_users", metadata, sa.Column("id", _id, primary_key=True), _name(), sa.Column("domain_id", _id, nullable=False),
-        sa.Column("enabled", sa.Boolean, nullable=False), sa.Column("default_project_id", _id), sa.Column("password_hash", sa.String(255)),
-        sa.Column("password_expires_at", sa.Double), sa.Column("valid_after", sa.Double, nullable=False), sa.Column("options", sa.JSON, nullable=False),
-        sa.Column("extra", sa.JSON, nullable=False), sa.Column("password_set", sa.Double), sa.Column("failures", sa.Integer, nullable=False),
-        sa.Column("failed_at", sa.Double), sa.Column("active_at", sa.Double), sa.UniqueConstraint("domain_id", "name"),
+        "id_users",
+        metadata,
+        sa.Column("id", _id, primary_key=True),
+        _name(),
+        sa.Column("domain_id", _id, nullable=False),
+        sa.Column("enabled", sa.Boolean, nullable=False),
+        sa.Column("default_project_id", _id),
+        sa.Column("password_hash", sa.String(255)),
+        sa.Column("password_expires_at", sa.Double),
+        sa.Column("valid_after", sa.Double, nullable=False),
+        sa.Column("options", sa.JSON, nullable=False),
+        sa.Column("extra", sa.JSON, nullable=False),
+        sa.Column("password_set", sa.Double),
+        sa.Column("failures", sa.Integer, nullable=False),
+        sa.Column("failed_at", sa.Double),
+        sa.Column("active_at", sa.Double),
+        sa.UniqueConstraint("domain_id", "name"),
         sa.Index("ix_id_users_name", "name", "id"),
     ),
     model.User,
-)  # fmt: skip
+)
 ROLES = Rows(
     sa.Table(
-        "id_roles", metadata, sa.Column("id", _id, primary_key=True), _name(), sa.Column("domain_id", _id), sa.Column("description", sa.Text),
-        sa.Column("extra", sa.JSON, nullable=False), sa.Column("options", sa.JSON, nullable=False), sa.UniqueConstraint("domain_id", "name"),
+        "id_roles",
+        metadata,
+        sa.Column("id", _id, primary_key=True),
+        _name(),
+        sa.Column("domain_id", _id),
+        sa.Column("description", sa.Text),
+        sa.Column("extra", sa.JSON, nullable=False),
+        sa.Column("options", sa.JSON, nullable=False),
+        sa.UniqueConstraint("domain_id", "name"),
     ),
     model.Role,
-)  # fmt: skip
+)
 GRANTS = Rows(
     sa.Table(
-        "id_grants", metadata, sa.Column("role_id", _id, primary_key=True), sa.Column("user_id", _id, primary_key=True, index=True),
-        sa.Column("target", sa.String(8), primary_key=True), sa.Column("target_id", _id, primary_key=True), sa.Column("inherited", sa.Boolean, primary_key=True),
+        "id_grants",
+        metadata,
+        sa.Column("role_id", _id, primary_key=True),
+        sa.Column("user_id", _id, primary_key=True, index=True),
+        sa.Column("target", sa.String(8), primary_key=True),
+        sa.Column("target_id", _id, primary_key=True),
+        sa.Column("inherited", sa.Boolean, primary_key=True),
     ),
     model.Grant,
-)  # fmt: skip
+)
 GROUPS = Rows(
     sa.Table(
-        "id_groups", metadata, sa.Column("id", _id, primary_key=True), _name(), sa.Column("domain_id", _id, nullable=False),
-        sa.Column("description", sa.Text, nullable=False), sa.Column("extra", sa.JSON, nullable=False), sa.UniqueConstraint("domain_id", "name"),
+        "id_groups",
+        metadata,
+        sa.Column("id", _id, primary_key=True),
+        _name(),
+        sa.Column("domain_id", _id, nullable=False),
+        sa.Column("description", sa.Text, nullable=False),
+        sa.Column("extra", sa.JSON, nullable=False),
+        sa.UniqueConstraint("domain_id", "name"),
     ),
     model.Group,
-)  # fmt: skip
+)
 MEMBERSHIPS = Rows(
     sa.Table(
-        "id_memberships", metadata, sa.Column("group_id", _id, primary_key=True), sa.Column("user_id", _id, primary_key=True, index=True),
+        "id_memberships",
+        metadata,
+        sa.Column("group_id", _id, primary_key=True),
+        sa.Column("user_id", _id, primary_key=True, index=True),
     ),
     model.Membership,
-)  # fmt: skip
+)
 OLD_PASSWORDS = Rows(
     sa.Table(
-        "id_old_passwords", metadata, sa.Column("id", sa.Integer, primary_key=True, autoincrement=True), sa.Column("user_id", _id, nullable=False, index=True),
-        sa.Column("password_hash", sa.String(255), nullable=False), sa.Column("made", sa.Double, nullable=False), sa.Column("by_user", sa.Boolean, nullable=False),
+        "id_old_passwords",
+        metadata,
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("user_id", _id, nullable=False, index=True),
+        sa.Column("password_hash", sa.String(255), nullable=False),
+        sa.Column("made", sa.Double, nullable=False),
+        sa.Column("by_user", sa.Boolean, nullable=False),
     ),
     model.OldPassword,
-)  # fmt: skip
+)
 IMPLIED_ROLES = Rows(
-    sa.Table("id_implied_roles", metadata, sa.Column("prior_id", _id, primary_key=True), sa.Column("implied_id", _id, primary_key=True)),
+    sa.Table(
+        "id_implied_roles",
+        metadata,
+        sa.Column("prior_id", _id, primary_key=True),
+        sa.Column("implied_id", _id, primary_key=True),
+    ),
     model.ImpliedRole,
 )
 GROUP_GRANTS = Rows(
     sa.Table(
-        "id_group_grants", metadata, sa.Column("role_id", _id, primary_key=True), sa.Column("group_id", _id, primary_key=True, index=True),
-        sa.Column("target", sa.String(8), primary_key=True), sa.Column("target_id", _id, primary_key=True), sa.Column("inherited", sa.Boolean, primary_key=True),
+        "id_group_grants",
+        metadata,
+        sa.Column("role_id", _id, primary_key=True),
+        sa.Column("group_id", _id, primary_key=True, index=True),
+        sa.Column("target", sa.String(8), primary_key=True),
+        sa.Column("target_id", _id, primary_key=True),
+        sa.Column("inherited", sa.Boolean, primary_key=True),
     ),
     model.GroupGrant,
-)  # fmt: skip
+)
 REGIONS = Rows(
     sa.Table(
-        "id_regions", metadata, sa.Column("id", sa.String(255), primary_key=True), sa.Column("description", sa.Text, nullable=False),
-        sa.Column("parent_region_id", sa.String(255)), sa.Column("extra", sa.JSON, nullable=False),
+        "id_regions",
+        metadata,
+        sa.Column("id", sa.String(255), primary_key=True),
+        sa.Column("description", sa.Text, nullable=False),
+        sa.Column("parent_region_id", sa.String(255)),
+        sa.Column("extra", sa.JSON, nullable=False),
     ),
     model.Region,
-)  # fmt: skip
+)
 SERVICES = Rows(
     sa.Table(
-        "id_services", metadata, sa.Column("id", _id, primary_key=True), sa.Column("type", sa.String(255), nullable=False), sa.Column("name", sa.String(255)),
-        sa.Column("description", sa.Text), sa.Column("enabled", sa.Boolean, nullable=False), sa.Column("extra", sa.JSON, nullable=False),
+        "id_services",
+        metadata,
+        sa.Column("id", _id, primary_key=True),
+        sa.Column("type", sa.String(255), nullable=False),
+        sa.Column("name", sa.String(255)),
+        sa.Column("description", sa.Text),
+        sa.Column("enabled", sa.Boolean, nullable=False),
+        sa.Column("extra", sa.JSON, nullable=False),
     ),
     model.CatalogService,
-)  # fmt: skip
+)
 ENDPOINTS = Rows(
     sa.Table(
-        "id_endpoints", metadata, sa.Column("id", _id, primary_key=True), sa.Column("service_id", _id, sa.ForeignKey("id_services.id"), nullable=False),
-        sa.Column("interface", sa.String(8), nullable=False), sa.Column("region_id", sa.String(255), sa.ForeignKey("id_regions.id")),
-        sa.Column("url", sa.Text, nullable=False), sa.Column("enabled", sa.Boolean, nullable=False), sa.Column("extra", sa.JSON, nullable=False),
+        "id_endpoints",
+        metadata,
+        sa.Column("id", _id, primary_key=True),
+        sa.Column("service_id", _id, sa.ForeignKey("id_services.id"), nullable=False),
+        sa.Column("interface", sa.String(8), nullable=False),
+        sa.Column("region_id", sa.String(255), sa.ForeignKey("id_regions.id")),
+        sa.Column("url", sa.Text, nullable=False),
+        sa.Column("enabled", sa.Boolean, nullable=False),
+        sa.Column("extra", sa.JSON, nullable=False),
     ),
     model.Endpoint,
-)  # fmt: skip
+)
 KEYS = Rows(
     sa.Table(
-        "id_keys", metadata, sa.Column("number", sa.Integer, primary_key=True), sa.Column("secret", sa.String(255), nullable=False),
+        "id_keys",
+        metadata,
+        sa.Column("number", sa.Integer, primary_key=True),
+        sa.Column("secret", sa.String(255), nullable=False),
         sa.Column("created", sa.Double, nullable=False),
     ),
     model.Key,
-)  # fmt: skip
+)
 REVOCATIONS = Rows(
     sa.Table(
         "id_revocations",
@@ -142,102 +224,176 @@ SPENT = Rows(
 )
 CREDENTIALS = Rows(
     sa.Table(
-        "id_credentials", metadata, sa.Column("id", _id, primary_key=True), sa.Column("type", sa.String(255), nullable=False),
-        sa.Column("user_id", _id, nullable=False, index=True), sa.Column("project_id", _id), sa.Column("blob", sa.Text, nullable=False),
+        "id_credentials",
+        metadata,
+        sa.Column("id", _id, primary_key=True),
+        sa.Column("type", sa.String(255), nullable=False),
+        sa.Column("user_id", _id, nullable=False, index=True),
+        sa.Column("project_id", _id),
+        sa.Column("blob", sa.Text, nullable=False),
         sa.Column("extra", sa.JSON, nullable=False),
     ),
     model.Credential,
-)  # fmt: skip
+)
 ACCESS_RULES = Rows(
     sa.Table(
-        "id_access_rules", metadata, sa.Column("id", _id, primary_key=True), sa.Column("user_id", _id, nullable=False, index=True),
-        sa.Column("service", sa.String(64), nullable=False), sa.Column("method", sa.String(16), nullable=False), sa.Column("path", sa.String(128), nullable=False),
+        "id_access_rules",
+        metadata,
+        sa.Column("id", _id, primary_key=True),
+        sa.Column("user_id", _id, nullable=False, index=True),
+        sa.Column("service", sa.String(64), nullable=False),
+        sa.Column("method", sa.String(16), nullable=False),
+        sa.Column("path", sa.String(128), nullable=False),
     ),
     model.AccessRule,
-)  # fmt: skip
+)
 APP_CREDENTIALS = Rows(
     sa.Table(
-        "id_app_credentials", metadata, sa.Column("id", _id, primary_key=True), _name(), sa.Column("user_id", _id, nullable=False),
-        sa.Column("project_id", _id, nullable=False, index=True), sa.Column("description", sa.Text), sa.Column("secret_hash", sa.String(255), nullable=False),
-        sa.Column("expires", sa.Double), sa.Column("unrestricted", sa.Boolean, nullable=False), sa.Column("roles", sa.JSON, nullable=False),
-        sa.Column("access_rules", sa.JSON), sa.UniqueConstraint("user_id", "name"),
+        "id_app_credentials",
+        metadata,
+        sa.Column("id", _id, primary_key=True),
+        _name(),
+        sa.Column("user_id", _id, nullable=False),
+        sa.Column("project_id", _id, nullable=False, index=True),
+        sa.Column("description", sa.Text),
+        sa.Column("secret_hash", sa.String(255), nullable=False),
+        sa.Column("expires", sa.Double),
+        sa.Column("unrestricted", sa.Boolean, nullable=False),
+        sa.Column("roles", sa.JSON, nullable=False),
+        sa.Column("access_rules", sa.JSON),
+        sa.UniqueConstraint("user_id", "name"),
     ),
     model.AppCredential,
-)  # fmt: skip
+)
 TRUSTS = Rows(
     sa.Table(
-        "id_trusts", metadata, sa.Column("id", _id, primary_key=True), sa.Column("trustor_id", _id, nullable=False, index=True),
-        sa.Column("trustee_id", _id, nullable=False, index=True), sa.Column("project_id", _id, index=True), sa.Column("impersonation", sa.Boolean, nullable=False),
-        sa.Column("roles", sa.JSON, nullable=False), sa.Column("expires", sa.Double), sa.Column("remaining_uses", sa.Integer),
-        sa.Column("redelegated_id", _id, index=True), sa.Column("redelegation_count", sa.Integer, nullable=False),
-        sa.Column("allow_redelegation", sa.Boolean, nullable=False), sa.Column("deleted_at", sa.Double), sa.Column("extra", sa.JSON, nullable=False),
+        "id_trusts",
+        metadata,
+        sa.Column("id", _id, primary_key=True),
+        sa.Column("trustor_id", _id, nullable=False, index=True),
+        sa.Column("trustee_id", _id, nullable=False, index=True),
+        sa.Column("project_id", _id, index=True),
+        sa.Column("impersonation", sa.Boolean, nullable=False),
+        sa.Column("roles", sa.JSON, nullable=False),
+        sa.Column("expires", sa.Double),
+        sa.Column("remaining_uses", sa.Integer),
+        sa.Column("redelegated_id", _id, index=True),
+        sa.Column("redelegation_count", sa.Integer, nullable=False),
+        sa.Column("allow_redelegation", sa.Boolean, nullable=False),
+        sa.Column("deleted_at", sa.Double),
+        sa.Column("extra", sa.JSON, nullable=False),
     ),
     model.Trust,
-)  # fmt: skip
+)
 POLICIES = Rows(
     sa.Table(
-        "id_policies", metadata, sa.Column("id", _id, primary_key=True), sa.Column("type", sa.String(255), nullable=False),
-        sa.Column("blob", sa.Text, nullable=False), sa.Column("extra", sa.JSON, nullable=False),
+        "id_policies",
+        metadata,
+        sa.Column("id", _id, primary_key=True),
+        sa.Column("type", sa.String(255), nullable=False),
+        sa.Column("blob", sa.Text, nullable=False),
+        sa.Column("extra", sa.JSON, nullable=False),
     ),
     model.PolicyBlob,
-)  # fmt: skip
+)
 POLICY_USES = Rows(
     sa.Table(
-        "id_policy_uses", metadata, sa.Column("id", _id, primary_key=True), sa.Column("policy_id", _id, nullable=False, index=True),
-        sa.Column("endpoint_id", _id), sa.Column("service_id", _id), sa.Column("region_id", sa.String(255)),
+        "id_policy_uses",
+        metadata,
+        sa.Column("id", _id, primary_key=True),
+        sa.Column("policy_id", _id, nullable=False, index=True),
+        sa.Column("endpoint_id", _id),
+        sa.Column("service_id", _id),
+        sa.Column("region_id", sa.String(255)),
     ),
     model.PolicyUse,
-)  # fmt: skip
+)
 ENDPOINT_GROUPS = Rows(
     sa.Table(
-        "id_endpoint_groups", metadata, sa.Column("id", _id, primary_key=True), _name(), sa.Column("description", sa.Text),
+        "id_endpoint_groups",
+        metadata,
+        sa.Column("id", _id, primary_key=True),
+        _name(),
+        sa.Column("description", sa.Text),
         sa.Column("filters", sa.JSON, nullable=False),
     ),
     model.EndpointGroup,
-)  # fmt: skip
+)
 PROJECT_ENDPOINTS = Rows(
     sa.Table(
-        "id_project_endpoints", metadata, sa.Column("project_id", _id, primary_key=True), sa.Column("endpoint_id", _id, primary_key=True)
+        "id_project_endpoints",
+        metadata,
+        sa.Column("project_id", _id, primary_key=True),
+        sa.Column("endpoint_id", _id, primary_key=True),
     ),
     model.ProjectEndpoint,
 )
 PROJECT_ENDPOINT_GROUPS = Rows(
     sa.Table(
-        "id_project_endpoint_groups", metadata, sa.Column("project_id", _id, primary_key=True), sa.Column("endpoint_group_id", _id, primary_key=True),
+        "id_project_endpoint_groups",
+        metadata,
+        sa.Column("project_id", _id, primary_key=True),
+        sa.Column("endpoint_group_id", _id, primary_key=True),
     ),
     model.ProjectEndpointGroup,
-)  # fmt: skip
+)
 REGISTERED_LIMITS = Rows(
     sa.Table(
-        "id_registered_limits", metadata, sa.Column("id", _id, primary_key=True), sa.Column("service_id", _id, nullable=False),
-        sa.Column("region_id", sa.String(255)), sa.Column("resource_name", sa.String(255), nullable=False), sa.Column("default_limit", sa.Integer, nullable=False),
+        "id_registered_limits",
+        metadata,
+        sa.Column("id", _id, primary_key=True),
+        sa.Column("service_id", _id, nullable=False),
+        sa.Column("region_id", sa.String(255)),
+        sa.Column("resource_name", sa.String(255), nullable=False),
+        sa.Column("default_limit", sa.Integer, nullable=False),
         sa.Column("description", sa.Text),
     ),
     model.RegisteredLimit,
-)  # fmt: skip
+)
 PROJECT_LIMITS = Rows(
     sa.Table(
-        "id_limits", metadata, sa.Column("id", _id, primary_key=True), sa.Column("project_id", _id, index=True), sa.Column("domain_id", _id),
-        sa.Column("service_id", _id, nullable=False), sa.Column("region_id", sa.String(255)), sa.Column("resource_name", sa.String(255), nullable=False),
-        sa.Column("resource_limit", sa.Integer, nullable=False), sa.Column("description", sa.Text), sa.Column("registered_limit_id", _id, nullable=False),
+        "id_limits",
+        metadata,
+        sa.Column("id", _id, primary_key=True),
+        sa.Column("project_id", _id, index=True),
+        sa.Column("domain_id", _id),
+        sa.Column("service_id", _id, nullable=False),
+        sa.Column("region_id", sa.String(255)),
+        sa.Column("resource_name", sa.String(255), nullable=False),
+        sa.Column("resource_limit", sa.Integer, nullable=False),
+        sa.Column("description", sa.Text),
+        sa.Column("registered_limit_id", _id, nullable=False),
     ),
     model.ProjectLimit,
-)  # fmt: skip
+)
 DOMAIN_OPTIONS = Rows(
     sa.Table(
-        "id_domain_options", metadata, sa.Column("domain_id", _id, primary_key=True), sa.Column("group", sa.String(255), primary_key=True),
-        sa.Column("option", sa.String(255), primary_key=True), sa.Column("value", sa.JSON), sa.Column("secret", sa.Boolean, nullable=False),
+        "id_domain_options",
+        metadata,
+        sa.Column("domain_id", _id, primary_key=True),
+        sa.Column("group", sa.String(255), primary_key=True),
+        sa.Column("option", sa.String(255), primary_key=True),
+        sa.Column("value", sa.JSON),
+        sa.Column("secret", sa.Boolean, nullable=False),
     ),
     model.DomainOption,
-)  # fmt: skip
+)
 REVOKE_EVENTS = Rows(
     sa.Table(
-        "id_revoke_events", metadata, sa.Column("id", sa.Integer, primary_key=True, autoincrement=True), sa.Column("facts", sa.JSON, nullable=False),
+        "id_revoke_events",
+        metadata,
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("facts", sa.JSON, nullable=False),
         sa.Column("made", sa.Double, nullable=False, index=True),
     ),
     model.RevokeEvent,
-)  # fmt: skip
-STATE = sa.Table("id_state", metadata, sa.Column("one", sa.Integer, primary_key=True), sa.Column("generation", sa.Integer, nullable=False))
+)
+STATE = sa.Table(
+    "id_state",
+    metadata,
+    sa.Column("one", sa.Integer, primary_key=True),
+    sa.Column("generation", sa.Integer, nullable=False),
+)
 _GENERATION = sa.select(STATE.c.generation)
 
 
@@ -251,7 +407,9 @@ def generation(tx: Tx) -> int:
 
 def grow(tx: Tx) -> int:
     """The next generation; every process resolves its tokens anew when it sees it."""
-    fresh = tx.conn.execute(sa.update(STATE).values(generation=STATE.c.generation + 1).returning(STATE.c.generation)).scalar()
+    fresh = tx.conn.execute(
+        sa.update(STATE).values(generation=STATE.c.generation + 1).returning(STATE.c.generation)
+    ).scalar()
     if fresh is None:
         tx.conn.execute(sa.insert(STATE).values(one=1, generation=1))
         return 1
@@ -299,7 +457,12 @@ def role_ids(tx: Tx, user_id: str, *places: Place) -> set[str]:
 
     def at(rows: Rows[Any]) -> sa.ColumnElement[bool]:
         c = rows.c
-        return sa.or_(*(sa.and_(c.target == kind, c.target_id.in_(ids), c.inherited.is_(inherited)) for kind, ids, inherited in places))
+        return sa.or_(
+            *(
+                sa.and_(c.target == kind, c.target_id.in_(ids), c.inherited.is_(inherited))
+                for kind, ids, inherited in places
+            )
+        )
 
     found = set(tx.conn.execute(sa.select(GRANTS.c.role_id).where(GRANTS.c.user_id == user_id, at(GRANTS))).scalars())
     if mine:
@@ -310,11 +473,18 @@ def role_ids(tx: Tx, user_id: str, *places: Place) -> set[str]:
 
 def grants_of(tx: Tx, user_id: str, target: str, target_id: str, inherited: bool = False) -> list[model.Grant]:
     c = GRANTS.c
-    return GRANTS.find(tx, c.user_id == user_id, c.target == target, c.target_id == target_id, c.inherited.is_(inherited))
+    return GRANTS.find(
+        tx, c.user_id == user_id, c.target == target, c.target_id == target_id, c.inherited.is_(inherited)
+    )
 
 
 def forget_grants(
-    tx: Tx, *, user_id: str | None = None, group_id: str | None = None, target_id: str | None = None, role_id: str | None = None
+    tx: Tx,
+    *,
+    user_id: str | None = None,
+    group_id: str | None = None,
+    target_id: str | None = None,
+    role_id: str | None = None,
 ) -> None:
     """Take back every grant that names what is given."""
     for rows, column, id in ((GRANTS, GRANTS.c.user_id, user_id), (GROUP_GRANTS, GROUP_GRANTS.c.group_id, group_id)):
@@ -353,7 +523,11 @@ def forget_role(tx: Tx, role_id: str) -> None:
 def all_implied(tx: Tx, ids: Collection[str]) -> set[str]:
     """The roles with all that they bring along, and what that brings."""
     brings: dict[str, list[str]] = {}
-    pairs = tx.conn.execute(_IMPLIES) if tx.embedded is None else tx.embedded.execute("SELECT prior_id, implied_id FROM id_implied_roles")
+    pairs = (
+        tx.conn.execute(_IMPLIES)
+        if tx.embedded is None
+        else tx.embedded.execute("SELECT prior_id, implied_id FROM id_implied_roles")
+    )
     for prior, implied in pairs:
         brings.setdefault(prior, []).append(implied)
     found, fresh = set(ids), list(ids)
@@ -394,7 +568,9 @@ def remember_password(tx: Tx, user_id: str, password_hash: str, made: float, by_
 def users_with_role_on(tx: Tx, target: str, target_id: str) -> list[str]:
     """The ids of the users who have a role on the target itself."""
     c = GRANTS.c
-    return sorted({g.user_id for g in GRANTS.find(tx, c.target == target, c.target_id == target_id, c.inherited.is_(False))})
+    return sorted(
+        {g.user_id for g in GRANTS.find(tx, c.target == target, c.target_id == target_id, c.inherited.is_(False))}
+    )
 
 
 def endpoints_of(tx: Tx, project_id: str) -> set[str] | None:
@@ -405,5 +581,7 @@ def endpoints_of(tx: Tx, project_id: str) -> set[str] | None:
         return None
     found = {r.endpoint_id for r in single}
     for group in ENDPOINT_GROUPS.within(tx, "id", {r.endpoint_group_id for r in grouped}):
-        found |= {e.id for e in ENDPOINTS.find(tx, *(ENDPOINTS.c[key] == value for key, value in group.filters.items()))}
+        found |= {
+            e.id for e in ENDPOINTS.find(tx, *(ENDPOINTS.c[key] == value for key, value in group.filters.items()))
+        }
     return found

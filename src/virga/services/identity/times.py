@@ -13,7 +13,10 @@ def moment(text: str, field: str) -> float:
     try:
         when = dt.datetime.fromisoformat(text)
     except ValueError:
-        raise Invalid(f"Invalid input for field '{field}': '{text[:64]}' is not a time of the form 2026-01-31T12:00:00.000000Z", field=field) from None  # fmt: skip
+        raise Invalid(
+            f"Invalid input for field '{field}': '{text[:64]}' is not a time of the form 2026-01-31T12:00:00.000000Z",
+            field=field,
+        ) from None
     if when.tzinfo is None:
         when = when.replace(tzinfo=dt.UTC)
     return when.timestamp()

@@ -72,7 +72,9 @@ class Tokens:
         return self.doors.use(Vault).seal(base64.b64encode(key).decode(), TOKEN_KEY)
 
     def _opened(self, key: model.Key) -> bytes:
-        return base64.b64decode(key.secret if len(key.secret) == BARE else self.doors.use(Vault).open(key.secret, TOKEN_KEY))
+        return base64.b64decode(
+            key.secret if len(key.secret) == BARE else self.doors.use(Vault).open(key.secret, TOKEN_KEY)
+        )
 
     def _seal_bare(self, tx: Tx, keys: list[model.Key]) -> None:
         """Keys that an older program left open in the database are sealed."""
@@ -271,7 +273,9 @@ class Tokens:
         if payload.project_id is not None:
             project = store.PROJECTS.get(tx, payload.project_id)
             if project is not None:
-                project_domain = user_domain if project.domain_id == user_domain.id else store.DOMAINS.get(tx, project.domain_id)
+                project_domain = (
+                    user_domain if project.domain_id == user_domain.id else store.DOMAINS.get(tx, project.domain_id)
+                )
             if project is None or not project.enabled or project_domain is None or not project_domain.enabled:
                 raise Unauthorized("The project of the token is gone or disabled.")
         elif payload.domain_id is not None:
@@ -307,7 +311,9 @@ class Tokens:
                 rules = tuple(store.ACCESS_RULES.within(tx, "id", app.access_rules))
         if (payload.project_id or payload.domain_id or payload.system) and not roles:
             raise Unauthorized(f"User {user.id} has no role on what the token is scoped to.")
-        return model.Session(payload, user, user_domain, project, project_domain, domain, tuple(roles), trust, app, rules, lent)
+        return model.Session(
+            payload, user, user_domain, project, project_domain, domain, tuple(roles), trust, app, rules, lent
+        )
 
 
 def _live_user(tx: Tx, id: str, issued: float) -> tuple[model.User, model.Domain]:
@@ -337,11 +343,23 @@ def actor_of(session: model.Session, overrides: Overrides = NO_OVERRIDES) -> Act
         names.add("reader")  # a role made as in 2013 implies nothing, and its members did read
     p, project, app = session.payload, session.project, session.app_credential
     return Actor(
-        user_id=p.user_id, user_name=session.user.name, user_domain_id=session.user.domain_id, roles=frozenset(names),
-        project_id=p.project_id, domain_id=p.domain_id, system=p.system, token_id=p.audit_ids[0], expires=p.expires,
-        project_domain_id=project.domain_id if project is not None else None, trust_id=p.trust_id, app_credential_id=p.app_credential_id,
-        restricted=p.oauth is not None or (app is not None and not app.unrestricted), handed=p.oauth is not None, access_rules=session.access_rules, overrides=overrides,
-    )  # fmt: skip
+        user_id=p.user_id,
+        user_name=session.user.name,
+        user_domain_id=session.user.domain_id,
+        roles=frozenset(names),
+        project_id=p.project_id,
+        domain_id=p.domain_id,
+        system=p.system,
+        token_id=p.audit_ids[0],
+        expires=p.expires,
+        project_domain_id=project.domain_id if project is not None else None,
+        trust_id=p.trust_id,
+        app_credential_id=p.app_credential_id,
+        restricted=p.oauth is not None or (app is not None and not app.unrestricted),
+        handed=p.oauth is not None,
+        access_rules=session.access_rules,
+        overrides=overrides,
+    )
 
 
 def with_implied(tx: Tx, ids: set[str]) -> list[model.Role]:
@@ -349,7 +367,11 @@ def with_implied(tx: Tx, ids: set[str]) -> list[model.Role]:
     if not ids:
         return []
     wanted = store.all_implied(tx, ids)
-    rows = store.ROLES.within(tx, "id", wanted) if len(wanted) > 16 else [r for id in wanted if (r := store.ROLES.get(tx, id)) is not None]
+    rows = (
+        store.ROLES.within(tx, "id", wanted)
+        if len(wanted) > 16
+        else [r for id in wanted if (r := store.ROLES.get(tx, id)) is not None]
+    )
     return sorted((r for r in rows if r.domain_id is None), key=lambda r: r.name)
 
 
@@ -380,7 +402,9 @@ def roles_on_project(tx: Tx, user_id: str, project: model.Project) -> list[model
     return with_implied(tx, store.role_ids(tx, user_id, *places))
 
 
-def roles_of(tx: Tx, user_id: str, project: model.Project | None, domain: model.Domain | None, system: bool) -> list[model.Role]:
+def roles_of(
+    tx: Tx, user_id: str, project: model.Project | None, domain: model.Domain | None, system: bool
+) -> list[model.Role]:
     if project is not None:
         return roles_on_project(tx, user_id, project)
     if domain is not None:

@@ -31,9 +31,11 @@ def token(found: tuple[str, model.Session] | Halfway, call: Call) -> Answer:
 def _halfway(half: Halfway) -> Answer:
     domain = {"id": half.user_domain.id, "name": half.user_domain.name}
     receipt = {
-        "methods": half.said.methods, "user": {"id": half.user.id, "name": half.user.name, "domain": domain},
-        "expires_at": iso_micro(half.said.expires), "issued_at": iso_micro(half.said.issued),
-    }  # fmt: skip
+        "methods": half.said.methods,
+        "user": {"id": half.user.id, "name": half.user.name, "domain": domain},
+        "expires_at": iso_micro(half.said.expires),
+        "issued_at": iso_micro(half.said.issued),
+    }
     body = {"receipt": receipt, "required_auth_methods": half.required}
     return Answer(body, 401, {"openstack-auth-receipt": half.receipt, "vary": "X-Auth-Token"})
 
@@ -47,7 +49,11 @@ def s3_token(session: model.Session, call: Call) -> dict[str, Any]:
 
 
 def shown_token(session: model.Session, call: Call) -> Answer:
-    return Answer(session_body(session, call), 200, {"x-subject-token": call.request.headers["x-subject-token"], "vary": "X-Auth-Token"})
+    return Answer(
+        session_body(session, call),
+        200,
+        {"x-subject-token": call.request.headers["x-subject-token"], "vary": "X-Auth-Token"},
+    )
 
 
 def session_body(s: model.Session, call: Call) -> dict[str, Any]:
@@ -68,10 +74,18 @@ def session_body(s: model.Session, call: Call) -> dict[str, Any]:
     if p.oauth is not None:
         body["OS-OAUTH1"] = {"consumer_id": p.oauth[0], "access_token_id": p.oauth[1]}
     if p.via is not None:
-        told = {"identity_provider": {"id": p.via[0]}, "protocol": {"id": p.via[1]}, "groups": [{"id": id} for id in s.lent]}
+        told = {
+            "identity_provider": {"id": p.via[0]},
+            "protocol": {"id": p.via[1]},
+            "groups": [{"id": id} for id in s.lent],
+        }
         body["user"]["OS-FEDERATION"] = told
     if s.project is not None and s.project_domain is not None:
-        body["project"] = {"domain": {"id": s.project_domain.id, "name": s.project_domain.name}, "id": s.project.id, "name": s.project.name}
+        body["project"] = {
+            "domain": {"id": s.project_domain.id, "name": s.project_domain.name},
+            "id": s.project.id,
+            "name": s.project.name,
+        }
         body["is_domain"] = False
     elif s.domain is not None:
         body["domain"] = {"id": s.domain.id, "name": s.domain.name}
@@ -80,8 +94,11 @@ def session_body(s: model.Session, call: Call) -> dict[str, Any]:
     if s.trust is not None:
         t = s.trust
         body["OS-TRUST:trust"] = {
-            "id": t.id, "impersonation": t.impersonation, "trustor_user": {"id": t.trustor_id}, "trustee_user": {"id": t.trustee_id},
-        }  # fmt: skip
+            "id": t.id,
+            "impersonation": t.impersonation,
+            "trustor_user": {"id": t.trustor_id},
+            "trustee_user": {"id": t.trustee_id},
+        }
     if s.app_credential is not None:
         app = s.app_credential
         body["application_credential"] = {"id": app.id, "name": app.name, "restricted": not app.unrestricted}
@@ -112,9 +129,14 @@ def _links(call: Call, noun: str, id: str) -> dict[str, str]:
 
 def _user(u: model.User, call: Call) -> dict[str, Any]:
     body = u.extra | {
-        "id": u.id, "name": u.name, "domain_id": u.domain_id, "enabled": u.enabled, "options": u.options, "links": _links(call, "users", u.id),
+        "id": u.id,
+        "name": u.name,
+        "domain_id": u.domain_id,
+        "enabled": u.enabled,
+        "options": u.options,
+        "links": _links(call, "users", u.id),
         "password_expires_at": None if u.password_expires_at is None else iso_micro(u.password_expires_at),
-    }  # fmt: skip
+    }
     if u.default_project_id is not None:
         body["default_project_id"] = u.default_project_id
     return body
@@ -122,9 +144,17 @@ def _user(u: model.User, call: Call) -> dict[str, Any]:
 
 def _project(p: model.Project, call: Call) -> dict[str, Any]:
     return p.extra | {
-        "id": p.id, "name": p.name, "domain_id": p.domain_id or None, "description": p.description, "enabled": p.enabled,
-        "parent_id": p.parent_id or None, "is_domain": p.is_domain, "tags": p.tags, "options": p.options, "links": _links(call, "projects", p.id),
-    }  # fmt: skip
+        "id": p.id,
+        "name": p.name,
+        "domain_id": p.domain_id or None,
+        "description": p.description,
+        "enabled": p.enabled,
+        "parent_id": p.parent_id or None,
+        "is_domain": p.is_domain,
+        "tags": p.tags,
+        "options": p.options,
+        "links": _links(call, "projects", p.id),
+    }
 
 
 def project(whole: Whole, call: Call) -> dict[str, Any]:
@@ -145,21 +175,35 @@ def tag_made(_: None, call: Call) -> Answer:
 
 def _domain(d: model.Domain, call: Call) -> dict[str, Any]:
     return d.extra | {
-        "id": d.id, "name": d.name, "description": d.description, "enabled": d.enabled, "tags": d.tags, "options": d.options,
+        "id": d.id,
+        "name": d.name,
+        "description": d.description,
+        "enabled": d.enabled,
+        "tags": d.tags,
+        "options": d.options,
         "links": _links(call, "domains", d.id),
-    }  # fmt: skip
+    }
 
 
 def _group(g: model.Group, call: Call) -> dict[str, Any]:
     return g.extra | {
-        "id": g.id, "name": g.name, "domain_id": g.domain_id, "description": g.description, "links": _links(call, "groups", g.id),
-    }  # fmt: skip
+        "id": g.id,
+        "name": g.name,
+        "domain_id": g.domain_id,
+        "description": g.description,
+        "links": _links(call, "groups", g.id),
+    }
 
 
 def _role(r: model.Role, call: Call) -> dict[str, Any]:
     return r.extra | {
-        "id": r.id, "name": r.name, "domain_id": r.domain_id, "description": r.description, "options": r.options, "links": _links(call, "roles", r.id),
-    }  # fmt: skip
+        "id": r.id,
+        "name": r.name,
+        "domain_id": r.domain_id,
+        "description": r.description,
+        "options": r.options,
+        "links": _links(call, "roles", r.id),
+    }
 
 
 def _brief(r: model.Role, call: Call) -> dict[str, Any]:
@@ -175,7 +219,10 @@ def implies(pair: tuple[model.Role, list[model.Role]], call: Call) -> dict[str, 
 
 
 def inferences(pairs: list[tuple[model.Role, list[model.Role]]], call: Call) -> dict[str, Any]:
-    return {"role_inferences": [_implies(p, call) for p in pairs], "links": {"self": call.request.base + call.request.path}}
+    return {
+        "role_inferences": [_implies(p, call) for p in pairs],
+        "links": {"self": call.request.base + call.request.path},
+    }
 
 
 def implied(pair: tuple[model.Role, model.Role], call: Call) -> dict[str, Any]:
@@ -185,17 +232,26 @@ def implied(pair: tuple[model.Role, model.Role], call: Call) -> dict[str, Any]:
 
 def _credential(c: model.Credential, call: Call) -> dict[str, Any]:
     return c.extra | {
-        "id": c.id, "type": c.type, "user_id": c.user_id, "project_id": c.project_id, "blob": c.blob, "links": _links(call, "credentials", c.id),
-    }  # fmt: skip
+        "id": c.id,
+        "type": c.type,
+        "user_id": c.user_id,
+        "project_id": c.project_id,
+        "blob": c.blob,
+        "links": _links(call, "credentials", c.id),
+    }
 
 
 def _ec2(c: model.Credential, call: Call) -> dict[str, Any]:
     blob = msgspec.json.decode(c.blob)
     link = call.request.link(f"/v3/users/{c.user_id}/credentials/OS-EC2/{blob['access']}")
     return {
-        "user_id": c.user_id, "tenant_id": c.project_id, "access": blob["access"], "secret": blob.get("secret"), "trust_id": blob.get("trust_id"),
+        "user_id": c.user_id,
+        "tenant_id": c.project_id,
+        "access": blob["access"],
+        "secret": blob.get("secret"),
+        "trust_id": blob.get("trust_id"),
         "links": {"self": link},
-    }  # fmt: skip
+    }
 
 
 def ec2(row: model.Credential, call: Call) -> dict[str, Any]:
@@ -228,9 +284,15 @@ def _service(s: model.CatalogService, call: Call) -> dict[str, Any]:
 def _endpoint(e: model.Endpoint, call: Call) -> dict[str, Any]:
     url = address(e.url, call.request.base, None) if e.url.startswith("/") else e.url
     return e.extra | {
-        "id": e.id, "service_id": e.service_id, "interface": e.interface, "region": e.region_id, "region_id": e.region_id, "url": url,
-        "enabled": e.enabled, "links": _links(call, "endpoints", e.id),
-    }  # fmt: skip
+        "id": e.id,
+        "service_id": e.service_id,
+        "interface": e.interface,
+        "region": e.region_id,
+        "region_id": e.region_id,
+        "url": url,
+        "enabled": e.enabled,
+        "links": _links(call, "endpoints", e.id),
+    }
 
 
 def _moment(seconds: float | None) -> str | None:
@@ -239,13 +301,23 @@ def _moment(seconds: float | None) -> str | None:
 
 def _trust(t: model.Trust, call: Call) -> dict[str, Any]:
     return t.extra | {
-        "id": t.id, "trustor_user_id": t.trustor_id, "trustee_user_id": t.trustee_id, "project_id": t.project_id, "impersonation": t.impersonation,
-        "expires_at": _moment(t.expires), "remaining_uses": t.remaining_uses, "redelegation_count": t.redelegation_count,
-        "redelegated_trust_id": t.redelegated_id, "deleted_at": _moment(t.deleted_at), "links": _links(call, "OS-TRUST/trusts", t.id),
-    }  # fmt: skip
+        "id": t.id,
+        "trustor_user_id": t.trustor_id,
+        "trustee_user_id": t.trustee_id,
+        "project_id": t.project_id,
+        "impersonation": t.impersonation,
+        "expires_at": _moment(t.expires),
+        "remaining_uses": t.remaining_uses,
+        "redelegation_count": t.redelegation_count,
+        "redelegated_trust_id": t.redelegated_id,
+        "deleted_at": _moment(t.deleted_at),
+        "links": _links(call, "OS-TRUST/trusts", t.id),
+    }
 
 
-def _trust_roles(whole: tuple[model.Trust, list[model.Role]], call: Call) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def _trust_roles(
+    whole: tuple[model.Trust, list[model.Role]], call: Call
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     links = {"self": call.request.link(f"/v3/OS-TRUST/trusts/{whole[0].id}/roles"), "next": None, "previous": None}
     return [_role(r, call) for r in whole[1]], links
 
@@ -263,11 +335,20 @@ def trust_roles(whole: tuple[model.Trust, list[model.Role]], call: Call) -> dict
 def _app_credential(w: app_credentials.Whole, call: Call) -> dict[str, Any]:
     a = w.row
     body = {
-        "id": a.id, "name": a.name, "description": a.description, "project_id": a.project_id, "unrestricted": a.unrestricted,
+        "id": a.id,
+        "name": a.name,
+        "description": a.description,
+        "project_id": a.project_id,
+        "unrestricted": a.unrestricted,
         "expires_at": None if a.expires is None else iso_micro(a.expires).rstrip("Z"),
-        "roles": [{"id": r.id, "name": r.name, "domain_id": r.domain_id, "description": r.description, "options": r.options} for r in w.roles],
-        "user_id": a.user_id, "system": None, "links": _links(call, f"users/{a.user_id}/application_credentials", a.id),
-    }  # fmt: skip
+        "roles": [
+            {"id": r.id, "name": r.name, "domain_id": r.domain_id, "description": r.description, "options": r.options}
+            for r in w.roles
+        ],
+        "user_id": a.user_id,
+        "system": None,
+        "links": _links(call, f"users/{a.user_id}/application_credentials", a.id),
+    }
     if w.rules is not None:
         body["access_rules"] = [_rule(r) for r in w.rules]
     if w.secret is not None:
@@ -307,16 +388,28 @@ def memberships(found: Page[model.Group], call: Call) -> dict[str, Any]:
 
 def _registered_limit(r: model.RegisteredLimit, call: Call) -> dict[str, Any]:
     return {
-        "id": r.id, "service_id": r.service_id, "region_id": r.region_id, "resource_name": r.resource_name, "default_limit": r.default_limit,
-        "description": r.description, "links": _links(call, "registered_limits", r.id),
-    }  # fmt: skip
+        "id": r.id,
+        "service_id": r.service_id,
+        "region_id": r.region_id,
+        "resource_name": r.resource_name,
+        "default_limit": r.default_limit,
+        "description": r.description,
+        "links": _links(call, "registered_limits", r.id),
+    }
 
 
 def _limit(r: model.ProjectLimit, call: Call) -> dict[str, Any]:
     return {
-        "id": r.id, "project_id": r.project_id, "domain_id": r.domain_id, "service_id": r.service_id, "region_id": r.region_id,
-        "resource_name": r.resource_name, "resource_limit": r.resource_limit, "description": r.description, "links": _links(call, "limits", r.id),
-    }  # fmt: skip
+        "id": r.id,
+        "project_id": r.project_id,
+        "domain_id": r.domain_id,
+        "service_id": r.service_id,
+        "region_id": r.region_id,
+        "resource_name": r.resource_name,
+        "resource_limit": r.resource_limit,
+        "description": r.description,
+        "links": _links(call, "limits", r.id),
+    }
 
 
 def limit_model(found: tuple[str, str], call: Call) -> dict[str, Any]:
@@ -365,9 +458,12 @@ def many(noun: type[Any]) -> Any:
     def page(found: list[Any] | Page[Any], call: Call) -> dict[str, Any]:
         rows, marker = (found.items, found.marker) if isinstance(found, Page) else (found, None)
         links = {
-            "self": call.request.base + call.request.path + (f"?{call.request.raw_query}" if call.request.raw_query else ""),
-            "previous": None, "next": next_link(call, marker) if marker is not None else None,
-        }  # fmt: skip
+            "self": call.request.base
+            + call.request.path
+            + (f"?{call.request.raw_query}" if call.request.raw_query else ""),
+            "previous": None,
+            "next": next_link(call, marker) if marker is not None else None,
+        }
         body: dict[str, Any] = {key: [view(r, call) for r in rows], "links": links}
         if marker is not None and "limit" not in call.query:
             body["truncated"] = True
@@ -395,7 +491,9 @@ def _names(rows: list[Assignment], call: Call) -> dict[str, dict[str, Any]]:
         for table in tables:
             for thing in table.within(tx, "id", ids):
                 domain = domains.get(thing.domain_id)
-                out[thing.id] = {"id": thing.id, "name": thing.name} | ({"domain": domain} if domain is not None else {})
+                out[thing.id] = {"id": thing.id, "name": thing.name} | (
+                    {"domain": domain} if domain is not None else {}
+                )
     return out
 
 
@@ -411,7 +509,9 @@ def _assignment(r: Assignment, named: dict[str, dict[str, Any]], call: Call) -> 
     where = "system" if kind == "system" else f"{kind}s/{at}"
     who = f"groups/{r.group_id}" if r.group_id is not None else f"users/{r.user_id}"
     path = f"{where}/{who}/roles/{r.prior_id or r.role_id}"
-    links = {"assignment": call.request.link(f"/v3/OS-INHERIT/{path}/inherited_to_projects" if inherited else f"/v3/{path}")}
+    links = {
+        "assignment": call.request.link(f"/v3/OS-INHERIT/{path}/inherited_to_projects" if inherited else f"/v3/{path}")
+    }
     body: dict[str, Any] = {"role": ref(r.role_id), "scope": scope, "links": links}
     if r.user_id is not None:
         body["user"] = ref(r.user_id)
@@ -436,9 +536,12 @@ def system_scope(on: bool, call: Call) -> dict[str, Any]:
 
 def _version(call: Call) -> dict[str, Any]:
     return {
-        "id": "v3.14", "status": "stable", "updated": "2020-04-07T00:00:00Z", "links": [{"rel": "self", "href": call.request.link("/v3/")}],
+        "id": "v3.14",
+        "status": "stable",
+        "updated": "2020-04-07T00:00:00Z",
+        "links": [{"rel": "self", "href": call.request.link("/v3/")}],
         "media-types": [{"base": "application/json", "type": "application/vnd.openstack.identity-v3+json"}],
-    }  # fmt: skip
+    }
 
 
 def versions(_: None, call: Call) -> Answer:

@@ -69,7 +69,9 @@ def ids(tx: Tx, wanted: Iterable[str]) -> set[str]:
 def by_name(tx: Tx, name: str, project_id: str) -> ImageRef | None:
     """The newest active image of that name that the project sees."""
     listed = store.listed_to(project_id, False, "all", "accepted")
-    rows = store.IMAGES.find(tx, store.c.name == name, store.c.status == model.ACTIVE, listed, order=store.c.created.desc(), limit=1)
+    rows = store.IMAGES.find(
+        tx, store.c.name == name, store.c.status == model.ACTIVE, listed, order=store.c.created.desc(), limit=1
+    )
     return _ref(rows[0]) if rows else None
 
 

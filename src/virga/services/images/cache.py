@@ -103,7 +103,10 @@ class ImageCache:
 
     def cached(self) -> list[Entry]:
         if self.folder is None:
-            return [Entry(e.image_id, e.size, self._hits.get(e.image_id, 0), e.accessed, e.modified) for e in self._there.values()]
+            return [
+                Entry(e.image_id, e.size, self._hits.get(e.image_id, 0), e.accessed, e.modified)
+                for e in self._there.values()
+            ]
         out = []
         for path in self.folder.iterdir():
             if not path.name.startswith("."):
@@ -222,7 +225,9 @@ def _copy(image: model.Image, chunks: Iterator[bytes], fresh: Path) -> None:
                     view = view[file.write(view) :]
             os.fsync(file.fileno())
         if shown is not None and shown.hexdigest() != image.os_hash_value:
-            raise OSError(errno.EIO, f"image {image.id} arrived with another {image.os_hash_algo} than it has: it is not used")
+            raise OSError(
+                errno.EIO, f"image {image.id} arrived with another {image.os_hash_algo} than it has: it is not used"
+            )
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise

@@ -106,7 +106,9 @@ class Stores:
         """Raises Invalid with the stores that there are."""
         found = self.by_id.get(id)
         if found is None:
-            raise Invalid(f"Store for identifier {id[:64]} not found; there are: {', '.join(self.by_id)}", field="store")
+            raise Invalid(
+                f"Store for identifier {id[:64]} not found; there are: {', '.join(self.by_id)}", field="store"
+            )
         return found
 
     def ordered(self, ids: list[str]) -> list[str]:

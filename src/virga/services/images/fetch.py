@@ -180,7 +180,9 @@ class Download:
             self.size = int(total) if total.isdecimal() else self.size
         elif answer.status == 200:
             if self._begun:
-                raise Invalid("What the URI names was changed while it was read, or cannot be read from the middle", field="uri")
+                raise Invalid(
+                    "What the URI names was changed while it was read, or cannot be read from the middle", field="uri"
+                )
             self.at = 0
             self.size = int(length) if length.isdecimal() else None
         elif answer.status == 404:
@@ -218,7 +220,9 @@ class Download:
             self.close()
             tries += 1
             if tries >= TRIES or not self.resumable:
-                raise Unavailable(f"{self.url[:200]} broke off after {self.at} of {self.size or 'unknown many'} bytes: {why}")
+                raise Unavailable(
+                    f"{self.url[:200]} broke off after {self.at} of {self.size or 'unknown many'} bytes: {why}"
+                )
 
     def close(self) -> None:
         if self._conn is not None:

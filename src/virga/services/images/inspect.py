@@ -31,7 +31,9 @@ class Inspector:
             return msgspec.json.decode(confined("inspect", fd), type=Inspection)
         except SandboxFailed as e:
             if e.overran:
-                raise UnsupportedMedia(f"The image is refused: looking at it took more than the sandbox allows ({e})", field="body") from e
+                raise UnsupportedMedia(
+                    f"The image is refused: looking at it took more than the sandbox allows ({e})", field="body"
+                ) from e
             raise Unavailable(f"The image could not be looked at: {e}") from e
         finally:
             os.close(fd)
@@ -41,5 +43,11 @@ def refuse(seen: Inspection, image: model.Image, settings: Images) -> None:
     """Raises UnsupportedMedia when the bytes are dangerous, or not what they are said to be."""
     if seen.unsafe:
         raise UnsupportedMedia(f"The image is refused: {seen.unsafe}", field="body")
-    if settings.require_format_match and image.container_format != "compressed" and not model.fits(image.disk_format, seen.format):
-        raise UnsupportedMedia(f"The image was declared as {image.disk_format} and its bytes are {seen.format}", field="disk_format")
+    if (
+        settings.require_format_match
+        and image.container_format != "compressed"
+        and not model.fits(image.disk_format, seen.format)
+    ):
+        raise UnsupportedMedia(
+            f"The image was declared as {image.disk_format} and its bytes are {seen.format}", field="disk_format"
+        )

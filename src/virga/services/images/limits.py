@@ -15,10 +15,14 @@ def _mib(size: int) -> int:
 
 
 def _arriving(tx: Tx, project: str) -> int:
-    return store.IMAGES.count(tx, store.c.owner == project, store.c.status.in_((model.SAVING, model.UPLOADING, model.IMPORTING)))
+    return store.IMAGES.count(
+        tx, store.c.owner == project, store.c.status.in_((model.SAVING, model.UPLOADING, model.IMPORTING))
+    )
 
 
-IMAGE_COUNT = Limit("image", "image_count_total", 1000, lambda tx, project: store.IMAGES.count(tx, store.c.owner == project))
+IMAGE_COUNT = Limit(
+    "image", "image_count_total", 1000, lambda tx, project: store.IMAGES.count(tx, store.c.owner == project)
+)
 IMAGE_UPLOADING = Limit("image", "image_count_uploading", 100, _arriving)
 IMAGE_SIZE = Limit("image", "image_size_total", -1, lambda tx, project: _mib(store.used_bytes(tx, project)))
 IMAGE_STAGE = Limit("image", "image_stage_total", -1, lambda tx, project: _mib(store.staged_bytes(tx, project)))

@@ -23,7 +23,11 @@ def uploads(round: Round) -> int:
         dead = store.IMAGES.find(tx, *where)
     done = 0
     for row in dead:
-        why = "The staged bytes were not imported in time." if row.staged else "The upload was broken off: its process ended."
+        why = (
+            "The staged bytes were not imported in time."
+            if row.staged
+            else "The upload was broken off: its process ended."
+        )
         change = {
             "status": model.QUEUED,
             "upload": None,
@@ -88,7 +92,9 @@ def sweep(round: Round) -> int:
     staged, staging = stores.staging.ids(), stores.staging.unfinished()
     with round.db.read() as tx:
         claimed = {(p.store, p.key) for p in store.LOCATIONS.within(tx, "store", there)}
-        busy = store.IMAGES.find(tx, (store.c.upload.is_not(None)) | (store.c.saga_id.is_not(None)) | (store.c.staged.is_not(None)))
+        busy = store.IMAGES.find(
+            tx, (store.c.upload.is_not(None)) | (store.c.saga_id.is_not(None)) | (store.c.staged.is_not(None))
+        )
     live = {store.key(i.id, w) for i in busy for w in (i.upload, i.saga_id) if w}
     waiting = {i.staged for i in busy if i.staged} | {f"{k}{end}" for k in live for end in ("", "-x1", "-x2")}
     done = 0

@@ -97,14 +97,50 @@ SIGNATURE = ("img_signature", "img_signature_hash_method", "img_signature_key_ty
 
 
 BASE = (
-    "id", "name", "owner", "status", "visibility", "disk_format", "container_format", "min_disk", "min_ram", "size", "virtual_size", "checksum",
-    "os_hash_algo", "os_hash_value", "protected", "os_hidden", "tags", "created_at", "updated_at", "self", "file", "schema", "direct_url", "locations",
+    "id",
+    "name",
+    "owner",
+    "status",
+    "visibility",
+    "disk_format",
+    "container_format",
+    "min_disk",
+    "min_ram",
+    "size",
+    "virtual_size",
+    "checksum",
+    "os_hash_algo",
+    "os_hash_value",
+    "protected",
+    "os_hidden",
+    "tags",
+    "created_at",
+    "updated_at",
+    "self",
+    "file",
+    "schema",
+    "direct_url",
+    "locations",
     "stores",
-)  # fmt: skip
-READ_ONLY = frozenset({
-    "id", "status", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value", "created_at", "updated_at", "self", "file", "schema",
-    "direct_url", "stores",
-})  # fmt: skip
+)
+READ_ONLY = frozenset(
+    {
+        "id",
+        "status",
+        "size",
+        "virtual_size",
+        "checksum",
+        "os_hash_algo",
+        "os_hash_value",
+        "created_at",
+        "updated_at",
+        "self",
+        "file",
+        "schema",
+        "direct_url",
+        "stores",
+    }
+)
 RESERVED = frozenset({"location", "deleted", "deleted_at", "locations"})
 
 

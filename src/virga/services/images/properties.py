@@ -19,11 +19,29 @@ CHOICES: dict[str, frozenset[str]] = {
     "hw_cdrom_bus": BUSES,
     "hw_rescue_bus": BUSES,
     "hw_rescue_device": frozenset({"cdrom", "disk", "floppy"}),
-    "hw_scsi_model": frozenset({"auto", "buslogic", "ibmvscsi", "lsilogic", "lsisas1068", "lsisas1078", "virtio-scsi", "vmpvscsi"}),
-    "hw_vif_model": frozenset({
-        "e1000", "e1000e", "igb", "lan9118", "ne2k_pci", "netfront", "pcnet", "rtl8139", "spapr-vlan", "sriov", "virtio", "VirtualE1000",
-        "VirtualE1000e", "VirtualPCNet32", "VirtualVmxnet", "VirtualVmxnet3",
-    }),
+    "hw_scsi_model": frozenset(
+        {"auto", "buslogic", "ibmvscsi", "lsilogic", "lsisas1068", "lsisas1078", "virtio-scsi", "vmpvscsi"}
+    ),
+    "hw_vif_model": frozenset(
+        {
+            "e1000",
+            "e1000e",
+            "igb",
+            "lan9118",
+            "ne2k_pci",
+            "netfront",
+            "pcnet",
+            "rtl8139",
+            "spapr-vlan",
+            "sriov",
+            "virtio",
+            "VirtualE1000",
+            "VirtualE1000e",
+            "VirtualPCNet32",
+            "VirtualVmxnet",
+            "VirtualVmxnet3",
+        }
+    ),
     "hw_video_model": frozenset({"bochs", "cirrus", "gop", "none", "qxl", "vga", "virtio", "vmvga", "xen"}),
     "hw_firmware_type": frozenset({"bios", "uefi"}),
     "hw_watchdog_action": frozenset({"disabled", "none", "pause", "poweroff", "reset"}),
@@ -39,16 +57,27 @@ CHOICES: dict[str, frozenset[str]] = {
     "hw_vif_multiqueue_enabled": BOOLEAN,
     "hw_time_hpet": BOOLEAN,
     "os_secure_boot": frozenset({"disabled", "optional", "required"}),
-    "os_type": frozenset({"linux", "windows", "freebsd", "macosx", "solaris", "netbsd", "openbsd", "hpux", "irix", "other"}),
+    "os_type": frozenset(
+        {"linux", "windows", "freebsd", "macosx", "solaris", "netbsd", "openbsd", "hpux", "irix", "other"}
+    ),
     "os_require_quiesce": BOOLEAN,
-}  # fmt: skip
+}
 PARTS = {"kernel_id": "aki", "ramdisk_id": "ari"}
 """The other two of a machine in three parts, and the format that each has."""
 UUID = re.compile(r"[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
-NUMBERS = frozenset({
-    "hw_cpu_sockets", "hw_cpu_cores", "hw_cpu_threads", "hw_cpu_max_sockets", "hw_cpu_max_cores", "hw_cpu_max_threads", "hw_numa_nodes", "hw_serial_port_count",
-    "hw_video_ram",
-})  # fmt: skip
+NUMBERS = frozenset(
+    {
+        "hw_cpu_sockets",
+        "hw_cpu_cores",
+        "hw_cpu_threads",
+        "hw_cpu_max_sockets",
+        "hw_cpu_max_cores",
+        "hw_cpu_max_threads",
+        "hw_numa_nodes",
+        "hw_serial_port_count",
+        "hw_video_ram",
+    }
+)
 
 
 def checked(extra: dict[str, Any]) -> dict[str, Any]:
@@ -56,14 +85,20 @@ def checked(extra: dict[str, Any]) -> dict[str, Any]:
     for name, value in extra.items():
         own(name)
         if not NAME.fullmatch(name):
-            raise Invalid(f"Invalid input for field '{name[:64]}': a property's name has 1 to 255 printable characters", field=name[:64])
+            raise Invalid(
+                f"Invalid input for field '{name[:64]}': a property's name has 1 to 255 printable characters",
+                field=name[:64],
+            )
         if not isinstance(value, str) or len(value) > 65535 or "\0" in value:
             raise Invalid(
-                f"Invalid input for field '{name[:64]}': an additional property is a string of at most 65535 characters", field=name[:64]
+                f"Invalid input for field '{name[:64]}': an additional property is a string of at most 65535 characters",
+                field=name[:64],
             )
         meaning(name, value)
     if len(extra) > MOST:
-        raise OverQuota(f"The limit has been exceeded on the number of allowed image properties. Attempted: {len(extra)}, Maximum: {MOST}")
+        raise OverQuota(
+            f"The limit has been exceeded on the number of allowed image properties. Attempted: {len(extra)}, Maximum: {MOST}"
+        )
     return extra
 
 
@@ -79,7 +114,9 @@ def meaning(name: str, value: str) -> None:
     """Raises Invalid when a property that builds machines says what no machine can be built by."""
     choice = CHOICES.get(name)
     if choice is not None and (value.lower() if choice is BOOLEAN else value) not in choice:
-        raise Invalid(f"Invalid input for field '{name}': '{value[:64]}' is not one of {', '.join(sorted(choice))}", field=name)
+        raise Invalid(
+            f"Invalid input for field '{name}': '{value[:64]}' is not one of {', '.join(sorted(choice))}", field=name
+        )
     if name in PARTS and not (UUID.fullmatch(value) or (name == "kernel_id" and value == "nokernel")):
         raise Invalid(f"Invalid input for field '{name}': '{value[:64]}' is not the id of an image", field=name)
     if name in NUMBERS and not (value.isascii() and value.isdigit() and 0 < int(value[:12]) < 1 << 20):

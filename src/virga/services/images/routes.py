@@ -14,7 +14,10 @@ ROUTES = (
     Route("GET", "/", images.document, view=views.versions, public=True, inline=True),
     Route("GET", "/versions", images.document, view=views.versions_ok, public=True, inline=True),
     Route("GET", "/v2", images.document, view=views.versions_ok, public=True, inline=True),
-    *(Route("GET", f"/v2/schemas/{name}", images.document, view=views.schema(s), inline=True) for name, s in schemas.OWN.items()),
+    *(
+        Route("GET", f"/v2/schemas/{name}", images.document, view=views.schema(s), inline=True)
+        for name, s in schemas.OWN.items()
+    ),
     Route("POST", "/v2/images", images.create, body=wire.CreateImage, view=views.created, code=201),
     Route("GET", "/v2/images", listing.index, view=views.images),
     Route("DELETE", "/v2/images", images.delete_nothing),
@@ -58,5 +61,11 @@ ROUTES = (
 )
 
 SERVICE = Service(
-    name="image", type="image", path="/image", ports=(9292,), catalog="/image", routes=ROUTES, faults=Faults(glance, over_quota=413)
+    name="image",
+    type="image",
+    path="/image",
+    ports=(9292,),
+    catalog="/image",
+    routes=ROUTES,
+    faults=Faults(glance, over_quota=413),
 )

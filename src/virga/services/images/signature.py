@@ -16,7 +16,16 @@ from virga.ground.errors import Invalid
 from virga.services.images.model import SIGNATURE
 
 HASHES = ("SHA-224", "SHA-256", "SHA-384", "SHA-512")
-KEYS = ("RSA-PSS", "DSA", "ECC_SECP384R1", "ECC_SECP521R1", "ECC_SECT409K1", "ECC_SECT409R1", "ECC_SECT571K1", "ECC_SECT571R1")
+KEYS = (
+    "RSA-PSS",
+    "DSA",
+    "ECC_SECP384R1",
+    "ECC_SECP521R1",
+    "ECC_SECT409K1",
+    "ECC_SECT409R1",
+    "ECC_SECT571K1",
+    "ECC_SECT571R1",
+)
 ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
@@ -32,12 +41,21 @@ class Signature:
             raise Invalid(f"The image says that it is signed, and lacks {', '.join(missing)}", field=missing[0])
         method, self.kind = properties["img_signature_hash_method"], properties["img_signature_key_type"]
         if method not in HASHES:
-            raise Invalid(f"img_signature_hash_method '{method[:40]}' is not one of {', '.join(HASHES)}", field="img_signature_hash_method")
+            raise Invalid(
+                f"img_signature_hash_method '{method[:40]}' is not one of {', '.join(HASHES)}",
+                field="img_signature_hash_method",
+            )
         if self.kind not in KEYS:
-            raise Invalid(f"img_signature_key_type '{self.kind[:40]}' is not one of {', '.join(KEYS)}", field="img_signature_key_type")
+            raise Invalid(
+                f"img_signature_key_type '{self.kind[:40]}' is not one of {', '.join(KEYS)}",
+                field="img_signature_key_type",
+            )
         id = properties["img_signature_certificate_uuid"]
         if not folder:
-            raise Invalid("The image is signed, and this cloud trusts no certificates (images.trusted_certificates)", field=SIGNATURE[3])
+            raise Invalid(
+                "The image is signed, and this cloud trusts no certificates (images.trusted_certificates)",
+                field=SIGNATURE[3],
+            )
         file = Path(folder) / f"{id}.pem"
         if not ID.fullmatch(id) or not file.is_file():
             raise Invalid(f"There is no trusted certificate {id[:64]}", field=SIGNATURE[3])
@@ -45,14 +63,19 @@ class Signature:
             certificate = x509.load_pem_x509_certificate(file.read_bytes())
             self.signature = base64.b64decode(properties["img_signature"], validate=True)
         except (ValueError, binascii.Error) as e:
-            raise Invalid(f"The image's signature or its certificate cannot be read: {e}", field="img_signature") from None
+            raise Invalid(
+                f"The image's signature or its certificate cannot be read: {e}", field="img_signature"
+            ) from None
         when = dt.datetime.fromtimestamp(now, dt.UTC)
         if not certificate.not_valid_before_utc <= when <= certificate.not_valid_after_utc:
             raise Invalid(f"The certificate {id} is not valid now", field=SIGNATURE[3])
         self.key = certificate.public_key()
         self.algorithm = {
-            "SHA-224": hashes.SHA224(), "SHA-256": hashes.SHA256(), "SHA-384": hashes.SHA384(), "SHA-512": hashes.SHA512(),
-        }[method]  # fmt: skip
+            "SHA-224": hashes.SHA224(),
+            "SHA-256": hashes.SHA256(),
+            "SHA-384": hashes.SHA384(),
+            "SHA-512": hashes.SHA512(),
+        }[method]
         self._hash = hashes.Hash(self.algorithm)
 
     def update(self, data: bytes) -> None:
@@ -75,4 +98,6 @@ class Signature:
             else:
                 raise Invalid(f"The certificate's key is not of type {self.kind}", field="img_signature_key_type")
         except InvalidSignature:
-            raise Invalid("Signature verification failed: the bytes are not what was signed", field="img_signature") from None
+            raise Invalid(
+                "Signature verification failed: the bytes are not what was signed", field="img_signature"
+            ) from None

@@ -15,60 +15,111 @@ from virga.services.images import model
 LIVE = sa.text("status in ('saving', 'uploading', 'importing')")
 IMAGES = Rows(
     sa.Table(
-        "images", metadata, sa.Column("id", sa.String(36), primary_key=True), sa.Column("name", sa.String(255)), sa.Column("owner", sa.String(64), nullable=False),
-        sa.Column("status", sa.String(16), nullable=False), sa.Column("visibility", sa.String(16), nullable=False), sa.Column("disk_format", sa.String(20)),
-        sa.Column("container_format", sa.String(20)), sa.Column("detected", sa.String(20)), sa.Column("min_disk", sa.Integer, nullable=False),
-        sa.Column("min_ram", sa.Integer, nullable=False), sa.Column("size", sa.BigInteger), sa.Column("virtual_size", sa.BigInteger),
-        sa.Column("checksum", sa.String(32)), sa.Column("os_hash_algo", sa.String(16)), sa.Column("os_hash_value", sa.String(128)),
-        sa.Column("protected", sa.Boolean, nullable=False), sa.Column("os_hidden", sa.Boolean, nullable=False), sa.Column("tags", sa.JSON, nullable=False),
-        sa.Column("properties", sa.JSON, nullable=False), sa.Column("upload", sa.String(36)), sa.Column("upload_lease", sa.Double, nullable=False),
-        sa.Column("created", sa.Double, nullable=False), sa.Column("updated", sa.Double, nullable=False),
-        sa.Column("stores", sa.JSON, nullable=False, server_default="[]"), sa.Column("staged", sa.String(64)),
-        sa.Column("staged_size", sa.BigInteger, nullable=False, server_default="0"), sa.Column("importing", sa.JSON, nullable=False, server_default="[]"),
-        sa.Column("failed", sa.JSON, nullable=False, server_default="[]"), sa.Column("saga_id", sa.String(36)), sa.Column("task_id", sa.String(36)),
+        "images",
+        metadata,
+        sa.Column("id", sa.String(36), primary_key=True),
+        sa.Column("name", sa.String(255)),
+        sa.Column("owner", sa.String(64), nullable=False),
+        sa.Column("status", sa.String(16), nullable=False),
+        sa.Column("visibility", sa.String(16), nullable=False),
+        sa.Column("disk_format", sa.String(20)),
+        sa.Column("container_format", sa.String(20)),
+        sa.Column("detected", sa.String(20)),
+        sa.Column("min_disk", sa.Integer, nullable=False),
+        sa.Column("min_ram", sa.Integer, nullable=False),
+        sa.Column("size", sa.BigInteger),
+        sa.Column("virtual_size", sa.BigInteger),
+        sa.Column("checksum", sa.String(32)),
+        sa.Column("os_hash_algo", sa.String(16)),
+        sa.Column("os_hash_value", sa.String(128)),
+        sa.Column("protected", sa.Boolean, nullable=False),
+        sa.Column("os_hidden", sa.Boolean, nullable=False),
+        sa.Column("tags", sa.JSON, nullable=False),
+        sa.Column("properties", sa.JSON, nullable=False),
+        sa.Column("upload", sa.String(36)),
+        sa.Column("upload_lease", sa.Double, nullable=False),
+        sa.Column("created", sa.Double, nullable=False),
+        sa.Column("updated", sa.Double, nullable=False),
+        sa.Column("stores", sa.JSON, nullable=False, server_default="[]"),
+        sa.Column("staged", sa.String(64)),
+        sa.Column("staged_size", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("importing", sa.JSON, nullable=False, server_default="[]"),
+        sa.Column("failed", sa.JSON, nullable=False, server_default="[]"),
+        sa.Column("saga_id", sa.String(36)),
+        sa.Column("task_id", sa.String(36)),
         sa.Column("reason", sa.Text),
         sa.CheckConstraint("status not in ('saving', 'uploading') or upload_lease > 0", name="arriving_has_a_lease"),
         sa.CheckConstraint("status <> 'importing' or saga_id is not null", name="importing_has_a_saga"),
-        sa.Index("ix_images_live", "status", "upload_lease", sqlite_where=LIVE), sa.Index("ix_images_created", "created", "id"),
+        sa.Index("ix_images_live", "status", "upload_lease", sqlite_where=LIVE),
+        sa.Index("ix_images_created", "created", "id"),
         sa.Index("ix_images_name", "name"),
-        sa.Index("ix_images_owner", "owner", "created", "id"), sa.Index("ix_images_visible", "visibility", "created", "id"),
+        sa.Index("ix_images_owner", "owner", "created", "id"),
+        sa.Index("ix_images_visible", "visibility", "created", "id"),
     ),
     model.Image,
-)  # fmt: skip
+)
 MEMBERS = Rows(
     sa.Table(
-        "image_members", metadata, sa.Column("image_id", sa.String(36), primary_key=True), sa.Column("member_id", sa.String(255), primary_key=True),
-        sa.Column("status", sa.String(20), nullable=False), sa.Column("created", sa.Double, nullable=False), sa.Column("updated", sa.Double, nullable=False),
+        "image_members",
+        metadata,
+        sa.Column("image_id", sa.String(36), primary_key=True),
+        sa.Column("member_id", sa.String(255), primary_key=True),
+        sa.Column("status", sa.String(20), nullable=False),
+        sa.Column("created", sa.Double, nullable=False),
+        sa.Column("updated", sa.Double, nullable=False),
         sa.Index("ix_image_members_member_id", "member_id", "status"),
     ),
     model.Member,
-)  # fmt: skip
+)
 LOCATIONS = Rows(
     sa.Table(
-        "image_locations", metadata, sa.Column("id", sa.String(36), primary_key=True), sa.Column("image_id", sa.String(36), nullable=False, index=True),
-        sa.Column("store", sa.String(64), nullable=False), sa.Column("key", sa.Text, nullable=False),
-        sa.Column("meta", sa.JSON, nullable=False), sa.Column("created", sa.Double, nullable=False),
+        "image_locations",
+        metadata,
+        sa.Column("id", sa.String(36), primary_key=True),
+        sa.Column("image_id", sa.String(36), nullable=False, index=True),
+        sa.Column("store", sa.String(64), nullable=False),
+        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("meta", sa.JSON, nullable=False),
+        sa.Column("created", sa.Double, nullable=False),
     ),
     model.Location,
-)  # fmt: skip
+)
 TASKS = Rows(
     sa.Table(
-        "image_tasks", metadata, sa.Column("id", sa.String(36), primary_key=True), sa.Column("image_id", sa.String(36), index=True),
-        sa.Column("type", sa.String(30), nullable=False), sa.Column("status", sa.String(30), nullable=False), sa.Column("owner", sa.String(64), nullable=False),
-        sa.Column("user_id", sa.String(64), nullable=False), sa.Column("request_id", sa.String(64), nullable=False), sa.Column("input", sa.JSON, nullable=False),
-        sa.Column("result", sa.JSON), sa.Column("message", sa.Text, nullable=False), sa.Column("created", sa.Double, nullable=False),
-        sa.Column("updated", sa.Double, nullable=False), sa.Column("expires", sa.Double), sa.Index("ix_image_tasks_owner", "owner", "created", "id"),
+        "image_tasks",
+        metadata,
+        sa.Column("id", sa.String(36), primary_key=True),
+        sa.Column("image_id", sa.String(36), index=True),
+        sa.Column("type", sa.String(30), nullable=False),
+        sa.Column("status", sa.String(30), nullable=False),
+        sa.Column("owner", sa.String(64), nullable=False),
+        sa.Column("user_id", sa.String(64), nullable=False),
+        sa.Column("request_id", sa.String(64), nullable=False),
+        sa.Column("input", sa.JSON, nullable=False),
+        sa.Column("result", sa.JSON),
+        sa.Column("message", sa.Text, nullable=False),
+        sa.Column("created", sa.Double, nullable=False),
+        sa.Column("updated", sa.Double, nullable=False),
+        sa.Column("expires", sa.Double),
+        sa.Index("ix_image_tasks_owner", "owner", "created", "id"),
     ),
     model.Task,
-)  # fmt: skip
+)
 TAGS = sa.Table(
-    "image_tags", metadata, sa.Column("image_id", sa.String(36), primary_key=True), sa.Column("tag", sa.String(255), primary_key=True),
+    "image_tags",
+    metadata,
+    sa.Column("image_id", sa.String(36), primary_key=True),
+    sa.Column("tag", sa.String(255), primary_key=True),
     sa.Index("ix_image_tags_tag", "tag", "image_id"),
-)  # fmt: skip
+)
 PROPERTIES = sa.Table(
-    "image_properties", metadata, sa.Column("image_id", sa.String(36), primary_key=True), sa.Column("name", sa.String(255), primary_key=True),
-    sa.Column("head", sa.String(255), nullable=False), sa.Index("ix_image_properties_name", "name", "head", "image_id"),
-)  # fmt: skip
+    "image_properties",
+    metadata,
+    sa.Column("image_id", sa.String(36), primary_key=True),
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("head", sa.String(255), nullable=False),
+    sa.Index("ix_image_properties_name", "name", "head", "image_id"),
+)
 HEAD = 255
 c = IMAGES.c
 
@@ -78,10 +129,14 @@ def _shared_with(project_id: str, status: str | None = None) -> sa.ColumnElement
     where = [m.image_id == c.id, m.member_id == project_id]
     if status is not None:
         where.append(m.status == status)
-    return sa.and_(c.visibility == "shared", sa.exists(sa.select(sa.literal(1)).select_from(MEMBERS.table).where(*where)))
+    return sa.and_(
+        c.visibility == "shared", sa.exists(sa.select(sa.literal(1)).select_from(MEMBERS.table).where(*where))
+    )
 
 
-def listed_to(project_id: str | None, admin: bool, visibility: str | None, member_status: str) -> sa.ColumnElement[bool]:
+def listed_to(
+    project_id: str | None, admin: bool, visibility: str | None, member_status: str
+) -> sa.ColumnElement[bool]:
     """What a list shows: community images of others only when asked for; shared ones that the project accepted, unless another
     `member_status` (or `all`) is asked for."""
     status = None if member_status == "all" else member_status
@@ -115,7 +170,12 @@ def having(name: str, value: str) -> sa.ColumnElement[bool]:
 def seen(tx: Tx, id: str, project_id: str | None, admin: bool) -> model.Image | None:
     """The image if the caller may know of it; the common cases need one look-up by id."""
     image = IMAGES.get(tx, id)
-    if image is None or admin or image.visibility in {"public", "community"} or (project_id and image.owner == project_id):
+    if (
+        image is None
+        or admin
+        or image.visibility in {"public", "community"}
+        or (project_id and image.owner == project_id)
+    ):
         return image
     if image.visibility == "shared" and project_id and member(tx, id, project_id) is not None:
         return image
@@ -166,15 +226,39 @@ def key(image_id: str, writer: str) -> str:
 
 
 def activate(
-    tx: Tx, where: tuple[Any, ...], id: str, kept: Any, detected: str, virtual: int | None, places: dict[str, str], now: float,
-    mint: Callable[[], str], **more: Any,
-) -> int:  # fmt: skip
+    tx: Tx,
+    where: tuple[Any, ...],
+    id: str,
+    kept: Any,
+    detected: str,
+    virtual: int | None,
+    places: dict[str, str],
+    now: float,
+    mint: Callable[[], str],
+    **more: Any,
+) -> int:
     """The image has its bytes: their measure, and where they lie (store → key). 0 when `where` does not hold any more."""
     changed = IMAGES.change(
-        tx, *where, status=model.ACTIVE, size=kept.size, virtual_size=virtual or kept.size, checksum=kept.checksum, os_hash_algo=kept.algorithm,
-        os_hash_value=kept.value, detected=detected, upload=None, upload_lease=0.0, stores=list(places), staged=None, staged_size=0, importing=[],
-        saga_id=None, reason=None, updated=now, **more,
-    )  # fmt: skip
+        tx,
+        *where,
+        status=model.ACTIVE,
+        size=kept.size,
+        virtual_size=virtual or kept.size,
+        checksum=kept.checksum,
+        os_hash_algo=kept.algorithm,
+        os_hash_value=kept.value,
+        detected=detected,
+        upload=None,
+        upload_lease=0.0,
+        stores=list(places),
+        staged=None,
+        staged_size=0,
+        importing=[],
+        saga_id=None,
+        reason=None,
+        updated=now,
+        **more,
+    )
     if changed:
         LOCATIONS.delete(tx, LOCATIONS.c.image_id == id)
         place(tx, id, places, now, mint)
@@ -194,7 +278,9 @@ def used_bytes(tx: Tx, project_id: str) -> int:
     """What a project's images take: each copy counts."""
     both = sa.join(IMAGES.table, LOCATIONS.table, LOCATIONS.c.image_id == c.id)
     return int(
-        tx.conn.execute(sa.select(sa.func.coalesce(sa.func.sum(c.size), 0)).select_from(both).where(c.owner == project_id)).scalar_one()
+        tx.conn.execute(
+            sa.select(sa.func.coalesce(sa.func.sum(c.size), 0)).select_from(both).where(c.owner == project_id)
+        ).scalar_one()
     )
 
 

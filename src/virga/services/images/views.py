@@ -15,17 +15,55 @@ from virga.services.images.cache import Entry
 from virga.services.images.driver import Store, Stores
 from virga.services.images.settings import Images
 
-VERSIONS = ("v2.17", "v2.16", "v2.15", "v2.14", "v2.13", "v2.12", "v2.11", "v2.10", "v2.9", "v2.8", "v2.7", "v2.6", "v2.5", "v2.4", "v2.3", "v2.2", "v2.1", "v2.0")  # fmt: skip
+VERSIONS = (
+    "v2.17",
+    "v2.16",
+    "v2.15",
+    "v2.14",
+    "v2.13",
+    "v2.12",
+    "v2.11",
+    "v2.10",
+    "v2.9",
+    "v2.8",
+    "v2.7",
+    "v2.6",
+    "v2.5",
+    "v2.4",
+    "v2.3",
+    "v2.2",
+    "v2.1",
+    "v2.0",
+)
 
 
 def image(i: model.Image, call: Call) -> dict[str, Any]:
     path = "/v2/images/" + i.id
     out = {
-        **i.properties, "id": i.id, "name": i.name, "owner": i.owner, "status": i.status, "visibility": i.visibility, "disk_format": i.disk_format,
-        "container_format": i.container_format, "min_disk": i.min_disk, "min_ram": i.min_ram, "size": i.size, "virtual_size": i.virtual_size,
-        "checksum": i.checksum, "os_hash_algo": i.os_hash_algo, "os_hash_value": i.os_hash_value, "protected": i.protected, "os_hidden": i.os_hidden,
-        "tags": i.tags, "created_at": iso(i.created), "updated_at": iso(i.updated), "self": path, "file": path + "/file", "schema": "/v2/schemas/image",
-    }  # fmt: skip
+        **i.properties,
+        "id": i.id,
+        "name": i.name,
+        "owner": i.owner,
+        "status": i.status,
+        "visibility": i.visibility,
+        "disk_format": i.disk_format,
+        "container_format": i.container_format,
+        "min_disk": i.min_disk,
+        "min_ram": i.min_ram,
+        "size": i.size,
+        "virtual_size": i.virtual_size,
+        "checksum": i.checksum,
+        "os_hash_algo": i.os_hash_algo,
+        "os_hash_value": i.os_hash_value,
+        "protected": i.protected,
+        "os_hidden": i.os_hidden,
+        "tags": i.tags,
+        "created_at": iso(i.created),
+        "updated_at": iso(i.updated),
+        "self": path,
+        "file": path + "/file",
+        "schema": "/v2/schemas/image",
+    }
     if i.stores:
         out["stores"] = i.stores[0] if len(i.stores) == 1 else ",".join(call.use(Stores).ordered(i.stores))
     if i.task_id is not None:
@@ -55,7 +93,10 @@ def _read(id: str, call: Call) -> list[model.Location]:
 
 def created(i: model.Image, call: Call) -> Answer:
     own = call.use(Images)
-    headers = {"location": call.request.link(f"/v2/images/{i.id}"), "openstack-image-import-methods": ",".join(own.import_methods)}
+    headers = {
+        "location": call.request.link(f"/v2/images/{i.id}"),
+        "openstack-image-import-methods": ",".join(own.import_methods),
+    }
     headers["openstack-image-store-ids"] = ",".join(s.id for s in call.use(Stores).writable())
     return Answer(with_locations(i, call), 201, headers)
 
@@ -63,7 +104,11 @@ def created(i: model.Image, call: Call) -> Answer:
 def images(page: Page[model.Image], call: Call) -> dict[str, Any]:
     pairs = [(k, v) for k, v in parse_qsl(call.request.raw_query) if k != "marker"]
     first = "/v2/images" + (f"?{urlencode(pairs)}" if pairs else "")
-    body: dict[str, Any] = {"images": [image(i, call) for i in page.items], "first": first, "schema": "/v2/schemas/images"}
+    body: dict[str, Any] = {
+        "images": [image(i, call) for i in page.items],
+        "first": first,
+        "schema": "/v2/schemas/images",
+    }
     if page.marker:
         body["next"] = "/v2/images?" + urlencode([*pairs, ("marker", page.marker)])
     return body
@@ -71,7 +116,12 @@ def images(page: Page[model.Image], call: Call) -> dict[str, Any]:
 
 def member(m: model.Member, _: Call) -> dict[str, Any]:
     times = {"created_at": iso(m.created), "updated_at": iso(m.updated)}
-    return {"member_id": m.member_id, "image_id": m.image_id, "status": m.status, "schema": "/v2/schemas/member"} | times
+    return {
+        "member_id": m.member_id,
+        "image_id": m.image_id,
+        "status": m.status,
+        "schema": "/v2/schemas/member",
+    } | times
 
 
 def members(rows: list[model.Member], call: Call) -> dict[str, Any]:
@@ -97,17 +147,29 @@ def task(t: model.Task, call: Call) -> dict[str, Any]:
 
 
 def listed_task(t: model.Task, _: Call) -> dict[str, Any]:
-    times = {"created_at": iso(t.created), "updated_at": iso(t.updated), "expires_at": None if t.expires is None else iso(t.expires)}
+    times = {
+        "created_at": iso(t.created),
+        "updated_at": iso(t.updated),
+        "expires_at": None if t.expires is None else iso(t.expires),
+    }
     return {
-        "id": t.id, "type": t.type, "status": t.status, "owner": t.owner,
-        "self": f"/v2/tasks/{t.id}", "schema": "/v2/schemas/task",
-    } | times  # fmt: skip
+        "id": t.id,
+        "type": t.type,
+        "status": t.status,
+        "owner": t.owner,
+        "self": f"/v2/tasks/{t.id}",
+        "schema": "/v2/schemas/task",
+    } | times
 
 
 def tasks(page: Page[model.Task], call: Call) -> dict[str, Any]:
     pairs = [(k, v) for k, v in parse_qsl(call.request.raw_query) if k != "marker"]
     first = "/v2/tasks" + (f"?{urlencode(pairs)}" if pairs else "")
-    body: dict[str, Any] = {"tasks": [listed_task(t, call) for t in page.items], "first": first, "schema": "/v2/schemas/tasks"}
+    body: dict[str, Any] = {
+        "tasks": [listed_task(t, call) for t in page.items],
+        "first": first,
+        "schema": "/v2/schemas/tasks",
+    }
     if page.marker:
         body["next"] = "/v2/tasks?" + urlencode([*pairs, ("marker", page.marker)])
     return body
@@ -137,7 +199,11 @@ def _store(s: Store, call: Call) -> dict[str, Any]:
 
 
 def stores_detail(rows: list[Store], call: Call) -> dict[str, Any]:
-    return {"stores": [_store(s, call) | {"type": s.type, "weight": s.weight, "properties": dict(s.facts or {})} for s in rows]}
+    return {
+        "stores": [
+            _store(s, call) | {"type": s.type, "weight": s.weight, "properties": dict(s.facts or {})} for s in rows
+        ]
+    }
 
 
 def usage(rows: dict[str, tuple[int, int]], _: Call) -> dict[str, Any]:
@@ -146,7 +212,14 @@ def usage(rows: dict[str, tuple[int, int]], _: Call) -> dict[str, Any]:
 
 def cache(found: tuple[list[Entry], list[str]], _: Call) -> dict[str, Any]:
     cached = [
-        {"image_id": e.image_id, "hits": e.hits, "last_accessed": e.accessed, "last_modified": e.modified, "size": e.size} for e in found[0]
+        {
+            "image_id": e.image_id,
+            "hits": e.hits,
+            "last_accessed": e.accessed,
+            "last_modified": e.modified,
+            "size": e.size,
+        }
+        for e in found[0]
     ]
     return {"cached_images": cached, "queued_images": found[1]}
 

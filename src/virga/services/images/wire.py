@@ -17,7 +17,9 @@ class Settled(Open):
     name: Annotated[str, Meta(max_length=255)] | None = None
     owner: Annotated[str, Meta(max_length=64)] | None = None
     visibility: Literal["public", "private", "shared", "community"] = "shared"
-    disk_format: Literal["ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "iso", "ploop"] | None = None
+    disk_format: Literal["ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "iso", "ploop"] | None = (
+        None
+    )
     container_format: Literal["ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed"] | None = None
     min_disk: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
     min_ram: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0

@@ -62,20 +62,29 @@ def check_wanted(call: Call, wanted: list[Wanted]) -> list[Wanted]:
             if port is None:
                 raise Invalid(f"Port id {each.port_id} could not be found.", field="networks")
             if port.device_id:
-                raise Conflict(f"Port {port.id} is still in use by {port.device_owner or 'device'} {port.device_id}.", blocking=[port.id])
+                raise Conflict(
+                    f"Port {port.id} is still in use by {port.device_owner or 'device'} {port.device_id}.",
+                    blocking=[port.id],
+                )
             if port.id in taken:
                 raise Invalid(f"Duplicate port {port.id} in request.", field="networks")
             taken.add(port.id)
         else:
             network = store.NETWORKS.one(
-                call.tx, store.NETWORKS.c.id == each.network_id, store.networks_seen(*owning.sight(call, policy.GET_NETWORK))
+                call.tx,
+                store.NETWORKS.c.id == each.network_id,
+                store.networks_seen(*owning.sight(call, policy.GET_NETWORK)),
             )
             if network is None:
                 raise Invalid(f"Network {each.network_id} could not be found.", field="networks")
             if network.external and not network.shared and "admin" not in call.actor.roles:
-                raise Invalid(f"It is not allowed to create an interface on external network {network.id}", field="networks")
+                raise Invalid(
+                    f"It is not allowed to create an interface on external network {network.id}", field="networks"
+                )
             if not store.SUBNETS.count(call.tx, store.SUBNETS.c.network_id == network.id):
-                raise Invalid(f"Network {network.id} requires a subnet in order to boot instances on.", field="networks")
+                raise Invalid(
+                    f"Network {network.id} requires a subnet in order to boot instances on.", field="networks"
+                )
     return wanted
 
 
@@ -121,7 +130,9 @@ def default_group(call: Call) -> str:
     return groups.default(call, call.actor.project_id or "").id
 
 
-def claim(call: Call, server_id: str, project_id: str, host: str, wanted: list[Wanted], group_ids: list[str], zone: str) -> list[str]:
+def claim(
+    call: Call, server_id: str, project_id: str, host: str, wanted: list[Wanted], group_ids: list[str], zone: str
+) -> list[str]:
     """Give a server its ports on a host: the caller's own are bound, the others made. Repeatable: ports that the server has already
     are taken as the answer. Returns the port ids in order."""
     have = {p.id: p for p in store.PORTS.find(call.tx, store.PORTS.c.device_id == server_id)}
@@ -131,9 +142,15 @@ def claim(call: Call, server_id: str, project_id: str, host: str, wanted: list[W
         if each.port_id is not None:
             if each.port_id not in have:
                 changed = store.PORTS.change(
-                    call.tx, store.PORTS.c.id == each.port_id, store.PORTS.c.device_id == "", device_id=server_id, device_owner=COMPUTE + zone, host=host,
-                    revision=store.PORTS.c.revision + 1, updated=call.now(),
-                )  # fmt: skip
+                    call.tx,
+                    store.PORTS.c.id == each.port_id,
+                    store.PORTS.c.device_id == "",
+                    device_id=server_id,
+                    device_owner=COMPUTE + zone,
+                    host=host,
+                    revision=store.PORTS.c.revision + 1,
+                    updated=call.now(),
+                )
                 if not changed:
                     raise Conflict(f"Port {each.port_id} is gone or was taken by another device meanwhile.")
                 store.touch(call.tx, call.doors, "port", each.port_id)
@@ -148,21 +165,33 @@ def claim(call: Call, server_id: str, project_id: str, host: str, wanted: list[W
             raise NotFound(f"Network {each.network_id} could not be found.")
         fixed = [wire.FixedIp(ip_address=each.fixed_ip)] if each.fixed_ip is not None else None
         port = ports.make(
-            call, network, project_id, secure=network.port_security, group_ids=group_ids if network.port_security else [], fixed=fixed, device_id=server_id,
-            device_owner=COMPUTE + zone, host=host, profile={"made_by": "compute"},
-        )  # fmt: skip
+            call,
+            network,
+            project_id,
+            secure=network.port_security,
+            group_ids=group_ids if network.port_security else [],
+            fixed=fixed,
+            device_id=server_id,
+            device_owner=COMPUTE + zone,
+            host=host,
+            profile={"made_by": "compute"},
+        )
         out.append(port.id)
     return out
 
 
 def release(call: Call, server_id: str) -> int:
     """Take a server's ports from it: those that compute made go, the others are free again. Repeatable."""
-    found = store.PORTS.find(call.tx, store.PORTS.c.device_id == server_id, store.PORTS.c.device_owner.startswith(COMPUTE))
+    found = store.PORTS.find(
+        call.tx, store.PORTS.c.device_id == server_id, store.PORTS.c.device_owner.startswith(COMPUTE)
+    )
     for port in found:
         if port.profile.get("made_by") == "compute":
             ports.remove(call, port)
         else:
-            owning.newer(call, store.PORTS, port.id, {"device_id": "", "device_owner": "", "host": "", "status": "DOWN"})
+            owning.newer(
+                call, store.PORTS, port.id, {"device_id": "", "device_owner": "", "host": "", "status": "DOWN"}
+            )
             store.touch(call.tx, call.doors, "port", port.id)
     return len(found)
 
@@ -175,18 +204,29 @@ def nics(tx: Tx, server_id: str) -> list[Nic]:
     subnets = {s.id: s for s in store.SUBNETS.within(tx, "id", {i.subnet_id for found in ips.values() for i in found})}
     return [
         Nic(
-            p.id, p.network_id, nets[p.network_id].name, p.mac, [i.ip for i in ips.get(p.id, ())], nets[p.network_id].mtu,
-            p.profile.get("made_by") == "compute", p.status == "ACTIVE",
+            p.id,
+            p.network_id,
+            nets[p.network_id].name,
+            p.mac,
+            [i.ip for i in ips.get(p.id, ())],
+            nets[p.network_id].mtu,
+            p.profile.get("made_by") == "compute",
+            p.status == "ACTIVE",
             [
                 {
-                    "ip": i.ip, "cidr": subnets[i.subnet_id].cidr, "gateway": subnets[i.subnet_id].gateway_ip, "dns": subnets[i.subnet_id].dns_nameservers,
-                    "routes": subnets[i.subnet_id].host_routes, "version": subnets[i.subnet_id].ip_version, "dhcp": subnets[i.subnet_id].enable_dhcp,
+                    "ip": i.ip,
+                    "cidr": subnets[i.subnet_id].cidr,
+                    "gateway": subnets[i.subnet_id].gateway_ip,
+                    "dns": subnets[i.subnet_id].dns_nameservers,
+                    "routes": subnets[i.subnet_id].host_routes,
+                    "version": subnets[i.subnet_id].ip_version,
+                    "dhcp": subnets[i.subnet_id].enable_dhcp,
                 }
                 for i in ips.get(p.id, ())
             ],
         )
         for p in rows
-    ]  # fmt: skip
+    ]
 
 
 def shown(tx: Tx, server_ids: Iterable[str]) -> tuple[dict[str, list[Shown]], dict[str, list[str]]]:
@@ -215,7 +255,9 @@ def shown(tx: Tx, server_ids: Iterable[str]) -> tuple[dict[str, list[Shown]], di
 def who(tx: Tx, network_id: str, ip: str) -> str | None:
     """The device that has an address on a network: the question that metadata asks."""
     c = store.PORTS.c
-    found = store.PORTS.within(tx, "id", store.ports_with(tx, ip=ip), c.network_id == network_id, c.device_owner.startswith(COMPUTE))
+    found = store.PORTS.within(
+        tx, "id", store.ports_with(tx, ip=ip), c.network_id == network_id, c.device_owner.startswith(COMPUTE)
+    )
     return found[0].device_id if found else None
 
 
@@ -227,11 +269,14 @@ def metadata_ports(tx: Tx) -> list[dict[str, Any]]:
     nets = {n.id: n.mtu for n in store.NETWORKS.within(tx, "id", {p.network_id for p in rows})}
     return [
         {
-            "network": p.network_id, "port": p.id, "mac": p.mac, "mtu": nets[p.network_id],
+            "network": p.network_id,
+            "port": p.id,
+            "mac": p.mac,
+            "mtu": nets[p.network_id],
             "cidrs": [f"{i.ip}/{subnets[i.subnet_id].cidr.partition('/')[2]}" for i in ips.get(p.id, ())],
         }
         for p in rows
-    ]  # fmt: skip
+    ]
 
 
 def port_owners(tx: Tx) -> dict[str, list[str]]:
@@ -253,11 +298,16 @@ def ensure_external(call: Call, name: str, cidr: str) -> str:
     first, last = net.network_address + 10, net.broadcast_address - 1
     pools = [wire.Pool(start=str(first), end=str(last))]
     networks.create_subnet(
-        call, wire.CreateSubnet(network_id=network.id, cidr=cidr, enable_dhcp=False, allocation_pools=pools, name=f"{name}-subnet")
+        call,
+        wire.CreateSubnet(
+            network_id=network.id, cidr=cidr, enable_dhcp=False, allocation_pools=pools, name=f"{name}-subnet"
+        ),
     )
     return str(network.id)
 
 
 def system_actor(project_id: str) -> Actor:
     """Virga itself, for what it does on its own behalf."""
-    return Actor(user_id="virga", user_name="virga", user_domain_id="default", roles=frozenset({"admin"}), project_id=project_id)
+    return Actor(
+        user_id="virga", user_name="virga", user_domain_id="default", roles=frozenset({"admin"}), project_id=project_id
+    )

@@ -34,7 +34,10 @@ def sync(round: Round) -> int:
             with round.db.write() as tx:
                 for mark in part:
                     store.DIRTY.delete(
-                        tx, store.DIRTY.c.kind == mark.kind, store.DIRTY.c.id == mark.id, store.DIRTY.c.generation == mark.generation
+                        tx,
+                        store.DIRTY.c.kind == mark.kind,
+                        store.DIRTY.c.id == mark.id,
+                        store.DIRTY.c.generation == mark.generation,
                     )
             done += len(part)
 
@@ -66,9 +69,17 @@ def repair(round: Round) -> int:
     """Mark everything that we have, and everything that only the switch has; `sync` does the rest. Runs at start and every ten
     minutes, so that a switch that lost its memory gets it back."""
     seen = round.doors.use(Switch).observe()
-    ours: dict[str, Rows[Any]] = {"network": store.NETWORKS, "group": store.GROUPS, "router": store.ROUTERS, "port": store.PORTS}
+    ours: dict[str, Rows[Any]] = {
+        "network": store.NETWORKS,
+        "group": store.GROUPS,
+        "router": store.ROUTERS,
+        "port": store.PORTS,
+    }
     with round.db.read() as tx:
-        have = {kind: set(tx.conn.execute(rows.table.select().with_only_columns(rows.c.id)).scalars()) for kind, rows in ours.items()}
+        have = {
+            kind: set(tx.conn.execute(rows.table.select().with_only_columns(rows.c.id)).scalars())
+            for kind, rows in ours.items()
+        }
     marked = 0
     for kind, there in seen.items():
         for ids in _slices(sorted(have[kind] | there)):

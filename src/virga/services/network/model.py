@@ -202,9 +202,12 @@ def network_of(text: str, field: str = "cidr") -> Net:
         try:
             meant = ipaddress.ip_network(text, strict=False)
         except ValueError:
-            raise Invalid(f"Invalid input for {field}. Reason: '{text[:64]}' is not a valid IP subnet.", field=field) from None
+            raise Invalid(
+                f"Invalid input for {field}. Reason: '{text[:64]}' is not a valid IP subnet.", field=field
+            ) from None
     raise Invalid(
-        f"Invalid input for {field}. Reason: '{text[:64]}' isn't a recognized IP subnet cidr, '{meant}' is recommended.", field=field
+        f"Invalid input for {field}. Reason: '{text[:64]}' isn't a recognized IP subnet cidr, '{meant}' is recommended.",
+        field=field,
     )
 
 
@@ -212,7 +215,9 @@ def address_of(text: str, field: str = "ip_address") -> ipaddress.IPv4Address | 
     try:
         return ipaddress.ip_address(text)
     except ValueError:
-        raise Invalid(f"Invalid input for {field}. Reason: '{text[:64]}' is not a valid IP address.", field=field) from None
+        raise Invalid(
+            f"Invalid input for {field}. Reason: '{text[:64]}' is not a valid IP address.", field=field
+        ) from None
 
 
 def default_pools(net: Net, gateway: str | None) -> list[dict[str, str]]:
@@ -261,14 +266,38 @@ def eui64(net: ipaddress.IPv6Network, mac: str) -> str:
 def overlap(cidr: str, others: Iterable[str]) -> str | None:
     """The first of `others` that shares addresses with `cidr`."""
     net = ipaddress.ip_network(cidr)
-    return next((o for o in others if (other := ipaddress.ip_network(o)).version == net.version and net.overlaps(other)), None)
+    return next(
+        (o for o in others if (other := ipaddress.ip_network(o)).version == net.version and net.overlaps(other)), None
+    )
 
 
 PROTOCOLS = {
-    "ah": 51, "dccp": 33, "egp": 8, "esp": 50, "gre": 47, "hopopt": 0, "icmp": 1, "icmpv6": 58, "igmp": 2, "ip": 0, "ipip": 4, "ipv6-encap": 41,
-    "ipv6-frag": 44, "ipv6-icmp": 58, "ipv6-nonxt": 59, "ipv6-opts": 60, "ipv6-route": 43, "ospf": 89, "pgm": 113, "rsvp": 46, "sctp": 132, "tcp": 6,
-    "udp": 17, "udplite": 136, "vrrp": 112,
-}  # fmt: skip
+    "ah": 51,
+    "dccp": 33,
+    "egp": 8,
+    "esp": 50,
+    "gre": 47,
+    "hopopt": 0,
+    "icmp": 1,
+    "icmpv6": 58,
+    "igmp": 2,
+    "ip": 0,
+    "ipip": 4,
+    "ipv6-encap": 41,
+    "ipv6-frag": 44,
+    "ipv6-icmp": 58,
+    "ipv6-nonxt": 59,
+    "ipv6-opts": 60,
+    "ipv6-route": 43,
+    "ospf": 89,
+    "pgm": 113,
+    "rsvp": 46,
+    "sctp": 132,
+    "tcp": 6,
+    "udp": 17,
+    "udplite": 136,
+    "vrrp": 112,
+}
 
 
 def protocol_of(value: str | int | None) -> str | None:

@@ -16,7 +16,9 @@ class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             description="The way out of the external network: auto (this machine's default route), host (this machine only), none (a namespace), or a link's name"
         ),
     ] = "auto"
-    external_cidr: Annotated[str, Meta(description="The external network that is set up at first start")] = "172.24.4.0/24"
+    external_cidr: Annotated[str, Meta(description="The external network that is set up at first start")] = (
+        "172.24.4.0/24"
+    )
     external_name: Annotated[str, Meta(description="Its name")] = "public"
     mtu: Annotated[int, Meta(ge=1280, le=9000, description="MTU of tenant networks")] = 1442
     dns_servers: Annotated[list[str], Meta(description="Resolvers that DHCP hands out where a subnet names none")] = []

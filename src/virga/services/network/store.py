@@ -20,9 +20,11 @@ _id = sa.String(36)
 
 def _head() -> list[sa.Column[Any]]:
     return [
-        sa.Column("id", _id, primary_key=True), sa.Column("name", sa.String(255), nullable=False), sa.Column("project_id", sa.String(64), nullable=False, index=True),
+        sa.Column("id", _id, primary_key=True),
+        sa.Column("name", sa.String(255), nullable=False),
+        sa.Column("project_id", sa.String(64), nullable=False, index=True),
         sa.Column("description", sa.String(255), nullable=False),
-    ]  # fmt: skip
+    ]
 
 
 def _tail(tags: bool = True) -> list[sa.Column[Any]]:
@@ -41,81 +43,146 @@ def _flag(name: str) -> sa.Column[bool]:
 
 NETWORKS = Rows(
     sa.Table(
-        "networks", metadata, *_head(), _flag("admin_state_up"), _flag("shared"), _flag("external"), _flag("is_default"),
-        sa.Column("mtu", sa.Integer, nullable=False), _flag("port_security"), sa.Column("physical", sa.String(64)), *_tail(),
+        "networks",
+        metadata,
+        *_head(),
+        _flag("admin_state_up"),
+        _flag("shared"),
+        _flag("external"),
+        _flag("is_default"),
+        sa.Column("mtu", sa.Integer, nullable=False),
+        _flag("port_security"),
+        sa.Column("physical", sa.String(64)),
+        *_tail(),
     ),
     model.Network,
-)  # fmt: skip
+)
 SUBNETS = Rows(
     sa.Table(
-        "subnets", metadata, *_head(), sa.Column("network_id", _id, sa.ForeignKey("networks.id"), nullable=False, index=True),
-        sa.Column("ip_version", sa.Integer, nullable=False), sa.Column("cidr", sa.String(64), nullable=False), sa.Column("gateway_ip", sa.String(64)),
-        _flag("enable_dhcp"), sa.Column("pools", sa.JSON, nullable=False), sa.Column("dns_nameservers", sa.JSON, nullable=False),
-        sa.Column("host_routes", sa.JSON, nullable=False), sa.Column("ipv6_ra_mode", sa.String(20)), sa.Column("ipv6_address_mode", sa.String(20)), *_tail(),
+        "subnets",
+        metadata,
+        *_head(),
+        sa.Column("network_id", _id, sa.ForeignKey("networks.id"), nullable=False, index=True),
+        sa.Column("ip_version", sa.Integer, nullable=False),
+        sa.Column("cidr", sa.String(64), nullable=False),
+        sa.Column("gateway_ip", sa.String(64)),
+        _flag("enable_dhcp"),
+        sa.Column("pools", sa.JSON, nullable=False),
+        sa.Column("dns_nameservers", sa.JSON, nullable=False),
+        sa.Column("host_routes", sa.JSON, nullable=False),
+        sa.Column("ipv6_ra_mode", sa.String(20)),
+        sa.Column("ipv6_address_mode", sa.String(20)),
+        *_tail(),
     ),
     model.Subnet,
-)  # fmt: skip
+)
 PORTS = Rows(
     sa.Table(
-        "ports", metadata, *_head(), sa.Column("network_id", _id, sa.ForeignKey("networks.id"), nullable=False), sa.Column("mac", sa.String(17), nullable=False),
-        _flag("admin_state_up"), sa.Column("status", sa.String(16), nullable=False), sa.Column("device_id", sa.String(255), nullable=False, index=True),
-        sa.Column("device_owner", sa.String(255), nullable=False), sa.Column("host", sa.String(255), nullable=False), sa.Column("vnic_type", sa.String(32), nullable=False),
-        sa.Column("profile", sa.JSON, nullable=False), _flag("port_security"), sa.Column("pairs", sa.JSON, nullable=False),
-        sa.Column("dhcp_options", sa.JSON, nullable=False), *_tail(), sa.UniqueConstraint("network_id", "mac"),
+        "ports",
+        metadata,
+        *_head(),
+        sa.Column("network_id", _id, sa.ForeignKey("networks.id"), nullable=False),
+        sa.Column("mac", sa.String(17), nullable=False),
+        _flag("admin_state_up"),
+        sa.Column("status", sa.String(16), nullable=False),
+        sa.Column("device_id", sa.String(255), nullable=False, index=True),
+        sa.Column("device_owner", sa.String(255), nullable=False),
+        sa.Column("host", sa.String(255), nullable=False),
+        sa.Column("vnic_type", sa.String(32), nullable=False),
+        sa.Column("profile", sa.JSON, nullable=False),
+        _flag("port_security"),
+        sa.Column("pairs", sa.JSON, nullable=False),
+        sa.Column("dhcp_options", sa.JSON, nullable=False),
+        *_tail(),
+        sa.UniqueConstraint("network_id", "mac"),
     ),
     model.Port,
-)  # fmt: skip
+)
 LISTED_PORTS = PORTS.narrow(model.ListedPort)
 PORT_IPS = Rows(
     sa.Table(
-        "port_ips", metadata, sa.Column("port_id", _id, sa.ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True),
-        sa.Column("subnet_id", _id, sa.ForeignKey("subnets.id"), primary_key=True), sa.Column("ip", sa.String(64), primary_key=True),
+        "port_ips",
+        metadata,
+        sa.Column("port_id", _id, sa.ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("subnet_id", _id, sa.ForeignKey("subnets.id"), primary_key=True),
+        sa.Column("ip", sa.String(64), primary_key=True),
         sa.UniqueConstraint("subnet_id", "ip"),
     ),
     model.PortIp,
-)  # fmt: skip
-GROUPS = Rows(sa.Table("security_groups", metadata, *_head(), _flag("stateful"), _flag("is_default"), *_tail()), model.Group)
+)
+GROUPS = Rows(
+    sa.Table("security_groups", metadata, *_head(), _flag("stateful"), _flag("is_default"), *_tail()), model.Group
+)
 RULES = Rows(
     sa.Table(
-        "security_group_rules", metadata, sa.Column("id", _id, primary_key=True),
+        "security_group_rules",
+        metadata,
+        sa.Column("id", _id, primary_key=True),
         sa.Column("group_id", _id, sa.ForeignKey("security_groups.id", ondelete="CASCADE"), nullable=False, index=True),
-        sa.Column("project_id", sa.String(64), nullable=False), sa.Column("description", sa.String(255), nullable=False),
-        sa.Column("direction", sa.String(8), nullable=False), sa.Column("ethertype", sa.String(8), nullable=False), sa.Column("protocol", sa.String(40)),
-        sa.Column("port_min", sa.Integer), sa.Column("port_max", sa.Integer), sa.Column("remote_ip_prefix", sa.String(64)),
-        sa.Column("remote_group_id", _id, index=True), *_tail(tags=False),
+        sa.Column("project_id", sa.String(64), nullable=False),
+        sa.Column("description", sa.String(255), nullable=False),
+        sa.Column("direction", sa.String(8), nullable=False),
+        sa.Column("ethertype", sa.String(8), nullable=False),
+        sa.Column("protocol", sa.String(40)),
+        sa.Column("port_min", sa.Integer),
+        sa.Column("port_max", sa.Integer),
+        sa.Column("remote_ip_prefix", sa.String(64)),
+        sa.Column("remote_group_id", _id, index=True),
+        *_tail(tags=False),
     ),
     model.GroupRule,
-)  # fmt: skip
+)
 PORT_GROUPS = Rows(
     sa.Table(
-        "port_security_groups", metadata, sa.Column("port_id", _id, sa.ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True),
+        "port_security_groups",
+        metadata,
+        sa.Column("port_id", _id, sa.ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True),
         sa.Column("group_id", _id, sa.ForeignKey("security_groups.id"), primary_key=True, index=True),
     ),
     model.PortGroup,
-)  # fmt: skip
+)
 ROUTERS = Rows(
     sa.Table(
-        "routers", metadata, *_head(), _flag("admin_state_up"), sa.Column("gateway_network_id", _id), sa.Column("gateway_port_id", _id), _flag("enable_snat"),
-        sa.Column("routes", sa.JSON, nullable=False), *_tail(),
+        "routers",
+        metadata,
+        *_head(),
+        _flag("admin_state_up"),
+        sa.Column("gateway_network_id", _id),
+        sa.Column("gateway_port_id", _id),
+        _flag("enable_snat"),
+        sa.Column("routes", sa.JSON, nullable=False),
+        *_tail(),
     ),
     model.Router,
-)  # fmt: skip
+)
 FLOATING_IPS = Rows(
     sa.Table(
-        "floating_ips", metadata, sa.Column("id", _id, primary_key=True), sa.Column("project_id", sa.String(64), nullable=False, index=True),
-        sa.Column("description", sa.String(255), nullable=False), sa.Column("network_id", _id, nullable=False), sa.Column("port_id", _id, nullable=False),
-        sa.Column("address", sa.String(64), nullable=False), sa.Column("fixed_port_id", _id, index=True), sa.Column("fixed_ip", sa.String(64)),
-        sa.Column("router_id", _id, index=True), sa.Column("status", sa.String(16), nullable=False), *_tail(),
+        "floating_ips",
+        metadata,
+        sa.Column("id", _id, primary_key=True),
+        sa.Column("project_id", sa.String(64), nullable=False, index=True),
+        sa.Column("description", sa.String(255), nullable=False),
+        sa.Column("network_id", _id, nullable=False),
+        sa.Column("port_id", _id, nullable=False),
+        sa.Column("address", sa.String(64), nullable=False),
+        sa.Column("fixed_port_id", _id, index=True),
+        sa.Column("fixed_ip", sa.String(64)),
+        sa.Column("router_id", _id, index=True),
+        sa.Column("status", sa.String(16), nullable=False),
+        *_tail(),
     ),
     model.FloatingIp,
-)  # fmt: skip
+)
 DIRTY = Rows(
     sa.Table(
-        "network_dirty", metadata, sa.Column("kind", sa.String(16), primary_key=True), sa.Column("id", _id, primary_key=True),
+        "network_dirty",
+        metadata,
+        sa.Column("kind", sa.String(16), primary_key=True),
+        sa.Column("id", _id, primary_key=True),
         sa.Column("generation", sa.Integer, nullable=False),
     ),
     model.Dirty,
-)  # fmt: skip
+)
 WAKE = "network.wake"
 
 
@@ -162,7 +229,11 @@ def of_project(column: sa.ColumnElement[Any], project_id: str | None) -> sa.Colu
 
 def networks_seen(project_id: str | None, everything: bool) -> sa.ColumnElement[bool]:
     c = NETWORKS.c
-    return sa.true() if everything else sa.or_(of_project(c.project_id, project_id), c.shared.is_(True), c.external.is_(True))
+    return (
+        sa.true()
+        if everything
+        else sa.or_(of_project(c.project_id, project_id), c.shared.is_(True), c.external.is_(True))
+    )
 
 
 def subnets_seen(project_id: str | None, everything: bool) -> sa.ColumnElement[bool]:
@@ -216,7 +287,9 @@ def _cards() -> sa.Select[Any]:
 
 _CARDS = Prepared(_cards(), PORTS.c.device_id)
 _DEVICE_GROUPS = Prepared(
-    sa.select(PORTS.c.device_id, PORT_GROUPS.c.group_id).join_from(PORTS.table, PORT_GROUPS.table, PORT_GROUPS.c.port_id == PORTS.c.id),
+    sa.select(PORTS.c.device_id, PORT_GROUPS.c.group_id).join_from(
+        PORTS.table, PORT_GROUPS.table, PORT_GROUPS.c.port_id == PORTS.c.id
+    ),
     PORTS.c.device_id,
 )
 _NAMES = {rows.table.name: Prepared(sa.select(rows.c.id, rows.c.name), rows.c.id) for rows in (NETWORKS, GROUPS)}

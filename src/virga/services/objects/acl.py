@@ -120,13 +120,20 @@ def account_access(text: str) -> dict[str, list[str]]:
         raise Invalid("X-Account-Access-Control is not a JSON object", field="X-Account-Access-Control")
     for key, names in value.items():
         if key not in {"admin", "read-write", "read-only"}:
-            raise Invalid(f"Key {key[:64]!r} not recognized in X-Account-Access-Control", field="X-Account-Access-Control")
+            raise Invalid(
+                f"Key {key[:64]!r} not recognized in X-Account-Access-Control", field="X-Account-Access-Control"
+            )
         if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
-            raise Invalid(f"Value of {key!r} must be a list of strings in X-Account-Access-Control", field="X-Account-Access-Control")
+            raise Invalid(
+                f"Value of {key!r} must be a list of strings in X-Account-Access-Control",
+                field="X-Account-Access-Control",
+            )
     return value
 
 
-def account_grant(who: Who | None, access: Mapping[str, list[str]], *, names: bool = True, roles: bool = False) -> str | None:
+def account_grant(
+    who: Who | None, access: Mapping[str, list[str]], *, names: bool = True, roles: bool = False
+) -> str | None:
     """The widest of admin, read-write, read-only that the account's list gives."""
     for level in ("admin", "read-write", "read-only"):
         if listed(who, access.get(level, ()), names=names, roles=roles):

@@ -75,12 +75,16 @@ async def put(
     return got.size, got.md5
 
 
-async def get(doors: Doors, project_id: str, container: str, name: str, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+async def get(
+    doors: Doors, project_id: str, container: str, name: str, start: int = 0, length: int | None = None
+) -> AsyncIterator[bytes]:
     """The bytes of an object. Raises NotFound."""
     desk = doors.use(Desk)
 
     async def read() -> AsyncIterator[bytes]:
-        spot = await desk.commits.read(lambda tx: places.look(tx, model.account_of(project_id), container, name, with_account=False))
+        spot = await desk.commits.read(
+            lambda tx: places.look(tx, model.account_of(project_id), container, name, with_account=False)
+        )
         if spot.object is None:
             raise NotFound(f"There is no object {container}/{name}.")
         return await desk.bodies.open(extents_of(spot.object, start, length))
@@ -114,7 +118,10 @@ def status(desk: Desk) -> dict[str, Any]:
     def read(tx: Tx) -> dict[str, Any]:
         waits, failed = sync.waiting(tx)
         return {
-            "sync": {"waiting": waits, "failed": [{"name": r.name, "tries": r.tries, "due": r.due, "why": r.why} for r in failed]},
+            "sync": {
+                "waiting": waits,
+                "failed": [{"name": r.name, "tries": r.tries, "due": r.due, "why": r.why} for r in failed],
+            },
             "trash": rows.trash_count(tx),
             "quarantine": [{"body": q.body, "why": q.why, "since": q.since} for q in rows.rotten(tx)],
         }

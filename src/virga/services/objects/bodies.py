@@ -78,9 +78,22 @@ def replaced_too_fast() -> Unavailable:
 
 class Bodies:
     def __init__(
-        self, blobs: BlobStore, commits: Commits, settings: Objects, world: World, threads: ThreadPoolExecutor, seal: Seal | None = None
+        self,
+        blobs: BlobStore,
+        commits: Commits,
+        settings: Objects,
+        world: World,
+        threads: ThreadPoolExecutor,
+        seal: Seal | None = None,
     ) -> None:
-        self.blobs, self.commits, self.settings, self.world, self.threads, self.seal = blobs, commits, settings, world, threads, seal
+        self.blobs, self.commits, self.settings, self.world, self.threads, self.seal = (
+            blobs,
+            commits,
+            settings,
+            world,
+            threads,
+            seal,
+        )
         self.replica: BlobStore | None = None
         self.receiving = 0
         self.reading: collections.Counter[str] = collections.Counter()
@@ -97,7 +110,13 @@ class Bodies:
     # -- in --------------------------------------------------------------------------------------------------------
 
     async def receive(
-        self, stream: AsyncIterator[bytes], *, expected: int | None, most: int | None = None, also: Sequence[str] = (), sealed: bool = False
+        self,
+        stream: AsyncIterator[bytes],
+        *,
+        expected: int | None,
+        most: int | None = None,
+        also: Sequence[str] = (),
+        sealed: bool = False,
     ) -> Received:
         """Take a body in. `expected` bytes when known; `sealed` at rest even where not everything is. Raises TooLarge past `most`,
         NoSpace, Invalid when it is shorter than said."""
@@ -147,7 +166,9 @@ class Bodies:
         if data is None and self.replica is not None:
             self.fresh.append(id)
             self.on_fresh()
-        return Received(id, size, hashes[0].hexdigest(), data, {n: h.digest() for n, h in zip(also, hashes[1:], strict=True)})
+        return Received(
+            id, size, hashes[0].hexdigest(), data, {n: h.digest() for n, h in zip(also, hashes[1:], strict=True)}
+        )
 
     def _finish(self, id: str, writer: Writer | None, hashes: list[Any], rest: list[bytes], size: int) -> None:
         if writer is None:
@@ -283,7 +304,9 @@ class Bodies:
                 except KeyMissing as e:
                     raise self.unread(extent.body, e) from e
                 except (Rotten, OSError) as e:
-                    if isinstance(e, FileNotFoundError) and not await self.commits.read(lambda tx: rows.named(tx, extent.body)):
+                    if isinstance(e, FileNotFoundError) and not await self.commits.read(
+                        lambda tx: rows.named(tx, extent.body)
+                    ):
                         raise Replaced from e
                     if isinstance(e, (Rotten, FileNotFoundError)):
                         await self.told_rotten(extent.body, str(e) or "missing")
@@ -330,7 +353,10 @@ def errno_name(e: OSError) -> str:
 def extents_of(o: model.Object, start: int = 0, length: int | None = None) -> list[Extent]:
     """The whole of an object's bytes, or a range. Raises Forbidden for what only its owner's key opens."""
     if o.own("sealed"):
-        raise Forbidden(f"The object {o.name} is encrypted under a customer's key: it is read through S3, with that key.", rule="sealed")
+        raise Forbidden(
+            f"The object {o.name} is encrypted under a customer's key: it is read through S3, with that key.",
+            rule="sealed",
+        )
     if o.body is None:
         return []
     return [Extent(o.body, start, o.size - start if length is None else length)]

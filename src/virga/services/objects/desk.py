@@ -50,7 +50,13 @@ def _give_memory_back() -> None:
 
 class Desk:
     def __init__(
-        self, db: Database, doors: Doors, blobs: BlobStore, settings: Objects, seal: Seal | None = None, workers: int = 12
+        self,
+        db: Database,
+        doors: Doors,
+        blobs: BlobStore,
+        settings: Objects,
+        seal: Seal | None = None,
+        workers: int = 12,
     ) -> None:
         self.db, self.doors, self.blobs, self.settings = db, doors, blobs, settings
         self.threads = ThreadPoolExecutor(workers, thread_name_prefix="objects")

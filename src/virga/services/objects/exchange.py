@@ -195,7 +195,8 @@ async def ranged(
         return headers, await open_range(start, length), length
     boundary = os.urandom(16).hex()
     heads = [
-        f"--{boundary}\r\nContent-Type: {content_type}\r\nContent-Range: bytes {s}-{s + n - 1}/{size}\r\n\r\n".encode() for s, n in found
+        f"--{boundary}\r\nContent-Type: {content_type}\r\nContent-Range: bytes {s}-{s + n - 1}/{size}\r\n\r\n".encode()
+        for s, n in found
     ]
     end = f"--{boundary}--".encode()
     total = sum(len(h) + n + 2 for h, (_, n) in zip(heads, found, strict=True)) + len(end)

@@ -83,5 +83,7 @@ class Form:
 def word(text: str, name: str) -> str | None:
     """A parameter of Content-Disposition."""
     text = text[:2048]
-    found = re.search(rf'(?i)(?:^|;\s*){name}="((?:[^"\\]|\\.)*)"', text) or re.search(rf"(?i)(?:^|;\s*){name}=([^;\s]+)", text)
+    found = re.search(rf'(?i)(?:^|;\s*){name}="((?:[^"\\]|\\.)*)"', text) or re.search(
+        rf"(?i)(?:^|;\s*){name}=([^;\s]+)", text
+    )
     return None if found is None else re.sub(r'\\(["\\])', r"\1", found.group(1))

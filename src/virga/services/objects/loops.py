@@ -205,7 +205,9 @@ def auditor(round: Round, seconds: float = 20.0) -> int:
                     desk.bodies.unread(body, e)
                     continue
                 if len(etag) == 32 and hashlib.md5(plain, usedforsecurity=False).hexdigest() != etag:
-                    desk.commits.write_now(lambda tx, b=body: rows.mark_rotten(tx, b, desk.now(), "its MD5 is not the row's"))  # type: ignore[misc]
+                    desk.commits.write_now(
+                        lambda tx, b=body: rows.mark_rotten(tx, b, desk.now(), "its MD5 is not the row's")  # type: ignore[misc]
+                    )
                     bad += 1
             if not smalls:
                 cursor = ""
@@ -337,9 +339,15 @@ def _end_objects(desk: Desk, c: model.Container, rules: list[dict[str, Any]]) ->
             continue
         before = now - rule["days"] * day if rule.get("days") is not None else None
         after = ""
-        while page := desk.commits.read_now(lambda tx, r=rule, a=after, b=before: rows.names_after(tx, c.id, a, r["prefix"], b)):  # type: ignore[misc]
+        while page := desk.commits.read_now(
+            lambda tx, r=rule, a=after, b=before: rows.names_after(tx, c.id, a, r["prefix"], b)  # type: ignore[misc]
+        ):
             after = page[-1].name
-            ended = [o for o in page if rules_of.fits(rule, o) and (at := rules_of.ends(rule, o, day)) is not None and at <= now]
+            ended = [
+                o
+                for o in page
+                if rules_of.fits(rule, o) and (at := rules_of.ends(rule, o, day)) is not None and at <= now
+            ]
 
             def run(tx: Tx, ended: list[model.Object] = ended) -> int:
                 count = 0
@@ -378,7 +386,9 @@ def _end_versions(desk: Desk, c: model.Container, rules: list[dict[str, Any]]) -
                 count = 0
                 for o in gone:
                     try:
-                        actions.delete_version(tx, c.id, o.name, "null" if o.unversioned else o.version, now, desk.wake_trash)
+                        actions.delete_version(
+                            tx, c.id, o.name, "null" if o.unversioned else o.version, now, desk.wake_trash
+                        )
                         count += 1
                     except (Forbidden, NotFound):
                         continue

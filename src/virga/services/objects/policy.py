@@ -12,9 +12,13 @@ from virga.ground.http.call import NOBODY, Actor
 from virga.services.objects import model
 
 _OPERATOR = role("member") | role("manager") | ADMIN | role("swiftoperator")
-RESELLER = Check("a reseller role", lambda _, f: bool(f.more and f.more.get("reseller")), "True:%(reseller)s") | (ADMIN & ON_SYSTEM)
+RESELLER = Check("a reseller role", lambda _, f: bool(f.more and f.more.get("reseller")), "True:%(reseller)s") | (
+    ADMIN & ON_SYSTEM
+)
 
-READ = Rule("objects:read", RESELLER | ((_OPERATOR | role("reader")) & IN_PROJECT), "Read accounts, containers, objects")
+READ = Rule(
+    "objects:read", RESELLER | ((_OPERATOR | role("reader")) & IN_PROJECT), "Read accounts, containers, objects"
+)
 WRITE = Rule("objects:write", RESELLER | (_OPERATOR & IN_PROJECT), "Change accounts, containers, objects; make buckets")
 ADMINISTER = Rule(
     "objects:administer",

@@ -92,7 +92,9 @@ class Realms:
         if parts.username is not None or not (
             {f"{host}:{port}", f"{shown}:{port}"} & set(self.hosts) or (default and {host, shown} & set(self.hosts))
         ):
-            raise Invalid(f"Invalid host {f'{shown}:{port}'!r} in {FIELD}: this cloud syncs with no such host", field=FIELD)
+            raise Invalid(
+                f"Invalid host {f'{shown}:{port}'!r} in {FIELD}: this cloud syncs with no such host", field=FIELD
+            )
         names = [unquote(p) for p in parts.path.split("/")]
         if len(names) < 4 or "v1" not in names[:-2] or any(p in {"", ".", ".."} for p in names[1:]):
             raise Invalid(f"Path required in {FIELD}: /v1/account/container", field=FIELD)
@@ -101,7 +103,9 @@ class Realms:
     def _in_realm(self, value: str) -> Target:
         parts = value[2:].split("/")
         if len(parts) != 4 or any(unquote(p) in {"", ".", ".."} for p in parts):
-            raise Invalid(f"Invalid {FIELD} format {value[:200]!r}: it is //realm/cluster/account/container", field=FIELD)
+            raise Invalid(
+                f"Invalid {FIELD} format {value[:200]!r}: it is //realm/cluster/account/container", field=FIELD
+            )
         name, cluster, account, container = parts
         realm = self.all().get(name.upper())
         if realm is None or not realm.keys:
@@ -109,7 +113,9 @@ class Realms:
         endpoint = realm.clusters.get(cluster.upper())
         if not endpoint:
             raise Invalid(f"No cluster endpoint for {name[:64]!r} {cluster[:64]!r}", field=FIELD)
-        return Target(f"{endpoint.rstrip('/')}/{quote(unquote(account))}/{quote(unquote(container))}", name.upper(), realm.keys[0])
+        return Target(
+            f"{endpoint.rstrip('/')}/{quote(unquote(account))}/{quote(unquote(container))}", name.upper(), realm.keys[0]
+        )
 
     def signed(self, auth: str, method: str, paths: list[str], timestamp: str, user_key: str) -> bool:
         """Whether X-Container-Sync-Auth (`realm nonce signature`) was made with the realm's key and the container's."""
@@ -120,7 +126,9 @@ class Realms:
         good = False
         for key in realm.keys if realm is not None else ():
             for path in paths:
-                good |= hmac.compare_digest(words[2].encode(), signature(method, path, timestamp, words[1], key, user_key).encode())
+                good |= hmac.compare_digest(
+                    words[2].encode(), signature(method, path, timestamp, words[1], key, user_key).encode()
+                )
         return good
 
 

@@ -35,7 +35,10 @@ def apps(desk: Desk) -> dict[str, App]:
 def pages(desk: Desk) -> dict[str, Callable[[], tuple[str, bytes]]]:
     """Swift's clients ask for these at the root of the address, whatever the path of the endpoint."""
     return {
-        "info": lambda: ("application/json; charset=UTF-8", msgspec.json.encode(capabilities(desk.settings, desk.realms))),
+        "info": lambda: (
+            "application/json; charset=UTF-8",
+            msgspec.json.encode(capabilities(desk.settings, desk.realms)),
+        ),
         "healthcheck": lambda: ("text/plain", b"OK"),
         "crossdomain.xml": lambda: ("application/xml", CROSSDOMAIN),
     }

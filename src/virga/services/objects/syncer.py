@@ -83,7 +83,9 @@ def _one(desk: Desk, row: model.Told, lines: dict[int, Line]) -> str | None:
         return rows.container_by_id(tx, row.container_id), rows.row(tx, row.container_id, row.name)
 
     container, o = desk.commits.read_now(read)
-    to, key = (container.control.get("sync_to"), container.control.get("sync_key")) if container is not None else (None, None)
+    to, key = (
+        (container.control.get("sync_to"), container.control.get("sync_key")) if container is not None else (None, None)
+    )
     if not to or not key:
         return None  # switched off meanwhile
     line = lines.get(row.container_id)
@@ -111,7 +113,9 @@ class Line:
     def close(self) -> None:
         self.conn.close()
 
-    def ask(self, method: str, name: str, at: float, headers: dict[str, str], body: Any = None, query: str = "") -> tuple[int, str, Any]:
+    def ask(
+        self, method: str, name: str, at: float, headers: dict[str, str], body: Any = None, query: str = ""
+    ) -> tuple[int, str, Any]:
         path, stamp = f"{self.path}/{quote(name)}", model.timestamp(at)
         own = {"X-Timestamp": stamp}
         if self.target.key:
@@ -138,7 +142,9 @@ class Line:
         code, text, headers = self.ask("HEAD", o.name, o.changed, {}, query="?symlink=get&multipart-manifest=get")
         if code == 200:
             with contextlib.suppress(ValueError):
-                if float(headers.get("X-Backend-Timestamp") or headers.get("X-Timestamp") or 0) >= round_down(o.changed):
+                if float(headers.get("X-Backend-Timestamp") or headers.get("X-Timestamp") or 0) >= round_down(
+                    o.changed
+                ):
                     return
         elif code != 404:
             raise Refused(f"HEAD {o.name[:100]}: {code}")
@@ -174,7 +180,8 @@ def manifest(desk: Desk, o: model.Object) -> bytes:
         [
             {"data": s["data"]}
             if "data" in s
-            else {"path": s["name"], "etag": s["hash"], "size_bytes": s["bytes"]} | ({"range": s["range"]} if "range" in s else {})
+            else {"path": s["name"], "etag": s["hash"], "size_bytes": s["bytes"]}
+            | ({"range": s["range"]} if "range" in s else {})
             for s in lines
         ]
     )

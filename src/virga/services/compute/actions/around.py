@@ -33,13 +33,17 @@ def update_service(call: Call, id: str, body: wire.UpdateService) -> model.Host:
     change: dict[str, Any] = {}
     if body.status is not UNSET:
         change["enabled"] = body.status == "enabled"
-        change["disabled_reason"] = body.disabled_reason if body.status == "disabled" and isinstance(body.disabled_reason, str) else None
+        change["disabled_reason"] = (
+            body.disabled_reason if body.status == "disabled" and isinstance(body.disabled_reason, str) else None
+        )
     elif body.disabled_reason is not UNSET:
         raise Invalid("Specifying disabled_reason requires that status is set to 'disabled'.", field="disabled_reason")
     if body.forced_down is not UNSET:
         change["forced_down"] = body.forced_down
     if not change:
-        raise Invalid("No updates were requested. Fields 'status' or 'forced_down' should be specified.", field="status")
+        raise Invalid(
+            "No updates were requested. Fields 'status' or 'forced_down' should be specified.", field="status"
+        )
     store.HOSTS.put(call.tx, id, **change)
     updated = store.HOSTS.get(call.tx, id)
     assert updated is not None
@@ -104,11 +108,18 @@ def limits_shown(call: Call) -> dict[str, int]:
     tx = call.tx
     value = {x.name: limit_checks.value(tx, x, project) for x in limits.ALL}
     body = {
-        "maxTotalInstances": value["instances"], "maxTotalCores": value["cores"], "maxTotalRAMSize": value["ram"], "maxTotalKeypairs": value["key_pairs"],
-        "maxServerMeta": limits.METADATA_ITEMS, "maxServerGroups": limits.FIXED["server_groups"], "maxServerGroupMembers": limits.FIXED["server_group_members"],
-        "totalInstancesUsed": limits.INSTANCES.count(tx, project), "totalCoresUsed": limits.CORES.count(tx, project),
-        "totalRAMUsed": limits.RAM.count(tx, project), "totalServerGroupsUsed": 0,
-    }  # fmt: skip
+        "maxTotalInstances": value["instances"],
+        "maxTotalCores": value["cores"],
+        "maxTotalRAMSize": value["ram"],
+        "maxTotalKeypairs": value["key_pairs"],
+        "maxServerMeta": limits.METADATA_ITEMS,
+        "maxServerGroups": limits.FIXED["server_groups"],
+        "maxServerGroupMembers": limits.FIXED["server_group_members"],
+        "totalInstancesUsed": limits.INSTANCES.count(tx, project),
+        "totalCoresUsed": limits.CORES.count(tx, project),
+        "totalRAMUsed": limits.RAM.count(tx, project),
+        "totalServerGroupsUsed": 0,
+    }
     if call.version <= (2, 35):
         body |= {
             "maxTotalFloatingIps": -1,
@@ -159,7 +170,8 @@ def set_quota(call: Call, id: str, body: wire.Quota) -> dict[str, Any]:
         used = x.count(call.tx, id)
         if -1 < value < used and not wire.true(body.force):
             raise Invalid(
-                f"Quota limit {value} for {x.name} must be greater than or equal to already used and reserved {used}.", field=x.name
+                f"Quota limit {value} for {x.name} must be greater than or equal to already used and reserved {used}.",
+                field=x.name,
             )
         if value < -1:
             raise Invalid(f"Quota limit {value} for {x.name} must be -1 or greater.", field=x.name)

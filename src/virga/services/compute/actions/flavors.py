@@ -12,9 +12,20 @@ from virga.ground.http.pages import Page, asked, cut
 from virga.services.compute import model, policy, store, wire
 
 SORTABLE = {
-    "flavorid": "id", "id": "id", "name": "name", "memory_mb": "ram", "ram": "ram", "vcpus": "vcpus", "root_gb": "disk", "disk": "disk", "swap": "swap",
-    "ephemeral_gb": "ephemeral", "created_at": "created", "is_public": "is_public", "rxtx_factor": "rxtx_factor",
-}  # fmt: skip
+    "flavorid": "id",
+    "id": "id",
+    "name": "name",
+    "memory_mb": "ram",
+    "ram": "ram",
+    "vcpus": "vcpus",
+    "root_gb": "disk",
+    "disk": "disk",
+    "swap": "swap",
+    "ephemeral_gb": "ephemeral",
+    "created_at": "created",
+    "is_public": "is_public",
+    "rxtx_factor": "rxtx_factor",
+}
 
 
 def found(call: Call, id: str) -> model.Flavor:
@@ -36,7 +47,9 @@ def _whole(value: Any, field: str, low: int = 0) -> int:
     try:
         number = int(value)
     except (TypeError, ValueError):
-        raise Invalid(f"Invalid input for field '{field}': '{str(value)[:40]}' is not a whole number", field=field) from None
+        raise Invalid(
+            f"Invalid input for field '{field}': '{str(value)[:40]}' is not a whole number", field=field
+        ) from None
     if not low <= number <= 2**31 - 1:
         raise Invalid(f"Invalid input for field '{field}': {number} is not between {low} and {2**31 - 1}", field=field)
     return number
@@ -58,10 +71,20 @@ def create(call: Call, body: wire.CreateFlavor) -> model.Flavor:
     except ValueError:
         raise Invalid("Invalid input for field 'rxtx_factor': a number is needed", field="rxtx_factor") from None
     return store.FLAVORS.insert(
-        call.tx, id=id, name=name, vcpus=_whole(body.vcpus, "vcpus", 1), ram=_whole(body.ram, "ram", 1), disk=_whole(body.disk, "disk"),
-        ephemeral=_whole(body.ephemeral, "OS-FLV-EXT-DATA:ephemeral"), swap=_whole(body.swap, "swap"), rxtx_factor=factor,
-        is_public=wire.true(body.is_public), description=body.description, extra_specs={}, created=call.now(),
-    )  # fmt: skip
+        call.tx,
+        id=id,
+        name=name,
+        vcpus=_whole(body.vcpus, "vcpus", 1),
+        ram=_whole(body.ram, "ram", 1),
+        disk=_whole(body.disk, "disk"),
+        ephemeral=_whole(body.ephemeral, "OS-FLV-EXT-DATA:ephemeral"),
+        swap=_whole(body.swap, "swap"),
+        rxtx_factor=factor,
+        is_public=wire.true(body.is_public),
+        description=body.description,
+        extra_specs={},
+        created=call.now(),
+    )
 
 
 def show(call: Call, id: str) -> model.Flavor:

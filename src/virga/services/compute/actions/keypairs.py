@@ -16,9 +16,15 @@ from virga.ground.wire import UNSET
 from virga.services.compute import limits, model, policy, store, wire
 
 KINDS = {
-    "ssh-rsa", "ssh-ed25519", "ssh-dss", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "sk-ssh-ed25519@openssh.com",
+    "ssh-rsa",
+    "ssh-ed25519",
+    "ssh-dss",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ssh-ed25519@openssh.com",
     "sk-ecdsa-sha2-nistp256@openssh.com",
-}  # fmt: skip
+}
 
 
 def mine(call: Call, name: str) -> model.Keypair:
@@ -48,7 +54,9 @@ def create(call: Call, body: wire.CreateKeypair) -> tuple[model.Keypair, str | N
     private = None
     if body.public_key is UNSET:
         if call.version >= (2, 92):
-            raise Invalid("Invalid input for field 'public_key': it is required since microversion 2.92", field="public_key")
+            raise Invalid(
+                "Invalid input for field 'public_key': it is required since microversion 2.92", field="public_key"
+            )
         public, private = generate()
     else:
         public = str(body.public_key).strip()
@@ -71,7 +79,8 @@ def fingerprint(public: str) -> str:
             raise ValueError
     except (binascii.Error, ValueError, UnicodeDecodeError):
         raise Invalid(
-            "Keypair data is invalid: failed to generate fingerprint, public_key is no ssh public key", field="public_key"
+            "Keypair data is invalid: failed to generate fingerprint, public_key is no ssh public key",
+            field="public_key",
         ) from None
     plain = hashlib.md5(raw, usedforsecurity=False).hexdigest()
     return ":".join(plain[i : i + 2] for i in range(0, 32, 2))

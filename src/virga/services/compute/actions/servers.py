@@ -30,15 +30,36 @@ from virga.services.images import api as images
 from virga.services.network import api as network
 
 SORTABLE = {
-    "created_at": "created", "updated_at": "updated", "display_name": "name", "name": "name", "uuid": "id", "id": "id", "vm_state": "vm_state",
-    "task_state": "task_state", "host": "host", "key_name": "key_name", "user_id": "user_id", "project_id": "project_id", "launched_at": "launched",
-    "power_state": "power_state", "image_ref": "image_id", "instance_type_id": "flavor_id", "display_description": "description", "availability_zone": "zone",
-    "created": "created", "updated": "updated", "status": "vm_state",
-}  # fmt: skip
+    "created_at": "created",
+    "updated_at": "updated",
+    "display_name": "name",
+    "name": "name",
+    "uuid": "id",
+    "id": "id",
+    "vm_state": "vm_state",
+    "task_state": "task_state",
+    "host": "host",
+    "key_name": "key_name",
+    "user_id": "user_id",
+    "project_id": "project_id",
+    "launched_at": "launched",
+    "power_state": "power_state",
+    "image_ref": "image_id",
+    "instance_type_id": "flavor_id",
+    "display_description": "description",
+    "availability_zone": "zone",
+    "created": "created",
+    "updated": "updated",
+    "status": "vm_state",
+}
 STATUSES = {
-    "ACTIVE": (model.ACTIVE,), "BUILD": (model.BUILDING,), "SHUTOFF": (model.STOPPED,), "ERROR": (model.ERROR,), "REBOOT": (model.ACTIVE,),
+    "ACTIVE": (model.ACTIVE,),
+    "BUILD": (model.BUILDING,),
+    "SHUTOFF": (model.STOPPED,),
+    "ERROR": (model.ERROR,),
+    "REBOOT": (model.ACTIVE,),
     "HARD_REBOOT": (model.ACTIVE,),
-}  # fmt: skip
+}
 
 
 def found(call: Call, id: str) -> model.Server:
@@ -67,17 +88,22 @@ def create(call: Call, body: wire.CreateServerBody) -> tuple[list[model.Server],
     user_data = _user_data(ask.user_data)
     if len(ask.metadata) > limits.METADATA_ITEMS:
         raise Forbidden(
-            f"Quota exceeded for metadata_items: {len(ask.metadata)} wanted, at most {limits.METADATA_ITEMS}", limit="metadata_items"
+            f"Quota exceeded for metadata_items: {len(ask.metadata)} wanted, at most {limits.METADATA_ITEMS}",
+            limit="metadata_items",
         )
     _, high = _counts(ask)
     wanted = _networks(call, ask)
     if high > 1 and any(w.port_id or w.fixed_ip for w in wanted):
-        raise Invalid("A port or a fixed IP can be used for one server only; min_count and max_count must be 1.", field="networks")
+        raise Invalid(
+            "A port or a fixed IP can be used for one server only; min_count and max_count must be 1.", field="networks"
+        )
     names = [g.name for g in ask.security_groups if isinstance(g.name, str)] if ask.security_groups is not UNSET else []
     groups = network.group_ids(call, names) if names else [network.default_group(call)]
     for text, version in ((ask.accessIPv4, 4), (ask.accessIPv6, 6)):
         _access(text, version)
-    limit_checks.check(call.tx, project, {limits.INSTANCES: high, limits.CORES: high * flavor.vcpus, limits.RAM: high * flavor.ram})
+    limit_checks.check(
+        call.tx, project, {limits.INSTANCES: high, limits.CORES: high * flavor.vcpus, limits.RAM: high * flavor.ram}
+    )
     password = ask.adminPass if isinstance(ask.adminPass, str) else secrets.token_urlsafe(9)
     reservation = f"r-{secrets.token_hex(4)}"
     hardware.chosen(boot, flavor.extra_specs, flavor.vcpus)
@@ -85,14 +111,45 @@ def create(call: Call, body: wire.CreateServerBody) -> tuple[list[model.Server],
     for n in range(high):
         name = ask.name.strip() if high == 1 else f"{ask.name.strip()}-{n + 1}"
         hostname = ask.hostname if isinstance(ask.hostname, str) else hostname_of(name)
-        rows.append(_insert(call, ask, name, hostname, n, project, flavor, image, key, user_data, wanted, groups, reservation, host, boot))
+        rows.append(
+            _insert(
+                call,
+                ask,
+                name,
+                hostname,
+                n,
+                project,
+                flavor,
+                image,
+                key,
+                user_data,
+                wanted,
+                groups,
+                reservation,
+                host,
+                boot,
+            )
+        )
     return rows, password, reservation if wire.true(ask.return_reservation_id) else None
 
 
 def _insert(
-    call: Call, ask: wire.CreateServer, name: str, hostname: str, index: int, project: str, flavor: model.Flavor, image: images.ImageRef,
-    key: model.Keypair | None, user_data: str | None, wanted: list[network.Wanted], groups: list[str], reservation: str, host: str | None, boot: model.Boot,
-) -> model.Server:  # fmt: skip
+    call: Call,
+    ask: wire.CreateServer,
+    name: str,
+    hostname: str,
+    index: int,
+    project: str,
+    flavor: model.Flavor,
+    image: images.ImageRef,
+    key: model.Keypair | None,
+    user_data: str | None,
+    wanted: list[network.Wanted],
+    groups: list[str],
+    reservation: str,
+    host: str | None,
+    boot: model.Boot,
+) -> model.Server:
     now, id = call.now(), call.world.uuid()
     zone = (ask.availability_zone or "").partition(":")[0] or None
     saga = start_saga(
@@ -104,26 +161,73 @@ def _insert(
         request_id=call.request.id,
     )
     shown = {
-        "vcpus": flavor.vcpus, "ram": flavor.ram, "disk": flavor.disk, "ephemeral": flavor.ephemeral, "swap": flavor.swap, "original_name": flavor.name,
+        "vcpus": flavor.vcpus,
+        "ram": flavor.ram,
+        "disk": flavor.disk,
+        "ephemeral": flavor.ephemeral,
+        "swap": flavor.swap,
+        "original_name": flavor.name,
         "extra_specs": flavor.extra_specs,
-    }  # fmt: skip
+    }
     drive = call.use(_Settings).config_drive if ask.config_drive in (UNSET, None) else wire.true(ask.config_drive)
     server = store.SERVERS.insert(
-        call.tx, id=id, name=name, project_id=project, user_id=call.actor.user_id, vm_state=model.BUILDING, task_state="scheduling", power_state=model.NOSTATE,
-        host=None, flavor_id=flavor.id, vcpus=flavor.vcpus, ram=flavor.ram, disk=flavor.disk, flavor=shown, image_id=image.id,
-        key_name=key.name if key is not None else None, key_data=key.public_key if key is not None else None, user_data=user_data, metadata=ask.metadata,
-        config_drive=bool(drive), zone=zone, description=ask.description, hostname=hostname, locked=False, locked_reason=None, tags=sorted(set(ask.tags)),
-        access_v4=ask.accessIPv4, access_v6=ask.accessIPv6, disk_config=ask.disk_config, wanted=msgspec.to_builtins(wanted), groups=groups,
-        reservation_id=reservation, launch_index=index, generation=0, verb="none", seen_generation=0, seen_error=None, saga_id=saga, fault=None, created=now,
-        updated=now, launched=None, boot=msgspec.to_builtins(boot), verb_image=None, ephemeral=flavor.ephemeral,
-    )  # fmt: skip
+        call.tx,
+        id=id,
+        name=name,
+        project_id=project,
+        user_id=call.actor.user_id,
+        vm_state=model.BUILDING,
+        task_state="scheduling",
+        power_state=model.NOSTATE,
+        host=None,
+        flavor_id=flavor.id,
+        vcpus=flavor.vcpus,
+        ram=flavor.ram,
+        disk=flavor.disk,
+        flavor=shown,
+        image_id=image.id,
+        key_name=key.name if key is not None else None,
+        key_data=key.public_key if key is not None else None,
+        user_data=user_data,
+        metadata=ask.metadata,
+        config_drive=bool(drive),
+        zone=zone,
+        description=ask.description,
+        hostname=hostname,
+        locked=False,
+        locked_reason=None,
+        tags=sorted(set(ask.tags)),
+        access_v4=ask.accessIPv4,
+        access_v6=ask.accessIPv6,
+        disk_config=ask.disk_config,
+        wanted=msgspec.to_builtins(wanted),
+        groups=groups,
+        reservation_id=reservation,
+        launch_index=index,
+        generation=0,
+        verb="none",
+        seen_generation=0,
+        seen_error=None,
+        saga_id=saga,
+        fault=None,
+        created=now,
+        updated=now,
+        launched=None,
+        boot=msgspec.to_builtins(boot),
+        verb_image=None,
+        ephemeral=flavor.ephemeral,
+    )
     store.begin(call.tx, server, "create", call.request.id, call.actor.user_id, now)
     return server
 
 
 def hostname_of(name: str) -> str:
     """A host name from a server's name, as Nova makes it: what DNS cannot say becomes a dash."""
-    plain = re.sub(r"[^a-zA-Z0-9.-]+", "", re.sub(r"[\s_]+", "-", name.encode("ascii", "ignore").decode())).strip(".-").lower()
+    plain = (
+        re.sub(r"[^a-zA-Z0-9.-]+", "", re.sub(r"[\s_]+", "-", name.encode("ascii", "ignore").decode()))
+        .strip(".-")
+        .lower()
+    )
     return plain.split(".")[0][:63].strip("-") or "server"
 
 
@@ -146,12 +250,15 @@ def _unbuilt(ask: wire.CreateServer) -> None:
         d.destination_type == "volume" or d.source_type in {"volume", "snapshot"} for d in ask.block_device_mapping_v2
     ):
         raise Invalid(
-            "Booting from volumes is not available in this cloud: there is no volume service yet.", field="block_device_mapping_v2"
+            "Booting from volumes is not available in this cloud: there is no volume service yet.",
+            field="block_device_mapping_v2",
         )
     if ask.personality:
         raise Invalid("File injection (personality) is not available; use user_data.", field="personality")
     if ask.trusted_image_certificates:
-        raise Invalid("Image signature certificates are not available in this cloud.", field="trusted_image_certificates")
+        raise Invalid(
+            "Image signature certificates are not available in this cloud.", field="trusted_image_certificates"
+        )
 
 
 def _image_of_devices(ask: wire.CreateServer) -> str:
@@ -171,7 +278,8 @@ def _image(call: Call, id: str, flavor: model.Flavor) -> images.ImageRef:
         raise Invalid(f"Image {image.id} is not active: it is {image.status}.", field="imageRef")
     if image.min_ram > flavor.ram:
         raise Invalid(
-            f"Flavor's memory is too small for requested image: {flavor.ram} MiB, the image needs {image.min_ram} MiB.", field="flavorRef"
+            f"Flavor's memory is too small for requested image: {flavor.ram} MiB, the image needs {image.min_ram} MiB.",
+            field="flavorRef",
         )
     least = max(image.min_disk << 30, image.virtual_size)
     if flavor.disk and flavor.disk << 30 < least:
@@ -194,9 +302,18 @@ def _boot(call: Call, image: images.ImageRef) -> model.Boot:
                 raise Invalid(f"Image {image.id} boots with {name} {id[:64]}, and that image {what}.", field="imageRef")
         parts[name] = id
     return model.Boot(
-        image.format, image.disk_format, image.container_format, image.min_disk, image.min_ram, image.properties, parts["kernel_id"], parts["ramdisk_id"],
-        sorted(call.actor.roles), call.actor.user_name, identity.project_name(call.tx, call.actor.project_id or "")[0],
-    )  # fmt: skip
+        image.format,
+        image.disk_format,
+        image.container_format,
+        image.min_disk,
+        image.min_ram,
+        image.properties,
+        parts["kernel_id"],
+        parts["ramdisk_id"],
+        sorted(call.actor.roles),
+        call.actor.user_name,
+        identity.project_name(call.tx, call.actor.project_id or "")[0],
+    )
 
 
 def _user_data(text: str | None) -> str | None:
@@ -214,7 +331,9 @@ def _counts(ask: wire.CreateServer) -> tuple[int, int]:
         low = int(ask.min_count)
         high = int(ask.max_count) if ask.max_count is not UNSET else low
     except ValueError:
-        raise Invalid("Invalid input for field 'min_count': a whole number from 1 on is needed", field="min_count") from None
+        raise Invalid(
+            "Invalid input for field 'min_count': a whole number from 1 on is needed", field="min_count"
+        ) from None
     if low < 1 or high < 1 or high > 1000:
         raise Invalid("Invalid input for field 'max_count': from 1 to 1000", field="max_count")
     if low > high:
@@ -229,7 +348,8 @@ def _networks(call: Call, ask: wire.CreateServer) -> list[network.Wanted]:
     if ask.networks == "auto" or (ask.networks is UNSET and call.version >= (2, 37)):
         if ask.networks is UNSET:
             raise Invalid(
-                "Invalid input for field 'networks': since microversion 2.37 it is required (a list, 'auto' or 'none')", field="networks"
+                "Invalid input for field 'networks': since microversion 2.37 it is required (a list, 'auto' or 'none')",
+                field="networks",
             )
         return network.auto(call)
     if ask.networks is UNSET or not ask.networks:
@@ -247,7 +367,9 @@ def _networks(call: Call, ask: wire.CreateServer) -> list[network.Wanted]:
         elif isinstance(each.uuid, str):
             if isinstance(each.fixed_ip, str):
                 _access(each.fixed_ip, None)
-            wanted.append(network.Wanted(network_id=each.uuid, fixed_ip=each.fixed_ip if isinstance(each.fixed_ip, str) else None))
+            wanted.append(
+                network.Wanted(network_id=each.uuid, fixed_ip=each.fixed_ip if isinstance(each.fixed_ip, str) else None)
+            )
         else:
             raise Invalid("Invalid input for field 'networks': each entry needs a uuid or a port", field="networks")
     return network.check_wanted(call, wanted)
@@ -350,7 +472,9 @@ def _moment(text: str) -> float:
     try:
         when = dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
-        raise Invalid(f"Invalid input for query parameter 'changes-since': '{text[:40]}' is not a time", field="changes-since") from None
+        raise Invalid(
+            f"Invalid input for query parameter 'changes-since': '{text[:40]}' is not a time", field="changes-since"
+        ) from None
     return (when if when.tzinfo else when.replace(tzinfo=dt.UTC)).timestamp()
 
 
@@ -401,7 +525,13 @@ def _delete(call: Call, id: str, rule: Rule) -> None:
     if server.verb_image is not None and server.saga_id is not None:
         images.abandon_snapshot(call.tx, call.doors, server.verb_image, server.saga_id)
     saga = start_saga(
-        call.tx, call.doors, "compute.delete_server", {"server": id}, exclusive=f"server:{id}", supersede=True, request_id=call.request.id
+        call.tx,
+        call.doors,
+        "compute.delete_server",
+        {"server": id},
+        exclusive=f"server:{id}",
+        supersede=True,
+        request_id=call.request.id,
     )
     store.end(call.tx, id, now, "superseded", error="the server is deleted")
     store.begin(call.tx, server, "delete", call.request.id, call.actor.user_id, now)
@@ -413,11 +543,20 @@ def _power(call: Call, id: str, verb: str, rule: Rule, action: str) -> None:
     states, task, _ = model.VERBS[verb]
     if server.vm_state not in states or server.task_state is not None or server.host is None:
         what = f"task_state {server.task_state}" if server.task_state is not None else f"vm_state {server.vm_state}"
-        why = "" if server.host is not None else " and on no host: " + ((server.fault or {}).get("message") or "it was never built")
+        why = (
+            ""
+            if server.host is not None
+            else " and on no host: " + ((server.fault or {}).get("message") or "it was never built")
+        )
         raise Conflict(f"Cannot '{action}' instance {id} while it is in {what}{why}")
     now = call.now()
     saga = start_saga(
-        call.tx, call.doors, "compute.change_power", {"server": id, "verb": verb}, exclusive=f"server:{id}", request_id=call.request.id
+        call.tx,
+        call.doors,
+        "compute.change_power",
+        {"server": id, "verb": verb},
+        exclusive=f"server:{id}",
+        request_id=call.request.id,
     )
     store.begin(call.tx, server, action, call.request.id, call.actor.user_id, now)
     store.SERVERS.put(call.tx, id, task_state=task, saga_id=saga, updated=now)
@@ -443,7 +582,11 @@ def lock(call: Call, id: str, body: wire.Lock) -> None:
     server = found(call, id)
     allow(call, policy.SERVERS_LOCK, project_id=server.project_id)
     store.SERVERS.put(
-        call.tx, id, locked=True, locked_reason=body.locked_reason if isinstance(body.locked_reason, str) else None, updated=call.now()
+        call.tx,
+        id,
+        locked=True,
+        locked_reason=body.locked_reason if isinstance(body.locked_reason, str) else None,
+        updated=call.now(),
     )
 
 
@@ -459,7 +602,9 @@ def reset_state(call: Call, id: str, body: wire.ResetState) -> None:
     allow(call, policy.SERVERS_RESET)
     server = found(call, id)
     if server.task_state is not None:
-        raise Conflict(f"Instance {id} is in task_state {server.task_state}, which ends by itself; delete works at any time.")
+        raise Conflict(
+            f"Instance {id} is in task_state {server.task_state}, which ends by itself; delete works at any time."
+        )
     store.SERVERS.put(call.tx, id, vm_state=body.state, updated=call.now())
 
 

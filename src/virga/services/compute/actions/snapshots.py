@@ -12,10 +12,20 @@ from virga.services.compute import limits, model, policy, store, wire
 from virga.services.compute.actions.servers import found
 from virga.services.images import api as images
 
-NOT_INHERITED = frozenset({
-    "cache_in_nova", "bittorrent", "img_signature", "img_signature_hash_method", "img_signature_key_type", "img_signature_certificate_uuid",
-    "cinder_encryption_key_id", "cinder_encryption_key_deletion_policy", "os_hash_algo", "os_hash_value",
-})  # fmt: skip
+NOT_INHERITED = frozenset(
+    {
+        "cache_in_nova",
+        "bittorrent",
+        "img_signature",
+        "img_signature_hash_method",
+        "img_signature_key_type",
+        "img_signature_certificate_uuid",
+        "cinder_encryption_key_id",
+        "cinder_encryption_key_deletion_policy",
+        "os_hash_algo",
+        "os_hash_value",
+    }
+)
 """What is true of the bytes of an image and not of those of its copy (Nova: non_inheritable_image_properties)."""
 
 
@@ -44,7 +54,8 @@ def create_backup(call: Call, id: str, body: wire.CreateBackup) -> tuple[str, bo
 def _name(text: str) -> str:
     if text != text.strip() or not text.strip() or not text.isprintable():
         raise Invalid(
-            "Invalid input for field 'name': printable characters are needed, without white space at the beginning or end", field="name"
+            "Invalid input for field 'name': printable characters are needed, without white space at the beginning or end",
+            field="name",
         )
     return text
 
@@ -61,28 +72,48 @@ def _snapshotable(call: Call, id: str, rule: Rule, action: str, metadata: dict[s
     return server
 
 
-def _begin(call: Call, server: model.Server, name: str, extra: dict[str, str], action: str, backup: dict[str, object] | None) -> str:
+def _begin(
+    call: Call, server: model.Server, name: str, extra: dict[str, str], action: str, backup: dict[str, object] | None
+) -> str:
     own = call.actor.project_id == server.project_id or call.actor.project_id is None
     boot, image, now = store.boot(server), call.world.uuid(), call.now()
     owner = call.actor.project_id or server.project_id
     saga = start_saga(
-        call.tx, call.doors, "compute.create_image",
+        call.tx,
+        call.doors,
+        "compute.create_image",
         {"server": server.id, "image": image, "action": action, "backup": backup, "owner": owner},
-        exclusive=f"server:{server.id}", request_id=call.request.id,
-    )  # fmt: skip
+        exclusive=f"server:{server.id}",
+        request_id=call.request.id,
+    )
     properties = {k: v for k, v in boot.properties.items() if k not in NOT_INHERITED}
     properties |= {
-        "base_image_ref": server.image_id or "", "boot_roles": ",".join(boot.roles), "owner_user_name": boot.user_name,
-        "owner_project_name": boot.project_name, "image_location": "snapshot", "image_state": "available", "owner_id": server.project_id,
-        "instance_uuid": server.id, "user_id": call.actor.user_id,
-    }  # fmt: skip
+        "base_image_ref": server.image_id or "",
+        "boot_roles": ",".join(boot.roles),
+        "owner_user_name": boot.user_name,
+        "owner_project_name": boot.project_name,
+        "image_location": "snapshot",
+        "image_state": "available",
+        "owner_id": server.project_id,
+        "instance_uuid": server.id,
+        "user_id": call.actor.user_id,
+    }
     properties |= {k: v for k, v in (("kernel_id", boot.kernel_id), ("ramdisk_id", boot.ramdisk_id)) if v}
     if not own:
         properties["instance_owner"] = server.project_id
     images.begin_snapshot(
-        call, image, saga, name=name, owner=owner, member=None if own else server.project_id,
-        extra=properties | extra, min_disk=max(boot.min_disk, server.disk), min_ram=boot.min_ram,
-    )  # fmt: skip
+        call,
+        image,
+        saga,
+        name=name,
+        owner=owner,
+        member=None if own else server.project_id,
+        extra=properties | extra,
+        min_disk=max(boot.min_disk, server.disk),
+        min_ram=boot.min_ram,
+    )
     store.begin(call.tx, server, action, call.request.id, call.actor.user_id, now)
-    store.SERVERS.put(call.tx, server.id, task_state="image_snapshot_pending", saga_id=saga, verb_image=image, updated=now)
+    store.SERVERS.put(
+        call.tx, server.id, task_state="image_snapshot_pending", saga_id=saga, verb_image=image, updated=now
+    )
     return image

@@ -40,7 +40,9 @@ def cdrom_bus(hardware: Hardware) -> str:
     return hardware.cdrom_bus or ("sata" if "q35" in hardware.machine else "ide")
 
 
-def domain(machine: Machine, folder: Path, taps: dict[str, str], *, kvm: bool, direct: bool, root: Rbd | None = None) -> ET.Element:
+def domain(
+    machine: Machine, folder: Path, taps: dict[str, str], *, kvm: bool, direct: bool, root: Rbd | None = None
+) -> ET.Element:
     """The whole machine: its files lie in `folder`, its cards hang on `taps` (port → link). `root`: the root disk, if it is no file."""
     h = machine.hardware
     top = ET.Element("domain", type="kvm" if kvm else "qemu")
@@ -50,9 +52,13 @@ def domain(machine: Machine, folder: Path, taps: dict[str, str], *, kvm: bool, d
     add(top, "vcpu", str(machine.vcpus))
     system = add(add(top, "sysinfo", type="smbios"), "system")
     for name, value in (
-        ("manufacturer", "OpenStack Foundation"), ("product", "OpenStack Nova"), ("version", "Virga"), ("serial", machine.id), ("uuid", machine.id),
+        ("manufacturer", "OpenStack Foundation"),
+        ("product", "OpenStack Nova"),
+        ("version", "Virga"),
+        ("serial", machine.id),
+        ("uuid", machine.id),
         ("family", "Virtual Machine"),
-    ):  # fmt: skip
+    ):
         add(system, "entry", value, name=name)
     _boot(top, h, folder)
     _processor(top, machine, kvm)
@@ -140,7 +146,9 @@ def _disks(devices: ET.Element, machine: Machine, folder: Path, cache: str, root
     if "usb" in buses or h.input_bus == "usb":
         add(devices, "controller", type="usb", index="0", model="qemu-xhci")
     kind, bus = ("cdrom", cdrom_bus(h)) if h.boots_cdrom else ("disk", h.disk_bus)
-    disk = _disk(devices, kind, "raw" if root is not None else "qcow2", cache, target(bus), bus, root or folder / "disk.qcow2")
+    disk = _disk(
+        devices, kind, "raw" if root is not None else "qcow2", cache, target(bus), bus, root or folder / "disk.qcow2"
+    )
     if kind == "cdrom":
         add(disk, "readonly")
     else:
@@ -153,7 +161,9 @@ def _disks(devices: ET.Element, machine: Machine, folder: Path, cache: str, root
         add(_disk(devices, kind, "raw", "writeback", at or target(bus), bus, folder / "config.iso"), "readonly")
 
 
-def _disk(devices: ET.Element, kind: str, format: str, cache: str, target: str, bus: str, source: Path | Rbd) -> ET.Element:
+def _disk(
+    devices: ET.Element, kind: str, format: str, cache: str, target: str, bus: str, source: Path | Rbd
+) -> ET.Element:
     disk = add(devices, "disk", type="file" if isinstance(source, Path) else "network", device=kind)
     add(disk, "driver", name="qemu", type=format, cache=cache, **({"discard": "unmap"} if kind == "disk" else {}))
     if isinstance(source, Path):

@@ -113,7 +113,12 @@ class LibvirtHypervisor:
         (folder / "console.log").touch()
         taps = {c.port_id: self.plug(c.port_id, c.mtu) for c in machine.cards}
         tree = description.domain(
-            machine, folder, taps, kvm=self.kvm, direct=self._direct, root=root.described(machine.id) if root is not None else None
+            machine,
+            folder,
+            taps,
+            kvm=self.kvm,
+            direct=self._direct,
+            root=root.described(machine.id) if root is not None else None,
         )
         return self.conn().defineXML(ET.tostring(tree, encoding="unicode"))
 
@@ -125,7 +130,9 @@ class LibvirtHypervisor:
         """The root disk in Ceph; only raw bytes can be cloned, and everything else is copied there from this machine's base."""
         plain = qemu_img.format_of(machine.image_format) == "raw"
         clone = next((u for u in self.urls(machine.image_id or "") if u.startswith("rbd://")), None) if plain else None
-        root.make(machine.id, 0 if machine.hardware.boots_cdrom else machine.disk << 30, clone, lambda: self._base_of(machine))
+        root.make(
+            machine.id, 0 if machine.hardware.boots_cdrom else machine.disk << 30, clone, lambda: self._base_of(machine)
+        )
         conn, id = self.conn(), root.secret_id()
         try:
             known = conn.secretLookupByUUIDString(id)
@@ -380,9 +387,12 @@ class LibvirtHypervisor:
                     continue
                 state = domain.state()[0]
                 out[domain.UUIDString()] = {
-                    libvirt.VIR_DOMAIN_RUNNING: "running", libvirt.VIR_DOMAIN_BLOCKED: "running", libvirt.VIR_DOMAIN_PAUSED: "running",
-                    libvirt.VIR_DOMAIN_SHUTDOWN: "running", libvirt.VIR_DOMAIN_CRASHED: "crashed",
-                }.get(state, "stopped")  # fmt: skip
+                    libvirt.VIR_DOMAIN_RUNNING: "running",
+                    libvirt.VIR_DOMAIN_BLOCKED: "running",
+                    libvirt.VIR_DOMAIN_PAUSED: "running",
+                    libvirt.VIR_DOMAIN_SHUTDOWN: "running",
+                    libvirt.VIR_DOMAIN_CRASHED: "crashed",
+                }.get(state, "stopped")
             except libvirt.libvirtError:
                 continue
         for folder in self.machines.iterdir():
@@ -407,13 +417,22 @@ class LibvirtHypervisor:
 
     def capacity(self) -> Capacity:
         memory = (
-            int(next(line.split()[1] for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))) // 1024
+            int(
+                next(
+                    line.split()[1]
+                    for line in Path("/proc/meminfo").read_text().splitlines()
+                    if line.startswith("MemTotal")
+                )
+            )
+            // 1024
         )
         disk = self._room()
         if not self._version:
             self._version = self.conn().getVersion()
         cpu = {"arch": os.uname().machine, "topology": {"cores": os.cpu_count() or 1, "sockets": 1, "threads": 1}}
-        return Capacity(os.cpu_count() or 1, memory, disk, "QEMU" if not self.kvm else "KVM", self._version, cpu, self._offered())
+        return Capacity(
+            os.cpu_count() or 1, memory, disk, "QEMU" if not self.kvm else "KVM", self._version, cpu, self._offered()
+        )
 
     def _room(self) -> int:
         """GiB for disks: of this machine's file system, or of the cluster, which is asked once a minute."""
@@ -451,7 +470,11 @@ class LibvirtHypervisor:
 
     def end_guests(self, *, ask: bool) -> None:
         """Switch every machine off, all at once; with `ask` the guests get time to write their disks."""
-        running = [d for d in self.conn().listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE) if d.name().startswith(PREFIX)]
+        running = [
+            d
+            for d in self.conn().listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)
+            if d.name().startswith(PREFIX)
+        ]
         threads = [threading.Thread(target=lambda d=d: (ask and self._ask_off(d)) or self._off(d)) for d in running]
         for thread in threads:
             thread.start()

@@ -29,17 +29,21 @@ def offered(conn: Any, kvm: bool) -> dict[str, list[str]]:
     new = ET.fromstring(conn.getDomainCapabilities(None, "x86_64", "q35", kind))  # noqa: S314
     every = ET.fromstring(conn.getCapabilities())  # noqa: S314
     machines = {m.text or "" for m in every.findall("./guest/arch[@name='x86_64']//machine")}
-    buses = sorted({*_values(old, "./devices/disk/enum[@name='bus']"), *_values(new, "./devices/disk/enum[@name='bus']")})
+    buses = sorted(
+        {*_values(old, "./devices/disk/enum[@name='bus']"), *_values(new, "./devices/disk/enum[@name='bus']")}
+    )
     devices = set(re.findall(r'^name "([^"]+)"', run([EMULATOR, "-device", "help"]), re.M))
     out = {
-        "hw_machine_type": sorted(m for m in machines if m.startswith("pc") or m == "q35"), "hw_disk_bus": buses, "hw_cdrom_bus": buses,
+        "hw_machine_type": sorted(m for m in machines if m.startswith("pc") or m == "q35"),
+        "hw_disk_bus": buses,
+        "hw_cdrom_bus": buses,
         "hw_firmware_type": ["bios", *(["uefi"] if "efi" in _values(old, "./os/enum[@name='firmware']") else [])],
         "hw_video_model": _values(new, "./devices/video/enum[@name='modelType']"),
         "hw_vif_model": [name for name, device in NICS.items() if device in devices],
         "hw_scsi_model": [name for name, device in SCSI.items() if device in devices],
         "hw_watchdog_action": ["i6300esb"] if "i6300esb" in devices else [],
         "os_secure_boot": ["required"] if "yes" in _values(new, "./os/loader/enum[@name='secure']") else [],
-    }  # fmt: skip
+    }
     return {name: list(values) for name, values in out.items()}
 
 

@@ -12,7 +12,16 @@ from collections.abc import Callable
 from virga.ground.world import CommandFailed, run
 from virga.services.compute.driver import Unwanted
 
-FORMATS = {"raw": "raw", "qcow2": "qcow2", "vmdk": "vmdk", "vdi": "vdi", "vhdx": "vhdx", "vhd": "vpc", "gpt": "raw", "iso": "raw"}
+FORMATS = {
+    "raw": "raw",
+    "qcow2": "qcow2",
+    "vmdk": "vmdk",
+    "vdi": "vdi",
+    "vhdx": "vhdx",
+    "vhd": "vpc",
+    "gpt": "raw",
+    "iso": "raw",
+}
 """QEMU's names of the formats that images may have; others are taken as raw bytes."""
 
 
@@ -35,7 +44,9 @@ def empty(fresh: str, size: int) -> None:
     run(["qemu-img", "create", "-q", "-f", "qcow2", fresh, str(size)])
 
 
-def convert(source: str, source_format: str, target: str, target_format: str, wanted: Callable[[], bool] = lambda: True) -> None:
+def convert(
+    source: str, source_format: str, target: str, target_format: str, wanted: Callable[[], bool] = lambda: True
+) -> None:
     """A whole, flat copy. Raises CommandFailed, and Unwanted when `wanted` said no."""
     argv = ["qemu-img", "convert", "-q", "-f", source_format, "-O", target_format, source, target]
     child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -50,4 +61,6 @@ def convert(source: str, source_format: str, target: str, target_format: str, wa
             child.kill()
         _, said = child.communicate()
     if child.returncode:
-        raise CommandFailed(f"{' '.join(argv)}: exit {child.returncode}: {said.decode(errors='replace').strip()[-600:]}")
+        raise CommandFailed(
+            f"{' '.join(argv)}: exit {child.returncode}: {said.decode(errors='replace').strip()[-600:]}"
+        )

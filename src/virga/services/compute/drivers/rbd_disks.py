@@ -31,8 +31,17 @@ class RbdDisks:
     def __init__(self, setting: str) -> None:
         parts = urlsplit(setting)
         more = {k: v[-1] for k, v in parse_qs(parts.query).items()}
-        self.pool, self.conf, self.user = parts.path.strip("/"), more.get("conf", "/etc/ceph/ceph.conf"), more.get("user", "admin")
-        if parts.scheme != "rbd" or not NAME.fullmatch(self.pool) or not NAME.fullmatch(self.user) or re.search(r"[:@,=\s]", self.conf):
+        self.pool, self.conf, self.user = (
+            parts.path.strip("/"),
+            more.get("conf", "/etc/ceph/ceph.conf"),
+            more.get("user", "admin"),
+        )
+        if (
+            parts.scheme != "rbd"
+            or not NAME.fullmatch(self.pool)
+            or not NAME.fullmatch(self.user)
+            or re.search(r"[:@,=\s]", self.conf)
+        ):
             raise ValueError(f"compute.disks: '{setting}' is not rbd:pool?conf=/path&user=name")
         self._fsid = ""
 
@@ -46,7 +55,9 @@ class RbdDisks:
         if done.returncode in ok:
             return None
         if done.returncode:
-            raise CommandFailed(f"rbd {' '.join(words)}: exit {done.returncode}: {done.stderr.decode(errors='replace').strip()[-400:]}")
+            raise CommandFailed(
+                f"rbd {' '.join(words)}: exit {done.returncode}: {done.stderr.decode(errors='replace').strip()[-400:]}"
+            )
         return done.stdout.decode(errors="replace")
 
     def fsid(self) -> str:

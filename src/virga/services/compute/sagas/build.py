@@ -43,7 +43,12 @@ def place(ctx: Context) -> str | None:
     if row is None:
         raise NotFound("The server is gone.")
     need = placement.Need(
-        row.vcpus, row.ram, row.disk + row.ephemeral, zone=row.zone, host=ctx.args.get("host"), hardware=store.hardware(row)
+        row.vcpus,
+        row.ram,
+        row.disk + row.ephemeral,
+        zone=row.zone,
+        host=ctx.args.get("host"),
+        hardware=store.hardware(row),
     )
     own = ctx.doors.use(Compute)
     hosts = store.HOSTS.find(ctx.tx)
@@ -95,7 +100,14 @@ def done(ctx: Context) -> None:
         return
     now = ctx.world.now()
     store.SERVERS.put(
-        ctx.tx, row.id, vm_state=model.ACTIVE, task_state=None, saga_id=None, power_state=model.RUNNING, launched=now, updated=now
+        ctx.tx,
+        row.id,
+        vm_state=model.ACTIVE,
+        task_state=None,
+        saga_id=None,
+        power_state=model.RUNNING,
+        launched=now,
+        updated=now,
     )
     store.end(ctx.tx, row.id, now, "compute__do_build_and_run_instance", host=row.host)
     hand.tell(ctx, ctx.tx, row, "active")
@@ -107,7 +119,14 @@ def failed(ctx: Context) -> None:
         return
     now = ctx.world.now()
     store.SERVERS.put(
-        ctx.tx, row.id, vm_state=model.ERROR, task_state=None, saga_id=None, power_state=model.NOSTATE, fault=hand.fault(ctx), updated=now
+        ctx.tx,
+        row.id,
+        vm_state=model.ERROR,
+        task_state=None,
+        saga_id=None,
+        power_state=model.NOSTATE,
+        fault=hand.fault(ctx),
+        updated=now,
     )
     store.end(ctx.tx, row.id, now, "compute__do_build_and_run_instance", error=ctx.error)
     hand.tell(ctx, ctx.tx, row, "error", ctx.error)

@@ -28,4 +28,8 @@ def erase(ctx: Context) -> None:
     store.SERVERS.delete(ctx.tx, store.c.id == row.id)
 
 
-DELETE_SERVER = Saga("compute.delete_server", (Step(unassign), Step(release_ports, atomic=True), Step(erase, atomic=True)), deadline=10**9)
+DELETE_SERVER = Saga(
+    "compute.delete_server",
+    (Step(unassign), Step(release_ports, atomic=True), Step(erase, atomic=True)),
+    deadline=10**9,
+)

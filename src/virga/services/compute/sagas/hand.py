@@ -80,9 +80,18 @@ def as_call(ctx: Context, tx: Tx, project_id: str) -> Call:
 
 
 def tell(ctx: Context, tx: Tx, row: model.Server, state: str, reason: str | None = None) -> None:
-    emit(tx, ctx.doors, events.ServerChanged(server_id=row.id, project_id=row.project_id, state=state, host=row.host, reason=reason))
+    emit(
+        tx,
+        ctx.doors,
+        events.ServerChanged(server_id=row.id, project_id=row.project_id, state=state, host=row.host, reason=reason),
+    )
 
 
 def fault(ctx: Context, code: int = 500) -> dict[str, Any]:
     """What `fault` of a server shows: the reason in one sentence."""
-    return {"code": code, "created": ctx.world.now(), "message": (ctx.error or "unknown")[:255], "details": ctx.error or ""}
+    return {
+        "code": code,
+        "created": ctx.world.now(),
+        "message": (ctx.error or "unknown")[:255],
+        "details": ctx.error or "",
+    }

@@ -106,7 +106,9 @@ def failed(ctx: Context) -> None:
     if row is None:
         return
     now = ctx.world.now()
-    store.SERVERS.put(ctx.tx, row.id, task_state=None, saga_id=None, verb_image=None, fault=hand.fault(ctx), updated=now)
+    store.SERVERS.put(
+        ctx.tx, row.id, task_state=None, saga_id=None, verb_image=None, fault=hand.fault(ctx), updated=now
+    )
     store.end(ctx.tx, row.id, now, EVENT[ctx.args["action"]], error=ctx.error, host=row.host)
     hand.tell(ctx, ctx.tx, row, row.vm_state, ctx.error)
 

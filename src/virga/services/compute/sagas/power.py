@@ -35,7 +35,9 @@ def done(ctx: Context) -> None:
     now, verb = ctx.world.now(), ctx.args["verb"]
     after = model.VERBS[verb][2]
     power = model.RUNNING if after == model.ACTIVE else model.SHUTDOWN
-    store.SERVERS.put(ctx.tx, row.id, vm_state=after, task_state=None, saga_id=None, power_state=power, fault=None, updated=now)
+    store.SERVERS.put(
+        ctx.tx, row.id, vm_state=after, task_state=None, saga_id=None, power_state=power, fault=None, updated=now
+    )
     store.end(ctx.tx, row.id, now, EVENT[verb], host=row.host)
     hand.tell(ctx, ctx.tx, row, after)
 
@@ -51,4 +53,6 @@ def failed(ctx: Context) -> None:
     hand.tell(ctx, ctx.tx, row, row.vm_state, ctx.error)
 
 
-CHANGE_POWER = Saga("compute.change_power", (Step(assign, atomic=True), Step(await_done)), deadline=300, done=done, failed=failed)
+CHANGE_POWER = Saga(
+    "compute.change_power", (Step(assign, atomic=True), Step(await_done)), deadline=300, done=done, failed=failed
+)

@@ -52,34 +52,56 @@ def create(call: Call, user_id: str, body: wire.CreateAppCredential) -> Whole:
     _own(call)
     unrestricted(call, "application credentials")
     if actor.user_id != user_id:
-        raise Forbidden("You are not authorized to perform the requested action: Cannot create an application credential for another user.")
+        raise Forbidden(
+            "You are not authorized to perform the requested action: Cannot create an application credential for another user."
+        )
     if actor.project_id is None:
         raise Invalid("An application credential is for a project: use a token of one", field="project_id")
     expires = moment(body.expires_at, "expires_at") if isinstance(body.expires_at, str) else None
     if expires is not None and expires <= call.now():
-        raise Invalid("Invalid input for field 'application_credential.expires_at': it is in the past", field="expires_at")
+        raise Invalid(
+            "Invalid input for field 'application_credential.expires_at': it is in the past", field="expires_at"
+        )
     secret = body.secret or secrets.token_urlsafe(64)
     hashed = call.use(Passwords).hash(secret)
     with call.db.write() as tx:
         users.found(tx, user_id)
         project = store.PROJECTS.get(tx, actor.project_id)
-        mine = [r for r in roles_on_project(tx, user_id, project) if r.name in actor.roles] if project is not None else []
+        mine = (
+            [r for r in roles_on_project(tx, user_id, project) if r.name in actor.roles] if project is not None else []
+        )
         roles = store.all_implied(tx, trusts.role_ids(tx, body.roles)) if body.roles else {r.id for r in mine}
         if not roles <= {r.id for r in mine}:
-            raise Invalid("Invalid application credential: Cannot create an application credential with unassigned role", field="roles")
+            raise Invalid(
+                "Invalid application credential: Cannot create an application credential with unassigned role",
+                field="roles",
+            )
         c = store.APP_CREDENTIALS.c
         if store.APP_CREDENTIALS.one(tx, c.user_id == user_id, c.name == body.name) is not None:
-            raise Conflict(f"Conflict occurred attempting to store application_credential - Duplicate entry found with name {body.name}.")
+            raise Conflict(
+                f"Conflict occurred attempting to store application_credential - Duplicate entry found with name {body.name}."
+            )
         rules = None if body.access_rules is None else [_rule(tx, user_id, r) for r in body.access_rules]
         if actor.access_rules is not None:
             if rules is None:
                 rules = [r.id for r in actor.access_rules if isinstance(r, model.AccessRule)]
             elif not set(rules) <= {r.id for r in actor.access_rules if isinstance(r, model.AccessRule)}:
-                raise Forbidden("You are not authorized to perform the requested action: the access rules go beyond those of the token.")
+                raise Forbidden(
+                    "You are not authorized to perform the requested action: the access rules go beyond those of the token."
+                )
         row = store.APP_CREDENTIALS.insert(
-            tx, id=uuid.uuid4().hex, name=body.name, user_id=user_id, project_id=actor.project_id, description=body.description,
-            secret_hash=hashed, expires=expires, unrestricted=body.unrestricted, roles=sorted(roles), access_rules=rules,
-        )  # fmt: skip
+            tx,
+            id=uuid.uuid4().hex,
+            name=body.name,
+            user_id=user_id,
+            project_id=actor.project_id,
+            description=body.description,
+            secret_hash=hashed,
+            expires=expires,
+            unrestricted=body.unrestricted,
+            roles=sorted(roles),
+            access_rules=rules,
+        )
         return _whole(tx, row, secret)
 
 
@@ -97,7 +119,10 @@ def _rule(tx: Tx, user_id: str, given: wire.AccessRule) -> str:
             raise NotFound(f"Could not find Access Rule: {given.id}.")
         return known.id
     if not (isinstance(given.service, str) and isinstance(given.method, str) and isinstance(given.path, str)):
-        raise Invalid("Invalid input for field 'access_rules': each needs an id, or service, method and path", field="access_rules")
+        raise Invalid(
+            "Invalid input for field 'access_rules': each needs an id, or service, method and path",
+            field="access_rules",
+        )
     same = (c.user_id == user_id, c.service == given.service, c.method == given.method, c.path == given.path)
     row = store.ACCESS_RULES.one(tx, *same) or store.ACCESS_RULES.insert(
         tx, id=_later_id(), user_id=user_id, service=given.service, method=given.method, path=given.path
@@ -111,7 +136,9 @@ def index(call: Call, user_id: str) -> list[Whole]:
     _own(call)
     users.found(call.tx, user_id)
     where = filters.where(call, store.APP_CREDENTIALS, "name")
-    rows = store.APP_CREDENTIALS.find(call.tx, store.APP_CREDENTIALS.c.user_id == user_id, *where, order=store.APP_CREDENTIALS.c.name)
+    rows = store.APP_CREDENTIALS.find(
+        call.tx, store.APP_CREDENTIALS.c.user_id == user_id, *where, order=store.APP_CREDENTIALS.c.name
+    )
     return [_whole(call.tx, r) for r in rows]
 
 
@@ -147,7 +174,9 @@ def rules(call: Call, user_id: str) -> list[model.AccessRule]:
     allow(call, policy.LIST_ACCESS_RULES, target=policy.on_user(store.USERS.get(call.tx, user_id)))
     _own(call)
     c = store.ACCESS_RULES.c
-    return store.ACCESS_RULES.find(call.tx, c.user_id == user_id, *filters.where(call, store.ACCESS_RULES, "service", "method", "path"), order=c.id)  # fmt: skip
+    return store.ACCESS_RULES.find(
+        call.tx, c.user_id == user_id, *filters.where(call, store.ACCESS_RULES, "service", "method", "path"), order=c.id
+    )
 
 
 def _found_rule(call: Call, user_id: str, id: str) -> model.AccessRule:
@@ -169,7 +198,13 @@ def delete_rule(call: Call, user_id: str, id: str) -> None:
     allow(call, policy.DELETE_ACCESS_RULE, target=policy.on_user(store.USERS.get(call.tx, user_id)))
     _own(call)
     row = _found_rule(call, user_id, id)
-    used = [a.id for a in store.APP_CREDENTIALS.find(call.tx, store.APP_CREDENTIALS.c.user_id == user_id) if id in (a.access_rules or [])]
+    used = [
+        a.id
+        for a in store.APP_CREDENTIALS.find(call.tx, store.APP_CREDENTIALS.c.user_id == user_id)
+        if id in (a.access_rules or [])
+    ]
     if used:
-        raise Forbidden(f"Access rule {id} is used by application credentials {', '.join(used)}: delete them first.", blocking=used)
+        raise Forbidden(
+            f"Access rule {id} is used by application credentials {', '.join(used)}: delete them first.", blocking=used
+        )
     store.ACCESS_RULES.delete(call.tx, store.ACCESS_RULES.c.id == row.id)

@@ -47,20 +47,30 @@ def index(call: Call) -> list[Assignment]:
     if subtree:
         root = store.PROJECTS.get(call.tx, project_id or "")
         target = {"target.domain_id": root.domain_id, "target.project.id": root.id} if root is not None else None
-        as_domain = store.DOMAINS.get(call.tx, project_id or "") is not None  # a domain acts as the project above its projects
+        as_domain = (
+            store.DOMAINS.get(call.tx, project_id or "") is not None
+        )  # a domain acts as the project above its projects
         allow(call, policy.LIST_ROLE_ASSIGNMENTS_FOR_TREE, target=target)
         if not project_id:
-            raise Invalid("scope.project.id must be specified if include_subtree is also specified", field="scope.project.id")
+            raise Invalid(
+                "scope.project.id must be specified if include_subtree is also specified", field="scope.project.id"
+            )
         if not as_domain:
             projects.found(call.tx, project_id)
     else:
         allow(call, policy.LIST_ROLE_ASSIGNMENTS, target={"target.domain_id": own} if own else None)
     for one, other, words in (
-        (domain_id, project_id, "Specify a domain or project, not both"), (domain_id, system, "Specify system or domain, not both"),
-        (project_id, system, "Specify system or project, not both"), (user_id, group_id, "Specify a user or group, not both"),
+        (domain_id, project_id, "Specify a domain or project, not both"),
+        (domain_id, system, "Specify system or domain, not both"),
+        (project_id, system, "Specify system or project, not both"),
+        (user_id, group_id, "Specify a user or group, not both"),
         (effective and group_id, True, "Combining effective and group filter will always result in an empty list."),
-        (effective and inherited and domain_id, True, "Combining effective, domain and inherited filters will always result in an empty list."),
-    ):  # fmt: skip
+        (
+            effective and inherited and domain_id,
+            True,
+            "Combining effective, domain and inherited filters will always result in an empty list.",
+        ),
+    ):
         if one and other:
             raise Invalid(words)
     wanted: set[tuple[str, str]] | None = None
@@ -72,11 +82,17 @@ def index(call: Call) -> list[Assignment]:
         wanted = {("domain", domain_id)}
     elif system:
         wanted = {("system", "system")}
-    rows = list(_effective(call.tx, user_id, wanted, inherited) if effective else _direct(call.tx, user_id, group_id, wanted, inherited))
+    rows = list(
+        _effective(call.tx, user_id, wanted, inherited)
+        if effective
+        else _direct(call.tx, user_id, group_id, wanted, inherited)
+    )
     if role_id:
         rows = [r for r in rows if r.role_id == role_id]
     if own is not None:
-        inside = {p.id for p in store.PROJECTS.within(call.tx, "id", {r.target_id for r in rows}) if p.domain_id == own} | {own}
+        inside = {
+            p.id for p in store.PROJECTS.within(call.tx, "id", {r.target_id for r in rows}) if p.domain_id == own
+        } | {own}
         rows = [r for r in rows if r.target_id in inside]
     return sorted(rows, key=lambda r: (r.target, r.target_id, r.user_id or "", r.group_id or "", r.role_id))
 
@@ -101,11 +117,18 @@ def _direct(
             found = rows.within(tx, "target_id", [t for _, t in wanted], rows.c.target == kind, *where)
         for g in found:
             yield Assignment(
-                g.role_id, g.user_id if who == "user" else None, g.group_id if who == "group" else None, g.target, g.target_id, g.inherited
+                g.role_id,
+                g.user_id if who == "user" else None,
+                g.group_id if who == "group" else None,
+                g.target,
+                g.target_id,
+                g.inherited,
             )
 
 
-def _effective(tx: Tx, user_id: str | None, wanted: set[tuple[str, str]] | None, inherited: bool | None) -> Iterator[Assignment]:
+def _effective(
+    tx: Tx, user_id: str | None, wanted: set[tuple[str, str]] | None, inherited: bool | None
+) -> Iterator[Assignment]:
     """Groups become their members, inherited grants the projects below, roles what they imply."""
     rows = [*_direct(tx, user_id, None, None, None)]
     if user_id:
@@ -137,7 +160,10 @@ def _placed(tx: Tx, row: Assignment) -> Iterable[Assignment]:
         inside = store.PROJECTS.find(tx, store.PROJECTS.c.domain_id == row.target_id)
     else:
         inside = projects.below(tx, row.target_id)
-    return [replace(row, target="project", target_id=p.id, from_target=(row.target, row.target_id), effective=True) for p in inside]
+    return [
+        replace(row, target="project", target_id=p.id, from_target=(row.target, row.target_id), effective=True)
+        for p in inside
+    ]
 
 
 def _people(tx: Tx, row: Assignment, user_id: str | None) -> Iterable[Assignment]:

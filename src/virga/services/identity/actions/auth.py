@@ -39,7 +39,8 @@ def issue(call: Call, auth: wire.Auth) -> tuple[str, model.Session] | Halfway:
             raise Unauthorized(f"Attempted to authenticate with an unsupported method: {method[:40]}.")
         if getattr(identity, method, UNSET) is UNSET and method not in identity.extra:
             raise Invalid(
-                f"Invalid input for field 'auth.identity': method {method} is named and its object '{method}' is missing", field=method
+                f"Invalid input for field 'auth.identity': method {method} is named and its object '{method}' is missing",
+                field=method,
             )
     if len(methods) > MOST_METHODS:
         raise Invalid(f"Invalid input for field 'auth.identity.methods': at most {MOST_METHODS}", field="methods")
@@ -53,18 +54,24 @@ def issue(call: Call, auth: wire.Auth) -> tuple[str, model.Session] | Halfway:
     lacking = _lacking(user, passed)
     if lacking:
         return _halfway(call, user, passed, lacking)
-    expires = min([now + call.use(settings.Identity).token_seconds, *(p.expires for p in proofs if p.expires is not None)])
+    expires = min(
+        [now + call.use(settings.Identity).token_seconds, *(p.expires for p in proofs if p.expires is not None)]
+    )
     audit = [audit_id(), *(p.audit_id for p in proofs if p.audit_id is not None)][:2]
     handed = next((p for p in proofs if p.oauth is not None), None)
     if handed is not None:
         if auth.scope is not UNSET:
             raise login.refused("Using an OAuth access token to ask for a scope; it has its own")
-        return tokens.issue(model.Payload(user.id, handed.project_id, None, False, passed, now, expires, audit, oauth=handed.oauth))
+        return tokens.issue(
+            model.Payload(user.id, handed.project_id, None, False, passed, now, expires, audit, oauth=handed.oauth)
+        )
     bound = next((p for p in proofs if p.app_credential_id is not None), None)
     if bound is not None:
         if auth.scope is not UNSET:
             raise login.refused("Using an application credential token to create a scoped token is not allowed")
-        payload = model.Payload(user.id, bound.project_id, None, False, passed, now, expires, audit, None, bound.app_credential_id)
+        payload = model.Payload(
+            user.id, bound.project_id, None, False, passed, now, expires, audit, None, bound.app_credential_id
+        )
         return tokens.issue(payload)
     trust_ref = auth.scope.trust if isinstance(auth.scope, wire.Scope) else UNSET
     if isinstance(trust_ref, wire.TrustRef):
@@ -72,9 +79,13 @@ def issue(call: Call, auth: wire.Auth) -> tuple[str, model.Session] | Halfway:
     with call.db.read() as tx:
         project_id, domain_id, system = _scope(tx, auth, user, any(p.before is not None for p in proofs))
         if (project_id or domain_id) and any(p.before is not None and p.before.system for p in proofs):
-            raise login.refused("Using a system-scoped token to create a project-scoped or domain-scoped token is not allowed")
+            raise login.refused(
+                "Using a system-scoped token to create a project-scoped or domain-scoped token is not allowed"
+            )
         via = next((p.via for p in proofs if p.via is not None), None)
-        return tokens.issue(model.Payload(user.id, project_id, domain_id, system, passed, now, expires, audit, via=via), tx)
+        return tokens.issue(
+            model.Payload(user.id, project_id, domain_id, system, passed, now, expires, audit, via=via), tx
+        )
 
 
 def _with_receipt(call: Call, user: model.User, passed: list[str]) -> list[str]:
@@ -107,12 +118,16 @@ def _halfway(call: Call, user: model.User, passed: list[str], lacking: list[list
     return Halfway(call.use(Tokens).seal_receipt(said), said, user, domain, lacking)
 
 
-def _by_trust(call: Call, user: model.User, id: str, methods: list[str], expires: float, audit: list[str]) -> tuple[str, model.Session]:
+def _by_trust(
+    call: Call, user: model.User, id: str, methods: list[str], expires: float, audit: list[str]
+) -> tuple[str, model.Session]:
     """A token for what was entrusted; one of a limited number of uses is spent with it."""
     with call.db.write() as tx:
         trust = store.TRUSTS.get(tx, id)
         if trust is None or trust.deleted_at is not None or user.id != trust.trustee_id:
-            raise Forbidden("You are not authorized to perform the requested action: the trust is not there, or is another user's.")
+            raise Forbidden(
+                "You are not authorized to perform the requested action: the trust is not there, or is another user's."
+            )
         trust = live_trust(tx, id, call.now())
         if trust.remaining_uses is not None:
             left = trust.remaining_uses
@@ -133,7 +148,13 @@ def _scope(tx: Tx, auth: wire.Auth, user: model.User, rescoped: bool) -> tuple[s
         if user.default_project_id and not rescoped:
             project = store.PROJECTS.get(tx, user.default_project_id)
             domain = store.DOMAINS.get(tx, project.domain_id) if project is not None else None
-            if project is not None and project.enabled and domain is not None and domain.enabled and roles_on_project(tx, user.id, project):
+            if (
+                project is not None
+                and project.enabled
+                and domain is not None
+                and domain.enabled
+                and roles_on_project(tx, user.id, project)
+            ):
                 return project.id, None, False
         return None, None, False
     if isinstance(scope, str):
@@ -169,7 +190,11 @@ def show(call: Call) -> model.Session:
     """GET /v3/auth/tokens: from memory when the token was seen since the last change, without I/O. `allow_expired` also shows one that
     ended a while ago, for services that finish what it began."""
     tokens, subject = call.use(Tokens), _subject(call)
-    late = float(call.use(settings.Identity).late_seconds) if "allow_expired" in call.query and call.query.yes("allow_expired") else 0.0
+    late = (
+        float(call.use(settings.Identity).late_seconds)
+        if "allow_expired" in call.query and call.query.yes("allow_expired")
+        else 0.0
+    )
     if call.hot and not late:
         found = tokens.session_hot(subject)
     elif call.hot:
@@ -181,7 +206,9 @@ def show(call: Call) -> model.Session:
         raise NotFound("Could not find token.")
     allow(call, rule, target={"target.token.user_id": found[0].user.id})
     if found[0].access_rules is not None and "openstack-identity-access-rules" not in call.request.headers:
-        raise NotFound("Could not find token: it has access rules, and who asks does not say that it keeps them (OpenStack-Identity-Access-Rules).")  # fmt: skip
+        raise NotFound(
+            "Could not find token: it has access rules, and who asks does not say that it keeps them (OpenStack-Identity-Access-Rules)."
+        )
     return found[0]
 
 
@@ -244,4 +271,6 @@ def events(call: Call) -> list[model.RevokeEvent]:
 
 def pki(call: Call) -> None:
     """GET /v3/auth/tokens/OS-PKI/revoked: what is not kept cannot be listed (as Keystone answers)."""
-    raise Forbidden("You are not authorized to perform the requested action: tokens are not kept, so there is no list of revoked ones.")
+    raise Forbidden(
+        "You are not authorized to perform the requested action: tokens are not kept, so there is no list of revoked ones."
+    )

@@ -94,7 +94,8 @@ def delete_region(call: Call, id: str) -> None:
     inside = [e.id for e in store.ENDPOINTS.within(call.tx, "region_id", doomed)]
     if inside:
         raise Forbidden(
-            f"Unable to delete region {id} because it or its child regions have associated endpoints: {', '.join(inside)}.", blocking=inside
+            f"Unable to delete region {id} because it or its child regions have associated endpoints: {', '.join(inside)}.",
+            blocking=inside,
         )
     for each in doomed:
         store.REGIONS.delete(call.tx, store.REGIONS.c.id == each)
@@ -105,7 +106,13 @@ def create_service(call: Call, body: wire.CreateService) -> model.CatalogService
     allow(call, policy.CREATE_SERVICE)
     call.use(Catalog).changes(call.tx)
     return store.SERVICES.insert(
-        call.tx, id=uuid.uuid4().hex, type=body.type, name=body.name, description=body.description, enabled=body.enabled, extra=body.extra
+        call.tx,
+        id=uuid.uuid4().hex,
+        type=body.type,
+        name=body.name,
+        description=body.description,
+        enabled=body.enabled,
+        extra=body.extra,
     )
 
 

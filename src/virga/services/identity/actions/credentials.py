@@ -87,9 +87,13 @@ def create(call: Call, body: wire.CreateCredential) -> model.Credential:
         unrestricted(call, "credentials")
         blob = _blob(text)
         if body.project_id is None:
-            raise Invalid("Invalid input for field 'credential.project_id': an ec2 credential needs one", field="project_id")
+            raise Invalid(
+                "Invalid input for field 'credential.project_id': an ec2 credential needs one", field="project_id"
+            )
         id = key_id(blob["access"])
-        marks = {k: v for k, v in (("trust_id", actor.trust_id), ("app_cred_id", actor.app_credential_id)) if v is not None}
+        marks = {
+            k: v for k, v in (("trust_id", actor.trust_id), ("app_cred_id", actor.app_credential_id)) if v is not None
+        }
         if marks:
             text = json.dumps(blob | marks)
     if store.CREDENTIALS.get(call.tx, id) is not None:
@@ -125,7 +129,8 @@ def index(call: Call) -> list[model.Credential]:
     return [
         opened(call, r)
         for r in rows
-        if inside(actor, r.project_id) and may(actor, policy.GET_CREDENTIAL, target=policy.on_credential(r.user_id, r.project_id))
+        if inside(actor, r.project_id)
+        and may(actor, policy.GET_CREDENTIAL, target=policy.on_credential(r.user_id, r.project_id))
     ]
 
 
@@ -151,7 +156,9 @@ def update(call: Call, id: str, body: wire.UpdateCredential) -> model.Credential
         if row.type.lower() != "ec2":
             raise Invalid("A credential can not become one of the type ec2; make another", field="type")
         if project_id is None:
-            raise Invalid("Invalid input for field 'credential.project_id': an ec2 credential needs one", field="project_id")
+            raise Invalid(
+                "Invalid input for field 'credential.project_id': an ec2 credential needs one", field="project_id"
+            )
     if "blob" in change:
         change["blob"] = call.use(Vault).seal(change["blob"])
     store.CREDENTIALS.put(call.tx, id, **change, extra=row.extra | extra)
@@ -183,9 +190,14 @@ def create_ec2(call: Call, user_id: str, body: wire.CreateEC2Credential) -> mode
     if actor.app_credential_id is not None:
         blob["app_cred_id"] = actor.app_credential_id
     row = store.CREDENTIALS.insert(
-        call.tx, id=key_id(str(blob["access"])), type="ec2", user_id=user_id, project_id=body.tenant_id, extra={},
+        call.tx,
+        id=key_id(str(blob["access"])),
+        type="ec2",
+        user_id=user_id,
+        project_id=body.tenant_id,
+        extra={},
         blob=call.use(Vault).seal(json.dumps(blob)),
-    )  # fmt: skip
+    )
     return opened(call, row)
 
 

@@ -22,20 +22,58 @@ Groups = dict[str, dict[str, Any]]
 DEFAULTS: Groups = {
     "identity": {"driver": "sql", "list_limit": None},
     "ldap": {
-        "url": "ldap://localhost", "user": None, "suffix": "cn=example,cn=com", "query_scope": "one", "page_size": 0, "alias_dereferencing": "default",
-        "debug_level": None, "chase_referrals": None, "user_tree_dn": None, "user_filter": None, "user_objectclass": "inetOrgPerson",
-        "user_id_attribute": "cn", "user_name_attribute": "sn", "user_mail_attribute": "mail", "user_description_attribute": "description",
-        "user_pass_attribute": "userPassword", "user_enabled_attribute": "enabled", "user_enabled_invert": False, "user_enabled_mask": 0,
-        "user_enabled_default": "True", "user_attribute_ignore": ["default_project_id"], "user_default_project_id_attribute": None,
-        "user_enabled_emulation": False, "user_enabled_emulation_dn": None, "user_enabled_emulation_use_group_config": False,
-        "user_additional_attribute_mapping": [], "group_tree_dn": None, "group_filter": None, "group_objectclass": "groupOfNames",
-        "group_id_attribute": "cn", "group_name_attribute": "ou", "group_members_are_ids": False, "group_member_attribute": "member",
-        "group_desc_attribute": "description", "group_attribute_ignore": [], "group_additional_attribute_mapping": [], "group_ad_nesting": False,
-        "tls_cacertfile": None, "tls_cacertdir": None, "use_tls": False, "tls_req_cert": "demand", "use_pool": True, "pool_size": 10,
-        "pool_retry_max": 3, "pool_retry_delay": 0.1, "pool_connection_timeout": -1, "pool_connection_lifetime": 600, "use_auth_pool": True,
-        "auth_pool_size": 100, "auth_pool_connection_lifetime": 60,
+        "url": "ldap://localhost",
+        "user": None,
+        "suffix": "cn=example,cn=com",
+        "query_scope": "one",
+        "page_size": 0,
+        "alias_dereferencing": "default",
+        "debug_level": None,
+        "chase_referrals": None,
+        "user_tree_dn": None,
+        "user_filter": None,
+        "user_objectclass": "inetOrgPerson",
+        "user_id_attribute": "cn",
+        "user_name_attribute": "sn",
+        "user_mail_attribute": "mail",
+        "user_description_attribute": "description",
+        "user_pass_attribute": "userPassword",
+        "user_enabled_attribute": "enabled",
+        "user_enabled_invert": False,
+        "user_enabled_mask": 0,
+        "user_enabled_default": "True",
+        "user_attribute_ignore": ["default_project_id"],
+        "user_default_project_id_attribute": None,
+        "user_enabled_emulation": False,
+        "user_enabled_emulation_dn": None,
+        "user_enabled_emulation_use_group_config": False,
+        "user_additional_attribute_mapping": [],
+        "group_tree_dn": None,
+        "group_filter": None,
+        "group_objectclass": "groupOfNames",
+        "group_id_attribute": "cn",
+        "group_name_attribute": "ou",
+        "group_members_are_ids": False,
+        "group_member_attribute": "member",
+        "group_desc_attribute": "description",
+        "group_attribute_ignore": [],
+        "group_additional_attribute_mapping": [],
+        "group_ad_nesting": False,
+        "tls_cacertfile": None,
+        "tls_cacertdir": None,
+        "use_tls": False,
+        "tls_req_cert": "demand",
+        "use_pool": True,
+        "pool_size": 10,
+        "pool_retry_max": 3,
+        "pool_retry_delay": 0.1,
+        "pool_connection_timeout": -1,
+        "pool_connection_lifetime": 600,
+        "use_auth_pool": True,
+        "auth_pool_size": 100,
+        "auth_pool_connection_lifetime": 60,
     },
-}  # fmt: skip
+}
 SECRETS = {"ldap": {"password"}}
 DEFAULT_DOMAIN = "default"
 COMPLIANCE = ("password_regex", "password_regex_description")
@@ -87,7 +125,9 @@ def _write(call: Call, domain_id: str, config: Groups) -> None:
             secret = option in SECRETS.get(group, ())
             kept = call.use(Vault).seal(str(value)) if secret else value
             store.DOMAIN_OPTIONS.delete(call.tx, c.domain_id == domain_id, c.group == group, c.option == option)
-            store.DOMAIN_OPTIONS.insert(call.tx, domain_id=domain_id, group=group, option=option, value=kept, secret=secret)
+            store.DOMAIN_OPTIONS.insert(
+                call.tx, domain_id=domain_id, group=group, option=option, value=kept, secret=secret
+            )
     _usable(call, domain_id)
     call.use(Tokens).grew(call.tx)
 
@@ -103,10 +143,13 @@ def _usable(call: Call, domain_id: str) -> None:
         read = of_domain(said)
     except msgspec.ValidationError as e:
         option = str(e).rpartition("$.")[2].rstrip("`") if "$." in str(e) else "ldap"
-        raise Invalid(f"Invalid input for field 'config.ldap.{option}': {str(e).partition(' - at')[0]}", field=option) from None
+        raise Invalid(
+            f"Invalid input for field 'config.ldap.{option}': {str(e).partition(' - at')[0]}", field=option
+        ) from None
     if read.tls_cacertfile and not Path(read.tls_cacertfile).is_file():
         raise Invalid(
-            f"Invalid input for field 'config.ldap.tls_cacertfile': there is no file {read.tls_cacertfile}", field="tls_cacertfile"
+            f"Invalid input for field 'config.ldap.tls_cacertfile': there is no file {read.tls_cacertfile}",
+            field="tls_cacertfile",
         )
 
 
@@ -146,11 +189,17 @@ def _compliance(call: Call, domain_id: str, option: str | None) -> Any:
     allow(call, policy.GET_SECURITY_COMPLIANCE)
     domains.found(call.tx, domain_id)
     if domain_id != DEFAULT_DOMAIN:
-        raise _invalid("Reading security compliance information for any domain other than the default domain is not allowed or supported")
+        raise _invalid(
+            "Reading security compliance information for any domain other than the default domain is not allowed or supported"
+        )
     if option is not None and option not in COMPLIANCE:
-        raise _invalid("Reading security compliance values other than password_regex and password_regex_description is not allowed")
+        raise _invalid(
+            "Reading security compliance values other than password_regex and password_regex_description is not allowed"
+        )
     own = call.use(settings.Identity)
-    said: dict[str, Any] = dict(zip(COMPLIANCE, (own.password_regex or None, own.password_regex_text or None), strict=True))
+    said: dict[str, Any] = dict(
+        zip(COMPLIANCE, (own.password_regex or None, own.password_regex_text or None), strict=True)
+    )
     return {option: said[option]} if option is not None else {"security_compliance": said}
 
 
@@ -167,7 +216,9 @@ def update_group(call: Call, domain_id: str, group: str, body: wire.Config) -> G
     _known(group)
     config = body.config
     if set(config) != {group}:
-        raise _invalid(f"The group(s) {', '.join(map(str, config))} specified in the config do not match group {group} in the request")
+        raise _invalid(
+            f"The group(s) {', '.join(map(str, config))} specified in the config do not match group {group} in the request"
+        )
     config = _valid(config)
     if not _rows(call, domain_id, group, None):
         raise _missing(domain_id, group, None)

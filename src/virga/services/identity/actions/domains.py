@@ -55,7 +55,9 @@ def hold(options: dict[str, Any], change: dict[str, Any] | None, noun: str, id: 
         raise Forbidden(f"Cannot delete immutable {noun} {id}: set its option 'immutable' to false first.")
     rest = {k: v for k, v in change.items() if k != "options" and v not in ({}, None)}
     if rest or (change.get("options") or {}).get("immutable", True) is True:
-        raise Forbidden(f"Cannot change immutable {noun} {id}: set its option 'immutable' to false first, in a change of its own.")
+        raise Forbidden(
+            f"Cannot change immutable {noun} {id}: set its option 'immutable' to false first, in a change of its own."
+        )
 
 
 def create(call: Call, body: wire.CreateDomain) -> model.Domain:
@@ -66,9 +68,15 @@ def create(call: Call, body: wire.CreateDomain) -> model.Domain:
         raise Conflict(f"Conflict occurred attempting to store domain - Duplicate ID, {id}.")
     _free(call.tx, body.name)
     return store.DOMAINS.insert(
-        call.tx, id=id, name=body.name, description=body.description or "", enabled=body.enabled, extra=body.extra,
-        options=settled({}, body.options), tags=list(dict.fromkeys(body.tags)),
-    )  # fmt: skip
+        call.tx,
+        id=id,
+        name=body.name,
+        description=body.description or "",
+        enabled=body.enabled,
+        extra=body.extra,
+        options=settled({}, body.options),
+        tags=list(dict.fromkeys(body.tags)),
+    )
 
 
 def _free(tx: Tx, name: str) -> None:

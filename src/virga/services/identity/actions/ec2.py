@@ -36,7 +36,16 @@ def payload(tx: Tx, doors: Doors, access: str) -> tuple[model.Payload, str] | No
     if not isinstance(secret, str):
         return None
     made = model.Payload(
-        row.user_id, row.project_id, None, False, ["ec2credential"], now, expires, [audit_id()], blob.get("trust_id"), app_id
+        row.user_id,
+        row.project_id,
+        None,
+        False,
+        ["ec2credential"],
+        now,
+        expires,
+        [audit_id()],
+        blob.get("trust_id"),
+        app_id,
     )
     return made, secret
 
@@ -61,7 +70,9 @@ def _who(call: Call, rule: Rule, body: wire.Signed, s3: bool) -> tuple[model.Pay
     if s3:
         token, signature = given.get("token"), given.get("signature")
         if not isinstance(token, str) or not isinstance(signature, str):
-            raise Invalid("Invalid input for field 'credentials': 'token' and 'signature' are needed", field="credentials")
+            raise Invalid(
+                "Invalid input for field 'credentials': 'token' and 'signature' are needed", field="credentials"
+            )
         when = signatures.check_s3(secret, token, signature)
     else:
         when = signatures.check_ec2(secret, given)

@@ -33,14 +33,19 @@ def _fit(filters_: dict[str, str]) -> None:
         raise Invalid("filters field is required and cannot be empty", field="filters")
     for key in filters_:
         if key not in KEYS:
-            raise Invalid(f"Invalid input for field 'endpoint_group.filters': {' or '.join(KEYS)}, not '{key[:64]}'", field="filters")
+            raise Invalid(
+                f"Invalid input for field 'endpoint_group.filters': {' or '.join(KEYS)}, not '{key[:64]}'",
+                field="filters",
+            )
 
 
 def create(call: Call, body: wire.CreateEndpointGroup) -> model.EndpointGroup:
     """POST /v3/OS-EP-FILTER/endpoint_groups"""
     allow(call, policy.CREATE_ENDPOINT_GROUP)
     _fit(body.filters)
-    return store.ENDPOINT_GROUPS.insert(call.tx, id=uuid.uuid4().hex, name=body.name, description=body.description, filters=body.filters)
+    return store.ENDPOINT_GROUPS.insert(
+        call.tx, id=uuid.uuid4().hex, name=body.name, description=body.description, filters=body.filters
+    )
 
 
 def show(call: Call, id: str) -> model.EndpointGroup:
@@ -98,7 +103,9 @@ def projects_of(call: Call, id: str) -> list[model.Project]:
 
 def _given(tx: Tx, group_id: str, project_id: str) -> bool:
     c = store.PROJECT_ENDPOINT_GROUPS.c
-    return store.PROJECT_ENDPOINT_GROUPS.one(tx, c.project_id == project_id, c.endpoint_group_id == group_id) is not None
+    return (
+        store.PROJECT_ENDPOINT_GROUPS.one(tx, c.project_id == project_id, c.endpoint_group_id == group_id) is not None
+    )
 
 
 def give(call: Call, id: str, project_id: str) -> None:

@@ -16,7 +16,12 @@ from virga.services.identity import model, policy, store
 from virga.services.identity.actions import domains, groups, projects, roles, users
 from virga.services.identity.tokens import Tokens
 
-RULES = {"list": policy.LIST_GRANTS, "check": policy.CHECK_GRANT, "create": policy.CREATE_GRANT, "revoke": policy.REVOKE_GRANT}
+RULES = {
+    "list": policy.LIST_GRANTS,
+    "check": policy.CHECK_GRANT,
+    "create": policy.CREATE_GRANT,
+    "revoke": policy.REVOKE_GRANT,
+}
 
 
 class Place:
@@ -33,8 +38,16 @@ class Place:
     def allow(self, call: Call, verb: str, target_id: str, actor_id: str, role_id: str | None) -> None:
         """Decide on the facts that are there, then say what is not."""
         tx = call.tx
-        who = policy.on_user(store.USERS.get(tx, actor_id)) if self.who == "user" else policy.on_group(store.GROUPS.get(tx, actor_id))
-        where = policy.on_project(store.PROJECTS.get(tx, target_id)) if self.target == "project" else policy.on_domain(target_id)
+        who = (
+            policy.on_user(store.USERS.get(tx, actor_id))
+            if self.who == "user"
+            else policy.on_group(store.GROUPS.get(tx, actor_id))
+        )
+        where = (
+            policy.on_project(store.PROJECTS.get(tx, target_id))
+            if self.target == "project"
+            else policy.on_domain(target_id)
+        )
         role = store.ROLES.get(tx, role_id) if role_id is not None else None
         facts = {**who, **({} if self.target == "system" else where), **policy.on_role(role)}
         allow(call, self.rule(verb), target=facts)
@@ -50,7 +63,12 @@ class Place:
 
     def where(self, target_id: str, actor_id: str, role_id: str | None = None) -> list[Where]:
         c = self.rows.c
-        out = [self.actor == actor_id, c.target == self.target, c.target_id == target_id, c.inherited.is_(self.inherited)]
+        out = [
+            self.actor == actor_id,
+            c.target == self.target,
+            c.target_id == target_id,
+            c.inherited.is_(self.inherited),
+        ]
         return out if role_id is None else [*out, c.role_id == role_id]
 
     def missing(self, target_id: str, actor_id: str, role_id: str) -> NotFound:
@@ -67,7 +85,9 @@ def put(call: Call, place: Place, target_id: str, actor_id: str, role_id: str) -
     roles.fits(call.tx, role, place.target, target_id)
     if place.rows.one(call.tx, *place.where(target_id, actor_id, role_id)) is None:
         values = {f"{place.who}_id": actor_id}
-        place.rows.insert(call.tx, role_id=role_id, target=place.target, target_id=target_id, inherited=place.inherited, **values)
+        place.rows.insert(
+            call.tx, role_id=role_id, target=place.target, target_id=target_id, inherited=place.inherited, **values
+        )
         call.use(Tokens).grew(call.tx)
 
 

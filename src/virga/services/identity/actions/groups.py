@@ -25,7 +25,9 @@ def found(tx: Tx, id: str) -> model.Group:
 
 def _free(tx: Tx, domain_id: str, name: str) -> None:
     if store.GROUPS.by(tx, domain_id=domain_id, name=name) is not None:
-        raise Conflict(f"Conflict occurred attempting to store group - Duplicate entry found with name {name} at domain ID {domain_id}.")
+        raise Conflict(
+            f"Conflict occurred attempting to store group - Duplicate entry found with name {name} at domain ID {domain_id}."
+        )
 
 
 def create(call: Call, body: wire.CreateGroup) -> model.Group:
@@ -35,7 +37,12 @@ def create(call: Call, body: wire.CreateGroup) -> model.Group:
     domains.found(call.tx, domain_id)
     _free(call.tx, domain_id, body.name)
     return store.GROUPS.insert(
-        call.tx, id=uuid.uuid4().hex, name=body.name, domain_id=domain_id, description=body.description or "", extra=body.extra
+        call.tx,
+        id=uuid.uuid4().hex,
+        name=body.name,
+        domain_id=domain_id,
+        description=body.description or "",
+        extra=body.extra,
     )
 
 
@@ -51,7 +58,10 @@ def index(call: Call) -> Page[model.Group]:
     allow(call, policy.LIST_GROUPS, target={"target.group.domain_id": own} if own else None)
     c = store.GROUPS.c
     return filters.listed(
-        call, store.GROUPS, *filters.where(call, store.GROUPS, "name", "domain_id"), *([c.domain_id == own] if own else [])
+        call,
+        store.GROUPS,
+        *filters.where(call, store.GROUPS, "name", "domain_id"),
+        *([c.domain_id == own] if own else []),
     )
 
 
@@ -98,7 +108,9 @@ def members(call: Call, id: str) -> Page[model.User]:
     found(call.tx, id)
     mine = store.USERS.c.id.in_(store.member_ids(id))
     own = [store.USERS.c.domain_id == call.actor.domain_id] if call.actor.domain_id else []
-    return filters.listed(call, store.USERS, mine, *filters.where(call, store.USERS, "name", "enabled", "domain_id"), *own)
+    return filters.listed(
+        call, store.USERS, mine, *filters.where(call, store.USERS, "name", "enabled", "domain_id"), *own
+    )
 
 
 def of_user(call: Call, user_id: str) -> Page[model.Group]:

@@ -48,14 +48,23 @@ def register(call: Call, body: wire.RegisteredLimits) -> list[model.RegisteredLi
     out = []
     for each in body.registered_limits:
         _exist(call.tx, each.service_id, each.region_id)
-        if store.REGISTERED_LIMITS.one(call.tx, *_same(store.REGISTERED_LIMITS, each.service_id, each.region_id, each.resource_name)):
-            raise Conflict(f"Conflict occurred attempting to store registered_limit - Duplicate entry for {each.resource_name}.")
+        if store.REGISTERED_LIMITS.one(
+            call.tx, *_same(store.REGISTERED_LIMITS, each.service_id, each.region_id, each.resource_name)
+        ):
+            raise Conflict(
+                f"Conflict occurred attempting to store registered_limit - Duplicate entry for {each.resource_name}."
+            )
         out.append(
             store.REGISTERED_LIMITS.insert(
-                call.tx, id=uuid.uuid4().hex, service_id=each.service_id, region_id=each.region_id, resource_name=each.resource_name,
-                default_limit=each.default_limit, description=each.description,
+                call.tx,
+                id=uuid.uuid4().hex,
+                service_id=each.service_id,
+                region_id=each.region_id,
+                resource_name=each.resource_name,
+                default_limit=each.default_limit,
+                description=each.description,
             )
-        )  # fmt: skip
+        )
     return out
 
 
@@ -86,9 +95,13 @@ def update_registered(call: Call, id: str, body: wire.UpdateRegisteredLimit) -> 
     if any(about[k] != getattr(row, k) for k in about):
         used = _used(call.tx, id)
         if used:
-            raise Forbidden(f"Unable to update registered limit {id}: limits {', '.join(used)} refer to it.", blocking=used)
+            raise Forbidden(
+                f"Unable to update registered limit {id}: limits {', '.join(used)} refer to it.", blocking=used
+            )
         if store.REGISTERED_LIMITS.one(call.tx, *_same(store.REGISTERED_LIMITS, *about.values())):
-            raise Conflict(f"Conflict occurred attempting to store registered_limit - Duplicate entry for {about['resource_name']}.")
+            raise Conflict(
+                f"Conflict occurred attempting to store registered_limit - Duplicate entry for {about['resource_name']}."
+            )
     if change:
         store.REGISTERED_LIMITS.put(call.tx, id, **change)
     return _found_registered(call.tx, id)
@@ -107,7 +120,7 @@ def delete_registered(call: Call, id: str) -> None:
 MODELS = {
     "flat": "Limit enforcement and validation does not take project hierarchy into consideration.",
     "strict_two_level": "This model requires project hierarchy never exceeds a depth of two, and the limits of a project's children together do not pass its own.",
-}  # fmt: skip
+}
 
 
 def limit_model(call: Call) -> tuple[str, str]:
@@ -126,21 +139,35 @@ def create(call: Call, body: wire.Limits) -> list[model.ProjectLimit]:
         if (each.project_id is None) == (each.domain_id is None):
             raise Invalid("Invalid input for field 'limits': each is of a project or of a domain", field="limits")
         if each.project_id is not None and store.PROJECTS.get(tx, each.project_id) is None:
-            raise Invalid(f"Invalid input for field 'project_id': there is no project {each.project_id}", field="project_id")
+            raise Invalid(
+                f"Invalid input for field 'project_id': there is no project {each.project_id}", field="project_id"
+            )
         if each.domain_id is not None and store.DOMAINS.get(tx, each.domain_id) is None:
-            raise Invalid(f"Invalid input for field 'domain_id': there is no domain {each.domain_id}", field="domain_id")
+            raise Invalid(
+                f"Invalid input for field 'domain_id': there is no domain {each.domain_id}", field="domain_id"
+            )
         about = (each.service_id, each.region_id, each.resource_name)
         registered = store.REGISTERED_LIMITS.one(tx, *_same(store.REGISTERED_LIMITS, *about))
         if registered is None:
-            raise Forbidden(f"Unable to create a limit that has no corresponding registered limit: {each.resource_name}.")
+            raise Forbidden(
+                f"Unable to create a limit that has no corresponding registered limit: {each.resource_name}."
+            )
         c = store.PROJECT_LIMITS.c
         whose = (c.project_id.is_not_distinct_from(each.project_id), c.domain_id.is_not_distinct_from(each.domain_id))
         if store.PROJECT_LIMITS.one(tx, *_same(store.PROJECT_LIMITS, *about), *whose):
             raise Conflict(f"Conflict occurred attempting to store limit - Duplicate entry for {each.resource_name}.")
         row = store.PROJECT_LIMITS.insert(
-            tx, id=uuid.uuid4().hex, project_id=each.project_id, domain_id=each.domain_id, service_id=each.service_id, region_id=each.region_id,
-            resource_name=each.resource_name, resource_limit=each.resource_limit, description=each.description, registered_limit_id=registered.id,
-        )  # fmt: skip
+            tx,
+            id=uuid.uuid4().hex,
+            project_id=each.project_id,
+            domain_id=each.domain_id,
+            service_id=each.service_id,
+            region_id=each.region_id,
+            resource_name=each.resource_name,
+            resource_limit=each.resource_limit,
+            description=each.description,
+            registered_limit_id=registered.id,
+        )
         _add_up(call, row)
         out.append(row)
     return out
@@ -155,9 +182,13 @@ def _add_up(call: Call, row: model.ProjectLimit) -> None:
     same = _same(store.PROJECT_LIMITS, row.service_id, row.region_id, row.resource_name)
     project = store.PROJECTS.get(call.tx, row.project_id) if row.project_id is not None else None
     if project is not None:
-        above = store.PROJECT_LIMITS.one(call.tx, *same, (c.project_id == project.parent_id) | (c.domain_id == project.parent_id))
+        above = store.PROJECT_LIMITS.one(
+            call.tx, *same, (c.project_id == project.parent_id) | (c.domain_id == project.parent_id)
+        )
         registered = store.REGISTERED_LIMITS.get(call.tx, row.registered_limit_id)
-        most = above.resource_limit if above is not None else registered.default_limit if registered is not None else None
+        most = (
+            above.resource_limit if above is not None else registered.default_limit if registered is not None else None
+        )
         if most is not None and row.resource_limit > most:
             raise Forbidden(
                 f"Invalid resource limit: {row.resource_limit} of {row.resource_name} is more than the {most} of {project.parent_id} above."
@@ -174,7 +205,9 @@ def index(call: Call) -> list[model.ProjectLimit]:
     """GET /v3/limits, by service_id, region_id, resource_name, project_id, domain_id: administrators all, others their own."""
     allow(call, policy.LIST_LIMITS)
     actor, c = call.actor, store.PROJECT_LIMITS.c
-    where = filters.where(call, store.PROJECT_LIMITS, "service_id", "region_id", "resource_name", "project_id", "domain_id")
+    where = filters.where(
+        call, store.PROJECT_LIMITS, "service_id", "region_id", "resource_name", "project_id", "domain_id"
+    )
     if not (is_admin(actor) or may(actor, policy.LIST_TRUSTS)):  # who may read everything of identity's
         if actor.domain_id is not None:
             inside = [p.id for p in store.PROJECTS.find(call.tx, store.PROJECTS.c.domain_id == actor.domain_id)]
@@ -190,7 +223,11 @@ def show(call: Call, id: str) -> model.ProjectLimit:
     target: dict[str, str | None] = {}
     if row is not None:
         project = store.PROJECTS.get(call.tx, row.project_id) if row.project_id is not None else None
-        target = {"target.limit.project_id": row.project_id, "target.limit.domain.id": row.domain_id, "target.limit.project.domain_id": project.domain_id if project is not None else None}  # fmt: skip
+        target = {
+            "target.limit.project_id": row.project_id,
+            "target.limit.domain.id": row.domain_id,
+            "target.limit.project.domain_id": project.domain_id if project is not None else None,
+        }
     allow(call, policy.GET_LIMIT, target=target)
     return _found(call.tx, id)
 

@@ -55,7 +55,9 @@ def user_of(tx: Tx, id: object, name: object, domain: object) -> model.User | No
     if isinstance(id, str):
         return store.USERS.get(tx, id)
     if not isinstance(name, str) or not isinstance(domain, wire.Ref):
-        raise Invalid("Invalid input for field 'auth.identity': a user's id, or name with domain, is needed", field="user")
+        raise Invalid(
+            "Invalid input for field 'auth.identity': a user's id, or name with domain, is needed", field="user"
+        )
     found = domain_of(tx, domain)
     return None if found is None else store.USERS.by(tx, domain_id=found.id, name=name)
 
@@ -72,7 +74,9 @@ def project_of(tx: Tx, ref: wire.InDomain) -> model.Project | None:
     if ref.id is not UNSET:
         return store.PROJECTS.get(tx, str(ref.id))
     if ref.name is UNSET or not isinstance(ref.domain, wire.Ref):
-        raise Invalid("Invalid input for field 'auth.scope.project': an id, or a name with a domain, is needed", field="project")
+        raise Invalid(
+            "Invalid input for field 'auth.scope.project': an id, or a name with a domain, is needed", field="project"
+        )
     domain = domain_of(tx, ref.domain)
     return None if domain is None else store.PROJECTS.by(tx, domain_id=domain.id, name=ref.name)
 
@@ -80,7 +84,11 @@ def project_of(tx: Tx, ref: wire.InDomain) -> model.Project | None:
 def _locked(own: settings.Identity, user: model.User, now: float) -> bool:
     if not own.lockout_attempts or user.options.get("ignore_lockout_failure_attempts"):
         return False
-    return user.failures >= own.lockout_attempts and user.failed_at is not None and now < user.failed_at + own.lockout_seconds
+    return (
+        user.failures >= own.lockout_attempts
+        and user.failed_at is not None
+        and now < user.failed_at + own.lockout_seconds
+    )
 
 
 def idle(own: settings.Identity, user: model.User, now: float) -> bool:
@@ -149,9 +157,16 @@ def token(call: Call, auth: wire.Methods) -> Proof:
     if before.trust_id is not None:
         raise refused("Using trust-scoped token to create another token. Create a new trust-scoped token instead")
     return Proof(
-        session.user, tuple(before.methods), before.expires, before.audit_ids[-1], before.project_id if before.app_credential_id else None,
-        before.app_credential_id, before.via, None, before,
-    )  # fmt: skip
+        session.user,
+        tuple(before.methods),
+        before.expires,
+        before.audit_ids[-1],
+        before.project_id if before.app_credential_id else None,
+        before.app_credential_id,
+        before.via,
+        None,
+        before,
+    )
 
 
 def refused(action: str) -> Forbidden:
@@ -163,18 +178,29 @@ def application_credential(call: Call, auth: wire.Methods) -> Proof:
     given = auth.application_credential
     assert isinstance(given, wire.AppCredentialMethod)
     if auth.token is UNSET and call.notes.get("scoped"):
-        raise Unauthorized("Error authenticating with application credential: Application credentials cannot request a scope.")
+        raise Unauthorized(
+            "Error authenticating with application credential: Application credentials cannot request a scope."
+        )
     with call.db.read() as tx:
         if isinstance(given.id, str):
             app = store.APP_CREDENTIALS.get(tx, given.id)
         else:
             if not isinstance(given.name, str) or not isinstance(given.user, wire.UserRef):
-                raise Invalid("Invalid input for field 'application_credential': an id, or a name with a user, is needed", field="application_credential")  # fmt: skip
+                raise Invalid(
+                    "Invalid input for field 'application_credential': an id, or a name with a user, is needed",
+                    field="application_credential",
+                )
             owner = user_of(tx, given.user.id, given.user.name, given.user.domain)
             app = store.APP_CREDENTIALS.by(tx, user_id=owner.id, name=given.name) if owner is not None else None
         user = store.USERS.get(tx, app.user_id) if app is not None else None
     fits = call.use(Passwords).verify(app.secret_hash if app is not None else None, given.secret)
-    if app is None or user is None or not fits or not user.enabled or (app.expires is not None and app.expires <= call.now()):
+    if (
+        app is None
+        or user is None
+        or not fits
+        or not user.enabled
+        or (app.expires is not None and app.expires <= call.now())
+    ):
         raise Unauthorized(DENIED)
     return Proof(user, expires=app.expires, project_id=app.project_id, app_credential_id=app.id)
 
@@ -223,7 +249,12 @@ def passcode(secret: str, window: int) -> bytes | None:
 
 
 Method = Callable[[Call, wire.Methods], Proof]
-METHODS: dict[str, Method] = {"password": password, "token": token, "application_credential": application_credential, "totp": totp}
+METHODS: dict[str, Method] = {
+    "password": password,
+    "token": token,
+    "application_credential": application_credential,
+    "totp": totp,
+}
 
 
 def projects_of(tx: Tx, user_id: str, *where: Where) -> list[model.Project]:
@@ -231,8 +262,18 @@ def projects_of(tx: Tx, user_id: str, *where: Where) -> list[model.Project]:
     mine = store.groups_of(tx, user_id)
     grants = [(g.target, g.target_id, g.inherited) for g in store.GRANTS.find(tx, store.GRANTS.c.user_id == user_id)]
     grants += [(g.target, g.target_id, g.inherited) for g in store.GROUP_GRANTS.within(tx, "group_id", mine)]
-    found = {p.id: p for p in store.PROJECTS.within(tx, "id", {t for kind, t, inherited in grants if kind == "project" and not inherited}, *where)}  # fmt: skip
-    found |= {p.id: p for p in store.PROJECTS.within(tx, "domain_id", {t for kind, t, inherited in grants if kind == "domain" and inherited}, *where)}  # fmt: skip
+    found = {
+        p.id: p
+        for p in store.PROJECTS.within(
+            tx, "id", {t for kind, t, inherited in grants if kind == "project" and not inherited}, *where
+        )
+    }
+    found |= {
+        p.id: p
+        for p in store.PROJECTS.within(
+            tx, "domain_id", {t for kind, t, inherited in grants if kind == "domain" and inherited}, *where
+        )
+    }
     level = {t for kind, t, inherited in grants if kind == "project" and inherited}
     while level:
         children = store.PROJECTS.within(tx, "parent_id", level)
@@ -245,7 +286,11 @@ def projects_of(tx: Tx, user_id: str, *where: Where) -> list[model.Project]:
 def domains_of(tx: Tx, user_id: str) -> list[model.Domain]:
     """The domains on which a user has a role, inherited ones not counted."""
     c, g = store.GRANTS.c, store.GROUP_GRANTS.c
-    ids = {x.target_id for x in store.GRANTS.find(tx, c.user_id == user_id, c.target == "domain", c.inherited.is_(False))}
-    for x in store.GROUP_GRANTS.within(tx, "group_id", store.groups_of(tx, user_id), g.target == "domain", g.inherited.is_(False)):
+    ids = {
+        x.target_id for x in store.GRANTS.find(tx, c.user_id == user_id, c.target == "domain", c.inherited.is_(False))
+    }
+    for x in store.GROUP_GRANTS.within(
+        tx, "group_id", store.groups_of(tx, user_id), g.target == "domain", g.inherited.is_(False)
+    ):
         ids.add(x.target_id)
     return store.DOMAINS.within(tx, "id", ids)

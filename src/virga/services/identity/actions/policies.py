@@ -61,7 +61,9 @@ def delete(call: Call, id: str) -> None:
 class Use:
     """What a policy is for: an endpoint, a service, or a service in a region."""
 
-    def __init__(self, call: Call, endpoint_id: str | None = None, service_id: str | None = None, region_id: str | None = None) -> None:
+    def __init__(
+        self, call: Call, endpoint_id: str | None = None, service_id: str | None = None, region_id: str | None = None
+    ) -> None:
         self.endpoint_id, self.service_id, self.region_id = endpoint_id, service_id, region_id
         if endpoint_id is not None:
             catalog.found_endpoint(call.tx, endpoint_id)
@@ -81,7 +83,12 @@ def _put(call: Call, policy_id: str, use: Use) -> None:
     found(call.tx, policy_id)
     store.POLICY_USES.delete(call.tx, *use.where)
     store.POLICY_USES.insert(
-        call.tx, id=uuid.uuid4().hex, policy_id=policy_id, endpoint_id=use.endpoint_id, service_id=use.service_id, region_id=use.region_id
+        call.tx,
+        id=uuid.uuid4().hex,
+        policy_id=policy_id,
+        endpoint_id=use.endpoint_id,
+        service_id=use.service_id,
+        region_id=use.region_id,
     )
 
 

@@ -51,13 +51,17 @@ def create(call: Call, body: wire.CreateProject) -> model.Project:
     domain_id = said or (parent.domain_id if parent is not None else parent_id) or domains.chosen(call, None)
     allow(call, policy.CREATE_PROJECT, target={"target.project.domain_id": domain_id, "target.project.id": None})
     if store.DOMAINS.get(tx, domain_id) is None:
-        raise Invalid(f"Could not find {'project' if said is None and parent_id else 'domain'}: {domain_id}.", field="domain_id")
+        raise Invalid(
+            f"Could not find {'project' if said is None and parent_id else 'domain'}: {domain_id}.", field="domain_id"
+        )
     if parent is None and parent_id is not None and parent_id != domain_id:
         known = store.DOMAINS.get(tx, parent_id) is not None
         raise Invalid(
             f"Cannot create project, the parent ({parent_id}) is acting as a domain, but this project's domain id ({domain_id}) does not match the parent's id."
-            if known else f"Could not find project: {parent_id}.", field="parent_id",
-        )  # fmt: skip
+            if known
+            else f"Could not find project: {parent_id}.",
+            field="parent_id",
+        )
     if parent is not None and parent.domain_id != domain_id:
         raise Invalid(
             f"Cannot create project, since it specifies its domain_id {domain_id}, but specifies a parent in a different domain ({parent.domain_id}).",
@@ -66,23 +70,38 @@ def create(call: Call, body: wire.CreateProject) -> model.Project:
     above = [] if parent is None else [parent, *parents_of(tx, parent)]
     for each in above:
         if not each.enabled:
-            raise Invalid(f"cannot create a project in a branch containing a disabled project: {each.id}", field="parent_id")
+            raise Invalid(
+                f"cannot create a project in a branch containing a disabled project: {each.id}", field="parent_id"
+            )
     most = call.use(settings.Identity).max_depth
     if len(above) + 1 > most:
         raise Forbidden(f"Max hierarchy depth reached for {parent_id} branch: projects nest at most {most} deep.")
     name = body.name.strip()
     _free(tx, domain_id, name)
     return store.PROJECTS.insert(
-        tx, id=uuid.uuid4().hex, name=name, domain_id=domain_id, parent_id=parent.id if parent is not None else domain_id,
-        description=body.description or "", enabled=body.enabled, tags=_tags(body.tags), extra=body.extra, options=domains.settled({}, body.options),
-    )  # fmt: skip
+        tx,
+        id=uuid.uuid4().hex,
+        name=name,
+        domain_id=domain_id,
+        parent_id=parent.id if parent is not None else domain_id,
+        description=body.description or "",
+        enabled=body.enabled,
+        tags=_tags(body.tags),
+        extra=body.extra,
+        options=domains.settled({}, body.options),
+    )
 
 
 def _create_domain(call: Call, body: wire.CreateProject) -> model.Project:
     if isinstance(body.parent_id, str) or isinstance(body.domain_id, str):
         raise Invalid("only root projects are allowed to act as domains.", field="parent_id")
     shape = wire.CreateDomain(
-        name=body.name, description=body.description, enabled=body.enabled, options=body.options, tags=body.tags, extra=body.extra
+        name=body.name,
+        description=body.description,
+        enabled=body.enabled,
+        options=body.options,
+        tags=body.tags,
+        extra=body.extra,
     )
     return model.Project.of(domains.create(call, shape))
 
@@ -113,15 +132,23 @@ def show(call: Call, id: str) -> Whole:
     tx, q = call.tx, call.query
     project = store.PROJECTS.get(tx, id)
     domain = store.DOMAINS.get(tx, id) if project is None else None
-    facts = policy.on_project(project) if domain is None else {"target.project.id": id, "target.project.domain_id": None}
+    facts = (
+        policy.on_project(project) if domain is None else {"target.project.id": id, "target.project.domain_id": None}
+    )
     allow(call, policy.GET_PROJECT, target=facts)
     if domain is not None:
         return Whole(model.Project.of(domain))
     project = found(tx, id)
-    asked = {name for name in ("parents_as_list", "parents_as_ids", "subtree_as_list", "subtree_as_ids") if name in q and q.yes(name)}
+    asked = {
+        name
+        for name in ("parents_as_list", "parents_as_ids", "subtree_as_list", "subtree_as_ids")
+        if name in q and q.yes(name)
+    }
     for way in ("parents", "subtree"):
         if {f"{way}_as_list", f"{way}_as_ids"} <= asked:
-            raise Invalid(f"Cannot use {way}_as_list and {way}_as_ids query params at the same time.", field=f"{way}_as_ids")
+            raise Invalid(
+                f"Cannot use {way}_as_list and {way}_as_ids query params at the same time.", field=f"{way}_as_ids"
+            )
     around: dict[str, Any] = {}
     if "parents_as_list" in asked:
         around["parents"] = [p for p in parents_of(tx, project) if roles_on_project(tx, call.actor.user_id, p)]
@@ -166,7 +193,12 @@ def index(call: Call) -> Page[model.Project]:
 def _tagged(call: Call) -> list[Where]:
     """Conditions on tags (API working group, "Tags"): all of, any of, not all of, none of."""
     out: list[Where] = []
-    for name, any_of, no in (("tags", False, False), ("tags-any", True, False), ("not-tags", False, True), ("not-tags-any", True, True)):
+    for name, any_of, no in (
+        ("tags", False, False),
+        ("tags-any", True, False),
+        ("not-tags", False, True),
+        ("not-tags-any", True, True),
+    ):
         if name in call.query:
             tags = [t for t in (call.query.get(name) or "").split(",") if t]
             ids = store.tagged(call.tx, tags, any_of)
@@ -179,7 +211,9 @@ def update(call: Call, id: str, body: wire.UpdateProject) -> model.Project:
     """PATCH /v3/projects/{id}: disabling ends the tokens of the project."""
     project = store.PROJECTS.get(call.tx, id)
     if project is None and store.DOMAINS.get(call.tx, id) is not None:
-        change = {k: v for k, v in given(body).items() if k in {"name", "description", "enabled", "options", "tags", "extra"}}
+        change = {
+            k: v for k, v in given(body).items() if k in {"name", "description", "enabled", "options", "tags", "extra"}
+        }
         return model.Project.of(domains.update(call, id, wire.UpdateDomain(**change)))
     allow(call, policy.UPDATE_PROJECT, target=policy.on_project(project))
     project = found(call.tx, id)
@@ -208,7 +242,9 @@ def update(call: Call, id: str, body: wire.UpdateProject) -> model.Project:
     if project.enabled and not enabled:
         alive = [p.id for p in below(call.tx, id) if p.enabled]
         if alive:
-            raise Forbidden(f"Cannot disable project {id} since its subtree contains enabled projects: {', '.join(alive)}.")
+            raise Forbidden(
+                f"Cannot disable project {id} since its subtree contains enabled projects: {', '.join(alive)}."
+            )
     store.PROJECTS.put(call.tx, id, **change, extra=domains.merged(project.extra, extra))
     if enabled != project.enabled or "name" in change:
         call.use(Tokens).grew(call.tx)

@@ -31,11 +31,14 @@ def fits(tx: Tx, role: model.Role, target: str, target_id: str) -> None:
         return
     if target == "system":
         raise Invalid(
-            f"Role {role.id} is a domain-specific role. Unable to use a domain-specific role in a system assignment.", field="role_id"
+            f"Role {role.id} is a domain-specific role. Unable to use a domain-specific role in a system assignment.",
+            field="role_id",
         )
     project = store.PROJECTS.get(tx, target_id)
     if project is not None and project.domain_id != role.domain_id:
-        raise Forbidden(f"You are not authorized to perform the requested action: project {target_id} must be in the same domain as the role {role.id} being assigned.")  # fmt: skip
+        raise Forbidden(
+            f"You are not authorized to perform the requested action: project {target_id} must be in the same domain as the role {role.id} being assigned."
+        )
 
 
 def create(call: Call, body: wire.CreateRole) -> model.Role:
@@ -45,13 +48,21 @@ def create(call: Call, body: wire.CreateRole) -> model.Role:
         domains.found(call.tx, body.domain_id)
     _free(call.tx, body.domain_id, body.name)
     return store.ROLES.insert(
-        call.tx, id=uuid.uuid4().hex, name=body.name, domain_id=body.domain_id, description=body.description, extra=body.extra,
+        call.tx,
+        id=uuid.uuid4().hex,
+        name=body.name,
+        domain_id=body.domain_id,
+        description=body.description,
+        extra=body.extra,
         options=domains.settled({}, body.options),
-    )  # fmt: skip
+    )
 
 
 def _free(tx: Tx, domain_id: str | None, name: str) -> None:
-    if store.ROLES.one(tx, store.ROLES.c.domain_id.is_not_distinct_from(domain_id), store.ROLES.c.name == name) is not None:
+    if (
+        store.ROLES.one(tx, store.ROLES.c.domain_id.is_not_distinct_from(domain_id), store.ROLES.c.name == name)
+        is not None
+    ):
         raise Conflict(f"Conflict occurred attempting to store role - Duplicate entry found with name {name}.")
 
 
@@ -125,7 +136,9 @@ def inferences(call: Call) -> list[Implies]:
     allow(call, policy.LIST_ROLE_INFERENCE_RULES)
     known = {r.id: r for r in store.ROLES.find(call.tx)}
     out: dict[str, list[model.Role]] = {}
-    for row in store.IMPLIED_ROLES.find(call.tx, order=[store.IMPLIED_ROLES.c.prior_id, store.IMPLIED_ROLES.c.implied_id]):
+    for row in store.IMPLIED_ROLES.find(
+        call.tx, order=[store.IMPLIED_ROLES.c.prior_id, store.IMPLIED_ROLES.c.implied_id]
+    ):
         out.setdefault(row.prior_id, []).append(known[row.implied_id])
     return [(known[prior], implied) for prior, implied in out.items()]
 
@@ -147,11 +160,15 @@ def imply(call: Call, id: str, implied_id: str) -> tuple[model.Role, model.Role]
     allow(call, policy.CREATE_IMPLIED_ROLE)
     prior, implied = found(call.tx, id), found(call.tx, implied_id)
     if implied.name in NEVER_IMPLIED:
-        raise Forbidden(f"You are not authorized to perform the requested action: Role {implied.name} cannot be an implied role.")
+        raise Forbidden(
+            f"You are not authorized to perform the requested action: Role {implied.name} cannot be an implied role."
+        )
     if implied.domain_id is not None and prior.domain_id is None:
         raise Forbidden("Global role cannot imply a domain-specific role")
     if prior.id in store.all_implied(call.tx, {implied_id}):
-        raise Forbidden(f"You are not authorized to perform the requested action: {implied.name} implies {prior.name} already.")
+        raise Forbidden(
+            f"You are not authorized to perform the requested action: {implied.name} implies {prior.name} already."
+        )
     c = store.IMPLIED_ROLES.c
     if store.IMPLIED_ROLES.one(call.tx, c.prior_id == id, c.implied_id == implied_id) is None:
         store.IMPLIED_ROLES.insert(call.tx, prior_id=id, implied_id=implied_id)

@@ -21,7 +21,11 @@ Whole = tuple[model.Trust, list[model.Role]]
 def found(tx: Tx, id: str, now: float) -> model.Trust:
     """A trust that can still be used; spent, expired and deleted ones are not there."""
     trust = store.TRUSTS.get(tx, id)
-    if trust is None or trust.deleted_at is not None or (trust.remaining_uses is not None and trust.remaining_uses <= 0):
+    if (
+        trust is None
+        or trust.deleted_at is not None
+        or (trust.remaining_uses is not None and trust.remaining_uses <= 0)
+    ):
         raise NotFound(f"Could not find trust: {id}.")
     if trust.expires is not None and trust.expires <= now:
         raise NotFound(f"Could not find trust: {id}.")
@@ -81,26 +85,43 @@ def create(call: Call, body: wire.CreateTrust) -> Whole:
     if redelegates and body.remaining_uses is not None:
         raise Invalid("remaining_uses must not be set if redelegation is allowed", field="remaining_uses")
     if redelegates and body.redelegation_count is not None and body.redelegation_count > own.max_redelegations:
-        raise Forbidden(f"Requested redelegation depth of {body.redelegation_count} is greater than allowed {own.max_redelegations}")
+        raise Forbidden(
+            f"Requested redelegation depth of {body.redelegation_count} is greater than allowed {own.max_redelegations}"
+        )
     count = (body.redelegation_count or own.max_redelegations) if redelegates else 0
     if parent is not None:
         expires = _handed_on(parent, body, roles, expires)
         if redelegates:
             if body.redelegation_count and body.redelegation_count != parent.redelegation_count - 1:
-                raise Forbidden('Modifying "redelegation_count" upon redelegation is forbidden. Omitting this parameter is advised.')
+                raise Forbidden(
+                    'Modifying "redelegation_count" upon redelegation is forbidden. Omitting this parameter is advised.'
+                )
             count = parent.redelegation_count - 1
     trust = store.TRUSTS.insert(
-        tx, id=uuid.uuid4().hex, trustor_id=body.trustor_user_id, trustee_id=body.trustee_user_id, project_id=body.project_id or None,
-        impersonation=body.impersonation, roles=roles, expires=expires, remaining_uses=body.remaining_uses,
-        redelegated_id=None if parent is None else parent.id, redelegation_count=count, allow_redelegation=redelegates, deleted_at=None, extra=body.extra,
-    )  # fmt: skip
+        tx,
+        id=uuid.uuid4().hex,
+        trustor_id=body.trustor_user_id,
+        trustee_id=body.trustee_user_id,
+        project_id=body.project_id or None,
+        impersonation=body.impersonation,
+        roles=roles,
+        expires=expires,
+        remaining_uses=body.remaining_uses,
+        redelegated_id=None if parent is None else parent.id,
+        redelegation_count=count,
+        allow_redelegation=redelegates,
+        deleted_at=None,
+        extra=body.extra,
+    )
     return trust, _roles(tx, trust)
 
 
 def _handed_on(parent: model.Trust, body: wire.CreateTrust, roles: list[str], expires: float | None) -> float | None:
     """What a trust made from `parent` may be. Gives its end."""
     if parent.redelegation_count < 1:
-        raise Forbidden(f"Remaining redelegation depth of {parent.redelegation_count} out of allowed range: trust {parent.id} may not be handed on.")  # fmt: skip
+        raise Forbidden(
+            f"Remaining redelegation depth of {parent.redelegation_count} out of allowed range: trust {parent.id} may not be handed on."
+        )
     if body.remaining_uses is not None:
         raise Forbidden('Field "remaining_uses" must not be set in order to redelegate a trust')
     if body.project_id != parent.project_id:
@@ -108,7 +129,9 @@ def _handed_on(parent: model.Trust, body: wire.CreateTrust, roles: list[str], ex
     if not set(roles) <= set(parent.roles):
         raise Forbidden("Some of requested roles are not in redelegated trust")
     if body.impersonation and not parent.impersonation:
-        raise Forbidden(f"Impersonation is not allowed because redelegated trust does not specify impersonation. Redelegated trust id: {parent.id}")  # fmt: skip
+        raise Forbidden(
+            f"Impersonation is not allowed because redelegated trust does not specify impersonation. Redelegated trust id: {parent.id}"
+        )
     if parent.expires is None:
         return expires
     if expires is not None and expires > parent.expires:
@@ -159,7 +182,9 @@ def delete(call: Call, id: str) -> None:
         for each in level:
             store.TRUSTS.put(call.tx, each, deleted_at=call.now())
             call.use(Tokens).note(call.tx, {"OS-TRUST:trust_id": each})
-        level = [t.id for t in store.TRUSTS.within(call.tx, "redelegated_id", level, store.TRUSTS.c.deleted_at.is_(None))]
+        level = [
+            t.id for t in store.TRUSTS.within(call.tx, "redelegated_id", level, store.TRUSTS.c.deleted_at.is_(None))
+        ]
     call.use(Tokens).grew(call.tx)
 
 

@@ -23,9 +23,13 @@ from virga.services.identity.tokens import Tokens
 
 DAY = 86400.0
 FLAGS = (
-    "ignore_change_password_upon_first_use", "ignore_password_expiry", "ignore_lockout_failure_attempts", "lock_password",
-    "ignore_user_inactivity", "multi_factor_auth_enabled",
-)  # fmt: skip
+    "ignore_change_password_upon_first_use",
+    "ignore_password_expiry",
+    "ignore_lockout_failure_attempts",
+    "lock_password",
+    "ignore_user_inactivity",
+    "multi_factor_auth_enabled",
+)
 
 
 def found(tx: Tx, id: str) -> model.User:
@@ -60,9 +64,13 @@ def _options(old: dict[str, Any], new: object) -> dict[str, Any]:
         if value is None:
             continue
         if name == "multi_factor_auth_rules":
-            fine = isinstance(value, list) and all(isinstance(r, list) and r and all(isinstance(m, str) for m in r) for r in value)
+            fine = isinstance(value, list) and all(
+                isinstance(r, list) and r and all(isinstance(m, str) for m in r) for r in value
+            )
             if not fine:
-                raise Invalid("Invalid input for field 'options.multi_factor_auth_rules': a list of lists of methods", field=name)
+                raise Invalid(
+                    "Invalid input for field 'options.multi_factor_auth_rules': a list of lists of methods", field=name
+                )
         elif name not in FLAGS:
             raise Invalid(f"Invalid input for field 'options': there is no option '{str(name)[:64]}'", field="options")
         elif not isinstance(value, bool):
@@ -88,7 +96,9 @@ def _project(tx: Tx, id: object) -> None:
 def create(call: Call, body: wire.CreateUser) -> model.User:
     """POST /v3/users. The password is hashed before the transaction opens."""
     domain_id = domains.chosen(call, body.domain_id)
-    said = body.domain_id if isinstance(body.domain_id, str) else None  # who may in one domain only must say which, as in Keystone
+    said = (
+        body.domain_id if isinstance(body.domain_id, str) else None
+    )  # who may in one domain only must say which, as in Keystone
     allow(call, policy.CREATE_USER, target={"target.user.domain_id": said, "target.user.id": None})
     options, hashed, now = _options({}, body.options), _hash(call, body.password), call.now()
     name = body.name.strip()
@@ -96,10 +106,22 @@ def create(call: Call, body: wire.CreateUser) -> model.User:
         _free(tx, domain_id, name)
         _project(tx, body.default_project_id)
         return store.USERS.insert(
-            tx, id=uuid.uuid4().hex, name=name, domain_id=domain_id, enabled=body.enabled is not False, default_project_id=body.default_project_id,
-            password_hash=hashed, password_expires_at=expiry(call, options, by_user=False) if hashed else None, valid_after=0.0, options=options,
-            extra=_free_attributes(body.extra), password_set=now if hashed else None, failures=0, failed_at=None, active_at=None,
-        )  # fmt: skip
+            tx,
+            id=uuid.uuid4().hex,
+            name=name,
+            domain_id=domain_id,
+            enabled=body.enabled is not False,
+            default_project_id=body.default_project_id,
+            password_hash=hashed,
+            password_expires_at=expiry(call, options, by_user=False) if hashed else None,
+            valid_after=0.0,
+            options=options,
+            extra=_free_attributes(body.extra),
+            password_set=now if hashed else None,
+            failures=0,
+            failed_at=None,
+            active_at=None,
+        )
 
 
 def _free_attributes(extra: dict[str, Any]) -> dict[str, Any]:
@@ -110,7 +132,9 @@ def _free_attributes(extra: dict[str, Any]) -> dict[str, Any]:
 def _free(tx: Tx, domain_id: str, name: str) -> None:
     domains.found(tx, domain_id)
     if store.USERS.by(tx, domain_id=domain_id, name=name) is not None:
-        raise Conflict(f"Conflict occurred attempting to store user - Duplicate entry found with name {name} at domain ID {domain_id}.")
+        raise Conflict(
+            f"Conflict occurred attempting to store user - Duplicate entry found with name {name} at domain ID {domain_id}."
+        )
 
 
 def show(call: Call, id: str) -> model.User:
@@ -138,7 +162,10 @@ def _expiring(call: Call) -> list[Where]:
     c = store.USERS.c.password_expires_at
     ways = {"lt": c.__lt__, "lte": c.__le__, "gt": c.__gt__, "gte": c.__ge__, "eq": c.__eq__, "neq": c.__ne__}
     if not colon or way not in ways:
-        raise Invalid("Invalid input for query parameter 'password_expires_at': lt, lte, gt, gte, eq or neq, a colon, a time", field="password_expires_at")  # fmt: skip
+        raise Invalid(
+            "Invalid input for query parameter 'password_expires_at': lt, lte, gt, gte, eq or neq, a colon, a time",
+            field="password_expires_at",
+        )
     condition: Where = ways[way](moment(when, "password_expires_at"))
     return [condition]
 
@@ -186,8 +213,13 @@ def set_password(tx: Tx, call: Call, user: model.User, hashed: str | None, *, by
             store.OLD_PASSWORDS.delete(tx, c.id == row.id)
     expires = expiry(call, user.options, by_user) if hashed is not None else None
     return {
-        "password_hash": hashed, "valid_after": now, "password_set": now, "password_expires_at": expires, "failures": 0, "failed_at": None,
-    }  # fmt: skip
+        "password_hash": hashed,
+        "valid_after": now,
+        "password_set": now,
+        "password_expires_at": expires,
+        "failures": 0,
+        "failed_at": None,
+    }
 
 
 def delete(call: Call, id: str) -> None:
@@ -209,22 +241,27 @@ def change_password(call: Call, id: str, body: wire.ChangePassword) -> None:
     if not login.right(call, user, body.original_password) or user is None:
         raise Unauthorized(login.DENIED)
     if user.options.get("lock_password"):
-        raise Invalid("Password validation error: You are not allowed to change your password due to it being locked.", field="password")
+        raise Invalid(
+            "Password validation error: You are not allowed to change your password due to it being locked.",
+            field="password",
+        )
     if own.password_min_days and user.password_set is not None and user.password_expires_at is None:
         left = user.password_set + own.password_min_days * DAY - call.now()
         if left > 0:
             raise Invalid(
                 f"Password validation error: Cannot change password before minimum age {own.password_min_days} days is met; "
-                f"{math.ceil(left / DAY)} day(s) left.", field="password",
-            )  # fmt: skip
+                f"{math.ceil(left / DAY)} day(s) left.",
+                field="password",
+            )
     fit(call, body.password)
     if own.password_history:
         kept = [user.password_hash, *(p.password_hash for p in past[: own.password_history - 1])]
         if any(h is not None and passwords.verify(h, body.password) for h in kept):
             raise Invalid(
                 "Password validation error: The new password cannot be identical to a previous password. The total number which "
-                f"includes the new password must be unique is {own.password_history}.", field="password",
-            )  # fmt: skip
+                f"includes the new password must be unique is {own.password_history}.",
+                field="password",
+            )
     hashed = passwords.hash(body.password)
     with call.db.write() as tx:
         user = found(tx, id)

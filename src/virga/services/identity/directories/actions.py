@@ -170,7 +170,9 @@ def change_password(call: Call, id: str, body: wire.ChangePassword) -> None:
     if not directory.right(person, body.original_password) or person is None:
         raise Unauthorized(login.DENIED)
     if not directory.writable:
-        raise Forbidden("LDAP does not support write operations: change the password where the directory's own tools are.")
+        raise Forbidden(
+            "LDAP does not support write operations: change the password where the directory's own tools are."
+        )
     users.fit(call, body.password)
     directory.change_person(entry.local_id, {"password": body.password})
     with call.db.write() as tx:

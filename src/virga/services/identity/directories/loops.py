@@ -39,7 +39,11 @@ def watch(round: Round) -> int:
     """Ask the directories about the users whose tokens this process has in memory: who is disabled or gone there loses them now, and
     not at the next renewal. Nobody holds a token that some process did not look at within the last second."""
     known, tokens = round.doors.use(Directories), round.doors.use(Tokens)
-    asked = [(id, directory) for id, own, directory in known.all() if own.check_seconds and known.look(id, round.world.now(), own)]
+    asked = [
+        (id, directory)
+        for id, own, directory in known.all()
+        if own.check_seconds and known.look(id, round.world.now(), own)
+    ]
     if not asked:
         return 0
     with round.db.read() as tx:

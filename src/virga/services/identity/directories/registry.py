@@ -37,7 +37,9 @@ class Unusable:
 
     def __getattr__(self, verb: str) -> Callable[..., Any]:
         def refuse(*_: Any, **__: Any) -> Any:
-            raise Unavailable(f"The directory of domain {self.domain} cannot be used, its configuration is wrong: {self.why}")
+            raise Unavailable(
+                f"The directory of domain {self.domain} cannot be used, its configuration is wrong: {self.why}"
+            )
 
         return refuse
 
@@ -76,7 +78,11 @@ class Directories:
 
     def all(self) -> list[tuple[str, Ldap, Directory]]:
         """Those that can be asked."""
-        return [(id, own, cast(Directory, directory)) for id, (own, directory) in self._found.items() if isinstance(own, Ldap)]
+        return [
+            (id, own, cast(Directory, directory))
+            for id, (own, directory) in self._found.items()
+            if isinstance(own, Ldap)
+        ]
 
     def look(self, domain_id: str, now: float, own: Ldap) -> bool:
         """Whether it is time to ask the directory about those who hold tokens."""
@@ -94,7 +100,9 @@ class Directories:
         for name in self.own.ldap:
             if store.DOMAINS.one(tx, store.DOMAINS.c.name == name) is None:
                 text = "Users and groups of a directory"
-                store.DOMAINS.insert(tx, id=uuid.uuid4().hex, name=name, description=text, enabled=True, extra={}, options={}, tags=[])
+                store.DOMAINS.insert(
+                    tx, id=uuid.uuid4().hex, name=name, description=text, enabled=True, extra={}, options={}, tags=[]
+                )
         self.load(tx)
 
     def load(self, tx: Tx) -> None:

@@ -23,9 +23,13 @@ def whole(tx: Tx, domain_id: str, people: Sequence[Person], circles: Sequence[Ci
     kept = {e.id: e for e in ENTRIES.find(tx, ENTRIES.c.domain_id == domain_id)}
     known = [e for e in kept.values() if e.kind == "user" and e.gone is None]
     if known and not people:
-        raise ValueError(f"the directory of domain {domain_id} has no users at all, and had {len(known)}: nothing is believed of that")
+        raise ValueError(
+            f"the directory of domain {domain_id} has no users at all, and had {len(known)}: nothing is believed of that"
+        )
     users = {u.id: u for u in store.USERS.within(tx, "id", [public_id(domain_id, "user", p.local_id) for p in people])}
-    groups = {g.id: g for g in store.GROUPS.within(tx, "id", [public_id(domain_id, "group", c.local_id) for c in circles])}
+    groups = {
+        g.id: g for g in store.GROUPS.within(tx, "id", [public_id(domain_id, "group", c.local_id) for c in circles])
+    }
     changed, ended = 0, False
     for person in people:
         changed_, ended_ = _user(tx, domain_id, person, users.get(public_id(domain_id, "user", person.local_id)), kept)
@@ -34,7 +38,9 @@ def whole(tx: Tx, domain_id: str, people: Sequence[Person], circles: Sequence[Ci
         changed += group(tx, domain_id, circle, groups.get(public_id(domain_id, "group", circle.local_id)), kept)
         changed_, ended_ = _members(tx, domain_id, circle)
         changed, ended = changed + changed_, ended or ended_
-    here = {public_id(domain_id, "user", p.local_id) for p in people} | {public_id(domain_id, "group", c.local_id) for c in circles}
+    here = {public_id(domain_id, "user", p.local_id) for p in people} | {
+        public_id(domain_id, "group", c.local_id) for c in circles
+    }
     for entry in kept.values():
         if entry.id not in here and entry.gone is None:
             ENTRIES.put(tx, entry.id, gone=now)
@@ -115,9 +121,22 @@ def _user(tx: Tx, domain_id: str, person: Person, row: rows.User | None, kept: d
     if row is None:
         name = _free_name(tx, rows.User, domain_id, person.name, id)
         store.USERS.insert(
-            tx, id=id, name=name, domain_id=domain_id, enabled=person.enabled, default_project_id=None, password_hash=None, password_expires_at=None,
-            valid_after=0.0, options={}, extra=extra, password_set=None, failures=0, failed_at=None, active_at=None,
-        )  # fmt: skip
+            tx,
+            id=id,
+            name=name,
+            domain_id=domain_id,
+            enabled=person.enabled,
+            default_project_id=None,
+            password_hash=None,
+            password_expires_at=None,
+            valid_after=0.0,
+            options={},
+            extra=extra,
+            password_set=None,
+            failures=0,
+            failed_at=None,
+            active_at=None,
+        )
         return 1, False
     if row.name == person.name and row.enabled == person.enabled and row.extra == extra:
         return 0, False

@@ -66,9 +66,13 @@ class OidcProvider:
                 raise Unauthorized("The identity provider does not vouch for this login.") from None
             raise Unavailable(f"Identity provider {self.idp} answered {e.code}; try again.") from None
         except (OSError, ValueError) as e:
-            self._away_until = time.monotonic() + AWAY_SECONDS  # a dead provider costs one wait, not one for every login
+            self._away_until = (
+                time.monotonic() + AWAY_SECONDS
+            )  # a dead provider costs one wait, not one for every login
             self.log.warning("provider_away", idp=self.idp, url=url, why=str(e)[:200])
-            raise Unavailable(f"Identity provider {self.idp} does not answer; other logins are not harmed. Try again.") from None
+            raise Unavailable(
+                f"Identity provider {self.idp} does not answer; other logins are not harmed. Try again."
+            ) from None
 
     def endpoint(self, name: str) -> str:
         """An address of the provider: by setting, else by its own description, whose issuer must be the very one."""
@@ -80,7 +84,9 @@ class OidcProvider:
         if not known:
             about = self._ask(self.own.issuer.rstrip("/") + "/.well-known/openid-configuration")
             if not isinstance(about, dict) or about.get("issuer") != self.own.issuer:
-                raise Unavailable(f"Identity provider {self.idp} describes itself as another issuer than {self.own.issuer}.")
+                raise Unavailable(
+                    f"Identity provider {self.idp} describes itself as another issuer than {self.own.issuer}."
+                )
             with self._lock:
                 known = self._about = about
         return str(known.get(name) or "")
@@ -135,9 +141,14 @@ class OidcProvider:
             kid = head.get("kid")
             key = self._key(kid if isinstance(kid, str) else None)
             claims: Claims = jwt.decode(
-                token, key.key, algorithms=list(self.own.algorithms), audience=audiences, issuer=self.own.issuer,
-                leeway=self.own.leeway_seconds, options={"require": ["exp", "iat", "iss", "aud", "sub"]},
-            )  # fmt: skip
+                token,
+                key.key,
+                algorithms=list(self.own.algorithms),
+                audience=audiences,
+                issuer=self.own.issuer,
+                leeway=self.own.leeway_seconds,
+                options={"require": ["exp", "iat", "iss", "aud", "sub"]},
+            )
         except jwt.PyJWTError as e:
             self.log.info("token_refused", idp=self.idp, why=str(e)[:200])
             raise Unauthorized("The token of the identity provider is not valid here.") from None
@@ -149,7 +160,9 @@ class OidcProvider:
         """The claims of an opaque token, asked of the provider (RFC 7662), with what it tells of the user there (UserInfo)."""
         url = self.endpoint("introspection_endpoint")
         if not url or not self.own.client_secret:
-            raise Unauthorized("The access token says nothing by itself, and this cloud may not ask the identity provider about it.")
+            raise Unauthorized(
+                "The access token says nothing by itself, and this cloud may not ask the identity provider about it."
+            )
         said = self._ask(url, {"token": bearer, "token_type_hint": "access_token"}, {"Authorization": self._basic()})
         if not isinstance(said, dict) or said.get("active") is not True:
             raise Unauthorized("The identity provider does not know the access token (any more).")
@@ -158,7 +171,9 @@ class OidcProvider:
         if not (meant or {said.get("client_id")}) & set(self.audiences):
             raise Unauthorized("The access token is for another service than this cloud.")
         itself = said.get("sub") in (None, said.get("client_id"))  # a client's own token, of no user
-        if said.get("iss") not in (None, self.own.issuer) or not isinstance(said.get("client_id") if itself else said.get("sub"), str):
+        if said.get("iss") not in (None, self.own.issuer) or not isinstance(
+            said.get("client_id") if itself else said.get("sub"), str
+        ):
             raise Unauthorized("The access token is not from the expected issuer, or of nobody.")
         if isinstance(said.get("exp"), (int, float)) and said["exp"] + self.own.leeway_seconds < time.time():
             raise Unauthorized("The access token has expired.")
@@ -172,7 +187,9 @@ class OidcProvider:
         return claims
 
     def _basic(self) -> str:
-        pair = f"{urllib.parse.quote(self.own.client_id, safe='')}:{urllib.parse.quote(self.own.client_secret, safe='')}"
+        pair = (
+            f"{urllib.parse.quote(self.own.client_id, safe='')}:{urllib.parse.quote(self.own.client_secret, safe='')}"
+        )
         return "Basic " + base64.b64encode(pair.encode()).decode()
 
     # -- the code flow, for browsers -------------------------------------------------------------------------------
@@ -180,9 +197,15 @@ class OidcProvider:
     def login_url(self, redirect: str, state: str, nonce: str, challenge: str) -> str:
         """Where a browser goes to log in (OpenID Connect Core 3.1.2.1, with PKCE)."""
         query = {
-            "response_type": "code", "client_id": self.own.client_id, "redirect_uri": redirect, "scope": self.own.scopes, "state": state,
-            "nonce": nonce, "code_challenge": challenge, "code_challenge_method": "S256",
-        }  # fmt: skip
+            "response_type": "code",
+            "client_id": self.own.client_id,
+            "redirect_uri": redirect,
+            "scope": self.own.scopes,
+            "state": state,
+            "nonce": nonce,
+            "code_challenge": challenge,
+            "code_challenge_method": "S256",
+        }
         url = self.endpoint("authorization_endpoint")
         return url + ("&" if "?" in url else "?") + urllib.parse.urlencode(query)
 
@@ -211,7 +234,10 @@ def assertion(claims: Claims) -> dict[str, list[str]]:
     prefixes in Keystone's documents), and objects inside as JSON."""
     out: dict[str, list[str]] = {}
     fixed = ("iss", "sub", "aud", "azp")  # written last: no other claim's name may come out as theirs
-    for name, value in (*((k, v) for k, v in claims.items() if k not in fixed), *((k, claims[k]) for k in fixed if k in claims)):
+    for name, value in (
+        *((k, v) for k, v in claims.items() if k not in fixed),
+        *((k, claims[k]) for k in fixed if k in claims),
+    ):
         if value is None or not isinstance(name, str) or len(name) > 255:
             continue
         values = [_said(v) for v in value] if isinstance(value, list) else [_said(value)]

@@ -18,7 +18,9 @@ SSO = "/v3/auth/OS-FEDERATION"
 login.METHODS["mapped"] = arriving.mapped
 
 
-def _noun(path: str, key: str, noun: type[Any], create: type[Wire], update: type[Wire], actions: tuple[Any, ...]) -> tuple[Route, ...]:
+def _noun(
+    path: str, key: str, noun: type[Any], create: type[Wire], update: type[Wire], actions: tuple[Any, ...]
+) -> tuple[Route, ...]:
     """PUT makes, as everything here has the id that its maker gives it."""
     make, index, show, change, delete = actions
     one = f"{path}/{{id}}"

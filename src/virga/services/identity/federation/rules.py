@@ -96,7 +96,8 @@ def check(raw: Any, version: str) -> list[Rule]:
     """The rules as they are to be, or Invalid with the place that is wrong."""
     if version not in VERSIONS:
         raise Invalid(
-            f"Invalid input for field 'schema_version': '{version[:16]}' is not one of {', '.join(VERSIONS)}", field="schema_version"
+            f"Invalid input for field 'schema_version': '{version[:16]}' is not one of {', '.join(VERSIONS)}",
+            field="schema_version",
         )
     try:
         rules = msgspec.convert(raw, Rules)
@@ -115,14 +116,17 @@ def _check_remote(remote: Remote, at: str) -> None:
     if len(kinds) > 1:
         raise Invalid(f"Invalid input for field '{at}': {' and '.join(kinds)} do not go together", field=at)
     if remote.regex is not UNSET and not kinds:
-        raise Invalid(f"Invalid input for field '{at}': regex is for any_one_of, not_any_of, blacklist or whitelist", field=at)
+        raise Invalid(
+            f"Invalid input for field '{at}': regex is for any_one_of, not_any_of, blacklist or whitelist", field=at
+        )
     if remote.regex is True:
         for pattern in getattr(remote, kinds[0]):
             try:
                 re.compile(pattern)
             except re.error as e:
                 raise Invalid(
-                    f"Invalid input for field '{at}.{kinds[0]}': {pattern[:80]!r} is no regular expression: {e}", field=at
+                    f"Invalid input for field '{at}.{kinds[0]}': {pattern[:80]!r} is no regular expression: {e}",
+                    field=at,
                 ) from None
 
 
@@ -132,9 +136,13 @@ def _check_local(local: Local, at: str, version: str) -> None:
         if by_id == by_name or by_name != (local.group.domain is not UNSET):
             raise Invalid(f"Invalid input for field '{at}.group': an id, or a name with a domain, is needed", field=at)
     if local.groups is not UNSET and local.domain is UNSET:
-        raise Invalid(f"Invalid input for field '{at}': Both 'groups' and 'domain' keywords must be specified.", field=at)
+        raise Invalid(
+            f"Invalid input for field '{at}': Both 'groups' and 'domain' keywords must be specified.", field=at
+        )
     if version == "1.0" and isinstance(local.projects, list) and any(p.domain is not UNSET for p in local.projects):
-        raise Invalid(f"Invalid input for field '{at}.projects': a domain of a project needs schema_version 2.0", field=at)
+        raise Invalid(
+            f"Invalid input for field '{at}.projects': a domain of a project needs schema_version 2.0", field=at
+        )
     if version != "3.0" and local.projects_json is not UNSET:
         raise Invalid(f"Invalid input for field '{at}.projects_json': it needs schema_version 3.0", field=at)
 
@@ -231,7 +239,9 @@ def _add(groups: dict[tuple[str, str, str], tuple[str, DomainRef]], name: str, d
 def _user(local: Local, values: list[list[str]], version: str) -> UserPart:
     """The user of a local part; from version 2.0 on the part's own domain is the user's too, unless the user has one."""
     assert isinstance(local.user, UserPart)
-    filled: dict[str, Any] = {k: _text(v, values) for k in ("id", "name", "email") if isinstance(v := getattr(local.user, k), str)}
+    filled: dict[str, Any] = {
+        k: _text(v, values) for k in ("id", "name", "email") if isinstance(v := getattr(local.user, k), str)
+    }
     domain = local.user.domain if local.user.domain is not UNSET else local.domain if version != "1.0" else UNSET
     if isinstance(domain, DomainRef):
         filled["domain"] = _domain(domain, values)
@@ -242,18 +252,21 @@ def _projects(local: Local, values: list[list[str]], version: str) -> list[Proje
     parts = list(local.projects) if isinstance(local.projects, list) else []
     out = [
         ProjectPart(
-            name=_text(p.name, values), roles=[RolePart(name=_text(r.name, values)) for r in p.roles],
+            name=_text(p.name, values),
+            roles=[RolePart(name=_text(r.name, values)) for r in p.roles],
             domain=_domain(p.domain, values) if isinstance(p.domain, DomainRef) else UNSET,
         )
         for p in parts
-    ]  # fmt: skip
+    ]
     if isinstance(local.projects_json, str):
         for text in _list(local.projects_json, values):
             try:
                 found = json.loads(text)
                 out += msgspec.convert(found if isinstance(found, list) else [found], list[ProjectPart])
             except (ValueError, RecursionError, msgspec.ValidationError) as e:
-                raise Unauthorized(f"The provider's projects are not of the form that projects_json takes: {str(e)[:200]}") from None
+                raise Unauthorized(
+                    f"The provider's projects are not of the form that projects_json takes: {str(e)[:200]}"
+                ) from None
     if version != "1.0" and isinstance(local.domain, DomainRef):
         default = _domain(local.domain, values)
         out = [p if p.domain is not UNSET else ProjectPart(name=p.name, roles=p.roles, domain=default) for p in out]

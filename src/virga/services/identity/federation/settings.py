@@ -56,8 +56,15 @@ class Saml(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 class SamlIssuer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """This cloud as an identity provider of others (Keystone's section [saml])."""
 
-    idp_entity_id: Annotated[str, Meta(description="This cloud's name in assertions; empty: the address of its metadata")] = ""
-    assertion_expiration_time: Annotated[int, Meta(ge=10, le=86400, description="How many seconds an assertion is good")] = 3600
+    idp_entity_id: Annotated[
+        str, Meta(description="This cloud's name in assertions; empty: the address of its metadata")
+    ] = ""
+    assertion_expiration_time: Annotated[
+        int, Meta(ge=10, le=86400, description="How many seconds an assertion is good")
+    ] = 3600
     keyfile: Annotated[
-        str, Meta(description="PEM with the key that signs assertions, and its certificate; empty: saml.pem in the state folder")
+        str,
+        Meta(
+            description="PEM with the key that signs assertions, and its certificate; empty: saml.pem in the state folder"
+        ),
     ] = ""

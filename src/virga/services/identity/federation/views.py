@@ -16,9 +16,14 @@ BASE = "/v3/OS-FEDERATION"
 def _provider(p: model.Provider, call: Call) -> dict[str, Any]:
     own = call.request.link(f"{BASE}/identity_providers/{p.id}")
     return {
-        "id": p.id, "enabled": p.enabled, "description": p.description, "domain_id": p.domain_id, "authorization_ttl": p.authorization_ttl,
-        "remote_ids": p.remote_ids, "links": {"self": own, "protocols": f"{own}/protocols"},
-    }  # fmt: skip
+        "id": p.id,
+        "enabled": p.enabled,
+        "description": p.description,
+        "domain_id": p.domain_id,
+        "authorization_ttl": p.authorization_ttl,
+        "remote_ids": p.remote_ids,
+        "links": {"self": own, "protocols": f"{own}/protocols"},
+    }
 
 
 def _mapping(m: model.Mapping, call: Call) -> dict[str, Any]:
@@ -28,7 +33,11 @@ def _mapping(m: model.Mapping, call: Call) -> dict[str, Any]:
 
 def _protocol(p: model.Protocol, call: Call) -> dict[str, Any]:
     idp = call.request.link(f"{BASE}/identity_providers/{p.idp_id}")
-    shown: dict[str, Any] = {"id": p.id, "mapping_id": p.mapping_id, "links": {"self": f"{idp}/protocols/{p.id}", "identity_provider": idp}}
+    shown: dict[str, Any] = {
+        "id": p.id,
+        "mapping_id": p.mapping_id,
+        "links": {"self": f"{idp}/protocols/{p.id}", "identity_provider": idp},
+    }
     return shown | ({"remote_id_attribute": p.remote_id_attribute} if p.remote_id_attribute else {})
 
 
@@ -39,9 +48,14 @@ def _listed_protocol(p: model.Protocol, call: Call) -> dict[str, Any]:
 
 def _service_provider(s: model.ServiceProvider, call: Call) -> dict[str, Any]:
     return {
-        "id": s.id, "auth_url": s.auth_url, "sp_url": s.sp_url, "description": s.description, "enabled": s.enabled,
-        "relay_state_prefix": s.relay_state_prefix, "links": {"self": call.request.link(f"{BASE}/service_providers/{s.id}")},
-    }  # fmt: skip
+        "id": s.id,
+        "auth_url": s.auth_url,
+        "sp_url": s.sp_url,
+        "description": s.description,
+        "enabled": s.enabled,
+        "relay_state_prefix": s.relay_state_prefix,
+        "links": {"self": call.request.link(f"{BASE}/service_providers/{s.id}")},
+    }
 
 
 _ONE: dict[type[Any], tuple[str, str, Any]] = {
@@ -95,7 +109,10 @@ def handed_over(found: tuple[str, str, str], call: Call) -> Answer:
     page = PAGE.format(host=html.escape(host), token=html.escape(token), nonce=nonce)
     policy = f"default-src 'none'; script-src 'nonce-{nonce}'; base-uri 'none'; frame-ancestors 'none'"
     headers = {
-        "content-security-policy": policy, "cache-control": "no-store", "referrer-policy": "no-referrer", "x-content-type-options": "nosniff",
+        "content-security-policy": policy,
+        "cache-control": "no-store",
+        "referrer-policy": "no-referrer",
+        "x-content-type-options": "nosniff",
         "set-cookie": f"{'virga-saml' if call.request.path.endswith('/acs') else 'virga-sso'}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax",
-    }  # fmt: skip
+    }
     return Answer(page.encode(), 200, headers, content_type="text/html; charset=utf-8")

@@ -21,9 +21,14 @@ from virga.services.identity.imports.source import Row, Tables
 
 ROOT = "<<keystone.domain.root>>"
 USER_OPTIONS = {
-    "1000": "ignore_change_password_upon_first_use", "1001": "ignore_password_expiry", "1002": "ignore_lockout_failure_attempts",
-    "1003": "lock_password", "1004": "ignore_user_inactivity", "MFAR": "multi_factor_auth_rules", "MFAE": "multi_factor_auth_enabled",
-}  # fmt: skip
+    "1000": "ignore_change_password_upon_first_use",
+    "1001": "ignore_password_expiry",
+    "1002": "ignore_lockout_failure_attempts",
+    "1003": "lock_password",
+    "1004": "ignore_user_inactivity",
+    "MFAR": "multi_factor_auth_rules",
+    "MFAE": "multi_factor_auth_enabled",
+}
 HASHES = ("$2a$", "$2b$", "$2y$", "$bcrypt-sha256$", "$scrypt$", "$pbkdf2-sha512$", "$argon2")
 
 
@@ -94,9 +99,14 @@ class Bringing:
         extra = _extra(r)
         description = r.get("description") or extra.pop("description", None) or ""
         return {
-            "name": r["name"], "description": description, "enabled": _yes(r.get("enabled"), True), "extra": extra,
-            "options": {"immutable": True} if self._option("project_option", "project_id", r["id"]).get("IMMU") is True else {},
-        }  # fmt: skip
+            "name": r["name"],
+            "description": description,
+            "enabled": _yes(r.get("enabled"), True),
+            "extra": extra,
+            "options": {"immutable": True}
+            if self._option("project_option", "project_id", r["id"]).get("IMMU") is True
+            else {},
+        }
 
     def _option(self, table: str, key: str, id: str) -> dict[str, Any]:
         return {str(o["option_id"]): _json(o["option_value"]) for o in self.rows(table) if o[key] == id}
@@ -131,7 +141,9 @@ class Bringing:
         for r in self.rows("role"):
             domain = r.get("domain_id")
             domain = None if domain in (None, "", "<<null>>") else self.id(domain)
-            twin = store.ROLES.one(self.tx, c.name == r["name"], c.domain_id.is_(None) if domain is None else c.domain_id == domain)
+            twin = store.ROLES.one(
+                self.tx, c.name == r["name"], c.domain_id.is_(None) if domain is None else c.domain_id == domain
+            )
             if twin is not None and twin.id != r["id"]:
                 self.same[r["id"]] = twin.id  # roles are what they are called
                 self.report.there["roles"] += 1
@@ -167,7 +179,10 @@ class Bringing:
         passwords: dict[Any, Row] = {}
         for p in self.rows("password"):
             known = passwords.get(p["local_user_id"])
-            if known is None or (p.get("created_at_int") or 0, p["id"]) > (known.get("created_at_int") or 0, known["id"]):
+            if known is None or (p.get("created_at_int") or 0, p["id"]) > (
+                known.get("created_at_int") or 0,
+                known["id"],
+            ):
                 passwords[p["local_user_id"]] = p
         c = store.USERS.c
         for r in self.rows("user"):
@@ -184,18 +199,31 @@ class Bringing:
     def _user(self, r: Row, name: str, domain: str, password: Row | None) -> dict[str, Any]:
         hashed = (password.get("password_hash") or password.get("password")) if password else r.get("password")
         if hashed and not str(hashed).startswith(HASHES):
-            self.report.left.append(f"the password of user {name}: its hash is of a kind that is no longer taken; set a new one")
+            self.report.left.append(
+                f"the password of user {name}: its hash is of a kind that is no longer taken; set a new one"
+            )
             hashed = None
         options = {
-            USER_OPTIONS[k]: v for k, v in self._option("user_option", "user_id", r["id"]).items() if k in USER_OPTIONS and v is not None
+            USER_OPTIONS[k]: v
+            for k, v in self._option("user_option", "user_id", r["id"]).items()
+            if k in USER_OPTIONS and v is not None
         }
         project = r.get("default_project_id")
         return {
-            "name": name, "domain_id": domain, "enabled": _yes(r.get("enabled"), True), "default_project_id": self.id(project) if project else None,
-            "password_hash": hashed, "password_expires_at": _moment(password, "expires_at") if password else None, "valid_after": 0.0,
-            "options": options, "extra": _extra(r), "password_set": _moment(password, "created_at") if password else None, "failures": 0,
-            "failed_at": None, "active_at": None,
-        }  # fmt: skip
+            "name": name,
+            "domain_id": domain,
+            "enabled": _yes(r.get("enabled"), True),
+            "default_project_id": self.id(project) if project else None,
+            "password_hash": hashed,
+            "password_expires_at": _moment(password, "expires_at") if password else None,
+            "valid_after": 0.0,
+            "options": options,
+            "extra": _extra(r),
+            "password_set": _moment(password, "created_at") if password else None,
+            "failures": 0,
+            "failed_at": None,
+            "active_at": None,
+        }
 
     def groups(self) -> None:
         c = store.GROUPS.c
@@ -230,15 +258,29 @@ class Bringing:
             rows: Any = store.GRANTS if kind.startswith("User") else store.GROUP_GRANTS
             people: Any = store.USERS if kind.startswith("User") else store.GROUPS
             key = "user_id" if kind.startswith("User") else "group_id"
-            there = (people.get(self.tx, who), store.ROLES.get(self.tx, role), place.get(self.tx, target_id) if place is not None else True)
+            there = (
+                people.get(self.tx, who),
+                store.ROLES.get(self.tx, role),
+                place.get(self.tx, target_id) if place is not None else True,
+            )
             if None in there:
                 if not self.report.conflicts:
-                    self.report.left.append(f"a grant of role {role} to {who} on {target} {target_id}: one of them is not there")
+                    self.report.left.append(
+                        f"a grant of role {role} to {who} on {target} {target_id}: one of them is not there"
+                    )
                 continue
             c, inherited = rows.c, _yes(r.get("inherited"))
-            where = (c[key] == who, c.role_id == role, c.target == target, c.target_id == target_id, c.inherited.is_(inherited))
+            where = (
+                c[key] == who,
+                c.role_id == role,
+                c.target == target,
+                c.target_id == target_id,
+                c.inherited.is_(inherited),
+            )
             if rows.one(self.tx, *where) is None:
-                rows.insert(self.tx, role_id=role, target=target, target_id=target_id, inherited=inherited, **{key: who})
+                rows.insert(
+                    self.tx, role_id=role, target=target, target_id=target_id, inherited=inherited, **{key: who}
+                )
                 self.report.made["grants"] += 1
             else:
                 self.report.there["grants"] += 1
@@ -272,7 +314,12 @@ class Bringing:
             if region and store.REGIONS.get(self.tx, region) is None:
                 store.REGIONS.insert(self.tx, id=region, description="", parent_region_id=None, extra={})
                 self.report.made["regions"] += 1
-            values = {"service_id": r["service_id"], "interface": r["interface"], "region_id": region or None, "url": r["url"]}
+            values = {
+                "service_id": r["service_id"],
+                "interface": r["interface"],
+                "region_id": region or None,
+                "url": r["url"],
+            }
             values |= {"enabled": _yes(r.get("enabled"), True), "extra": extra}
             self.put("endpoints", store.ENDPOINTS, r["id"], None, r["url"], values.copy)
 

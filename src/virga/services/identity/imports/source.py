@@ -15,9 +15,27 @@ from virga.ground.errors import Invalid
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
 WANTED = (
-    "project", "domain", "user", "local_user", "nonlocal_user", "federated_user", "password", "role", "group", "user_group_membership", "assignment",
-    "system_assignment", "implied_role", "region", "service", "endpoint", "project_tag", "user_option", "project_option", "role_option",
-)  # fmt: skip
+    "project",
+    "domain",
+    "user",
+    "local_user",
+    "nonlocal_user",
+    "federated_user",
+    "password",
+    "role",
+    "group",
+    "user_group_membership",
+    "assignment",
+    "system_assignment",
+    "implied_role",
+    "region",
+    "service",
+    "endpoint",
+    "project_tag",
+    "user_option",
+    "project_option",
+    "role_option",
+)
 """The tables that matter (keystone, stable/2026.1 and back to 2014.1). Tokens, revocations and keys stay behind."""
 
 
@@ -33,7 +51,9 @@ def read(said: str) -> Tables:
             tables = _sqlite(path) if f.read(16) == b"SQLite format 3\0" else _dump(path)
     missing = {"user", "role", "project"} - set(tables)
     if missing:
-        raise Invalid(f"{said} is not a Keystone's database: it has no table {', '.join(sorted(missing))}", field="source")
+        raise Invalid(
+            f"{said} is not a Keystone's database: it has no table {', '.join(sorted(missing))}", field="source"
+        )
     return tables
 
 
@@ -97,7 +117,10 @@ def _dump(path: Path) -> Tables:
             at = end
             if name in WANTED:
                 if len(values) != len(names):
-                    raise Invalid(f"{path}: a row of {name} has {len(values)} values, the table {len(names)} columns", field="source")
+                    raise Invalid(
+                        f"{path}: a row of {name} has {len(values)} values, the table {len(names)} columns",
+                        field="source",
+                    )
                 tables.setdefault(name, []).append(dict(zip(names, values, strict=True)))
     return tables
 

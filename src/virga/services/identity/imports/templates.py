@@ -40,7 +40,8 @@ def parse(text: str) -> list[Entry]:
         parts = path.split(".")
         if len(parts) != 4 or not equals or not value:
             raise Invalid(
-                f"line {number}: not of the form catalog.REGION.SERVICE.KEY = VALUE: {line.strip()[:120]}", field=f"line {number}"
+                f"line {number}: not of the form catalog.REGION.SERVICE.KEY = VALUE: {line.strip()[:120]}",
+                field=f"line {number}",
             )
         _, region, service, key = parts
         entry = found.setdefault((region, service), Entry(region, service.replace("_", "-")))
@@ -49,7 +50,9 @@ def parse(text: str) -> list[Entry]:
         elif key == "name":
             entry.name = value
         else:
-            raise Invalid(f"line {number}: {key[:40]} is not one of name, {', '.join(INTERFACES)}", field=f"line {number}")
+            raise Invalid(
+                f"line {number}: {key[:40]} is not one of name, {', '.join(INTERFACES)}", field=f"line {number}"
+            )
     return list(found.values())
 
 
@@ -62,13 +65,16 @@ def _filled(url: str, number: int) -> str:
         if m[1] not in PORTS:
             known = ", ".join((*PORTS, *TENANT))
             raise Invalid(
-                f"line {number}: $({m[1]})s is not something that this catalogue fills in; it knows {known}", field=f"line {number}"
+                f"line {number}: $({m[1]})s is not something that this catalogue fills in; it knows {known}",
+                field=f"line {number}",
             )
         return PORTS[m[1]]
 
     filled = _mark.sub(value, url)
     if not filled.startswith(("http://", "https://")) or any(c.isspace() for c in filled) or len(filled) > 2048:
-        raise Invalid(f"line {number}: an http:// or https:// address is needed, not {url[:120]}", field=f"line {number}")
+        raise Invalid(
+            f"line {number}: an http:// or https:// address is needed, not {url[:120]}", field=f"line {number}"
+        )
     return filled
 
 
@@ -83,7 +89,13 @@ def bring(tx: Tx, entries: list[Entry]) -> list[str]:
         service = store.SERVICES.one(tx, store.SERVICES.c.type == entry.type)
         if service is None:
             service = store.SERVICES.insert(
-                tx, id=uuid.uuid4().hex, type=entry.type, name=entry.name or entry.type, description=None, enabled=True, extra={}
+                tx,
+                id=uuid.uuid4().hex,
+                type=entry.type,
+                name=entry.name or entry.type,
+                description=None,
+                enabled=True,
+                extra={},
             )
             said.append(f"service {entry.type}: made")
         elif entry.name and service.name != entry.name:
@@ -95,8 +107,15 @@ def bring(tx: Tx, entries: list[Entry]) -> list[str]:
             endpoint = store.ENDPOINTS.one(tx, *where)
             if endpoint is None:
                 store.ENDPOINTS.insert(
-                    tx, id=uuid.uuid4().hex, service_id=service.id, interface=interface, region_id=entry.region, url=url, enabled=True, extra={}
-                )  # fmt: skip
+                    tx,
+                    id=uuid.uuid4().hex,
+                    service_id=service.id,
+                    interface=interface,
+                    region_id=entry.region,
+                    url=url,
+                    enabled=True,
+                    extra={},
+                )
                 said.append(f"{entry.type} {interface} in {entry.region}: {url}")
             elif endpoint.url != url:
                 store.ENDPOINTS.put(tx, endpoint.id, url=url)

@@ -62,7 +62,11 @@ def _consumer(tx: Tx, id: str) -> model.Consumer:
 
 
 def _shown(c: model.Consumer, call: Call) -> dict[str, Any]:
-    return {"id": c.id, "description": c.description, "links": {"self": call.request.link(f"/v3/OS-OAUTH1/consumers/{c.id}")}}
+    return {
+        "id": c.id,
+        "description": c.description,
+        "links": {"self": call.request.link(f"/v3/OS-OAUTH1/consumers/{c.id}")},
+    }
 
 
 def create_consumer(call: Call, body: Consumer) -> dict[str, Any]:
@@ -113,7 +117,10 @@ def delete_consumer(call: Call, id: str) -> None:
 
 def _form(**values: str) -> Answer:
     return Answer(
-        urlencode(values, safe=":").encode(), 201, {"cache-control": "no-store"}, content_type="application/x-www-form-urlencoded"
+        urlencode(values, safe=":").encode(),
+        201,
+        {"cache-control": "no-store"},
+        content_type="application/x-www-form-urlencoded",
     )
 
 
@@ -163,8 +170,12 @@ def authorize(call: Call, id: str, body: Authorize) -> dict[str, Any]:
     request = _request(call.tx, id, call.now())
     if request.user_id is not None:
         raise Forbidden("The request token has been authorized already.")
-    have = {r.id: r.name for r in roles_on_project(call.tx, call.actor.user_id, projects.found(call.tx, request.project_id))}
-    wanted = {str(r.id) if r.id is not UNSET else next((i for i, n in have.items() if n == r.name), "") for r in body.roles}
+    have = {
+        r.id: r.name for r in roles_on_project(call.tx, call.actor.user_id, projects.found(call.tx, request.project_id))
+    }
+    wanted = {
+        str(r.id) if r.id is not UNSET else next((i for i, n in have.items() if n == r.name), "") for r in body.roles
+    }
     if not wanted or not wanted <= set(have):
         raise Unauthorized("authorizing user does not have role required")
     verifier = secrets.token_hex(4)
@@ -179,21 +190,34 @@ def access_token(call: Call) -> Answer:
         if not said.get(name):
             raise Invalid(f"Expecting to find {name} in request.", field=name)
     with call.db.read() as tx:
-        request, consumer = store.REQUESTS.get(tx, said["oauth_token"]), store.CONSUMERS.get(tx, said["oauth_consumer_key"])
+        request, consumer = (
+            store.REQUESTS.get(tx, said["oauth_token"]),
+            store.CONSUMERS.get(tx, said["oauth_consumer_key"]),
+        )
     if request is None or consumer is None or request.consumer_id != consumer.id:
         raise Unauthorized(login.DENIED)
     signed.check(call, said, vault.open(consumer.secret), vault.open(request.secret))
     secret, id, until = secrets.token_hex(16), uuid.uuid4().hex, call.now() + ACCESS_SECONDS
     with call.db.write() as tx:
         request = _request(tx, said["oauth_token"], call.now())
-        if request.user_id is None or request.verifier is None or not hmac.compare_digest(request.verifier, said["oauth_verifier"]):
+        if (
+            request.user_id is None
+            or request.verifier is None
+            or not hmac.compare_digest(request.verifier, said["oauth_verifier"])
+        ):
             raise Unauthorized("Provided verifier does not match stored verifier")
         if not store.REQUESTS.delete(tx, store.REQUESTS.c.id == request.id):
             raise Unauthorized(login.DENIED)
         store.ACCESS.insert(
-            tx, id=id, secret=vault.seal(secret), consumer_id=consumer.id, user_id=request.user_id, project_id=request.project_id,
-            roles=request.roles, expires=until,
-        )  # fmt: skip
+            tx,
+            id=id,
+            secret=vault.seal(secret),
+            consumer_id=consumer.id,
+            user_id=request.user_id,
+            project_id=request.project_id,
+            roles=request.roles,
+            expires=until,
+        )
     return _form(oauth_token=id, oauth_token_secret=secret, oauth_expires_at=iso_micro(until))
 
 
@@ -201,7 +225,10 @@ def method(call: Call, _: v3.Methods) -> login.Proof:
     """The method `oauth1` of POST /v3/auth/tokens: the request itself is signed by consumer and access token."""
     said, vault = signed.parameters(call), call.use(Vault)
     with call.db.read() as tx:
-        access, consumer = store.ACCESS.get(tx, said.get("oauth_token", "")), store.CONSUMERS.get(tx, said["oauth_consumer_key"])
+        access, consumer = (
+            store.ACCESS.get(tx, said.get("oauth_token", "")),
+            store.CONSUMERS.get(tx, said["oauth_consumer_key"]),
+        )
         user = identity.USERS.get(tx, access.user_id) if access is not None else None
     if access is None or consumer is None or user is None or access.consumer_id != consumer.id:
         raise Unauthorized(login.DENIED)
@@ -224,9 +251,13 @@ def _access(call: Call, user_id: str, id: str) -> model.AccessToken:
 def _granted(a: model.AccessToken, call: Call) -> dict[str, Any]:
     own = call.request.link(f"/v3/users/{a.user_id}/OS-OAUTH1/access_tokens/{a.id}")
     return {
-        "id": a.id, "consumer_id": a.consumer_id, "project_id": a.project_id, "authorizing_user_id": a.user_id,
-        "expires_at": iso_micro(a.expires) if a.expires is not None else None, "links": {"self": own, "roles": f"{own}/roles"},
-    }  # fmt: skip
+        "id": a.id,
+        "consumer_id": a.consumer_id,
+        "project_id": a.project_id,
+        "authorizing_user_id": a.user_id,
+        "expires_at": iso_micro(a.expires) if a.expires is not None else None,
+        "links": {"self": own, "roles": f"{own}/roles"},
+    }
 
 
 def _own(call: Call) -> None:

@@ -17,22 +17,41 @@ def _secret() -> sa.Column[str]:
 
 
 CONSUMERS = Rows(
-    sa.Table("oauth_consumers", metadata, sa.Column("id", _id, primary_key=True), _secret(), sa.Column("description", sa.Text)),
+    sa.Table(
+        "oauth_consumers",
+        metadata,
+        sa.Column("id", _id, primary_key=True),
+        _secret(),
+        sa.Column("description", sa.Text),
+    ),
     model.Consumer,
 )
 REQUESTS = Rows(
     sa.Table(
-        "oauth_requests", metadata, sa.Column("id", _id, primary_key=True), _secret(), sa.Column("consumer_id", _id, nullable=False, index=True),
-        sa.Column("project_id", _id, nullable=False), sa.Column("expires", sa.Double, nullable=False), sa.Column("verifier", sa.String(64)),
-        sa.Column("user_id", _id), sa.Column("roles", sa.JSON, nullable=False),
+        "oauth_requests",
+        metadata,
+        sa.Column("id", _id, primary_key=True),
+        _secret(),
+        sa.Column("consumer_id", _id, nullable=False, index=True),
+        sa.Column("project_id", _id, nullable=False),
+        sa.Column("expires", sa.Double, nullable=False),
+        sa.Column("verifier", sa.String(64)),
+        sa.Column("user_id", _id),
+        sa.Column("roles", sa.JSON, nullable=False),
     ),
     model.RequestToken,
-)  # fmt: skip
+)
 ACCESS = Rows(
     sa.Table(
-        "oauth_access", metadata, sa.Column("id", _id, primary_key=True), _secret(), sa.Column("consumer_id", _id, nullable=False, index=True),
-        sa.Column("user_id", _id, nullable=False, index=True), sa.Column("project_id", _id, nullable=False), sa.Column("roles", sa.JSON, nullable=False),
+        "oauth_access",
+        metadata,
+        sa.Column("id", _id, primary_key=True),
+        _secret(),
+        sa.Column("consumer_id", _id, nullable=False, index=True),
+        sa.Column("user_id", _id, nullable=False, index=True),
+        sa.Column("project_id", _id, nullable=False),
+        sa.Column("roles", sa.JSON, nullable=False),
         sa.Column("expires", sa.Double),
     ),
     model.AccessToken,
-)  # fmt: skip
+)

@@ -46,10 +46,17 @@ def token(call: Call) -> Answer:
         return _refused(call, 400, "unsupported_grant_type", "The parameter grant_type is not client_credentials.")
     client = _client(call, form)
     if client is None:
-        return _refused(call, 401, "invalid_client", "Client authentication failed: HTTP Basic with an application credential is needed.")
+        return _refused(
+            call,
+            401,
+            "invalid_client",
+            "Client authentication failed: HTTP Basic with an application credential is needed.",
+        )
     method = wire.AppCredentialMethod(id=client[0][:64], secret=client[1][:4096])
     try:
-        issued = auth.issue(call, wire.Auth(identity=wire.Methods(methods=["application_credential"], application_credential=method)))
+        issued = auth.issue(
+            call, wire.Auth(identity=wire.Methods(methods=["application_credential"], application_credential=method))
+        )
     except Problem as e:
         if type(e).__name__ in {"Unavailable", "Broken"}:
             raise
@@ -60,4 +67,14 @@ def token(call: Call) -> Answer:
     return Answer({"access_token": issued[0], "expires_in": seconds, "token_type": "Bearer"}, 200, NO_STORE)
 
 
-ROUTES = (Route("POST", "/v3/OS-OAUTH2/token", token, tx="none", slow=True, public=True, accepts=("application/x-www-form-urlencoded",)),)
+ROUTES = (
+    Route(
+        "POST",
+        "/v3/OS-OAUTH2/token",
+        token,
+        tx="none",
+        slow=True,
+        public=True,
+        accepts=("application/x-www-form-urlencoded",),
+    ),
+)

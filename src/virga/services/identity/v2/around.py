@@ -19,7 +19,9 @@ def asking(call: Call, *, subject: str | None = None, **query: str) -> Call:
     headers = dict(call.request.headers)
     if subject is not None:
         headers["x-subject-token"] = subject
-    return replace(call, request=replace(call.request, query=Query({k: [v] for k, v in query.items()}), headers=headers))
+    return replace(
+        call, request=replace(call.request, query=Query({k: [v] for k, v in query.items()}), headers=headers)
+    )
 
 
 def admit(call: Call, token: str) -> Actor | None:

@@ -16,7 +16,8 @@ def _change(path: str) -> tuple[Route, ...]:
     """PUT on a user, and on the parts of it that the extension and its forerunner have."""
     parts = ("", "/OS-KSADM/password", "/OS-KSADM/enabled", "/OS-KSADM/tenant", "/password", "/enabled", "/tenant")
     return tuple(
-        Route("PUT", path + part, users.update, body=wire.User, key="user", view=views.user, tx="none", slow=True) for part in parts
+        Route("PUT", path + part, users.update, body=wire.User, key="user", view=views.user, tx="none", slow=True)
+        for part in parts
     )
 
 
@@ -24,7 +25,17 @@ ROUTES = (
     Route("GET", "/v2.0", documents.version, view=views.version, public=True, inline=True),
     Route("GET", "/v2.0/extensions", documents.extensions, view=views.extensions, public=True, inline=True),
     Route("GET", "/v2.0/extensions/{alias}", documents.extension, view=views.extension, public=True, inline=True),
-    Route("POST", "/v2.0/tokens", tokens.issue, body=wire.Auth, key="auth", view=views.access, tx="none", slow=True, public=True),
+    Route(
+        "POST",
+        "/v2.0/tokens",
+        tokens.issue,
+        body=wire.Auth,
+        key="auth",
+        view=views.access,
+        tx="none",
+        slow=True,
+        public=True,
+    ),
     Route("GET", "/v2.0/tokens/{token}", tokens.show, view=views.access, tx="none"),
     Route("DELETE", "/v2.0/tokens/{token}", tokens.revoke, code=204, tx="none"),
     Route("GET", "/v2.0/tokens/{token}/endpoints", tokens.endpoints, view=views.token_endpoints, tx="none"),
@@ -68,7 +79,14 @@ ROUTES = (
     Route("GET", "/v2.0/OS-KSADM/roles/{role}", roles.show, view=views.role),
     Route("DELETE", "/v2.0/OS-KSADM/roles/{role}", roles.delete, code=204),
     Route("GET", "/v2.0/OS-KSADM/services", catalog.services, view=views.services),
-    Route("POST", "/v2.0/OS-KSADM/services", catalog.create_service, body=wire.Service, key="OS-KSADM:service", view=views.service),
+    Route(
+        "POST",
+        "/v2.0/OS-KSADM/services",
+        catalog.create_service,
+        body=wire.Service,
+        key="OS-KSADM:service",
+        view=views.service,
+    ),
     Route("GET", "/v2.0/OS-KSADM/services/{service}", catalog.service, view=views.service),
     Route("DELETE", "/v2.0/OS-KSADM/services/{service}", catalog.delete_service, code=204),
     Route("GET", "/v2.0/endpoints", catalog.endpoints, view=views.endpoints),

@@ -22,16 +22,27 @@ def access(found: tuple[str, model.Session], call: Call) -> Answer:
     """`{"access": {"token", "user", "serviceCatalog", "metadata"}}`"""
     sealed, s = found
     p = s.payload
-    token: dict[str, Any] = {"id": sealed, "expires": iso(p.expires), "issued_at": iso_micro(p.issued), "audit_ids": p.audit_ids}
+    token: dict[str, Any] = {
+        "id": sealed,
+        "expires": iso(p.expires),
+        "issued_at": iso_micro(p.issued),
+        "audit_ids": p.audit_ids,
+    }
     if s.project is not None:
         token["tenant"] = _tenant(s.project)
     user = {
-        "id": s.user.id, "name": s.user.name, "username": s.user.name, "roles": [{"name": r.name} for r in s.roles], "roles_links": [],
-    }  # fmt: skip
+        "id": s.user.id,
+        "name": s.user.name,
+        "username": s.user.name,
+        "roles": [{"name": r.name} for r in s.roles],
+        "roles_links": [],
+    }
     body = {
-        "token": token, "user": user, "serviceCatalog": service_catalog(call, p.project_id) if s.project is not None else [],
+        "token": token,
+        "user": user,
+        "serviceCatalog": service_catalog(call, p.project_id) if s.project is not None else [],
         "metadata": {"is_admin": 0, "roles": [r.id for r in s.roles]},
-    }  # fmt: skip
+    }
     return Answer({"access": body}, headers={"vary": "X-Auth-Token"})
 
 
@@ -48,7 +59,11 @@ def service_catalog(call: Call, project_id: str | None) -> list[dict[str, Any]]:
             row.setdefault(URLS[e["interface"]], url)
             if e["interface"] == "public":
                 row["id"] = e["id"]
-        shown = [row | {key: row.get(key, row["publicURL"]) for key in URLS.values()} for row in regions.values() if "publicURL" in row]
+        shown = [
+            row | {key: row.get(key, row["publicURL"]) for key in URLS.values()}
+            for row in regions.values()
+            if "publicURL" in row
+        ]
         if shown:
             out.append({"type": service["type"], "name": service["name"], "endpoints": shown, "endpoints_links": []})
     return out
@@ -67,7 +82,9 @@ def _tenant(p: model.Project) -> dict[str, Any]:
 
 
 def _user(u: model.User) -> dict[str, Any]:
-    return {"email": None} | u.extra | {"id": u.id, "name": u.name, "enabled": u.enabled, "tenantId": u.default_project_id}
+    return (
+        {"email": None} | u.extra | {"id": u.id, "name": u.name, "enabled": u.enabled, "tenantId": u.default_project_id}
+    )
 
 
 def _role(r: model.Role) -> dict[str, Any]:
@@ -93,7 +110,11 @@ def user(row: model.User, _: Call) -> dict[str, Any]:
 
 
 def users(rows: list[model.User] | model.User, _: Call) -> dict[str, Any]:
-    return {"user": _user(rows)} if isinstance(rows, model.User) else {"users": [_user(r) for r in rows], "users_links": []}
+    return (
+        {"user": _user(rows)}
+        if isinstance(rows, model.User)
+        else {"users": [_user(r) for r in rows], "users_links": []}
+    )
 
 
 def role(row: model.Role, _: Call) -> dict[str, Any]:
@@ -134,9 +155,14 @@ def _endpoint(one: Joined, call: Call) -> dict[str, Any]:
     first = one["public"]
     urls = {i: address(e.url, call.request.base, None) if e.url.startswith("/") else e.url for i, e in one.items()}
     return {
-        "id": first.id, "service_id": first.service_id, "region": first.region_id, "publicurl": urls["public"],
-        "internalurl": urls.get("internal"), "adminurl": urls.get("admin"), "enabled": first.enabled,
-    }  # fmt: skip
+        "id": first.id,
+        "service_id": first.service_id,
+        "region": first.region_id,
+        "publicurl": urls["public"],
+        "internalurl": urls.get("internal"),
+        "adminurl": urls.get("admin"),
+        "enabled": first.enabled,
+    }
 
 
 def endpoint(one: Joined, call: Call) -> dict[str, Any]:
@@ -152,9 +178,12 @@ def endpoints(rows: list[Joined], call: Call) -> dict[str, Any]:
 def document(call: Call) -> dict[str, Any]:
     """v2.0 in a list of versions."""
     return {
-        "id": "v2.0", "status": "deprecated", "updated": "2014-04-17T00:00:00Z", "links": [{"rel": "self", "href": call.request.link("/v2.0/")}],
+        "id": "v2.0",
+        "status": "deprecated",
+        "updated": "2014-04-17T00:00:00Z",
+        "links": [{"rel": "self", "href": call.request.link("/v2.0/")}],
         "media-types": [{"base": "application/json", "type": "application/vnd.openstack.identity-v2.0+json"}],
-    }  # fmt: skip
+    }
 
 
 def version(_: None, call: Call) -> dict[str, Any]:
@@ -164,9 +193,13 @@ def version(_: None, call: Call) -> dict[str, Any]:
 def _extension(alias: str) -> dict[str, Any]:
     name, text = EXTENSIONS[alias]
     return {
-        "alias": alias, "name": name, "description": text, "updated": "2013-07-07T12:00:00-00:00", "links": [],
+        "alias": alias,
+        "name": name,
+        "description": text,
+        "updated": "2013-07-07T12:00:00-00:00",
+        "links": [],
         "namespace": f"http://docs.openstack.org/identity/api/ext/{alias}/v1.0",
-    }  # fmt: skip
+    }
 
 
 def extensions(aliases: list[str], _: Call) -> dict[str, Any]:

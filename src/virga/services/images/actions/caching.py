@@ -26,7 +26,9 @@ def queue(call: Call, id: str) -> None:
     with call.db.read() as tx:
         image = found(call, tx, id)
     if image.status != model.ACTIVE:
-        raise Invalid(f"Only images with status active can be targeted for queueing; this one is {image.status}.", field="id")
+        raise Invalid(
+            f"Only images with status active can be targeted for queueing; this one is {image.status}.", field="id"
+        )
     call.use(ImageCache).want(id)
 
 
@@ -46,7 +48,8 @@ def clear(call: Call) -> None:
     target = call.request.headers.get("x-image-cache-clear-target", "").lower()
     if target not in {"", "cache", "queue"}:
         raise Invalid(
-            "If provided 'x-image-cache-clear-target' must be 'cache', 'queue' or empty string.", field="x-image-cache-clear-target"
+            "If provided 'x-image-cache-clear-target' must be 'cache', 'queue' or empty string.",
+            field="x-image-cache-clear-target",
         )
     cache = call.use(ImageCache)
     if target in {"", "queue"}:

@@ -13,7 +13,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from virga.authority.rules import is_admin
-from virga.ground.errors import Conflict, Forbidden, Invalid, NoSpace, NotFound, Problem, RangeUnsatisfiable, Unavailable, UnsupportedMedia
+from virga.ground.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    NoSpace,
+    NotFound,
+    Problem,
+    RangeUnsatisfiable,
+    Unavailable,
+    UnsupportedMedia,
+)
 from virga.ground.http.call import Answer, Call
 from virga.services.images import events, limits, model, policy, store
 from virga.services.images.actions.images import found, permit
@@ -44,7 +54,9 @@ async def upload(call: Call, id: str, checksum: str | None = None, size: int | N
 
     def finish(call: Call, arrival: Arrival, writer: Writer, kept: Kept) -> None:
         if checksum and checksum != kept.checksum:
-            raise Invalid(f"The bytes have the checksum {kept.checksum}, not {checksum[:40]}", field="x-image-meta-checksum")
+            raise Invalid(
+                f"The bytes have the checksum {kept.checksum}, not {checksum[:40]}", field="x-image-meta-checksum"
+            )
         if size is not None and size != kept.size:
             raise Invalid(f"The body is {kept.size} bytes long, not {size}", field="x-image-meta-size")
         _finish(call, arrival, writer, kept)
@@ -70,7 +82,8 @@ async def receive(
         kind = call.request.headers.get("content-type", "").partition(";")[0].strip()
         if kind and kind != "application/octet-stream":
             raise UnsupportedMedia(
-                f"The format {kind[:80]} of the body is not supported; send application/octet-stream", field="Content-Type"
+                f"The format {kind[:80]} of the body is not supported; send application/octet-stream",
+                field="Content-Type",
             )
         blobs = arrival.place.blobs if arrival.place is not None else stores.staging
         intake = arrival.intake
@@ -83,7 +96,9 @@ async def receive(
             if before is not None:
                 await before
             # three threads at once: the hashes and the disk do not wait for each other
-            before = asyncio.gather(run(threads, intake.weak, batch), run(threads, intake.strong, batch), run(threads, writer.write, batch))
+            before = asyncio.gather(
+                run(threads, intake.weak, batch), run(threads, intake.strong, batch), run(threads, writer.write, batch)
+            )
             if call.now() - renewed > LEASE / 4:
                 renewed = call.now()
                 await run(threads, _renew, call, id, arrival.upload)
@@ -193,7 +208,15 @@ def _finish(call: Call, arrival: Arrival, writer: Writer, kept: Kept) -> None:
             limits.check_bytes(tx, image.owner, kept.size)
             where = (store.c.id == image.id, store.c.upload == arrival.upload)
             changed = store.activate(
-                tx, where, image.id, kept, seen.format, seen.virtual_size, {place.id: arrival.key}, call.now(), call.world.uuid
+                tx,
+                where,
+                image.id,
+                kept,
+                seen.format,
+                seen.virtual_size,
+                {place.id: arrival.key},
+                call.now(),
+                call.world.uuid,
             )
             if not changed:
                 raise NotFound(f"Image {image.id} was deleted while its bytes arrived.")
@@ -236,7 +259,13 @@ def _finish_stage(call: Call, arrival: Arrival, writer: Writer, kept: Kept) -> N
     lease = call.now() + call.use(Images).stage_seconds
     with call.db.write() as tx:
         where = (store.c.id == arrival.image.id, store.c.upload == arrival.upload)
-        kept_row = {"staged": arrival.key, "staged_size": kept.size, "size": kept.size, "upload": None, "upload_lease": lease}
+        kept_row = {
+            "staged": arrival.key,
+            "staged_size": kept.size,
+            "size": kept.size,
+            "upload": None,
+            "upload_lease": lease,
+        }
         changed = store.IMAGES.change(tx, *where, **kept_row, updated=call.now())
     if not changed:
         call.use(Stores).staging.remove(arrival.key)
@@ -285,7 +314,9 @@ def _readable(call: Call, id: str) -> tuple[model.Image, list[model.Location]]:
         return image, store.locations(tx, id) if ready else []
 
 
-def open_any(stores: Stores, places: list[model.Location], start: int = 0, length: int | None = None) -> Iterator[bytes]:
+def open_any(
+    stores: Stores, places: list[model.Location], start: int = 0, length: int | None = None
+) -> Iterator[bytes]:
     """The bytes from the first place that gives them, the preferred first. Raises Unavailable when none does."""
     order = {id: n for n, id in enumerate(stores.ordered([p.store for p in places]))}
     why = "no store of this cloud has it"

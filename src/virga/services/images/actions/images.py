@@ -31,9 +31,16 @@ def permit(call: Call, rule: Rule, image: model.Image) -> None:
     # who sees a shared image of another project without being an administrator is a member of it
     member = project if image.visibility == "shared" and project != image.owner and not is_admin(call.actor) else None
     facts = image.properties | {
-        "id": image.id, "name": image.name, "owner": image.owner, "visibility": image.visibility, "status": image.status, "protected": image.protected,
-        "member_id": member, "disk_format": image.disk_format, "container_format": image.container_format,
-    }  # fmt: skip
+        "id": image.id,
+        "name": image.name,
+        "owner": image.owner,
+        "visibility": image.visibility,
+        "status": image.status,
+        "protected": image.protected,
+        "member_id": member,
+        "disk_format": image.disk_format,
+        "container_format": image.container_format,
+    }
     allow(call, rule, project_id=image.owner, target=facts)
 
 
@@ -52,12 +59,39 @@ def create(call: Call, body: wire.CreateImage) -> model.Image:
     limits.check_images(call.tx, owner)
     now = call.now()
     return store.add(
-        call.tx, id=id, name=body.name, owner=owner, status=model.QUEUED, visibility=body.visibility, disk_format=body.disk_format,
-        container_format=body.container_format, detected=None, min_disk=body.min_disk, min_ram=body.min_ram, size=None, virtual_size=None, checksum=None,
-        os_hash_algo=None, os_hash_value=None, protected=body.protected, os_hidden=body.os_hidden, tags=sorted(set(body.tags)), properties=extra,
-        upload=None, upload_lease=0.0, created=now, updated=now, stores=[], staged=None, staged_size=0, importing=[], failed=[], saga_id=None, task_id=None,
+        call.tx,
+        id=id,
+        name=body.name,
+        owner=owner,
+        status=model.QUEUED,
+        visibility=body.visibility,
+        disk_format=body.disk_format,
+        container_format=body.container_format,
+        detected=None,
+        min_disk=body.min_disk,
+        min_ram=body.min_ram,
+        size=None,
+        virtual_size=None,
+        checksum=None,
+        os_hash_algo=None,
+        os_hash_value=None,
+        protected=body.protected,
+        os_hidden=body.os_hidden,
+        tags=sorted(set(body.tags)),
+        properties=extra,
+        upload=None,
+        upload_lease=0.0,
+        created=now,
+        updated=now,
+        stores=[],
+        staged=None,
+        staged_size=0,
+        importing=[],
+        failed=[],
+        saga_id=None,
+        task_id=None,
         reason=None,
-    )  # fmt: skip
+    )
 
 
 def fits_together(call: Call, extra: dict[str, Any], before: dict[str, Any]) -> None:
@@ -70,7 +104,8 @@ def fits_together(call: Call, extra: dict[str, Any], before: dict[str, Any]) -> 
         other = store.seen(call.tx, id.lower(), call.actor.project_id, is_admin(call.actor))
         if other is not None and other.disk_format not in {format, None}:
             raise Invalid(
-                f"Invalid input for field '{name}': image {other.id} is of the disk format {other.disk_format}, not {format}", field=name
+                f"Invalid input for field '{name}': image {other.id} is of the disk format {other.disk_format}, not {format}",
+                field=name,
             )
 
 
@@ -109,7 +144,9 @@ def add_tag(call: Call, id: str, tag: str) -> None:
         raise Invalid("Invalid input for field 'tag': a tag has at most 255 characters", field="tag")
     tags = sorted({*image.tags, tag})
     if len(tags) > TAGS:
-        raise OverQuota(f"The limit has been exceeded on the number of allowed image tags. Attempted: {len(tags)}, Maximum: {TAGS}")
+        raise OverQuota(
+            f"The limit has been exceeded on the number of allowed image tags. Attempted: {len(tags)}, Maximum: {TAGS}"
+        )
     store.put(call.tx, id, tags=tags, updated=call.now())
 
 
@@ -139,7 +176,9 @@ def reactivate(call: Call, id: str) -> None:
 def _settle(call: Call, image: model.Image, before: str, after: str) -> None:
     if image.status == after:
         return
-    if not store.IMAGES.change(call.tx, store.c.id == image.id, store.c.status == before, status=after, updated=call.now()):
+    if not store.IMAGES.change(
+        call.tx, store.c.id == image.id, store.c.status == before, status=after, updated=call.now()
+    ):
         raise Forbidden(f"Not allowed to make an image {after} that is {image.status}: it must be {before}.")
     if after == model.ACTIVE:
         call.emit(events.ImageActive(image_id=image.id))

@@ -27,7 +27,10 @@ def start_import(call: Call, id: str, body: wire.Import) -> Answer:
     method = body.method
     own = call.use(Images)
     if method.name not in own.import_methods:
-        raise Invalid(f"Unknown import method name '{method.name[:40]}'; there are: {', '.join(own.import_methods)}.", field="method.name")
+        raise Invalid(
+            f"Unknown import method name '{method.name[:40]}'; there are: {', '.join(own.import_methods)}.",
+            field="method.name",
+        )
     uri = method.uri
     if method.name == WEB:
         if not uri:
@@ -52,7 +55,9 @@ def _elsewhere(method: wire.Method) -> None:
     try:
         UUID(method.glance_image_id)
     except ValueError:
-        raise Invalid(f"Remote image id does not look like a UUID: {method.glance_image_id}", field="method.glance_image_id") from None
+        raise Invalid(
+            f"Remote image id does not look like a UUID: {method.glance_image_id}", field="method.glance_image_id"
+        ) from None
 
 
 def _intend(call: Call, id: str, body: wire.Import) -> Answer:
@@ -75,18 +80,42 @@ def _intend(call: Call, id: str, body: wire.Import) -> Answer:
     }
     asked["method"].pop("extra", None)
     asked["method"] = {k: v for k, v in asked["method"].items() if v is not None and (k == "name" or name != DIRECT)}
-    begin(call, image, name, {"import_req": asked, "image_id": id, "backend": places}, places, must=body.all_stores_must_succeed)
+    begin(
+        call,
+        image,
+        name,
+        {"import_req": asked, "image_id": id, "backend": places},
+        places,
+        must=body.all_stores_must_succeed,
+    )
     return Answer(code=202)
 
 
-def begin(call: Call, image: model.Image, method: str, shown: dict[str, Any], places: list[str], *, must: bool = True, **more: Any) -> str:
+def begin(
+    call: Call,
+    image: model.Image,
+    method: str,
+    shown: dict[str, Any],
+    places: list[str],
+    *,
+    must: bool = True,
+    **more: Any,
+) -> str:
     """Write the task and start the saga of the same image; returns the task's id."""
     most, why = _room(call, call.tx, limits.IMAGE_SIZE, image.owner)
     task, now = call.world.uuid(), call.now()
     args = {
-        "image": image.id, "task": task, "method": method, "places": places, "must": must, "staged": image.staged, "most": most, "why": why,
-        "from": {k: v for k, v in shown.get("import_req", {}).get("method", {}).items() if k != "name"}, "project": call.actor.project_id or "",
-    } | more  # fmt: skip
+        "image": image.id,
+        "task": task,
+        "method": method,
+        "places": places,
+        "must": must,
+        "staged": image.staged,
+        "most": most,
+        "why": why,
+        "from": {k: v for k, v in shown.get("import_req", {}).get("method", {}).items() if k != "name"},
+        "project": call.actor.project_id or "",
+    } | more
     saga = start(call.tx, call.doors, "images.import", args, exclusive=f"image:{image.id}", request_id=call.request.id)
     change: dict[str, Any] = {"saga_id": saga, "task_id": task, "importing": places, "failed": [], "reason": None}
     if method != COPY:
@@ -94,9 +123,21 @@ def begin(call: Call, image: model.Image, method: str, shown: dict[str, Any], pl
     if not store.IMAGES.change(call.tx, store.c.id == image.id, store.c.status == image.status, **change):
         raise Conflict(f"Image {image.id} changed while it was asked to be imported; try again.")
     store.TASKS.insert(
-        call.tx, id=task, image_id=image.id, type="location_import" if method == LOCATION else "api_image_import", status=model.WAITING, owner=image.owner,
-        user_id=call.actor.user_id, request_id=call.request.id, input=shown, result=None, message="", created=now, updated=now, expires=None,
-    )  # fmt: skip
+        call.tx,
+        id=task,
+        image_id=image.id,
+        type="location_import" if method == LOCATION else "api_image_import",
+        status=model.WAITING,
+        owner=image.owner,
+        user_id=call.actor.user_id,
+        request_id=call.request.id,
+        input=shown,
+        result=None,
+        message="",
+        created=now,
+        updated=now,
+        expires=None,
+    )
     if method == GLANCE:
         call.use(Porter).secrets[saga] = call.request.headers.get("x-auth-token", "")
     return task
@@ -123,7 +164,10 @@ def _places(call: Call, image: model.Image, body: wire.Import) -> list[str]:
     writable = [s.id for s in stores.writable()]
     if body.all_stores:
         if not isinstance(body.stores, msgspec.UnsetType):
-            raise Invalid("All_stores parameter can't be used with x-image-meta-store header or stores parameter", field="all_stores")
+            raise Invalid(
+                "All_stores parameter can't be used with x-image-meta-store header or stores parameter",
+                field="all_stores",
+            )
         places = writable
     elif not isinstance(body.stores, msgspec.UnsetType):
         places = list(dict.fromkeys(body.stores)) or [stores.default.id]

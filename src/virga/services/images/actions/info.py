@@ -14,7 +14,14 @@ from virga.services.images.actions.images import found, permit
 from virga.services.images.driver import Store, Stores
 from virga.services.images.settings import Images
 
-TASK_KEYS = {"created_at": "created", "updated_at": "updated", "expires_at": "expires", "id": "id", "status": "status", "type": "type"}
+TASK_KEYS = {
+    "created_at": "created",
+    "updated_at": "updated",
+    "expires_at": "expires",
+    "id": "id",
+    "status": "status",
+    "type": "type",
+}
 
 
 def methods(call: Call) -> list[str]:
@@ -73,7 +80,8 @@ def create_task(call: Call, body: wire.CreateTask) -> Any:
     """POST /v2/tasks: refused. Its input was a way round every check that an import makes."""
     allow(call, policy.TASKS_ACCESS)
     raise Invalid(
-        "Tasks are not created by request: import an image with POST /v2/images/{id}/import, and a task will say how it goes.", field="type"
+        "Tasks are not created by request: import an image with POST /v2/images/{id}/import, and a task will say how it goes.",
+        field="type",
     )
 
 

@@ -13,15 +13,49 @@ from virga.ground.http.pages import Page
 from virga.services.images import model, policy, store
 
 KEYS = {
-    "name": "name", "status": "status", "container_format": "container_format", "disk_format": "disk_format", "size": "size", "id": "id",
-    "created_at": "created", "updated_at": "updated",
-}  # fmt: skip
+    "name": "name",
+    "status": "status",
+    "container_format": "container_format",
+    "disk_format": "disk_format",
+    "size": "size",
+    "id": "id",
+    "created_at": "created",
+    "updated_at": "updated",
+}
 LISTS = frozenset({"name", "status", "disk_format", "container_format", "id"})
-PLAIN = ("name", "status", "disk_format", "container_format", "id", "owner", "checksum", "os_hash_value", "os_hash_algo")
-OTHERS = frozenset({
-    *PLAIN, "size", "size_min", "size_max", "min_disk", "min_ram", "protected", "tag", "visibility", "os_hidden", "limit", "marker", "sort", "sort_key",
-    "sort_dir", "member_status", "created_at", "updated_at",
-})  # fmt: skip
+PLAIN = (
+    "name",
+    "status",
+    "disk_format",
+    "container_format",
+    "id",
+    "owner",
+    "checksum",
+    "os_hash_value",
+    "os_hash_algo",
+)
+OTHERS = frozenset(
+    {
+        *PLAIN,
+        "size",
+        "size_min",
+        "size_max",
+        "min_disk",
+        "min_ram",
+        "protected",
+        "tag",
+        "visibility",
+        "os_hidden",
+        "limit",
+        "marker",
+        "sort",
+        "sort_key",
+        "sort_dir",
+        "member_status",
+        "created_at",
+        "updated_at",
+    }
+)
 MEMBER_STATUS = ("pending", "accepted", "rejected", "all")
 DEFAULT, MOST = 25, 1000
 
@@ -77,7 +111,9 @@ def order(call: Call) -> list[tuple[str, str]]:
         raise Invalid("Number of sort dirs does not match the number of sort keys", field="sort_dir")
     for key in keys:
         if key not in KEYS:
-            raise Invalid(f"Invalid sort key: {key[:64]}. It must be one of the following: {', '.join(KEYS)}.", field="sort_key")
+            raise Invalid(
+                f"Invalid sort key: {key[:64]}. It must be one of the following: {', '.join(KEYS)}.", field="sort_key"
+            )
     for way in ways:
         if way not in {"asc", "desc"}:
             raise Invalid(f"Invalid sort direction: {way[:64]}", field="sort_dir")
@@ -94,7 +130,9 @@ def _filters(call: Call) -> list[Any]:
     for name in PLAIN:
         if name in q:
             text = q.get(name) or ""
-            where.append(c[name].in_(quoted(text[3:], name)) if name in LISTS and text.startswith("in:") else c[name] == text)
+            where.append(
+                c[name].in_(quoted(text[3:], name)) if name in LISTS and text.startswith("in:") else c[name] == text
+            )
     for name, column, least in (("size_min", c.size, True), ("size_max", c.size, False)):
         number = q.whole(name, high=2**62)
         if number is not None:
@@ -116,7 +154,9 @@ def _filters(call: Call) -> list[Any]:
 def _flag(call: Call, name: str, default: str) -> bool:
     text = (call.query.get(name) or default).lower()
     if text not in {"true", "false"}:
-        raise Invalid(f"Invalid value '{text[:40]}' for '{name}' filter. Valid values are 'true' or 'false'.", field=name)
+        raise Invalid(
+            f"Invalid value '{text[:40]}' for '{name}' filter. Valid values are 'true' or 'false'.", field=name
+        )
     return text == "true"
 
 
@@ -124,9 +164,13 @@ def _when(column: Any, text: str, name: str) -> Any:
     """`gte:2026-01-02T03:04:05Z`; times are whole seconds, as they are shown."""
     operator, _, rest = text.partition(":")
     compare = {
-        "gt": lambda t: column >= t + 1, "gte": lambda t: column >= t, "lt": lambda t: column < t, "lte": lambda t: column < t + 1,
-        "eq": lambda t: (column >= t) & (column < t + 1), "neq": lambda t: (column < t) | (column >= t + 1),
-    }  # fmt: skip
+        "gt": lambda t: column >= t + 1,
+        "gte": lambda t: column >= t,
+        "lt": lambda t: column < t,
+        "lte": lambda t: column < t + 1,
+        "eq": lambda t: (column >= t) & (column < t + 1),
+        "neq": lambda t: (column < t) | (column >= t + 1),
+    }
     if operator not in compare:
         operator, rest = "eq", text
     try:
@@ -144,14 +188,19 @@ def quoted(text: str, name: str) -> list[str]:
         if text[at : at + 1] == '"':
             end = text.find('"', at + 1)
             if end < 0 or text[end + 1 : end + 2] not in {"", ","}:
-                raise Invalid(f"Invalid filter value {text[:80]}. The quote is not closed, or a comma is missing after it.", field=name)
+                raise Invalid(
+                    f"Invalid filter value {text[:80]}. The quote is not closed, or a comma is missing after it.",
+                    field=name,
+                )
             out.append(text[at + 1 : end])
             at = end + 2
         else:
             end = text.find(",", at)
             end = len(text) if end < 0 else end
             if '"' in text[at:end]:
-                raise Invalid(f"Invalid filter value {text[:80]}. There is no comma before opening quotation mark.", field=name)
+                raise Invalid(
+                    f"Invalid filter value {text[:80]}. There is no comma before opening quotation mark.", field=name
+                )
             out.append(text[at:end].strip())
             at = end + 1
     return out

@@ -73,7 +73,9 @@ def _hash(validation: wire.Validation | None) -> tuple[str, str] | None:
         raise Invalid(f"os_hash_value ({value[:40]}) is not a valid hexadecimal value", field="os_hash_value")
     if len(value) != LENGTHS[algorithm]:
         want = LENGTHS[algorithm] // 2
-        raise Invalid(f"os_hash_value is not the correct size for {algorithm} (should be {want} bytes)", field="os_hash_value")
+        raise Invalid(
+            f"os_hash_value is not the correct size for {algorithm} (should be {want} bytes)", field="os_hash_value"
+        )
     return algorithm, value.lower()
 
 
@@ -104,7 +106,9 @@ def _again(call: Call, rows: list[model.Location], said: list[wire.OldLocation])
     stores = call.use(Stores)
     urls = {stores.by_id[r.store].blobs.url(r.key): r for r in rows if r.store in stores.by_id}
     if sorted(urls) != sorted(s.url for s in said):
-        raise Invalid("Original locations must be kept when they are replaced: only their metadata can change.", field="locations")
+        raise Invalid(
+            "Original locations must be kept when they are replaced: only their metadata can change.", field="locations"
+        )
     for shape in said:
         store.LOCATIONS.put(call.tx, urls[shape.url].id, meta={k: v for k, v in shape.metadata.items() if k != "store"})
 
@@ -124,8 +128,14 @@ def _take(call: Call, image: model.Image, rows: list[model.Location], new: list[
     now = call.now()
     for n, shape in enumerate(new):
         store.LOCATIONS.insert(
-            call.tx, id=call.world.uuid(), image_id=image.id, store=place.id, key=shape.url, meta={k: v for k, v in shape.metadata.items() if k != "store"}, created=now + n / 1e6
-        )  # fmt: skip
+            call.tx,
+            id=call.world.uuid(),
+            image_id=image.id,
+            store=place.id,
+            key=shape.url,
+            meta={k: v for k, v in shape.metadata.items() if k != "store"},
+            created=now + n / 1e6,
+        )
     change = known | {"stores": sorted({*(r.store for r in rows), place.id}), "updated": now}
     if image.status == model.QUEUED:
         change |= {"status": model.ACTIVE, "reason": None}
@@ -178,11 +188,16 @@ def delete_from_store(call: Call, store_id: str, id: str) -> None:
     if not may(call.actor, policy.DELETE_IMAGE_LOCATION, project_id=image.owner):
         permit(call, policy.DELETE_IMAGE_LOCATION, image)
     if image.status != model.ACTIVE:
-        raise Conflict(f"It's not allowed to remove image data from store if image status is not 'active', but {image.status}.")
+        raise Conflict(
+            f"It's not allowed to remove image data from store if image status is not 'active', but {image.status}."
+        )
     rows = store.locations(call.tx, id)
     gone = next((r for r in rows if r.store == store_id), None)
     if gone is None:
         raise NotFound(f"Image {id} is not stored in store {store_id}.")
     if len(rows) == 1:
-        raise Forbidden("Cannot delete image data from the only store containing it. Consider deleting the image instead.", field="store")
+        raise Forbidden(
+            "Cannot delete image data from the only store containing it. Consider deleting the image instead.",
+            field="store",
+        )
     _drop(call, image, rows, gone)

@@ -54,7 +54,9 @@ def create(call: Call, id: str, body: wire.AddMember) -> model.Member:
             f"The limit has been exceeded on the number of allowed image members for this image. Attempted: {have + 1}, Maximum: {MOST}"
         )
     now = call.now()
-    return store.MEMBERS.insert(call.tx, image_id=id, member_id=body.member, status=model.PENDING, created=now, updated=now)
+    return store.MEMBERS.insert(
+        call.tx, image_id=id, member_id=body.member, status=model.PENDING, created=now, updated=now
+    )
 
 
 def update(call: Call, id: str, member_id: str, body: wire.SetMember) -> model.Member:
@@ -65,9 +67,14 @@ def update(call: Call, id: str, member_id: str, body: wire.SetMember) -> model.M
     member = show(call, id, member_id)
     allow(call, policy.MODIFY_MEMBER, project_id=member_id)
     if body.status not in {model.PENDING, model.ACCEPTED, model.REJECTED}:
-        raise Invalid(f"Incorrect request: the status '{body.status[:40]}' is not one of pending, accepted, rejected", field="status")
+        raise Invalid(
+            f"Incorrect request: the status '{body.status[:40]}' is not one of pending, accepted, rejected",
+            field="status",
+        )
     m = store.MEMBERS.c
-    store.MEMBERS.change(call.tx, m.image_id == id, m.member_id == member.member_id, status=body.status, updated=call.now())
+    store.MEMBERS.change(
+        call.tx, m.image_id == id, m.member_id == member.member_id, status=body.status, updated=call.now()
+    )
     return show(call, id, member_id)
 
 

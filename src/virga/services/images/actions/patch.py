@@ -18,8 +18,17 @@ from virga.services.images.actions.images import TAGS, _may_show, fits_together,
 
 VERBS = ("add", "remove", "replace")
 ALWAYS = (
-    "name", "owner", "visibility", "disk_format", "container_format", "min_disk", "min_ram", "protected", "os_hidden", "tags",
-)  # fmt: skip
+    "name",
+    "owner",
+    "visibility",
+    "disk_format",
+    "container_format",
+    "min_disk",
+    "min_ram",
+    "protected",
+    "os_hidden",
+    "tags",
+)
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -36,7 +45,9 @@ def update(call: Call, id: str) -> model.Image:
     image = found(call, call.tx, id)
     steps = read(call)
     permit(call, policy.MODIFY_IMAGE, image)
-    doc: dict[str, Any] = {name: getattr(image, name) for name in ALWAYS} | {"tags": list(image.tags)} | image.properties
+    doc: dict[str, Any] = (
+        {name: getattr(image, name) for name in ALWAYS} | {"tags": list(image.tags)} | image.properties
+    )
     for step in steps:
         if step.path[0] == "locations":
             locations.patch(call, image, step.verb, step.path[1] if len(step.path) > 1 else None, step.value)
@@ -70,7 +81,9 @@ def read(call: Call) -> list[Step]:
     """The operations of the body, in either media type."""
     kind = call.request.headers.get("content-type", "").partition(";")[0].strip()
     if kind not in {wire.PATCH, wire.PATCH_OLD}:
-        raise UnsupportedMedia(f"Image PATCH expects Content-Type one of: {wire.PATCH_OLD}, {wire.PATCH}", field="Content-Type")
+        raise UnsupportedMedia(
+            f"Image PATCH expects Content-Type one of: {wire.PATCH_OLD}, {wire.PATCH}", field="Content-Type"
+        )
     try:
         operations = msgspec.json.decode(call.request.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
@@ -91,19 +104,25 @@ def _step(operation: Any, older: bool) -> Step:
         named = [v for v in VERBS if v in operation]
         if len(named) != 1:
             raise Invalid(
-                f"Operation objects must contain exactly one member named 'add', 'remove', or 'replace', not {len(named)}.", field="op"
+                f"Operation objects must contain exactly one member named 'add', 'remove', or 'replace', not {len(named)}.",
+                field="op",
             )
         verb, path = named[0], operation[named[0]]
     else:
         verb, path = operation.get("op"), operation.get("path")
         if verb not in VERBS:
-            raise Invalid(f"Invalid operation: `{str(verb)[:40]}`. It must be one of the following: {', '.join(VERBS)}.", field="op")
+            raise Invalid(
+                f"Invalid operation: `{str(verb)[:40]}`. It must be one of the following: {', '.join(VERBS)}.",
+                field="op",
+            )
     if not isinstance(path, str) or not path.startswith("/"):
         raise Invalid(f"Pointer `{str(path)[:80]}` does not start with '/'.", field="path")
     if path.endswith("/") or "//" in path:
         raise Invalid(f"Pointer `{path[:80]}` contains an empty part, or ends with '/'.", field="path")
     if "~" in path.replace("~0", "").replace("~1", ""):
-        raise Invalid(f"Pointer `{path[:80]}` contains '~' that is not part of a recognized escape sequence.", field="path")
+        raise Invalid(
+            f"Pointer `{path[:80]}` contains '~' that is not part of a recognized escape sequence.", field="path"
+        )
     parts = [p.replace("~1", "/").replace("~0", "~") for p in path[1:].split("/")]
     deepest = 2 if parts[0] == "locations" and verb != "replace" else 1
     if len(parts) != deepest:

@@ -30,7 +30,16 @@ class Refused(Problem):
 
 
 def begin(
-    call: Call, id: str, saga: str, *, name: str, owner: str, member: str | None, extra: dict[str, str], min_disk: int, min_ram: int
+    call: Call,
+    id: str,
+    saga: str,
+    *,
+    name: str,
+    owner: str,
+    member: str | None,
+    extra: dict[str, str],
+    min_disk: int,
+    min_ram: int,
 ) -> None:
     """A private record that waits for its bytes, owned by `saga`; with `member` it is shared with that project, which need not accept.
     Raises Forbidden, Invalid, OverQuota as creating it by hand would."""
@@ -40,11 +49,39 @@ def begin(
     limits.check_arriving(call.tx, owner)
     now = call.now()
     store.add(
-        call.tx, id=id, name=name, owner=owner, status=model.QUEUED, visibility="private" if member is None else "shared", disk_format=None,
-        container_format=None, detected=None, min_disk=min_disk, min_ram=min_ram, size=None, virtual_size=None, checksum=None, os_hash_algo=None,
-        os_hash_value=None, protected=False, os_hidden=False, tags=[], properties=extra, upload=None, upload_lease=0.0, created=now, updated=now, stores=[],
-        staged=None, staged_size=0, importing=[], failed=[], saga_id=saga, task_id=None, reason=None,
-    )  # fmt: skip
+        call.tx,
+        id=id,
+        name=name,
+        owner=owner,
+        status=model.QUEUED,
+        visibility="private" if member is None else "shared",
+        disk_format=None,
+        container_format=None,
+        detected=None,
+        min_disk=min_disk,
+        min_ram=min_ram,
+        size=None,
+        virtual_size=None,
+        checksum=None,
+        os_hash_algo=None,
+        os_hash_value=None,
+        protected=False,
+        os_hidden=False,
+        tags=[],
+        properties=extra,
+        upload=None,
+        upload_lease=0.0,
+        created=now,
+        updated=now,
+        stores=[],
+        staged=None,
+        staged_size=0,
+        importing=[],
+        failed=[],
+        saga_id=saga,
+        task_id=None,
+        reason=None,
+    )
     if member is not None:
         store.MEMBERS.insert(call.tx, image_id=id, member_id=member, status=model.ACCEPTED, created=now, updated=now)
 
@@ -64,13 +101,17 @@ def take(
             return _take(ctx, id, chunks(), size, formats, ticket)
         except (OSError, Unavailable, NoSpace) as e:
             full = isinstance(e, OSError) and e.errno in {errno.ENOSPC, errno.EDQUOT}
-            raise Refused("The image store's disk is full; nothing was kept." if full else f"The image store failed: {e}") from e
+            raise Refused(
+                "The image store's disk is full; nothing was kept." if full else f"The image store failed: {e}"
+            ) from e
 
     found: dict[str, Any] = ctx.doors.use(Porter).ensure(f"{ctx.id}:snapshot", job, done)
     return found
 
 
-def _take(ctx: Context, id: str, chunks: Iterator[bytes], size: int, formats: tuple[str, str], ticket: Ticket) -> dict[str, Any]:
+def _take(
+    ctx: Context, id: str, chunks: Iterator[bytes], size: int, formats: tuple[str, str], ticket: Ticket
+) -> dict[str, Any]:
     stores, own = ctx.doors.use(Stores), ctx.doors.use(Images)
     place, key = stores.default, store.key(id, ctx.id)
     with ctx.db.write() as tx:
@@ -102,7 +143,13 @@ def _take(ctx: Context, id: str, chunks: Iterator[bytes], size: int, formats: tu
         writer.abort()
         raise
     kept = msgspec.to_builtins(intake.finish())
-    return {"kept": kept, "places": {place.id: key}, "format": seen.format, "virtual": seen.virtual_size, "formats": list(formats)}
+    return {
+        "kept": kept,
+        "places": {place.id: key},
+        "format": seen.format,
+        "virtual": seen.virtual_size,
+        "formats": list(formats),
+    }
 
 
 def untake(ctx: Context, id: str) -> None:
@@ -124,8 +171,18 @@ def publish(ctx: Context, id: str, found: dict[str, Any]) -> None:
     limits.check_bytes(tx, row.owner, kept.size, len(found["places"]))
     disk, container = found["formats"]
     store.activate(
-        tx, where, id, kept, found["format"], found["virtual"], found["places"], ctx.world.now(), ctx.world.uuid, disk_format=disk, container_format=container
-    )  # fmt: skip
+        tx,
+        where,
+        id,
+        kept,
+        found["format"],
+        found["virtual"],
+        found["places"],
+        ctx.world.now(),
+        ctx.world.uuid,
+        disk_format=disk,
+        container_format=container,
+    )
     emit(tx, ctx.doors, events.ImageActive(image_id=id))
 
 
@@ -141,7 +198,9 @@ def abandon(tx: Tx, doors: Any, id: str, saga: str) -> bool:
 
 def rotate(tx: Tx, doors: Any, owner: str, server: str, kind: str, keep: int) -> list[str]:
     """Of a server's whole backups of one kind the newest `keep` stay; the ids of those that went. What is protected stays, too."""
-    rows = store.IMAGES.find(tx, store.c.owner == owner, store.having("instance_uuid", server), order=store.c.created.desc())
+    rows = store.IMAGES.find(
+        tx, store.c.owner == owner, store.having("instance_uuid", server), order=store.c.created.desc()
+    )
     mine = [i for i in rows if (i.properties.get("image_type"), i.properties.get("backup_type")) == ("backup", kind)]
     gone = [i.id for i in [i for i in mine if i.status == model.ACTIVE][keep:] if not i.protected]
     for id in gone:

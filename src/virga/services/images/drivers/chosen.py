@@ -70,11 +70,23 @@ def one(word: str, settings: Images, folder: Path | None) -> Store:
             swift_options = _options(swift.Options, word, more, container=parts.path.strip("/") or "glance")
             blobs = swift.SwiftStore(swift_options)
             size = (swift_options.large_object_size << 20, swift_options.large_object_chunk_size << 20)
-            facts = {"container": swift_options.container, "large_object_size": size[0], "large_object_chunk_size": size[1]}
+            facts = {
+                "container": swift_options.container,
+                "large_object_size": size[0],
+                "large_object_chunk_size": size[1],
+            }
         case other:
             raise ValueError(f"images.stores: '{word}': there is no kind of store '{other}'")
     kind = {"https": "http", "memory": "file"}.get(parts.scheme, parts.scheme)
-    return Store(id, kind, blobs, more.get("description", ""), parts.scheme in {"http", "https"}, int(more.get("weight", "0")), facts)
+    return Store(
+        id,
+        kind,
+        blobs,
+        more.get("description", ""),
+        parts.scheme in {"http", "https"},
+        int(more.get("weight", "0")),
+        facts,
+    )
 
 
 def _options(kind: type[T], word: str, more: dict[str, str], **first: str) -> T:

@@ -57,7 +57,9 @@ class Pipe:
         """The reader has closed its end. Raises OSError when it did not get what there is."""
         self._thread.join()
         if self._problem is not None:
-            raise OSError(errno.EIO, f"The bytes could not be read back to be looked at: {self._problem}") from self._problem
+            raise OSError(
+                errno.EIO, f"The bytes could not be read back to be looked at: {self._problem}"
+            ) from self._problem
 
 
 @dataclass

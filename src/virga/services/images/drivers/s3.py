@@ -56,16 +56,29 @@ class Bucket:
                     import botocore.session
                     from botocore.config import Config
                 except ImportError as e:
-                    raise OSError(errno.ENOENT, f"botocore is missing, which the store in S3 needs: install virga[s3] ({e})") from e
+                    raise OSError(
+                        errno.ENOENT, f"botocore is missing, which the store in S3 needs: install virga[s3] ({e})"
+                    ) from e
                 o = self.options
                 config = Config(
-                    signature_version="s3v4", s3={"addressing_style": o.bucket_url_format}, retries={"max_attempts": 3, "mode": "standard"}, connect_timeout=10,
-                    read_timeout=60, max_pool_connections=32, request_checksum_calculation="when_required", response_checksum_validation="when_required",
-                )  # fmt: skip
+                    signature_version="s3v4",
+                    s3={"addressing_style": o.bucket_url_format},
+                    retries={"max_attempts": 3, "mode": "standard"},
+                    connect_timeout=10,
+                    read_timeout=60,
+                    max_pool_connections=32,
+                    request_checksum_calculation="when_required",
+                    response_checksum_validation="when_required",
+                )
                 self._client = botocore.session.Session().create_client(
-                    "s3", endpoint_url=o.host, aws_access_key_id=o.access_key, aws_secret_access_key=o.secret_key, region_name=o.region_name,
-                    verify=o.cacert or None, config=config,
-                )  # fmt: skip
+                    "s3",
+                    endpoint_url=o.host,
+                    aws_access_key_id=o.access_key,
+                    aws_secret_access_key=o.secret_key,
+                    region_name=o.region_name,
+                    verify=o.cacert or None,
+                    config=config,
+                )
             return self._client
 
     def call(self, act: Callable[[Any], T]) -> T:
@@ -95,7 +108,9 @@ class Bucket:
             self.call(lambda c: c.head_bucket(Bucket=name))
         except FileNotFoundError:
             if not self.options.create_bucket_on_put:
-                raise OSError(errno.ENOENT, f"The bucket {name} does not exist; create_bucket_on_put=true makes it") from None
+                raise OSError(
+                    errno.ENOENT, f"The bucket {name} does not exist; create_bucket_on_put=true makes it"
+                ) from None
             try:
                 self.call(lambda c: c.create_bucket(Bucket=name))
             except OSError:  # somebody else made it in this moment, or it cannot be made
@@ -176,7 +191,11 @@ class S3Writer:
         else:
             if self._held:
                 self._send()
-            bucket.call(lambda c: c.complete_multipart_upload(**self.where, UploadId=self._upload, MultipartUpload={"Parts": self._parts}))
+            bucket.call(
+                lambda c: c.complete_multipart_upload(
+                    **self.where, UploadId=self._upload, MultipartUpload={"Parts": self._parts}
+                )
+            )
         self._held, self._whole = bytearray(), True
 
     def fd(self) -> int | None:
@@ -228,7 +247,9 @@ class S3Store:
             got = self.bucket.call(lambda c: c.get_object(**words))
             tag[:] = [got["ETag"]]
             body = got["Body"]
-            return Opened(lambda n: self.bucket.call(lambda _: _read(body, n)), body.close, at + int(got["ContentLength"]))
+            return Opened(
+                lambda n: self.bucket.call(lambda _: _read(body, n)), body.close, at + int(got["ContentLength"])
+            )
 
         return resumed(open, start)
 

@@ -65,7 +65,9 @@ def problem(status: int, said: bytes, what: str) -> OSError:
     text = f"Swift answered {status} to {what}: {said[:200].decode(errors='replace').strip()}"
     if status == 404:
         return FileNotFoundError(errno.ENOENT, text)
-    return OSError({413: errno.EDQUOT, 507: errno.ENOSPC, 401: errno.EACCES, 403: errno.EACCES}.get(status, errno.EIO), text)
+    return OSError(
+        {413: errno.EDQUOT, 507: errno.ENOSPC, 401: errno.EACCES, 403: errno.EACCES}.get(status, errno.EIO), text
+    )
 
 
 class Account:
@@ -94,21 +96,40 @@ class Account:
     def _login(self) -> None:
         o = self.options
         project, _, user = o.user.partition(":")
-        identity = {"methods": ["password"], "password": {"user": {"name": user, "domain": {"id": o.user_domain_id}, "password": o.key}}}
-        body = {"auth": {"identity": identity, "scope": {"project": {"name": project, "domain": {"id": o.project_domain_id}}}}}
-        url = o.auth_address.rstrip("/") + ("" if o.auth_address.rstrip("/").endswith("/v3") else "/v3") + "/auth/tokens"
+        identity = {
+            "methods": ["password"],
+            "password": {"user": {"name": user, "domain": {"id": o.user_domain_id}, "password": o.key}},
+        }
+        body = {
+            "auth": {
+                "identity": identity,
+                "scope": {"project": {"name": project, "domain": {"id": o.project_domain_id}}},
+            }
+        }
+        url = (
+            o.auth_address.rstrip("/") + ("" if o.auth_address.rstrip("/").endswith("/v3") else "/v3") + "/auth/tokens"
+        )
         got = self.once("POST", url, json.dumps(body).encode(), {"Content-Type": "application/json"})
         if got.status != 201:
-            raise OSError(errno.EACCES, f"Identity at {o.auth_address} answered {got.status} to the images' user {o.user}")
+            raise OSError(
+                errno.EACCES, f"Identity at {o.auth_address} answered {got.status} to the images' user {o.user}"
+            )
         token = json.loads(got.body)["token"]
-        self._token, self._until = got.headers["X-Subject-Token"], datetime.fromisoformat(token["expires_at"].replace("Z", "+00:00"))
+        self._token, self._until = (
+            got.headers["X-Subject-Token"],
+            datetime.fromisoformat(token["expires_at"].replace("Z", "+00:00")),
+        )
         self._endpoint = (o.endpoint or self._found(token.get("catalog", []))).rstrip("/")
 
     def _found(self, catalog: list[dict[str, Any]]) -> str:
         o = self.options
         for service in catalog:
             for e in service["endpoints"] if service["type"] == o.service_type else []:
-                if e["interface"] == o.endpoint_type.removesuffix("URL") and o.region in {"", e["region"], e["region_id"]}:
+                if e["interface"] == o.endpoint_type.removesuffix("URL") and o.region in {
+                    "",
+                    e["region"],
+                    e["region_id"],
+                }:
                     return str(e["url"])
         where = f" in region {o.region}" if o.region else ""
         raise OSError(errno.ENOENT, f"The catalogue has no {o.endpoint_type} of {o.service_type}{where}")
@@ -126,8 +147,14 @@ class Account:
             conn.close()
 
     def ask(
-        self, method: str, path: str, query: dict[str, str] | None = None, body: bytes | None = None, headers: Headers | None = None, ok: tuple[int, ...] = ()
-    ) -> Answer:  # fmt: skip
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str] | None = None,
+        body: bytes | None = None,
+        headers: Headers | None = None,
+        ok: tuple[int, ...] = (),
+    ) -> Answer:
         """A request that may be repeated: a token that is not taken any more is had anew, a server that stumbles is asked again.
         Codes above 299 raise OSError unless they are in `ok`."""
         tail = f"/{quote(path)}" if path else ""
@@ -136,7 +163,10 @@ class Account:
             token, base = self.door(fresh=got is not None and got.status == 401)
             try:
                 got = self.once(
-                    method, base + tail + (f"?{urlencode(query)}" if query else ""), body, {"X-Auth-Token": token} | (headers or {})
+                    method,
+                    base + tail + (f"?{urlencode(query)}" if query else ""),
+                    body,
+                    {"X-Auth-Token": token} | (headers or {}),
                 )
             except OSError:
                 if n == TRIES - 1:
@@ -155,7 +185,9 @@ class Account:
         """A listing, page by page; an account's when there is no container."""
         marker = ""
         while True:
-            got = self.ask("GET", container, {"format": "json", "limit": str(PAGE), "marker": marker} | query, ok=(404,))
+            got = self.ask(
+                "GET", container, {"format": "json", "limit": str(PAGE), "marker": marker} | query, ok=(404,)
+            )
             rows = json.loads(got.body) if got.status == 200 else []
             yield from rows
             if len(rows) < PAGE:
@@ -265,7 +297,11 @@ class SwiftWriter:
         if self.part is None:
             return Put(self.store.account, f"{self.container}/{self.key}", self.size)
         left = None if self.size is None else min(self.part, self.size - self._at)
-        return Put(self.store.account, f"{self.container}/{self.segment(len(self._parts) + 1)}", left if left is None or left > 0 else None)
+        return Put(
+            self.store.account,
+            f"{self.container}/{self.segment(len(self._parts) + 1)}",
+            left if left is None or left > 0 else None,
+        )
 
     def segment(self, n: int) -> str:
         return f"{SEGMENTS}{self.key}/{n:05d}"
@@ -343,7 +379,10 @@ class SwiftStore:
             return
         if self.account.ask("HEAD", container, ok=(404,)).status == 404:
             if not self.options.create_container_on_put:
-                raise OSError(errno.ENOENT, f"The container {container} does not exist in Swift; create_container_on_put=true makes it")
+                raise OSError(
+                    errno.ENOENT,
+                    f"The container {container} does not exist in Swift; create_container_on_put=true makes it",
+                )
             self.account.ask("PUT", container)
         self._claim()
         self._made.add(container)
@@ -380,7 +419,9 @@ class SwiftStore:
                 conn.close()
                 raise OSError(errno.EIO, "the object changed while it was read")
             tag[:] = [now]
-            return Opened(_reader(found), conn.close, at + int(size) if size.isdecimal() and found.status != 416 else at)
+            return Opened(
+                _reader(found), conn.close, at + int(size) if size.isdecimal() and found.status != 416 else at
+            )
 
         return resumed(open, start)
 

@@ -24,7 +24,10 @@ def _shown(schema: dict[str, Any]) -> Callable[[None, Call], dict[str, Any]]:
 
 
 ROUTES = (
-    *(Route("GET", f"/v2/schemas/metadefs/{name}", _document, view=_shown(s), inline=True) for name, s in views.SCHEMAS.items()),
+    *(
+        Route("GET", f"/v2/schemas/metadefs/{name}", _document, view=_shown(s), inline=True)
+        for name, s in views.SCHEMAS.items()
+    ),
     Route("GET", "/v2/metadefs/resource_types", items.types, view=views.types),
     Route("GET", ALL, namespaces.index, view=views.namespaces),
     Route("POST", ALL, namespaces.create, body=wire.Namespace, view=views.created, code=201),
@@ -32,7 +35,9 @@ ROUTES = (
     Route("PUT", ONE, namespaces.update, body=wire.SetNamespace, view=views.namespace),
     Route("DELETE", ONE, namespaces.delete, code=204),
     Route("GET", ONE + "/resource_types", items.associations, view=views.associations),
-    Route("POST", ONE + "/resource_types", items.add_association, body=wire.Association, view=views.association, code=201),
+    Route(
+        "POST", ONE + "/resource_types", items.add_association, body=wire.Association, view=views.association, code=201
+    ),
     Route("DELETE", ONE + "/resource_types/{type}", items.remove_association, code=204),
     Route("GET", ONE + "/objects", items.objects, view=views.objects),
     Route("POST", ONE + "/objects", items.add_object, body=wire.Object, view=views.object_, code=201),

@@ -11,29 +11,47 @@ from virga.services.images.metadefs import model
 
 NAMESPACES = Rows(
     sa.Table(
-        "metadef_namespaces", metadata, sa.Column("id", sa.String(36), primary_key=True), sa.Column("namespace", sa.String(80), nullable=False, unique=True),
-        sa.Column("display_name", sa.String(80)), sa.Column("description", sa.Text), sa.Column("visibility", sa.String(16), nullable=False),
-        sa.Column("protected", sa.Boolean, nullable=False), sa.Column("owner", sa.String(255), nullable=False), sa.Column("created", sa.Double, nullable=False),
+        "metadef_namespaces",
+        metadata,
+        sa.Column("id", sa.String(36), primary_key=True),
+        sa.Column("namespace", sa.String(80), nullable=False, unique=True),
+        sa.Column("display_name", sa.String(80)),
+        sa.Column("description", sa.Text),
+        sa.Column("visibility", sa.String(16), nullable=False),
+        sa.Column("protected", sa.Boolean, nullable=False),
+        sa.Column("owner", sa.String(255), nullable=False),
+        sa.Column("created", sa.Double, nullable=False),
         sa.Column("updated", sa.Double, nullable=False),
     ),
     model.Namespace,
-)  # fmt: skip
+)
 ITEMS = Rows(
     sa.Table(
-        "metadef_items", metadata, sa.Column("id", sa.String(36), primary_key=True), sa.Column("namespace_id", sa.String(36), nullable=False),
-        sa.Column("kind", sa.String(16), nullable=False), sa.Column("name", sa.String(80), nullable=False), sa.Column("body", sa.JSON, nullable=False),
-        sa.Column("created", sa.Double, nullable=False), sa.Column("updated", sa.Double, nullable=False), sa.UniqueConstraint("namespace_id", "kind", "name"),
+        "metadef_items",
+        metadata,
+        sa.Column("id", sa.String(36), primary_key=True),
+        sa.Column("namespace_id", sa.String(36), nullable=False),
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("name", sa.String(80), nullable=False),
+        sa.Column("body", sa.JSON, nullable=False),
+        sa.Column("created", sa.Double, nullable=False),
+        sa.Column("updated", sa.Double, nullable=False),
+        sa.UniqueConstraint("namespace_id", "kind", "name"),
         sa.Index("ix_metadef_items_kind", "kind", "name"),
     ),
     model.Item,
-)  # fmt: skip
+)
 TYPES = Rows(
     sa.Table(
-        "metadef_resource_types", metadata, sa.Column("name", sa.String(80), primary_key=True), sa.Column("protected", sa.Boolean, nullable=False),
-        sa.Column("created", sa.Double, nullable=False), sa.Column("updated", sa.Double, nullable=False),
+        "metadef_resource_types",
+        metadata,
+        sa.Column("name", sa.String(80), primary_key=True),
+        sa.Column("protected", sa.Boolean, nullable=False),
+        sa.Column("created", sa.Double, nullable=False),
+        sa.Column("updated", sa.Double, nullable=False),
     ),
     model.ResourceType,
-)  # fmt: skip
+)
 n, i = NAMESPACES.c, ITEMS.c
 
 
@@ -43,7 +61,9 @@ def seen(project_id: str | None, admin: bool) -> sa.ColumnElement[bool]:
 
 def for_types(names: list[str]) -> sa.ColumnElement[bool]:
     """Namespaces that are for one of these resource types."""
-    has: sa.ColumnElement[bool] = n.id.in_(sa.select(i.namespace_id).where(i.kind == model.ASSOCIATION, i.name.in_(names)))
+    has: sa.ColumnElement[bool] = n.id.in_(
+        sa.select(i.namespace_id).where(i.kind == model.ASSOCIATION, i.name.in_(names))
+    )
     return has
 
 

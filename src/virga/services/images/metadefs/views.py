@@ -32,9 +32,13 @@ def _of(items: list[model.Item], kind: str) -> list[model.Item]:
 def namespace(both: Whole, call: Call) -> dict[str, Any]:
     row, items = both
     out: dict[str, Any] = {
-        "namespace": row.namespace, "visibility": row.visibility, "protected": row.protected, "owner": row.owner, "self": _path(row.namespace),
+        "namespace": row.namespace,
+        "visibility": row.visibility,
+        "protected": row.protected,
+        "owner": row.owner,
+        "self": _path(row.namespace),
         "schema": "/v2/schemas/metadefs/namespace",
-    } | _times(row)  # fmt: skip
+    } | _times(row)
     out |= {k: v for k, v in (("display_name", row.display_name), ("description", row.description)) if v is not None}
     types = [_association(i) for i in _of(items, model.ASSOCIATION)]
     prefix = ""
@@ -42,9 +46,11 @@ def namespace(both: Whole, call: Call) -> dict[str, Any]:
     if wanted is not None:
         prefix = next((t.get("prefix") or "" for t in types if t["name"] == wanted), "")
     parts: dict[str, Any] = {
-        "resource_type_associations": types, "properties": {prefix + i.name: i.body | {"name": prefix + i.name} for i in _of(items, model.PROPERTY)},
-        "objects": [_object(row, i, prefix) for i in _of(items, model.OBJECT)], "tags": [{"name": i.name} for i in _of(items, model.TAG)],
-    }  # fmt: skip
+        "resource_type_associations": types,
+        "properties": {prefix + i.name: i.body | {"name": prefix + i.name} for i in _of(items, model.PROPERTY)},
+        "objects": [_object(row, i, prefix) for i in _of(items, model.OBJECT)],
+        "tags": [{"name": i.name} for i in _of(items, model.TAG)],
+    }
     return out | {k: v for k, v in parts.items() if v}
 
 
@@ -54,7 +60,10 @@ def created(both: Whole, call: Call) -> Answer:
 
 def namespaces(page: Page[Whole], call: Call) -> dict[str, Any]:
     pairs = [(k, v) for k, v in parse_qsl(call.request.raw_query) if k != "marker"]
-    body: dict[str, Any] = {"namespaces": [namespace(b, call) for b in page.items], "schema": "/v2/schemas/metadefs/namespaces"}
+    body: dict[str, Any] = {
+        "namespaces": [namespace(b, call) for b in page.items],
+        "schema": "/v2/schemas/metadefs/namespaces",
+    }
     body["first"] = BASE + (f"?{urlencode(pairs)}" if pairs else "")
     if page.marker:
         body["next"] = f"{BASE}?" + urlencode([*pairs, ("marker", page.marker)])
@@ -113,17 +122,35 @@ def types(rows: list[model.ResourceType], _: Call) -> dict[str, Any]:
 
 
 NAME: dict[str, Any] = {"type": "string", "maxLength": 80}
-TIMES: dict[str, Any] = {n: {"type": "string", "format": "date-time", "readOnly": True} for n in ("created_at", "updated_at")}
+TIMES: dict[str, Any] = {
+    n: {"type": "string", "format": "date-time", "readOnly": True} for n in ("created_at", "updated_at")
+}
 LINKS: dict[str, Any] = {"self": TEXT, "schema": TEXT} | TIMES
 KINDS = ["array", "boolean", "integer", "number", "object", "string", None]
 PROPERTY: dict[str, Any] = {
-    "title": TEXT, "type": {"type": "string", "enum": KINDS}, "description": TEXT, "operators": {"type": "array", "items": TEXT},
-    "required": {"type": "array", "items": TEXT}, "minimum": {"type": "number"}, "maximum": {"type": "number"}, "maxLength": {"type": "integer", "minimum": 0},
-    "minLength": {"type": "integer", "minimum": 0}, "pattern": {"type": "string", "format": "regex"}, "enum": {"type": "array"},
-    "readonly": {"type": "boolean"}, "default": {}, "items": {"type": "object"}, "uniqueItems": {"type": "boolean"},
-    "maxItems": {"type": "integer", "minimum": 0}, "minItems": {"type": "integer", "minimum": 0}, "additionalItems": {"type": "boolean"},
-}  # fmt: skip
-MANY: dict[str, Any] = {"type": "object", "additionalProperties": {"type": "object", "required": ["title", "type"], "properties": PROPERTY}}
+    "title": TEXT,
+    "type": {"type": "string", "enum": KINDS},
+    "description": TEXT,
+    "operators": {"type": "array", "items": TEXT},
+    "required": {"type": "array", "items": TEXT},
+    "minimum": {"type": "number"},
+    "maximum": {"type": "number"},
+    "maxLength": {"type": "integer", "minimum": 0},
+    "minLength": {"type": "integer", "minimum": 0},
+    "pattern": {"type": "string", "format": "regex"},
+    "enum": {"type": "array"},
+    "readonly": {"type": "boolean"},
+    "default": {},
+    "items": {"type": "object"},
+    "uniqueItems": {"type": "boolean"},
+    "maxItems": {"type": "integer", "minimum": 0},
+    "minItems": {"type": "integer", "minimum": 0},
+    "additionalItems": {"type": "boolean"},
+}
+MANY: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": {"type": "object", "required": ["title", "type"], "properties": PROPERTY},
+}
 TYPE = {
     "name": "resource_type_association",
     "required": ["name"],
@@ -133,18 +160,41 @@ TYPE = {
 OBJECT = {
     "name": "object",
     "required": ["name"],
-    "properties": {"name": NAME, "description": TEXT, "required": {"type": "array", "items": TEXT}, "properties": MANY} | LINKS,
+    "properties": {"name": NAME, "description": TEXT, "required": {"type": "array", "items": TEXT}, "properties": MANY}
+    | LINKS,
 }
-NAMESPACE = {"name": "namespace", "required": ["namespace"], "additionalProperties": False, "properties": {
-    "namespace": NAME, "display_name": NAME, "description": {"type": "string", "maxLength": 500}, "visibility": {"type": "string", "enum": ["public", "private"]},
-    "protected": {"type": "boolean"}, "owner": {"type": "string", "maxLength": 255}, "resource_type_associations": {"type": "array", "items": TYPE},
-    "properties": MANY, "objects": {"type": "array", "items": OBJECT}, "tags": {"type": "array", "items": {"type": "object", "properties": {"name": TEXT}}},
-} | LINKS}  # fmt: skip
+NAMESPACE = {
+    "name": "namespace",
+    "required": ["namespace"],
+    "additionalProperties": False,
+    "properties": {
+        "namespace": NAME,
+        "display_name": NAME,
+        "description": {"type": "string", "maxLength": 500},
+        "visibility": {"type": "string", "enum": ["public", "private"]},
+        "protected": {"type": "boolean"},
+        "owner": {"type": "string", "maxLength": 255},
+        "resource_type_associations": {"type": "array", "items": TYPE},
+        "properties": MANY,
+        "objects": {"type": "array", "items": OBJECT},
+        "tags": {"type": "array", "items": {"type": "object", "properties": {"name": TEXT}}},
+    }
+    | LINKS,
+}
 PROPERTY_SCHEMA = {"name": "property", "required": ["name", "title", "type"], "properties": {"name": NAME} | PROPERTY}
 TAG = {"name": "tag", "required": ["name"], "additionalProperties": False, "properties": {"name": NAME} | TIMES}
 SCHEMAS: dict[str, dict[str, Any]] = {
-    "namespace": NAMESPACE, "namespaces": several("namespaces", NAMESPACE), "resource_type": TYPE,
-    "resource_types": {"name": "resource_type_associations", "properties": {"resource_type_associations": {"type": "array", "items": TYPE}}},
-    "property": PROPERTY_SCHEMA, "properties": {"name": "properties", "properties": {"properties": MANY}}, "object": OBJECT,
-    "objects": several("objects", OBJECT), "tag": TAG, "tags": several("tags", TAG),
-}  # fmt: skip
+    "namespace": NAMESPACE,
+    "namespaces": several("namespaces", NAMESPACE),
+    "resource_type": TYPE,
+    "resource_types": {
+        "name": "resource_type_associations",
+        "properties": {"resource_type_associations": {"type": "array", "items": TYPE}},
+    },
+    "property": PROPERTY_SCHEMA,
+    "properties": {"name": "properties", "properties": {"properties": MANY}},
+    "object": OBJECT,
+    "objects": several("objects", OBJECT),
+    "tag": TAG,
+    "tags": several("tags", TAG),
+}

@@ -111,7 +111,9 @@ def examine(ctx: Context) -> dict[str, Any]:
     found: dict[str, Any] = carried(
         ctx,
         "examine",
-        lambda ticket: work.examine(ctx, own, gathered["key"], f"{key(ctx)}-x", declared, ctx.args["method"] != LOCATION, ticket),
+        lambda ticket: work.examine(
+            ctx, own, gathered["key"], f"{key(ctx)}-x", declared, ctx.args["method"] != LOCATION, ticket
+        ),
     )
     return found
 
@@ -135,7 +137,12 @@ def _deliver(ctx: Context, row: model.Image, ticket: Ticket) -> dict[str, Any]:
     source = work.source(ctx, stores, row, ctx.notes["examine"]["key"])
     algorithm = known.get("algorithm") or (row.os_hash_algo if ctx.args["method"] == COPY else None) or "sha512"
     signature = None if ctx.args["method"] == COPY or ctx.notes["examine"].get("changed") else work.signature(ctx, row)
-    intake = Intake(ctx.args["most"] if ctx.args["method"] != COPY else 1 << 62, ctx.args["why"], algorithm=algorithm, signature=signature)
+    intake = Intake(
+        ctx.args["most"] if ctx.args["method"] != COPY else 1 << 62,
+        ctx.args["why"],
+        algorithm=algorithm,
+        signature=signature,
+    )
     failed = work.fan_out(stores, ctx.args["places"], key(ctx), source, intake, ctx.args["must"], row.size or 0, ticket)
     kept = intake.finish()
     if known and known["value"] != kept.value:
@@ -176,7 +183,9 @@ def publish(ctx: Context) -> None:
     more = {k: seen[k] for k in ("disk_format", "container_format") if seen.get(k)}
     if gathered.get("properties"):
         store.put(tx, row.id, properties=row.properties | gathered["properties"])
-    store.activate(tx, where, row.id, kept, seen["format"], seen["virtual"], found["places"], now, ctx.world.uuid, **more)
+    store.activate(
+        tx, where, row.id, kept, seen["format"], seen["virtual"], found["places"], now, ctx.world.uuid, **more
+    )
     emit(tx, ctx.doors, events.ImageActive(image_id=row.id))
 
 
@@ -197,7 +206,13 @@ def _tidy(ctx: Context) -> None:
 def failed(ctx: Context) -> None:
     where = (store.c.id == ctx.args["image"], store.c.saga_id == ctx.id)
     reason = (ctx.error or "The import failed.")[:1000]
-    change: dict[str, Any] = {"saga_id": None, "task_id": None, "importing": [], "failed": ctx.args["places"], "reason": reason}
+    change: dict[str, Any] = {
+        "saga_id": None,
+        "task_id": None,
+        "importing": [],
+        "failed": ctx.args["places"],
+        "reason": reason,
+    }
     store.IMAGES.change(ctx.tx, *where, store.c.status != model.IMPORTING, **change)
     change |= {"status": model.QUEUED, "staged": None, "staged_size": 0, "size": None, "upload_lease": 0.0}
     if ctx.args["method"] == LOCATION:
@@ -208,7 +223,9 @@ def failed(ctx: Context) -> None:
 
 def _end(ctx: Context, status: str, message: str, result: dict[str, Any] | None) -> None:
     now = ctx.world.now()
-    store.TASKS.put(ctx.tx, ctx.args["task"], status=status, message=message, result=result, updated=now, expires=now + TASK_KEPT)
+    store.TASKS.put(
+        ctx.tx, ctx.args["task"], status=status, message=message, result=result, updated=now, expires=now + TASK_KEPT
+    )
     ctx.doors.use(Porter).secrets.pop(ctx.id, None)
 
 

@@ -78,10 +78,14 @@ def _own(ctx: Context, stores: Stores, key: str, most: int, why: str, ticket: Ti
     if row is None or not places:
         raise NotFound(f"Image {id} does not exist there, or has no bytes")
     keep(stores, key, open_any(stores, places), row.size or 0, most, why, ticket)
-    return {"key": key} | described({"disk_format": row.disk_format, "container_format": row.container_format} | row.properties)
+    return {"key": key} | described(
+        {"disk_format": row.disk_format, "container_format": row.container_format} | row.properties
+    )
 
 
-def _other(ctx: Context, stores: Stores, base: str, token: str, key: str, most: int, why: str, ticket: Ticket) -> dict[str, Any]:
+def _other(
+    ctx: Context, stores: Stores, base: str, token: str, key: str, most: int, why: str, ticket: Ticket
+) -> dict[str, Any]:
     # the operator put this address into the catalogue: it may be reached although it is not a public one
     host = urlsplit(base).hostname or ""
     own = msgspec.structs.replace(ctx.doors.use(Images), import_allow=[host, f"{host}:{urlsplit(base).port or 443}"])

@@ -20,7 +20,16 @@ from virga.services.images.settings import Images
 from virga.services.images.signature import Signature
 
 PACKED = (b"\x1f\x8b", b"\xfd7zXZ\0", b"BZh", b"PK\3\4")
-QEMU = {"raw": "raw", "gpt": "raw", "qcow2": "qcow2", "vmdk": "vmdk", "vdi": "vdi", "vhd": "vpc", "vhdx": "vhdx", "iso": "raw"}
+QEMU = {
+    "raw": "raw",
+    "gpt": "raw",
+    "qcow2": "qcow2",
+    "vmdk": "vmdk",
+    "vdi": "vdi",
+    "vhd": "vpc",
+    "vhdx": "vhdx",
+    "iso": "raw",
+}
 
 
 def descriptor(blobs: BlobStore, key: str) -> int:
@@ -43,7 +52,13 @@ def look(ctx: Context, blobs: BlobStore, key: str) -> Inspection:
 
 
 def examine(
-    ctx: Context, own: Images, key: str, fresh: str, declared: tuple[str | None, str | None], may_change: bool, ticket: Ticket
+    ctx: Context,
+    own: Images,
+    key: str,
+    fresh: str,
+    declared: tuple[str | None, str | None],
+    may_change: bool,
+    ticket: Ticket,
 ) -> dict[str, Any]:
     """{key, format, virtual} of what will be delivered, with `changed` and the new formats if it was unpacked or converted."""
     staging = ctx.doors.use(Stores).staging
@@ -146,7 +161,14 @@ def source(ctx: Context, stores: Stores, row: model.Image, key: str | None) -> I
 
 
 def fan_out(
-    stores: Stores, places: list[str], key: str, source: Iterator[bytes], intake: Intake, must: bool, size: int, ticket: Ticket
+    stores: Stores,
+    places: list[str],
+    key: str,
+    source: Iterator[bytes],
+    intake: Intake,
+    must: bool,
+    size: int,
+    ticket: Ticket,
 ) -> dict[str, str]:
     """One reading, every store; the stores that failed, and why. With `must` the first failure ends it all."""
     writers: dict[str, Writer] = {}

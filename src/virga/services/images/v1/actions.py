@@ -41,7 +41,10 @@ def index(call: Call) -> Page[model.Image]:
     """GET /v1/images and /v1/images/detail: what is public and what is the project's own; the newest first."""
     allow(call, policy.GET_IMAGES)
     q, c = call.query, store.c
-    where: list[Any] = [store.listed_to(call.actor.project_id, is_admin(call.actor), None, "all"), c.os_hidden.is_(False)]
+    where: list[Any] = [
+        store.listed_to(call.actor.project_id, is_admin(call.actor), None, "all"),
+        c.os_hidden.is_(False),
+    ]
     for name in ("name", "disk_format", "container_format", "status"):
         if name in q:
             where.append(c[name] == q.get(name))
@@ -59,7 +62,9 @@ def index(call: Call) -> Page[model.Image]:
     key, way = q.get("sort_key", "created_at") or "", q.get("sort_dir", "desc") or ""
     if key not in listing.KEYS or way not in {"asc", "desc"}:
         raise Invalid(f"Unsupported sort_key or sort_dir: {key[:40]} {way[:40]}", field="sort_key")
-    return Page(store.IMAGES.page(call.tx, *where, sort=[(listing.KEYS[key], way)], marker=q.get("marker"), limit=limit))
+    return Page(
+        store.IMAGES.page(call.tx, *where, sort=[(listing.KEYS[key], way)], marker=q.get("marker"), limit=limit)
+    )
 
 
 def show(call: Call, id: str) -> model.Image:
@@ -90,14 +95,18 @@ async def create(call: Call) -> Answer:
     image = await run(None, _create, call, said)
     if _has_body(call):
         if said.copy_from or said.location:
-            raise Invalid("An image's bytes come from the body or from an address, not from both", field="x-glance-api-copy-from")
+            raise Invalid(
+                "An image's bytes come from the body or from an address, not from both", field="x-glance-api-copy-from"
+            )
         try:
             image = await _upload(call, image.id, said)
         except BaseException:
             await asyncio.shield(run(None, _forget, call, image.id))
             raise
     return Answer(
-        ground_wire.encode(views.one(image)), 201, {"location": call.request.link(f"/v1/images/{image.id}"), "etag": image.checksum or ""}
+        ground_wire.encode(views.one(image)),
+        201,
+        {"location": call.request.link(f"/v1/images/{image.id}"), "etag": image.checksum or ""},
     )
 
 
@@ -176,13 +185,24 @@ def _update(call: Call, id: str, said: headers.Described) -> model.Image:
             change = {k: v for k, v in said.fields.items() if k != "id"}
             both: dict[str, Any] = {
                 k: getattr(image, k)
-                for k in ("name", "owner", "visibility", "disk_format", "container_format", "min_disk", "min_ram", "protected")
+                for k in (
+                    "name",
+                    "owner",
+                    "visibility",
+                    "disk_format",
+                    "container_format",
+                    "min_disk",
+                    "min_ram",
+                    "protected",
+                )
             } | change
             ground_wire.decode(wire.Settled, msgspec.json.encode(both))
             if image.status != model.QUEUED and any(
                 change.get(k, getattr(image, k)) != getattr(image, k) for k in ("disk_format", "container_format")
             ):
-                raise Forbidden("The formats of an image that has its bytes are not changed.", field="x-image-meta-disk_format")
+                raise Forbidden(
+                    "The formats of an image that has its bytes are not changed.", field="x-image-meta-disk_format"
+                )
             if both["owner"] != image.owner:
                 allow(call, policy.SET_OWNER)
             if both["visibility"] != image.visibility:

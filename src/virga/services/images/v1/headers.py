@@ -16,7 +16,19 @@ META, PROPERTY = "x-image-meta-", "x-image-meta-property-"
 TEXT = ("name", "disk_format", "container_format", "owner", "id")
 WHOLE = ("min_disk", "min_ram")
 TOLD = frozenset(
-    {"size", "checksum", "status", "created_at", "updated_at", "deleted", "deleted_at", "store", "location", "virtual_size", "uri"}
+    {
+        "size",
+        "checksum",
+        "status",
+        "created_at",
+        "updated_at",
+        "deleted",
+        "deleted_at",
+        "store",
+        "location",
+        "virtual_size",
+        "uri",
+    }
 )
 YES, NO = {"true", "1", "yes", "on", "t", "y"}, {"false", "0", "no", "off", "f", "n", "", "none"}
 
@@ -97,11 +109,25 @@ STATUS = {model.UPLOADING: "queued", model.IMPORTING: "saving", model.DEACTIVATE
 def meta(i: model.Image) -> dict[str, Any]:
     """An image as v1's JSON has it."""
     return {
-        "id": i.id, "name": i.name, "status": STATUS.get(i.status, i.status), "is_public": i.visibility == "public", "disk_format": i.disk_format,
-        "container_format": i.container_format, "size": i.size or 0, "virtual_size": i.virtual_size, "checksum": i.checksum, "owner": i.owner, "min_disk": i.min_disk,
-        "min_ram": i.min_ram, "protected": i.protected, "deleted": False, "deleted_at": None, "created_at": _when(i.created), "updated_at": _when(i.updated),
+        "id": i.id,
+        "name": i.name,
+        "status": STATUS.get(i.status, i.status),
+        "is_public": i.visibility == "public",
+        "disk_format": i.disk_format,
+        "container_format": i.container_format,
+        "size": i.size or 0,
+        "virtual_size": i.virtual_size,
+        "checksum": i.checksum,
+        "owner": i.owner,
+        "min_disk": i.min_disk,
+        "min_ram": i.min_ram,
+        "protected": i.protected,
+        "deleted": False,
+        "deleted_at": None,
+        "created_at": _when(i.created),
+        "updated_at": _when(i.updated),
         "properties": i.properties,
-    }  # fmt: skip
+    }
 
 
 def _when(seconds: float) -> str:

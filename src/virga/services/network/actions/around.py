@@ -90,7 +90,8 @@ def quota_details(call: Call, id: str) -> dict[str, dict[str, int]]:
     """GET /v2.0/quotas/{project}/details.json: limit, use, nothing reserved ever."""
     project = _quota_project(call, id)
     return {
-        x.name: {"limit": limit_checks.value(call.tx, x, project), "used": x.count(call.tx, project), "reserved": 0} for x in limits.ALL
+        x.name: {"limit": limit_checks.value(call.tx, x, project), "used": x.count(call.tx, project), "reserved": 0}
+        for x in limits.ALL
     }
 
 

@@ -15,18 +15,41 @@ from virga.services.network import limits, model, policy, store, wire
 from virga.services.network.actions import owning
 
 FILTERS = {
-    "id": "id", "name": "name", "project_id": "project_id", "tenant_id": "project_id", "description": "description", "stateful": "stateful",
-    "created_at": "created", "updated_at": "updated",
-}  # fmt: skip
+    "id": "id",
+    "name": "name",
+    "project_id": "project_id",
+    "tenant_id": "project_id",
+    "description": "description",
+    "stateful": "stateful",
+    "created_at": "created",
+    "updated_at": "updated",
+}
 RULE_FILTERS = {
-    "id": "id", "security_group_id": "group_id", "project_id": "project_id", "tenant_id": "project_id", "direction": "direction", "ethertype": "ethertype",
-    "protocol": "protocol", "port_range_min": "port_min", "port_range_max": "port_max", "remote_ip_prefix": "remote_ip_prefix",
-    "remote_group_id": "remote_group_id", "description": "description", "created_at": "created", "updated_at": "updated",
-}  # fmt: skip
+    "id": "id",
+    "security_group_id": "group_id",
+    "project_id": "project_id",
+    "tenant_id": "project_id",
+    "direction": "direction",
+    "ethertype": "ethertype",
+    "protocol": "protocol",
+    "port_range_min": "port_min",
+    "port_range_max": "port_max",
+    "remote_ip_prefix": "remote_ip_prefix",
+    "remote_group_id": "remote_group_id",
+    "description": "description",
+    "created_at": "created",
+    "updated_at": "updated",
+}
 
 
 def seen(call: Call, id: str) -> model.Group:
-    return owning.found(call, store.GROUPS, store.owned(store.GROUPS, *owning.sight(call, policy.GET_SECURITY_GROUP)), "security group", id)
+    return owning.found(
+        call,
+        store.GROUPS,
+        store.owned(store.GROUPS, *owning.sight(call, policy.GET_SECURITY_GROUP)),
+        "security group",
+        id,
+    )
 
 
 def default(call: Call, project: str) -> model.Group:
@@ -44,9 +67,18 @@ def default(call: Call, project: str) -> model.Group:
 def _insert(call: Call, project: str, name: str, description: str, stateful: bool, is_default: bool) -> model.Group:
     now = call.now()
     group = store.GROUPS.insert(
-        call.tx, id=call.world.uuid(), name=name, project_id=project, description=description, stateful=stateful, is_default=is_default, tags=[],
-        revision=1, created=now, updated=now,
-    )  # fmt: skip
+        call.tx,
+        id=call.world.uuid(),
+        name=name,
+        project_id=project,
+        description=description,
+        stateful=stateful,
+        is_default=is_default,
+        tags=[],
+        revision=1,
+        created=now,
+        updated=now,
+    )
     for ethertype in ("IPv4", "IPv6"):
         _rule(call, group, "egress", ethertype)
     store.touch(call.tx, call.doors, "group", group.id)
@@ -56,9 +88,21 @@ def _insert(call: Call, project: str, name: str, description: str, stateful: boo
 def _rule(call: Call, group: model.Group, direction: str, ethertype: str, **more: Any) -> model.GroupRule:
     now = call.now()
     values = {
-        "id": call.world.uuid(), "group_id": group.id, "project_id": group.project_id, "description": "", "direction": direction, "ethertype": ethertype,
-        "protocol": None, "port_min": None, "port_max": None, "remote_ip_prefix": None, "remote_group_id": None, "revision": 0, "created": now, "updated": now,
-    }  # fmt: skip
+        "id": call.world.uuid(),
+        "group_id": group.id,
+        "project_id": group.project_id,
+        "description": "",
+        "direction": direction,
+        "ethertype": ethertype,
+        "protocol": None,
+        "port_min": None,
+        "port_max": None,
+        "remote_ip_prefix": None,
+        "remote_group_id": None,
+        "revision": 0,
+        "created": now,
+        "updated": now,
+    }
     return store.RULES.insert(call.tx, **(values | more))
 
 
@@ -73,7 +117,14 @@ def create(call: Call, body: wire.CreateGroup | list[wire.CreateGroup]) -> Any:
     if name.lower() == "default":
         raise Conflict("Default security group already exists.", type="SecurityGroupDefaultAlreadyExists")
     limit_checks.check(call.tx, project, {limits.GROUPS: 1})
-    return _insert(call, project, name, body.description if isinstance(body.description, str) else "", body.stateful, is_default=False)
+    return _insert(
+        call,
+        project,
+        name,
+        body.description if isinstance(body.description, str) else "",
+        body.stateful,
+        is_default=False,
+    )
 
 
 def show(call: Call, id: str) -> model.Group:
@@ -86,12 +137,17 @@ def index(call: Call) -> Page[model.Group]:
     project = call.actor.project_id
     if project is not None:
         with call.db.read() as tx:
-            there = store.GROUPS.one(tx, store.GROUPS.c.project_id == project, store.GROUPS.c.is_default.is_(True)) is not None
+            there = (
+                store.GROUPS.one(tx, store.GROUPS.c.project_id == project, store.GROUPS.c.is_default.is_(True))
+                is not None
+            )
         if not there:
             with call.db.write() as call.open:
                 default(call, project)
     with call.db.read() as call.open:
-        return owning.listed(call, store.GROUPS, store.owned(store.GROUPS, *owning.sight(call, policy.GET_SECURITY_GROUP)), FILTERS)
+        return owning.listed(
+            call, store.GROUPS, store.owned(store.GROUPS, *owning.sight(call, policy.GET_SECURITY_GROUP)), FILTERS
+        )
 
 
 def update(call: Call, id: str, body: wire.UpdateGroup) -> model.Group:
@@ -114,7 +170,9 @@ def update(call: Call, id: str, body: wire.UpdateGroup) -> model.Group:
 
 def _in_use(call: Call, id: str) -> Conflict:
     ports = [r.port_id for r in store.PORT_GROUPS.find(call.tx, store.PORT_GROUPS.c.group_id == id, limit=20)]
-    return Conflict(f"Security Group {id} in use by ports {', '.join(ports)}.", type="SecurityGroupInUse", blocking=ports)
+    return Conflict(
+        f"Security Group {id} in use by ports {', '.join(ports)}.", type="SecurityGroupInUse", blocking=ports
+    )
 
 
 def delete(call: Call, id: str) -> None:
@@ -122,7 +180,9 @@ def delete(call: Call, id: str) -> None:
     group = seen(call, id)
     allow(call, policy.DELETE_SECURITY_GROUP, project_id=group.project_id)
     if group.is_default and not is_admin(call.actor):
-        raise Conflict("Insufficient rights for removing default security group.", type="SecurityGroupCannotRemoveDefault")
+        raise Conflict(
+            "Insufficient rights for removing default security group.", type="SecurityGroupCannotRemoveDefault"
+        )
     if store.PORT_GROUPS.count(call.tx, store.PORT_GROUPS.c.group_id == id):
         raise _in_use(call, id)
     for rule in store.RULES.find(call.tx, store.RULES.c.remote_group_id == id, store.RULES.c.group_id != id):
@@ -145,7 +205,11 @@ def create_rule(call: Call, body: wire.CreateRule | list[wire.CreateRule]) -> An
     c = store.RULES.c
     twin = store.RULES.one(call.tx, c.group_id == group.id, *(c[k].is_not_distinct_from(v) for k, v in values.items()))
     if twin is not None:
-        raise Conflict(f"Security group rule already exists. Rule id is {twin.id}.", type="SecurityGroupRuleExists", blocking=[twin.id])
+        raise Conflict(
+            f"Security group rule already exists. Rule id is {twin.id}.",
+            type="SecurityGroupRuleExists",
+            blocking=[twin.id],
+        )
     limit_checks.check(call.tx, group.project_id, {limits.RULES: 1})
     rule = _rule(call, group, **values, description=body.description)
     owning.newer(call, store.GROUPS, group.id, {})
@@ -198,7 +262,9 @@ def _checked(call: Call, body: wire.CreateRule) -> dict[str, Any]:
         )
     if protocol == "ipv6-icmp" and ethertype == "IPv4":
         raise Invalid(
-            "Invalid ethertype IPv4 for protocol ipv6-icmp.", field="ethertype", type="SecurityGroupEthertypeConflictWithProtocol"
+            "Invalid ethertype IPv4 for protocol ipv6-icmp.",
+            field="ethertype",
+            type="SecurityGroupEthertypeConflictWithProtocol",
         )
     prefix = None
     if body.remote_ip_prefix is not None:
@@ -218,14 +284,23 @@ def _checked(call: Call, body: wire.CreateRule) -> dict[str, Any]:
             )
         prefix = str(net)
     return {
-        "direction": body.direction, "ethertype": ethertype, "protocol": protocol, "port_min": low, "port_max": high, "remote_ip_prefix": prefix,
+        "direction": body.direction,
+        "ethertype": ethertype,
+        "protocol": protocol,
+        "port_min": low,
+        "port_max": high,
+        "remote_ip_prefix": prefix,
         "remote_group_id": body.remote_group_id,
-    }  # fmt: skip
+    }
 
 
 def seen_rule(call: Call, id: str) -> model.GroupRule:
     return owning.found(
-        call, store.RULES, store.owned(store.RULES, *owning.sight(call, policy.GET_SECURITY_GROUP_RULE)), "security group rule", id
+        call,
+        store.RULES,
+        store.owned(store.RULES, *owning.sight(call, policy.GET_SECURITY_GROUP_RULE)),
+        "security group rule",
+        id,
     )
 
 
@@ -236,7 +311,9 @@ def show_rule(call: Call, id: str) -> model.GroupRule:
 
 def index_rules(call: Call) -> Page[model.GroupRule]:
     """GET /v2.0/security-group-rules"""
-    return owning.listed(call, store.RULES, store.owned(store.RULES, *owning.sight(call, policy.GET_SECURITY_GROUP_RULE)), RULE_FILTERS)
+    return owning.listed(
+        call, store.RULES, store.owned(store.RULES, *owning.sight(call, policy.GET_SECURITY_GROUP_RULE)), RULE_FILTERS
+    )
 
 
 def delete_rule(call: Call, id: str) -> None:

@@ -17,19 +17,43 @@ from virga.services.network import limits, model, policy, settings, store, wire
 from virga.services.network.actions import owning
 
 FILTERS = {
-    "id": "id", "name": "name", "project_id": "project_id", "tenant_id": "project_id", "admin_state_up": "admin_state_up", "shared": "shared",
-    "router:external": "external", "is_default": "is_default", "mtu": "mtu", "description": "description", "provider:physical_network": "physical",
-    "created_at": "created", "updated_at": "updated", "port_security_enabled": "port_security",
-}  # fmt: skip
+    "id": "id",
+    "name": "name",
+    "project_id": "project_id",
+    "tenant_id": "project_id",
+    "admin_state_up": "admin_state_up",
+    "shared": "shared",
+    "router:external": "external",
+    "is_default": "is_default",
+    "mtu": "mtu",
+    "description": "description",
+    "provider:physical_network": "physical",
+    "created_at": "created",
+    "updated_at": "updated",
+    "port_security_enabled": "port_security",
+}
 SUBNET_FILTERS = {
-    "id": "id", "name": "name", "project_id": "project_id", "tenant_id": "project_id", "network_id": "network_id", "ip_version": "ip_version", "cidr": "cidr",
-    "gateway_ip": "gateway_ip", "enable_dhcp": "enable_dhcp", "description": "description", "created_at": "created", "updated_at": "updated",
-    "ipv6_ra_mode": "ipv6_ra_mode", "ipv6_address_mode": "ipv6_address_mode",
-}  # fmt: skip
+    "id": "id",
+    "name": "name",
+    "project_id": "project_id",
+    "tenant_id": "project_id",
+    "network_id": "network_id",
+    "ip_version": "ip_version",
+    "cidr": "cidr",
+    "gateway_ip": "gateway_ip",
+    "enable_dhcp": "enable_dhcp",
+    "description": "description",
+    "created_at": "created",
+    "updated_at": "updated",
+    "ipv6_ra_mode": "ipv6_ra_mode",
+    "ipv6_address_mode": "ipv6_address_mode",
+}
 
 
 def seen_network(call: Call, id: str) -> model.Network:
-    return owning.found(call, store.NETWORKS, store.networks_seen(*owning.sight(call, policy.GET_NETWORK)), "network", id)
+    return owning.found(
+        call, store.NETWORKS, store.networks_seen(*owning.sight(call, policy.GET_NETWORK)), "network", id
+    )
 
 
 def seen_subnet(call: Call, id: str) -> model.Subnet:
@@ -42,15 +66,23 @@ def create(call: Call, body: wire.CreateNetwork | list[wire.CreateNetwork]) -> A
         return [create(call, each) for each in body]
     project = owning.project_of(call, body)
     allow(call, policy.CREATE_NETWORK, project_id=project)
-    provider = body.network_type is not UNSET or body.physical_network is not UNSET or body.segmentation_id not in (UNSET, None)
+    provider = (
+        body.network_type is not UNSET
+        or body.physical_network is not UNSET
+        or body.segmentation_id not in (UNSET, None)
+    )
     owning.admin_only(call, shared=body.shared, external=body.external, provider=provider)
     own = call.use(settings.Network)
     mtu = int(body.mtu) if body.mtu is not UNSET and body.mtu else own.mtu
     if mtu > own.mtu and not body.external:
         raise Invalid(
-            f"Invalid input for field 'mtu': {mtu} is more than the {own.mtu} that the underlay carries", field="mtu", type="InvalidInput"
+            f"Invalid input for field 'mtu': {mtu} is more than the {own.mtu} that the underlay carries",
+            field="mtu",
+            type="InvalidInput",
         )
-    physical = body.physical_network if isinstance(body.physical_network, str) else ("physnet1" if body.external else None)
+    physical = (
+        body.physical_network if isinstance(body.physical_network, str) else ("physnet1" if body.external else None)
+    )
     if physical not in (None, "physnet1"):
         raise Invalid(
             f"Invalid input for operation: physical_network '{physical}' unknown for provider network; there is physnet1.",
@@ -65,9 +97,16 @@ def create(call: Call, body: wire.CreateNetwork | list[wire.CreateNetwork]) -> A
         )
     limit_checks.check(call.tx, project, {limits.NETWORKS: 1})
     network = store.NETWORKS.insert(
-        call.tx, **owning.head(call, body, project), admin_state_up=body.admin_state_up, shared=body.shared, external=body.external,
-        is_default=body.is_default, mtu=mtu, port_security=body.port_security_enabled, physical=physical,
-    )  # fmt: skip
+        call.tx,
+        **owning.head(call, body, project),
+        admin_state_up=body.admin_state_up,
+        shared=body.shared,
+        external=body.external,
+        is_default=body.is_default,
+        mtu=mtu,
+        port_security=body.port_security_enabled,
+        physical=physical,
+    )
     store.touch(call.tx, call.doors, "network", network.id)
     return network
 
@@ -89,10 +128,19 @@ def update(call: Call, id: str, body: wire.UpdateNetwork) -> model.Network:
     """PUT /v2.0/networks/{id}"""
     network = seen_network(call, id)
     allow(call, policy.UPDATE_NETWORK, project_id=network.project_id)
-    change = owning.sent(body, {
-        "name": "name", "description": "description", "admin_state_up": "admin_state_up", "shared": "shared", "external": "external",
-        "is_default": "is_default", "mtu": "mtu", "port_security_enabled": "port_security",
-    })  # fmt: skip
+    change = owning.sent(
+        body,
+        {
+            "name": "name",
+            "description": "description",
+            "admin_state_up": "admin_state_up",
+            "shared": "shared",
+            "external": "external",
+            "is_default": "is_default",
+            "mtu": "mtu",
+            "port_security_enabled": "port_security",
+        },
+    )
     owning.admin_only(
         call,
         shared="shared" in change and change["shared"] != network.shared,
@@ -154,7 +202,9 @@ def create_subnet(call: Call, body: wire.CreateSubnet | list[wire.CreateSubnet])
     net = model.network_of(body.cidr)
     if body.ip_version is not UNSET and net.version != body.ip_version:
         raise Invalid(
-            f"Invalid input for operation: ip_version {body.ip_version} does not match cidr {body.cidr}.", field="cidr", type="InvalidInput"
+            f"Invalid input for operation: ip_version {body.ip_version} does not match cidr {body.cidr}.",
+            field="cidr",
+            type="InvalidInput",
         )
     if net.prefixlen == 0 or net.is_multicast or net.is_loopback or (net.version == 4 and net.is_link_local):
         raise Invalid(f"Invalid input for cidr. Reason: {net} cannot be a subnet.", field="cidr", type="InvalidInput")
@@ -165,7 +215,9 @@ def create_subnet(call: Call, body: wire.CreateSubnet | list[wire.CreateSubnet])
             type="InvalidInput",
         )
     call.tx.hold(f"network:{network.id}")
-    clash = model.overlap(str(net), (s.cidr for s in store.SUBNETS.find(call.tx, store.SUBNETS.c.network_id == network.id)))
+    clash = model.overlap(
+        str(net), (s.cidr for s in store.SUBNETS.find(call.tx, store.SUBNETS.c.network_id == network.id))
+    )
     if clash:
         raise Invalid(
             f"Invalid input for operation: Requested subnet with cidr: {net} for network: {network.id} overlaps with another subnet: {clash}.",
@@ -173,14 +225,27 @@ def create_subnet(call: Call, body: wire.CreateSubnet | list[wire.CreateSubnet])
             type="InvalidInput",
         )
     gateway = _gateway(net, body.gateway_ip, first=body.gateway_ip is UNSET)
-    pools = _pools(net, gateway, body.allocation_pools) if body.allocation_pools is not UNSET else model.default_pools(net, gateway)
+    pools = (
+        _pools(net, gateway, body.allocation_pools)
+        if body.allocation_pools is not UNSET
+        else model.default_pools(net, gateway)
+    )
     _check_addresses(body.dns_nameservers, "dns_nameservers")
     limit_checks.check(call.tx, project, {limits.SUBNETS: 1})
     subnet = store.SUBNETS.insert(
-        call.tx, **owning.head(call, body, project), network_id=network.id, ip_version=net.version, cidr=str(net), gateway_ip=gateway,
-        enable_dhcp=body.enable_dhcp, pools=pools, dns_nameservers=body.dns_nameservers, host_routes=_routes(body.host_routes),
-        ipv6_ra_mode=body.ipv6_ra_mode, ipv6_address_mode=body.ipv6_address_mode,
-    )  # fmt: skip
+        call.tx,
+        **owning.head(call, body, project),
+        network_id=network.id,
+        ip_version=net.version,
+        cidr=str(net),
+        gateway_ip=gateway,
+        enable_dhcp=body.enable_dhcp,
+        pools=pools,
+        dns_nameservers=body.dns_nameservers,
+        host_routes=_routes(body.host_routes),
+        ipv6_ra_mode=body.ipv6_ra_mode,
+        ipv6_address_mode=body.ipv6_address_mode,
+    )
     if net.version == 4 and body.enable_dhcp:
         metadata_port(call, network, subnet)
     if subnet.makes_itself:
@@ -205,10 +270,28 @@ def metadata_port(call: Call, network: model.Network, subnet: model.Subnet) -> N
     if port is None:
         now = call.now()
         port = store.PORTS.insert(
-            call.tx, id=call.world.uuid(), name="", project_id="", description="", network_id=network.id, mac=fresh_mac(call, network.id), admin_state_up=True,
-            status="DOWN", device_id=f"ovnmeta-{network.id}", device_owner=model.METADATA, host="", vnic_type="normal", profile={}, port_security=False,
-            pairs=[], dhcp_options=[], tags=[], revision=0, created=now, updated=now,
-        )  # fmt: skip
+            call.tx,
+            id=call.world.uuid(),
+            name="",
+            project_id="",
+            description="",
+            network_id=network.id,
+            mac=fresh_mac(call, network.id),
+            admin_state_up=True,
+            status="DOWN",
+            device_id=f"ovnmeta-{network.id}",
+            device_owner=model.METADATA,
+            host="",
+            vnic_type="normal",
+            profile={},
+            port_security=False,
+            pairs=[],
+            dhcp_options=[],
+            tags=[],
+            revision=0,
+            created=now,
+            updated=now,
+        )
     ip = model.pick(model.network_of(subnet.cidr), subnet.pools, store.used_ips(call.tx, subnet.id))
     if ip is None:
         raise Conflict(
@@ -237,9 +320,16 @@ def _gateway(net: model.Net, asked: Any, first: bool) -> str | None:
     address = model.address_of(asked, "gateway_ip")
     if address.version != net.version:
         raise Invalid(
-            f"Invalid input for operation: gateway_ip {asked} is not of the subnet's IP version.", field="gateway_ip", type="InvalidInput"
+            f"Invalid input for operation: gateway_ip {asked} is not of the subnet's IP version.",
+            field="gateway_ip",
+            type="InvalidInput",
         )
-    if address in net and net.version == 4 and net.prefixlen < 31 and address in (net.network_address, net.broadcast_address):
+    if (
+        address in net
+        and net.version == 4
+        and net.prefixlen < 31
+        and address in (net.network_address, net.broadcast_address)
+    ):
         raise Invalid(
             f"Invalid input for operation: Gateway is not valid on subnet: {asked} is its network or broadcast address.",
             field="gateway_ip",
@@ -260,16 +350,20 @@ def _pools(net: model.Net, gateway: str | None, asked: Any) -> list[dict[str, st
             )
         if int(a) > int(b):
             raise Invalid(
-                f"The allocation pool {pool.start}-{pool.end} is not valid.", field="allocation_pools", type="InvalidAllocationPool"
+                f"The allocation pool {pool.start}-{pool.end} is not valid.",
+                field="allocation_pools",
+                type="InvalidAllocationPool",
             )
         if gateway is not None and int(a) <= int(ipaddress.ip_address(gateway)) <= int(b):
             raise Conflict(
-                f"Gateway ip {gateway} conflicts with allocation pool {pool.start}-{pool.end}.", type="GatewayConflictWithAllocationPools"
+                f"Gateway ip {gateway} conflicts with allocation pool {pool.start}-{pool.end}.",
+                type="GatewayConflictWithAllocationPools",
             )
         for other in spans:
             if int(a) <= other[1] and other[0] <= int(b):
                 raise Conflict(
-                    f"Found overlapping allocation pools: {pool.start}-{pool.end} for subnet {net}.", type="OverlappingAllocationPools"
+                    f"Found overlapping allocation pools: {pool.start}-{pool.end} for subnet {net}.",
+                    type="OverlappingAllocationPools",
                 )
         spans.append((int(a), int(b)))
     return [{"start": str(model.address_of(p.start)), "end": str(model.address_of(p.end))} for p in asked]
@@ -280,7 +374,9 @@ def _check_addresses(values: list[str], field: str) -> None:
         model.address_of(value, field)
     if len(set(values)) != len(values):
         raise Invalid(
-            f"Invalid input for {field}. Reason: Duplicate items in the list: '{', '.join(values)}'.", field=field, type="InvalidInput"
+            f"Invalid input for {field}. Reason: Duplicate items in the list: '{', '.join(values)}'.",
+            field=field,
+            type="InvalidInput",
         )
 
 
@@ -298,7 +394,9 @@ def show_subnet(call: Call, id: str) -> model.Subnet:
 
 def index_subnets(call: Call) -> Page[model.Subnet]:
     """GET /v2.0/subnets"""
-    return owning.listed(call, store.SUBNETS, store.subnets_seen(*owning.sight(call, policy.GET_SUBNET)), SUBNET_FILTERS)
+    return owning.listed(
+        call, store.SUBNETS, store.subnets_seen(*owning.sight(call, policy.GET_SUBNET)), SUBNET_FILTERS
+    )
 
 
 def update_subnet(call: Call, id: str, body: wire.UpdateSubnet) -> model.Subnet:
@@ -307,7 +405,13 @@ def update_subnet(call: Call, id: str, body: wire.UpdateSubnet) -> model.Subnet:
     allow(call, policy.UPDATE_SUBNET, project_id=subnet.project_id)
     net = model.network_of(subnet.cidr)
     change = owning.sent(
-        body, {"name": "name", "description": "description", "enable_dhcp": "enable_dhcp", "dns_nameservers": "dns_nameservers"}
+        body,
+        {
+            "name": "name",
+            "description": "description",
+            "enable_dhcp": "enable_dhcp",
+            "dns_nameservers": "dns_nameservers",
+        },
     )
     if body.gateway_ip is not UNSET:
         change["gateway_ip"] = _gateway(net, body.gateway_ip, first=False)
@@ -323,8 +427,12 @@ def update_subnet(call: Call, id: str, body: wire.UpdateSubnet) -> model.Subnet:
     owning.newer(call, store.SUBNETS, id, change)
     if change.get("enable_dhcp") and not subnet.enable_dhcp and net.version == 4:
         network = store.NETWORKS.get(call.tx, subnet.network_id)
-        ports = store.PORTS.find(call.tx, store.PORTS.c.network_id == subnet.network_id, store.PORTS.c.device_owner == model.METADATA)
-        if network is not None and not any(ip.subnet_id == id for p in ports for ip in store.ips_of(call.tx, [p.id]).get(p.id, [])):
+        ports = store.PORTS.find(
+            call.tx, store.PORTS.c.network_id == subnet.network_id, store.PORTS.c.device_owner == model.METADATA
+        )
+        if network is not None and not any(
+            ip.subnet_id == id for p in ports for ip in store.ips_of(call.tx, [p.id]).get(p.id, [])
+        ):
             metadata_port(call, network, subnet)
     store.touch(call.tx, call.doors, "network", subnet.network_id)
     for port in store.PORTS.within(call.tx, "id", store.ports_with(call.tx, subnet_id=id)):
@@ -334,7 +442,10 @@ def update_subnet(call: Call, id: str, body: wire.UpdateSubnet) -> model.Subnet:
 
 def _gateway_free(tx: Tx, subnet: model.Subnet) -> None:
     holders = store.PORTS.within(
-        tx, "id", store.ports_with(tx, subnet_id=subnet.id, ip=subnet.gateway_ip), store.PORTS.c.device_owner == model.ROUTER_INTERFACE
+        tx,
+        "id",
+        store.ports_with(tx, subnet_id=subnet.id, ip=subnet.gateway_ip),
+        store.PORTS.c.device_owner == model.ROUTER_INTERFACE,
     )
     if holders:
         raise Conflict(
@@ -349,7 +460,11 @@ def delete_subnet(call: Call, id: str) -> None:
     subnet = seen_subnet(call, id)
     allow(call, policy.DELETE_SUBNET, project_id=subnet.project_id)
     ports = store.PORTS.within(call.tx, "id", store.ports_with(call.tx, subnet_id=id))
-    used = [p for p in ports if p.device_owner == model.ROUTER_INTERFACE or not (subnet.makes_itself or p.device_owner == model.METADATA)]
+    used = [
+        p
+        for p in ports
+        if p.device_owner == model.ROUTER_INTERFACE or not (subnet.makes_itself or p.device_owner == model.METADATA)
+    ]
     if used:
         who = ", ".join(f"{p.id} ({p.device_owner or 'no device'} {p.device_id})" for p in used[:20])
         raise Conflict(

@@ -31,7 +31,9 @@ def project_of(call: Call, body: Any) -> str:
         return own or ""
     if named != own and not is_admin(call.actor):
         raise Forbidden(
-            f"Only administrators create things for another project; yours is {own}.", type="PolicyNotAuthorized", rule="create:project_id"
+            f"Only administrators create things for another project; yours is {own}.",
+            type="PolicyNotAuthorized",
+            rule="create:project_id",
         )
     return str(named)
 
@@ -40,9 +42,15 @@ def head(call: Call, body: Any, project_id: str) -> dict[str, Any]:
     """id, name, owner, times: the columns every row begins and ends with."""
     now = call.now()
     return {
-        "id": call.world.uuid(), "name": body.name if body.name is not UNSET else "", "project_id": project_id,
-        "description": body.description if body.description is not UNSET else "", "tags": [], "revision": 0, "created": now, "updated": now,
-    }  # fmt: skip
+        "id": call.world.uuid(),
+        "name": body.name if body.name is not UNSET else "",
+        "project_id": project_id,
+        "description": body.description if body.description is not UNSET else "",
+        "tags": [],
+        "revision": 0,
+        "created": now,
+        "updated": now,
+    }
 
 
 def sight(call: Call, rule: Rule) -> tuple[str | None, bool]:
@@ -68,7 +76,12 @@ def missing(noun: str, id: str) -> NotFound:
 
 def admin_only(call: Call, **asked_for: bool) -> None:
     """Attributes that only administrators set; each named with its rule."""
-    rules = {"shared": policy.SET_SHARED, "external": policy.SET_EXTERNAL, "provider": policy.SET_PROVIDER, "binding": policy.SET_BINDING}
+    rules = {
+        "shared": policy.SET_SHARED,
+        "external": policy.SET_EXTERNAL,
+        "provider": policy.SET_PROVIDER,
+        "binding": policy.SET_BINDING,
+    }
     for name, set_it in asked_for.items():
         if set_it:
             allow(call, rules[name])
@@ -91,7 +104,9 @@ def listed(call: Call, rows: Rows[T], seen: Any, filters: dict[str, str], *more:
             where.append(col.in_(values))
     if "tags" in rows.c:
         where += tagged(call.tx, rows.c.tags, call.query.items)
-    return cut(rows.page(call.tx, *where, sort=ask.sort, marker=ask.marker, limit=ask.limit + 1, reverse=ask.reverse), ask)
+    return cut(
+        rows.page(call.tx, *where, sort=ask.sort, marker=ask.marker, limit=ask.limit + 1, reverse=ask.reverse), ask
+    )
 
 
 def sent(body: Wire, names: dict[str, str]) -> dict[str, Any]:

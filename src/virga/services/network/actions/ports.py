@@ -18,10 +18,21 @@ from virga.services.network import limits, model, policy, store, wire
 from virga.services.network.actions import groups, networks, owning
 
 FILTERS = {
-    "id": "id", "name": "name", "project_id": "project_id", "tenant_id": "project_id", "network_id": "network_id", "mac_address": "mac",
-    "admin_state_up": "admin_state_up", "status": "status", "device_id": "device_id", "device_owner": "device_owner", "binding:host_id": "host",
-    "description": "description", "created_at": "created", "updated_at": "updated",
-}  # fmt: skip
+    "id": "id",
+    "name": "name",
+    "project_id": "project_id",
+    "tenant_id": "project_id",
+    "network_id": "network_id",
+    "mac_address": "mac",
+    "admin_state_up": "admin_state_up",
+    "status": "status",
+    "device_id": "device_id",
+    "device_owner": "device_owner",
+    "binding:host_id": "host",
+    "description": "description",
+    "created_at": "created",
+    "updated_at": "updated",
+}
 
 
 def seen(call: Call, id: str) -> model.Port:
@@ -44,41 +55,91 @@ def create(call: Call, body: wire.CreatePort | list[wire.CreatePort]) -> Any:
             type="PortSecurityAndIPRequiredForSecurityGroups",
         )
     limit_checks.check(call.tx, project, {limits.PORTS: 1})
-    group_ids = _groups(call, project, body.security_groups) if secure and not body.device_owner.startswith("network:") else []
+    group_ids = (
+        _groups(call, project, body.security_groups) if secure and not body.device_owner.startswith("network:") else []
+    )
     return make(
-        call, network, project, secure=bool(secure), group_ids=group_ids, mac=body.mac_address if isinstance(body.mac_address, str) else None,
-        fixed=None if body.fixed_ips is UNSET else list(body.fixed_ips), name=body.name if isinstance(body.name, str) else "",
-        description=body.description if isinstance(body.description, str) else "", up=body.admin_state_up, device_id=body.device_id,
-        device_owner=body.device_owner, host=body.host if isinstance(body.host, str) else "", pairs=_pairs(pairs), vnic_type=body.vnic_type,
-        profile=body.profile if isinstance(body.profile, dict) else {}, dhcp_options=body.extra_dhcp_opts or [],
-    )  # fmt: skip
+        call,
+        network,
+        project,
+        secure=bool(secure),
+        group_ids=group_ids,
+        mac=body.mac_address if isinstance(body.mac_address, str) else None,
+        fixed=None if body.fixed_ips is UNSET else list(body.fixed_ips),
+        name=body.name if isinstance(body.name, str) else "",
+        description=body.description if isinstance(body.description, str) else "",
+        up=body.admin_state_up,
+        device_id=body.device_id,
+        device_owner=body.device_owner,
+        host=body.host if isinstance(body.host, str) else "",
+        pairs=_pairs(pairs),
+        vnic_type=body.vnic_type,
+        profile=body.profile if isinstance(body.profile, dict) else {},
+        dhcp_options=body.extra_dhcp_opts or [],
+    )
 
 
 def make(
-    call: Call, network: model.Network, project: str, *, secure: bool = True, group_ids: list[str] | None = None, mac: str | None = None,
-    fixed: list[wire.FixedIp] | None = None, name: str = "", description: str = "", up: bool = True, device_id: str = "", device_owner: str = "", host: str = "",
-    pairs: list[dict[str, str]] | None = None, vnic_type: str = "normal", profile: dict[str, Any] | None = None, status: str = "DOWN",
-    dhcp_options: list[dict[str, Any]] | None = None, id: str | None = None,
-) -> model.Port:  # fmt: skip
+    call: Call,
+    network: model.Network,
+    project: str,
+    *,
+    secure: bool = True,
+    group_ids: list[str] | None = None,
+    mac: str | None = None,
+    fixed: list[wire.FixedIp] | None = None,
+    name: str = "",
+    description: str = "",
+    up: bool = True,
+    device_id: str = "",
+    device_owner: str = "",
+    host: str = "",
+    pairs: list[dict[str, str]] | None = None,
+    vnic_type: str = "normal",
+    profile: dict[str, Any] | None = None,
+    status: str = "DOWN",
+    dhcp_options: list[dict[str, Any]] | None = None,
+    id: str | None = None,
+) -> model.Port:
     """Write a port with its addresses and groups; what may be asked was decided by the caller."""
     call.tx.hold(f"network:{network.id}")
     if mac is not None:
         mac = mac.lower()
         if int(mac[:2], 16) & 1 or mac == "00:00:00:00:00:00":
             raise Invalid(
-                f"Invalid input for mac_address. Reason: '{mac}' is not a unicast address.", field="mac_address", type="InvalidInput"
+                f"Invalid input for mac_address. Reason: '{mac}' is not a unicast address.",
+                field="mac_address",
+                type="InvalidInput",
             )
         if store.PORTS.by(call.tx, network_id=network.id, mac=mac) is not None:
             raise Conflict(
-                f"Unable to complete operation for network {network.id}. The mac address {mac} is in use.", type="MacAddressInUse"
+                f"Unable to complete operation for network {network.id}. The mac address {mac} is in use.",
+                type="MacAddressInUse",
             )
     now = call.now()
     port = store.PORTS.insert(
-        call.tx, id=id or call.world.uuid(), name=name, project_id=project, description=description, network_id=network.id,
-        mac=mac or networks.fresh_mac(call, network.id), admin_state_up=up, status=status, device_id=device_id, device_owner=device_owner, host=host,
-        vnic_type=vnic_type, profile=profile or {}, port_security=secure, pairs=pairs or [], dhcp_options=dhcp_options or [], tags=[], revision=0,
-        created=now, updated=now,
-    )  # fmt: skip
+        call.tx,
+        id=id or call.world.uuid(),
+        name=name,
+        project_id=project,
+        description=description,
+        network_id=network.id,
+        mac=mac or networks.fresh_mac(call, network.id),
+        admin_state_up=up,
+        status=status,
+        device_id=device_id,
+        device_owner=device_owner,
+        host=host,
+        vnic_type=vnic_type,
+        profile=profile or {},
+        port_security=secure,
+        pairs=pairs or [],
+        dhcp_options=dhcp_options or [],
+        tags=[],
+        revision=0,
+        created=now,
+        updated=now,
+    )
     for subnet_id, ip in addresses(call, network, device_owner, port.mac, fixed):
         store.PORT_IPS.insert(call.tx, port_id=port.id, subnet_id=subnet_id, ip=ip)
     for group_id in group_ids or []:
@@ -88,7 +149,12 @@ def make(
 
 
 def addresses(
-    call: Call, network: model.Network, owner: str, mac: str, fixed: list[wire.FixedIp] | None, handled: Collection[str] = ()
+    call: Call,
+    network: model.Network,
+    owner: str,
+    mac: str,
+    fixed: list[wire.FixedIp] | None,
+    handled: Collection[str] = (),
 ) -> list[tuple[str, str]]:
     """(subnet, address) for a port: what is asked for, or one of each IP version; and whatever is asked, one of each subnet whose
     addresses make themselves (SLAAC), unless the subnet is in `handled` already or the port is a router's."""
@@ -126,7 +192,12 @@ def free_address(call: Call, subnet: model.Subnet, mac: str) -> str | None:
 
 
 def _one(
-    call: Call, network: model.Network, subnets: list[model.Subnet], mac: str, asked: wire.FixedIp, auto: list[model.Subnet]
+    call: Call,
+    network: model.Network,
+    subnets: list[model.Subnet],
+    mac: str,
+    asked: wire.FixedIp,
+    auto: list[model.Subnet],
 ) -> tuple[str, str]:
     subnet = next((s for s in subnets if s.id == asked.subnet_id), None)
     if asked.subnet_id is not UNSET and subnet is None:
@@ -137,7 +208,11 @@ def _one(
         )
     if asked.ip_address is UNSET:
         if subnet is None:
-            raise Invalid("Invalid input for fixed_ips: a subnet_id or an ip_address is needed.", field="fixed_ips", type="InvalidInput")
+            raise Invalid(
+                "Invalid input for fixed_ips: a subnet_id or an ip_address is needed.",
+                field="fixed_ips",
+                type="InvalidInput",
+            )
         ip = free_address(call, subnet, mac)
         if ip is None:
             raise Conflict(
@@ -147,7 +222,9 @@ def _one(
         return subnet.id, ip
     address = model.address_of(str(asked.ip_address))
     if subnet is None:
-        subnet = next((s for s in subnets if address.version == s.ip_version and address in model.network_of(s.cidr)), None)
+        subnet = next(
+            (s for s in subnets if address.version == s.ip_version and address in model.network_of(s.cidr)), None
+        )
     if subnet is None:
         raise Invalid(
             f"IP address {address} is not a valid IP for any of the subnets on network {network.id}.",
@@ -164,7 +241,9 @@ def _one(
     edge = net.version == 4 and net.prefixlen < 31 and address in (net.network_address, net.broadcast_address)
     if address not in net or edge:
         raise Invalid(
-            f"IP address {address} is not a valid IP for the specified subnet {subnet.cidr}.", field="fixed_ips", type="InvalidIpForSubnet"
+            f"IP address {address} is not a valid IP for the specified subnet {subnet.cidr}.",
+            field="fixed_ips",
+            type="InvalidIpForSubnet",
         )
     if store.ports_with(call.tx, subnet_id=subnet.id, ip=str(address)):
         raise Conflict(
@@ -179,10 +258,11 @@ def _may_set(call: Call, network: model.Network, project: str, body: Any) -> Non
     """On somebody else's network a tenant takes what it gets."""
     own = network.project_id == project
     given = (
-        (policy.SET_MAC, body.mac_address is not UNSET), (policy.SET_PORT_SECURITY, body.port_security_enabled is not UNSET),
+        (policy.SET_MAC, body.mac_address is not UNSET),
+        (policy.SET_PORT_SECURITY, body.port_security_enabled is not UNSET),
         (policy.SET_PAIRS, body.allowed_address_pairs not in (UNSET, None, [])),
         (policy.SET_FIXED_IPS, body.fixed_ips is not UNSET and any(f.ip_address is not UNSET for f in body.fixed_ips)),
-    )  # fmt: skip
+    )
     for rule, used in given:
         if used and not own:
             allow(call, rule, project_id=network.project_id)
@@ -223,7 +303,8 @@ def _pairs(pairs: list[wire.Pair]) -> list[dict[str, str]]:
                 type="InvalidInput",
             )
         out.append(
-            {"ip_address": pair.ip_address} | ({"mac_address": pair.mac_address.lower()} if isinstance(pair.mac_address, str) else {})
+            {"ip_address": pair.ip_address}
+            | ({"mac_address": pair.mac_address.lower()} if isinstance(pair.mac_address, str) else {})
         )
     return out
 
@@ -243,8 +324,14 @@ def index(call: Call) -> Page[model.ListedPort]:
         elif name == "ip_address":
             more.append(store.PORTS.c.id.in_(store.ports_with(call.tx, ip=value)))
     for group in call.query.all("security_groups"):
-        more.append(store.PORTS.c.id.in_([r.port_id for r in store.PORT_GROUPS.find(call.tx, store.PORT_GROUPS.c.group_id == group)]))
-    return owning.listed(call, store.LISTED_PORTS, store.ports_seen(*owning.sight(call, policy.GET_PORT)), FILTERS, *more)
+        more.append(
+            store.PORTS.c.id.in_(
+                [r.port_id for r in store.PORT_GROUPS.find(call.tx, store.PORT_GROUPS.c.group_id == group)]
+            )
+        )
+    return owning.listed(
+        call, store.LISTED_PORTS, store.ports_seen(*owning.sight(call, policy.GET_PORT)), FILTERS, *more
+    )
 
 
 def update(call: Call, id: str, body: wire.UpdatePort) -> model.Port:
@@ -256,10 +343,18 @@ def update(call: Call, id: str, body: wire.UpdatePort) -> model.Port:
     if port.device_owner in {model.METADATA, model.FLOATING} and not is_admin(call.actor):
         allow(call, policy.SET_DEVICE_OWNER)
     _may_set(call, network, port.project_id, body)
-    change = owning.sent(body, {
-        "name": "name", "description": "description", "admin_state_up": "admin_state_up", "device_id": "device_id", "device_owner": "device_owner",
-        "host": "host", "vnic_type": "vnic_type",
-    })  # fmt: skip
+    change = owning.sent(
+        body,
+        {
+            "name": "name",
+            "description": "description",
+            "admin_state_up": "admin_state_up",
+            "device_id": "device_id",
+            "device_owner": "device_owner",
+            "host": "host",
+            "vnic_type": "vnic_type",
+        },
+    )
     owner = change.get("device_owner", "")
     if owner.startswith("network:") and owner != port.device_owner:
         allow(call, policy.SET_DEVICE_OWNER)
@@ -274,7 +369,9 @@ def update(call: Call, id: str, body: wire.UpdatePort) -> model.Port:
                 type="PortBound",
             )
         change["mac"] = body.mac_address.lower()
-    secure = change["port_security"] = bool(body.port_security_enabled) if body.port_security_enabled is not UNSET else port.port_security
+    secure = change["port_security"] = (
+        bool(body.port_security_enabled) if body.port_security_enabled is not UNSET else port.port_security
+    )
     if body.allowed_address_pairs is not UNSET:
         change["pairs"] = _pairs(body.allowed_address_pairs or [])
     have = store.groups_of(call.tx, [id]).get(id, [])
@@ -315,7 +412,9 @@ def _remake(call: Call, port: model.Port, mac: str) -> None:
 def _readdress(call: Call, port: model.Port, network: model.Network, wanted: list[wire.FixedIp]) -> None:
     have = store.ips_of(call.tx, [port.id]).get(port.id, [])
     auto = {
-        s.id for s in store.SUBNETS.every(call.tx, network_id=network.id) if s.makes_itself and port.device_owner != model.ROUTER_INTERFACE
+        s.id
+        for s in store.SUBNETS.every(call.tx, network_id=network.id)
+        if s.makes_itself and port.device_owner != model.ROUTER_INTERFACE
     }
     keep = [h for h in have if h.subnet_id in auto]
     fresh = []
@@ -326,7 +425,8 @@ def _readdress(call: Call, port: model.Port, network: model.Network, wanted: lis
             (
                 h
                 for h in have
-                if h not in keep and (each.ip_address == h.ip or (each.ip_address is UNSET and each.subnet_id == h.subnet_id))
+                if h not in keep
+                and (each.ip_address == h.ip or (each.ip_address is UNSET and each.subnet_id == h.subnet_id))
             ),
             None,
         )
@@ -336,7 +436,9 @@ def _readdress(call: Call, port: model.Port, network: model.Network, wanted: lis
             fresh.append(each)
     gone = [h for h in have if h not in keep]
     used = [
-        f for f in store.FLOATING_IPS.find(call.tx, store.FLOATING_IPS.c.fixed_port_id == port.id) if f.fixed_ip in {h.ip for h in gone}
+        f
+        for f in store.FLOATING_IPS.find(call.tx, store.FLOATING_IPS.c.fixed_port_id == port.id)
+        if f.fixed_ip in {h.ip for h in gone}
     ]
     if used:
         raise Conflict(
@@ -366,7 +468,12 @@ def delete(call: Call, id: str) -> None:
 
 def remove(call: Call, port: model.Port) -> None:
     for fip in store.FLOATING_IPS.find(call.tx, store.FLOATING_IPS.c.fixed_port_id == port.id):
-        owning.newer(call, store.FLOATING_IPS, fip.id, {"fixed_port_id": None, "fixed_ip": None, "router_id": None, "status": "DOWN"})
+        owning.newer(
+            call,
+            store.FLOATING_IPS,
+            fip.id,
+            {"fixed_port_id": None, "fixed_ip": None, "router_id": None, "status": "DOWN"},
+        )
         if fip.router_id:
             store.touch(call.tx, call.doors, "router", fip.router_id)
     networks.drop_port(call, port)

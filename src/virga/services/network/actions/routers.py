@@ -19,18 +19,35 @@ from virga.services.network import limits, model, policy, store, wire
 from virga.services.network.actions import networks, owning, ports
 
 FILTERS = {
-    "id": "id", "name": "name", "project_id": "project_id", "tenant_id": "project_id", "admin_state_up": "admin_state_up", "description": "description",
-    "created_at": "created", "updated_at": "updated",
-}  # fmt: skip
+    "id": "id",
+    "name": "name",
+    "project_id": "project_id",
+    "tenant_id": "project_id",
+    "admin_state_up": "admin_state_up",
+    "description": "description",
+    "created_at": "created",
+    "updated_at": "updated",
+}
 FIP_FILTERS = {
-    "id": "id", "project_id": "project_id", "tenant_id": "project_id", "floating_network_id": "network_id", "floating_ip_address": "address",
-    "port_id": "fixed_port_id", "fixed_ip_address": "fixed_ip", "router_id": "router_id", "status": "status", "description": "description",
-    "created_at": "created", "updated_at": "updated",
-}  # fmt: skip
+    "id": "id",
+    "project_id": "project_id",
+    "tenant_id": "project_id",
+    "floating_network_id": "network_id",
+    "floating_ip_address": "address",
+    "port_id": "fixed_port_id",
+    "fixed_ip_address": "fixed_ip",
+    "router_id": "router_id",
+    "status": "status",
+    "description": "description",
+    "created_at": "created",
+    "updated_at": "updated",
+}
 
 
 def seen(call: Call, id: str) -> model.Router:
-    return owning.found(call, store.ROUTERS, store.owned(store.ROUTERS, *owning.sight(call, policy.GET_ROUTER)), "router", id)
+    return owning.found(
+        call, store.ROUTERS, store.owned(store.ROUTERS, *owning.sight(call, policy.GET_ROUTER)), "router", id
+    )
 
 
 def _gateway(info: dict[str, Any] | None) -> wire.Gateway | None:
@@ -67,28 +84,45 @@ def _one_gateway(body: wire.CreateRouter | wire.UpdateRouter) -> None:
     """What this cloud's routers are not yet is refused, never ignored."""
     for name in ("distributed", "ha"):
         if getattr(body, name) is True:
-            raise Invalid(f"Invalid input for operation: {name} routers are not available in this cloud.", field=name, type="InvalidInput")
+            raise Invalid(
+                f"Invalid input for operation: {name} routers are not available in this cloud.",
+                field=name,
+                type="InvalidInput",
+            )
 
 
 def _set_gateway(call: Call, router: model.Router, gateway: wire.Gateway) -> None:
     network = networks.seen_network(call, gateway.network_id)
     if not network.external:
         raise Invalid(
-            f"Bad router request: Network {network.id} is not an external network.", field="external_gateway_info", type="BadRequest"
+            f"Bad router request: Network {network.id} is not an external network.",
+            field="external_gateway_info",
+            type="BadRequest",
         )
     if router.gateway_network_id == network.id and not gateway.external_fixed_ips:
         store.ROUTERS.put(call.tx, router.id, enable_snat=gateway.enable_snat)
         return
     _clear_gateway(call, router)
     fixed = [wire.FixedIp(subnet_id=f.subnet_id, ip_address=f.ip_address) for f in gateway.external_fixed_ips] or None
-    port = ports.make(call, network, "", secure=False, fixed=fixed, device_id=router.id, device_owner=model.ROUTER_GATEWAY, status="ACTIVE")
+    port = ports.make(
+        call,
+        network,
+        "",
+        secure=False,
+        fixed=fixed,
+        device_id=router.id,
+        device_owner=model.ROUTER_GATEWAY,
+        status="ACTIVE",
+    )
     if not store.ips_of(call.tx, [port.id]):
         raise Invalid(
             f"Bad router request: external network {network.id} has no subnet with a free address.",
             field="external_gateway_info",
             type="BadRequest",
         )
-    store.ROUTERS.put(call.tx, router.id, gateway_network_id=network.id, gateway_port_id=port.id, enable_snat=gateway.enable_snat)
+    store.ROUTERS.put(
+        call.tx, router.id, gateway_network_id=network.id, gateway_port_id=port.id, enable_snat=gateway.enable_snat
+    )
 
 
 def _clear_gateway(call: Call, router: model.Router) -> None:
@@ -115,7 +149,9 @@ def show(call: Call, id: str) -> model.Router:
 
 def index(call: Call) -> Page[model.Router]:
     """GET /v2.0/routers"""
-    return owning.listed(call, store.ROUTERS, store.owned(store.ROUTERS, *owning.sight(call, policy.GET_ROUTER)), FILTERS)
+    return owning.listed(
+        call, store.ROUTERS, store.owned(store.ROUTERS, *owning.sight(call, policy.GET_ROUTER)), FILTERS
+    )
 
 
 def update(call: Call, id: str, body: wire.UpdateRouter) -> model.Router:
@@ -140,7 +176,10 @@ def update(call: Call, id: str, body: wire.UpdateRouter) -> model.Router:
 def _routes(call: Call, router: model.Router, routes: Any) -> list[dict[str, str]]:
     nets = [model.network_of(s.cidr) for _, s, _ in interfaces(call, router.id)]
     if router.gateway_network_id:
-        nets += [model.network_of(s.cidr) for s in store.SUBNETS.find(call.tx, store.SUBNETS.c.network_id == router.gateway_network_id)]
+        nets += [
+            model.network_of(s.cidr)
+            for s in store.SUBNETS.find(call.tx, store.SUBNETS.c.network_id == router.gateway_network_id)
+        ]
     for route in routes:
         model.network_of(route.destination, "routes")
         hop = model.address_of(route.nexthop, "routes")
@@ -158,7 +197,9 @@ def interfaces(call: Call, router_id: str) -> list[tuple[model.Port, model.Subne
     c = store.PORTS.c
     legs = store.PORTS.find(call.tx, c.device_id == router_id, c.device_owner == model.ROUTER_INTERFACE)
     ips = store.ips_of(call.tx, [p.id for p in legs])
-    subnets = {s.id: s for s in store.SUBNETS.within(call.tx, "id", {i.subnet_id for rows in ips.values() for i in rows})}
+    subnets = {
+        s.id: s for s in store.SUBNETS.within(call.tx, "id", {i.subnet_id for rows in ips.values() for i in rows})
+    }
     return [(p, subnets[i.subnet_id], i.ip) for p in legs for i in ips.get(p.id, [])]
 
 
@@ -170,7 +211,9 @@ def delete(call: Call, id: str) -> None:
     if legs:
         who = ", ".join(f"{p.id} (subnet {s.id})" for p, s, _ in legs)
         raise Conflict(
-            f"Router {id} still has ports: {who}. Remove the interfaces first.", type="RouterInUse", blocking=[p.id for p, _, _ in legs]
+            f"Router {id} still has ports: {who}. Remove the interfaces first.",
+            type="RouterInUse",
+            blocking=[p.id for p, _, _ in legs],
         )
     _clear_gateway(call, router)
     store.ROUTERS.delete(call.tx, store.ROUTERS.c.id == id)
@@ -203,7 +246,14 @@ def add_interface(call: Call, id: str, body: wire.RouterInterface) -> dict[str, 
             raise owning.missing("subnet", subnet.id)
         fixed = [wire.FixedIp(subnet_id=subnet.id, ip_address=subnet.gateway_ip)]
         port = ports.make(
-            call, network, router.project_id, secure=False, fixed=fixed, device_id=id, device_owner=model.ROUTER_INTERFACE, status="ACTIVE"
+            call,
+            network,
+            router.project_id,
+            secure=False,
+            fixed=fixed,
+            device_id=id,
+            device_owner=model.ROUTER_INTERFACE,
+            status="ACTIVE",
         )
         subnet_ids = [subnet.id]
     else:
@@ -216,7 +266,9 @@ def add_interface(call: Call, id: str, body: wire.RouterInterface) -> dict[str, 
         rows = store.ips_of(call.tx, [port.id]).get(port.id, [])
         if not rows:
             raise Invalid(
-                "Bad router request: Cannot have a router interface without an address on the port.", field="port_id", type="BadRequest"
+                "Bad router request: Cannot have a router interface without an address on the port.",
+                field="port_id",
+                type="BadRequest",
             )
         subnets = store.SUBNETS.within(call.tx, "id", [r.subnet_id for r in rows])
         _no_overlap(router, legs, subnets)
@@ -236,17 +288,27 @@ def add_interface(call: Call, id: str, body: wire.RouterInterface) -> dict[str, 
 
 def _interface(call: Call, router: model.Router, port: model.Port, subnet_ids: list[str]) -> dict[str, Any]:
     return {
-        "id": router.id, "tenant_id": router.project_id, "project_id": router.project_id, "port_id": port.id, "network_id": port.network_id,
-        "subnet_id": subnet_ids[0] if subnet_ids else None, "subnet_ids": subnet_ids, "tags": [],
-    }  # fmt: skip
+        "id": router.id,
+        "tenant_id": router.project_id,
+        "project_id": router.project_id,
+        "port_id": port.id,
+        "network_id": port.network_id,
+        "subnet_id": subnet_ids[0] if subnet_ids else None,
+        "subnet_ids": subnet_ids,
+        "tags": [],
+    }
 
 
-def _no_overlap(router: model.Router, legs: list[tuple[model.Port, model.Subnet, str]], fresh: list[model.Subnet]) -> None:
+def _no_overlap(
+    router: model.Router, legs: list[tuple[model.Port, model.Subnet, str]], fresh: list[model.Subnet]
+) -> None:
     for subnet in fresh:
         for port, other, _ in legs:
             if other.id == subnet.id:
                 raise Invalid(
-                    f"Bad router request: Router already has a port on subnet {subnet.id}: {port.id}.", field="subnet_id", type="BadRequest"
+                    f"Bad router request: Router already has a port on subnet {subnet.id}: {port.id}.",
+                    field="subnet_id",
+                    type="BadRequest",
                 )
             if model.overlap(subnet.cidr, [other.cidr]):
                 raise Invalid(
@@ -261,8 +323,14 @@ def remove_interface(call: Call, id: str, body: wire.RouterInterface) -> dict[st
     router = seen(call, id)
     allow(call, policy.REMOVE_ROUTER_INTERFACE, project_id=router.project_id)
     if body.subnet_id is UNSET and body.port_id is UNSET:
-        raise Invalid("Bad router request: Either subnet_id or port_id must be specified.", field="subnet_id", type="BadRequest")
-    legs = [(p, s, ip) for p, s, ip in interfaces(call, id) if body.port_id in (UNSET, p.id) and body.subnet_id in (UNSET, s.id)]
+        raise Invalid(
+            "Bad router request: Either subnet_id or port_id must be specified.", field="subnet_id", type="BadRequest"
+        )
+    legs = [
+        (p, s, ip)
+        for p, s, ip in interfaces(call, id)
+        if body.port_id in (UNSET, p.id) and body.subnet_id in (UNSET, s.id)
+    ]
     if not legs:
         what = f"subnet {body.subnet_id}" if body.subnet_id is not UNSET else f"port {body.port_id}"
         raise NotFound(
@@ -295,7 +363,11 @@ def remove_interface(call: Call, id: str, body: wire.RouterInterface) -> dict[st
 
 def seen_fip(call: Call, id: str) -> model.FloatingIp:
     return owning.found(
-        call, store.FLOATING_IPS, store.owned(store.FLOATING_IPS, *owning.sight(call, policy.GET_FLOATINGIP)), "floating ip", id
+        call,
+        store.FLOATING_IPS,
+        store.owned(store.FLOATING_IPS, *owning.sight(call, policy.GET_FLOATINGIP)),
+        "floating ip",
+        id,
     )
 
 
@@ -306,7 +378,9 @@ def create_fip(call: Call, body: wire.CreateFloatingIp) -> model.FloatingIp:
     network = networks.seen_network(call, body.floating_network_id)
     if not network.external:
         raise Invalid(
-            f"Bad floatingip request: Network {network.id} is not a valid external network.", field="floating_network_id", type="BadRequest"
+            f"Bad floatingip request: Network {network.id} is not a valid external network.",
+            field="floating_network_id",
+            type="BadRequest",
         )
     if body.floating_ip_address is not None:
         fixed: list[wire.FixedIp] | None = [wire.FixedIp(ip_address=body.floating_ip_address)]
@@ -314,16 +388,33 @@ def create_fip(call: Call, body: wire.CreateFloatingIp) -> model.FloatingIp:
         fixed = [wire.FixedIp(subnet_id=body.subnet_id)] if body.subnet_id is not None else None
     limit_checks.check(call.tx, project, {limits.FLOATING_IPS: 1})
     id = call.world.uuid()
-    port = ports.make(call, network, "", secure=False, fixed=fixed, device_id=id, device_owner=model.FLOATING, status="N/A")
+    port = ports.make(
+        call, network, "", secure=False, fixed=fixed, device_id=id, device_owner=model.FLOATING, status="N/A"
+    )
     rows = store.ips_of(call.tx, [port.id]).get(port.id, [])
     four = [r.ip for r in rows if ":" not in r.ip]
     if not four:
-        raise Conflict(f"External network {network.id} has no IPv4 subnet with a free address.", type="ExternalIpAddressExhausted")
+        raise Conflict(
+            f"External network {network.id} has no IPv4 subnet with a free address.", type="ExternalIpAddressExhausted"
+        )
     now = call.now()
     fip = store.FLOATING_IPS.insert(
-        call.tx, id=id, project_id=project, description=body.description, network_id=network.id, port_id=port.id, address=four[0], fixed_port_id=None,
-        fixed_ip=None, router_id=None, status="DOWN", tags=[], revision=0, created=now, updated=now,
-    )  # fmt: skip
+        call.tx,
+        id=id,
+        project_id=project,
+        description=body.description,
+        network_id=network.id,
+        port_id=port.id,
+        address=four[0],
+        fixed_port_id=None,
+        fixed_ip=None,
+        router_id=None,
+        status="DOWN",
+        tags=[],
+        revision=0,
+        created=now,
+        updated=now,
+    )
     if body.port_id is not None:
         _associate(call, fip, body.port_id, body.fixed_ip_address)
     return seen_fip(call, id)
@@ -335,7 +426,9 @@ def _associate(call: Call, fip: model.FloatingIp, port_id: str, fixed_ip: str | 
         raise owning.missing("port", port_id)
     mine = [r.ip for r in store.ips_of(call.tx, [port_id]).get(port_id, []) if ":" not in r.ip]
     if not mine:
-        raise Invalid(f"Bad floatingip request: Port {port_id} has no IPv4 address.", field="port_id", type="BadRequest")
+        raise Invalid(
+            f"Bad floatingip request: Port {port_id} has no IPv4 address.", field="port_id", type="BadRequest"
+        )
     if fixed_ip is None and len(mine) > 1:
         raise Invalid(
             f"Bad floatingip request: Port {port_id} has multiple fixed IPv4 addresses ({', '.join(mine)}). Must provide a specific IPv4 address when assigning a floating IP.",
@@ -344,9 +437,16 @@ def _associate(call: Call, fip: model.FloatingIp, port_id: str, fixed_ip: str | 
         )
     ip = fixed_ip or mine[0]
     if ip not in mine:
-        raise Invalid(f"Bad floatingip request: Port {port_id} does not have fixed ip {ip}.", field="fixed_ip_address", type="BadRequest")
+        raise Invalid(
+            f"Bad floatingip request: Port {port_id} does not have fixed ip {ip}.",
+            field="fixed_ip_address",
+            type="BadRequest",
+        )
     other = store.FLOATING_IPS.one(
-        call.tx, store.FLOATING_IPS.c.fixed_port_id == port_id, store.FLOATING_IPS.c.fixed_ip == ip, store.FLOATING_IPS.c.id != fip.id
+        call.tx,
+        store.FLOATING_IPS.c.fixed_port_id == port_id,
+        store.FLOATING_IPS.c.fixed_ip == ip,
+        store.FLOATING_IPS.c.id != fip.id,
     )
     if other is not None:
         raise Conflict(
@@ -357,7 +457,12 @@ def _associate(call: Call, fip: model.FloatingIp, port_id: str, fixed_ip: str | 
     router = _router_for(call, port, ip, fip)
     if fip.router_id and fip.router_id != router.id:
         store.touch(call.tx, call.doors, "router", fip.router_id)
-    owning.newer(call, store.FLOATING_IPS, fip.id, {"fixed_port_id": port_id, "fixed_ip": ip, "router_id": router.id, "status": "ACTIVE"})
+    owning.newer(
+        call,
+        store.FLOATING_IPS,
+        fip.id,
+        {"fixed_port_id": port_id, "fixed_ip": ip, "router_id": router.id, "status": "ACTIVE"},
+    )
     store.touch(call.tx, call.doors, "router", router.id)
 
 
@@ -365,7 +470,10 @@ def _router_for(call: Call, port: model.Port, ip: str, fip: model.FloatingIp) ->
     """The router that joins the port's subnet to the floating IP's network."""
     subnet_id = next(r.subnet_id for r in store.ips_of(call.tx, [port.id])[port.id] if r.ip == ip)
     legs = store.PORTS.within(
-        call.tx, "id", store.ports_with(call.tx, subnet_id=subnet_id), store.PORTS.c.device_owner == model.ROUTER_INTERFACE
+        call.tx,
+        "id",
+        store.ports_with(call.tx, subnet_id=subnet_id),
+        store.PORTS.c.device_owner == model.ROUTER_INTERFACE,
     )
     for router in store.ROUTERS.within(call.tx, "id", [p.device_id for p in legs]):
         if router.gateway_network_id == fip.network_id:
@@ -383,7 +491,12 @@ def show_fip(call: Call, id: str) -> model.FloatingIp:
 
 def index_fips(call: Call) -> Page[model.FloatingIp]:
     """GET /v2.0/floatingips"""
-    return owning.listed(call, store.FLOATING_IPS, store.owned(store.FLOATING_IPS, *owning.sight(call, policy.GET_FLOATINGIP)), FIP_FILTERS)
+    return owning.listed(
+        call,
+        store.FLOATING_IPS,
+        store.owned(store.FLOATING_IPS, *owning.sight(call, policy.GET_FLOATINGIP)),
+        FIP_FILTERS,
+    )
 
 
 def update_fip(call: Call, id: str, body: wire.UpdateFloatingIp) -> model.FloatingIp:
@@ -397,7 +510,9 @@ def update_fip(call: Call, id: str, body: wire.UpdateFloatingIp) -> model.Floati
     elif body.port_id is None or (body.port_id is UNSET and body.description is UNSET):
         if fip.router_id:
             store.touch(call.tx, call.doors, "router", fip.router_id)
-        owning.newer(call, store.FLOATING_IPS, id, {"fixed_port_id": None, "fixed_ip": None, "router_id": None, "status": "DOWN"})
+        owning.newer(
+            call, store.FLOATING_IPS, id, {"fixed_port_id": None, "fixed_ip": None, "router_id": None, "status": "DOWN"}
+        )
     return seen_fip(call, id)
 
 

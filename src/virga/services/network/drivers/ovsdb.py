@@ -73,7 +73,9 @@ class Ovsdb:
         """Run the operations as one transaction; their results. Raises OvsdbError, Unavailable."""
         return self._ask(self._transact(ops), timeout)  # type: ignore[no-any-return]
 
-    def rows(self, table: str, where: list[Any] | None = None, columns: list[str] | None = None) -> list[dict[str, Any]]:
+    def rows(
+        self, table: str, where: list[Any] | None = None, columns: list[str] | None = None
+    ) -> list[dict[str, Any]]:
         op: Op = {"op": "select", "table": table, "where": where or []}
         if columns is not None:
             op["columns"] = columns

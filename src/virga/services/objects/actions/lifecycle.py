@@ -69,7 +69,12 @@ def stale(rule: Rule, chain: list[model.Object], now: float, day: int) -> list[m
 
 def lone_marker(rule: Rule, chain: list[model.Object], now: float, day: int) -> bool:
     """Whether the name is a delete marker with nothing beneath it, and the rule clears it."""
-    if len(chain) != 1 or chain[0].kind != model.MARKER or not chain[0].name.startswith(rule["prefix"]) or rule.get("tags"):
+    if (
+        len(chain) != 1
+        or chain[0].kind != model.MARKER
+        or not chain[0].name.startswith(rule["prefix"])
+        or rule.get("tags")
+    ):
         return False
     if rule.get("marker"):
         return True

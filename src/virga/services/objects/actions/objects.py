@@ -41,7 +41,14 @@ Check = Callable[["model.Object | None"], None]
 
 
 def put(
-    tx: Tx, container_id: int, new: New, now: float, wake: Callable[[], None], check: Check | None = None, *, numbered: bool = False
+    tx: Tx,
+    container_id: int,
+    new: New,
+    now: float,
+    wake: Callable[[], None],
+    check: Check | None = None,
+    *,
+    numbered: bool = False,
 ) -> model.Object:
     """Write `new` as the newest version of its name. Raises NotFound (the container is gone), Precondition, TooLarge (quota).
     `numbered`: Swift's way with an object that was made without versioning: once it is an old version it has an id as all others have
@@ -60,9 +67,21 @@ def put(
     if new.at is not None:
         at = new.at
     fresh = model.Object(
-        container_id, new.name, version, versioning != "enabled", at, at, new.etag, new.size, new.content_type, new.kind, new.body, new.delete_at,
-        new.meta, new.control or None,
-    )  # fmt: skip
+        container_id,
+        new.name,
+        version,
+        versioning != "enabled",
+        at,
+        at,
+        new.etag,
+        new.size,
+        new.content_type,
+        new.kind,
+        new.body,
+        new.delete_at,
+        new.meta,
+        new.control or None,
+    )
     if new.data is not None and new.body is not None:
         rows.keep_small(tx, new.body, new.data)
     if new.pieces:
@@ -85,7 +104,13 @@ def tell(tx: Tx, container: model.Container, name: str, at: float, *, deleted: b
 
 
 def _step_aside(
-    tx: Tx, container: model.Container, old: model.Object, versioning: str | None, now: float, wake: Callable[[], None], numbered: bool
+    tx: Tx,
+    container: model.Container,
+    old: model.Object,
+    versioning: str | None,
+    now: float,
+    wake: Callable[[], None],
+    numbered: bool,
 ) -> int:
     """Make room for a newer version of `old`; how many bytes leave the container."""
     if versioning == "enabled" or (versioning == "suspended" and not old.unversioned):
@@ -106,7 +131,9 @@ def _as_version(old: model.Object) -> model.Object:
     return msgspec.structs.replace(old, unversioned=False, delete_at=None)
 
 
-def _drop_null(tx: Tx, container_id: int, name: str, now: float, wake: Callable[[], None], numbered: bool = False) -> int:
+def _drop_null(
+    tx: Tx, container_id: int, name: str, now: float, wake: Callable[[], None], numbered: bool = False
+) -> int:
     null = rows.version(tx, container_id, name, "null")
     if null is None:
         return 0
@@ -131,7 +158,9 @@ def _archive(tx: Tx, container: model.Container, old: model.Object, now: float, 
     there = rows.row(tx, other.id, name)
     if there is not None:
         rows.drop_body(tx, there.body, now, wake)
-    rows.write(tx, msgspec.structs.replace(old, container_id=other.id, name=name, delete_at=None), replaces=there is not None)
+    rows.write(
+        tx, msgspec.structs.replace(old, container_id=other.id, name=name, delete_at=None), replaces=there is not None
+    )
     rows.grow(tx, other.id, 0 if there is not None else 1, old.size - (there.size if there is not None else 0))
 
 
@@ -144,7 +173,12 @@ def archive_prefix(name: str) -> str:
 
 
 def quota(
-    tx: Tx, container: model.Container, account_meta: dict[str, str], account_control: dict[str, Any], size: int, old: model.Object | None
+    tx: Tx,
+    container: model.Container,
+    account_meta: dict[str, str],
+    account_control: dict[str, Any],
+    size: int,
+    old: model.Object | None,
 ) -> None:
     """Container and account quotas, counted from the rows. Raises TooLarge with limit and use."""
     meta = container.meta
@@ -160,7 +194,8 @@ def quota(
             )
         if count and old is None and container.objects + 1 > int(count):
             raise TooLarge(
-                f"Upload exceeds quota: container {container.name} holds {container.objects} of {count} objects.", limit=int(count)
+                f"Upload exceeds quota: container {container.name} holds {container.objects} of {count} objects.",
+                limit=int(count),
             )
     if not (account_meta or account_control):
         return
@@ -169,16 +204,24 @@ def quota(
     if limit or quotas.get("count"):
         _, objects, used = places.totals(tx, container.account)
         if limit and used - gone + size > int(limit):
-            raise TooLarge(f"Upload exceeds quota: the account holds {used} of {limit} bytes.", limit=int(limit), used=used)
+            raise TooLarge(
+                f"Upload exceeds quota: the account holds {used} of {limit} bytes.", limit=int(limit), used=used
+            )
         if quotas.get("count") and old is None and objects + 1 > int(quotas["count"]):
-            raise TooLarge(f"Upload exceeds quota: the account holds {objects} of {quotas['count']} objects.", limit=int(quotas["count"]))
+            raise TooLarge(
+                f"Upload exceeds quota: the account holds {objects} of {quotas['count']} objects.",
+                limit=int(quotas["count"]),
+            )
     for kind in ("bytes", "count"):
         most = quotas.get(f"{kind}-policy-{container.policy.lower()}")
         if most:
             _, objects, used = places.totals(tx, container.account, container.policy)
             over = used - gone + size > int(most) if kind == "bytes" else old is None and objects + 1 > int(most)
             if over:
-                raise TooLarge(f"Upload exceeds policy quota: policy {container.policy} of the account allows {most}.", limit=int(most))
+                raise TooLarge(
+                    f"Upload exceeds policy quota: policy {container.policy} of the account allows {most}.",
+                    limit=int(most),
+                )
 
 
 # -- taking away ---------------------------------------------------------------------------------------------------
@@ -192,7 +235,9 @@ def guard_locked(o: model.Object, now: float, *, bypass: bool = False) -> None:
         raise Forbidden(f"Object {o.name} is under legal hold.", rule="legal-hold")
     kept = o.control.get("retain")
     if kept and kept["until"] > now and (kept["mode"] == "COMPLIANCE" or not bypass):
-        raise Forbidden(f"Object {o.name} is retained ({kept['mode']}) until {model.listed_time(kept['until'])}.", rule="retention")
+        raise Forbidden(
+            f"Object {o.name} is retained ({kept['mode']}) until {model.listed_time(kept['until'])}.", rule="retention"
+        )
 
 
 @dataclass(slots=True)
@@ -208,9 +253,17 @@ class Removed:
 
 
 def delete(
-    tx: Tx, container_id: int, name: str, now: float, wake: Callable[[], None], *, check: Check | None = None, at: float | None = None,
-    numbered: bool = False, marks: bool = True,
-) -> Removed:  # fmt: skip
+    tx: Tx,
+    container_id: int,
+    name: str,
+    now: float,
+    wake: Callable[[], None],
+    *,
+    check: Check | None = None,
+    at: float | None = None,
+    numbered: bool = False,
+    marks: bool = True,
+) -> Removed:
     """Take the newest version away; with versioning a marker comes in its place. Raises NotFound when there is none (and no versioning).
     `numbered`: as Swift has it (see `put`): only while versioning is enabled does a marker come. Without `marks`, never."""
     tx.hold(f"container:{container_id}")
@@ -265,9 +318,15 @@ def expire(tx: Tx, old: model.Object, now: float, wake: Callable[[], None]) -> N
 
 
 def _mark(
-    tx: Tx, container: model.Container, name: str, old: model.Object | None, versioning: str, now: float, wake: Callable[[], None],
+    tx: Tx,
+    container: model.Container,
+    name: str,
+    old: model.Object | None,
+    versioning: str,
+    now: float,
+    wake: Callable[[], None],
     numbered: bool = False,
-) -> Removed:  # fmt: skip
+) -> Removed:
     freed = 0
     if old is not None:
         if versioning == "suspended" and old.unversioned:
@@ -281,8 +340,22 @@ def _mark(
     elif versioning == "suspended":
         freed = _drop_null(tx, container.id, name, now, wake)
     version, at = model.stamp(now)
-    marker = model.Object(container.id, name, version, versioning == "suspended", at, at, "d41d8cd98f00b204e9800998ecf8427e", 0,
-                          "application/x-deleted;swift_versions_deleted=1", model.MARKER, None, None, {}, None)  # fmt: skip
+    marker = model.Object(
+        container.id,
+        name,
+        version,
+        versioning == "suspended",
+        at,
+        at,
+        "d41d8cd98f00b204e9800998ecf8427e",
+        0,
+        "application/x-deleted;swift_versions_deleted=1",
+        model.MARKER,
+        None,
+        None,
+        {},
+        None,
+    )
     rows.to_history(tx, marker)
     rows.grow(tx, container.id, -1 if old is not None else 0, -freed)
     return Removed(old, "null" if marker.unversioned else version, True, found=alive(old, now) is not None)
@@ -291,7 +364,9 @@ def _mark(
 DELETED = "application/x-deleted;swift_versions_deleted=1"
 
 
-def _push(tx: Tx, container: model.Container, name: str, old: model.Object | None, now: float, wake: Callable[[], None]) -> Removed:
+def _push(
+    tx: Tx, container: model.Container, name: str, old: model.Object | None, now: float, wake: Callable[[], None]
+) -> Removed:
     """X-History-Location: the object goes to the archive and a marker after it, a marker alone when there was none."""
     other = places.container_row(tx, container.account, container.control["archive"])
     if other is None:
@@ -302,11 +377,19 @@ def _push(tx: Tx, container: model.Container, name: str, old: model.Object | Non
         rows.remove(tx, container.id, name)
         rows.grow(tx, container.id, -1, -old.size)
         tell(tx, container, name, model.stamp(now)[1], deleted=True)
-    put(tx, other.id, New(archived_name(name, model.stamp(now)[1]), 0, "d41d8cd98f00b204e9800998ecf8427e", DELETED), now, wake)
+    put(
+        tx,
+        other.id,
+        New(archived_name(name, model.stamp(now)[1]), 0, "d41d8cd98f00b204e9800998ecf8427e", DELETED),
+        now,
+        wake,
+    )
     return Removed(old, found=old is not None)
 
 
-def _pop(tx: Tx, container: model.Container, name: str, old: model.Object | None, now: float, wake: Callable[[], None]) -> Removed:
+def _pop(
+    tx: Tx, container: model.Container, name: str, old: model.Object | None, now: float, wake: Callable[[], None]
+) -> Removed:
     """X-Versions-Location, stack: the newest archived object comes back. A marker (of X-History-Location, before) counts as a state of
     its own: with an object above it the object goes, without one the marker does and what is beneath it comes back."""
     other = places.container_row(tx, container.account, container.control["archive"])
@@ -364,7 +447,13 @@ def delete_version(
         rows.forget_version(tx, found)
         rows.drop_body(tx, found.body, now, wake)
         rows.grow(tx, container_id, 0, -found.size)
-        if not numbered and current is None and found.kind == model.MARKER and newest is not None and newest.version == found.version:
+        if (
+            not numbered
+            and current is None
+            and found.kind == model.MARKER
+            and newest is not None
+            and newest.version == found.version
+        ):
             _promote(tx, container_id, name, None)
         shown = "null" if current is None or current.unversioned else current.version
         return Removed(found, version, found.kind == model.MARKER, current=shown)
@@ -409,7 +498,9 @@ def _promote(tx: Tx, container_id: int, name: str, current: model.Object | None)
         rows.grow(tx, container_id, -1, 0)
 
 
-def find(tx: Tx, spot_object: model.Object | None, container: model.Container, name: str, version: str | None) -> model.Object:
+def find(
+    tx: Tx, spot_object: model.Object | None, container: model.Container, name: str, version: str | None
+) -> model.Object:
     """The object, or the version of it that is asked for. Raises NotFound (facts: `marker` when a marker lies there)."""
     if version is None:
         if spot_object is None:
@@ -423,7 +514,9 @@ def find(tx: Tx, spot_object: model.Object | None, container: model.Container, n
     return found
 
 
-def find_numbered(tx: Tx, newest: model.Object | None, container: model.Container, name: str, version: str) -> model.Object:
+def find_numbered(
+    tx: Tx, newest: model.Object | None, container: model.Container, name: str, version: str
+) -> model.Object:
     """The version as Swift names it: `null` is the newest, if it has no id; any other is found by its id, and does not expire.
     Raises NotFound."""
     if newest is not None and version == ("null" if newest.unversioned else newest.version):
@@ -434,7 +527,9 @@ def find_numbered(tx: Tx, newest: model.Object | None, container: model.Containe
     return found
 
 
-def change(tx: Tx, container_id: int, name: str, now: float, update: Callable[[model.Object], dict[str, Any]]) -> model.Object:
+def change(
+    tx: Tx, container_id: int, name: str, now: float, update: Callable[[model.Object], dict[str, Any]]
+) -> model.Object:
     """POST: new metadata on the newest version. `update(old)` gives the columns to write."""
     tx.hold(f"container:{container_id}")
     old = rows.row(tx, container_id, name)

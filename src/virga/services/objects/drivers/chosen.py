@@ -33,4 +33,6 @@ def named(setting: str, word: str) -> BlobStore:
     pool, unknown = parts.path.strip("/"), more.keys() - {"conf", "user", "seconds"}
     if parts.scheme != "rados" or not pool or unknown or not more.get("seconds", "1").isdecimal():
         raise ValueError(f"{setting}: '{word}' is neither a folder nor rados:POOL?conf=FILE&user=NAME&seconds=N")
-    return RadosStore(pool, more.get("conf", "/etc/ceph/ceph.conf"), more.get("user", "admin"), int(more.get("seconds", "20")))
+    return RadosStore(
+        pool, more.get("conf", "/etc/ceph/ceph.conf"), more.get("user", "admin"), int(more.get("seconds", "20"))
+    )

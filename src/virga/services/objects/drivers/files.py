@@ -131,7 +131,9 @@ class FileStore:
         """The disks of a blob, best first: the same on every start, little moves when a disk is added."""
         if len(self.disks) == 1:
             return self.disks
-        return sorted(self.disks, key=lambda d: hashlib.md5(f"{d.name}:{d}:{id}".encode(), usedforsecurity=False).digest())
+        return sorted(
+            self.disks, key=lambda d: hashlib.md5(f"{d.name}:{d}:{id}".encode(), usedforsecurity=False).digest()
+        )
 
     def create(self, id: str, size: int | None = None) -> FileWriter:
         full: OSError | None = None

@@ -87,7 +87,11 @@ class Cluster:
         with self._lock, faults(f"pool {self.pool}"):
             if self._handle is None:
                 handle = binding().Rados(conffile=self.conf, rados_id=self.user)
-                limits = {"rados_mon_op_timeout": self.seconds, "rados_osd_op_timeout": self.seconds, "client_mount_timeout": self.seconds}
+                limits = {
+                    "rados_mon_op_timeout": self.seconds,
+                    "rados_osd_op_timeout": self.seconds,
+                    "client_mount_timeout": self.seconds,
+                }
                 for name, value in limits.items():
                     handle.conf_set(name, str(value))
                 handle.connect(timeout=self.seconds)

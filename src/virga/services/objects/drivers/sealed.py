@@ -53,7 +53,9 @@ class Seal:
                 self._load()  # another process may have sealed it with a newer key
             root = self._keys.get(mark)
         if root is None:
-            raise KeyMissing(f"The bytes are sealed with the key {mark[1:]}, which is not among the keys of this store.")
+            raise KeyMissing(
+                f"The bytes are sealed with the key {mark[1:]}, which is not among the keys of this store."
+            )
         key = hmac.new(root, id.encode(), hashlib.sha256).digest()
         cipher = Cipher(algorithms.AES(key), modes.CTR((start // 16).to_bytes(16, "big"))).encryptor()
         cipher.update(bytes(start % 16))

@@ -35,10 +35,14 @@ async def index(c: Context) -> Reply:
     except (ValueError, UnicodeDecodeError, binascii.Error):
         raise S3Error("InvalidArgument", "The continuation token provided is incorrect") from None
     if not c.own:
-        return reply("ListAllMyBucketsResult", el("Owner", el("ID", "anonymous"), el("DisplayName", "anonymous")), el("Buckets"))
+        return reply(
+            "ListAllMyBucketsResult", el("Owner", el("ID", "anonymous"), el("DisplayName", "anonymous")), el("Buckets")
+        )
     if not policy.holds(c.signed.actor, policy.READ, c.own, c.desk.settings.reseller_roles):
         raise S3Error("AccessDenied")
-    rows = await c.desk.commits.long_read(lambda tx: places.containers(tx, c.own, after=after, prefix=prefix, limit=most + 1))
+    rows = await c.desk.commits.long_read(
+        lambda tx: places.containers(tx, c.own, after=after, prefix=prefix, limit=most + 1)
+    )
     cut, rows = len(rows) > most, rows[:most]
     return reply(
         "ListAllMyBucketsResult",
@@ -119,7 +123,9 @@ async def create(c: Context) -> Reply:
     except NotFound:
         raise S3Error("BucketAlreadyOwnedByYou", BucketName=name) from None
     except Conflict:
-        raise S3Error("BucketAlreadyExists", "You own a bucket of that name, with other settings than these.", BucketName=name) from None
+        raise S3Error(
+            "BucketAlreadyExists", "You own a bucket of that name, with other settings than these.", BucketName=name
+        ) from None
     except Forbidden:
         raise S3Error("BucketAlreadyExists", BucketName=name) from None
     return Reply(200, {"location": f"/{name}"})

@@ -36,7 +36,9 @@ def _cyclic(name: str) -> Callable[[bytes, int], int]:
         import zlib
 
         return zlib.crc32
-    from awscrt import checksums  # the only library with all of them and their combination; not loaded before somebody asks
+    from awscrt import (
+        checksums,
+    )  # the only library with all of them and their combination; not loaded before somebody asks
 
     found: Callable[[bytes, int], int] = getattr(checksums, name)
     return found
@@ -45,7 +47,9 @@ def _cyclic(name: str) -> Callable[[bytes, int], int]:
 def hasher(name: str) -> Any:
     """Something with update and digest. Raises InvalidRequest for an algorithm that S3 has not."""
     if name not in SIZES:
-        raise S3Error("InvalidRequest", f"The algorithm {name[:32]} is unknown: use CRC32, CRC32C, CRC64NVME, SHA1 or SHA256.")
+        raise S3Error(
+            "InvalidRequest", f"The algorithm {name[:32]} is unknown: use CRC32, CRC32C, CRC64NVME, SHA1 or SHA256."
+        )
     if name == "sha1":
         return hashlib.sha1(usedforsecurity=False)
     return hashlib.sha256() if name == "sha256" else Crc(name)
@@ -61,7 +65,9 @@ def asked(headers: dict[str, str]) -> tuple[dict[str, str], list[str]]:
     said = {k.removeprefix(PREFIX): v.strip() for k, v in headers.items() if k.startswith(PREFIX) and k not in WORDS}
     told = [t.strip().lower().removeprefix(PREFIX) for t in headers.get("x-amz-trailer", "").split(",") if t.strip()]
     if len({*said, *told}) > 1:
-        raise S3Error("InvalidRequest", "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+        raise S3Error(
+            "InvalidRequest", "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
+        )
     algorithm = headers.get("x-amz-sdk-checksum-algorithm", "").lower()
     if algorithm and (said or told) and algorithm not in {*said, *told}:
         raise S3Error("InvalidRequest", "Value for x-amz-sdk-checksum-algorithm header is invalid.")
@@ -74,7 +80,9 @@ def kind(algorithm: str, wanted: str) -> str:
         raise S3Error("InvalidRequest", "Value for x-amz-checksum-type header is invalid.")
     out = wanted or ("FULL_OBJECT" if algorithm == "crc64nvme" else "COMPOSITE")
     if (out == "FULL_OBJECT" and algorithm.startswith("sha")) or (out == "COMPOSITE" and algorithm == "crc64nvme"):
-        raise S3Error("InvalidRequest", f"The {out} checksum type cannot be used with the {algorithm} checksum algorithm.")
+        raise S3Error(
+            "InvalidRequest", f"The {out} checksum type cannot be used with the {algorithm} checksum algorithm."
+        )
     return out
 
 

@@ -21,7 +21,12 @@ class Body:
     """An upload's bytes, unchunked, hashed and checked. `sums` is filled when the stream has ended."""
 
     def __init__(
-        self, source: AsyncIterator[bytes], signed: Signed, headers: dict[str, str], also: str = "", plain_md5: bool = False
+        self,
+        source: AsyncIterator[bytes],
+        signed: Signed,
+        headers: dict[str, str],
+        also: str = "",
+        plain_md5: bool = False,
     ) -> None:
         """`also`: an algorithm to sum by where the client brings no sum of its own. `plain_md5`: tell the MD5 in `md5`."""
         self._source, self._signed, self._headers = source, signed, headers

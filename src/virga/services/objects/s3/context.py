@@ -78,7 +78,11 @@ class Context:
         """A short body, checked against what was signed and against Content-MD5. Without `whole_sum` the checksums of the headers speak
         of something else than the body."""
         got, size = [], 0
-        headers = self.ask.headers if whole_sum else {k: v for k, v in self.ask.headers.items() if not k.startswith("x-amz-checksum-")}
+        headers = (
+            self.ask.headers
+            if whole_sum
+            else {k: v for k, v in self.ask.headers.items() if not k.startswith("x-amz-checksum-")}
+        )
         async for chunk in Body(self.ask.body().__aiter__(), self.signed, headers):
             size += len(chunk)
             if size > most:

@@ -8,7 +8,12 @@ from typing import Any
 
 from virga.services.objects.s3.errors import Node, S3Error, Xml, el
 
-WORDS = (("AllowedHeader", "headers"), ("AllowedMethod", "methods"), ("AllowedOrigin", "origins"), ("ExposeHeader", "expose"))
+WORDS = (
+    ("AllowedHeader", "headers"),
+    ("AllowedMethod", "methods"),
+    ("AllowedOrigin", "origins"),
+    ("ExposeHeader", "expose"),
+)
 METHODS = {"GET", "PUT", "HEAD", "POST", "DELETE"}
 
 
@@ -22,7 +27,9 @@ def read(doc: Node) -> list[dict[str, Any]]:
             raise S3Error("MalformedXML")
         bad = sorted(set(one["methods"]) - METHODS)
         if bad:
-            raise S3Error("InvalidRequest", f"Found unsupported HTTP method in CORS config. Unsupported method is {bad[0][:32]}")
+            raise S3Error(
+                "InvalidRequest", f"Found unsupported HTTP method in CORS config. Unsupported method is {bad[0][:32]}"
+            )
         if any(o.count("*") > 1 for o in one["origins"] + one["headers"]):
             raise S3Error("InvalidRequest", "AllowedOrigin and AllowedHeader can not have more than one wildcard.")
         if age is not None and (not age.isdecimal() or len(age) > 9):

@@ -59,13 +59,22 @@ def only(etag: str | None, size: str | None, changed: str | None) -> Only:
 
 
 def remove(
-    tx: Tx, container: int, key: str, version: str | None, now: float, wake: Callable[[], None], bypass: bool, when: Only
+    tx: Tx,
+    container: int,
+    key: str,
+    version: str | None,
+    now: float,
+    wake: Callable[[], None],
+    bypass: bool,
+    when: Only,
 ) -> actions.Removed:
     """Take the newest version away, or one by its id. Raises NotFound, Forbidden (locked), Precondition."""
     if when:
         tx.hold(f"container:{container}")
         current = rows.row(tx, container, key)
-        if version is not None and not (current is not None and version == ("null" if current.unversioned else current.version)):
+        if version is not None and not (
+            current is not None and version == ("null" if current.unversioned else current.version)
+        ):
             current = rows.version(tx, container, key, version)
         elif current is None:
             current = rows.newest_old(tx, container, key)
@@ -87,7 +96,9 @@ async def delete(c: Context) -> Reply:
     when = only(h.get("if-match"), h.get("x-amz-if-match-size"), h.get("x-amz-if-match-last-modified-time"))
     desk, now, id, key = c.desk, c.desk.now(), c.bucket.id, c.path
     try:
-        removed = await desk.commits.write_short(lambda tx: remove(tx, id, key, version, now, desk.wake_trash, bypass, when))
+        removed = await desk.commits.write_short(
+            lambda tx: remove(tx, id, key, version, now, desk.wake_trash, bypass, when)
+        )
     except NotFound:
         return Reply(204, {"x-amz-version-id": version} if version else {})
     headers = {}
@@ -109,7 +120,11 @@ class _Each:
 
 def _told(each: _Each, code: str, message: str) -> Xml:
     return el(
-        "Error", el("Key", each.key), el("VersionId", each.version) if each.version else None, el("Code", code), el("Message", message)
+        "Error",
+        el("Key", each.key),
+        el("VersionId", each.version) if each.version else None,
+        el("Code", code),
+        el("Message", message),
     )
 
 
@@ -126,9 +141,18 @@ def _decided(c: Context, wanted: list[_Each]) -> tuple[list[Xml], list[_Each]]:
     for each in wanted:
         try:
             check_version(each.version)
-            rights.allow(c.desk, c.ask, c.signed.actor, c.bucket, "s3:DeleteObjectVersion" if each.version else "s3:DeleteObject", each.key)
+            rights.allow(
+                c.desk,
+                c.ask,
+                c.signed.actor,
+                c.bucket,
+                "s3:DeleteObjectVersion" if each.version else "s3:DeleteObject",
+                each.key,
+            )
         except S3Error as e:
-            refused.append(_told(each, "NoSuchVersion" if e.code == "InvalidArgument" else e.code, e.says or "Access Denied"))
+            refused.append(
+                _told(each, "NoSuchVersion" if e.code == "InvalidArgument" else e.code, e.says or "Access Denied")
+            )
         else:
             todo.append(each)
     return refused, todo
@@ -137,7 +161,10 @@ def _decided(c: Context, wanted: list[_Each]) -> tuple[list[Xml], list[_Each]]:
 async def delete_many(c: Context) -> Reply:
     """POST ?delete: up to 1000 keys (and versions), in one commit."""
     raw = await c.document()
-    summed = any(h.startswith("x-amz-checksum-") or h == "x-amz-trailer" for h in c.ask.headers) or len(c.signed.payload) == 64
+    summed = (
+        any(h.startswith("x-amz-checksum-") or h == "x-amz-trailer" for h in c.ask.headers)
+        or len(c.signed.payload) == 64
+    )
     if content_md5(c.ask) is None and not summed:
         raise S3Error("InvalidRequest", "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
     doc = parse(raw, "Delete")
@@ -162,7 +189,9 @@ async def delete_many(c: Context) -> Reply:
             except NotFound:
                 pass
             except Precondition:
-                told.append(_told(each, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"))
+                told.append(
+                    _told(each, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
+                )
                 continue
             except Problem as p:
                 told.append(_told(each, "AccessDenied", p.message))

@@ -66,7 +66,9 @@ def key(headers: Mapping[str, str], prefix: str = CUSTOMER) -> Key | None:
         raw = b""
     if len(raw) != 32:
         raise S3Error("InvalidArgument", "The secret key was invalid for the specified algorithm.")
-    if not hmac.compare_digest((md5 or "").encode(), base64.b64encode(hashlib.md5(raw, usedforsecurity=False).digest())):
+    if not hmac.compare_digest(
+        (md5 or "").encode(), base64.b64encode(hashlib.md5(raw, usedforsecurity=False).digest())
+    ):
         raise S3Error("InvalidArgument", "The calculated MD5 hash of the key did not match the hash that was provided.")
     return Key(raw, md5 or "")
 
@@ -76,13 +78,15 @@ def wanted(headers: Mapping[str, str], control: Mapping[str, Any], everything: b
     name, own = headers.get(OWN), key(headers)
     if name is not None and own is not None:
         raise S3Error(
-            "InvalidArgument", "Server Side Encryption with Customer provided key is incompatible with the encryption method specified"
+            "InvalidArgument",
+            "Server Side Encryption with Customer provided key is incompatible with the encryption method specified",
         )
     if name is not None and name not in {"AES256", "aws:kms", "aws:kms:dsse"}:
         raise S3Error("InvalidArgument", "The encryption method specified is not supported")
     if KMS in headers and name not in {"aws:kms", "aws:kms:dsse"}:
         raise S3Error(
-            "InvalidArgument", "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms"
+            "InvalidArgument",
+            "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms",
         )
     if name is not None and name != "AES256":
         raise S3Error("NotImplemented", "There is no key service: use AES256, or keys of your own.")
@@ -106,7 +110,9 @@ def cipher(k: Key, salt: str, start: int = 0) -> Any:
     """What turns plain into sealed bytes and back, from `start` on: AES-256 in counter mode under a key of this body alone."""
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-    made = Cipher(algorithms.AES(_derived(k.raw, bytes.fromhex(salt), b"body")), modes.CTR((start // 16).to_bytes(16, "big"))).encryptor()
+    made = Cipher(
+        algorithms.AES(_derived(k.raw, bytes.fromhex(salt), b"body")), modes.CTR((start // 16).to_bytes(16, "big"))
+    ).encryptor()
     made.update(bytes(start % 16))
     return made
 

@@ -15,41 +15,95 @@ from virga.ground import errors as e
 from virga.services.objects.exchange import Precondition, Reply
 
 CODES: dict[str, tuple[int, str]] = {
-    "AccessDenied": (403, "Access Denied"), "AuthorizationHeaderMalformed": (400, "The authorization header you provided is invalid."),
-    "AuthorizationQueryParametersError": (400, "Error parsing the X-Amz-Credential parameter."), "BadDigest": (400, "The Content-MD5 or checksum you specified did not match what we received."),
-    "BucketAlreadyExists": (409, "The requested bucket name is not available."), "BucketAlreadyOwnedByYou": (409, "Your previous request to create the named bucket succeeded and you already own it."),
-    "BucketNotEmpty": (409, "The bucket you tried to delete is not empty."), "EntityTooLarge": (400, "Your proposed upload exceeds the maximum allowed size."),
-    "EntityTooSmall": (400, "Your proposed upload is smaller than the minimum allowed size"), "IncompleteBody": (400, "You did not provide the number of bytes specified by the Content-Length HTTP header."),
-    "InternalError": (500, "We encountered an internal error. Please try again."), "InvalidAccessKeyId": (403, "The AWS Access Key Id you provided does not exist in our records."),
-    "InvalidArgument": (400, "Invalid Argument"), "InvalidBucketName": (400, "The specified bucket is not valid."), "InvalidBucketState": (409, "The request is not valid with the current state of the bucket."),
-    "InvalidDigest": (400, "The Content-MD5 you specified is not valid."), "InvalidPart": (400, "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag."),
+    "AccessDenied": (403, "Access Denied"),
+    "AuthorizationHeaderMalformed": (400, "The authorization header you provided is invalid."),
+    "AuthorizationQueryParametersError": (400, "Error parsing the X-Amz-Credential parameter."),
+    "BadDigest": (400, "The Content-MD5 or checksum you specified did not match what we received."),
+    "BucketAlreadyExists": (409, "The requested bucket name is not available."),
+    "BucketAlreadyOwnedByYou": (
+        409,
+        "Your previous request to create the named bucket succeeded and you already own it.",
+    ),
+    "BucketNotEmpty": (409, "The bucket you tried to delete is not empty."),
+    "EntityTooLarge": (400, "Your proposed upload exceeds the maximum allowed size."),
+    "EntityTooSmall": (400, "Your proposed upload is smaller than the minimum allowed size"),
+    "IncompleteBody": (400, "You did not provide the number of bytes specified by the Content-Length HTTP header."),
+    "InternalError": (500, "We encountered an internal error. Please try again."),
+    "InvalidAccessKeyId": (403, "The AWS Access Key Id you provided does not exist in our records."),
+    "InvalidArgument": (400, "Invalid Argument"),
+    "InvalidBucketName": (400, "The specified bucket is not valid."),
+    "InvalidBucketState": (409, "The request is not valid with the current state of the bucket."),
+    "InvalidDigest": (400, "The Content-MD5 you specified is not valid."),
+    "InvalidPart": (
+        400,
+        "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",
+    ),
     "UnexpectedContent": (400, "This request does not support content"),
-    "InvalidPartOrder": (400, "The list of parts was not in ascending order."), "InvalidRange": (416, "The requested range is not satisfiable"),
-    "InvalidRequest": (400, "Invalid Request"), "InvalidTag": (400, "The tag provided was not a valid tag."), "KeyTooLongError": (400, "Your key is too long"),
-    "MalformedPolicy": (400, "Policy has invalid content."), "MalformedXML": (400, "The XML you provided was not well-formed or did not validate against our published schema"),
-    "MethodNotAllowed": (405, "The specified method is not allowed against this resource."), "MissingContentLength": (411, "You must provide the Content-Length HTTP header."),
-    "NoSuchBucket": (404, "The specified bucket does not exist"), "NoSuchBucketPolicy": (404, "The bucket policy does not exist"), "NoSuchCORSConfiguration": (404, "The CORS configuration does not exist"),
-    "NoSuchKey": (404, "The specified key does not exist."), "NoSuchLifecycleConfiguration": (404, "The lifecycle configuration does not exist"),
-    "NoSuchObjectLockConfiguration": (404, "The specified object does not have a ObjectLock configuration"), "NoSuchTagSet": (404, "The TagSet does not exist"),
-    "NoSuchUpload": (404, "The specified multipart upload does not exist."), "NoSuchVersion": (404, "The specified version does not exist."),
-    "NoSuchWebsiteConfiguration": (404, "The specified bucket does not have a website configuration"), "NotImplemented": (501, "A header or query you provided implies functionality that is not implemented."),
-    "ObjectLockConfigurationNotFoundError": (404, "Object Lock configuration does not exist for this bucket"), "PreconditionFailed": (412, "At least one of the pre-conditions you specified did not hold"),
-    "QuotaExceeded": (403, "The quota is exceeded."), "RequestTimeTooSkewed": (403, "The difference between the request time and the current time is too large."),
-    "RequestTimeout": (400, "Your socket connection to the server was not read from or written to within the timeout period."), "ServiceUnavailable": (503, "Please reduce your request rate."),
-    "SignatureDoesNotMatch": (403, "The request signature we calculated does not match the signature you provided. Check your key and signing method."),
-    "XAmzContentSHA256Mismatch": (400, "The provided 'x-amz-content-sha256' header does not match what was computed."), "OperationAborted": (409, "A conflicting operation is in progress."),
-    "MalformedACLError": (400, "The XML you provided was not well-formed or did not validate against our published schema"),
-    "UnresolvableGrantByEmailAddress": (400, "The e-mail address you provided does not match any account on record."), "AccessControlListNotSupported": (400, "The bucket does not allow ACLs"),
-    "InvalidBucketAclWithObjectOwnership": (400, "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"), "BadRequest": (400, "Bad Request"),
-    "InvalidRetentionPeriod": (400, "The retention period specified is not valid"), "MalformedPOSTRequest": (400, "The body of your POST request is not well-formed multipart/form-data."),
-    "InvalidPolicyDocument": (400, "The content of the form does not meet the conditions specified in the policy document."), "MissingSecurityHeader": (400, "Your request was missing a required header."),
-    "OwnershipControlsNotFoundError": (404, "The bucket ownership controls were not found"), "NoSuchPublicAccessBlockConfiguration": (404, "The public access block configuration was not found"),
-    "ServerSideEncryptionConfigurationNotFoundError": (404, "The server side encryption configuration was not found"), "ConditionalRequestConflict": (409, "A conflicting operation occurred."),
-    "IllegalLocationConstraintException": (400, "The specified location-constraint is not valid"), "InvalidLocationConstraint": (400, "The specified location-constraint is not valid"),
-    "MaxMessageLengthExceeded": (400, "Your request was too big."), "MetadataTooLarge": (400, "Your metadata headers exceed the maximum allowed metadata size"),
-    "InvalidPartNumber": (416, "The requested partnumber is not satisfiable"), "TooManyBuckets": (400, "You have attempted to create more buckets than allowed"),
+    "InvalidPartOrder": (400, "The list of parts was not in ascending order."),
+    "InvalidRange": (416, "The requested range is not satisfiable"),
+    "InvalidRequest": (400, "Invalid Request"),
+    "InvalidTag": (400, "The tag provided was not a valid tag."),
+    "KeyTooLongError": (400, "Your key is too long"),
+    "MalformedPolicy": (400, "Policy has invalid content."),
+    "MalformedXML": (400, "The XML you provided was not well-formed or did not validate against our published schema"),
+    "MethodNotAllowed": (405, "The specified method is not allowed against this resource."),
+    "MissingContentLength": (411, "You must provide the Content-Length HTTP header."),
+    "NoSuchBucket": (404, "The specified bucket does not exist"),
+    "NoSuchBucketPolicy": (404, "The bucket policy does not exist"),
+    "NoSuchCORSConfiguration": (404, "The CORS configuration does not exist"),
+    "NoSuchKey": (404, "The specified key does not exist."),
+    "NoSuchLifecycleConfiguration": (404, "The lifecycle configuration does not exist"),
+    "NoSuchObjectLockConfiguration": (404, "The specified object does not have a ObjectLock configuration"),
+    "NoSuchTagSet": (404, "The TagSet does not exist"),
+    "NoSuchUpload": (404, "The specified multipart upload does not exist."),
+    "NoSuchVersion": (404, "The specified version does not exist."),
+    "NoSuchWebsiteConfiguration": (404, "The specified bucket does not have a website configuration"),
+    "NotImplemented": (501, "A header or query you provided implies functionality that is not implemented."),
+    "ObjectLockConfigurationNotFoundError": (404, "Object Lock configuration does not exist for this bucket"),
+    "PreconditionFailed": (412, "At least one of the pre-conditions you specified did not hold"),
+    "QuotaExceeded": (403, "The quota is exceeded."),
+    "RequestTimeTooSkewed": (403, "The difference between the request time and the current time is too large."),
+    "RequestTimeout": (
+        400,
+        "Your socket connection to the server was not read from or written to within the timeout period.",
+    ),
+    "ServiceUnavailable": (503, "Please reduce your request rate."),
+    "SignatureDoesNotMatch": (
+        403,
+        "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
+    ),
+    "XAmzContentSHA256Mismatch": (400, "The provided 'x-amz-content-sha256' header does not match what was computed."),
+    "OperationAborted": (409, "A conflicting operation is in progress."),
+    "MalformedACLError": (
+        400,
+        "The XML you provided was not well-formed or did not validate against our published schema",
+    ),
+    "UnresolvableGrantByEmailAddress": (400, "The e-mail address you provided does not match any account on record."),
+    "AccessControlListNotSupported": (400, "The bucket does not allow ACLs"),
+    "InvalidBucketAclWithObjectOwnership": (
+        400,
+        "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
+    ),
+    "BadRequest": (400, "Bad Request"),
+    "InvalidRetentionPeriod": (400, "The retention period specified is not valid"),
+    "MalformedPOSTRequest": (400, "The body of your POST request is not well-formed multipart/form-data."),
+    "InvalidPolicyDocument": (
+        400,
+        "The content of the form does not meet the conditions specified in the policy document.",
+    ),
+    "MissingSecurityHeader": (400, "Your request was missing a required header."),
+    "OwnershipControlsNotFoundError": (404, "The bucket ownership controls were not found"),
+    "NoSuchPublicAccessBlockConfiguration": (404, "The public access block configuration was not found"),
+    "ServerSideEncryptionConfigurationNotFoundError": (404, "The server side encryption configuration was not found"),
+    "ConditionalRequestConflict": (409, "A conflicting operation occurred."),
+    "IllegalLocationConstraintException": (400, "The specified location-constraint is not valid"),
+    "InvalidLocationConstraint": (400, "The specified location-constraint is not valid"),
+    "MaxMessageLengthExceeded": (400, "Your request was too big."),
+    "MetadataTooLarge": (400, "Your metadata headers exceed the maximum allowed metadata size"),
+    "InvalidPartNumber": (416, "The requested partnumber is not satisfiable"),
+    "TooManyBuckets": (400, "You have attempted to create more buckets than allowed"),
     "InsufficientStorage": (507, "There is no space left on the object store's disks."),
-}  # fmt: skip
+}
 
 
 class S3Error(Exception):
@@ -66,9 +120,16 @@ def from_problem(p: e.Problem, key: bool) -> S3Error:
     if isinstance(p, Precondition):
         return S3Error("PreconditionFailed")
     table: dict[type[e.Problem], str] = {
-        e.NotFound: "NoSuchKey" if key else "NoSuchBucket", e.Forbidden: "AccessDenied", e.Unauthorized: "AccessDenied", e.TooLarge: "EntityTooLarge",
-        e.OverQuota: "QuotaExceeded", e.Conflict: "OperationAborted", e.Invalid: "InvalidArgument", e.Unavailable: "ServiceUnavailable", e.NoSpace: "InsufficientStorage",
-    }  # fmt: skip
+        e.NotFound: "NoSuchKey" if key else "NoSuchBucket",
+        e.Forbidden: "AccessDenied",
+        e.Unauthorized: "AccessDenied",
+        e.TooLarge: "EntityTooLarge",
+        e.OverQuota: "QuotaExceeded",
+        e.Conflict: "OperationAborted",
+        e.Invalid: "InvalidArgument",
+        e.Unavailable: "ServiceUnavailable",
+        e.NoSpace: "InsufficientStorage",
+    }
     if isinstance(p, e.NotFound) and p.facts.get("absent_version"):
         return S3Error("NoSuchVersion")
     code = table.get(type(p), "InternalError")
@@ -112,7 +173,10 @@ def el(tag: str, *inside: Any, **attributes: str) -> Xml:
 
 
 def iso(seconds: float) -> str:
-    return dt.datetime.fromtimestamp(int(seconds), dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{int(seconds * 1000) % 1000:03d}Z"
+    return (
+        dt.datetime.fromtimestamp(int(seconds), dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.")
+        + f"{int(seconds * 1000) % 1000:03d}Z"
+    )
 
 
 def changed_at(seconds: float) -> str:

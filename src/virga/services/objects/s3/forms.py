@@ -59,7 +59,8 @@ async def _read(c: Context, form: Form) -> Reply:
 async def _upload(c: Context, form: Form, fields: dict[str, str], filename: str, kind: str) -> Reply:
     if not fields.get("key"):
         raise S3Error(
-            "InvalidArgument", "Bucket POST must contain a field named 'key'.  If it is specified, please check the order of the fields."
+            "InvalidArgument",
+            "Bucket POST must contain a field named 'key'.  If it is specified, please check the order of the fields.",
         )
     key = fields["key"].replace("${filename}", filename.replace("\\", "/").rpartition("/")[2])
     if not key or "\0" in key or len(key.encode()) > model.MAX_NAME:
@@ -77,7 +78,9 @@ async def _upload(c: Context, form: Form, fields: dict[str, str], filename: str,
         if k.startswith("x-amz-") and k not in {"x-amz-signature", "x-amz-algorithm", "x-amz-credential", "x-amz-date"}
     }
     headers |= {
-        k: fields[k] for k in ("content-type", "cache-control", "content-disposition", "content-encoding", "expires") if fields.get(k)
+        k: fields[k]
+        for k in ("content-type", "cache-control", "content-disposition", "content-encoding", "expires")
+        if fields.get(k)
     }
     headers.setdefault("content-type", kind or "binary/octet-stream")
     if fields.get("acl"):
@@ -119,12 +122,24 @@ def _answer(c: Context, fields: dict[str, str], o: model.Object) -> Reply:
     to = fields.get("success_action_redirect") or fields.get("redirect") or ""
     if to and urlsplit(to).scheme in {"http", "https"} and not any(ord(ch) < 33 for ch in to):
         mark = "&" if "?" in to else "?"
-        return Reply(303, headers | {"location": f"{to}{mark}{urlencode({'bucket': c.bucket.name, 'key': o.name, 'etag': etag})}"})
+        return Reply(
+            303,
+            headers | {"location": f"{to}{mark}{urlencode({'bucket': c.bucket.name, 'key': o.name, 'etag': etag})}"},
+        )
     code = STATUSES.get(fields.get("success_action_status", ""), 204)
     if code != 201:
         return Reply(code, headers)
-    out = reply("PostResponse", el("Location", where), el("Bucket", c.bucket.name), el("Key", o.name), el("ETag", etag), code=201)
-    out.body = out.body.replace(b' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"', b"", 1)  # this answer alone has no namespace
+    out = reply(
+        "PostResponse",
+        el("Location", where),
+        el("Bucket", c.bucket.name),
+        el("Key", o.name),
+        el("ETag", etag),
+        code=201,
+    )
+    out.body = out.body.replace(
+        b' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"', b"", 1
+    )  # this answer alone has no namespace
     out.headers |= headers
     return out
 
@@ -142,7 +157,10 @@ async def _signed(c: Context, fields: dict[str, str]) -> Signed:
         if not fields.get("x-amz-signature") or sign.moment(fields.get("x-amz-date", "")) is None:
             raise S3Error("InvalidArgument", "Bucket POST must contain x-amz-date and x-amz-signature.")
         found = await sign.key_of(c.desk, access)
-        made, given = hmac.new(sign.signing_key(found.secret, scope), text, hashlib.sha256).hexdigest(), fields["x-amz-signature"]
+        made, given = (
+            hmac.new(sign.signing_key(found.secret, scope), text, hashlib.sha256).hexdigest(),
+            fields["x-amz-signature"],
+        )
     else:
         if not fields.get("awsaccesskeyid") or not fields.get("signature"):
             raise S3Error(
@@ -150,9 +168,15 @@ async def _signed(c: Context, fields: dict[str, str]) -> Signed:
                 "Bucket POST must contain a field named 'AWSAccessKeyId' and 'Signature', or those of signature version 4.",
             )
         if not c.desk.settings.s3_sigv2:
-            raise S3Error("InvalidRequest", "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.")
+            raise S3Error(
+                "InvalidRequest",
+                "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
+            )
         found = await sign.key_of(c.desk, fields["awsaccesskeyid"])
-        made, given = base64.b64encode(hmac.new(found.secret.encode(), text, hashlib.sha1).digest()).decode(), fields["signature"]
+        made, given = (
+            base64.b64encode(hmac.new(found.secret.encode(), text, hashlib.sha1).digest()).decode(),
+            fields["signature"],
+        )
     if not hmac.compare_digest(made.encode(), given.encode()):
         raise S3Error("SignatureDoesNotMatch")
     found.actor.hold_to_rules("s3", c.ask.method, (c.ask.path, c.ask.mount + c.ask.path))
@@ -164,7 +188,11 @@ def _policy(text: str) -> dict[str, Any]:
         doc: Any = msgspec.json.decode(base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError, msgspec.DecodeError, RecursionError):
         raise S3Error("InvalidPolicyDocument", "Invalid Policy: Invalid JSON.") from None
-    if not isinstance(doc, dict) or not isinstance(doc.get("expiration"), str) or not isinstance(doc.get("conditions"), list):
+    if (
+        not isinstance(doc, dict)
+        or not isinstance(doc.get("expiration"), str)
+        or not isinstance(doc.get("conditions"), list)
+    ):
         raise S3Error("InvalidPolicyDocument", "Invalid Policy: it has expiration and a list of conditions.")
     return doc
 
@@ -191,7 +219,9 @@ def obey(doc: dict[str, Any], fields: dict[str, str], bucket: str, now: float) -
                 try:
                     least, most = max(least, int(test[1])), min(most, int(test[2]))
                 except (TypeError, ValueError):
-                    raise S3Error("InvalidPolicyDocument", "Invalid Policy: content-length-range takes two numbers.") from None
+                    raise S3Error(
+                        "InvalidPolicyDocument", "Invalid Policy: content-length-range takes two numbers."
+                    ) from None
                 continue
             each = [(test[0].lower(), str(test[1]).removeprefix("$"), test[2])]
         else:
@@ -202,9 +232,12 @@ def obey(doc: dict[str, Any], fields: dict[str, str], bucket: str, now: float) -
             small, value = name.lower(), str(value)
             named.add(small)
             have = values.get(small, "")
-            if not (have == value if how == "eq" else have.startswith(value)) or (small not in values and (how == "eq" or value)):
+            if not (have == value if how == "eq" else have.startswith(value)) or (
+                small not in values and (how == "eq" or value)
+            ):
                 raise S3Error(
-                    "AccessDenied", f'Invalid according to Policy: Policy Condition failed: ["{how}", "${name[:64]}", "{value[:64]}"]'
+                    "AccessDenied",
+                    f'Invalid according to Policy: Policy Condition failed: ["{how}", "${name[:64]}", "{value[:64]}"]',
                 )
     for name in values:
         if name not in named and name not in UNGUARDED and not name.startswith(("x-ignore-", "x-amz-checksum-")):

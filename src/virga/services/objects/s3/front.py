@@ -14,7 +14,19 @@ from virga.services.objects import model
 from virga.services.objects.bodies import Replaced, Vanished, steady
 from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Answered, Ask, Gone, Reply, parse_query, unquote
-from virga.services.objects.s3 import buckets, deletes, forms, listings, locks, marks, multipart, reads, settings, site, writes
+from virga.services.objects.s3 import (
+    buckets,
+    deletes,
+    forms,
+    listings,
+    locks,
+    marks,
+    multipart,
+    reads,
+    settings,
+    site,
+    writes,
+)
 from virga.services.objects.s3.context import Context
 from virga.services.objects.s3.errors import S3Error, answer, from_problem
 from virga.services.objects.s3.sign import who
@@ -26,21 +38,58 @@ Handler = Callable[[Context], Awaitable[Reply]]
 Table = dict[tuple[str, str], Handler]
 SERVICE: Table = {("GET", ""): buckets.index}
 BUCKET: Table = {
-    ("PUT", ""): buckets.create, ("HEAD", ""): buckets.head, ("DELETE", ""): buckets.delete, ("GET", ""): listings.listing, ("GET", "versions"): listings.versions,
-    ("GET", "uploads"): multipart.index, ("GET", "location"): buckets.location, ("POST", "delete"): deletes.delete_many,
-} | settings.ROWS  # fmt: skip
+    ("PUT", ""): buckets.create,
+    ("HEAD", ""): buckets.head,
+    ("DELETE", ""): buckets.delete,
+    ("GET", ""): listings.listing,
+    ("GET", "versions"): listings.versions,
+    ("GET", "uploads"): multipart.index,
+    ("GET", "location"): buckets.location,
+    ("POST", "delete"): deletes.delete_many,
+} | settings.ROWS
 OBJECT: Table = {
-    ("PUT", ""): writes.put, ("GET", ""): reads.get, ("HEAD", ""): reads.get, ("DELETE", ""): deletes.delete, ("GET", "attributes"): reads.attributes,
-    ("POST", "uploads"): multipart.begin, ("PUT", "uploadId"): multipart.put_part, ("GET", "uploadId"): multipart.parts, ("POST", "uploadId"): multipart.complete,
-    ("DELETE", "uploadId"): multipart.abort, ("GET", "tagging"): marks.get_tagging, ("PUT", "tagging"): marks.put_tagging, ("DELETE", "tagging"): marks.delete_tagging,
-    ("GET", "acl"): marks.get_acl, ("PUT", "acl"): marks.put_acl, ("GET", "retention"): locks.get_retention, ("PUT", "retention"): locks.put_retention,
-    ("GET", "legal-hold"): locks.get_hold, ("PUT", "legal-hold"): locks.put_hold,
-}  # fmt: skip
+    ("PUT", ""): writes.put,
+    ("GET", ""): reads.get,
+    ("HEAD", ""): reads.get,
+    ("DELETE", ""): deletes.delete,
+    ("GET", "attributes"): reads.attributes,
+    ("POST", "uploads"): multipart.begin,
+    ("PUT", "uploadId"): multipart.put_part,
+    ("GET", "uploadId"): multipart.parts,
+    ("POST", "uploadId"): multipart.complete,
+    ("DELETE", "uploadId"): multipart.abort,
+    ("GET", "tagging"): marks.get_tagging,
+    ("PUT", "tagging"): marks.put_tagging,
+    ("DELETE", "tagging"): marks.delete_tagging,
+    ("GET", "acl"): marks.get_acl,
+    ("PUT", "acl"): marks.put_acl,
+    ("GET", "retention"): locks.get_retention,
+    ("PUT", "retention"): locks.put_retention,
+    ("GET", "legal-hold"): locks.get_hold,
+    ("PUT", "legal-hold"): locks.put_hold,
+}
 KNOWN = frozenset(k for t in (BUCKET, OBJECT) for _, k in t if k)
-UNBUILT = frozenset({
-    "accelerate", "analytics", "intelligent-tiering", "inventory", "logging", "metrics", "notification", "replication", "restore", "select", "torrent", "metadataTable",
-    "metadataConfiguration", "session", "renameObject", "append", "abac",
-})  # fmt: skip
+UNBUILT = frozenset(
+    {
+        "accelerate",
+        "analytics",
+        "intelligent-tiering",
+        "inventory",
+        "logging",
+        "metrics",
+        "notification",
+        "replication",
+        "restore",
+        "select",
+        "torrent",
+        "metadataTable",
+        "metadataConfiguration",
+        "session",
+        "renameObject",
+        "append",
+        "abac",
+    }
+)
 
 
 class S3:
@@ -84,7 +133,11 @@ class S3:
         if ask is not None and ask.header("origin") and ask.method != "OPTIONS":
             await site.dress(self.desk, ask, reply)
         return await send_reply(
-            send, scope["method"], reply, [("x-amz-request-id", trans), ("x-amz-id-2", trans), ("Server", "Virga")], self.log
+            send,
+            scope["method"],
+            reply,
+            [("x-amz-request-id", trans), ("x-amz-id-2", trans), ("Server", "Virga")],
+            self.log,
         )
 
     def place(self, ask: Ask) -> tuple[str | None, str | None]:
@@ -188,6 +241,18 @@ def read_ask(scope: Any, receive: Any, mount: str, id: str, base: str) -> Ask:
     if any("\0" in k or "\0" in v for k, v in query.items()):
         raise S3Error("InvalidRequest", "The query string holds a NUL.")
     return Ask(
-        id=id, method=scope["method"], raw_path=raw, mount=mount, path=raw.removeprefix(mount), raw_query=raw_query, query=query, headers=headers,
-        scheme=scope.get("scheme", "http"), host=headers.get("host", ""), base=base, client=(scope.get("client") or ("",))[0], receive=receive, header_list=order,
-    )  # fmt: skip
+        id=id,
+        method=scope["method"],
+        raw_path=raw,
+        mount=mount,
+        path=raw.removeprefix(mount),
+        raw_query=raw_query,
+        query=query,
+        headers=headers,
+        scheme=scope.get("scheme", "http"),
+        host=headers.get("host", ""),
+        base=base,
+        client=(scope.get("client") or ("",))[0],
+        receive=receive,
+        header_list=order,
+    )

@@ -12,16 +12,24 @@ from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Ask, Reply
 from virga.services.objects.s3.errors import Node, S3Error, Xml, el, reply
 
-ALL, AUTHENTICATED = "http://acs.amazonaws.com/groups/global/AllUsers", "http://acs.amazonaws.com/groups/global/AuthenticatedUsers"
+ALL, AUTHENTICATED = (
+    "http://acs.amazonaws.com/groups/global/AllUsers",
+    "http://acs.amazonaws.com/groups/global/AuthenticatedUsers",
+)
 GROUPS = {ALL: "group:all", AUTHENTICATED: "group:authenticated"}
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 PERMISSIONS = ("READ", "WRITE", "READ_ACP", "WRITE_ACP", "FULL_CONTROL")
 HEADERS = {f"x-amz-grant-{p.lower().replace('_', '-')}": p for p in PERMISSIONS}
 CANNED: dict[str, tuple[tuple[str, str], ...]] = {
-    "private": (), "public-read": (("READ", "group:all"),), "public-read-write": (("READ", "group:all"), ("WRITE", "group:all")),
-    "authenticated-read": (("READ", "group:authenticated"),), "bucket-owner-read": (("READ", "bucket-owner"),),
-    "bucket-owner-full-control": (("FULL_CONTROL", "bucket-owner"),), "aws-exec-read": (), "log-delivery-write": (),
-}  # fmt: skip
+    "private": (),
+    "public-read": (("READ", "group:all"),),
+    "public-read-write": (("READ", "group:all"), ("WRITE", "group:all")),
+    "authenticated-read": (("READ", "group:authenticated"),),
+    "bucket-owner-read": (("READ", "bucket-owner"),),
+    "bucket-owner-full-control": (("FULL_CONTROL", "bucket-owner"),),
+    "aws-exec-read": (),
+    "log-delivery-write": (),
+}
 MOST = 100
 
 Grants = list[tuple[str, str]]
@@ -138,7 +146,9 @@ async def real(desk: Desk, kept: Any) -> Any:
     """The same list, when every account in it exists. Raises InvalidArgument."""
     ids = {who[3:] for _, who in kept if who.startswith("id:")} if isinstance(kept, list) else set()
     if ids:
-        lost = await desk.commits.read(lambda tx: [i for i in sorted(ids) if len(i) > 64 or not identity.project_exists(tx, i)])
+        lost = await desk.commits.read(
+            lambda tx: [i for i in sorted(ids) if len(i) > 64 or not identity.project_exists(tx, i)]
+        )
         if lost:
             raise S3Error("InvalidArgument", f"Invalid id: there is no project {lost[0][:64]}.")
     return kept

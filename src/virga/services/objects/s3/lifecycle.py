@@ -44,15 +44,24 @@ def _rule(r: Node) -> dict[str, Any]:
     if sum((days is not None, date is not None, marker)) > 1:
         raise S3Error("MalformedXML")
     kept: dict[str, Any] = {
-        "id": id, "on": status == "Enabled", "days": days, "date": date, "marker": marker, "old_days": _count(r, f"{old}/NoncurrentDays"),
-        "old_keep": _count(r, f"{old}/NewerNoncurrentVersions"), "abort_days": _count(r, "AbortIncompleteMultipartUpload/DaysAfterInitiation"),
-    }  # fmt: skip
+        "id": id,
+        "on": status == "Enabled",
+        "days": days,
+        "date": date,
+        "marker": marker,
+        "old_days": _count(r, f"{old}/NoncurrentDays"),
+        "old_keep": _count(r, f"{old}/NewerNoncurrentVersions"),
+        "abort_days": _count(r, "AbortIncompleteMultipartUpload/DaysAfterInitiation"),
+    }
     if not any(kept[k] for k in ("days", "date", "marker", "old_days", "old_keep", "abort_days")):
         raise S3Error("InvalidRequest", "At least one action needs to be specified in a rule.")
     kept |= _filter(r)
-    if (kept.get("tags") or kept.get("larger") is not None or kept.get("smaller") is not None) and (kept["abort_days"] or marker):
+    if (kept.get("tags") or kept.get("larger") is not None or kept.get("smaller") is not None) and (
+        kept["abort_days"] or marker
+    ):
         raise S3Error(
-            "InvalidRequest", "A filter by tag or size goes with neither AbortIncompleteMultipartUpload nor ExpiredObjectDeleteMarker."
+            "InvalidRequest",
+            "A filter by tag or size goes with neither AbortIncompleteMultipartUpload nor ExpiredObjectDeleteMarker.",
         )
     return {k: v for k, v in kept.items() if v is not None}
 
@@ -68,7 +77,9 @@ def _filter(r: Node) -> dict[str, Any]:
     if not at.children:
         return {"prefix": ""}
     whole = at.find("And")
-    inside = Node("", children=[n for n in at.children if n is not whole] + (whole.children if whole is not None else []))
+    inside = Node(
+        "", children=[n for n in at.children if n is not whole] + (whole.children if whole is not None else [])
+    )
     found: dict[str, str] = {}
     for t in inside.all("Tag"):
         key, value = t.value("Key") or "", t.value("Value") or ""
@@ -79,9 +90,13 @@ def _filter(r: Node) -> dict[str, Any]:
         raise S3Error("InvalidRequest", "'ObjectSizeLessThan' has to be a value greater than 'ObjectSizeGreaterThan'.")
     said = inside.find("Prefix")
     return {
-        "prefix": said.text.strip() if said is not None else "", "prefixed": said is not None or None, "and": True if len(inside.children) > 1 or whole is not None else None,
-        "tags": found or None, "larger": larger, "smaller": smaller,
-    }  # fmt: skip
+        "prefix": said.text.strip() if said is not None else "",
+        "prefixed": said is not None or None,
+        "and": True if len(inside.children) > 1 or whole is not None else None,
+        "tags": found or None,
+        "larger": larger,
+        "smaller": smaller,
+    }
 
 
 def _count(at: Node, path: str, least: int = 1) -> int | None:
@@ -108,14 +123,29 @@ def show(rules: list[dict[str, Any]]) -> Iterable[Xml]:
     for r in rules:
         end = old = cut = None
         if r.get("days") is not None or r.get("date") or r.get("marker"):
-            end = el("Expiration", el("Days", r["days"]) if r.get("days") is not None else None, el("Date", r["date"]) if r.get("date") else None,
-                     el("ExpiredObjectDeleteMarker", "true") if r.get("marker") else None)  # fmt: skip
+            end = el(
+                "Expiration",
+                el("Days", r["days"]) if r.get("days") is not None else None,
+                el("Date", r["date"]) if r.get("date") else None,
+                el("ExpiredObjectDeleteMarker", "true") if r.get("marker") else None,
+            )
         if r.get("old_days") is not None or r.get("old_keep") is not None:
-            old = el("NoncurrentVersionExpiration", el("NewerNoncurrentVersions", r["old_keep"]) if r.get("old_keep") is not None else None,
-                     el("NoncurrentDays", r["old_days"]) if r.get("old_days") is not None else None)  # fmt: skip
+            old = el(
+                "NoncurrentVersionExpiration",
+                el("NewerNoncurrentVersions", r["old_keep"]) if r.get("old_keep") is not None else None,
+                el("NoncurrentDays", r["old_days"]) if r.get("old_days") is not None else None,
+            )
         if r.get("abort_days") is not None:
             cut = el("AbortIncompleteMultipartUpload", el("DaysAfterInitiation", r["abort_days"]))
-        yield el("Rule", el("ID", r["id"]), _shown_filter(r), el("Status", "Enabled" if r["on"] else "Disabled"), end, old, cut)
+        yield el(
+            "Rule",
+            el("ID", r["id"]),
+            _shown_filter(r),
+            el("Status", "Enabled" if r["on"] else "Disabled"),
+            end,
+            old,
+            cut,
+        )
 
 
 def _shown_filter(r: dict[str, Any]) -> Xml:

@@ -117,7 +117,11 @@ async def listing(c: Context) -> Reply:
         if cut >= 0 and after == after[: cut + len(delimiter)]:
             at = after + "\U0010ffff" * 3
     found = await c.desk.commits.long_read(
-        lambda tx: lists.listing(tx, id, prefix=prefix, delimiter=delimiter, after=at, limit=most + 1, alive_at=now) if most else []
+        lambda tx: (
+            lists.listing(tx, id, prefix=prefix, delimiter=delimiter, after=at, limit=most + 1, alive_at=now)
+            if most
+            else []
+        )
     )
     cut_off, found = len(found) > most, found[:most]
     last = found[-1].name if found else ""
@@ -126,9 +130,13 @@ async def listing(c: Context) -> Reply:
     lines = [_line(e, text, owners.of(e) if owners is not None else None) for e in entries]
     folders = [el("CommonPrefixes", el("Prefix", text(e.name))) for e in found if isinstance(e, lists.Folder)]
     shared = [
-        el("Name", c.bucket.name), el("Prefix", text(prefix) if second else prefix), el("MaxKeys", most), el("Delimiter", text(delimiter)) if delimiter else None,
-        el("EncodingType", "url") if q.get("encoding-type") else None, el("IsTruncated", str(cut_off).lower()),
-    ]  # fmt: skip
+        el("Name", c.bucket.name),
+        el("Prefix", text(prefix) if second else prefix),
+        el("MaxKeys", most),
+        el("Delimiter", text(delimiter)) if delimiter else None,
+        el("EncodingType", "url") if q.get("encoding-type") else None,
+        el("IsTruncated", str(cut_off).lower()),
+    ]
     if second:
         more = [
             el("KeyCount", len(found)),
@@ -159,7 +167,13 @@ async def versions(c: Context) -> Reply:
     id = c.bucket.id
     found = await c.desk.commits.long_read(
         lambda tx: lists.versions(
-            tx, id, prefix=prefix, delimiter=delimiter, marker=marker, version_marker=version if version != "null" else "", limit=most + 1
+            tx,
+            id,
+            prefix=prefix,
+            delimiter=delimiter,
+            marker=marker,
+            version_marker=version if version != "null" else "",
+            limit=most + 1,
         )
     )
     cut_off, found = len(found) > most, found[:most]
@@ -181,14 +195,33 @@ async def versions(c: Context) -> Reply:
         else:
             sums = checksums.listed((e.control or {}).get("sums"), (e.control or {}).get("sums_of"))
             out.append(
-                el("Version", *head_, el("ETag", f'"{etag}"'), *sums, el("Size", size), el("StorageClass", "STANDARD"), owners.of(e))
+                el(
+                    "Version",
+                    *head_,
+                    el("ETag", f'"{etag}"'),
+                    *sums,
+                    el("Size", size),
+                    el("StorageClass", "STANDARD"),
+                    owners.of(e),
+                )
             )
     last = found[-1] if found else None
     more: list[Xml | None] = []
     if cut_off and last is not None:
-        more = [el("NextKeyMarker", text(last.name)), el("NextVersionIdMarker", last.version) if isinstance(last, lists.Entry) else None]
+        more = [
+            el("NextKeyMarker", text(last.name)),
+            el("NextVersionIdMarker", last.version) if isinstance(last, lists.Entry) else None,
+        ]
     return reply(
-        "ListVersionsResult", el("Name", c.bucket.name), el("Prefix", text(prefix)), el("KeyMarker", text(marker)), el("VersionIdMarker", version), *more,
-        el("MaxKeys", most), el("Delimiter", text(delimiter)) if delimiter else None, el("EncodingType", "url") if q.get("encoding-type") else None,
-        el("IsTruncated", str(cut_off).lower()), *out,
-    )  # fmt: skip
+        "ListVersionsResult",
+        el("Name", c.bucket.name),
+        el("Prefix", text(prefix)),
+        el("KeyMarker", text(marker)),
+        el("VersionIdMarker", version),
+        *more,
+        el("MaxKeys", most),
+        el("Delimiter", text(delimiter)) if delimiter else None,
+        el("EncodingType", "url") if q.get("encoding-type") else None,
+        el("IsTruncated", str(cut_off).lower()),
+        *out,
+    )

@@ -25,7 +25,10 @@ def asked(c: Context, ask: Ask) -> dict[str, Any]:
         raise S3Error("InvalidRequest", "Bucket is missing Object Lock Configuration")
     if mode or until:
         if not mode or not until:
-            raise S3Error("InvalidArgument", "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied")
+            raise S3Error(
+                "InvalidArgument",
+                "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied",
+            )
         c.allow("s3:PutObjectRetention", c.path)
         out["retain"] = _retention(c, mode, until, "InvalidArgument")
     elif lock and lock.get("mode"):
@@ -55,7 +58,10 @@ def _retention(c: Context, mode: str | None, until: str | None, code: str) -> di
 def headers(o: model.Object) -> dict[str, str]:
     out: dict[str, str] = {}
     if o.own("retain"):
-        out |= {"x-amz-object-lock-mode": o.own("retain")["mode"], "x-amz-object-lock-retain-until-date": iso(o.own("retain")["until"])}
+        out |= {
+            "x-amz-object-lock-mode": o.own("retain")["mode"],
+            "x-amz-object-lock-retain-until-date": iso(o.own("retain")["until"]),
+        }
     if o.own("hold") is not None:
         out["x-amz-object-lock-legal-hold"] = "ON" if o.own("hold") else "OFF"
     return out
@@ -85,7 +91,10 @@ async def put_retention(c: Context) -> Reply:
     if old and old["until"] > now:
         weaker = kept is None or kept["until"] < old["until"] or kept["mode"] != old["mode"]
         if weaker and (old["mode"] == "COMPLIANCE" or not bypass):
-            raise S3Error("AccessDenied", f"The object is retained ({old['mode']}) until {iso(old['until'])}; that is not weakened.")
+            raise S3Error(
+                "AccessDenied",
+                f"The object is retained ({old['mode']}) until {iso(old['until'])}; that is not weakened.",
+            )
     await amend(c, o, retain=kept)
     return Reply(200)
 
@@ -115,7 +124,10 @@ def read_bucket(doc: Node) -> dict[str, Any]:
     rule = doc.find("Rule")
     if rule is None:
         return {}
-    mode, spans = rule.value("DefaultRetention/Mode"), {k.lower(): rule.value(f"DefaultRetention/{k}") for k in ("Days", "Years")}
+    mode, spans = (
+        rule.value("DefaultRetention/Mode"),
+        {k.lower(): rule.value(f"DefaultRetention/{k}") for k in ("Days", "Years")},
+    )
     given = {k: v for k, v in spans.items() if v is not None}
     if mode not in MODES or len(given) != 1:
         raise S3Error("MalformedXML")
@@ -125,5 +137,7 @@ def read_bucket(doc: Node) -> dict[str, Any]:
     except ValueError:
         raise S3Error("MalformedXML") from None
     if not 0 < count <= (36500 if unit == "days" else 100):
-        raise S3Error("InvalidRetentionPeriod", "Default retention period must be a positive integer value, at most 100 years.")
+        raise S3Error(
+            "InvalidRetentionPeriod", "Default retention period must be a positive integer value, at most 100 years."
+        )
     return {"mode": mode, unit: count}

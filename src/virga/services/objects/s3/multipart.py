@@ -53,13 +53,23 @@ async def begin(c: Context) -> Reply:
         checksums.hasher(algorithm)
         draft.control["upload_sums"] = [algorithm, checksums.kind(algorithm, wanted)]
     elif wanted:
-        raise S3Error("InvalidRequest", "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.")
+        raise S3Error(
+            "InvalidRequest",
+            "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.",
+        )
 
     def run(tx: Tx) -> None:
         rows.new_upload(
-            tx, id=id, container_id=c.bucket.id, name=c.path, created=now, content_type=draft.new.content_type, meta=draft.new.meta,
-            control=draft.control or None, owner=c.signed.actor.project_id or "anonymous",
-        )  # fmt: skip
+            tx,
+            id=id,
+            container_id=c.bucket.id,
+            name=c.path,
+            created=now,
+            content_type=draft.new.content_type,
+            meta=draft.new.meta,
+            control=draft.control or None,
+            owner=c.signed.actor.project_id or "anonymous",
+        )
 
     await c.desk.commits.write(run)
     out = reply("InitiateMultipartUploadResult", el("Bucket", c.bucket.name), el("Key", c.path), el("UploadId", id))
@@ -79,7 +89,9 @@ async def put_part(c: Context) -> Reply:
     algorithm = _sums(upload)[0]
     draft = Draft(actions.New(c.path, 0, "", ""), encryption.Wanted(key, bool(control.get("sse"))))
     if key is not None:
-        draft.control["sealed"] = encryption.fresh(key)  # each part under a key of its own: no two texts meet one stream
+        draft.control["sealed"] = encryption.fresh(
+            key
+        )  # each part under a key of its own: no two texts meet one stream
     sums: dict[str, str]
     copied = "x-amz-copy-source" in c.ask.headers
     if copied:
@@ -117,7 +129,9 @@ async def put_part(c: Context) -> Reply:
     async with desk.bodies.offered(got):
         await write(c, run)
     if copied:
-        out = reply("CopyPartResult", el("LastModified", iso(now)), el("ETag", f'"{etag}"'), *checksums.elements(sums, ""))
+        out = reply(
+            "CopyPartResult", el("LastModified", iso(now)), el("ETag", f'"{etag}"'), *checksums.elements(sums, "")
+        )
         out.headers |= draft.seal.headers()
         if a.bucket.control and a.bucket.control.get("versioning"):
             out.headers["x-amz-copy-source-version-id"] = versions.id_of(a.object)
@@ -174,7 +188,9 @@ def _chosen(asked: list[_Asked], there: dict[int, model.Part]) -> list[model.Par
         chosen.append(part)
     for part in chosen[:-1]:
         if part.size < MIN_PART:
-            raise S3Error("EntityTooSmall", PartNumber=str(part.number), ProposedSize=str(part.size), MinSizeAllowed=str(MIN_PART))
+            raise S3Error(
+                "EntityTooSmall", PartNumber=str(part.number), ProposedSize=str(part.size), MinSizeAllowed=str(MIN_PART)
+            )
     return chosen
 
 
@@ -225,19 +241,25 @@ async def complete(c: Context) -> Reply:
         total = sum(p.size for p in chosen)
         if size and size != str(total):
             raise S3Error(
-                "InvalidRequest", f"The provided 'x-amz-mp-object-size' header value {size[:20]} does not match what was computed: {total}"
+                "InvalidRequest",
+                f"The provided 'x-amz-mp-object-size' header value {size[:20]} does not match what was computed: {total}",
             )
         sums, how = _object_sums(upload, chosen, said)
         etag = _etag([p.etag for p in chosen])
         body = model.body_id("m")
-        pieces = [model.Piece(body, n, p.body, p.size, (p.control or {}).get("md5", p.etag), p.control) for n, p in enumerate(chosen)]
+        pieces = [
+            model.Piece(body, n, p.body, p.size, (p.control or {}).get("md5", p.etag), p.control)
+            for n, p in enumerate(chosen)
+        ]
         control: dict[str, Any] = {k: v for k, v in (upload.control or {}).items() if k != "upload_sums"} | {
             "parts": len(chosen),
             "upload": upload.id,
         }
         if sums:
             control |= {"sums": sums} | ({"sums_of": how} if how == "COMPOSITE" else {})
-        new = actions.New(upload.name, total, etag, upload.content_type, body, None, "", upload.meta, control, None, pieces)
+        new = actions.New(
+            upload.name, total, etag, upload.content_type, body, None, "", upload.meta, control, None, pieces
+        )
         o = actions.put(tx, c.bucket.id, new, now, desk.wake_trash, check)
         used = {p.number for p in chosen}
         for part in there.values():
@@ -249,9 +271,13 @@ async def complete(c: Context) -> Reply:
     o = await write(c, run)
     where = f"{c.ask.base}{c.ask.raw_path}"
     out = reply(
-        "CompleteMultipartUploadResult", el("Location", where), el("Bucket", c.bucket.name), el("Key", c.path), el("ETag", f'"{o.etag}"'),
+        "CompleteMultipartUploadResult",
+        el("Location", where),
+        el("Bucket", c.bucket.name),
+        el("Key", c.path),
+        el("ETag", f'"{o.etag}"'),
         *checksums.elements(o.own("sums"), o.own("sums_of")),
-    )  # fmt: skip
+    )
     out.headers |= versions.made(o) | lifecycle.header(desk, c.bucket, o)
     out.headers |= encryption.Wanted(key, bool(o.own("sse"))).headers()
     return out
@@ -306,13 +332,31 @@ async def parts(c: Context) -> Reply:
     owner, (algorithm, how) = model.project_of(c.bucket.account), _sums(upload)
     known = await grants.names(c.desk, {owner, upload.owner})
     return reply(
-        "ListPartsResult", el("Bucket", c.bucket.name), el("Key", text(upload.name)), el("UploadId", upload.id), _person("Initiator", upload.owner, known),
-        _person("Owner", (upload.control or {}).get("owner", owner), known), el("StorageClass", "STANDARD"), el("PartNumberMarker", marker),
-        el("NextPartNumberMarker", found[-1].number if found else 0), el("MaxParts", most), el("IsTruncated", str(cut).lower()),
-        el("ChecksumAlgorithm", algorithm.upper()) if algorithm else None, el("ChecksumType", how) if how else None,
-        *(el("Part", el("PartNumber", p.number), el("LastModified", iso(p.changed)), el("ETag", f'"{p.etag}"'), el("Size", p.size),
-             *checksums.elements((p.control or {}).get("sums"), "")) for p in found),
-    )  # fmt: skip
+        "ListPartsResult",
+        el("Bucket", c.bucket.name),
+        el("Key", text(upload.name)),
+        el("UploadId", upload.id),
+        _person("Initiator", upload.owner, known),
+        _person("Owner", (upload.control or {}).get("owner", owner), known),
+        el("StorageClass", "STANDARD"),
+        el("PartNumberMarker", marker),
+        el("NextPartNumberMarker", found[-1].number if found else 0),
+        el("MaxParts", most),
+        el("IsTruncated", str(cut).lower()),
+        el("ChecksumAlgorithm", algorithm.upper()) if algorithm else None,
+        el("ChecksumType", how) if how else None,
+        *(
+            el(
+                "Part",
+                el("PartNumber", p.number),
+                el("LastModified", iso(p.changed)),
+                el("ETag", f'"{p.etag}"'),
+                el("Size", p.size),
+                *checksums.elements((p.control or {}).get("sums"), ""),
+            )
+            for p in found
+        ),
+    )
 
 
 async def index(c: Context) -> Reply:
@@ -320,7 +364,12 @@ async def index(c: Context) -> Reply:
     c.allow("s3:ListBucketMultipartUploads")
     q, text = c.ask.query, encoder(c)
     most = number(c, "max-uploads", 1000, 1000)
-    prefix, delimiter, key, id = q.get("prefix", ""), q.get("delimiter", ""), q.get("key-marker", ""), q.get("upload-id-marker", "")
+    prefix, delimiter, key, id = (
+        q.get("prefix", ""),
+        q.get("delimiter", ""),
+        q.get("key-marker", ""),
+        q.get("upload-id-marker", ""),
+    )
     bucket, after = c.bucket.id, (key, id if key else "")
     if delimiter and key.endswith(delimiter):
         after = (key + "\U0010ffff" * 3, "")  # the page before ended with that folder
@@ -330,13 +379,30 @@ async def index(c: Context) -> Reply:
     last = max([(u.name, u.id) for u in found] + [(f, "") for f in folders], default=("", ""))
     more = [el("NextKeyMarker", text(last[0])), el("NextUploadIdMarker", last[1])] if cut else []
     return reply(
-        "ListMultipartUploadsResult", el("Bucket", c.bucket.name), el("KeyMarker", text(key)), el("UploadIdMarker", id), *more, el("Prefix", text(prefix)),
-        el("Delimiter", text(delimiter)) if delimiter else None, el("EncodingType", "url") if q.get("encoding-type") else None, el("MaxUploads", most),
+        "ListMultipartUploadsResult",
+        el("Bucket", c.bucket.name),
+        el("KeyMarker", text(key)),
+        el("UploadIdMarker", id),
+        *more,
+        el("Prefix", text(prefix)),
+        el("Delimiter", text(delimiter)) if delimiter else None,
+        el("EncodingType", "url") if q.get("encoding-type") else None,
+        el("MaxUploads", most),
         el("IsTruncated", str(cut).lower()),
-        *(el("Upload", el("Key", text(u.name)), el("UploadId", u.id), _person("Initiator", u.owner, known),
-             _person("Owner", (u.control or {}).get("owner", owner), known), el("StorageClass", "STANDARD"), el("Initiated", iso(u.created))) for u in found),
+        *(
+            el(
+                "Upload",
+                el("Key", text(u.name)),
+                el("UploadId", u.id),
+                _person("Initiator", u.owner, known),
+                _person("Owner", (u.control or {}).get("owner", owner), known),
+                el("StorageClass", "STANDARD"),
+                el("Initiated", iso(u.created)),
+            )
+            for u in found
+        ),
         *(el("CommonPrefixes", el("Prefix", text(f))) for f in folders),
-    )  # fmt: skip
+    )
 
 
 def _page(

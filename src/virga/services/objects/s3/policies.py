@@ -20,21 +20,79 @@ from virga.services.objects.s3.errors import S3Error
 
 MOST, MOST_ANY = 20480, 32
 """Bytes of a policy; question marks in it, each of which is tried letter by letter."""
-NEGATED = frozenset({"StringNotEquals", "StringNotEqualsIgnoreCase", "StringNotLike", "NumericNotEquals", "DateNotEquals", "NotIpAddress", "ArnNotEquals",
-                     "ArnNotLike"})  # fmt: skip
-KEYS = frozenset({
-    "aws:sourceip", "aws:securetransport", "aws:referer", "aws:useragent", "aws:username", "aws:userid", "aws:principalaccount", "aws:principaltype", "aws:principalarn",
-    "aws:currenttime", "aws:epochtime", "s3:prefix", "s3:delimiter", "s3:max-keys", "s3:versionid", "s3:authtype", "s3:signatureversion", "s3:signatureage",
-    "s3:x-amz-content-sha256", "s3:locationconstraint", "s3:x-amz-acl", "s3:x-amz-copy-source", "s3:x-amz-metadata-directive", "s3:x-amz-storage-class",
-    "s3:x-amz-grant-read", "s3:x-amz-grant-write", "s3:x-amz-grant-read-acp", "s3:x-amz-grant-write-acp", "s3:x-amz-grant-full-control",
-    "s3:x-amz-server-side-encryption", "s3:x-amz-server-side-encryption-aws-kms-key-id", "s3:x-amz-server-side-encryption-customer-algorithm",
-    "s3:x-amz-website-redirect-location", "s3:x-amz-object-ownership", "s3:object-lock-mode", "s3:object-lock-retain-until-date", "s3:object-lock-legal-hold",
-    "s3:object-lock-remaining-retention-days", "s3:requestobjecttagkeys", "s3:if-match", "s3:if-none-match", "s3:objectcreationoperation", "s3:resourceaccount",
-    "aws:sourceaccount", "aws:sourcearn", "aws:tagkeys",
-})  # fmt: skip
+NEGATED = frozenset(
+    {
+        "StringNotEquals",
+        "StringNotEqualsIgnoreCase",
+        "StringNotLike",
+        "NumericNotEquals",
+        "DateNotEquals",
+        "NotIpAddress",
+        "ArnNotEquals",
+        "ArnNotLike",
+    }
+)
+KEYS = frozenset(
+    {
+        "aws:sourceip",
+        "aws:securetransport",
+        "aws:referer",
+        "aws:useragent",
+        "aws:username",
+        "aws:userid",
+        "aws:principalaccount",
+        "aws:principaltype",
+        "aws:principalarn",
+        "aws:currenttime",
+        "aws:epochtime",
+        "s3:prefix",
+        "s3:delimiter",
+        "s3:max-keys",
+        "s3:versionid",
+        "s3:authtype",
+        "s3:signatureversion",
+        "s3:signatureage",
+        "s3:x-amz-content-sha256",
+        "s3:locationconstraint",
+        "s3:x-amz-acl",
+        "s3:x-amz-copy-source",
+        "s3:x-amz-metadata-directive",
+        "s3:x-amz-storage-class",
+        "s3:x-amz-grant-read",
+        "s3:x-amz-grant-write",
+        "s3:x-amz-grant-read-acp",
+        "s3:x-amz-grant-write-acp",
+        "s3:x-amz-grant-full-control",
+        "s3:x-amz-server-side-encryption",
+        "s3:x-amz-server-side-encryption-aws-kms-key-id",
+        "s3:x-amz-server-side-encryption-customer-algorithm",
+        "s3:x-amz-website-redirect-location",
+        "s3:x-amz-object-ownership",
+        "s3:object-lock-mode",
+        "s3:object-lock-retain-until-date",
+        "s3:object-lock-legal-hold",
+        "s3:object-lock-remaining-retention-days",
+        "s3:requestobjecttagkeys",
+        "s3:if-match",
+        "s3:if-none-match",
+        "s3:objectcreationoperation",
+        "s3:resourceaccount",
+        "aws:sourceaccount",
+        "aws:sourcearn",
+        "aws:tagkeys",
+    }
+)
 TAGGED = ("s3:existingobjecttag/", "s3:requestobjecttag/")
 FIXING = frozenset(
-    {"aws:sourceip", "aws:principalaccount", "aws:principalarn", "aws:userid", "aws:username", "aws:sourceaccount", "aws:sourcearn"}
+    {
+        "aws:sourceip",
+        "aws:principalaccount",
+        "aws:principalarn",
+        "aws:userid",
+        "aws:username",
+        "aws:sourceaccount",
+        "aws:sourcearn",
+    }
 )
 """Conditions on these keep an open principal from being public."""
 
@@ -102,17 +160,39 @@ def _compared(
 
 
 _ORDER: dict[str, Callable[[float, float], bool]] = {
-    "Equals": lambda a, b: a == b, "NotEquals": lambda a, b: a == b, "LessThan": lambda a, b: a < b, "LessThanEquals": lambda a, b: a <= b,
-    "GreaterThan": lambda a, b: a > b, "GreaterThanEquals": lambda a, b: a >= b,
-}  # fmt: skip
+    "Equals": lambda a, b: a == b,
+    "NotEquals": lambda a, b: a == b,
+    "LessThan": lambda a, b: a < b,
+    "LessThanEquals": lambda a, b: a <= b,
+    "GreaterThan": lambda a, b: a > b,
+    "GreaterThanEquals": lambda a, b: a >= b,
+}
 _same: tuple[Callable[[str], Any], Callable[[str, Any], bool]] = (str, lambda fact, value: fact == value)
 _like: tuple[Callable[[str], Any], Callable[[str, Any], bool]] = (str, lambda fact, value: glob(value, fact))
-_folded: tuple[Callable[[str], Any], Callable[[str, Any], bool]] = (str.lower, lambda fact, value: fact.lower() == value)
-OPERATORS: dict[str, tuple[Callable[[str], Any], Callable[[str, Any], bool]]] = {
-    "StringEquals": _same, "StringNotEquals": _same, "StringEqualsIgnoreCase": _folded, "StringNotEqualsIgnoreCase": _folded, "StringLike": _like, "StringNotLike": _like,
-    "ArnEquals": _like, "ArnLike": _like, "ArnNotEquals": _like, "ArnNotLike": _like, "Bool": _folded, "IpAddress": (_network, _inside), "NotIpAddress": (_network, _inside),
-    "Null": _folded,
-} | {f"Numeric{k}": _compared(float, v) for k, v in _ORDER.items()} | {f"Date{k}": _compared(_moment, v) for k, v in _ORDER.items()}  # fmt: skip
+_folded: tuple[Callable[[str], Any], Callable[[str, Any], bool]] = (
+    str.lower,
+    lambda fact, value: fact.lower() == value,
+)
+OPERATORS: dict[str, tuple[Callable[[str], Any], Callable[[str, Any], bool]]] = (
+    {
+        "StringEquals": _same,
+        "StringNotEquals": _same,
+        "StringEqualsIgnoreCase": _folded,
+        "StringNotEqualsIgnoreCase": _folded,
+        "StringLike": _like,
+        "StringNotLike": _like,
+        "ArnEquals": _like,
+        "ArnLike": _like,
+        "ArnNotEquals": _like,
+        "ArnNotLike": _like,
+        "Bool": _folded,
+        "IpAddress": (_network, _inside),
+        "NotIpAddress": (_network, _inside),
+        "Null": _folded,
+    }
+    | {f"Numeric{k}": _compared(float, v) for k, v in _ORDER.items()}
+    | {f"Date{k}": _compared(_moment, v) for k, v in _ORDER.items()}
+)
 """How a value of the policy is read (ValueError: refused), and how a fact is tried against it; negated ones turn the outcome."""
 
 
@@ -171,7 +251,10 @@ def check(raw: bytes, bucket: str) -> str:
     arn = f"arn:aws:s3:::{bucket}"
     for s in parse(text):
         heads = [r[: min((at for at in (r.find("*"), r.find("?")) if at >= 0), default=len(r))] for r in s.resources]
-        if not all(r == arn or r.startswith(f"{arn}/") or (h != r and arn.startswith(h)) for r, h in zip(s.resources, heads, strict=True)):
+        if not all(
+            r == arn or r.startswith(f"{arn}/") or (h != r and arn.startswith(h))
+            for r, h in zip(s.resources, heads, strict=True)
+        ):
             raise S3Error("MalformedPolicy", "Policy has invalid resource")
         if s.allows and s.but:
             raise S3Error("MalformedPolicy", "Allow with NotPrincipal is not supported: it lets everybody in.")
@@ -197,7 +280,17 @@ def parse(text: str) -> tuple[Statement, ...]:
 
 
 def _statement(s: Any) -> Statement:
-    known = {"Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"}
+    known = {
+        "Sid",
+        "Effect",
+        "Principal",
+        "NotPrincipal",
+        "Action",
+        "NotAction",
+        "Resource",
+        "NotResource",
+        "Condition",
+    }
     if not isinstance(s, dict) or not set(s) <= known:
         raise S3Error("MalformedPolicy", "A statement has Sid, Effect, Principal, Action, Resource and Condition.")
     if s.get("Effect") not in {"Allow", "Deny"}:
@@ -222,9 +315,15 @@ def _statement(s: Any) -> Statement:
         raise S3Error("MalformedPolicy", "Policy has invalid action")
     resources = _many(picked["Resource"][0], "Resource")
     return Statement(
-        s["Effect"] == "Allow", names, but, tuple(a.lower() for a in actions), picked["Action"][1], resources, picked["Resource"][1],
+        s["Effect"] == "Allow",
+        names,
+        but,
+        tuple(a.lower() for a in actions),
+        picked["Action"][1],
+        resources,
+        picked["Resource"][1],
         _conditions(s.get("Condition", {})),
-    )  # fmt: skip
+    )
 
 
 def _conditions(conditions: Any) -> tuple[Test, ...]:
@@ -270,19 +369,30 @@ Facts = Mapping[str, "str | tuple[str, ...]"]
 
 
 def facts(
-    ask: Ask, actor: Actor, bucket: model.Container, o: model.Object | None, tags: Mapping[str, str] | None, prefix: str | None
+    ask: Ask,
+    actor: Actor,
+    bucket: model.Container,
+    o: model.Object | None,
+    tags: Mapping[str, str] | None,
+    prefix: str | None,
 ) -> dict[str, Any]:
     """What conditions may ask of a request. `tags` are those that the request brings; `prefix` stands for the query's."""
     out: dict[str, Any] = {
-        "aws:sourceip": ask.client, "aws:securetransport": str(ask.scheme == "https").lower(), "aws:currenttime": str(time.time()), "aws:epochtime": str(time.time()),
+        "aws:sourceip": ask.client,
+        "aws:securetransport": str(ask.scheme == "https").lower(),
+        "aws:currenttime": str(time.time()),
+        "aws:epochtime": str(time.time()),
         "s3:resourceaccount": model.project_of(bucket.account),
-    }  # fmt: skip
+    }
     if actor is not NOBODY:
         p = actor.project_id or ""
         out |= {
-            "aws:username": actor.user_name, "aws:userid": actor.user_id, "aws:principalaccount": p, "aws:principaltype": "User",
+            "aws:username": actor.user_name,
+            "aws:userid": actor.user_id,
+            "aws:principalaccount": p,
+            "aws:principaltype": "User",
             "aws:principalarn": f"arn:aws:iam::{p}:user/{actor.user_id}",
-        }  # fmt: skip
+        }
         auth = ask.header("authorization")
         out["s3:authtype"] = "REST-HEADER" if auth else "REST-QUERY-STRING"
         out["s3:signatureversion"] = "AWS4-HMAC-SHA256" if "AWS4" in auth or "X-Amz-Algorithm" in ask.query else "AWS"
@@ -301,7 +411,12 @@ def facts(
             out[f"s3:{header}"] = value
     if "s3:x-amz-copy-source" in out:
         out["s3:x-amz-copy-source"] = out["s3:x-amz-copy-source"].lstrip("/")
-    for key, name in (("s3:prefix", "prefix"), ("s3:delimiter", "delimiter"), ("s3:max-keys", "max-keys"), ("s3:versionid", "versionId")):
+    for key, name in (
+        ("s3:prefix", "prefix"),
+        ("s3:delimiter", "delimiter"),
+        ("s3:max-keys", "max-keys"),
+        ("s3:versionid", "versionId"),
+    ):
         if name in ask.query:
             out[key] = ask.query[name]
     if prefix is not None:

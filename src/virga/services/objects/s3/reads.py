@@ -45,7 +45,9 @@ async def source(c: Context, account: str, o: model.Object, key: encryption.Key 
         if kept is None or key is None:
             return await c.desk.bodies.open([Extent(o.body, start, length)])
         if o.body[0] != "m":
-            return encryption.turned(await c.desk.bodies.open([Extent(o.body, start, length)]), key, kept["salt"], start)
+            return encryption.turned(
+                await c.desk.bodies.open([Extent(o.body, start, length)]), key, kept["salt"], start
+            )
         return _parts(c, o.body, key, start, length)
 
     return Source(o, o.size, o.etag, read)
@@ -75,7 +77,9 @@ def described(c: Context, bucket: model.Container, o: model.Object, s: Source) -
         "accept-ranges": "bytes",
     }
     headers |= {
-        f"x-amz-meta-{k[14:]}" if k.startswith("x-object-meta-") else k: v for k, v in real.meta.items() if k != "x-object-manifest"
+        f"x-amz-meta-{k[14:]}" if k.startswith("x-object-meta-") else k: v
+        for k, v in real.meta.items()
+        if k != "x-object-manifest"
     }
     headers |= versions.headers(o, bucket) | locks.headers(o) | lifecycle.header(c.desk, bucket, o)
     if o.own("tags"):
@@ -102,7 +106,9 @@ async def get(c: Context) -> Reply:
         value = q.get(f"response-{name}")
         if value is not None:
             if not c.signed.actor.user_id:
-                raise S3Error("InvalidRequest", "Request specific response headers cannot be used for anonymous GET requests.")
+                raise S3Error(
+                    "InvalidRequest", "Request specific response headers cannot be used for anonymous GET requests."
+                )
             headers[name] = value
     if not check_conditions(c.ask, list(dict.fromkeys((s.etag, s.etag.removesuffix("-N")))), o.changed):
         return Reply(304, headers)
@@ -182,12 +188,20 @@ async def attributes(c: Context) -> Reply:
         shown = list(enumerate(parts, 1))[after : after + most]
         cut = after + len(shown) < len(parts)
         lines = [
-            el("Part", el("PartNumber", n), el("Size", p.size), *checksums.elements((p.control or {}).get("sums"), "")) for n, p in shown
+            el("Part", el("PartNumber", n), el("Size", p.size), *checksums.elements((p.control or {}).get("sums"), ""))
+            for n, p in shown
         ]
         out.append(
-            el("ObjectParts", el("PartsCount", len(parts)), el("PartNumberMarker", after), el("NextPartNumberMarker", shown[-1][0] if shown else after),
-               el("MaxParts", most), el("IsTruncated", str(cut).lower()), *lines)
-        )  # fmt: skip
+            el(
+                "ObjectParts",
+                el("PartsCount", len(parts)),
+                el("PartNumberMarker", after),
+                el("NextPartNumberMarker", shown[-1][0] if shown else after),
+                el("MaxParts", most),
+                el("IsTruncated", str(cut).lower()),
+                *lines,
+            )
+        )
     if "StorageClass" in asked:
         out.append(el("StorageClass", "STANDARD"))
     if "ObjectSize" in asked:

@@ -16,14 +16,28 @@ from virga.services.objects.s3 import grants, policies
 from virga.services.objects.s3.errors import S3Error
 
 BUCKET = {
-    "s3:ListBucket": "READ", "s3:ListBucketVersions": "READ", "s3:ListBucketMultipartUploads": "READ", "s3:GetBucketLocation": "READ", "s3:PutObject": "WRITE",
-    "s3:DeleteObject": "WRITE", "s3:AbortMultipartUpload": "WRITE", "s3:ListMultipartUploadParts": "WRITE", "s3:GetBucketAcl": "READ_ACP", "s3:PutBucketAcl": "WRITE_ACP",
-}  # fmt: skip
+    "s3:ListBucket": "READ",
+    "s3:ListBucketVersions": "READ",
+    "s3:ListBucketMultipartUploads": "READ",
+    "s3:GetBucketLocation": "READ",
+    "s3:PutObject": "WRITE",
+    "s3:DeleteObject": "WRITE",
+    "s3:AbortMultipartUpload": "WRITE",
+    "s3:ListMultipartUploadParts": "WRITE",
+    "s3:GetBucketAcl": "READ_ACP",
+    "s3:PutBucketAcl": "WRITE_ACP",
+}
 """Which grant on the bucket gives an action."""
 OBJECT = {
-    "s3:GetObject": "READ", "s3:GetObjectVersion": "READ", "s3:GetObjectAttributes": "READ", "s3:GetObjectVersionAttributes": "READ", "s3:GetObjectAcl": "READ_ACP",
-    "s3:GetObjectVersionAcl": "READ_ACP", "s3:PutObjectAcl": "WRITE_ACP", "s3:PutObjectVersionAcl": "WRITE_ACP",
-}  # fmt: skip
+    "s3:GetObject": "READ",
+    "s3:GetObjectVersion": "READ",
+    "s3:GetObjectAttributes": "READ",
+    "s3:GetObjectVersionAttributes": "READ",
+    "s3:GetObjectAcl": "READ_ACP",
+    "s3:GetObjectVersionAcl": "READ_ACP",
+    "s3:PutObjectAcl": "WRITE_ACP",
+    "s3:PutObjectVersionAcl": "WRITE_ACP",
+}
 READS = ("s3:Get", "s3:List", "s3:Head")
 OWN_POLICY = frozenset({"s3:PutBucketPolicy", "s3:DeleteBucketPolicy", "s3:GetBucketPolicy"})
 
@@ -51,20 +65,37 @@ def grants_of(bucket: model.Container, o: model.Object | None) -> grants.Grants:
 
 
 def allow(
-    desk: Desk, ask: Ask, actor: Actor, bucket: model.Container, action: str, key: str | None = None, o: model.Object | None = None, *,
-    tags: Mapping[str, str] | None = None, prefix: str | None = None,
-) -> None:  # fmt: skip
+    desk: Desk,
+    ask: Ask,
+    actor: Actor,
+    bucket: model.Container,
+    action: str,
+    key: str | None = None,
+    o: model.Object | None = None,
+    *,
+    tags: Mapping[str, str] | None = None,
+    prefix: str | None = None,
+) -> None:
     """Raise AccessDenied unless the caller may. `tags`: those that the request puts; `prefix`: what a listing is asked for."""
     if not may(desk, ask, actor, bucket, action, key, o, tags=tags, prefix=prefix):
         raise S3Error(
-            "AccessDenied", f"{action} on {bucket.name} needs its owner's project (role member), an access list or a policy that names you."
+            "AccessDenied",
+            f"{action} on {bucket.name} needs its owner's project (role member), an access list or a policy that names you.",
         )
 
 
 def may(
-    desk: Desk, ask: Ask, actor: Actor, bucket: model.Container, action: str, key: str | None = None, o: model.Object | None = None, *,
-    tags: Mapping[str, str] | None = None, prefix: str | None = None,
-) -> bool:  # fmt: skip
+    desk: Desk,
+    ask: Ask,
+    actor: Actor,
+    bucket: model.Container,
+    action: str,
+    key: str | None = None,
+    o: model.Object | None = None,
+    *,
+    tags: Mapping[str, str] | None = None,
+    prefix: str | None = None,
+) -> bool:
     """Whether the caller may; raises AccessDenied for what the bucket's policy denies."""
     control: dict[str, Any] = bucket.control or {}
     project, mine = actor.project_id or None, model.project_of(bucket.account)
@@ -122,7 +153,9 @@ def _by_swift(ask: Ask, actor: Actor, control: dict[str, Any], o: model.Object |
 def _bucket_by_swift(ask: Ask, actor: Actor, control: dict[str, Any], permission: str) -> bool:
     if permission == "READ" and control.get("read"):
         referrers, groups = acl.parse(control["read"])
-        return (".rlistings" in groups and acl.referrer_allowed(ask.headers.get("referer"), referrers)) or acl.listed(_who(actor), groups)
+        return (".rlistings" in groups and acl.referrer_allowed(ask.headers.get("referer"), referrers)) or acl.listed(
+            _who(actor), groups
+        )
     if permission == "WRITE" and control.get("write"):
         return acl.listed(_who(actor), acl.parse(control["write"])[1])
     return False

@@ -31,7 +31,9 @@ async def settle(c: Context, change: Callable[[dict[str, Any], dict[str, str]], 
             raise NotFound("gone")
         control, meta = dict(row.control), dict(row.meta)
         change(control, meta)
-        places.put_container(tx, id, control={k: v for k, v in control.items() if v is not None}, meta=meta, changed=model.stamp(now)[1])
+        places.put_container(
+            tx, id, control={k: v for k, v in control.items() if v is not None}, meta=meta, changed=model.stamp(now)[1]
+        )
 
     await c.desk.commits.write(run)
 
@@ -122,23 +124,62 @@ def _read_encryption(doc: Node) -> dict[str, Any]:
 
 def _show_encryption(kept: dict[str, Any]) -> Iterable[Xml]:
     yield el(
-        "Rule", el("ApplyServerSideEncryptionByDefault", el("SSEAlgorithm", kept["algorithm"])), el("BucketKeyEnabled", str(kept["bucket_key"]).lower())
-    )  # fmt: skip
+        "Rule",
+        el("ApplyServerSideEncryptionByDefault", el("SSEAlgorithm", kept["algorithm"])),
+        el("BucketKeyEnabled", str(kept["bucket_key"]).lower()),
+    )
 
 
 LIFECYCLE = Setting(
-    "lifecycle", "lifecycle", "LifecycleConfiguration", "LifecycleConfiguration", "NoSuchLifecycleConfiguration", lifecycle.read, lifecycle.show
-)  # fmt: skip
+    "lifecycle",
+    "lifecycle",
+    "LifecycleConfiguration",
+    "LifecycleConfiguration",
+    "NoSuchLifecycleConfiguration",
+    lifecycle.read,
+    lifecycle.show,
+)
 SETTINGS = (
     Setting("cors", "cors", "BucketCORS", "CORSConfiguration", "NoSuchCORSConfiguration", cors.read, cors.show),
-    Setting("tagging", "tags", "BucketTagging", "Tagging", "NoSuchTagSet", lambda d: tags.read(d, tags.OF_BUCKET), lambda t: [tags.elements(t)], answer=204),
-    Setting("ownershipControls", "ownership", "BucketOwnershipControls", "OwnershipControls", "OwnershipControlsNotFoundError", _read_ownership,
-            lambda kept: [el("Rule", el("ObjectOwnership", kept))], check=_check_ownership),
-    Setting("publicAccessBlock", "block", "BucketPublicAccessBlock", "PublicAccessBlockConfiguration", "NoSuchPublicAccessBlockConfiguration", _read_blocks,
-            lambda kept: [el(tag, str(kept[word]).lower()) for word, tag in BLOCKS]),
-    Setting("encryption", "encryption", "EncryptionConfiguration", "ServerSideEncryptionConfiguration", "ServerSideEncryptionConfigurationNotFoundError",
-            _read_encryption, _show_encryption),
-)  # fmt: skip
+    Setting(
+        "tagging",
+        "tags",
+        "BucketTagging",
+        "Tagging",
+        "NoSuchTagSet",
+        lambda d: tags.read(d, tags.OF_BUCKET),
+        lambda t: [tags.elements(t)],
+        answer=204,
+    ),
+    Setting(
+        "ownershipControls",
+        "ownership",
+        "BucketOwnershipControls",
+        "OwnershipControls",
+        "OwnershipControlsNotFoundError",
+        _read_ownership,
+        lambda kept: [el("Rule", el("ObjectOwnership", kept))],
+        check=_check_ownership,
+    ),
+    Setting(
+        "publicAccessBlock",
+        "block",
+        "BucketPublicAccessBlock",
+        "PublicAccessBlockConfiguration",
+        "NoSuchPublicAccessBlockConfiguration",
+        _read_blocks,
+        lambda kept: [el(tag, str(kept[word]).lower()) for word, tag in BLOCKS],
+    ),
+    Setting(
+        "encryption",
+        "encryption",
+        "EncryptionConfiguration",
+        "ServerSideEncryptionConfiguration",
+        "ServerSideEncryptionConfigurationNotFoundError",
+        _read_encryption,
+        _show_encryption,
+    ),
+)
 
 
 # -- those with a shape of their own -------------------------------------------------------------------------------
@@ -147,7 +188,10 @@ SETTINGS = (
 async def get_versioning(c: Context) -> Reply:
     c.allow("s3:GetBucketVersioning")
     state = c.bucket.control.get("versioning")
-    return reply("VersioningConfiguration", el("Status", {"enabled": "Enabled", "suspended": "Suspended"}[state]) if state else None)
+    return reply(
+        "VersioningConfiguration",
+        el("Status", {"enabled": "Enabled", "suspended": "Suspended"}[state]) if state else None,
+    )
 
 
 async def put_versioning(c: Context) -> Reply:
@@ -160,7 +204,8 @@ async def put_versioning(c: Context) -> Reply:
         raise S3Error("MalformedXML")
     if state == "suspended" and "lock" in c.bucket.control:
         raise S3Error(
-            "InvalidBucketState", "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed."
+            "InvalidBucketState",
+            "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.",
         )
     await settle(c, lambda control, meta: control.update(versioning=state, archive=None, archive_mode=None))
     return Reply(200)
@@ -180,7 +225,8 @@ async def asked_acl(c: Context, owner: str) -> Any:
     if by == ():
         if not raw.strip():
             raise S3Error(
-                "MissingSecurityHeader", "Your request was missing a required header: an access list in the body or in the headers."
+                "MissingSecurityHeader",
+                "Your request was missing a required header: an access list in the body or in the headers.",
             )
         by = grants.read(parse(raw, "AccessControlPolicy"), owner)
     check_acl(c, by)
@@ -259,7 +305,9 @@ async def put_website(c: Context) -> Reply:
     if doc.find("RedirectAllRequestsTo"):
         host, protocol = doc.value("RedirectAllRequestsTo/HostName"), doc.value("RedirectAllRequestsTo/Protocol")
         if not host or any(ch in host for ch in "/\\ \r\n@") or protocol not in {None, "", "http", "https"}:
-            raise S3Error("InvalidRequest", "RedirectAllRequestsTo needs a HostName, and http or https as its Protocol.")
+            raise S3Error(
+                "InvalidRequest", "RedirectAllRequestsTo needs a HostName, and http or https as its Protocol."
+            )
         all_to = {"host": host, "protocol": protocol or None}
     suffix, error = doc.value("IndexDocument/Suffix"), doc.value("ErrorDocument/Key")
     if all_to is None and (not suffix or "/" in suffix):
@@ -302,7 +350,9 @@ async def put_lock(c: Context) -> Reply:
     c.allow("s3:PutBucketObjectLockConfiguration")
     lock = locks.read_bucket(parse(await c.document(), "ObjectLockConfiguration"))
     if c.bucket.control.get("versioning") != "enabled":
-        raise S3Error("InvalidBucketState", "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration")
+        raise S3Error(
+            "InvalidBucketState", "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration"
+        )
     await settle(c, lambda old, meta: old.update(lock=lock))
     return Reply(200)
 
@@ -336,16 +386,29 @@ async def put_lifecycle(c: Context) -> Reply:
         raise S3Error("InvalidArgument", f"{SMALLEST} is one of {', '.join(SMALLEST_OF)}.")
     c.allow("s3:PutLifecycleConfiguration")
     kept = lifecycle.read(parse(await c.document(), LIFECYCLE.root))
-    await settle(c, lambda old, meta: old.update(lifecycle=kept, lifecycle_smallest=asked if asked != SMALLEST_OF[0] else None))
+    await settle(
+        c, lambda old, meta: old.update(lifecycle=kept, lifecycle_smallest=asked if asked != SMALLEST_OF[0] else None)
+    )
     return Reply(200, {SMALLEST: asked})
 
 
 ROWS: Rows = {
-    ("GET", "versioning"): get_versioning, ("PUT", "versioning"): put_versioning, ("GET", "acl"): get_acl, ("PUT", "acl"): put_acl, ("GET", "policy"): get_policy,
-    ("PUT", "policy"): put_policy, ("DELETE", "policy"): delete_policy, ("GET", "policyStatus"): policy_status, ("GET", "website"): get_website,
-    ("PUT", "website"): put_website, ("DELETE", "website"): delete_website, ("GET", "object-lock"): get_lock, ("PUT", "object-lock"): put_lock,
-    ("GET", "requestPayment"): get_payment, ("PUT", "requestPayment"): put_payment,
-}  # fmt: skip
+    ("GET", "versioning"): get_versioning,
+    ("PUT", "versioning"): put_versioning,
+    ("GET", "acl"): get_acl,
+    ("PUT", "acl"): put_acl,
+    ("GET", "policy"): get_policy,
+    ("PUT", "policy"): put_policy,
+    ("DELETE", "policy"): delete_policy,
+    ("GET", "policyStatus"): policy_status,
+    ("GET", "website"): get_website,
+    ("PUT", "website"): put_website,
+    ("DELETE", "website"): delete_website,
+    ("GET", "object-lock"): get_lock,
+    ("PUT", "object-lock"): put_lock,
+    ("GET", "requestPayment"): get_payment,
+    ("PUT", "requestPayment"): put_payment,
+}
 for _setting in (*SETTINGS, LIFECYCLE):
     ROWS |= _setting.rows()
 ROWS |= {("GET", "lifecycle"): get_lifecycle, ("PUT", "lifecycle"): put_lifecycle}

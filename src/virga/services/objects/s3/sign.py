@@ -24,7 +24,11 @@ from virga.services.objects.s3.errors import S3Error
 SKEW = 900
 EMPTY = hashlib.sha256(b"").hexdigest()
 STREAMED = frozenset(
-    {"STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"}
+    {
+        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
+        "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+    }
 )
 
 
@@ -50,7 +54,10 @@ async def who(desk: Desk, ask: Ask) -> Signed:
         return await _presigned(desk, ask)
     if auth.startswith("AWS ") or ("AWSAccessKeyId" in ask.query and "Signature" in ask.query):
         if not desk.settings.s3_sigv2:
-            raise S3Error("InvalidRequest", "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.")
+            raise S3Error(
+                "InvalidRequest",
+                "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
+            )
         return await _version_2(desk, ask, auth)
     if auth:
         raise S3Error("InvalidArgument", "Unsupported Authorization Type")
@@ -113,8 +120,14 @@ async def _header(desk: Desk, ask: Ask, auth: str) -> Signed:
         raise S3Error("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
     if payload.startswith("STREAMING-") and payload not in STREAMED:
         raise S3Error("NotImplemented", f"A body of kind {payload[:60]} is not taken.")
-    if not payload.startswith("STREAMING-") and payload != "UNSIGNED-PAYLOAD" and not re.fullmatch("[0-9a-f]{64}", payload):
-        raise S3Error("InvalidArgument", "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-… or a valid sha256 value.")
+    if (
+        not payload.startswith("STREAMING-")
+        and payload != "UNSIGNED-PAYLOAD"
+        and not re.fullmatch("[0-9a-f]{64}", payload)
+    ):
+        raise S3Error(
+            "InvalidArgument", "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-… or a valid sha256 value."
+        )
     found = await key_of(desk, access)
     return _check(ask, found, scope, when, fields["SignedHeaders"], fields["Signature"], payload, None)
 
@@ -140,7 +153,16 @@ async def _presigned(desk: Desk, ask: Ask) -> Signed:
         raise S3Error("AccessDenied", "Request has expired")
     found = await key_of(desk, access)
     payload = ask.header("x-amz-content-sha256") or q.get("X-Amz-Content-Sha256") or "UNSIGNED-PAYLOAD"
-    signed = _check(ask, found, scope, when, q.get("X-Amz-SignedHeaders", ""), q.get("X-Amz-Signature", ""), payload, "X-Amz-Signature")
+    signed = _check(
+        ask,
+        found,
+        scope,
+        when,
+        q.get("X-Amz-SignedHeaders", ""),
+        q.get("X-Amz-Signature", ""),
+        payload,
+        "X-Amz-Signature",
+    )
     signed.presigned = True
     return signed
 
@@ -156,7 +178,14 @@ def pairs(raw_query: str, leave: str | None) -> list[tuple[str, str]]:
 
 
 def _check(
-    ask: Ask, found: identity.AccessKey, scope: list[str], when: str, names: str, given: str, payload: str, leave: str | None
+    ask: Ask,
+    found: identity.AccessKey,
+    scope: list[str],
+    when: str,
+    names: str,
+    given: str,
+    payload: str,
+    leave: str | None,
 ) -> Signed:
     signed = names.lower().split(";")
     if "host" not in signed:
@@ -167,7 +196,9 @@ def _check(
             and name not in signed
             and not (leave and name == "x-amz-content-sha256" and payload == "UNSIGNED-PAYLOAD")
         ):
-            raise S3Error("AccessDenied", "There were headers present in the request which were not signed", HeadersNotSigned=name)
+            raise S3Error(
+                "AccessDenied", "There were headers present in the request which were not signed", HeadersNotSigned=name
+            )
     values: dict[str, list[str]] = {}
     for name, value in ask.header_list:
         values.setdefault(name, []).append(re.sub(r" +", " ", value.strip()))
@@ -187,11 +218,38 @@ def _check(
     raise S3Error("SignatureDoesNotMatch")
 
 
-SUBRESOURCES = frozenset({
-    "acl", "cors", "delete", "lifecycle", "location", "logging", "notification", "partNumber", "policy", "requestPayment", "response-cache-control",
-    "response-content-disposition", "response-content-encoding", "response-content-language", "response-content-type", "response-expires", "restore",
-    "tagging", "torrent", "uploadId", "uploads", "versionId", "versioning", "versions", "website", "object-lock", "retention", "legal-hold",
-})  # fmt: skip
+SUBRESOURCES = frozenset(
+    {
+        "acl",
+        "cors",
+        "delete",
+        "lifecycle",
+        "location",
+        "logging",
+        "notification",
+        "partNumber",
+        "policy",
+        "requestPayment",
+        "response-cache-control",
+        "response-content-disposition",
+        "response-content-encoding",
+        "response-content-language",
+        "response-content-type",
+        "response-expires",
+        "restore",
+        "tagging",
+        "torrent",
+        "uploadId",
+        "uploads",
+        "versionId",
+        "versioning",
+        "versions",
+        "website",
+        "object-lock",
+        "retention",
+        "legal-hold",
+    }
+)
 
 
 async def _version_2(desk: Desk, ask: Ask, auth: str) -> Signed:

@@ -77,7 +77,10 @@ async def show(c: Context) -> Reply:
     all_to = c.bucket.control.get("web_redirect")
     if all_to:
         query = f"?{c.ask.raw_query}" if c.ask.raw_query else ""
-        return Reply(301, {"location": f"{all_to.get('protocol') or c.ask.scheme}://{all_to['host']}/{quote(c.key or '')}{query}"})
+        return Reply(
+            301,
+            {"location": f"{all_to.get('protocol') or c.ask.scheme}://{all_to['host']}/{quote(c.key or '')}{query}"},
+        )
     index = c.bucket.meta.get("web-index")
     if not index or c.ask.method not in {"GET", "HEAD"}:
         raise S3Error("NoSuchWebsiteConfiguration", BucketName=c.name)

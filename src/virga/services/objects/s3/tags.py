@@ -46,7 +46,8 @@ def by_header(text: str) -> dict[str, str]:
             out[k] = v
     except ValueError:
         raise S3Error(
-            "InvalidArgument", "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters"
+            "InvalidArgument",
+            "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters",
         ) from None
     return bounded(dict(sorted(out.items())), OF_OBJECT)
 

@@ -19,9 +19,16 @@ from virga.services.objects.store import places
 BY_VERSION = {
     f"s3:{verb}Object{what}": f"s3:{verb}ObjectVersion{what}"
     for verb, what in (
-        ("Get", ""), ("Get", "Acl"), ("Put", "Acl"), ("Get", "Tagging"), ("Put", "Tagging"), ("Delete", "Tagging"), ("Delete", ""), ("Get", "Attributes"),
+        ("Get", ""),
+        ("Get", "Acl"),
+        ("Put", "Acl"),
+        ("Get", "Tagging"),
+        ("Put", "Tagging"),
+        ("Delete", "Tagging"),
+        ("Delete", ""),
+        ("Get", "Attributes"),
     )
-}  # fmt: skip
+}
 """What the same action is called when the request names a version."""
 
 
@@ -48,7 +55,9 @@ def made(o: model.Object) -> dict[str, str]:
     return {} if o.unversioned else {"x-amz-version-id": o.version}
 
 
-async def one(c: Context, row: model.Container, key: str, version: str | None, action: str, **facts: Any) -> model.Object:
+async def one(
+    c: Context, row: model.Container, key: str, version: str | None, action: str, **facts: Any
+) -> model.Object:
     """An object for reading. Raises NoSuchKey, NoSuchVersion, Marker, AccessDenied (also for what is not there, to those who may not
     list)."""
 
@@ -85,7 +94,9 @@ async def one(c: Context, row: model.Container, key: str, version: str | None, a
 
 def check_version(version: str | None) -> None:
     if version is not None and version != "null" and not version.replace(".", "", 1).isdecimal():
-        raise S3Error("InvalidArgument", "Invalid version id specified", ArgumentName="versionId", ArgumentValue=version[:64])
+        raise S3Error(
+            "InvalidArgument", "Invalid version id specified", ArgumentName="versionId", ArgumentValue=version[:64]
+        )
 
 
 async def named(c: Context, action: str, **facts: Any) -> model.Object:

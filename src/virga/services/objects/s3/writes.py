@@ -37,7 +37,9 @@ class Draft:
     control: dict[str, Any] = field(default_factory=dict)
 
 
-async def described(c: Context, ask: Ask, key: str, action: str = "s3:PutObject", *, rights_checked: bool = False) -> Draft:
+async def described(
+    c: Context, ask: Ask, key: str, action: str = "s3:PutObject", *, rights_checked: bool = False
+) -> Draft:
     """What the headers say of a new object, when the caller may put it. Raises S3Error."""
     found = tags.by_header(ask.header("x-amz-tagging")) if "x-amz-tagging" in ask.headers else None
     if not rights_checked:
@@ -48,7 +50,10 @@ async def described(c: Context, ask: Ask, key: str, action: str = "s3:PutObject"
             meta[f"x-object-meta-{name[11:]}"] = value
     size = sum(len(k) - 14 + len(v.encode()) for k, v in meta.items())
     if size > META_MOST:
-        raise S3Error("MetadataTooLarge", f"Your metadata headers exceed the maximum allowed metadata size: {size} of {META_MOST} bytes.")
+        raise S3Error(
+            "MetadataTooLarge",
+            f"Your metadata headers exceed the maximum allowed metadata size: {size} of {META_MOST} bytes.",
+        )
     for name in KEPT:
         value = ask.header(name)
         if name == "content-encoding" and "aws-chunked" in value:
@@ -72,7 +77,9 @@ async def described(c: Context, ask: Ask, key: str, action: str = "s3:PutObject"
     where = ask.header("x-amz-website-redirect-location")
     if where:
         if not where.startswith(("/", "http://", "https://")) or len(where) > 2048:
-            raise S3Error("InvalidRequest", "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.")
+            raise S3Error(
+                "InvalidRequest", "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."
+            )
         control["redirect"] = where
     control |= locks.asked(c, ask)
     seal = encryption.wanted(ask.headers, c.bucket.control, c.desk.settings.encrypt)
@@ -144,7 +151,7 @@ async def put(c: Context) -> Reply:
         | checksums.headers(body.sums)
         | draft.seal.headers()
         | lifecycle.header(c.desk, c.bucket, o),
-    )  # fmt: skip
+    )
 
 
 # -- copies --------------------------------------------------------------------------------------------------------
@@ -203,15 +210,26 @@ async def copy(c: Context) -> Reply:
     a = await origin(c, c.ask)
     real = a.source.object
     same = a.bucket.id == c.bucket.id and a.object.name == c.path and a.version is None
-    if same and directive == "COPY" and tagging == "COPY" and not (
-        c.ask.header("x-amz-website-redirect-location") or c.ask.header(encryption.OWN) or draft.seal.key or encryption.sealed_of(real)
-    ):  # fmt: skip
+    if (
+        same
+        and directive == "COPY"
+        and tagging == "COPY"
+        and not (
+            c.ask.header("x-amz-website-redirect-location")
+            or c.ask.header(encryption.OWN)
+            or draft.seal.key
+            or encryption.sealed_of(real)
+        )
+    ):
         raise S3Error(
             "InvalidRequest",
             "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata.",
         )
     if a.source.size > MOST:
-        raise S3Error("InvalidRequest", f"The specified copy source is larger than the maximum allowable size for a copy source: {MOST}")
+        raise S3Error(
+            "InvalidRequest",
+            f"The specified copy source is larger than the maximum allowable size for a copy source: {MOST}",
+        )
     if directive == "COPY":
         draft.new.meta = {k: v for k, v in real.meta.items() if k != "x-object-manifest"}
         draft.new.content_type = real.content_type
@@ -226,7 +244,10 @@ async def copy(c: Context) -> Reply:
         draft.control["sums"] = summed.sums
     made = await keep(c, draft, got, conditions(c))
     out = reply(
-        "CopyObjectResult", el("LastModified", changed_at(made.changed)), el("ETag", f'"{made.etag}"'), *checksums.elements(summed.sums)
+        "CopyObjectResult",
+        el("LastModified", changed_at(made.changed)),
+        el("ETag", f'"{made.etag}"'),
+        *checksums.elements(summed.sums),
     )
     out.headers |= versions.made(made) | draft.seal.headers() | lifecycle.header(c.desk, c.bucket, made)
     if a.bucket.control and a.bucket.control.get("versioning"):

@@ -45,9 +45,19 @@ _COLUMNS = ("name", "etag", "size", "content_type", "changed", "kind", "control"
 
 
 def listing(
-    tx: Tx, container_id: int, *, prefix: str = "", delimiter: str = "", after: str = "", from_: str = "", before: str = "",
-    limit: int = model.LISTING, reverse: bool = False, alive_at: float | None = None, versioned: bool = False,
-) -> list[Entry | Folder]:  # fmt: skip
+    tx: Tx,
+    container_id: int,
+    *,
+    prefix: str = "",
+    delimiter: str = "",
+    after: str = "",
+    from_: str = "",
+    before: str = "",
+    limit: int = model.LISTING,
+    reverse: bool = False,
+    alive_at: float | None = None,
+    versioned: bool = False,
+) -> list[Entry | Folder]:
     """Up to `limit` lines. With `reverse`, `after` and `before` keep their meaning in the order of names. `alive_at` leaves out
     what has expired by then; with `versioned` each line has its version."""
     out: list[Entry | Folder] = []
@@ -92,9 +102,16 @@ def listing(
 
 
 def children(
-    tx: Tx, container_id: int, *, prefix: str, after: str = "", before: str = "", limit: int = model.LISTING, reverse: bool = False,
+    tx: Tx,
+    container_id: int,
+    *,
+    prefix: str,
+    after: str = "",
+    before: str = "",
+    limit: int = model.LISTING,
+    reverse: bool = False,
     alive_at: float,
-) -> list[Entry]:  # fmt: skip
+) -> list[Entry]:
     """?path=: the objects right under `prefix`, those that are folders themselves (`name/`) with them; nothing is folded."""
     out: list[Entry] = []
     where = [_o.c.container_id == container_id, sa.or_(_o.c.delete_at.is_(None), _o.c.delete_at > int(alive_at))]
@@ -123,16 +140,34 @@ Line = tuple[str, str, int, str, float, str, str | None]
 
 
 def lines(
-    tx: Tx, container_id: int, *, prefix: str = "", after: str = "", before: str = "", limit: int = model.LISTING, reverse: bool = False,
+    tx: Tx,
+    container_id: int,
+    *,
+    prefix: str = "",
+    after: str = "",
+    before: str = "",
+    limit: int = model.LISTING,
+    reverse: bool = False,
     alive_at: float,
-) -> list[Line]:  # fmt: skip
+) -> list[Line]:
     """The rows of a page that folds nothing, as (name, etag, size, content type, changed, kind, control as text): the bulk of all
     listings, so nothing is made of a row before it is written out."""
     columns = (_o.c.name, _o.c.etag, _o.c.size, _o.c.content_type, _o.c.changed, _o.c.kind, _control_text(tx))
-    return cast(list[Line], tx.conn.execute(_page(columns, container_id, prefix, after, before, limit, reverse, alive_at)).all())
+    return cast(
+        list[Line], tx.conn.execute(_page(columns, container_id, prefix, after, before, limit, reverse, alive_at)).all()
+    )
 
 
-def _page(columns: Sequence[Any], container_id: int, prefix: str, after: str, before: str, limit: int, reverse: bool, alive_at: float) -> Any:
+def _page(
+    columns: Sequence[Any],
+    container_id: int,
+    prefix: str,
+    after: str,
+    before: str,
+    limit: int,
+    reverse: bool,
+    alive_at: float,
+) -> Any:
     where = [_o.c.container_id == container_id, sa.or_(_o.c.delete_at.is_(None), _o.c.delete_at > int(alive_at))]
     q = sa.select(*columns).where(*where, *bounds(_o.c.name, after, "", before, prefix))
     return q.order_by(_o.c.name.desc() if reverse else _o.c.name).limit(limit)
@@ -148,9 +183,17 @@ JSON_LINE = '{"name":%s,"hash":"%s","bytes":%d,"content_type":%s,"last_modified"
 
 
 def printed(
-    tx: Tx, container_id: int, *, prefix: str = "", after: str = "", before: str = "", limit: int = model.LISTING, reverse: bool = False,
-    alive_at: float, json: bool,
-) -> str | None:  # fmt: skip
+    tx: Tx,
+    container_id: int,
+    *,
+    prefix: str = "",
+    after: str = "",
+    before: str = "",
+    limit: int = model.LISTING,
+    reverse: bool = False,
+    alive_at: float,
+    json: bool,
+) -> str | None:
     """The page of `lines` as text, written out by SQLite: objects of a JSON list with commas between, or names with an end of line
     after each. One value instead of ten thousand rows: a third less work, and the interpreter is free meanwhile. None where a row has
     more to show than its columns, and on other databases."""
@@ -163,16 +206,32 @@ def printed(
         return f"{text}\n" if text is not None else ""
     second = sa.func.strftime("%Y-%m-%dT%H:%M:%S", page.ticks.op("/")(100000), "unixepoch")
     line = sa.func.printf(
-        JSON_LINE, sa.func.json_quote(page.name), page.etag, page.size, sa.func.json_quote(page.content_type), second, page.ticks % 100000
+        JSON_LINE,
+        sa.func.json_quote(page.name),
+        page.etag,
+        page.size,
+        sa.func.json_quote(page.content_type),
+        second,
+        page.ticks % 100000,
     )
-    text, special = tx.conn.execute(sa.select(sa.func.group_concat(line, ","), sa.func.count(sa.type_coerce(page.control, sa.Text)))).one()
+    text, special = tx.conn.execute(
+        sa.select(sa.func.group_concat(line, ","), sa.func.count(sa.type_coerce(page.control, sa.Text)))
+    ).one()
     return None if special else text or ""
 
 
 def versions(
-    tx: Tx, container_id: int, *, prefix: str = "", delimiter: str = "", marker: str = "", version_marker: str = "", before: str = "",
-    limit: int = 1000, reverse: bool = False,
-) -> list[Entry | Folder]:  # fmt: skip
+    tx: Tx,
+    container_id: int,
+    *,
+    prefix: str = "",
+    delimiter: str = "",
+    marker: str = "",
+    version_marker: str = "",
+    before: str = "",
+    limit: int = 1000,
+    reverse: bool = False,
+) -> list[Entry | Folder]:
     """Every version of every name, names in order, the newest first (with `reverse` all the other way round); delete markers with
     them. A marker is the latest when nothing is newer than it and there is no object."""
     out: list[Entry | Folder] = []
@@ -197,9 +256,21 @@ def versions(
         u = sa.union_all(*parts).subquery().c
         order = (u.name.desc() if reverse else u.name, u.version if reverse else u.version.desc())
         rows = tx.conn.execute(
-            sa.select(u.name, u.etag, u.size, u.content_type, u.changed, u.kind, sa.type_coerce(u.control, sa.JSON), u.version, u.unversioned, u.latest)
-            .order_by(*order).limit(chunk)
-        ).all()  # fmt: skip
+            sa.select(
+                u.name,
+                u.etag,
+                u.size,
+                u.content_type,
+                u.changed,
+                u.kind,
+                sa.type_coerce(u.control, sa.JSON),
+                u.version,
+                u.unversioned,
+                u.latest,
+            )
+            .order_by(*order)
+            .limit(chunk)
+        ).all()
         jumped = False
         for row in rows:
             cut = row[0].find(delimiter, len(prefix)) if delimiter else -1
@@ -225,14 +296,23 @@ def _latest(tx: Tx, container_id: int, page: list[Entry | Folder]) -> list[Entry
     newest: dict[str, str] = {}
     for n in range(0, len(names), 500):
         few = names[n : n + 500]
-        q = sa.select(_h.c.name, sa.func.max(_h.c.version)).where(_h.c.container_id == container_id, _h.c.name.in_(few)).group_by(_h.c.name)
+        q = (
+            sa.select(_h.c.name, sa.func.max(_h.c.version))
+            .where(_h.c.container_id == container_id, _h.c.name.in_(few))
+            .group_by(_h.c.name)
+        )
         newest |= {r[0]: r[1] for r in tx.conn.execute(q)}
-        for there in tx.conn.execute(sa.select(_o.c.name).where(_o.c.container_id == container_id, _o.c.name.in_(few))).scalars():
+        for there in tx.conn.execute(
+            sa.select(_o.c.name).where(_o.c.container_id == container_id, _o.c.name.in_(few))
+        ).scalars():
             newest.pop(there, None)
     if not newest:
         return page
     return [
-        e._replace(latest=True) if isinstance(e, Entry) and e.kind == model.MARKER and newest.get(e.name) == e.version else e for e in page
+        e._replace(latest=True)
+        if isinstance(e, Entry) and e.kind == model.MARKER and newest.get(e.name) == e.version
+        else e
+        for e in page
     ]
 
 

@@ -13,10 +13,23 @@ from virga.ground.db.engine import Tx
 from virga.ground.db.rows import Lookup, Statement
 from virga.services.objects import model
 from virga.services.objects.store.bounds import bounds
-from virga.services.objects.store.tables import ACCOUNTS, CONTAINERS, HISTORY, OBJECTS, PARTS, PIECES, QUARANTINE, SMALL, TRASH, UPLOADS
+from virga.services.objects.store.tables import (
+    ACCOUNTS,
+    CONTAINERS,
+    HISTORY,
+    OBJECTS,
+    PARTS,
+    PIECES,
+    QUARANTINE,
+    SMALL,
+    TRASH,
+    UPLOADS,
+)
 
 _c, _o, _h = CONTAINERS.table, OBJECTS.table, HISTORY.table
-_row = Lookup(sa.select(_o).where(_o.c.container_id == sa.bindparam("k_container"), _o.c.name == sa.bindparam("k_name")))
+_row = Lookup(
+    sa.select(_o).where(_o.c.container_id == sa.bindparam("k_container"), _o.c.name == sa.bindparam("k_name"))
+)
 _insert = sa.insert(_o)
 _update = sa.update(_o).where(_o.c.container_id == sa.bindparam("k_container"), _o.c.name == sa.bindparam("k_name"))
 _delete = sa.delete(_o).where(_o.c.container_id == sa.bindparam("k_container"), _o.c.name == sa.bindparam("k_name"))
@@ -44,14 +57,18 @@ _a = ACCOUNTS.table
 _before = Lookup(
     sa.select(_c, _a.c.meta, _a.c.control, _o)
     .select_from(
-        _c.outerjoin(_a, _a.c.name == _c.c.account).outerjoin(_o, sa.and_(_o.c.container_id == _c.c.id, _o.c.name == sa.bindparam("name")))
+        _c.outerjoin(_a, _a.c.name == _c.c.account).outerjoin(
+            _o, sa.and_(_o.c.container_id == _c.c.id, _o.c.name == sa.bindparam("name"))
+        )
     )
     .where(_c.c.id == sa.bindparam("id"))
 )
 _NC = len(_c.c)
 
 
-def before(tx: Tx, container_id: int, name: str) -> tuple[model.Container, dict[str, str], dict[str, Any], model.Object | None] | None:
+def before(
+    tx: Tx, container_id: int, name: str
+) -> tuple[model.Container, dict[str, str], dict[str, Any], model.Object | None] | None:
     """What a write looks at, in one read: the container, its account's metadata and settings, the object that is there."""
     values = _before.first(tx, id=container_id, name=name)
     if values is None:
@@ -182,7 +199,9 @@ def to_history(tx: Tx, old: model.Object) -> None:
 def version(tx: Tx, container_id: int, name: str, version: str) -> model.Object | None:
     """An older version; `null` is the one made without versioning."""
     which = (
-        HISTORY.c.unversioned.is_(True) if version == "null" else sa.and_(HISTORY.c.version == version, HISTORY.c.unversioned.is_(False))
+        HISTORY.c.unversioned.is_(True)
+        if version == "null"
+        else sa.and_(HISTORY.c.version == version, HISTORY.c.unversioned.is_(False))
     )
     return HISTORY.one(tx, HISTORY.c.container_id == container_id, HISTORY.c.name == name, which)
 
@@ -193,18 +212,28 @@ def numbered(tx: Tx, container_id: int, name: str, version: str) -> model.Object
 
 
 def newest_old(tx: Tx, container_id: int, name: str) -> model.Object | None:
-    found = HISTORY.find(tx, HISTORY.c.container_id == container_id, HISTORY.c.name == name, order=HISTORY.c.version.desc(), limit=1)
+    found = HISTORY.find(
+        tx, HISTORY.c.container_id == container_id, HISTORY.c.name == name, order=HISTORY.c.version.desc(), limit=1
+    )
     return found[0] if found else None
 
 
 def forget_version(tx: Tx, old: model.Object) -> None:
-    HISTORY.delete(tx, HISTORY.c.container_id == old.container_id, HISTORY.c.name == old.name, HISTORY.c.version == old.version)
+    HISTORY.delete(
+        tx, HISTORY.c.container_id == old.container_id, HISTORY.c.name == old.name, HISTORY.c.version == old.version
+    )
 
 
 def change_version(tx: Tx, old: model.Object, **values: Any) -> int:
     """Change an object wherever it lies, the newest or an older one."""
     for rows in (OBJECTS, HISTORY):
-        if rows.change(tx, rows.c.container_id == old.container_id, rows.c.name == old.name, rows.c.version == old.version, **values):
+        if rows.change(
+            tx,
+            rows.c.container_id == old.container_id,
+            rows.c.name == old.name,
+            rows.c.version == old.version,
+            **values,
+        ):
             return 1
     return 0
 
@@ -218,7 +247,9 @@ def expired(tx: Tx, now: float, limit: int = 200) -> list[model.Object]:
 
 def drop_expired(tx: Tx, container_id: int, now: float, wake: Callable[[], None], limit: int = 1000) -> int:
     """Remove what has expired in one container: it shows in no listing, so it must not keep the container either."""
-    found = OBJECTS.find(tx, _o.c.container_id == container_id, _o.c.delete_at.is_not(None), _o.c.delete_at <= int(now), limit=limit)
+    found = OBJECTS.find(
+        tx, _o.c.container_id == container_id, _o.c.delete_at.is_not(None), _o.c.delete_at <= int(now), limit=limit
+    )
     for o in found:
         if o.unversioned:
             drop_body(tx, o.body, now, wake)
@@ -229,7 +260,9 @@ def drop_expired(tx: Tx, container_id: int, now: float, wake: Callable[[], None]
     return len(found)
 
 
-def first_names(tx: Tx, container_id: int, limit: int = 500, prefix: str = "", older_than: float | None = None) -> list[model.Object]:
+def first_names(
+    tx: Tx, container_id: int, limit: int = 500, prefix: str = "", older_than: float | None = None
+) -> list[model.Object]:
     where = [_o.c.container_id == container_id]
     where += bounds(_o.c.name, "", "", "", prefix)
     if older_than is not None:
@@ -255,19 +288,29 @@ def names_after(
 
 def history_names(tx: Tx, container_id: int, after: str, limit: int = 100) -> list[str]:
     """Names past `after` that have older versions."""
-    q = sa.select(_h.c.name).distinct().where(_h.c.container_id == container_id, _h.c.name > after).order_by(_h.c.name).limit(limit)
+    q = (
+        sa.select(_h.c.name)
+        .distinct()
+        .where(_h.c.container_id == container_id, _h.c.name > after)
+        .order_by(_h.c.name)
+        .limit(limit)
+    )
     return list(tx.conn.execute(q).scalars())
 
 
 def chain(tx: Tx, container_id: int, name: str) -> list[model.Object]:
     """Every version of a name, newest first."""
     current = row(tx, container_id, name)
-    older = HISTORY.find(tx, HISTORY.c.container_id == container_id, HISTORY.c.name == name, order=HISTORY.c.version.desc(), limit=10000)
+    older = HISTORY.find(
+        tx, HISTORY.c.container_id == container_id, HISTORY.c.name == name, order=HISTORY.c.version.desc(), limit=10000
+    )
     return ([current] if current is not None else []) + older
 
 
 def old_versions(tx: Tx, container_id: int, limit: int = 500) -> list[model.Object]:
-    return HISTORY.find(tx, HISTORY.c.container_id == container_id, order=(HISTORY.c.name, HISTORY.c.version), limit=limit)
+    return HISTORY.find(
+        tx, HISTORY.c.container_id == container_id, order=(HISTORY.c.name, HISTORY.c.version), limit=limit
+    )
 
 
 def bodies_after(tx: Tx, after: str, limit: int = 200) -> list[tuple[str, int, str]]:
@@ -282,7 +325,12 @@ def bodies_after(tx: Tx, after: str, limit: int = 200) -> list[tuple[str, int, s
         )
         found |= {r[0]: (r[0], r[1], r[2]) for r in tx.conn.execute(q)}
     p = PIECES.table
-    q = sa.select(p.c.blob, p.c.size, p.c.etag).where(p.c.blob > after, p.c.blob.like("b%")).order_by(p.c.blob).limit(limit)
+    q = (
+        sa.select(p.c.blob, p.c.size, p.c.etag)
+        .where(p.c.blob > after, p.c.blob.like("b%"))
+        .order_by(p.c.blob)
+        .limit(limit)
+    )
     found |= {r[0]: (r[0], r[1], r[2]) for r in tx.conn.execute(q)}
     return [found[k] for k in sorted(found)][:limit]
 
@@ -314,13 +362,21 @@ def uploads(tx: Tx, container_id: int, prefix: str, after: tuple[str, str], limi
     name, id = after
     where = [UPLOADS.c.container_id == container_id]
     if name:
-        where.append(sa.or_(UPLOADS.c.name > name, sa.and_(UPLOADS.c.name == name, UPLOADS.c.id > id)) if id else UPLOADS.c.name > name)
+        where.append(
+            sa.or_(UPLOADS.c.name > name, sa.and_(UPLOADS.c.name == name, UPLOADS.c.id > id))
+            if id
+            else UPLOADS.c.name > name
+        )
     where += bounds(UPLOADS.c.name, "", "", "", prefix)
     return UPLOADS.find(tx, *where, order=(UPLOADS.c.name, UPLOADS.c.id), limit=limit)
 
 
 def old_uploads(tx: Tx, container_id: int, before: float, prefix: str = "") -> list[model.Upload]:
-    where = [UPLOADS.c.container_id == container_id, UPLOADS.c.created <= before, *bounds(UPLOADS.c.name, "", "", "", prefix)]
+    where = [
+        UPLOADS.c.container_id == container_id,
+        UPLOADS.c.created <= before,
+        *bounds(UPLOADS.c.name, "", "", "", prefix),
+    ]
     return UPLOADS.find(tx, *where, limit=50)
 
 

@@ -28,7 +28,9 @@ class Spot(NamedTuple):
 
 
 _account = Lookup(sa.select(_a).where(_a.c.name == sa.bindparam("account")))
-_container = Lookup(sa.select(_c).where(_c.c.account == sa.bindparam("account"), _c.c.name == sa.bindparam("container")))
+_container = Lookup(
+    sa.select(_c).where(_c.c.account == sa.bindparam("account"), _c.c.name == sa.bindparam("container"))
+)
 _object = Lookup(
     sa.select(_c, _o)
     .select_from(_c.outerjoin(_o, sa.and_(_o.c.container_id == _c.c.id, _o.c.name == sa.bindparam("object"))))
@@ -36,7 +38,9 @@ _object = Lookup(
 )
 
 
-def look(tx: Tx, account: str, container: str | None = None, object: str | None = None, *, with_account: bool = True) -> Spot:
+def look(
+    tx: Tx, account: str, container: str | None = None, object: str | None = None, *, with_account: bool = True
+) -> Spot:
     """One or two reads, whatever the depth. Without `with_account` the account's row is left out."""
     own = account_row(tx, account) if with_account else None
     if container is None:
@@ -73,9 +77,11 @@ def totals(tx: Tx, account: str, policy: str | None = None) -> tuple[int, int, i
     """Containers, objects and bytes of an account (of one of its policies)."""
     where = [_c.c.account == account] + ([] if policy is None else [_c.c.policy == policy])
     row = tx.conn.execute(
-        sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(_c.c.objects), 0), sa.func.coalesce(sa.func.sum(_c.c.bytes), 0)).where(
-            *where
-        )
+        sa.select(
+            sa.func.count(),
+            sa.func.coalesce(sa.func.sum(_c.c.objects), 0),
+            sa.func.coalesce(sa.func.sum(_c.c.bytes), 0),
+        ).where(*where)
     ).one()
     return int(row[0]), int(row[1]), int(row[2])
 
@@ -89,7 +95,9 @@ def totals_by_policy(tx: Tx, account: str) -> list[tuple[str, int, int, int]]:
     return [(str(r[0]), int(r[1]), int(r[2]), int(r[3])) for r in rows]
 
 
-def make_container(tx: Tx, account: str, name: str, policy: str, now: float, meta: model.Meta, control: dict[str, Any]) -> model.Container:
+def make_container(
+    tx: Tx, account: str, name: str, policy: str, now: float, meta: model.Meta, control: dict[str, Any]
+) -> model.Container:
     values = {
         "account": account,
         "name": name,
@@ -139,7 +147,9 @@ def containers(
 
 def bucket(tx: Tx, name: str) -> model.Container | None:
     """The container that S3 gave the name to, whoever owns it."""
-    return next((c for c in CONTAINERS.find(tx, _c.c.name == name, order=_c.c.id, limit=1000) if c.control.get("s3")), None)
+    return next(
+        (c for c in CONTAINERS.find(tx, _c.c.name == name, order=_c.c.id, limit=1000) if c.control.get("s3")), None
+    )
 
 
 def all_containers(tx: Tx, after: int = 0, limit: int = 500) -> list[model.Container]:
@@ -155,9 +165,13 @@ def recount(tx: Tx, ids: Iterable[int]) -> int:
         count, size = tx.conn.execute(
             sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(_o.c.size), 0)).where(_o.c.container_id == id)
         ).one()
-        old = tx.conn.execute(sa.select(sa.func.coalesce(sa.func.sum(h.c.size), 0)).where(h.c.container_id == id)).scalar_one()
+        old = tx.conn.execute(
+            sa.select(sa.func.coalesce(sa.func.sum(h.c.size), 0)).where(h.c.container_id == id)
+        ).scalar_one()
         total = int(size) + int(old)
-        wrong += CONTAINERS.change(tx, _c.c.id == id, sa.or_(_c.c.objects != count, _c.c.bytes != total), objects=count, bytes=total)
+        wrong += CONTAINERS.change(
+            tx, _c.c.id == id, sa.or_(_c.c.objects != count, _c.c.bytes != total), objects=count, bytes=total
+        )
     return wrong
 
 

@@ -17,26 +17,45 @@ EVERYTHING = ""
 def note(tx: Tx, container_id: int, name: str, at: float, *, deleted: bool) -> None:
     """A name has changed."""
     SYNC.delete(tx, _s.c.container_id == container_id, _s.c.name == name)
-    SYNC.insert(tx, container_id=container_id, name=name, at=at, deleted=deleted, cursor=None, tries=0, due=0.0, why=None)
+    SYNC.insert(
+        tx, container_id=container_id, name=name, at=at, deleted=deleted, cursor=None, tries=0, due=0.0, why=None
+    )
 
 
 def note_all(tx: Tx, container_id: int) -> None:
     """Everything that is there is to be told; names are taken up in slices."""
     SYNC.delete(tx, _s.c.container_id == container_id, _s.c.name == EVERYTHING)
-    SYNC.insert(tx, container_id=container_id, name=EVERYTHING, at=0.0, deleted=False, cursor="", tries=0, due=0.0, why=None)
+    SYNC.insert(
+        tx, container_id=container_id, name=EVERYTHING, at=0.0, deleted=False, cursor="", tries=0, due=0.0, why=None
+    )
 
 
 def take_up(tx: Tx, row: model.Told, limit: int = 1000) -> int:
     """The next slice of "everything" becomes rows of names; how many. The last slice takes the row itself away."""
-    q = sa.select(_o.c.name, _o.c.changed).where(_o.c.container_id == row.container_id, _o.c.name > (row.cursor or "")).order_by(_o.c.name)
+    q = (
+        sa.select(_o.c.name, _o.c.changed)
+        .where(_o.c.container_id == row.container_id, _o.c.name > (row.cursor or ""))
+        .order_by(_o.c.name)
+    )
     found = tx.conn.execute(q.limit(limit)).all()
     known = set(
-        tx.conn.execute(sa.select(_s.c.name).where(_s.c.container_id == row.container_id, _s.c.name.in_([n for n, _ in found]))).scalars()
+        tx.conn.execute(
+            sa.select(_s.c.name).where(_s.c.container_id == row.container_id, _s.c.name.in_([n for n, _ in found]))
+        ).scalars()
     )
     SYNC.insert_many(
         tx,
         [
-            {"container_id": row.container_id, "name": n, "at": at, "deleted": False, "cursor": None, "tries": 0, "due": 0.0, "why": None}
+            {
+                "container_id": row.container_id,
+                "name": n,
+                "at": at,
+                "deleted": False,
+                "cursor": None,
+                "tries": 0,
+                "due": 0.0,
+                "why": None,
+            }
             for n, at in found
             if n not in known
         ],
@@ -62,7 +81,15 @@ def forget_container(tx: Tx, container_id: int) -> None:
 
 
 def later(tx: Tx, row: model.Told, due: float, why: str) -> None:
-    SYNC.change(tx, _s.c.container_id == row.container_id, _s.c.name == row.name, _s.c.at == row.at, tries=row.tries + 1, due=due, why=why)
+    SYNC.change(
+        tx,
+        _s.c.container_id == row.container_id,
+        _s.c.name == row.name,
+        _s.c.at == row.at,
+        tries=row.tries + 1,
+        due=due,
+        why=why,
+    )
 
 
 def waiting(tx: Tx) -> tuple[int, list[model.Told]]:

@@ -40,7 +40,14 @@ class Tally:
     problems: list[tuple[str, str]] = field(default_factory=list)
 
     async def delete(
-        self, objects: Objects, ask: Ask, entry: Entry, account: str, container: str, name: str, version: str | None = None
+        self,
+        objects: Objects,
+        ask: Ask,
+        entry: Entry,
+        account: str,
+        container: str,
+        name: str,
+        version: str | None = None,
     ) -> None:
         """Take one away, and count it: done, not there, or what was in the way."""
         path = f"/{container}/{name}" if name else f"/{container}"
@@ -94,7 +101,9 @@ class Tally:
                 for k, v in value.items()
                 if k != "Errors"
             )
-            problems = "".join(f"<object><name>{xml_text(p)}</name><status>{xml_text(w)}</status></object>" for p, w in self.problems)
+            problems = "".join(
+                f"<object><name>{xml_text(p)}</name><status>{xml_text(w)}</status></object>" for p, w in self.problems
+            )
             return Reply(
                 200,
                 {"content-type": "application/xml"},
@@ -102,12 +111,22 @@ class Tally:
             )
         if "json" in accept:
             return Reply(200, {"content-type": "application/json"}, msgspec.json.encode(value))
-        lines = [f"{k}: {v}" for k, v in value.items() if k != "Errors"] + ["Errors:"] + [f"{p}, {w}" for p, w in self.problems]
+        lines = (
+            [f"{k}: {v}" for k, v in value.items() if k != "Errors"]
+            + ["Errors:"]
+            + [f"{p}, {w}" for p, w in self.problems]
+        )
         return Reply(200, {"content-type": "text/plain"}, "\n".join(lines).encode())
 
 
 def status_of(p: e.Problem) -> str:
-    code = 412 if isinstance(p, Precondition) else 413 if isinstance(p, (e.TooLarge, e.OverQuota)) else STATUS.get(type(p), 500)
+    code = (
+        412
+        if isinstance(p, Precondition)
+        else 413
+        if isinstance(p, (e.TooLarge, e.OverQuota))
+        else STATUS.get(type(p), 500)
+    )
     return f"{code} {REASONS.get(code, '')}"
 
 
@@ -119,14 +138,19 @@ async def bulk_delete(objects: Objects, ask: Ask, entry: Entry, account: str) ->
     lines = raw.splitlines()
     if len(lines) > MAX_DELETES:
         return Tally().reply(
-            ask, "Number Deleted", code="413 Request Entity Too Large", body=f"Maximum Bulk Deletes: {MAX_DELETES} per request"
+            ask,
+            "Number Deleted",
+            code="413 Request Entity Too Large",
+            body=f"Maximum Bulk Deletes: {MAX_DELETES} per request",
         )
     tally = Tally()
     for each in lines:
         if not each.strip():
             continue
         if len(tally.problems) >= MAX_ERRORS:
-            return tally.reply(ask, "Number Deleted", code="413 Request Entity Too Large", body="Maximum delete failures reached")
+            return tally.reply(
+                ask, "Number Deleted", code="413 Request Entity Too Large", body="Maximum delete failures reached"
+            )
         try:
             text = unquote(each.decode().strip())
             if len(each) > MAX_LINE or "\0" in text:
@@ -153,7 +177,9 @@ class Feed:
 
     def __init__(self, source: AsyncIterator[bytes], kind: str) -> None:
         self._source = source.__aiter__()
-        self._unzip: Any = zlib.decompressobj(31) if kind == "tar.gz" else bz2.BZ2Decompressor() if kind == "tar.bz2" else None
+        self._unzip: Any = (
+            zlib.decompressobj(31) if kind == "tar.gz" else bz2.BZ2Decompressor() if kind == "tar.bz2" else None
+        )
         self._held, self._end = bytearray(), False
         self._in = self._out = 0
         self._kind = kind
@@ -236,7 +262,9 @@ class Flight:
     async def add(self, path: str, storing: Coroutine[Any, Any, Any]) -> None:
         while path in self._going or len(self._going) >= AT_ONCE:
             before = self._going.get(path)
-            await asyncio.wait([before] if before is not None else self._going.values(), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                [before] if before is not None else self._going.values(), return_when=asyncio.FIRST_COMPLETED
+            )
             self._settle()
         self._going[path] = asyncio.create_task(storing)
 
@@ -326,7 +354,9 @@ async def extract(objects: Objects, ask: Ask, entry: Entry, account: str, base: 
                 flight.failed(path, p)
                 if len(tally.problems) >= MAX_ERRORS:
                     await flight.land()
-                    return tally.reply(ask, "Number Files Created", code="400 Bad Request", body="Maximum failures reached")
+                    return tally.reply(
+                        ask, "Number Files Created", code="400 Bad Request", body="Maximum failures reached"
+                    )
             async for _ in feed.pieces(padded - used):
                 pass
         await feed.drain()
@@ -336,7 +366,12 @@ async def extract(objects: Objects, ask: Ask, entry: Entry, account: str, base: 
             raise
         return tally.reply(ask, "Number Files Created", code="400 Bad Request", body=f"Invalid Tar File: {x}")
     except Bomb:
-        return tally.reply(ask, "Number Files Created", code="400 Bad Request", body=f"Invalid Tar File: it grows more than {RATIO} times")
+        return tally.reply(
+            ask,
+            "Number Files Created",
+            code="400 Bad Request",
+            body=f"Invalid Tar File: it grows more than {RATIO} times",
+        )
     finally:
         await flight.land()
     if not tally.done and not tally.problems:

@@ -14,7 +14,16 @@ from virga.services.objects import model
 from virga.services.objects.actions import objects as actions
 from virga.services.objects.bodies import Received, extents_of
 from virga.services.objects.desk import Desk
-from virga.services.objects.exchange import Answered, Ask, Reply, check_conditions, http_date, parse_query, ranges, unquote
+from virga.services.objects.exchange import (
+    Answered,
+    Ask,
+    Reply,
+    check_conditions,
+    http_date,
+    parse_query,
+    ranges,
+    unquote,
+)
 from virga.services.objects.swift.entry import Entry
 from virga.services.objects.swift.manifests import raw_form, read_manifest
 from virga.services.objects.swift.metadata import check_meta_total, yes
@@ -88,7 +97,9 @@ class Copies:
         if "x-symlink-target" in ask.headers:
             target = objects.links.target(ask, *to)
             assert target is not None
-            return await objects.links.put(dataclasses.replace(ask, receive=_nothing), entry, spot.container, new, target, check)
+            return await objects.links.put(
+                dataclasses.replace(ask, receive=_nothing), entry, spot.container, new, target, check
+            )
         manifest = ask.query.get("multipart-manifest") == "get"
         if as_link:
             target = dict(old.own("target"))
@@ -98,7 +109,9 @@ class Copies:
             elif target.get("here"):
                 target["account"] = to[0]  # a link that names no account means the one that it lies in
             if target.get("etag"):
-                target, _ = await objects.links.hold(ask, entry, {k: v for k, v in target.items() if k not in {"bytes", "slo_etag"}})
+                target, _ = await objects.links.hold(
+                    ask, entry, {k: v for k, v in target.items() if k not in {"bytes", "slo_etag"}}
+                )
             new.kind, new.control = "link", {"target": target}
             o = await objects.store(spot.container.id, new, self.desk.bodies.keep(b""), check)
         elif old.kind == "slo" and manifest:
@@ -106,16 +119,21 @@ class Copies:
             o = await objects.large.store_manifest(ask, entry, to[0], spot.container, new, segments, "", check)
             shown["etag"] = f'"{o.own("slo_etag")}"'
         else:
-            o = await objects.store(spot.container.id, new, await self._body(ask, entry, account, old, new, manifest), check)
+            o = await objects.store(
+                spot.container.id, new, await self._body(ask, entry, account, old, new, manifest), check
+            )
         reply = objects.created(o, shown.get("etag"))
         reply.headers |= {
-            "x-copied-from": f"{quote(source[1])}/{quote(source[2])}", "x-copied-from-account": quote(source[0]),
+            "x-copied-from": f"{quote(source[1])}/{quote(source[2])}",
+            "x-copied-from-account": quote(source[0]),
             "x-copied-from-last-modified": http_date(-(-old.changed // 1)),
-        }  # fmt: skip
+        }
         reply.headers |= {k: v for k, v in o.meta.items() if k.startswith("x-object-meta-")}
         return reply
 
-    async def _body(self, ask: Ask, entry: Entry, account: str, old: model.Object, new: actions.New, manifest: bool) -> Received:
+    async def _body(
+        self, ask: Ask, entry: Entry, account: str, old: model.Object, new: actions.New, manifest: bool
+    ) -> Received:
         """The bytes that a GET would give: a large object put together, a range of it, a part of it."""
         objects, bodies = self.objects, self.desk.bodies
         if old.kind == "slo" and "part-number" in ask.query:
@@ -163,7 +181,9 @@ class Copies:
     @staticmethod
     def _of_source(ask: Ask) -> Ask:
         """The conditions that are the source's: If-None-Match: * is the target's."""
-        keep = {k: v for k, v in ask.headers.items() if k in OF_SOURCE and not (k == "if-none-match" and v.strip() == "*")}
+        keep = {
+            k: v for k, v in ask.headers.items() if k in OF_SOURCE and not (k == "if-none-match" and v.strip() == "*")
+        }
         return dataclasses.replace(ask, headers=keep)
 
 

@@ -10,8 +10,18 @@ from virga.services.objects.store import places
 from virga.services.objects.swift.replies import page
 
 ALLOW = "GET, HEAD, PUT, POST, COPY, DELETE, OPTIONS"
-EXPOSED = ("cache-control", "content-language", "content-type", "expires", "last-modified", "pragma", "etag", "x-timestamp", "x-trans-id",
-           "x-openstack-request-id")  # fmt: skip
+EXPOSED = (
+    "cache-control",
+    "content-language",
+    "content-type",
+    "expires",
+    "last-modified",
+    "pragma",
+    "etag",
+    "x-timestamp",
+    "x-trans-id",
+    "x-openstack-request-id",
+)
 
 
 async def _container(desk: Desk, account: str, name: str | None) -> model.Container | None:
@@ -22,7 +32,12 @@ async def _container(desk: Desk, account: str, name: str | None) -> model.Contai
 
 def _allowed(desk: Desk, row: model.Container | None, origin: str) -> bool:
     own = row.meta.get("access-control-allow-origin", "").split() if row is not None else []
-    return "*" in own or origin in own or "*" in desk.settings.cors_allow_origin or origin in desk.settings.cors_allow_origin
+    return (
+        "*" in own
+        or origin in own
+        or "*" in desk.settings.cors_allow_origin
+        or origin in desk.settings.cors_allow_origin
+    )
 
 
 async def preflight(desk: Desk, ask: Ask, account: str, container: str | None) -> Reply:
@@ -36,9 +51,10 @@ async def preflight(desk: Desk, ask: Ask, account: str, container: str | None) -
         return page(401, "The origin is not allowed here.", allow=ALLOW)
     meta = row.meta if row is not None else {}
     headers = {
-        "allow": ALLOW, "access-control-allow-methods": ALLOW,
+        "allow": ALLOW,
+        "access-control-allow-methods": ALLOW,
         "access-control-allow-origin": "*" if meta.get("access-control-allow-origin", "").strip() == "*" else origin,
-    }  # fmt: skip
+    }
     if headers["access-control-allow-origin"] != "*":
         headers["vary"] = "Origin"
     if meta.get("access-control-max-age"):
@@ -47,7 +63,9 @@ async def preflight(desk: Desk, ask: Ask, account: str, container: str | None) -
     asked = [h for h in asked if all(c.isalnum() or c in "-_" for c in h)]
     if asked:
         headers["access-control-allow-headers"] = ", ".join(asked)
-        headers["vary"] = ", ".join([*([headers["vary"]] if "vary" in headers else []), "Access-Control-Request-Headers"])
+        headers["vary"] = ", ".join(
+            [*([headers["vary"]] if "vary" in headers else []), "Access-Control-Request-Headers"]
+        )
     return Reply(200, headers)
 
 

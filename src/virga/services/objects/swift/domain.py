@@ -25,7 +25,13 @@ async def remap(desk: Desk, ask: Ask) -> None:
     host = ask.host.partition(":")[0].rstrip(".")
     domain = "." + desk.settings.domain.strip(".").lower()
     if not host.lower().endswith(domain):
-        if not desk.settings.cname_lookup or not host or host.replace(".", "").isdecimal() or "." not in host or ask.path.startswith("/v1"):
+        if (
+            not desk.settings.cname_lookup
+            or not host
+            or host.replace(".", "").isdecimal()
+            or "." not in host
+            or ask.path.startswith("/v1")
+        ):
             return
         found = await asyncio.get_running_loop().run_in_executor(desk.threads, _canonical, host)
         if found is None or not found.rstrip(".").lower().endswith(domain):
@@ -34,7 +40,9 @@ async def remap(desk: Desk, ask: Ask) -> None:
     parts = host[: -len(domain)].split(".")
     if len(parts) > 2 or not all(parts):
         raise refuse(400, "Bad domain in host header")
-    ask.path = "/".join(["/v1", quote(account_of(desk, parts[-1])), *([quote(parts[0])] if len(parts) == 2 else []), ask.path[1:]])
+    ask.path = "/".join(
+        ["/v1", quote(account_of(desk, parts[-1])), *([quote(parts[0])] if len(parts) == 2 else []), ask.path[1:]]
+    )
 
 
 def account_of(desk: Desk, label: str) -> str:

@@ -72,22 +72,35 @@ class Entry:
     def mine(self, account: str) -> bool:
         """Whether the account belongs to the caller's project: under the usual prefix, or under that of services."""
         prefix = self.desk.settings.service_prefix
-        return bool(self.own) and (account == self.own or (bool(prefix) and account == prefix + model.project_of(self.own)))
+        return bool(self.own) and (
+            account == self.own or (bool(prefix) and account == prefix + model.project_of(self.own))
+        )
 
     async def who(self) -> acl.Who | None:
         if self.actor is NOBODY:
             return None
         if self._who is None:
             project = self.actor.project_id or ""
-            name, domain = await self.desk.commits.read(lambda tx: identity.project_name(tx, project)) if project else ("", "")
+            name, domain = (
+                await self.desk.commits.read(lambda tx: identity.project_name(tx, project)) if project else ("", "")
+            )
             a = self.actor
-            self._who = acl.Who(a.user_id, a.user_name, project, name, a.roles, a.user_domain_id == "default" and domain == "default")
+            self._who = acl.Who(
+                a.user_id, a.user_name, project, name, a.roles, a.user_domain_id == "default" and domain == "default"
+            )
         return self._who
 
     async def allow(
-        self, ask: Ask, account: str, container: model.Container | None = None, object: str | None = None, *, method: str | None = None,
-        container_name: str | None = None, account_row: model.Account | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        ask: Ask,
+        account: str,
+        container: model.Container | None = None,
+        object: str | None = None,
+        *,
+        method: str | None = None,
+        container_name: str | None = None,
+        account_row: model.Account | None = None,
+    ) -> None:
         """Raise 401 or 403 unless the caller may do `method` on account, container or object."""
         method = method or ask.method
         named = container_name if container is None else container.name
@@ -107,7 +120,9 @@ class Entry:
                 text = container.control.get("read")
                 if text:
                     referrers, groups = acl.parse(text)
-                    if (object or ".rlistings" in groups) and acl.referrer_allowed(ask.headers.get("referer"), referrers):
+                    if (object or ".rlistings" in groups) and acl.referrer_allowed(
+                        ask.headers.get("referer"), referrers
+                    ):
                         return
                     if await self.listed(account, groups):
                         return

@@ -27,10 +27,29 @@ from virga.services.objects.swift.objects import Objects
 from virga.services.objects.swift.places import Places
 from virga.services.objects.swift.replies import fault, page, plain, refuse, title
 
-INTERNAL = ("x-backend-", "x-container-host", "x-container-device", "x-container-partition", "x-container-root-db-state", "x-account-host",
-            "x-account-device", "x-account-partition", "x-delete-at-host", "x-delete-at-container", "x-delete-at-device", "x-delete-at-partition",
-            "x-account-sysmeta-", "x-container-sysmeta-", "x-object-sysmeta-", "x-object-transient-sysmeta-", "x-object-meta-crypto",
-            "x-container-delete-timestamp", "x-put-timestamp", "x-iv-", "x-static-large-object")  # fmt: skip
+INTERNAL = (
+    "x-backend-",
+    "x-container-host",
+    "x-container-device",
+    "x-container-partition",
+    "x-container-root-db-state",
+    "x-account-host",
+    "x-account-device",
+    "x-account-partition",
+    "x-delete-at-host",
+    "x-delete-at-container",
+    "x-delete-at-device",
+    "x-delete-at-partition",
+    "x-account-sysmeta-",
+    "x-container-sysmeta-",
+    "x-object-sysmeta-",
+    "x-object-transient-sysmeta-",
+    "x-object-meta-crypto",
+    "x-container-delete-timestamp",
+    "x-put-timestamp",
+    "x-iv-",
+    "x-static-large-object",
+)
 """Headers by which upstream's own servers talk: from a client they mean nothing, and are dropped before anything looks."""
 METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE", "COPY", "OPTIONS"})
 CHANGES = frozenset({"PUT", "POST", "DELETE", "COPY"})
@@ -75,7 +94,9 @@ class Swift:
             await cors.dress(self.desk, ask, reply)
             if ask.header("connection").lower() == "keep-alive" and scope.get("http_version") == "1.1":
                 reply.headers.setdefault("connection", "keep-alive")
-        return await send_reply(send, method, reply, [("x-trans-id", trans), ("x-openstack-request-id", trans)], self.log, spell=title)
+        return await send_reply(
+            send, method, reply, [("x-trans-id", trans), ("x-openstack-request-id", trans)], self.log, spell=title
+        )
 
     async def answer(self, ask: Ask) -> Reply:
         if ask.path in {"/healthcheck", "/crossdomain.xml"}:
@@ -146,7 +167,11 @@ class Swift:
         if m in {"GET", "HEAD"}:
             read = web.object if web.active(ask, entry) else None
             work = steady(
-                lambda: o.get(ask, entry, account, container, name) if read is None else read(self, ask, entry, account, container, name)
+                lambda: (
+                    o.get(ask, entry, account, container, name)
+                    if read is None
+                    else read(self, ask, entry, account, container, name)
+                )
             )
         elif m == "PUT":
             work = o.put(ask, entry, account, container, name)
@@ -233,13 +258,31 @@ def read_ask(scope: Any, receive: Any, mount: str, id: str, base: str) -> Ask:
     if any("\0" in k or ("\0" in v and k not in {"marker", "end_marker"}) for k, v in query.items()):
         raise refuse(412, "Invalid UTF8 or contains NULL")
     return Ask(
-        id=id, method=scope["method"], raw_path=raw, mount=mount, path=raw.removeprefix(mount), raw_query=raw_query, query=query, headers=headers,
-        scheme=scope.get("scheme", "http"), host=headers.get("host", ""), base=base, client=(scope.get("client") or ("",))[0], receive=receive, header_list=order,
-    )  # fmt: skip
+        id=id,
+        method=scope["method"],
+        raw_path=raw,
+        mount=mount,
+        path=raw.removeprefix(mount),
+        raw_query=raw_query,
+        query=query,
+        headers=headers,
+        scheme=scope.get("scheme", "http"),
+        host=headers.get("host", ""),
+        base=base,
+        client=(scope.get("client") or ("",))[0],
+        receive=receive,
+        header_list=order,
+    )
 
 
 async def send_reply(
-    send: Any, method: str, reply: Reply, more: list[tuple[str, str]], logger: Any, *, spell: Callable[[str], bytes] = str.encode
+    send: Any,
+    method: str,
+    reply: Reply,
+    more: list[tuple[str, str]],
+    logger: Any,
+    *,
+    spell: Callable[[str], bytes] = str.encode,
 ) -> int:
     """Write the answer, its headers' names spelt by `spell`. A stream that breaks ends the connection: the client sees fewer bytes than were promised."""
     head = method == "HEAD"

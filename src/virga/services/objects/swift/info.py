@@ -21,27 +21,66 @@ def capabilities(s: Objects, realms: Realms) -> dict[str, Any]:
     digests = [*(["sha1"] if s.tempurl_sha1 else []), "sha256", "sha512"]
     out: dict[str, Any] = {
         "swift": {
-            "version": f"2.38.0.virga-{__version__}", "max_file_size": s.max_file_size, "max_meta_name_length": model.META_NAME,
-            "max_meta_value_length": model.META_VALUE, "max_meta_count": model.META_COUNT, "max_meta_overall_size": model.META_OVERALL,
-            "max_header_size": 8192, "extra_header_count": 0, "max_object_name_length": model.MAX_NAME, "container_listing_limit": model.LISTING,
-            "account_listing_limit": model.LISTING, "max_account_name_length": model.MAX_ACCOUNT, "max_container_name_length": model.MAX_CONTAINER,
-            "strict_cors_mode": True, "allow_account_management": False, "account_autocreate": True, "allow_open_expired": s.open_expired,
-            "policies": [{"name": p, "aliases": p} | ({"default": True} if n == 0 else {}) for n, p in enumerate(s.policies)],
+            "version": f"2.38.0.virga-{__version__}",
+            "max_file_size": s.max_file_size,
+            "max_meta_name_length": model.META_NAME,
+            "max_meta_value_length": model.META_VALUE,
+            "max_meta_count": model.META_COUNT,
+            "max_meta_overall_size": model.META_OVERALL,
+            "max_header_size": 8192,
+            "extra_header_count": 0,
+            "max_object_name_length": model.MAX_NAME,
+            "container_listing_limit": model.LISTING,
+            "account_listing_limit": model.LISTING,
+            "max_account_name_length": model.MAX_ACCOUNT,
+            "max_container_name_length": model.MAX_CONTAINER,
+            "strict_cors_mode": True,
+            "allow_account_management": False,
+            "account_autocreate": True,
+            "allow_open_expired": s.open_expired,
+            "policies": [
+                {"name": p, "aliases": p} | ({"default": True} if n == 0 else {}) for n, p in enumerate(s.policies)
+            ],
         },
-        "slo": {"max_manifest_segments": manifests.MAX_SEGMENTS, "max_manifest_size": large.MAX_MANIFEST, "min_segment_size": 1, "yield_frequency": 10,
-                "allow_async_delete": False},
+        "slo": {
+            "max_manifest_segments": manifests.MAX_SEGMENTS,
+            "max_manifest_size": large.MAX_MANIFEST,
+            "min_segment_size": 1,
+            "yield_frequency": 10,
+            "allow_async_delete": False,
+        },
         "dlo": {"max_segments": model.LISTING},
         "bulk_delete": {"max_deletes_per_request": bulk.MAX_DELETES, "max_failed_deletes": bulk.MAX_ERRORS},
         "bulk_upload": {"max_containers_per_extraction": 10000, "max_failed_extractions": bulk.MAX_ERRORS},
-        "tempurl": {"methods": ["GET", "HEAD", "PUT", "POST", "DELETE"], "incoming_remove_headers": ["x-timestamp", "x-open-expired"],
-                    "incoming_allow_headers": [], "outgoing_remove_headers": [], "outgoing_allow_headers": ["x-object-meta-*"], "allowed_digests": digests,
-                    "deprecated_digests": digests[:1] if s.tempurl_sha1 else []},
+        "tempurl": {
+            "methods": ["GET", "HEAD", "PUT", "POST", "DELETE"],
+            "incoming_remove_headers": ["x-timestamp", "x-open-expired"],
+            "incoming_allow_headers": [],
+            "outgoing_remove_headers": [],
+            "outgoing_allow_headers": ["x-object-meta-*"],
+            "allowed_digests": digests,
+            "deprecated_digests": digests[:1] if s.tempurl_sha1 else [],
+        },
         "formpost": {"allowed_digests": digests, "deprecated_digests": digests[:1] if s.tempurl_sha1 else []},
-        "account_quotas": {}, "container_quotas": {}, "staticweb": {}, "crossdomain": {}, "keystoneauth": {}, "symlink": {"symloop_max": 2, "static_links": True},
-        "versioned_writes": {"allowed_flags": ["x-versions-location", "x-history-location"]}, "object_versioning": {},
-        "s3api": {"version": __version__, "max_bucket_listing": 1000, "max_parts_listing": 1000, "max_upload_part_num": 10000, "max_multi_delete_objects": 1000,
-                  "allow_multipart_uploads": True, "min_segment_size": 5242880, "s3_acl": True},
-    }  # fmt: skip
+        "account_quotas": {},
+        "container_quotas": {},
+        "staticweb": {},
+        "crossdomain": {},
+        "keystoneauth": {},
+        "symlink": {"symloop_max": 2, "static_links": True},
+        "versioned_writes": {"allowed_flags": ["x-versions-location", "x-history-location"]},
+        "object_versioning": {},
+        "s3api": {
+            "version": __version__,
+            "max_bucket_listing": 1000,
+            "max_parts_listing": 1000,
+            "max_upload_part_num": 10000,
+            "max_multi_delete_objects": 1000,
+            "allow_multipart_uploads": True,
+            "min_segment_size": 5242880,
+            "s3_acl": True,
+        },
+    }
     if s.etag_quoter:
         out["etag_quoter"] = {"enable_by_default": s.etag_quoter_default}
     if s.ratelimit:
@@ -72,7 +111,9 @@ def answer(desk: Desk, ask: Ask) -> Reply:
         return page(405, "The method is not allowed for this resource.", allow="GET, HEAD, OPTIONS")
     if ask.path == "/info":
         return Reply(
-            200, {"content-type": "application/json; charset=UTF-8"}, msgspec.json.encode(capabilities(desk.settings, desk.realms))
+            200,
+            {"content-type": "application/json; charset=UTF-8"},
+            msgspec.json.encode(capabilities(desk.settings, desk.realms)),
         )
     if ask.path == "/healthcheck":
         return plain(200, "OK")

@@ -22,7 +22,15 @@ from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Answered, Ask, Reply, http_date, ranges, unquote
 from virga.services.objects.swift.bulk import Tally, status_of
 from virga.services.objects.swift.entry import Entry
-from virga.services.objects.swift.manifests import MAX_SEGMENTS, Faulty, asked_kind, length_of, raw_form, read_manifest, report
+from virga.services.objects.swift.manifests import (
+    MAX_SEGMENTS,
+    Faulty,
+    asked_kind,
+    length_of,
+    raw_form,
+    read_manifest,
+    report,
+)
 from virga.services.objects.swift.metadata import yes
 from virga.services.objects.swift.replies import REASONS, page, refuse
 
@@ -68,7 +76,13 @@ class Large:
     # -- putting a manifest ----------------------------------------------------------------------------------------
 
     async def put_manifest(
-        self, ask: Ask, entry: Entry, account: str, container: model.Container, new: actions.New, check: actions.Check | None
+        self,
+        ask: Ask,
+        entry: Entry,
+        account: str,
+        container: model.Container,
+        new: actions.New,
+        check: actions.Check | None,
     ) -> Reply:
         """?multipart-manifest=put. With `heartbeat=on` the answer begins at once, spaces follow while segments are looked at, and what
         came of it is told in the body."""
@@ -83,9 +97,16 @@ class Large:
         return self.objects.created(o, f'"{o.own("slo_etag")}"')
 
     async def store_manifest(
-        self, ask: Ask, entry: Entry, account: str, container: model.Container, new: actions.New, segments: list[dict[str, Any]], wanted: str,
+        self,
+        ask: Ask,
+        entry: Entry,
+        account: str,
+        container: model.Container,
+        new: actions.New,
+        segments: list[dict[str, Any]],
+        wanted: str,
         check: actions.Check | None,
-    ) -> model.Object:  # fmt: skip
+    ) -> model.Object:
         """Look at each segment with the caller's own rights and keep the manifest. Raises 400 with what is wrong with each, 422."""
         problems: list[tuple[str, str]] = []
         stored: list[dict[str, Any]] = []
@@ -124,9 +145,12 @@ class Large:
             if len(problems) > before:
                 continue
             line = {
-                "name": "/" + path.lstrip("/"), "bytes": size, "hash": md5, "content_type": row.content_type,
+                "name": "/" + path.lstrip("/"),
+                "bytes": size,
+                "hash": md5,
+                "content_type": row.content_type,
                 "last_modified": model.listed_time(row.changed),
-            }  # fmt: skip
+            }
             stored.append(line | ({"range": piece} if piece else {}) | ({"sub_slo": True} if row.kind == "slo" else {}))
             total += length
             tag.update((f"{md5}:{piece};" if piece else md5).encode())
@@ -136,7 +160,11 @@ class Large:
         if wanted and wanted != slo_etag:
             raise Answered(page(422, f"The segments' etag is {slo_etag}, the Etag header said {wanted[:64]}."))
         body = msgspec.json.encode(stored)
-        got = self.desk.bodies.keep(body) if len(body) <= 65536 else await self.desk.bodies.receive(_once(body), expected=len(body))
+        got = (
+            self.desk.bodies.keep(body)
+            if len(body) <= 65536
+            else await self.desk.bodies.receive(_once(body), expected=len(body))
+        )
         new.kind, new.etag = "slo", got.md5
         new.control = {"slo_etag": slo_etag, "total": total, "manifest_md5": got.md5}
         return await self.objects.store(container.id, new, got, check)
@@ -161,8 +189,12 @@ class Large:
             problems: list[tuple[str, str]] = []
             try:
                 o = task.result()
-                told = {"Response Status": "201 Created", "Response Body": "", "Etag": f'"{o.own("slo_etag")}"',
-                        "Last Modified": http_date(-(-o.changed // 1))}  # fmt: skip
+                told = {
+                    "Response Status": "201 Created",
+                    "Response Body": "",
+                    "Etag": f'"{o.own("slo_etag")}"',
+                    "Last Modified": http_date(-(-o.changed // 1)),
+                }
             except Faulty as f:
                 problems = f.problems
                 told = {"Response Status": "400 Bad Request", "Response Body": "Bad Request"}
@@ -171,7 +203,11 @@ class Large:
                 )
             except Answered as a:
                 reason = REASONS.get(a.reply.code, "")
-                said = f"{reason}\nUnable to process the contained instructions" if a.reply.code == 422 else a.reply.body.decode()
+                said = (
+                    f"{reason}\nUnable to process the contained instructions"
+                    if a.reply.code == 422
+                    else a.reply.body.decode()
+                )
                 told = {"Response Status": f"{a.reply.code} {reason}", "Response Body": said}
             except Problem as p:
                 told = {"Response Status": status_of(p), "Response Body": p.message}
@@ -198,7 +234,9 @@ class Large:
         async def open_range(start: int, length: int) -> AsyncIterator[bytes]:
             return _once(body[start : start + length])
 
-        return await self.objects.answer(ask, headers, Whole(len(body), headers["etag"], open_range), [headers["etag"]], o.changed)
+        return await self.objects.answer(
+            ask, headers, Whole(len(body), headers["etag"], open_range), [headers["etag"]], o.changed
+        )
 
     async def part(self, ask: Ask, o: model.Object, headers: dict[str, str]) -> Reply | None:
         """?part-number= of a static large object: sets the range of the request. A reply when there is nothing to open."""
@@ -214,7 +252,12 @@ class Large:
         headers["accept-ranges"] = "bytes"
         if number > len(lines):
             said = b"The requested part number is not satisfiable"
-            return Reply(416, headers | {"content-range": f"bytes */{total}"}, said, length=0 if ask.method == "HEAD" else len(said))
+            return Reply(
+                416,
+                headers | {"content-range": f"bytes */{total}"},
+                said,
+                length=0 if ask.method == "HEAD" else len(said),
+            )
         start = sum(length_of(s) for s in lines[: number - 1])
         length = length_of(lines[number - 1])
         if ask.method == "HEAD" or not length:
@@ -266,7 +309,9 @@ class Large:
             out.append(Segment(size, None, account, c, r.name, 0, etag, size))
         return out
 
-    async def open(self, ask: Ask, entry: Entry, segments: list[Segment], start: int, length: int, depth: int) -> AsyncIterator[bytes]:
+    async def open(
+        self, ask: Ask, entry: Entry, segments: list[Segment], start: int, length: int, depth: int
+    ) -> AsyncIterator[bytes]:
         """Bytes of the segments. The first segment is found and checked before this returns: what is wrong with it is a 409."""
         if depth >= DEPTH:
             raise broken(f"The manifest nests deeper than {DEPTH} levels.")
@@ -284,7 +329,9 @@ class Large:
         except Conflict as e:
             raise broken(e.message) from e
         except (NotFound, Forbidden) as e:
-            raise broken(f"The segment {plan[0][0].container}/{plan[0][0].name} is gone, or not the caller's to read.") from e
+            raise broken(
+                f"The segment {plan[0][0].container}/{plan[0][0].name} is gone, or not the caller's to read."
+            ) from e
         except Answered as a:
             if a.reply.code == 409:
                 raise
@@ -303,7 +350,9 @@ class Large:
 
         return rest()
 
-    async def _segment(self, ask: Ask, entry: Entry, s: Segment, low: int, count: int, depth: int) -> AsyncIterator[bytes]:
+    async def _segment(
+        self, ask: Ask, entry: Entry, s: Segment, low: int, count: int, depth: int
+    ) -> AsyncIterator[bytes]:
         if s.data is not None:
             return _once(s.data[low : low + count])
         _, row = await self.objects.found(ask, entry, s.account, s.container, s.name)
@@ -320,7 +369,9 @@ class Large:
 
     # -- deleting --------------------------------------------------------------------------------------------------
 
-    async def delete_all(self, ask: Ask, entry: Entry, account: str, container: str, name: str, version: str | None) -> Reply:
+    async def delete_all(
+        self, ask: Ask, entry: Entry, account: str, container: str, name: str, version: str | None
+    ) -> Reply:
         """?multipart-manifest=delete: the segments and then the manifest (of a version, when one is named), told as a bulk delete."""
         tally = Tally()
         todo: list[tuple[str, str, str | None]] = []

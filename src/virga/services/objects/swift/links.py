@@ -82,7 +82,13 @@ class Links:
         return {"account": where, "container": c, "object": o} | here | ({"etag": etag} if etag else {})
 
     async def put(
-        self, ask: Ask, entry: Entry, container: model.Container, new: actions.New, target: dict[str, Any], check: actions.Check | None
+        self,
+        ask: Ask,
+        entry: Entry,
+        container: model.Container,
+        new: actions.New,
+        target: dict[str, Any],
+        check: actions.Check | None,
     ) -> Reply:
         """Make a link. A static one is made only of what the caller may read, and what has the etag."""
         if ask.length:
@@ -121,7 +127,9 @@ class Links:
 def moved(ask: Ask, o: model.Object) -> Reply:
     """The answer to a POST that was meant for the target and changed the link."""
     t = o.own("target")
-    reply = plain(307, "The requested POST was applied to a symlink. POST directly to the target to apply requested metadata.")
+    reply = plain(
+        307, "The requested POST was applied to a symlink. POST directly to the target to apply requested metadata."
+    )
     reply.headers["location"] = ask.mount + location(t)
     if t.get("etag"):
         reply.headers["x-symlink-target-etag"] = t["etag"]

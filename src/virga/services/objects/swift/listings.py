@@ -54,10 +54,13 @@ def containers(tx: Tx, q: Mapping[str, str], account: str, limit: int) -> list[d
                 folder = ""
                 out.append(
                     {
-                        "name": c.name, "count": c.objects, "bytes": c.bytes, "last_modified": model.listed_time(c.changed),
+                        "name": c.name,
+                        "count": c.objects,
+                        "bytes": c.bytes,
+                        "last_modified": model.listed_time(c.changed),
                         "storage_policy": c.policy,
                     }
-                )  # fmt: skip
+                )
             elif c.name[: cut + len(delimiter)] != folder:
                 folder = c.name[: cut + len(delimiter)]
                 if folder not in {after0, before0}:
@@ -77,13 +80,23 @@ def objects(tx: Tx, q: Mapping[str, str], row: model.Container, limit: int, now:
     reverse, after, before = markers(q)
     if "path" in q:
         prefix = q["path"].rstrip("/") + "/" if q["path"] else ""
-        under = lists.children(tx, row.id, prefix=prefix, after=after, before=before, limit=limit, reverse=reverse, alive_at=now)
+        under = lists.children(
+            tx, row.id, prefix=prefix, after=after, before=before, limit=limit, reverse=reverse, alive_at=now
+        )
         return [line(e) for e in under]
     versioned = bool(row.control.get("versioning"))
     got = lists.listing(
-        tx, row.id, prefix=prefix, delimiter=delimiter, after=after, before=before, limit=limit, reverse=reverse, alive_at=now,
+        tx,
+        row.id,
+        prefix=prefix,
+        delimiter=delimiter,
+        after=after,
+        before=before,
+        limit=limit,
+        reverse=reverse,
+        alive_at=now,
         versioned=versioned,
-    )  # fmt: skip
+    )
     out = []
     for e in got:
         if isinstance(e, lists.Folder):
@@ -100,7 +113,14 @@ def plain_lines(tx: Tx, q: Mapping[str, str], row: model.Container, limit: int, 
     """The plain listing, from rows to bytes at once."""
     reverse, after, before = markers(q)
     prefix = q.get("prefix", "")
-    page: dict[str, Any] = {"prefix": prefix, "after": after, "before": before, "limit": limit, "reverse": reverse, "alive_at": now}
+    page: dict[str, Any] = {
+        "prefix": prefix,
+        "after": after,
+        "before": before,
+        "limit": limit,
+        "reverse": reverse,
+        "alive_at": now,
+    }
     text = lists.printed(tx, row.id, **page, json=kind == "json")
     if text is not None:
         return f"[{text}]".encode() if kind == "json" else text.encode()

@@ -34,7 +34,8 @@ def raw_form(lines: list[dict[str, Any]]) -> bytes:
         [
             {"data": s["data"]}
             if "data" in s
-            else {"path": s["name"], "etag": s["hash"], "size_bytes": s["bytes"]} | ({"range": s["range"]} if "range" in s else {})
+            else {"path": s["name"], "etag": s["hash"], "size_bytes": s["bytes"]}
+            | ({"range": s["range"]} if "range" in s else {})
             for s in lines
         ]
     )
@@ -58,7 +59,9 @@ def read_manifest(raw: bytes, own: str = "") -> list[dict[str, Any]]:
         raise refuse(400, "Manifest must be a list.\n")
     if not value:
         raise refuse(400, "Manifest must contain at least one segment.\n")
-    faults = [f"Index {n}: {why}" for n, s in enumerate(value) if (why := segment_fault(s, own, last=n == len(value) - 1))]
+    faults = [
+        f"Index {n}: {why}" for n, s in enumerate(value) if (why := segment_fault(s, own, last=n == len(value) - 1))
+    ]
     if not faults and all("data" in s for s in value):
         faults.append("Inline data segments require at least one object-backed segment.")
     if faults:
@@ -82,7 +85,13 @@ def segment_fault(s: Any, own: str, *, last: bool) -> str | None:
             data = base64.b64decode(s["data"], validate=True) if isinstance(s["data"], str) else None
         except (binascii.Error, ValueError):
             data = None
-        return "data must be valid base64" if data is None else None if data else "too small; each segment must be at least 1 byte."
+        return (
+            "data must be valid base64"
+            if data is None
+            else None
+            if data
+            else "too small; each segment must be at least 1 byte."
+        )
     path, size = s["path"], s.get("size_bytes")
     if not isinstance(path, str):
         return '"path" must be a string'
@@ -101,7 +110,11 @@ def segment_fault(s: Any, own: str, *, last: bool) -> str | None:
         return "manifest must not include itself as a segment"
     if s.get("range"):
         if not isinstance(s["range"], str) or not RANGE.fullmatch(s["range"]):
-            return "multiple ranges (only one allowed)" if isinstance(s["range"], str) and "," in s["range"] else "invalid range"
+            return (
+                "multiple ranges (only one allowed)"
+                if isinstance(s["range"], str) and "," in s["range"]
+                else "invalid range"
+            )
         if size is not None and len(ranges(f"bytes={s['range']}", size) or ()) != 1:
             return "unsatisfiable range"
     return None
@@ -109,7 +122,9 @@ def segment_fault(s: Any, own: str, *, last: bool) -> str | None:
 
 def asked_kind(ask: Ask) -> str:
     """The form in which the caller wants to hear what came of a manifest."""
-    return next((k for k in ("application/json", "application/xml", "text/xml") if k in ask.header("accept")), "text/plain")
+    return next(
+        (k for k in ("application/json", "application/xml", "text/xml") if k in ask.header("accept")), "text/plain"
+    )
 
 
 def report(kind: str, told: dict[str, str], problems: list[tuple[str, str]]) -> bytes:
@@ -117,8 +132,13 @@ def report(kind: str, told: dict[str, str], problems: list[tuple[str, str]]) -> 
     if kind == "application/json":
         return msgspec.json.encode(told | {"Errors": [[p, w] for p, w in problems]})
     if kind.endswith("/xml"):
-        inner = "".join(f"<{k.replace(' ', '_').lower()}>{xml_text(v)}</{k.replace(' ', '_').lower()}>" for k, v in sorted(told.items()))
-        faults = "".join(f"<object><name>{xml_text(p)}</name><status>{xml_text(w)}</status></object>" for p, w in problems)
+        inner = "".join(
+            f"<{k.replace(' ', '_').lower()}>{xml_text(v)}</{k.replace(' ', '_').lower()}>"
+            for k, v in sorted(told.items())
+        )
+        faults = "".join(
+            f"<object><name>{xml_text(p)}</name><status>{xml_text(w)}</status></object>" for p, w in problems
+        )
         return f"<upload>{inner}<errors>{faults}</errors></upload>".encode()
     lines = [f"{k}: {v}" for k, v in sorted(told.items())] + ["Errors:"] + [f"{p}, {w}" for p, w in problems]
     return ("\n".join(lines) + "\n").encode()

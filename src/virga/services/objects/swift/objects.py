@@ -37,8 +37,14 @@ from virga.services.objects.swift.metadata import check_meta, check_meta_total, 
 from virga.services.objects.swift.replies import page, refuse
 
 KEPT = (
-    "content-disposition", "content-encoding", "cache-control", "content-language", "expires", "x-robots-tag", "x-object-manifest",
-)  # fmt: skip
+    "content-disposition",
+    "content-encoding",
+    "cache-control",
+    "content-language",
+    "expires",
+    "x-robots-tag",
+    "x-object-manifest",
+)
 LAST_SECOND = 9_999_999_999
 """The last second that upstream's timestamps have: what is to expire later expires then."""
 
@@ -50,7 +56,9 @@ class Objects:
 
     # -- finding ---------------------------------------------------------------------------------------------------
 
-    async def look(self, ask: Ask, entry: Entry, account: str, container: str, name: str, *, method: str | None = None) -> places.Spot:
+    async def look(
+        self, ask: Ask, entry: Entry, account: str, container: str, name: str, *, method: str | None = None
+    ) -> places.Spot:
         """What is there, once the caller may `method` it."""
         small: list[bytes] = []
         want = method == "GET" and ask.method == "GET"
@@ -84,7 +92,9 @@ class Objects:
         o = spot.object
         if version is not None and version != "null":
             self.versioned(entry, account, spot.container, version)
-            old = await self.desk.commits.read(lambda tx: actions.find_numbered(tx, spot.object, spot.container, name, version))  # type: ignore[arg-type]
+            old = await self.desk.commits.read(
+                lambda tx: actions.find_numbered(tx, spot.object, spot.container, name, version)  # type: ignore[arg-type]
+            )
             if old.kind == model.MARKER:
                 raise Answered(Reply(404, {"content-type": old.content_type, "x-object-version-id": version}))
             return spot.container, old
@@ -104,7 +114,11 @@ class Objects:
             raise refuse(400, "version-aware operations require that the container is versioned")
         check_version(version)
         if not entry.owns(account):
-            raise (unauthorized(account) if not entry.actor.user_id else Answered(page(403, "Only the account's owner names versions.")))
+            raise (
+                unauthorized(account)
+                if not entry.actor.user_id
+                else Answered(page(403, "Only the account's owner names versions."))
+            )
 
     def alive(self, ask: Ask, o: model.Object | None) -> model.Object | None:
         """The object unless its time has passed; X-Open-Expired opens it all the same, where that is switched on."""
@@ -153,7 +167,11 @@ class Objects:
         if body == o.body and ask.method == "GET" and "range" not in ask.headers and fresh(ask, tags, o.changed) == 200:
             return Reply(200, headers | {"accept-ranges": "bytes"}, data)
         return await self.answer(
-            ask, headers, Whole(o.size, o.etag, lambda s, n: self.desk.bodies.open(extents_of(o, s, n))), tags, o.changed
+            ask,
+            headers,
+            Whole(o.size, o.etag, lambda s, n: self.desk.bodies.open(extents_of(o, s, n))),
+            tags,
+            o.changed,
         )
 
     @staticmethod
@@ -182,7 +200,11 @@ class Objects:
         if wanted is not None and whole.size is not None:
             if not wanted:
                 reply = page(416, "The Range requested is not available.")
-                reply.headers |= {"content-range": f"bytes */{whole.size}", "accept-ranges": "bytes", "etag": headers.get("etag", "")}
+                reply.headers |= {
+                    "content-range": f"bytes */{whole.size}",
+                    "accept-ranges": "bytes",
+                    "etag": headers.get("etag", ""),
+                }
                 return reply
             if ask.method == "HEAD":
                 return Reply(200, headers, length=whole.size)
@@ -225,10 +247,14 @@ class Objects:
         wanted = ask.headers.get("etag", "").strip().strip('"').lower()
         if wanted and wanted != got.md5:
             await self.thrown_away(got)
-            raise Answered(page(422, f"The body's MD5 is {got.md5}, the Etag header said {wanted[:64]}; nothing was kept."))
+            raise Answered(
+                page(422, f"The body's MD5 is {got.md5}, the Etag header said {wanted[:64]}; nothing was kept.")
+            )
         return self.created(await self.store(spot.container.id, new, got, check))
 
-    async def restore(self, ask: Ask, entry: Entry, account: str, container: model.Container, name: str, version: str) -> Reply:
+    async def restore(
+        self, ask: Ask, entry: Entry, account: str, container: model.Container, name: str, version: str
+    ) -> Reply:
         """PUT ?version-id=: an old version is the newest again."""
         if version == "null":
             raise refuse(400, "Invalid version parameter")
@@ -240,7 +266,9 @@ class Objects:
                 raise refuse(400, "PUT version-id requests require a zero byte body")
         id, now, desk = container.id, self.desk.now(), self.desk
         try:
-            return self.created(await desk.commits.write(lambda tx: actions.restore(tx, id, name, version, now, desk.wake_trash)))
+            return self.created(
+                await desk.commits.write(lambda tx: actions.restore(tx, id, name, version, now, desk.wake_trash))
+            )
         except NotFound as e:
             raise refuse(404, e.message) from None
 
@@ -266,7 +294,13 @@ class Objects:
             await self.desk.bodies._off(self.desk.bodies.discard, got)
 
     async def commit(
-        self, container_id: int, new: actions.New, got: Received, check: actions.Check | None = None, *, numbered: bool = False
+        self,
+        container_id: int,
+        new: actions.New,
+        got: Received,
+        check: actions.Check | None = None,
+        *,
+        numbered: bool = False,
     ) -> model.Object:
         """Row and body, in one commit. `numbered`: Swift's way with versions, as `actions.put` says."""
         new.size, new.body, new.data = got.size, got.body, got.data
@@ -277,9 +311,13 @@ class Objects:
         if new.at is not None and check is None:
             check = sync.newest(new.at, 202)
         async with desk.bodies.offered(got):
-            return await desk.commits.write_short(lambda tx: actions.put(tx, container_id, new, now, desk.wake_trash, check, numbered=numbered))
+            return await desk.commits.write_short(
+                lambda tx: actions.put(tx, container_id, new, now, desk.wake_trash, check, numbered=numbered)
+            )
 
-    async def store(self, container_id: int, new: actions.New, got: Received, check: actions.Check | None = None) -> model.Object:
+    async def store(
+        self, container_id: int, new: actions.New, got: Received, check: actions.Check | None = None
+    ) -> model.Object:
         """Row and body, in one commit, with versions as Swift has them."""
         return await self.commit(container_id, new, got, check, numbered=True)
 
@@ -313,7 +351,9 @@ class Objects:
             c, _, prefix = value.partition("/")
             if not c or not prefix or "?" in value or "&" in value or prefix.startswith("/"):
                 raise Invalid("X-Object-Manifest must be in the format container/prefix", field="X-Object-Manifest")
-        return actions.New(name, 0, "", content_type, meta=meta, delete_at=self.delete_at(ask), at=ask.notes.get("sync_at"))
+        return actions.New(
+            name, 0, "", content_type, meta=meta, delete_at=self.delete_at(ask), at=ask.notes.get("sync_at")
+        )
 
     def delete_at(self, ask: Ask) -> int | None:
         now = self.desk.now()
@@ -390,7 +430,9 @@ class Objects:
             reply.headers["x-object-current-version-id"] = removed.current
         return reply
 
-    async def remove(self, container_id: int, name: str, version: str | None = None, *, at: float | None = None) -> actions.Removed:
+    async def remove(
+        self, container_id: int, name: str, version: str | None = None, *, at: float | None = None
+    ) -> actions.Removed:
         """Take the newest away, or one version for good. `at`: the time of the deletion, where another cluster tells of it. Raises
         NotFound."""
         desk = self.desk
@@ -400,7 +442,9 @@ class Objects:
             if version is not None and version != "null":
                 return actions.delete_version(tx, container_id, name, version, now, desk.wake_trash, numbered=True)
             check = sync.newest(at, 409) if at is not None else None
-            return actions.delete(tx, container_id, name, now, desk.wake_trash, check=check, at=at, numbered=True, marks=version is None)
+            return actions.delete(
+                tx, container_id, name, now, desk.wake_trash, check=check, at=at, numbered=True, marks=version is None
+            )
 
         return await desk.commits.write_short(run)
 
@@ -409,7 +453,9 @@ class Objects:
     async def copy(self, ask: Ask, entry: Entry, account: str, container: str, name: str) -> Reply:
         return await self.copies.copy(ask, entry, account, container, name)
 
-    async def segment_rows(self, account: str, container: str, prefix: str) -> tuple[model.Container | None, list[model.Object]]:
+    async def segment_rows(
+        self, account: str, container: str, prefix: str
+    ) -> tuple[model.Container | None, list[model.Object]]:
         """DLO: the objects whose names begin with `prefix`, in order."""
 
         def read(tx: Tx) -> tuple[model.Container | None, list[model.Object]]:
@@ -440,8 +486,11 @@ def object_meta(ask: Ask) -> dict[str, str]:
 
 def object_headers(o: model.Object) -> dict[str, str]:
     headers = {
-        "content-type": o.content_type, "etag": o.etag, "last-modified": http_date(-(-o.changed // 1)), "x-timestamp": model.timestamp(o.changed),
-    }  # fmt: skip
+        "content-type": o.content_type,
+        "etag": o.etag,
+        "last-modified": http_date(-(-o.changed // 1)),
+        "x-timestamp": model.timestamp(o.changed),
+    }
     headers |= o.meta
     if o.delete_at is not None:
         headers["x-delete-at"] = str(o.delete_at)

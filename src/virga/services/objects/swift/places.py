@@ -27,9 +27,16 @@ HIDDEN = {"temp-url-key", "temp-url-key-2"}
 
 
 OWNERS = (
-    "x-container-read", "x-container-write", "x-container-sync-key", "x-container-sync-to", "x-account-meta-temp-url-key",
-    "x-account-meta-temp-url-key-2", "x-container-meta-temp-url-key", "x-container-meta-temp-url-key-2", "x-account-access-control",
-)  # fmt: skip
+    "x-container-read",
+    "x-container-write",
+    "x-container-sync-key",
+    "x-container-sync-to",
+    "x-account-meta-temp-url-key",
+    "x-account-meta-temp-url-key-2",
+    "x-container-meta-temp-url-key",
+    "x-container-meta-temp-url-key-2",
+    "x-account-access-control",
+)
 """Headers by which only an account's owner opens it to others: of anybody else who may write they do not count, as upstream has it."""
 
 
@@ -52,7 +59,13 @@ class Places:
         if not entry.owns(account):
             without_owners(ask)
         if row is not None and row.deleted is not None:
-            raise Answered(page(410 if ask.method in {"GET", "HEAD"} else 403, "The account was deleted.", x_account_status="Deleted"))
+            raise Answered(
+                page(
+                    410 if ask.method in {"GET", "HEAD"} else 403,
+                    "The account was deleted.",
+                    x_account_status="Deleted",
+                )
+            )
         if ask.method in {"GET", "HEAD"}:
             return await self._show_account(ask, entry, account, row)
         if ask.method == "POST" or (ask.method == "PUT" and entry.reseller()):
@@ -98,12 +111,19 @@ class Places:
         total, by_policy, rows, domain = await self.desk.commits.long_read(read)
         created = row.created if row is not None else self.desk.now()
         headers = {
-            "x-account-container-count": str(total[0]), "x-account-object-count": str(total[1]), "x-account-bytes-used": str(total[2]),
-            "x-timestamp": model.timestamp(created), "accept-ranges": "bytes",
-        }  # fmt: skip
+            "x-account-container-count": str(total[0]),
+            "x-account-object-count": str(total[1]),
+            "x-account-bytes-used": str(total[2]),
+            "x-timestamp": model.timestamp(created),
+            "accept-ranges": "bytes",
+        }
         for name, containers, objects, size in by_policy:
             mark = f"x-account-storage-policy-{name.lower()}"
-            headers |= {f"{mark}-container-count": str(containers), f"{mark}-object-count": str(objects), f"{mark}-bytes-used": str(size)}
+            headers |= {
+                f"{mark}-container-count": str(containers),
+                f"{mark}-object-count": str(objects),
+                f"{mark}-bytes-used": str(size),
+            }
         if row is not None:
             owner = entry.owns(account)
             headers |= {f"x-account-meta-{k}": v for k, v in row.meta.items() if owner or k not in HIDDEN}
@@ -137,7 +157,10 @@ class Places:
         if "quota-bytes" in meta and meta["quota-bytes"] and not meta["quota-bytes"].isdecimal():
             raise Invalid("Invalid bytes quota.", field="X-Account-Meta-Quota-Bytes")
         if (quotas or "quota-bytes" in meta) and not entry.reseller():
-            raise Forbidden("Only a reseller admin sets an account's quotas (objects:manage_account).", rule="objects:manage_account")
+            raise Forbidden(
+                "Only a reseller admin sets an account's quotas (objects:manage_account).",
+                rule="objects:manage_account",
+            )
         if quotas:
             control["quotas"] = quotas
         if "x-account-access-control" in ask.headers:
@@ -181,11 +204,15 @@ class Places:
             def end(tx: Tx) -> None:
                 rows.drop_expired(tx, id, self.desk.now(), self.desk.wake_trash)
                 if not places.delete_container(tx, id):
-                    raise Conflict("There was a conflict when trying to complete your request. The container is not empty.")
+                    raise Conflict(
+                        "There was a conflict when trying to complete your request. The container is not empty."
+                    )
 
             await commits.write(end)
             return page(204)
-        raise Answered(page(405, "The method is not allowed for this resource.", allow="GET, HEAD, PUT, POST, DELETE, OPTIONS"))
+        raise Answered(
+            page(405, "The method is not allowed for this resource.", allow="GET, HEAD, PUT, POST, DELETE, OPTIONS")
+        )
 
     async def _put_container(self, ask: Ask, entry: Entry, account: str, name: str) -> Reply:
         check_container_name(name)
@@ -237,19 +264,25 @@ class Places:
         fresh = clean(row.control | control)
         agree(fresh)
         sync.settle(tx, row, fresh)
-        places.put_container(tx, row.id, meta=merge(row.meta, meta, "container"), control=fresh, changed=model.stamp(now)[1])
+        places.put_container(
+            tx, row.id, meta=merge(row.meta, meta, "container"), control=fresh, changed=model.stamp(now)[1]
+        )
 
     def _container_changes(self, ask: Ask, entry: Entry, account: str) -> tuple[dict[str, str], dict[str, Any]]:
         meta = user_meta(ask, "container")
         for quota in QUOTAS:
             if meta.get(quota) and not meta[quota].isdecimal():
-                raise Invalid(f"Invalid {quota.removeprefix('quota-')} quota.", field=f"X-Container-Meta-{quota.title()}")
+                raise Invalid(
+                    f"Invalid {quota.removeprefix('quota-')} quota.", field=f"X-Container-Meta-{quota.title()}"
+                )
         h, control = ask.headers, {}  # type: tuple[dict[str, str], dict[str, Any]]
         for which in ("read", "write"):
             if f"x-container-{which}" in h:
                 control[which] = acl.clean(f"X-Container-{which.title()}", h[f"x-container-{which}"]) or None
                 if len(control[which] or "") > 8192:
-                    raise Invalid("The access list is longer than 8192 characters", field=f"X-Container-{which.title()}")
+                    raise Invalid(
+                        "The access list is longer than 8192 characters", field=f"X-Container-{which.title()}"
+                    )
             if f"x-remove-container-{which}" in h:
                 control[which] = None
         if h.get("x-history-location") and h.get("x-versions-location"):
@@ -277,7 +310,9 @@ class Places:
             control["etags"] = tristate(h["x-container-rfc-compliant-etags"])
         told = sync.changes(self.desk, ask)
         if told and not entry.owns(account):
-            raise Forbidden("Only the account's owner sets what a container is kept in step with.", rule="objects:administer")
+            raise Forbidden(
+                "Only the account's owner sets what a container is kept in step with.", rule="objects:administer"
+            )
         return meta, control | told
 
     async def show_container(self, ask: Ask, entry: Entry, account: str, row: model.Container) -> Reply:
@@ -289,9 +324,15 @@ class Places:
         if "versions" in ask.query:
             listings.only_json(ask)
             found = await self.desk.commits.long_read(lambda tx: listings.versions(tx, ask.query, row, limit))
-            return listings.vary(ask, listing("json", "container", row.name, "object", [listings.version_line(e) for e in found]), headers)
+            return listings.vary(
+                ask,
+                listing("json", "container", row.name, "object", [listings.version_line(e) for e in found]),
+                headers,
+            )
         if kind != "xml" and ask.query.keys().isdisjoint(("delimiter", "path")) and not row.control.get("versioning"):
-            data = await self.desk.commits.long_read(lambda tx: listings.plain_lines(tx, ask.query, row, limit, kind, now))
+            data = await self.desk.commits.long_read(
+                lambda tx: listings.plain_lines(tx, ask.query, row, limit, kind, now)
+            )
             reply = rendered(kind, data)
         else:
             rows = await self.desk.commits.long_read(lambda tx: listings.objects(tx, ask.query, row, limit, now))
@@ -302,9 +343,13 @@ class Places:
 def container_headers(row: model.Container, owner: bool) -> dict[str, str]:
     c = row.control
     headers = {
-        "x-container-object-count": str(row.objects), "x-container-bytes-used": str(row.bytes), "x-timestamp": model.timestamp(row.created),
-        "last-modified": http_date(-(-row.changed // 1)), "x-storage-policy": row.policy, "accept-ranges": "bytes",
-    }  # fmt: skip
+        "x-container-object-count": str(row.objects),
+        "x-container-bytes-used": str(row.bytes),
+        "x-timestamp": model.timestamp(row.created),
+        "last-modified": http_date(-(-row.changed // 1)),
+        "x-storage-policy": row.policy,
+        "accept-ranges": "bytes",
+    }
     headers |= {f"x-container-meta-{k}": v for k, v in row.meta.items() if owner or k not in HIDDEN}
     if not c:
         return headers
@@ -312,9 +357,13 @@ def container_headers(row: model.Container, owner: bool) -> dict[str, str]:
         for which in ("read", "write"):
             if c.get(which):
                 headers[f"x-container-{which}"] = c[which]
-        headers |= {f"x-container-sync-{which}": c[f"sync_{which}"] for which in ("to", "key") if c.get(f"sync_{which}")}
+        headers |= {
+            f"x-container-sync-{which}": c[f"sync_{which}"] for which in ("to", "key") if c.get(f"sync_{which}")
+        }
     if c.get("archive"):
-        headers["x-history-location" if c.get("archive_mode") == "history" else "x-versions-location"] = quote(c["archive"])
+        headers["x-history-location" if c.get("archive_mode") == "history" else "x-versions-location"] = quote(
+            c["archive"]
+        )
     if c.get("etags") is not None:
         headers["x-container-rfc-compliant-etags"] = str(c["etags"])
     if c.get("versioning"):
@@ -332,6 +381,11 @@ def check_container_name(name: str) -> None:
 def agree(control: Mapping[str, Any]) -> None:
     """Raise 400 for settings that exclude each other."""
     if control.get("versioning") and control.get("archive"):
-        raise Invalid("A container has either X-Versions-Location or X-Versions-Enabled, not both.", field="X-Versions-Enabled")
+        raise Invalid(
+            "A container has either X-Versions-Location or X-Versions-Enabled, not both.", field="X-Versions-Enabled"
+        )
     if control.get("versioning") and control.get("sync_to"):
-        raise Invalid("A container is either kept in step with another or has X-Versions-Enabled, not both.", field="X-Versions-Enabled")
+        raise Invalid(
+            "A container is either kept in step with another or has X-Versions-Enabled, not both.",
+            field="X-Versions-Enabled",
+        )

@@ -16,12 +16,36 @@ from virga.ground.http.faults import STATUS
 from virga.services.objects.exchange import Answered, Ask, Precondition, Reply
 
 REASONS = {
-    200: "OK", 201: "Created", 202: "Accepted", 204: "No Content", 206: "Partial Content", 301: "Moved Permanently", 303: "See Other", 304: "Not Modified",
-    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 406: "Not Acceptable", 408: "Request Timeout",
-    409: "Conflict", 411: "Length Required", 412: "Precondition Failed", 413: "Request Entity Too Large", 416: "Requested Range Not Satisfiable",
-    422: "Unprocessable Entity", 429: "Too Many Requests", 498: "Rate Limited", 499: "Client Disconnect", 500: "Internal Error", 501: "Not Implemented",
-    502: "Bad Gateway", 503: "Service Unavailable", 507: "Insufficient Storage",
-}  # fmt: skip
+    200: "OK",
+    201: "Created",
+    202: "Accepted",
+    204: "No Content",
+    206: "Partial Content",
+    301: "Moved Permanently",
+    303: "See Other",
+    304: "Not Modified",
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    406: "Not Acceptable",
+    408: "Request Timeout",
+    409: "Conflict",
+    411: "Length Required",
+    412: "Precondition Failed",
+    413: "Request Entity Too Large",
+    416: "Requested Range Not Satisfiable",
+    422: "Unprocessable Entity",
+    429: "Too Many Requests",
+    498: "Rate Limited",
+    499: "Client Disconnect",
+    500: "Internal Error",
+    501: "Not Implemented",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    507: "Insufficient Storage",
+}
 HTML = "text/html; charset=UTF-8"
 TEXT = "text/plain; charset=utf-8"
 
@@ -93,8 +117,15 @@ def wanted_format(ask: Ask) -> str:
                     q = float(p[2:])
                 except ValueError:
                     q = 0.0
-        known = {"application/json": "json", "application/xml": "xml", "text/xml": "xml", "text/plain": "plain", "text/*": "plain",
-                 "*/*": "plain", "application/*": "json"}.get(kind.lower())  # fmt: skip
+        known = {
+            "application/json": "json",
+            "application/xml": "xml",
+            "text/xml": "xml",
+            "text/plain": "plain",
+            "text/*": "plain",
+            "*/*": "plain",
+            "application/*": "json",
+        }.get(kind.lower())
         if known and q - n * 1e-9 > best:
             best, choice = q - n * 1e-9, known
     if not choice:
@@ -114,9 +145,15 @@ def xml_listing(root: str, name: str, item: str, rows: list[dict[str, Any]]) -> 
     out = [f'<?xml version="1.0" encoding="UTF-8"?>\n<{root} name={quoteattr(name.translate(_XML_BAD))}>']
     for row in rows:
         if "subdir" in row:
-            out.append(f"<subdir name={quoteattr(row['subdir'].translate(_XML_BAD))}><name>{xml_text(row['subdir'])}</name></subdir>")
+            out.append(
+                f"<subdir name={quoteattr(row['subdir'].translate(_XML_BAD))}><name>{xml_text(row['subdir'])}</name></subdir>"
+            )
         else:
-            out.append(f"<{item}>" + "".join(f"<{k}>{xml_text(str(row[k]))}</{k}>" for k in XML_FIELDS if k in row) + f"</{item}>")
+            out.append(
+                f"<{item}>"
+                + "".join(f"<{k}>{xml_text(str(row[k]))}</{k}>" for k in XML_FIELDS if k in row)
+                + f"</{item}>"
+            )
     out.append(f"</{root}>")
     return "".join(out).encode()
 

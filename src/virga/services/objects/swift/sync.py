@@ -84,7 +84,9 @@ def changes(desk: Desk, ask: Ask) -> dict[str, str | None]:
             out[name] = ask.headers[header].strip() or None
     if out.get("sync_to"):
         if not desk.realms.on:
-            raise Invalid("Container sync is not available in this cloud: no realm is known to it.", field="X-Container-Sync-To")
+            raise Invalid(
+                "Container sync is not available in this cloud: no realm is known to it.", field="X-Container-Sync-To"
+            )
         desk.realms.target(out["sync_to"] or "")
     if len(out.get("sync_key") or "") > model.META_VALUE:
         raise Invalid(f"X-Container-Sync-Key is longer than {model.META_VALUE}", field="X-Container-Sync-Key")
@@ -94,7 +96,10 @@ def changes(desk: Desk, ask: Ask) -> dict[str, str | None]:
 def settle(tx: Tx, old: model.Container, control: dict[str, Any]) -> None:
     """What a change of a container's settings means for what waits: another target is to be told everything, none nothing."""
     if control.get("sync_to") and control.get("versioning"):
-        raise Invalid("Cannot configure container sync on a container with object versioning configured.", field="X-Container-Sync-To")
+        raise Invalid(
+            "Cannot configure container sync on a container with object versioning configured.",
+            field="X-Container-Sync-To",
+        )
     if control.get("sync_to") == (old.control or {}).get("sync_to"):
         return
     rows.forget_container(tx, old.id)

@@ -90,12 +90,18 @@ async def ticket(desk: Desk, ask: Ask, account: str, container: str | None, name
     path = f"/v1/{account}/{container}/" + (prefix if prefix is not None else name)
     raw = ask.raw_path if prefix is None else None
     # clients sign the path as they see it, or from /v1 on, plain or quoted
-    spellings = {path, ask.mount + path, quote(path), ask.mount + quote(path)} | ({raw, raw.removeprefix(ask.mount)} if raw else set())
+    spellings = {path, ask.mount + path, quote(path), ask.mount + quote(path)} | (
+        {raw, raw.removeprefix(ask.mount)} if raw else set()
+    )
     ok = None
     for key, scope in keys:
         for method in methods:
             for spelling in spellings:
-                text = f"{method}\n{expires if expires.isdecimal() else at}\n" + ("prefix:" if prefix is not None else "") + spelling
+                text = (
+                    f"{method}\n{expires if expires.isdecimal() else at}\n"
+                    + ("prefix:" if prefix is not None else "")
+                    + spelling
+                )
                 if ip is not None:
                     text = f"ip={ip}\n{text}"
                 made = hmac.new(key.encode(), text.encode(), algorithm).digest()
@@ -110,14 +116,24 @@ async def ticket(desk: Desk, ask: Ask, account: str, container: str | None, name
     for header in list(ask.headers):
         if header.startswith("x-timestamp") or header == "x-open-expired":
             del ask.headers[header]
-    ask.notes["tempurl"] = {"filename": q.get("filename"), "inline": "inline" in q, "expires": at, "prefix": prefix, "links": _links(q)}
+    ask.notes["tempurl"] = {
+        "filename": q.get("filename"),
+        "inline": "inline" in q,
+        "expires": at,
+        "prefix": prefix,
+        "links": _links(q),
+    }
     # nothing else of the address is signed, so nothing else of it counts
     ask.query = {}
     only = frozenset({"GET", "HEAD"} if ask.method in {"GET", "HEAD"} else {ask.method})
     if ok == "account":
         # segments of a large object may lie anywhere in the account whose key signed, as upstream has it
         return Pass(
-            only, account, None if ask.method in {"GET", "HEAD"} else container, None if ask.method in {"GET", "HEAD"} else name, None
+            only,
+            account,
+            None if ask.method in {"GET", "HEAD"} else container,
+            None if ask.method in {"GET", "HEAD"} else name,
+            None,
         )
     return Pass(only, account, container, None if ask.method in {"GET", "HEAD"} else name, None)
 
@@ -127,7 +143,9 @@ def _links(q: dict[str, str]) -> str:
     if "temp_url_prefix" not in q:
         return ""
     names = ("temp_url_prefix", "temp_url_expires", "temp_url_sig", "temp_url_ip_range")
-    return "?" + "&amp;".join([*(f"{k}={quote(q[k])}" for k in names if k in q), *(["inline"] if "inline" in q else [])])
+    return "?" + "&amp;".join(
+        [*(f"{k}={quote(q[k])}" for k in names if k in q), *(["inline"] if "inline" in q else [])]
+    )
 
 
 def parse_iso(text: str) -> int | None:
@@ -145,7 +163,10 @@ async def _keys(desk: Desk, account: str, container: str) -> list[tuple[str, str
     def read(tx: Any) -> list[tuple[str, str]]:
         own, row, _ = places.look(tx, account, container)
         out = []
-        for what, meta in (("account", own.meta if own is not None else {}), ("container", row.meta if row is not None else {})):
+        for what, meta in (
+            ("account", own.meta if own is not None else {}),
+            ("container", row.meta if row is not None else {}),
+        ):
             out += [(meta[k], what) for k in ("temp-url-key", "temp-url-key-2") if meta.get(k)]
         return out
 
@@ -170,7 +191,9 @@ def dress(ask: Ask, reply: Reply, name: str) -> None:
             reply.headers["content-disposition"] = "inline"
     elif note["filename"] or "content-disposition" not in reply.headers:
         shown = note["filename"] or name.rstrip("/").rpartition("/")[2]
-        reply.headers["content-disposition"] = f"attachment; filename=\"{_ascii(shown)}\"; filename*=UTF-8''{quote(shown, ' /')}"
+        reply.headers["content-disposition"] = (
+            f"attachment; filename=\"{_ascii(shown)}\"; filename*=UTF-8''{quote(shown, ' /')}"
+        )
 
 
 def _ascii(text: str) -> str:
@@ -242,7 +265,9 @@ async def form_post(objects: Objects, ask: Ask, account: str, container: str, pr
         reply.headers["location"] = where
         return reply
     return Reply(
-        status, {"content-type": "text/plain"}, f"{status} {'Created' if status == 201 else 'Bad Request'}\r\n\r\n{message}".encode()
+        status,
+        {"content-type": "text/plain"},
+        f"{status} {'Created' if status == 201 else 'Bad Request'}\r\n\r\n{message}".encode(),
     )
 
 

@@ -36,7 +36,9 @@ def active(ask: Ask, entry: Entry) -> bool:
 
 async def container(swift: Swift, ask: Ask, entry: Entry, account: str, name: str) -> Reply | None:
     """The site's front page; None: an ordinary listing is meant."""
-    if not active(ask, entry) or any(k in ask.query for k in ("format", "prefix", "delimiter", "marker", "limit", "path")):
+    if not active(ask, entry) or any(
+        k in ask.query for k in ("format", "prefix", "delimiter", "marker", "limit", "path")
+    ):
         return None
     row = await swift.desk.commits.read(lambda tx: places.container_row(tx, account, name))
     if row is None or not _is_site(row):
@@ -65,7 +67,10 @@ async def object(swift: Swift, ask: Ask, entry: Entry, account: str, name: str, 
     """An object for a caller without a token: if the container is a site, folders and error pages too."""
     try:
         reply = await swift.objects.get(ask, entry, account, name, path)
-        if reply.headers.get("content-type", "").partition(";")[0] != "application/directory" or (reply.length or len(reply.body)) > 1:
+        if (
+            reply.headers.get("content-type", "").partition(";")[0] != "application/directory"
+            or (reply.length or len(reply.body)) > 1
+        ):
             return reply
         row = await swift.desk.commits.read(lambda tx: places.container_row(tx, account, name))
         if row is None or not (row.meta.get("web-index") or row.meta.get("web-listings")):
@@ -113,7 +118,9 @@ async def _folder(swift: Swift, ask: Ask, entry: Entry, account: str, row: model
     if not yes(row.meta.get("web-listings")):
         return await _error(swift, ask, entry, account, row, 404)
     now = swift.desk.now()
-    found = await swift.desk.commits.long_read(lambda tx: lists.listing(tx, row.id, prefix=prefix, delimiter="/", alive_at=now))
+    found = await swift.desk.commits.long_read(
+        lambda tx: lists.listing(tx, row.id, prefix=prefix, delimiter="/", alive_at=now)
+    )
     if prefix and not found:
         return await _error(swift, ask, entry, account, row, 404)
     ask.notes["staticweb"] = True
@@ -129,7 +136,9 @@ def listing_page(ask: Ask, row: model.Container, prefix: str, found: list[lists.
     title = escape(f"Listing of {path}")
     css = row.meta.get("web-listings-css", "").strip()
     if css:
-        href = quote(css, ":/") if css.startswith(("/", "http://", "https://")) else "../" * prefix.count("/") + quote(css)
+        href = (
+            quote(css, ":/") if css.startswith(("/", "http://", "https://")) else "../" * prefix.count("/") + quote(css)
+        )
         style = f'<link rel="stylesheet" type="text/css" href="{escape(href)}" />'
     else:
         style = "<style>h1{font-size:1em}td,th{padding:0 1em;text-align:left}.colsize{text-align:right}a{text-decoration:none}</style>"
@@ -137,12 +146,16 @@ def listing_page(ask: Ask, row: model.Container, prefix: str, found: list[lists.
     links = note["links"] if note is not None else ""
     lines = []
     if len(prefix) > len((note or {}).get("prefix") or ""):
-        lines.append(f'<tr id="parent" class="item"><td class="colname" colspan="3"><a href="../{links}">../</a></td></tr>')
+        lines.append(
+            f'<tr id="parent" class="item"><td class="colname" colspan="3"><a href="../{links}">../</a></td></tr>'
+        )
     for e in sorted(found, key=lambda e: isinstance(e, lists.Entry)):
         shown = e.name[len(prefix) :]
         href = quote(shown).replace(".", "%2E") + links
         if isinstance(e, lists.Folder):
-            lines.append(f'<tr class="item subdir"><td class="colname" colspan="3"><a href="./{href}">{escape(shown)}</a></td></tr>')
+            lines.append(
+                f'<tr class="item subdir"><td class="colname" colspan="3"><a href="./{href}">{escape(shown)}</a></td></tr>'
+            )
         elif shown:
             kind = " ".join(f"type-{escape(p.lower())}" for p in e.content_type.partition(";")[0].split("/"))
             size = (e.control or {}).get("total", e.size)

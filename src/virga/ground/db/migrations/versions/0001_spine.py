@@ -407,7 +407,9 @@ def upgrade() -> None:
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("extra", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(["region_id"], ["id_regions.id"], name=op.f("fk_id_endpoints_region_id_id_regions")),
-        sa.ForeignKeyConstraint(["service_id"], ["id_services.id"], name=op.f("fk_id_endpoints_service_id_id_services")),
+        sa.ForeignKeyConstraint(
+            ["service_id"], ["id_services.id"], name=op.f("fk_id_endpoints_service_id_id_services")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_id_endpoints")),
     )
     op.create_table(
@@ -463,7 +465,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_security_group_rules")),
     )
     op.create_index(op.f("ix_security_group_rules_group_id"), "security_group_rules", ["group_id"], unique=False)
-    op.create_index(op.f("ix_security_group_rules_remote_group_id"), "security_group_rules", ["remote_group_id"], unique=False)
+    op.create_index(
+        op.f("ix_security_group_rules_remote_group_id"), "security_group_rules", ["remote_group_id"], unique=False
+    )
     op.create_table(
         "subnets",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -503,8 +507,12 @@ def upgrade() -> None:
         "port_security_groups",
         sa.Column("port_id", sa.String(length=36), nullable=False),
         sa.Column("group_id", sa.String(length=36), nullable=False),
-        sa.ForeignKeyConstraint(["group_id"], ["security_groups.id"], name=op.f("fk_port_security_groups_group_id_security_groups")),
-        sa.ForeignKeyConstraint(["port_id"], ["ports.id"], name=op.f("fk_port_security_groups_port_id_ports"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["group_id"], ["security_groups.id"], name=op.f("fk_port_security_groups_group_id_security_groups")
+        ),
+        sa.ForeignKeyConstraint(
+            ["port_id"], ["ports.id"], name=op.f("fk_port_security_groups_port_id_ports"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("port_id", "group_id", name=op.f("pk_port_security_groups")),
     )
     op.create_index(op.f("ix_port_security_groups_group_id"), "port_security_groups", ["group_id"], unique=False)

@@ -61,7 +61,9 @@ def upgrade() -> None:
         sa.Column("target", sa.String(length=8), nullable=False),
         sa.Column("target_id", sa.String(length=64), nullable=False),
         sa.Column("inherited", sa.Boolean(), nullable=False),
-        sa.PrimaryKeyConstraint("role_id", "group_id", "target", "target_id", "inherited", name=op.f("pk_id_group_grants")),
+        sa.PrimaryKeyConstraint(
+            "role_id", "group_id", "target", "target_id", "inherited", name=op.f("pk_id_group_grants")
+        ),
     )
     op.create_index(op.f("ix_id_group_grants_group_id"), "id_group_grants", ["group_id"], unique=False)
     op.create_table(

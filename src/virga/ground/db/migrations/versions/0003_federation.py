@@ -45,7 +45,9 @@ def upgrade() -> None:
         sa.Column("mapping_id", sa.String(length=64), nullable=False),
         sa.Column("remote_id_attribute", sa.String(length=64)),
         sa.ForeignKeyConstraint(["idp_id"], ["fed_providers.id"], name=op.f("fk_fed_protocols_idp_id_fed_providers")),
-        sa.ForeignKeyConstraint(["mapping_id"], ["fed_mappings.id"], name=op.f("fk_fed_protocols_mapping_id_fed_mappings")),
+        sa.ForeignKeyConstraint(
+            ["mapping_id"], ["fed_mappings.id"], name=op.f("fk_fed_protocols_mapping_id_fed_mappings")
+        ),
         sa.PrimaryKeyConstraint("idp_id", "id", name=op.f("pk_fed_protocols")),
     )
     op.create_table(

@@ -13,7 +13,11 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "obj_accounts",
-        sa.Column("name", sa.String(length=1024).with_variant(sa.String(length=1024, collation="C"), "postgresql"), nullable=False),
+        sa.Column(
+            "name",
+            sa.String(length=1024).with_variant(sa.String(length=1024, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("created", sa.Double(), nullable=False),
         sa.Column("meta", sa.JSON(), nullable=False),
         sa.Column("control", sa.JSON(), nullable=False),
@@ -23,8 +27,16 @@ def upgrade() -> None:
     op.create_table(
         "obj_containers",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("account", sa.String(length=1024).with_variant(sa.String(length=1024, collation="C"), "postgresql"), nullable=False),
-        sa.Column("name", sa.String(length=1024).with_variant(sa.String(length=1024, collation="C"), "postgresql"), nullable=False),
+        sa.Column(
+            "account",
+            sa.String(length=1024).with_variant(sa.String(length=1024, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "name",
+            sa.String(length=1024).with_variant(sa.String(length=1024, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("policy", sa.String(length=64), nullable=False),
         sa.Column("created", sa.Double(), nullable=False),
         sa.Column("changed", sa.Double(), nullable=False),
@@ -39,8 +51,14 @@ def upgrade() -> None:
     op.create_index("ix_obj_containers_name", "obj_containers", ["name"], unique=False)
     op.create_table(
         "obj_history",
-        sa.Column("container_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
-        sa.Column("name", sa.String(length=1024).with_variant(sa.String(length=1024, collation="C"), "postgresql"), nullable=False),
+        sa.Column(
+            "container_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column(
+            "name",
+            sa.String(length=1024).with_variant(sa.String(length=1024, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("version", sa.String(length=24), nullable=False),
         sa.Column("unversioned", sa.Boolean(), nullable=False),
         sa.Column("created", sa.Double(), nullable=False),
@@ -59,8 +77,14 @@ def upgrade() -> None:
     op.create_index("ix_obj_history_body", "obj_history", ["body"], unique=False)
     op.create_table(
         "obj_objects",
-        sa.Column("container_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
-        sa.Column("name", sa.String(length=1024).with_variant(sa.String(length=1024, collation="C"), "postgresql"), nullable=False),
+        sa.Column(
+            "container_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column(
+            "name",
+            sa.String(length=1024).with_variant(sa.String(length=1024, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("version", sa.String(length=24), nullable=False),
         sa.Column("unversioned", sa.Boolean(), nullable=False),
         sa.Column("created", sa.Double(), nullable=False),
@@ -129,7 +153,11 @@ def upgrade() -> None:
         "obj_uploads",
         sa.Column("id", sa.String(length=40), nullable=False),
         sa.Column("container_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("name", sa.String(length=1024).with_variant(sa.String(length=1024, collation="C"), "postgresql"), nullable=False),
+        sa.Column(
+            "name",
+            sa.String(length=1024).with_variant(sa.String(length=1024, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("created", sa.Double(), nullable=False),
         sa.Column("content_type", sa.Text(), nullable=False),
         sa.Column("meta", sa.JSON(), nullable=False),

@@ -12,7 +12,9 @@ depends_on = None
 
 def upgrade() -> None:
     with op.batch_alter_table("id_keys") as keys:
-        keys.alter_column("secret", existing_type=sa.String(length=64), type_=sa.String(length=255), existing_nullable=False)
+        keys.alter_column(
+            "secret", existing_type=sa.String(length=64), type_=sa.String(length=255), existing_nullable=False
+        )
     op.create_table(
         "id_spent",
         sa.Column("what", sa.String(length=128), nullable=False),

@@ -73,11 +73,18 @@ class LdapDirectory:
         last: Exception | None = None
         for url in self.own.url.split(","):
             # a new one each time: ldap3's servers remember for minutes that an address was away
-            server = ldap3.Server(url.strip(), get_info=ldap3.NONE, connect_timeout=self.own.connection_timeout, tls=self._tls)
+            server = ldap3.Server(
+                url.strip(), get_info=ldap3.NONE, connect_timeout=self.own.connection_timeout, tls=self._tls
+            )
             c = ldap3.Connection(
-                server, user=user or None, password=password or None, receive_timeout=math.ceil(self.own.timeout), raise_exceptions=False,
-                auto_referrals=False, return_empty_attributes=False,
-            )  # fmt: skip
+                server,
+                user=user or None,
+                password=password or None,
+                receive_timeout=math.ceil(self.own.timeout),
+                raise_exceptions=False,
+                auto_referrals=False,
+                return_empty_attributes=False,
+            )
             try:
                 c.open()
                 if self.own.use_tls and not server.ssl and not c.start_tls():
@@ -99,7 +106,9 @@ class LdapDirectory:
 
     def _there(self) -> None:
         if time.monotonic() < self._away_until:
-            raise Unavailable(f"The directory of domain {self.domain} does not answer ({self._why}); the other domains do. Try again.")
+            raise Unavailable(
+                f"The directory of domain {self.domain} does not answer ({self._why}); the other domains do. Try again."
+            )
 
     def _ask(self, read: Callable[[ldap3.Connection], T]) -> T:
         """`read` on a kept connection, or on a fresh one when there is none or the server has closed it meanwhile."""
@@ -167,14 +176,21 @@ class LdapDirectory:
             cookie: Any = None
             while True:
                 c.search(
-                    base, filter, scopes[self.own.query_scope], attributes=sorted({a for a in attributes if a}),
-                    paged_size=self.own.page_size or None, paged_cookie=cookie, time_limit=math.ceil(self.own.timeout),
-                )  # fmt: skip
+                    base,
+                    filter,
+                    scopes[self.own.query_scope],
+                    attributes=sorted({a for a in attributes if a}),
+                    paged_size=self.own.page_size or None,
+                    paged_cookie=cookie,
+                    time_limit=math.ceil(self.own.timeout),
+                )
                 said = c.result
                 if said["result"] == NO_SUCH:
                     return []
                 if said["result"]:
-                    raise LDAPException(f"the search in {base} ended with {said.get('description')}: {said.get('message')}")
+                    raise LDAPException(
+                        f"the search in {base} ended with {said.get('description')}: {said.get('message')}"
+                    )
                 out += [e for e in c.response if e.get("type") == "searchResEntry"]
                 cookie = (said.get("controls") or {}).get(PAGES, {}).get("value", {}).get("cookie")
                 if not cookie:
@@ -194,8 +210,12 @@ class LdapDirectory:
     def _user_attributes(self) -> list[str]:
         own = self.own
         return [
-            own.user_id_attribute, own.user_name_attribute, own.user_mail_attribute, own.user_description_attribute, own.user_enabled_attribute,
-        ]  # fmt: skip
+            own.user_id_attribute,
+            own.user_name_attribute,
+            own.user_mail_attribute,
+            own.user_description_attribute,
+            own.user_enabled_attribute,
+        ]
 
     def _person(self, e: Entry) -> Person | None:
         own = self.own
@@ -233,8 +253,14 @@ class LdapDirectory:
         return [p for e in rows if (p := self._person(e)) is not None]
 
     def person(self, *, name: str | None = None, local_id: str | None = None) -> Person | None:
-        attribute, value = (self.own.user_name_attribute, name) if name is not None else (self.own.user_id_attribute, local_id or "")
-        rows = self._search(self.own.users_at, self._user_filter(f"({attribute}={escape_filter_chars(str(value))})"), self._user_attributes)
+        attribute, value = (
+            (self.own.user_name_attribute, name) if name is not None else (self.own.user_id_attribute, local_id or "")
+        )
+        rows = self._search(
+            self.own.users_at,
+            self._user_filter(f"({attribute}={escape_filter_chars(str(value))})"),
+            self._user_attributes,
+        )
         found = [p for e in rows if (p := self._person(e)) is not None]
         if len(found) > 1:
             self.log.warning("two_of_a_name", domain=self.domain, places=[p.place for p in found])
@@ -245,7 +271,9 @@ class LdapDirectory:
         """Asked a hundred at a time."""
         out: list[Person] = []
         for n in range(0, len(local_ids), 100):
-            either = "".join(f"({self.own.user_id_attribute}={escape_filter_chars(id)})" for id in local_ids[n : n + 100])
+            either = "".join(
+                f"({self.own.user_id_attribute}={escape_filter_chars(id)})" for id in local_ids[n : n + 100]
+            )
             rows = self._search(self.own.users_at, self._user_filter(f"(|{either})"), self._user_attributes)
             out += [p for e in rows if (p := self._person(e)) is not None]
         return out
@@ -270,7 +298,10 @@ class LdapDirectory:
             return [_with(c, set(members)) for c, members in rows]
         ids = {_same(p.place): p.local_id for p in self.people()}
         inside = {_same(c.place): [_same(m) for m in members] for c, members in rows}
-        return [_with(c, {ids[m] for m in _reach(_same(c.place), inside, self.own.nested_groups) if m in ids}) for c, _ in rows]
+        return [
+            _with(c, {ids[m] for m in _reach(_same(c.place), inside, self.own.nested_groups) if m in ids})
+            for c, _ in rows
+        ]
 
     def circles_of(self, person: Person) -> list[Circle]:
         own = self.own
@@ -293,13 +324,25 @@ class LdapDirectory:
         if not password or "\0" in password:
             return False
         self._there()
-        place = person.place if person is not None else f"{self.own.user_id_attribute}={secrets.token_hex(8)},{self.own.users_at}"
+        place = (
+            person.place
+            if person is not None
+            else f"{self.own.user_id_attribute}={secrets.token_hex(8)},{self.own.users_at}"
+        )
         c = None
         try:
             c = self._connect(place, password)
             bound = bool(c.bind())
             code = c.result.get("result")
-            if not bound and code not in {48, 49, 53, 19, 50, 34, 32}:  # refusals of this bind; anything else is the directory's trouble
+            if not bound and code not in {
+                48,
+                49,
+                53,
+                19,
+                50,
+                34,
+                32,
+            }:  # refusals of this bind; anything else is the directory's trouble
                 raise LDAPException(f"the bind ended with {c.result.get('description')}")
             return bound and person is not None
         except (LDAPException, OSError) as e:
@@ -311,7 +354,9 @@ class LdapDirectory:
 
     def _must_write(self) -> None:
         if not self.writable:
-            raise Forbidden(f"LDAP does not support write operations: the directory of domain {self.domain} is set to be read only.")
+            raise Forbidden(
+                f"LDAP does not support write operations: the directory of domain {self.domain} is set to be read only."
+            )
 
     def _did(self, c: ldap3.Connection, what: str) -> None:
         """The directory's own refusals as ours."""
@@ -325,7 +370,9 @@ class LdapDirectory:
         if code in {50, 53}:
             raise Forbidden(f"The directory of domain {self.domain} refused to write {what}: {said}")
         if code in {16, 17, 18, 19, 20, 21, 34, 64, 65, 67, 71}:
-            raise Invalid(f"The directory of domain {self.domain} does not take {what}: {said}", field=what.partition(" ")[0])
+            raise Invalid(
+                f"The directory of domain {self.domain} does not take {what}: {said}", field=what.partition(" ")[0]
+            )
         raise LDAPException(said)
 
     def _at(self, attribute: str, value: str, base: str) -> str:
@@ -346,7 +393,12 @@ class LdapDirectory:
     def _switch(self, enabled: bool) -> list[str]:
         own = self.own
         if own.user_enabled_mask:
-            return [str(int(own.user_enabled_default or 0) & ~own.user_enabled_mask | (0 if enabled else own.user_enabled_mask))]
+            return [
+                str(
+                    int(own.user_enabled_default or 0) & ~own.user_enabled_mask
+                    | (0 if enabled else own.user_enabled_mask)
+                )
+            ]
         return ["TRUE" if enabled != own.user_enabled_invert else "FALSE"]
 
     def add_person(self, name: str, password: str | None, enabled: bool, extra: Mapping[str, Any]) -> Person:
@@ -354,7 +406,9 @@ class LdapDirectory:
         own = self.own
         local_id = name if own.user_id_attribute == own.user_name_attribute else secrets.token_hex(16)
         values: dict[str, Any] = {own.user_id_attribute: local_id, own.user_name_attribute: name}
-        for needed in ("cn", "sn") if own.user_objectclass.lower() in {"inetorgperson", "person", "organizationalperson"} else ():
+        for needed in (
+            ("cn", "sn") if own.user_objectclass.lower() in {"inetorgperson", "person", "organizationalperson"} else ()
+        ):
             values.setdefault(needed, name)
         values |= self._text(extra)
         if password is not None:
@@ -362,9 +416,13 @@ class LdapDirectory:
         if own.user_enabled_attribute:
             values[own.user_enabled_attribute] = self._switch(enabled)
         elif not enabled:
-            raise Invalid("Invalid input for field 'user.enabled': this directory has no attribute for it", field="enabled")
+            raise Invalid(
+                "Invalid input for field 'user.enabled': this directory has no attribute for it", field="enabled"
+            )
         if self.person(name=name) is not None:
-            raise Conflict(f"Conflict occurred attempting to store user - Duplicate entry found with name {name} at domain {self.domain}.")
+            raise Conflict(
+                f"Conflict occurred attempting to store user - Duplicate entry found with name {name} at domain {self.domain}."
+            )
         with self._bound() as c:
             c.add(self._at(own.user_id_attribute, local_id, own.users_at), own.user_objectclass, values)
             self._did(c, f"user {name}")
@@ -381,7 +439,9 @@ class LdapDirectory:
         for key, value in extra.items():
             attribute = {"email": own.user_mail_attribute, "description": own.user_description_attribute}.get(key, "")
             if not attribute:
-                raise Invalid(f"Invalid input for field 'user.{key[:40]}': this directory has no attribute for it", field=key[:40])
+                raise Invalid(
+                    f"Invalid input for field 'user.{key[:40]}': this directory has no attribute for it", field=key[:40]
+                )
             if value:
                 out[attribute] = str(value)
         return out
@@ -393,16 +453,26 @@ class LdapDirectory:
         for key, value in change.items():
             if key == "name":
                 if own.user_name_attribute == own.user_id_attribute and value != who.name:
-                    raise Forbidden("This directory names its entries by the user's name, which therefore cannot change.")
+                    raise Forbidden(
+                        "This directory names its entries by the user's name, which therefore cannot change."
+                    )
                 edits[own.user_name_attribute] = [(ldap3.MODIFY_REPLACE, [value])]
             elif key == "enabled":
                 if not own.user_enabled_attribute:
-                    raise Invalid("Invalid input for field 'user.enabled': this directory has no attribute for it", field="enabled")
+                    raise Invalid(
+                        "Invalid input for field 'user.enabled': this directory has no attribute for it",
+                        field="enabled",
+                    )
                 edits[own.user_enabled_attribute] = [(ldap3.MODIFY_REPLACE, self._switch(bool(value)))]
             elif key != "password":
-                attribute = {"email": own.user_mail_attribute, "description": own.user_description_attribute}.get(key, "")
+                attribute = {"email": own.user_mail_attribute, "description": own.user_description_attribute}.get(
+                    key, ""
+                )
                 if not attribute:
-                    raise Invalid(f"Invalid input for field 'user.{key[:40]}': this directory has no attribute for it", field=key[:40])
+                    raise Invalid(
+                        f"Invalid input for field 'user.{key[:40]}': this directory has no attribute for it",
+                        field=key[:40],
+                    )
                 edits[attribute] = [(ldap3.MODIFY_REPLACE, [str(value)] if value else [])]
         with self._bound() as c:
             if edits:
@@ -434,8 +504,13 @@ class LdapDirectory:
         if own.group_objectclass.lower() in {"groupofnames", "groupofuniquenames"}:
             values.setdefault("cn", local_id)
             values[own.group_member_attribute] = self._nobody  # these classes need a member (RFC 4519, 3.6)
-        if any(c.name == name for c, _ in self._groups(f"({own.group_name_attribute}={escape_filter_chars(name)})", members=False)):
-            raise Conflict(f"Conflict occurred attempting to store group - Duplicate entry found with name {name} at domain {self.domain}.")
+        if any(
+            c.name == name
+            for c, _ in self._groups(f"({own.group_name_attribute}={escape_filter_chars(name)})", members=False)
+        ):
+            raise Conflict(
+                f"Conflict occurred attempting to store group - Duplicate entry found with name {name} at domain {self.domain}."
+            )
         with self._bound() as c:
             c.add(self._at(own.group_id_attribute, local_id, own.groups_at), own.group_objectclass, values)
             self._did(c, f"group {name}")
@@ -455,7 +530,9 @@ class LdapDirectory:
                 raise Forbidden("This directory names its entries by the group's name, which therefore cannot change.")
             edits[own.group_name_attribute] = [(ldap3.MODIFY_REPLACE, [change["name"]])]
         if "description" in change and own.group_desc_attribute:
-            edits[own.group_desc_attribute] = [(ldap3.MODIFY_REPLACE, [change["description"]] if change["description"] else [])]
+            edits[own.group_desc_attribute] = [
+                (ldap3.MODIFY_REPLACE, [change["description"]] if change["description"] else [])
+            ]
         if edits:
             with self._bound() as c:
                 c.modify(circle.place, edits)

@@ -95,7 +95,11 @@ def _local(tx: Tx, who: rules.Who) -> rows.User:
 def _domain(tx: Tx, ref: rules.DomainRef) -> str:
     """The id of a domain that a rule names; nobody comes in by one that is not there or is switched off."""
     c = identity.DOMAINS.c
-    found = identity.DOMAINS.get(tx, ref.id) if isinstance(ref.id, str) else identity.DOMAINS.one(tx, c.name == str(ref.name))
+    found = (
+        identity.DOMAINS.get(tx, ref.id)
+        if isinstance(ref.id, str)
+        else identity.DOMAINS.one(tx, c.name == str(ref.name))
+    )
     if found is None or not found.enabled:
         raise Unauthorized("The mapping names a domain that is not there.")
     return found.id
@@ -106,7 +110,9 @@ def _shadow(tx: Tx, provider: model.Provider, protocol: str, who: rules.Who) -> 
     name = part.name if isinstance(part.name, str) else part.id if isinstance(part.id, str) else ""
     unique = quote(part.id if isinstance(part.id, str) else name)
     if not name or not unique or len(unique) > 255 or "\0" in name:
-        raise Unauthorized("Could not map user while setting ephemeral user identity: the mapping gives no usable name.")
+        raise Unauthorized(
+            "Could not map user while setting ephemeral user identity: the mapping gives no usable name."
+        )
     domain_id = _domain(tx, part.domain) if isinstance(part.domain, rules.DomainRef) else provider.domain_id
     extra = {"email": part.email} if isinstance(part.email, str) else {}
     known = store.USERS.one(tx, c.idp_id == provider.id, c.protocol_id == protocol, c.unique_id == unique)
@@ -114,12 +120,27 @@ def _shadow(tx: Tx, provider: model.Provider, protocol: str, who: rules.Who) -> 
     user = identity.USERS.get(tx, id)
     if known is None:
         if user is not None and (user.password_hash is not None or store.USERS.one(tx, c.user_id == id) is not None):
-            raise Conflict(f"User {unique} of identity provider {provider.id} has the id of another provider's user in domain {domain_id}.")
+            raise Conflict(
+                f"User {unique} of identity provider {provider.id} has the id of another provider's user in domain {domain_id}."
+            )
         if user is None:
             user = identity.USERS.insert(
-                tx, id=id, name=_free_name(tx, domain_id, name, id), domain_id=domain_id, enabled=True, default_project_id=None, password_hash=None,
-                password_expires_at=None, valid_after=0.0, options={}, extra=extra, password_set=None, failures=0, failed_at=None, active_at=None,
-            )  # fmt: skip
+                tx,
+                id=id,
+                name=_free_name(tx, domain_id, name, id),
+                domain_id=domain_id,
+                enabled=True,
+                default_project_id=None,
+                password_hash=None,
+                password_expires_at=None,
+                valid_after=0.0,
+                options={},
+                extra=extra,
+                password_set=None,
+                failures=0,
+                failed_at=None,
+                active_at=None,
+            )
         store.USERS.insert(tx, idp_id=provider.id, protocol_id=protocol, unique_id=unique, user_id=id)
     if user is None or not user.enabled:
         raise Unauthorized(login.DENIED)
@@ -148,7 +169,9 @@ def _groups(tx: Tx, who: rules.Who, mapping_id: str) -> set[str]:
     there = {g.id for g in identity.GROUPS.within(tx, "id", who.group_ids)}
     missing = set(who.group_ids) - there
     if missing:
-        raise Unauthorized(f"Group {sorted(missing)[0][:64]} returned by mapping {mapping_id} was not found in the backend.")
+        raise Unauthorized(
+            f"Group {sorted(missing)[0][:64]} returned by mapping {mapping_id} was not found in the backend."
+        )
     c = identity.GROUPS.c
     for name, ref in who.groups:
         found = identity.GROUPS.one(tx, c.domain_id == _domain(tx, ref), c.name == name)
@@ -200,16 +223,32 @@ def _projects(call: Call, tx: Tx, provider: model.Provider, user: rows.User, who
         project = identity.PROJECTS.one(tx, p.domain_id == domain_id, p.name == name)
         if project is None:
             project = identity.PROJECTS.insert(
-                tx, id=uuid.uuid4().hex, name=name, domain_id=domain_id, parent_id=domain_id, description="", enabled=True, tags=[], extra={}, options={}
-            )  # fmt: skip
+                tx,
+                id=uuid.uuid4().hex,
+                name=name,
+                domain_id=domain_id,
+                parent_id=domain_id,
+                description="",
+                enabled=True,
+                tags=[],
+                extra={},
+                options={},
+            )
         for role_id in ids:
             kept.add((project.id, role_id))
             if not any(x.role_id == role_id for x in identity.grants_of(tx, user.id, "project", project.id)):
-                identity.GRANTS.insert(tx, role_id=role_id, user_id=user.id, target="project", target_id=project.id, inherited=False)
+                identity.GRANTS.insert(
+                    tx, role_id=role_id, user_id=user.id, target="project", target_id=project.id, inherited=False
+                )
     if version == "3.0":
         for grant in identity.GRANTS.find(tx, g.user_id == user.id, g.target == "project", g.inherited.is_(False)):
             if (grant.target_id, grant.role_id) not in kept:
-                where = (g.user_id == user.id, g.target == "project", g.target_id == grant.target_id, g.role_id == grant.role_id)
+                where = (
+                    g.user_id == user.id,
+                    g.target == "project",
+                    g.target_id == grant.target_id,
+                    g.role_id == grant.role_id,
+                )
                 identity.GRANTS.delete(tx, *where, g.inherited.is_(False))
                 changed = True
     if changed:

@@ -73,7 +73,11 @@ def _begun(call: Call, sealed: str, label: str, idp: str, protocol: str) -> Begu
         begun = msgspec.json.decode(call.use(Vault).open(sealed), type=Begun)
     except (Broken, ValueError, msgspec.MsgspecError):
         return None
-    return begun if (begun.label, begun.idp, begun.protocol) == (label, idp, protocol) and begun.expires > call.now() else None
+    return (
+        begun
+        if (begun.label, begun.idp, begun.protocol) == (label, idp, protocol) and begun.expires > call.now()
+        else None
+    )
 
 
 # -- beginning -----------------------------------------------------------------------------------------------------
@@ -94,9 +98,7 @@ def begin(call: Call, idp: str, protocol: str) -> tuple[str, str]:
     query = urlencode({"SAMLRequest": messages.redirect_query(request), "RelayState": relay})
     # the provider's page posts across sites: such a cookie must say so, which browsers take over TLS only
     site = "; SameSite=None; Secure" if call.request.base.startswith("https") else ""
-    cookie = (
-        f"{COOKIE}={_sealed(call, 'saml', idp, protocol, origin, id, relay)}; Max-Age={arriving.SSO_SECONDS:.0f}; Path=/; HttpOnly{site}"
-    )
+    cookie = f"{COOKIE}={_sealed(call, 'saml', idp, protocol, origin, id, relay)}; Max-Age={arriving.SSO_SECONDS:.0f}; Path=/; HttpOnly{site}"
     return f"{where}{'&' if '?' in where else '?'}{query}", cookie
 
 
@@ -108,7 +110,10 @@ def enhanced(call: Call, idp: str, protocol: str) -> Answer:
     request = messages.authn_request(id, call.now(), entity, address, messages.PAOS_BINDING, None)
     relay = _sealed(call, "ecp", idp, protocol, "", id, "")
     return Answer(
-        messages.ecp_request(request, entity, address, relay), 200, {"cache-control": "no-store"}, content_type=messages.MIME_PAOS
+        messages.ecp_request(request, entity, address, relay),
+        200,
+        {"cache-control": "no-store"},
+        content_type=messages.MIME_PAOS,
     )
 
 
@@ -133,7 +138,9 @@ def consume(call: Call, idp: str, protocol: str) -> tuple[str, rows.Session] | t
         except ValueError:
             raise Invalid("The form is none.", field="SAMLResponse") from None
         begun = _of_browser(call, idp, protocol, next(iter(form.get("RelayState", [""]))))
-        said = _believed(call, provider, protocol, messages.from_form(next(iter(form.get("SAMLResponse", [""])))), begun.request)
+        said = _believed(
+            call, provider, protocol, messages.from_form(next(iter(form.get("SAMLResponse", [""])))), begun.request
+        )
         user = _user(call, provider, protocol, said)
         return begun.origin, arriving.issue(call, user, idp, protocol)[0], arriving.random()
     if kind not in {messages.MIME_PAOS, "text/xml", "application/xml", "application/soap+xml"}:
@@ -153,12 +160,20 @@ def _of_browser(call: Call, idp: str, protocol: str, relay: str) -> Begun:
     return begun
 
 
-def _believed(call: Call, provider: SamlProvider, protocol: str, response: messages.Element, request: str | None) -> messages.Said:
+def _believed(
+    call: Call, provider: SamlProvider, protocol: str, response: messages.Element, request: str | None
+) -> messages.Said:
     about, own = provider.about(), provider.own
     want = messages.Expected(
-        about.entity, about.certificates, _entity(call, provider, protocol), _address(call, provider.idp, protocol), request, call.now(),
-        own.audience, own.sha1,
-    )  # fmt: skip
+        about.entity,
+        about.certificates,
+        _entity(call, provider, protocol),
+        _address(call, provider.idp, protocol),
+        request,
+        call.now(),
+        own.audience,
+        own.sha1,
+    )
     said = messages.believed(response, want)
     with call.db.write() as tx:
         if not identity.spend(tx, "saml", f"{about.entity}\n{said.id}", said.until + 2 * messages.LEEWAY):
@@ -232,7 +247,9 @@ def _assertion(call: Call, body: Wanted) -> tuple[Any, str, str, str]:
     if session.project is None or session.project_domain is None:
         raise login.refused("Use a project scoped token when attempting to create a SAML assertion")
     if actor.delegated:
-        raise login.refused("Delegated authority (a trust, an application credential, OAuth) is not handed to another cloud")
+        raise login.refused(
+            "Delegated authority (a trust, an application credential, OAuth) is not handed to another cloud"
+        )
     with call.db.read() as tx:
         domains: dict[str, str] = {}
         groups = []
@@ -243,12 +260,16 @@ def _assertion(call: Call, body: Wanted) -> tuple[Any, str, str, str]:
             groups.append((group.name, domains[group.domain_id]))
     own = call.use(settings.Identity).saml_idp
     seconds = min(float(own.assertion_expiration_time), session.payload.expires - call.now())
-    made = issuer.response(_issuer_entity(call), target.sp_url, session, sorted(groups), call.now(), seconds, call.use(issuer.SamlKey))
+    made = issuer.response(
+        _issuer_entity(call), target.sp_url, session, sorted(groups), call.now(), seconds, call.use(issuer.SamlKey)
+    )
     return made, target.sp_url, target.auth_url, target.relay_state_prefix or ""
 
 
 def _answer(body: bytes, sp_url: str, auth_url: str) -> Answer:
-    return Answer(body, 200, {"x-sp-url": sp_url, "x-auth-url": auth_url, "cache-control": "no-store"}, content_type="text/xml")
+    return Answer(
+        body, 200, {"x-sp-url": sp_url, "x-auth-url": auth_url, "cache-control": "no-store"}, content_type="text/xml"
+    )
 
 
 def assertion(call: Call, body: Wanted) -> Answer:

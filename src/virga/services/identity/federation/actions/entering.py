@@ -30,11 +30,16 @@ def websso(call: Call, protocol: str) -> tuple[str, str]:
         raise NotFound(f"Could not find federated protocol {protocol}.")
     if len(ids) > 1:
         raise Invalid(
-            f"Several identity providers have protocol {protocol}: {', '.join(sorted(ids))}. Name one in the path.", field="protocol"
+            f"Several identity providers have protocol {protocol}: {', '.join(sorted(ids))}. Name one in the path.",
+            field="protocol",
         )
     return websso_by(call, ids.pop(), protocol)
 
 
 def websso_by(call: Call, idp: str, protocol: str) -> tuple[str, str]:
     """GET /v3/auth/OS-FEDERATION/identity_providers/{idp}/protocols/{protocol}/websso?origin=…: off to the provider."""
-    return by_saml.begin(call, idp, protocol) if call.use(Providers).saml(idp) is not None else arriving.begin(call, idp, protocol)
+    return (
+        by_saml.begin(call, idp, protocol)
+        if call.use(Providers).saml(idp) is not None
+        else arriving.begin(call, idp, protocol)
+    )

@@ -39,7 +39,10 @@ def _remote_ids_free(tx: Tx, ids: list[str], own: str) -> None:
     for other in store.PROVIDERS.find(tx):
         taken = set(ids) & set(other.remote_ids)
         if other.id != own and taken:
-            raise Conflict(f"Duplicate remote ID: {', '.join(sorted(taken))} is one of identity provider {other.id}.", blocking=[other.id])
+            raise Conflict(
+                f"Duplicate remote ID: {', '.join(sorted(taken))} is one of identity provider {other.id}.",
+                blocking=[other.id],
+            )
 
 
 def create_provider(call: Call, id: str, body: wire.CreateProvider) -> model.Provider:
@@ -56,10 +59,18 @@ def create_provider(call: Call, id: str, body: wire.CreateProvider) -> model.Pro
     else:
         domain_id = uuid.uuid4().hex
         text = f"Auto generated federated domain for Identity Provider: {id}"
-        identity.DOMAINS.insert(tx, id=domain_id, name=domain_id, description=text, enabled=True, extra={}, options={}, tags=[])
+        identity.DOMAINS.insert(
+            tx, id=domain_id, name=domain_id, description=text, enabled=True, extra={}, options={}, tags=[]
+        )
     return store.PROVIDERS.insert(
-        tx, id=id, enabled=body.enabled, description=body.description, domain_id=domain_id, authorization_ttl=body.authorization_ttl, remote_ids=remote
-    )  # fmt: skip
+        tx,
+        id=id,
+        enabled=body.enabled,
+        description=body.description,
+        domain_id=domain_id,
+        authorization_ttl=body.authorization_ttl,
+        remote_ids=remote,
+    )
 
 
 def show_provider(call: Call, id: str) -> model.Provider:
@@ -187,7 +198,9 @@ def create_protocol(call: Call, idp: str, id: str, body: wire.WriteProtocol) -> 
         raise Invalid("Object missing required field `mapping_id`", field="mapping_id")
     c = store.PROTOCOLS.c
     if store.PROTOCOLS.one(call.tx, c.idp_id == idp, c.id == _id(id, "protocol")) is not None:
-        raise Conflict(f"Conflict occurred attempting to store federation_protocol - Duplicate entry found with ID {id}.")
+        raise Conflict(
+            f"Conflict occurred attempting to store federation_protocol - Duplicate entry found with ID {id}."
+        )
     attribute = body.remote_id_attribute if isinstance(body.remote_id_attribute, str) else None
     return store.PROTOCOLS.insert(
         call.tx, idp_id=idp, id=id, mapping_id=_mapping_for(call.tx, body.mapping_id), remote_id_attribute=attribute
@@ -258,7 +271,9 @@ def show_service_provider(call: Call, id: str) -> model.ServiceProvider:
 def service_providers(call: Call) -> list[model.ServiceProvider]:
     """GET /v3/OS-FEDERATION/service_providers, by id and enabled."""
     allow(call, policy.LIST_SERVICE_PROVIDERS)
-    return store.SERVICE_PROVIDERS.find(call.tx, *_where(call, store.SERVICE_PROVIDERS), order=store.SERVICE_PROVIDERS.c.id)
+    return store.SERVICE_PROVIDERS.find(
+        call.tx, *_where(call, store.SERVICE_PROVIDERS), order=store.SERVICE_PROVIDERS.c.id
+    )
 
 
 def update_service_provider(call: Call, id: str, body: wire.UpdateServiceProvider) -> model.ServiceProvider:

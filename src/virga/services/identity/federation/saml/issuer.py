@@ -66,10 +66,18 @@ def _made() -> bytes:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Virga, identity provider")])
     now = dt.datetime.now(dt.UTC)
     certificate = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1)).not_valid_after(now + dt.timedelta(days=3650)).sign(key, hashes.SHA256())
-    )  # fmt: skip
-    plain = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(days=3650))
+        .sign(key, hashes.SHA256())
+    )
+    plain = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     return plain + certificate.public_bytes(serialization.Encoding.PEM)
 
 
@@ -98,7 +106,13 @@ def _attributes(assertion: Element, said: dict[str, list[str]]) -> None:
 
 
 def response(
-    entity: str, address: str, session: model.Session, groups: list[tuple[str, str]], now: float, seconds: float, key: SamlKey
+    entity: str,
+    address: str,
+    session: model.Session,
+    groups: list[tuple[str, str]],
+    now: float,
+    seconds: float,
+    key: SamlKey,
 ) -> Element:
     """A response with one signed assertion about the user and project of a token, for the service provider at `address`. The names of
     the attributes are Keystone's."""
@@ -111,27 +125,40 @@ def response(
     assertion = etree.Element(
         f"{{{SAML}}}Assertion", nsmap={"saml": SAML}, ID=messages.request_id(), Version="2.0", IssueInstant=stamp(now)
     )
-    etree.SubElement(assertion, f"{{{SAML}}}Issuer", Format="urn:oasis:names:tc:SAML:2.0:nameid-format:entity").text = entity
+    etree.SubElement(
+        assertion, f"{{{SAML}}}Issuer", Format="urn:oasis:names:tc:SAML:2.0:nameid-format:entity"
+    ).text = entity
     etree.SubElement(assertion, f"{{{DS}}}Signature", nsmap={"ds": DS}, Id="placeholder")
     subject = etree.SubElement(assertion, f"{{{SAML}}}Subject")
     etree.SubElement(subject, f"{{{SAML}}}NameID").text = session.user.name
     confirmation = etree.SubElement(subject, f"{{{SAML}}}SubjectConfirmation", Method=messages.BEARER)
     etree.SubElement(confirmation, f"{{{SAML}}}SubjectConfirmationData", Recipient=address, NotOnOrAfter=ends)
     login = etree.SubElement(
-        assertion, f"{{{SAML}}}AuthnStatement", AuthnInstant=stamp(now), SessionNotOnOrAfter=ends, SessionIndex=messages.request_id()
+        assertion,
+        f"{{{SAML}}}AuthnStatement",
+        AuthnInstant=stamp(now),
+        SessionNotOnOrAfter=ends,
+        SessionIndex=messages.request_id(),
     )
     context = etree.SubElement(login, f"{{{SAML}}}AuthnContext")
     etree.SubElement(context, f"{{{SAML}}}AuthnContextClassRef").text = LOGIN_CLASS
     etree.SubElement(context, f"{{{SAML}}}AuthenticatingAuthority").text = entity
     said = {
-        "openstack_user": [session.user.name], "openstack_roles": [r.name for r in session.roles], "openstack_project": [session.project.name],
-        "openstack_project_domain": [session.project_domain.name], "openstack_user_domain": [session.user_domain.name],
-    }  # fmt: skip
+        "openstack_user": [session.user.name],
+        "openstack_roles": [r.name for r in session.roles],
+        "openstack_project": [session.project.name],
+        "openstack_project_domain": [session.project_domain.name],
+        "openstack_user_domain": [session.user_domain.name],
+    }
     if groups:
-        said["openstack_groups"] = ["JSON:" + json.dumps({"name": name, "domain": {"name": domain}}) for name, domain in groups]
+        said["openstack_groups"] = [
+            "JSON:" + json.dumps({"name": name, "domain": {"name": domain}}) for name, domain in groups
+        ]
     _attributes(assertion, said)
     signer = XMLSigner(c14n_algorithm=CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0)
-    signed = signer.sign(assertion, key=key.pem(), cert=key.certificate(), reference_uri=assertion.get("ID"), id_attribute="ID")
+    signed = signer.sign(
+        assertion, key=key.pem(), cert=key.certificate(), reference_uri=assertion.get("ID"), id_attribute="ID"
+    )
     out = etree.Element(
         f"{{{SAMLP}}}Response",
         nsmap={"samlp": SAMLP, "saml": SAML},
@@ -152,7 +179,10 @@ def in_envelope(message: Element, address: str, relay_state_prefix: str) -> byte
 
     root = etree.Element(f"{{{SOAP}}}Envelope", nsmap={"S": SOAP, "ecp": ECP})
     header = etree.SubElement(root, f"{{{SOAP}}}Header")
-    for tag, value in ((f"{{{ECP}}}Response", None), (f"{{{ECP}}}RelayState", relay_state_prefix + os.urandom(16).hex())):
+    for tag, value in (
+        (f"{{{ECP}}}Response", None),
+        (f"{{{ECP}}}RelayState", relay_state_prefix + os.urandom(16).hex()),
+    ):
         part = etree.SubElement(header, tag)
         part.set(f"{{{SOAP}}}mustUnderstand", "1")
         part.set(f"{{{SOAP}}}actor", NEXT)

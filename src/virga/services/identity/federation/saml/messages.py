@@ -171,7 +171,10 @@ def believed(response: Element, want: Expected) -> Said:
 
 def text_of_status(response: Element) -> str:
     codes = [c.get("Value", "").rpartition(":")[2] for c in response.iter(f"{{{SAMLP}}}StatusCode")]
-    return " ".join([*codes, text(next(iter(find(response, "samlp:Status/samlp:StatusMessage")), None))])[:200] or "without a status"
+    return (
+        " ".join([*codes, text(next(iter(find(response, "samlp:Status/samlp:StatusMessage")), None))])[:200]
+        or "without a status"
+    )
 
 
 def _signed(response: Element, want: Expected) -> Element:
@@ -196,17 +199,24 @@ def _signed(response: Element, want: Expected) -> Element:
         raise no("its assertion is not signed")
     weak = want.sha1
     config = SignatureConfiguration(
-        location="./", expect_references=1,
-        signature_methods=frozenset(m for m in SignatureMethod if m.name.startswith(("RSA", "ECDSA", "SHA")) and (weak or "SHA1" not in m.name) and "HMAC" not in m.name),
+        location="./",
+        expect_references=1,
+        signature_methods=frozenset(
+            m
+            for m in SignatureMethod
+            if m.name.startswith(("RSA", "ECDSA", "SHA")) and (weak or "SHA1" not in m.name) and "HMAC" not in m.name
+        ),
         digest_algorithms=frozenset(d for d in DigestAlgorithm if weak or "SHA1" not in d.name),
-    )  # fmt: skip
+    )
     alone = etree.tostring(part, with_tail=False)
     for certificate in want.certificates:
         try:
             result = XMLVerifier().verify(
                 etree.fromstring(alone, etree.XMLParser(resolve_entities=False, no_network=True)),
-                x509_cert=certificate, id_attribute="ID", expect_config=config,
-            )  # fmt: skip
+                x509_cert=certificate,
+                id_attribute="ID",
+                expect_config=config,
+            )
         except Exception:  # noqa: S112 - whatever the library stumbles over in a stranger's signature, it is none that holds
             continue
         seen: Element = result.signed_xml  # type: ignore[union-attr]
@@ -260,7 +270,9 @@ def _subject(assertion: Element, want: Expected) -> float:
             why = "it is not valid yet"
         elif said.get("InResponseTo") != want.request:
             why = (
-                "it does not answer the login that was begun" if want.request is not None else "it answers a login that was not begun here"
+                "it does not answer the login that was begun"
+                if want.request is not None
+                else "it answers a login that was not begun here"
             )
         else:
             return moment(ends)
@@ -280,8 +292,12 @@ def authn_request(id: str, now: float, issuer: str, address: str, binding: str, 
 
     root = etree.Element(f"{{{SAMLP}}}AuthnRequest", nsmap={"samlp": SAMLP, "saml": SAML})
     for name, value in (
-        ("ID", id), ("Version", "2.0"), ("IssueInstant", stamp(now)), ("ProtocolBinding", binding), ("AssertionConsumerServiceURL", address),
-    ):  # fmt: skip
+        ("ID", id),
+        ("Version", "2.0"),
+        ("IssueInstant", stamp(now)),
+        ("ProtocolBinding", binding),
+        ("AssertionConsumerServiceURL", address),
+    ):
         root.set(name, value)
     if destination:
         root.set("Destination", destination)
@@ -333,7 +349,9 @@ def service_provider_metadata(entity: str, address: str) -> bytes:
     from lxml import etree
 
     root = etree.Element(f"{{{MD}}}EntityDescriptor", nsmap={"md": MD}, entityID=entity)
-    role = etree.SubElement(root, f"{{{MD}}}SPSSODescriptor", protocolSupportEnumeration=SAMLP, WantAssertionsSigned="true")
+    role = etree.SubElement(
+        root, f"{{{MD}}}SPSSODescriptor", protocolSupportEnumeration=SAMLP, WantAssertionsSigned="true"
+    )
     for n, binding in enumerate((POST_BINDING, PAOS_BINDING)):
         etree.SubElement(role, f"{{{MD}}}AssertionConsumerService", Binding=binding, Location=address, index=str(n))
     return bytes(etree.tostring(root, xml_declaration=True, encoding="UTF-8"))

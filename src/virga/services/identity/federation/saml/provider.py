@@ -46,7 +46,9 @@ class SamlProvider:
             except (OSError, ValueError, Unauthorized) as e:
                 self.log.warning("metadata_unread", idp=self.idp, where=self.own.metadata, why=str(e)[:300])
                 if self._about is None:
-                    raise Unavailable(f"The metadata of identity provider {self.idp} cannot be read: {str(e)[:200]}") from None
+                    raise Unavailable(
+                        f"The metadata of identity provider {self.idp} cannot be read: {str(e)[:200]}"
+                    ) from None
             self._until = time.monotonic() + self.own.metadata_seconds
             return self._about
 
@@ -61,9 +63,15 @@ class SamlProvider:
 
     def _read(self, raw: bytes) -> About:
         root = messages.parse(raw)
-        every = [root] if root.tag == f"{{{messages.MD}}}EntityDescriptor" else list(root.iter(f"{{{messages.MD}}}EntityDescriptor"))
+        every = (
+            [root]
+            if root.tag == f"{{{messages.MD}}}EntityDescriptor"
+            else list(root.iter(f"{{{messages.MD}}}EntityDescriptor"))
+        )
         fits = [
-            e for e in every if messages.find(e, "md:IDPSSODescriptor") and (not self.own.entity or e.get("entityID") == self.own.entity)
+            e
+            for e in every
+            if messages.find(e, "md:IDPSSODescriptor") and (not self.own.entity or e.get("entityID") == self.own.entity)
         ]
         if len(fits) != 1:
             raise ValueError(

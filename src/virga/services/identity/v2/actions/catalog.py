@@ -31,7 +31,9 @@ def service(call: Call, id: str) -> model.CatalogService:
 
 def create_service(call: Call, body: wire.Service) -> model.CatalogService:
     """POST /v2.0/OS-KSADM/services"""
-    return catalog.create_service(call, v3.CreateService(type=body.type, name=body.name, description=body.description, extra=body.extra))
+    return catalog.create_service(
+        call, v3.CreateService(type=body.type, name=body.name, description=body.description, extra=body.extra)
+    )
 
 
 def delete_service(call: Call, id: str) -> None:
@@ -76,12 +78,17 @@ def create_endpoint(call: Call, body: wire.Endpoint) -> Joined:
         catalog.create_region(call, v3.CreateRegion(id=body.region))
     made: Joined = {}
     wanted: tuple[tuple[Interface, str | None], ...] = (
-        ("public", body.publicurl), ("internal", body.internalurl), ("admin", body.adminurl),
-    )  # fmt: skip
+        ("public", body.publicurl),
+        ("internal", body.internalurl),
+        ("admin", body.adminurl),
+    )
     for interface, url in wanted:
         if url:
             row = catalog.create_endpoint(
-                call, v3.CreateEndpoint(service_id=body.service_id, interface=interface, url=url, region_id=body.region or None)
+                call,
+                v3.CreateEndpoint(
+                    service_id=body.service_id, interface=interface, url=url, region_id=body.region or None
+                ),
             )
             if "public" in made:
                 id = beside(made["public"].id, interface)

@@ -32,7 +32,11 @@ def index(call: Call) -> list[model.Project] | model.Project:
         if not rows:
             raise NotFound(f"Could not find project: {name}.")
         return rows[0]
-    rows = projects.index(asking(call, domain_id=DOMAIN)).items if everything else login.projects_of(call.tx, call.actor.user_id)
+    rows = (
+        projects.index(asking(call, domain_id=DOMAIN)).items
+        if everything
+        else login.projects_of(call.tx, call.actor.user_id)
+    )
     rows = [p for p in rows if p.domain_id == DOMAIN and (everything or p.enabled)]
     return rows[cut(call, [p.id for p in rows])]
 
@@ -46,7 +50,8 @@ def create(call: Call, body: wire.Tenant) -> model.Project:
     enabled = body.enabled is not False
     description = body.description if isinstance(body.description, str) else None
     return projects.create(
-        call, v3.CreateProject(name=body.name, domain_id=DOMAIN, description=description, enabled=enabled, extra=body.extra)
+        call,
+        v3.CreateProject(name=body.name, domain_id=DOMAIN, description=description, enabled=enabled, extra=body.extra),
     )
 
 

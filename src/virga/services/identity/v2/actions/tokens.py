@@ -28,7 +28,9 @@ def issue(call: Call, body: wire.Auth) -> Issued:
     elif isinstance(body.token, wire.TokenCredentials):
         methods = v3.Methods(methods=["token"], token=v3.TokenMethod(id=body.token.id))
     else:
-        raise Invalid("Expecting to find passwordCredentials in auth. The server could not comply with the request.", field="auth")
+        raise Invalid(
+            "Expecting to find passwordCredentials in auth. The server could not comply with the request.", field="auth"
+        )
     return told(auth.issue(call, v3.Auth(identity=methods, scope=_scope(body))))
 
 
@@ -89,7 +91,9 @@ def change_password(call: Call, user_id: str, body: wire.OwnPassword) -> Issued:
     if call.actor.user_id != user_id:
         raise Forbidden("Token belongs to another user")
     project = call.actor.project_id
-    users.change_password(call, user_id, v3.ChangePassword(original_password=body.original_password, password=body.password))
+    users.change_password(
+        call, user_id, v3.ChangePassword(original_password=body.original_password, password=body.password)
+    )
     user = v3.PasswordUser(id=user_id, password=body.password)
     scope: Wanted = v3.Scope(project=v3.InDomain(id=project)) if project is not None else "unscoped"
     methods = v3.Methods(methods=["password"], password=v3.PasswordMethod(user=user))

@@ -52,10 +52,14 @@ def create(call: Call, body: wire.User) -> model.User:
     made = users.create(
         call,
         v3.CreateUser(
-            name=name, domain_id=DOMAIN, password=body.password if isinstance(body.password, str) else None,
-            enabled=body.enabled is not False, default_project_id=tenant, extra=body.extra,
+            name=name,
+            domain_id=DOMAIN,
+            password=body.password if isinstance(body.password, str) else None,
+            enabled=body.enabled is not False,
+            default_project_id=tenant,
+            extra=body.extra,
         ),
-    )  # fmt: skip
+    )
     if tenant is not None:
         _join(call, tenant, made.id)
     return made

@@ -46,7 +46,7 @@ def _add(call: Call, name: str, kind: str, item: str, body: dict[str, Any]) -> O
     now = call.now()
     return row, store.ITEMS.insert(
         call.tx, id=call.world.uuid(), namespace_id=row.id, kind=kind, name=item, body=body, created=now, updated=now
-    )  # fmt: skip
+    )
 
 
 def _put(call: Call, name: str, kind: str, item: str, fresh: str, body: dict[str, Any]) -> One:
@@ -117,7 +117,9 @@ def show_property(call: Call, name: str, item: str) -> One:
         type_ = store.item(call.tx, row.id, model.ASSOCIATION, kind)
         prefix = (type_.body.get("prefix") or "") if type_ is not None else None
         if prefix is None or not item.startswith(prefix):
-            raise NotFound(f"Property {item[:80]} does not start with the expected resource type association prefix of '{kind[:80]}'.")
+            raise NotFound(
+                f"Property {item[:80]} does not start with the expected resource type association prefix of '{kind[:80]}'."
+            )
         item = item.removeprefix(prefix)
     return _one(call, name, model.PROPERTY, item)
 

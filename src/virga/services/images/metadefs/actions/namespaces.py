@@ -27,7 +27,9 @@ KEYS = {
 def found(call: Call, name: str) -> model.Namespace:
     """A namespace that the caller may know of."""
     allow(call, policy.READ)
-    row = store.NAMESPACES.one(call.tx, store.n.namespace == name, store.seen(call.actor.project_id, is_admin(call.actor)))
+    row = store.NAMESPACES.one(
+        call.tx, store.n.namespace == name, store.seen(call.actor.project_id, is_admin(call.actor))
+    )
     if row is None:
         raise NotFound(f"Metadata definition namespace={name[:80]} was not found.")
     return row
@@ -53,7 +55,8 @@ def index(call: Call) -> Page[Whole]:
     kept = rows[:limit]
     items = store.ITEMS.within(call.tx, "namespace_id", [r.id for r in kept], store.i.kind == model.ASSOCIATION)
     return Page(
-        [(r, [i for i in items if i.namespace_id == r.id]) for r in kept], kept[-1].namespace if kept and len(rows) > limit else None
+        [(r, [i for i in items if i.namespace_id == r.id]) for r in kept],
+        kept[-1].namespace if kept and len(rows) > limit else None,
     )
 
 
@@ -75,10 +78,20 @@ def create(call: Call, body: wire.Namespace) -> Whole:
 def write(tx: Tx, body: wire.Namespace, owner: str, now: float, mint: Any) -> model.Namespace:
     """The rows of a namespace. Raises Invalid when two things of one kind have one name."""
     row = store.NAMESPACES.insert(
-        tx, id=mint(), namespace=body.namespace, display_name=body.display_name, description=body.description, visibility=body.visibility,
-        protected=body.protected, owner=body.owner if isinstance(body.owner, str) else owner, created=now, updated=now,
-    )  # fmt: skip
-    parts: list[tuple[str, str, dict[str, Any]]] = [(model.ASSOCIATION, a.name, _body(a)) for a in body.resource_type_associations]
+        tx,
+        id=mint(),
+        namespace=body.namespace,
+        display_name=body.display_name,
+        description=body.description,
+        visibility=body.visibility,
+        protected=body.protected,
+        owner=body.owner if isinstance(body.owner, str) else owner,
+        created=now,
+        updated=now,
+    )
+    parts: list[tuple[str, str, dict[str, Any]]] = [
+        (model.ASSOCIATION, a.name, _body(a)) for a in body.resource_type_associations
+    ]
     parts += [(model.PROPERTY, name, given(p)) for name, p in body.properties.items()]
     parts += [(model.OBJECT, o.name, object_body(o)) for o in body.objects]
     parts += [(model.TAG, t.name, {}) for t in body.tags]
@@ -89,7 +102,9 @@ def write(tx: Tx, body: wire.Namespace, owner: str, now: float, mint: Any) -> mo
         taken.add((kind, name))
         if kind == model.ASSOCIATION:
             store.know_type(tx, name, now)
-        store.ITEMS.insert(tx, id=mint(), namespace_id=row.id, kind=kind, name=name, body=inner, created=now + at / 1e6, updated=now)
+        store.ITEMS.insert(
+            tx, id=mint(), namespace_id=row.id, kind=kind, name=name, body=inner, created=now + at / 1e6, updated=now
+        )
     return row
 
 
@@ -110,7 +125,10 @@ def update(call: Call, name: str, body: wire.SetNamespace) -> Whole:
     """PUT /v2/metadefs/namespaces/{namespace}: what is not said becomes what it would be in a new one."""
     row = found(call, name)
     allow(call, policy.MODIFY_NAMESPACE)
-    if body.namespace != row.namespace and store.NAMESPACES.one(call.tx, store.n.namespace == body.namespace) is not None:
+    if (
+        body.namespace != row.namespace
+        and store.NAMESPACES.one(call.tx, store.n.namespace == body.namespace) is not None
+    ):
         raise Conflict(f"The metadata definition namespace={body.namespace} already exists.")
     change = given(body) | {"owner": body.owner if isinstance(body.owner, str) else row.owner}
     store.NAMESPACES.put(call.tx, row.id, **change, updated=call.now())
