@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any
 
 from virga.authority import limits as limit_checks
@@ -268,14 +267,7 @@ def _checked(call: Call, body: wire.CreateRule) -> dict[str, Any]:
         )
     prefix = None
     if body.remote_ip_prefix is not None:
-        try:
-            net = ipaddress.ip_network(body.remote_ip_prefix, strict=False)
-        except ValueError:
-            raise Invalid(
-                f"Invalid input for remote_ip_prefix. Reason: '{body.remote_ip_prefix[:64]}' is not a valid IP subnet.",
-                field="remote_ip_prefix",
-                type="InvalidInput",
-            ) from None
+        net = model.network_of(body.remote_ip_prefix, "remote_ip_prefix", hosts=True)
         if f"IPv{net.version}" != ethertype:
             raise Invalid(
                 f"Conflicting value ethertype {ethertype} for CIDR {body.remote_ip_prefix}.",
