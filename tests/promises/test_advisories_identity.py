@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 from typing import Any
 
 from houses import House, Tenant
 from services.test_identity_delegation import by_trust, tenant_of, trust
+from services.test_identity_groups import access_key, signed_v4
+from virga.services.identity import api
 
 I = "/identity/v3"  # noqa: E741 - identity
 V2 = "/identity/v2.0"
@@ -144,3 +147,18 @@ def test_2018_002_only_ones_own_projects_are_listed(shared: House) -> None:
             assert set(names) <= {"i18002-project"}, (path, query)
     for path in ("OS-FEDERATION/domains", "auth/domains"):
         assert t.get(f"{I}/{path}")["domains"] == []
+
+
+def test_2012_018_keys_end_with_the_membership(shared: House) -> None:
+    """Who leaves a project signs for it no more: neither at identity's door nor at the object store's."""
+    t, a = shared.tenant("i12018"), shared.admin
+    key = access_key(shared, t)
+    now = dt.datetime.fromtimestamp(shared.cloud.world.now(), dt.UTC)
+
+    def signs() -> int:
+        body = {"credentials": signed_v4(key["secret"], key["access"], now)}
+        return int(a.ask("POST", f"{I}/ec2tokens", body).code)
+
+    assert signs() == 200 and api.access_key(shared.cloud.doors, key["access"]) is not None
+    a.delete(f"{I}/projects/{t.project}/users/{t.user}/roles/{role(shared, 'member')}", 204)
+    assert signs() == 401 and api.access_key(shared.cloud.doors, key["access"]) is None

@@ -75,7 +75,11 @@ def test_2014_028_the_largest_image(way: str) -> None:
         headers = {"X-Auth-Token": t.token} | OCTETS
         whole: Any = b"x" * (2 << 20)
         if way == "v1":
-            more = {"x-image-meta-name": "w", "x-image-meta-disk_format": "raw", "x-image-meta-container_format": "bare"}
+            more = {
+                "x-image-meta-name": "w",
+                "x-image-meta-disk_format": "raw",
+                "x-image-meta-container_format": "bare",
+            }
             got = house.http.post("/image/v1/images", content=iter([whole]), headers=headers | more)
         else:
             body = {"name": "w", "disk_format": "raw", "container_format": "bare"}
@@ -109,7 +113,10 @@ def test_2015_019_headers_of_the_first_api(shared: House) -> None:
     assert t.ask("PUT", f"{path}/file", raw=b"second", headers=OCTETS).code == 409
     shared.admin.post(f"{path}/actions/deactivate", None, 204)
     t.ask("PUT", f"/image/v1/images/{image['id']}", headers={"x-image-meta-status": "active"})
-    assert t.ask("GET", f"{path}/file").code == 403 and t.ask("GET", f"/image/v1/images/{image['id']}").code in {403, 404}
+    assert t.ask("GET", f"{path}/file").code == 403 and t.ask("GET", f"/image/v1/images/{image['id']}").code in {
+        403,
+        404,
+    }
     assert t.get(path)["status"] == "deactivated"
 
 
@@ -127,6 +134,7 @@ def test_2015_004_imports_that_are_deleted_leave_nothing(shared: House) -> None:
         if n % 3:
             t.post(f"{path}/import", {"method": {"name": "glance-direct"}}, 202)
         t.delete(path, 204)
+
     def empty() -> bool:
         shared.cloud.loops.once("images.sweep")
         return stores.default.blobs.ids() == before and not stores.staging.ids()

@@ -31,9 +31,7 @@ def test_2012_005_rules_are_counted(shared: House) -> None:
 
     got = t.ask("POST", f"{N}/security-group-rules", {"security_group_rules": [rule(n) for n in range(1, 30)]})
     assert got.code == 409 and got.json["NeutronError"]["type"] == "OverQuota"
-    codes = [
-        t.ask("POST", f"{N}/security-group-rules", {"security_group_rule": rule(n)}).code for n in range(1, 15)
-    ]
+    codes = [t.ask("POST", f"{N}/security-group-rules", {"security_group_rule": rule(n)}).code for n in range(1, 15)]
     assert codes.count(201) == 10 - have and set(codes) == {201, 409}
     assert len(t.get(f"{N}/security-group-rules")["security_group_rules"]) == 10
 
@@ -224,3 +222,26 @@ def test_2021_005_options_of_dhcp_are_not_taken(shared: House) -> None:
         port = t.post(f"{N}/ports", {"port": {"network_id": net["id"], "name": "y\nz"}})["port"]["id"]
         got = t.ask("PUT", f"{N}/ports/{port}", {"port": {"extra_dhcp_opts": options}})
         assert got.code == 400, got.text
+
+
+def test_2015_021_a_changed_group_reaches_its_cards(northbound: Ovsdb) -> None:  # noqa: F811
+    """A rule less and another more, while a card is in the group: the switch has just the new ones, for the card that is in it."""
+    switch = OvnSwitch(northbound, "chassis")
+    switch.prepare()
+    net, port, group = (f"00000000-0000-4000-8000-00000000000{n}" for n in (1, 2, 3))
+    ssh = driver.RuleSpec("r1", "ingress", "IPv4", "tcp", 22, 22, None, None)
+    web = driver.RuleSpec("r2", "ingress", "IPv4", "tcp", 80, 80, None, None)
+    switch.ensure_group(driver.GroupSpec(group, True, (ssh,)))
+    switch.ensure_network(driver.NetworkSpec(net, "n", 1442, None, (), None))
+    switch.ensure_port(
+        driver.PortSpec(
+            port, net, "fa:16:3e:00:00:03", (("10.0.0.3", "s"),), True, True, (), (group,), "x", "compute:nova", "h"
+        )
+    )
+    name = f"pg_{group.replace('-', '_')}"
+    for rules in ((web,), (), (ssh, web)):
+        switch.ensure_group(driver.GroupSpec(group, True, rules))
+        seen = {r["match"] for r in northbound.rows("ACL", [], ["match"]) if name in r["match"]}
+        assert seen == {acl_match(name, r) for r in rules}
+        card = northbound.rows("Logical_Switch_Port", [["name", "==", port]], ["_uuid"])[0]["_uuid"][1]
+        assert card in str(northbound.rows("Port_Group", [["name", "==", name]], ["ports"]))

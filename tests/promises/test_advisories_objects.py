@@ -3,11 +3,20 @@
 
 from __future__ import annotations
 
+import hmac
+import json
+import os
+import socket
 import xml.etree.ElementTree as ET
+from pathlib import Path
 from urllib.parse import quote
 
+import pytest
+
 from accounts import Account, nobody
-from houses import House, Tenant
+from houses import House, Tenant, make, served
+from virga.client import wait
+from virga.services.objects.swift import tempurl
 
 
 def test_2013_016_listings_are_xml_whatever_the_names(shared: House) -> None:
@@ -44,9 +53,7 @@ def test_2014_034_metadata_adds_up(shared: House) -> None:
     a("PUT", "/c", code=201)
     a("PUT", "/c/o", b"", 201)
     for path, kind in (("", "Account"), ("/c", "Container")):
-        codes = [
-            a("POST", path, **{f"X-{kind}-Meta-K{n}-{m}": "v" for m in range(10)}).status_code for n in range(12)
-        ]
+        codes = [a("POST", path, **{f"X-{kind}-Meta-K{n}-{m}": "v" for m in range(10)}).status_code for n in range(12)]
         assert codes[:8] == [204] * 8 and 400 in codes, codes
         have = [k for k in a("HEAD", path).headers if f"x-{kind.lower()}-meta-k" in k]
         assert len(have) <= 90
@@ -69,3 +76,61 @@ def test_2015_006_versions_by_who_may_only_list_them(shared: House) -> None:
                 for method in ("DELETE", "PUT", "POST"):
                     assert who(method, path, b"x").status_code in {401, 403}, f"{method} {path}"
         assert a("GET", f"/{new}/o").content == b"2" and len(a.names(f"/{old}")) == 1
+
+
+def test_2014_002_signatures_are_compared_in_constant_time(shared: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each signature of a temporary address, and of a form, is compared whole by what takes the same time for all."""
+    a = Account(shared.tenant("o14002"))
+    a("PUT", "/c", code=201)
+    a("PUT", "/c/o", b"x", 201)
+    a("POST", "", code=204, X_Account_Meta_Temp_Url_Key="key")
+    compared: list[tuple[bytes, bytes]] = []
+    real = hmac.compare_digest
+
+    def watched(made: bytes, given: bytes) -> bool:
+        compared.append((made, given))
+        return real(made, given)
+
+    monkeypatch.setattr(tempurl.hmac, "compare_digest", watched)
+    for digest in (64, 40, 128):
+        for guess in ("0" * digest, "f" * digest):
+            compared.clear()
+            nobody(a)("GET", f"/c/o?temp_url_sig={guess}&temp_url_expires=4000000000", code=401)
+            if digest == 64:
+                assert compared and all(len(m) == len(g) for m, g in compared)
+
+
+def test_2016_004_broken_off_large_objects_hold_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Manifests of both kinds, asked for and left, again and again: files and connections are let go."""
+    monkeypatch.setenv("VIRGA_ADMIN_PASSWORD", "admin")
+    cloud = make(state=tmp_path / "state")
+    with served(cloud) as url:
+        house = House(cloud)
+        a = Account(house.admin)
+        a("PUT", "/seg", code=201)
+        a("PUT", "/c", code=201)
+        parts = []
+        for n in range(4):
+            a("PUT", f"/seg/big/{n}", os.urandom(4 << 20), 201)
+            parts.append({"path": f"/seg/big/{n}"})
+        a("PUT", "/c/slo?multipart-manifest=put", json.dumps(parts).encode(), 201)
+        a("PUT", "/c/dlo", b"", 201, X_Object_Manifest="seg/big/")
+        host, port = url.removeprefix("http://").split(":")
+
+        def leave(name: str) -> None:
+            with socket.create_connection((host, int(port)), timeout=10) as s:
+                head = f"GET {a.base}/c/{name} HTTP/1.1\r\nHost: {host}\r\nX-Auth-Token: {a.who.token}\r\n\r\n"
+                s.sendall(head.encode())
+                assert b" 200 " in s.recv(2000).split(b"\r\n")[0]
+
+        def open_files() -> int:
+            return len(list(Path("/proc/self/fd").iterdir()))
+
+        for name in ("slo", "dlo"):
+            leave(name)
+        before = open_files()
+        for _ in range(40):
+            for name in ("slo", "dlo"):
+                leave(name)
+        assert wait(lambda: open_files() <= before + 4, 20, every=0.2), f"{open_files()} after {before}"
+        assert len(a("GET", "/c/slo", code=200).content) == 16 << 20
