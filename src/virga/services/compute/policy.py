@@ -27,6 +27,9 @@ SERVERS_IMAGE = Rule(_P + "servers:create_image", MEMBER, "Make an image of a se
 SERVERS_BACKUP = Rule(_P + "os-create-backup", MEMBER, "Back up a server as an image, and forget the oldest backups")
 SERVERS_LOCK = Rule(_P + "os-lock-server:lock", MEMBER, "Lock a server")
 SERVERS_UNLOCK = Rule(_P + "os-lock-server:unlock", MEMBER, "Unlock a server")
+SERVERS_UNLOCK_OVERRIDE = Rule(
+    _P + "os-lock-server:unlock:unlock_override", ADMIN, "Unlock a server that an administrator locked"
+)
 SERVERS_RESET = Rule(_P + "os-admin-actions:reset_state", ADMIN, "Set a server's state by hand")
 CONSOLE_OUTPUT = Rule(_P + "os-console-output", MEMBER, "Read a server's console")
 EXTENDED = Rule(_P + "os-extended-server-attributes", ADMIN, "See where a server runs")

@@ -53,9 +53,8 @@ def details(
     rows: Sequence[model.Server | model.ListedServer], call: Call, single: bool = False
 ) -> list[dict[str, Any]]:
     """Servers in full. Neighbours are asked once for all of them."""
-    ids = [s.id for s in rows]
     with call.db.read() as tx:
-        addresses, groups = network.shown(tx, ids)
+        addresses, groups = network.shown(tx, {s.id: s.project_id for s in rows})
         hosts = {h.name: h for h in store.HOSTS.every(tx)}
     v, admin, now = call.version, is_admin(call.actor), call.now()
     base = call.request.base + call.request.service_path

@@ -58,7 +58,7 @@ def _place(call: Call, url: str) -> Store:
         raise Invalid(f"Invalid location {url[:80]}: only http and https addresses are taken", field="url")
     if web is None:
         raise Forbidden("http store must be enabled to use location API by normal user.", field="url")
-    Guard(call.use(Images)).look(url)
+    Guard(call.use(Images)).read(url)
     return web
 
 

@@ -14,7 +14,7 @@ from virga.ground.http.call import Call
 from virga.ground.wire import given
 from virga.services.images import model, policy, properties, store, wire
 from virga.services.images.actions import locations
-from virga.services.images.actions.images import TAGS, _may_show, fits_together, found, permit
+from virga.services.images.actions.images import TAGS, _may_show, changing, fits_together, found, permit
 
 VERBS = ("add", "remove", "replace")
 ALWAYS = (
@@ -42,7 +42,7 @@ class Step(msgspec.Struct, frozen=True):
 
 def update(call: Call, id: str) -> model.Image:
     """PATCH /v2/images/{id}: all operations or none."""
-    image = found(call, call.tx, id)
+    image = changing(call, id)
     steps = read(call)
     permit(call, policy.MODIFY_IMAGE, image)
     doc: dict[str, Any] = (
