@@ -203,7 +203,9 @@ def nics(tx: Tx, server_id: str, project_id: str) -> list[Nic]:
     """The cards of one server, with all that its config drive tells. A port of another project that calls itself the server's is none
     of them (OSSA-2013-033)."""
     c = store.PORTS.c
-    rows = store.PORTS.find(tx, c.device_id == server_id, c.project_id == project_id, order=[store.PORTS.c.created, store.PORTS.c.id])
+    rows = store.PORTS.find(
+        tx, c.device_id == server_id, c.project_id == project_id, order=[store.PORTS.c.created, store.PORTS.c.id]
+    )
     ips = store.ips_of(tx, [p.id for p in rows])
     nets = {n.id: n for n in store.NETWORKS.within(tx, "id", {p.network_id for p in rows})}
     subnets = {s.id: s for s in store.SUBNETS.within(tx, "id", {i.subnet_id for found in ips.values() for i in found})}
