@@ -14,7 +14,7 @@ from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Invalid, NotFound
 from virga.ground.http.call import Actor, Call
 from virga.services.network import model, policy, store, wire
-from virga.services.network.actions import groups, networks, owning, ports
+from virga.services.network.actions import groups, networks, owning, ports, routers
 
 COMPUTE = "compute:"
 port_seen = ports.port_seen
@@ -312,6 +312,20 @@ def ensure_external(call: Call, name: str, cidr: str) -> str:
             network_id=network.id, cidr=cidr, enable_dhcp=False, allocation_pools=pools, name=f"{name}-subnet"
         ),
     )
+    return str(network.id)
+
+
+def first_private(call: Call, external_id: str) -> str:
+    """A network `private` of the caller's project with a subnet, behind a `router` to the external network, as a devstack begins; the
+    network's id."""
+    network = networks.create(call, wire.CreateNetwork(name="private"))
+    subnet = networks.create_subnet(
+        call, wire.CreateSubnet(network_id=network.id, cidr="10.0.0.0/24", ip_version=4, name="private-subnet")
+    )
+    router = routers.create(
+        call, wire.CreateRouter(name="router", external_gateway_info={"network_id": external_id})
+    )
+    routers.add_interface(call, router.id, wire.RouterInterface(subnet_id=subnet.id))
     return str(network.id)
 
 
