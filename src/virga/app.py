@@ -218,6 +218,23 @@ class Cloud:
             images.first_definitions(tx, self.world.now(), self.world.uuid)
         self.log.info("prepared", schema=done)
 
+    def stock(self) -> None:
+        """What a new simulated cloud begins with: an image and a network, for the administrator's first machine. Nothing when the cloud
+        has had an image before, or by setting (`sim.stock`)."""
+        if not self.settings.sim.stock:
+            return
+        with self.db.write() as tx:
+            project = identity.project_id(tx, "admin")
+            if project is None:
+                return
+            request = Request("start", "POST", "/", "", Query({}), "", {}, "", "")
+            call = Call(network.system_actor(project), (0, 0), request, self.doors, self.db, open=tx)
+            if images.first_image(call) is not None:
+                external = network.ensure_external(
+                    call, self.settings.network.external_name, self.settings.network.external_cidr
+                )
+                network.first_private(call, external)
+
     def _kept_password(self) -> str:
         """The administrator's password: made once and kept in the state folder, readable by its owner."""
         if self.settings.ephemeral:

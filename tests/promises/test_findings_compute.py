@@ -42,9 +42,9 @@ def intrude(house: House, mallory: Tenant, server: str) -> tuple[dict[str, Any],
     """A port of mallory's, on her network, that calls itself the server's; and its address."""
     net, _ = house.network(mallory, "10.2.0.0/24", "evil")
     group = mallory.post("/network/v2.0/security-groups", {"security_group": {"name": "evil"}})["security_group"]
-    port = mallory.post(
-        "/network/v2.0/ports", {"port": {"network_id": net["id"], "security_groups": [group["id"]]}}
-    )["port"]
+    port = mallory.post("/network/v2.0/ports", {"port": {"network_id": net["id"], "security_groups": [group["id"]]}})[
+        "port"
+    ]
     with house.cloud.db.write() as tx:  # whatever the network API lets through
         network_store.PORTS.put(tx, port["id"], device_id=server, device_owner="compute:nova")
     return port, port["fixed_ips"][0]["ip_address"]

@@ -176,7 +176,9 @@ class Desk:
             if s is None:
                 return {"status": 404, "type": "text/plain", "body": base64.b64encode(b"404 Not Found").decode()}
             cards = network.nics(tx, s.id, s.project_id)
-            floating = next((a.ip for a in network.shown(tx, {s.id: s.project_id})[0].get(s.id, []) if a.kind == "floating"), None)
+            floating = next(
+                (a.ip for a in network.shown(tx, {s.id: s.project_id})[0].get(s.id, []) if a.kind == "floating"), None
+            )
         status, kind, body = metadata.answer(said["path"], s, cards, floating, _seed(s))
         return {"status": status, "type": kind, "body": base64.b64encode(body).decode()}
 

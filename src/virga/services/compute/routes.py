@@ -17,8 +17,8 @@ _TABLE = (
     Route("GET", "/", around.document, view=views.version, public=True, inline=True),
     Route("GET", "/extensions", around.document, view=views.extensions, inline=True),
     Route("POST", "/servers", servers.create, body=wire.CreateServerBody, view=views.created, code=202),
-    Route("GET", "/servers", servers.index, view=views.servers),
-    Route("GET", "/servers/detail", servers.detail, view=views.servers_detail),
+    Route("GET", "/servers", servers.index, view=views.servers, query=wire.SERVERS),
+    Route("GET", "/servers/detail", servers.detail, view=views.servers_detail, query=wire.SERVERS),
     Route("GET", _S, servers.show, view=views.server),
     Route("PUT", _S, servers.update, body=wire.UpdateServer, key="server", view=views.server),
     Route("DELETE", _S, servers.delete, code=204),
@@ -66,8 +66,8 @@ _TABLE = (
     Route("GET", f"{_S}/os-security-groups", servers.security_groups, view=views.security_groups),
     Route("GET", f"{_S}/os-interface", servers.interfaces, view=views.interfaces),
     Route("POST", "/flavors", flavors.create, body=wire.CreateFlavor, key="flavor", view=views.flavor),
-    Route("GET", "/flavors", flavors.index, view=views.flavors),
-    Route("GET", "/flavors/detail", flavors.index, view=views.flavors_detail),
+    Route("GET", "/flavors", flavors.index, view=views.flavors, query=wire.FLAVORS),
+    Route("GET", "/flavors/detail", flavors.index, view=views.flavors_detail, query=wire.FLAVORS),
     Route("GET", "/flavors/{id}", flavors.show, view=views.flavor),
     Route(
         "PUT", "/flavors/{id}", flavors.update, body=wire.UpdateFlavor, key="flavor", view=views.flavor, since=(2, 55)
@@ -80,20 +80,33 @@ _TABLE = (
     Route("GET", "/flavors/{id}/os-extra_specs/{key}", flavors.extra_spec),
     Route("DELETE", "/flavors/{id}/os-extra_specs/{key}", flavors.delete_extra_spec),
     Route("POST", "/os-keypairs", keypairs.create, body=wire.CreateKeypair, key="keypair", view=views.new_keypair),
-    Route("GET", "/os-keypairs", keypairs.index, view=views.keypairs),
-    Route("GET", "/os-keypairs/{name}", keypairs.show, view=views.keypair),
-    Route("DELETE", "/os-keypairs/{name}", keypairs.delete, view=views.deleted_keypair),
-    Route("GET", "/os-services", around.services, view=views.services),
+    Route("GET", "/os-keypairs", keypairs.index, view=views.keypairs, query=wire.KEYPAIRS),
+    Route("GET", "/os-keypairs/{name}", keypairs.show, view=views.keypair, query=wire.KEYPAIR),
+    Route("DELETE", "/os-keypairs/{name}", keypairs.delete, view=views.deleted_keypair, query=wire.KEYPAIR),
+    Route("GET", "/os-services", around.services, view=views.services, query=wire.SERVICES),
     Route(
         "PUT", "/os-services/{id}", around.update_service, body=wire.UpdateService, view=views.service, since=(2, 53)
     ),
-    Route("GET", "/os-hypervisors", around.hypervisors, view=views.hypervisors),
-    Route("GET", "/os-hypervisors/detail", around.hypervisors_detail, view=views.hypervisors_detail),
-    Route("GET", "/os-hypervisors/statistics", around.statistics, view=views.statistics, until=(2, 87)),
-    Route("GET", "/os-hypervisors/{id}", around.hypervisor, view=views.hypervisor),
+    Route("GET", "/os-hypervisors", around.hypervisors, view=views.hypervisors, query=wire.HYPERVISORS),
+    Route(
+        "GET",
+        "/os-hypervisors/detail",
+        around.hypervisors_detail,
+        view=views.hypervisors_detail,
+        query=wire.HYPERVISORS,
+    ),
+    Route(
+        "GET",
+        "/os-hypervisors/statistics",
+        around.statistics,
+        view=views.statistics,
+        query=wire.HYPERVISORS,
+        until=(2, 87),
+    ),
+    Route("GET", "/os-hypervisors/{id}", around.hypervisor, view=views.hypervisor, query=wire.HYPERVISORS),
     Route("GET", "/os-availability-zone", around.zones, view=views.zones),
     Route("GET", "/os-availability-zone/detail", around.zones_detail, view=views.zones_detail),
-    Route("GET", "/limits", around.limits_shown, view=views.limits),
+    Route("GET", "/limits", around.limits_shown, view=views.limits, query=wire.LIMITS),
     Route("GET", "/os-quota-sets/{project}", around.quota, view=views.quota),
     Route("GET", "/os-quota-sets/{project}/defaults", around.default_quota, view=views.quota),
     Route("GET", "/os-quota-sets/{project}/detail", around.quota_detail, view=views.quota),
@@ -105,8 +118,10 @@ _TABLE = (
 def _under(prefix: str) -> tuple[Route, ...]:
     """The table at `/v2.1` and, for clients of before microversions, at `/v2`."""
 
-    low = views.LOW if prefix == "/v2" else views.HIGH
-    return tuple(dataclasses.replace(r, path=prefix + r.path) for r in _TABLE if r.since <= low)
+    high = views.LOW if prefix == "/v2" else views.HIGH
+    return tuple(
+        dataclasses.replace(r, path=prefix + r.path, until=min(r.until, high)) for r in _TABLE if r.since <= high
+    )
 
 
 ROUTES = (

@@ -12,7 +12,7 @@ import msgspec
 from virga.ground.db.engine import Database, Tx
 from virga.ground.doors import Doors
 from virga.ground.errors import NotFound
-from virga.services.images import model, store
+from virga.services.images import model, stock, store
 from virga.services.images.actions import snapshots
 from virga.services.images.actions.data import open_any
 from virga.services.images.cache import ImageCache
@@ -20,6 +20,9 @@ from virga.services.images.driver import Stores
 from virga.services.images.drivers import chosen
 from virga.services.images.metadefs import starting
 from virga.services.images.settings import Images
+
+
+first_image = stock.first
 
 
 class ImageRef(msgspec.Struct, frozen=True):

@@ -202,6 +202,11 @@ def taken(tx: Tx, id: str) -> bool:
     return tx.conn.execute(sa.select(IDS.c.id).where(IDS.c.id == id)).first() is not None
 
 
+def any_ever(tx: Tx) -> bool:
+    """Whether this cloud has, or has had, an image."""
+    return tx.conn.execute(sa.select(IDS.c.id).limit(1)).first() is not None
+
+
 def put(tx: Tx, id: str, **values: Any) -> None:
     """Change an image, and what lists look for if its tags or properties change."""
     IMAGES.put(tx, id, **values)

@@ -14,7 +14,7 @@ from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Invalid, NotFound
 from virga.ground.http.call import Actor, Call
 from virga.services.network import model, policy, store, wire
-from virga.services.network.actions import groups, networks, owning, ports
+from virga.services.network.actions import groups, networks, owning, ports, routers
 
 COMPUTE = "compute:"
 port_seen = ports.port_seen
@@ -203,7 +203,9 @@ def nics(tx: Tx, server_id: str, project_id: str) -> list[Nic]:
     """The cards of one server, with all that its config drive tells. A port of another project that calls itself the server's is none
     of them (OSSA-2013-033)."""
     c = store.PORTS.c
-    rows = store.PORTS.find(tx, c.device_id == server_id, c.project_id == project_id, order=[store.PORTS.c.created, store.PORTS.c.id])
+    rows = store.PORTS.find(
+        tx, c.device_id == server_id, c.project_id == project_id, order=[store.PORTS.c.created, store.PORTS.c.id]
+    )
     ips = store.ips_of(tx, [p.id for p in rows])
     nets = {n.id: n for n in store.NETWORKS.within(tx, "id", {p.network_id for p in rows})}
     subnets = {s.id: s for s in store.SUBNETS.within(tx, "id", {i.subnet_id for found in ips.values() for i in found})}
@@ -310,6 +312,20 @@ def ensure_external(call: Call, name: str, cidr: str) -> str:
             network_id=network.id, cidr=cidr, enable_dhcp=False, allocation_pools=pools, name=f"{name}-subnet"
         ),
     )
+    return str(network.id)
+
+
+def first_private(call: Call, external_id: str) -> str:
+    """A network `private` of the caller's project with a subnet, behind a `router` to the external network, as a devstack begins; the
+    network's id."""
+    network = networks.create(call, wire.CreateNetwork(name="private"))
+    subnet = networks.create_subnet(
+        call, wire.CreateSubnet(network_id=network.id, cidr="10.0.0.0/24", ip_version=4, name="private-subnet")
+    )
+    router = routers.create(
+        call, wire.CreateRouter(name="router", external_gateway_info={"network_id": external_id})
+    )
+    routers.add_interface(call, router.id, wire.RouterInterface(subnet_id=subnet.id))
     return str(network.id)
 
 

@@ -93,11 +93,7 @@ def create(call: Call, body: wire.CreateServerBody) -> tuple[list[model.Server],
     boot = _boot(call, image)
     key = keypairs.mine(call, ask.key_name) if ask.key_name else None
     user_data = _user_data(ask.user_data)
-    if len(ask.metadata) > limits.METADATA_ITEMS:
-        raise Forbidden(
-            f"Quota exceeded for metadata_items: {len(ask.metadata)} wanted, at most {limits.METADATA_ITEMS}",
-            limit="metadata_items",
-        )
+    _few_enough(call, project, ask.metadata)
     _, high = _counts(ask)
     wanted = _networks(call, ask)
     if high > 1 and any(w.port_id or w.fixed_ip for w in wanted):
@@ -138,6 +134,14 @@ def create(call: Call, body: wire.CreateServerBody) -> tuple[list[model.Server],
             )
         )
     return rows, password, reservation if wire.true(ask.return_reservation_id) else None
+
+
+def _few_enough(call: Call, project: str, metadata: dict[str, str]) -> None:
+    most = limits.metadata_items(call.tx, project)
+    if len(metadata) > most:
+        raise Forbidden(
+            f"Quota exceeded for metadata_items: {len(metadata)} wanted, at most {most}", limit="metadata_items"
+        )
 
 
 def _insert(
@@ -653,9 +657,9 @@ def metadata(call: Call, id: str) -> dict[str, str]:
 def _write_metadata(
     call: Call, id: str, rule: Rule, change: Callable[[dict[str, str]], dict[str, str]]
 ) -> dict[str, str]:
-    values = change(dict(_changeable(call, id, rule).metadata))
-    if len(values) > limits.METADATA_ITEMS:
-        raise Forbidden(f"Quota exceeded for metadata_items: at most {limits.METADATA_ITEMS}", limit="metadata_items")
+    server = _changeable(call, id, rule)
+    values = change(dict(server.metadata))
+    _few_enough(call, server.project_id, values)
     store.SERVERS.put(call.tx, id, metadata=values, updated=call.now())
     return values
 

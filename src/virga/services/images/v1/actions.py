@@ -56,7 +56,9 @@ def index(call: Call) -> Page[model.Image]:
         number = q.whole(name, high=2**62)
         if number is not None:
             where.append(column >= number if least else column <= number)
-    where += [store.having(k.removeprefix("property-"), v[-1]) for k, v in q.items.items() if k.startswith("property-")]
+    where += listing.properties(
+        {k.removeprefix("property-"): v[-1] for k, v in q.items.items() if k.startswith("property-")}
+    )
     limit = min(q.whole("limit", 25) or 0, 1000)
     key, way = q.get("sort_key", "created_at") or "", q.get("sort_dir", "desc") or ""
     if key not in listing.KEYS or way not in {"asc", "desc"}:
