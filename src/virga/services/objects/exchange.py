@@ -10,13 +10,38 @@ import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, unquote_to_bytes
+from urllib.parse import parse_qsl, unquote_to_bytes, urlsplit
 
 from virga.ground.errors import Problem
+
+LAST = (1 << 63) - 1
+"""The greatest length that has a name: Content-Length is read as 64 bits with a sign by clients, proxies and databases."""
 
 
 class Gone(Exception):
     """The client hung up."""
+
+
+def count_of(text: str, most: int) -> int | None:
+    """A whole number of ASCII digits from 0 to `most`; None for everything else, in time that does not grow with the text."""
+    if not 0 < len(text) <= 19 or not (text.isascii() and text.isdigit()):
+        return None
+    number = int(text)
+    return number if number <= most else None
+
+
+def is_address(text: str) -> bool:
+    """Whether a browser may be sent there."""
+    try:
+        return urlsplit(text).scheme in {"http", "https"}
+    except ValueError:
+        return False
+
+
+def sender(scope: Any) -> tuple[str, str]:
+    """(address, scheme) of who asks. The one place where both dialects learn them: what the server found, which believes a proxy's
+    X-Forwarded-For and X-Forwarded-Proto only where the operator listed the proxy; no header is looked at here or after."""
+    return (scope.get("client") or ("",))[0], scope.get("scheme", "http")
 
 
 @dataclass(slots=True)
@@ -44,8 +69,7 @@ class Ask:
 
     @property
     def length(self) -> int | None:
-        text = self.headers.get("content-length")
-        return int(text) if text is not None and text.isdecimal() else None
+        return count_of(self.headers.get("content-length", ""), LAST)
 
     async def body(self) -> AsyncIterator[bytes]:
         while True:

@@ -99,6 +99,7 @@ CODES: dict[str, tuple[int, str]] = {
     "IllegalLocationConstraintException": (400, "The specified location-constraint is not valid"),
     "InvalidLocationConstraint": (400, "The specified location-constraint is not valid"),
     "MaxMessageLengthExceeded": (400, "Your request was too big."),
+    "MaxPostPreDataLengthExceeded": (400, "Your POST request fields preceding the upload file were too large."),
     "MetadataTooLarge": (400, "Your metadata headers exceed the maximum allowed metadata size"),
     "InvalidPartNumber": (416, "The requested partnumber is not satisfiable"),
     "TooManyBuckets": (400, "You have attempted to create more buckets than allowed"),

@@ -16,10 +16,13 @@ from virga.services.objects.s3.policies import glob
 from virga.services.objects.store import places
 
 
-async def _rules(desk: Desk, bucket: str | None) -> list[dict[str, Any]]:
+async def _rules(desk: Desk, ask: Ask, bucket: str | None) -> list[dict[str, Any]]:
+    """Those of the bucket that the request was answered from; before there is a signer, of the one that S3 gave the name to."""
     if not bucket:
         return []
-    row: model.Container | None = await desk.commits.read(lambda tx: places.bucket(tx, bucket))
+    row: model.Container | None = ask.notes.get("bucket")
+    if row is None:
+        row = await desk.commits.read(lambda tx: places.bucket(tx, bucket))
     return (row.control.get("cors") or []) if row is not None else []
 
 
@@ -39,7 +42,7 @@ async def preflight(desk: Desk, ask: Ask, bucket: str | None) -> Reply:
     asked = [h.strip().lower() for h in ask.header("access-control-request-headers").split(",") if h.strip()]
     if not origin or not method:
         raise S3Error("InvalidRequest", "Insufficient information. Origin request header needed.")
-    rule = _fit(await _rules(desk, bucket), origin, method, asked)
+    rule = _fit(await _rules(desk, ask, bucket), origin, method, asked)
     if rule is None:
         raise S3Error("AccessDenied", "CORSResponse: This CORS request is not allowed.")
     headers = _headers(rule, origin)
@@ -67,7 +70,7 @@ async def dress(desk: Desk, ask: Ask, reply: Reply) -> None:
     """What a browser needs to show an answer to a page of another origin."""
     bucket = ask.notes.get("host_bucket") or ask.path.lstrip("/").partition("/")[0]
     method = ask.header("access-control-request-method") or ask.method
-    rule = _fit(await _rules(desk, bucket), ask.header("origin"), method, [])
+    rule = _fit(await _rules(desk, ask, bucket), ask.header("origin"), method, [])
     if rule is not None:
         reply.headers |= _headers(rule, ask.header("origin"))
 

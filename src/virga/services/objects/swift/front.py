@@ -19,7 +19,7 @@ from virga.ground.errors import Problem, Unavailable
 from virga.services.objects import model, policy
 from virga.services.objects.bodies import Replaced, Vanished, replaced_too_fast, steady
 from virga.services.objects.desk import Desk
-from virga.services.objects.exchange import Answered, Ask, Gone, Reply, parse_query, unquote
+from virga.services.objects.exchange import Answered, Ask, Gone, Reply, parse_query, sender, unquote
 from virga.services.objects.swift import bulk, cors, domain, info, sync, tempurl, web
 from virga.services.objects.swift.entry import Entry, enter, known
 from virga.services.objects.swift.metadata import OCTETS
@@ -257,6 +257,7 @@ def read_ask(scope: Any, receive: Any, mount: str, id: str, base: str) -> Ask:
         raise refuse(412, "The query string is not valid UTF-8, or has more than 1000 fields") from None
     if any("\0" in k or ("\0" in v and k not in {"marker", "end_marker"}) for k, v in query.items()):
         raise refuse(412, "Invalid UTF8 or contains NULL")
+    client, scheme = sender(scope)
     return Ask(
         id=id,
         method=scope["method"],
@@ -266,10 +267,10 @@ def read_ask(scope: Any, receive: Any, mount: str, id: str, base: str) -> Ask:
         raw_query=raw_query,
         query=query,
         headers=headers,
-        scheme=scope.get("scheme", "http"),
+        scheme=scheme,
         host=headers.get("host", ""),
         base=base,
-        client=(scope.get("client") or ("",))[0],
+        client=client,
         receive=receive,
         header_list=order,
     )

@@ -19,7 +19,7 @@ from virga.services.objects import model
 from virga.services.objects.actions import objects as actions
 from virga.services.objects.bodies import extents_of
 from virga.services.objects.desk import Desk
-from virga.services.objects.exchange import Answered, Ask, Reply, http_date, ranges, unquote
+from virga.services.objects.exchange import LAST, Answered, Ask, Reply, count_of, http_date, ranges, unquote
 from virga.services.objects.swift.bulk import Tally, status_of
 from virga.services.objects.swift.entry import Entry
 from virga.services.objects.swift.manifests import (
@@ -49,6 +49,11 @@ class Whole:
     size: int
     etag: str
     open: Callable[[int, int], Awaitable[AsyncIterator[bytes]]]
+
+    def __post_init__(self) -> None:
+        """Raise 409 for a size that no Content-Length says."""
+        if self.size > LAST:
+            raise broken(f"The object's segments make {self.size} bytes, more than the {LAST} that a length can say.")
 
 
 @dataclass(slots=True)
@@ -153,6 +158,8 @@ class Large:
             }
             stored.append(line | ({"range": piece} if piece else {}) | ({"sub_slo": True} if row.kind == "slo" else {}))
             total += length
+            if total > LAST:
+                raise refuse(400, f"The segments make more than the {LAST} bytes that an object can have.\n")
             tag.update((f"{md5}:{piece};" if piece else md5).encode())
         if problems:
             raise Faulty(asked_kind(ask), problems)
@@ -243,11 +250,12 @@ class Large:
         text = ask.query.get("part-number")
         if text is None:
             return None
-        if not text.isdecimal() or int(text[:12]) < 1:
+        number = count_of(text, LAST)
+        if not number:
             raise refuse(400, "Part number must be an integer greater than 0")
         if "range" in ask.headers:
             raise refuse(400, "Range requests are not supported with part number queries")
-        lines, number, total = await self.lines(o), int(text[:12]), o.own("total")
+        lines, total = await self.lines(o), o.own("total")
         headers["x-parts-count"] = str(len(lines))
         headers["accept-ranges"] = "bytes"
         if number > len(lines):
