@@ -3,24 +3,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from virga.services.objects import model
+from virga.services.objects import limits, model
 from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import LAST, Ask, count_of
 from virga.services.objects.s3 import rights
 from virga.services.objects.s3.chunked import Body
-from virga.services.objects.s3.errors import S3Error
+from virga.services.objects.s3.errors import Node, S3Error, parse
 from virga.services.objects.s3.sign import Signed
 from virga.services.objects.store import places
 from virga.services.objects.swift.entry import Entry
 from virga.services.objects.swift.objects import Objects
-
-MAX_XML = 2 << 20
 
 
 async def find(desk: Desk, project: str | None, bucket: str) -> model.Container | None:
@@ -118,7 +117,17 @@ class Context:
             return length
         return self.ask.length
 
-    async def document(self, most: int = MAX_XML, *, whole_sum: bool = True) -> bytes:
+    async def tree(self, raw: bytes, root: str) -> Node:
+        """A document that was read. Long ones are parsed in a thread. Raises MalformedXML."""
+        if len(raw) <= limits.OFF_LOOP:
+            return parse(raw, root)
+        return await asyncio.get_running_loop().run_in_executor(self.desk.threads, parse, raw, root)
+
+    async def form(self, root: str) -> Node:
+        """The body as the document `root`. Raises MalformedXML."""
+        return await self.tree(await self.document(limits.DOCUMENTS[root].bytes), root)
+
+    async def document(self, most: int = limits.DOCUMENT, *, whole_sum: bool = True) -> bytes:
         """A short body, checked against what was signed and against Content-MD5. Without `whole_sum` the checksums of the headers speak
         of something else than the body."""
         got, size = [], 0

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from virga.services.objects import model
+from virga.services.objects import limits, model
 from virga.services.objects.exchange import Reply, is_address
 from virga.services.objects.forms import Form, FormError, boundary_of, word
 from virga.services.objects.s3 import sign, tags, versions
@@ -27,7 +27,7 @@ from virga.services.objects.s3.errors import S3Error, el, parse, reply
 from virga.services.objects.s3.sign import Signed
 from virga.services.objects.s3.writes import MOST, described, keep, taken
 
-MAX_FIELD, MAX_FIELDS = 1 << 16, 100
+MAX_FIELD, MAX_FIELDS = limits.POST_DATA, limits.POST_FIELDS
 UNGUARDED = frozenset({"awsaccesskeyid", "signature", "policy", "file", "x-amz-signature"})
 """Fields that a policy need not name."""
 STATUSES = {"200": 200, "201": 201}

@@ -10,7 +10,7 @@ from typing import Any
 from virga.ground import log
 from virga.ground.db.engine import Retry
 from virga.ground.errors import Problem
-from virga.services.objects import model
+from virga.services.objects import limits, model
 from virga.services.objects.bodies import Replaced, Vanished, steady
 from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Answered, Ask, Gone, Reply, parse_query, sender, unquote
@@ -202,10 +202,17 @@ def _text(raw: str) -> str:
 
 def read_ask(scope: Any, receive: Any, mount: str, id: str, base: str) -> Ask:
     """The request with the headers that S3 knows: those of Swift's own dialect mean nothing here."""
-    headers: dict[str, str] = {}
+    several: dict[str, list[str]] = {}
     order: list[tuple[str, str]] = []
+    if (
+        len(scope["headers"]) > limits.HEADERS
+        or len(scope.get("raw_path") or b"") + len(scope.get("query_string", b"")) > limits.ADDRESS
+    ):
+        raise S3Error("RequestHeaderSectionTooLarge")
     for k, v in scope["headers"]:
         name = k.decode("latin-1")
+        if len(v) > limits.HEADER:
+            raise S3Error("RequestHeaderSectionTooLarge")
         try:
             value = v.decode()
         except UnicodeDecodeError:
@@ -213,7 +220,10 @@ def read_ask(scope: Any, receive: Any, mount: str, id: str, base: str) -> Ask:
         order.append((name, value))
         if name.startswith("x-") and not name.startswith("x-amz-"):
             continue
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
+        several.setdefault(name, []).append(value)
+    headers = {name: ",".join(values) for name, values in several.items()}
+    if any(len(value) > limits.HEADER for value in headers.values()):
+        raise S3Error("RequestHeaderSectionTooLarge")
     raw = (scope.get("raw_path") or scope["path"].encode()).partition(b"?")[0].decode("latin-1")
     raw_query = scope.get("query_string", b"").decode("latin-1")
     try:

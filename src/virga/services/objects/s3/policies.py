@@ -14,12 +14,10 @@ from typing import Any
 import msgspec
 
 from virga.ground.http.call import NOBODY, Actor
-from virga.services.objects import model
+from virga.services.objects import limits, model
 from virga.services.objects.exchange import Ask
 from virga.services.objects.s3.errors import S3Error
 
-MOST, MOST_ANY = 20480, 32
-"""Bytes of a policy; question marks in it, each of which is tried letter by letter."""
 NEGATED = frozenset(
     {
         "StringNotEquals",
@@ -240,10 +238,12 @@ def _many(value: Any, what: str) -> tuple[str, ...]:
 
 def check(raw: bytes, bucket: str) -> str:
     """A policy that is understood whole and speaks of `bucket` alone, as text. Raises MalformedPolicy naming what is not."""
-    if len(raw) > MOST:
+    if len(raw) > limits.POLICY:
         raise S3Error("MalformedPolicy", "The policy is longer than 20 KiB.")
-    if raw.count(b"?") > MOST_ANY:
-        raise S3Error("MalformedPolicy", f"The policy has more than {MOST_ANY} question marks.")
+    if raw.count(b"?") > limits.POLICY_MARKS:
+        raise S3Error("MalformedPolicy", f"The policy has more than {limits.POLICY_MARKS} question marks.")
+    if raw.count(b"*") > limits.POLICY_STARS:
+        raise S3Error("MalformedPolicy", f"The policy has more than {limits.POLICY_STARS} stars.")
     try:
         text = raw.decode()
     except UnicodeDecodeError:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from virga.ground.errors import NotFound
+from virga.services.objects import limits
 from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import LAST, Answered, Ask, Reply, count_of, is_address, unquote
 from virga.services.objects.forms import Form, FormError, boundary_of, word
@@ -203,7 +204,7 @@ def _ascii(text: str) -> str:
 
 # -- forms ---------------------------------------------------------------------------------------------------------
 
-MAX_FIELD, MAX_FIELDS = 8192, 50
+MAX_FIELD, MAX_FIELDS = limits.FORM_FIELD, limits.FORM_FIELDS
 
 
 @dataclass(frozen=True, slots=True)
