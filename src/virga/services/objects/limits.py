@@ -28,7 +28,7 @@ DELETES, DELETE_LINE = 10_000, 3 * (256 + 1024) + 16
 """Lines of a bulk delete: 413; bytes of a line, quoted: 412 beside it."""
 FAILURES = 1000
 """Failures after which a bulk request ends: 413 and 400."""
-ARCHIVE_ENTRIES, ARCHIVE_CONTAINERS, ARCHIVE_HEAD = 100_000, 10_000, 1 << 16
+ARCHIVE_ENTRIES, ARCHIVE_CONTAINERS, ARCHIVE_HEAD = 100_000, 10_000, 1 << 14
 """Entries of an archive, containers that it may touch, bytes of one's extended header: 400."""
 FORM_FIELD, FORM_FIELDS = 8192, 50
 """Bytes of a field of a form, and fields of it: 400."""
@@ -69,8 +69,9 @@ DOCUMENTS: dict[str, Document] = {
 DOCUMENT = max(d.bytes for d in DOCUMENTS.values())
 TEXT = 4096
 """Letters of one element: MalformedXML."""
-POLICY, POLICY_MARKS, POLICY_STARS = 20480, 32, 1000
-"""Bytes of a bucket's policy, question marks and stars in it: MalformedPolicy."""
+POLICY, POLICY_MARKS, POLICY_STARS, POLICY_FLOATING, FACT = 20480, 32, 500, 4, 4096
+"""Bytes of a bucket's policy, question marks and stars in it, runs between two stars that hold a question mark: MalformedPolicy. Letters
+of a header or a field of the query that a policy is asked about: RequestHeaderSectionTooLarge."""
 CORS_RULES, CORS_PATTERNS, CORS_ASKED = 100, 100, 50
 """Rules of a bucket (MalformedXML), elements with a star in all of them (InvalidRequest), headers that one page may ask for (AccessDenied)."""
 LIFECYCLE_RULES, GRANTS, OBJECT_TAGS, BUCKET_TAGS = 100, 100, 10, 50
