@@ -81,3 +81,14 @@ def shared() -> Iterator[House]:
 @pytest.fixture
 def hypervisor(house: House) -> Any:
     return house.cloud.doors.use(Hypervisor)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _declared_queries() -> None:
+    """A query parameter that an action reads and its route does not declare has no bound: that fails the test that met it."""
+    from virga.ground.http import call
+
+    def undeclared(name: str) -> None:
+        raise AssertionError(f"the query parameter {name!r} is read and not declared in its route's `query`")
+
+    call.undeclared = undeclared

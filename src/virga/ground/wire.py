@@ -9,7 +9,7 @@ import functools
 import json
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -28,9 +28,12 @@ __all__ = [
     "decode",
     "encode",
     "field",
+    "free",
     "given",
     "named",
+    "refers",
     "since",
+    "times",
     "until",
 ]
 
@@ -61,6 +64,92 @@ class named(msgspec.Struct, frozen=True):
     name: str
 
 
+class refers(msgspec.Struct, frozen=True):
+    """The string is the id (or, where the API says so, the name) of a `noun`. Whoever sends it must be able to see that thing, or,
+    when `may` names a rule, must pass that rule on it; else the answer is that of a thing that does not exist. Where it stands
+    is swept by tests with things of others, things that are gone, and nonsense."""
+
+    noun: str
+    may: str = "see"
+
+
+class times(msgspec.Struct, frozen=True):
+    """How often a query parameter may be repeated."""
+
+    most: int
+
+
+class free(msgspec.Struct, frozen=True):
+    """JSON of the caller's own form: at most `size` bytes when written down, at most `depth` levels of lists and maps."""
+
+    size: int = 65536
+    depth: int = 8
+
+    def check(self, value: Any, field: str) -> None:
+        """Raise Invalid that names `field` when `value` is larger or deeper."""
+        if _levels(value) > self.depth:
+            raise Invalid(f"Invalid input for field '{field}': nested deeper than {self.depth} levels", field=field)
+        size = len(msgspec.json.encode(value))
+        if size > self.size:
+            raise Invalid(
+                f"Invalid input for field '{field}': {size} bytes, at most {self.size} are taken", field=field
+            )
+
+
+REPEATS, LONGEST = 50, 4096
+"""How often a query parameter is given, and how many characters it has, at most, where its declaration says nothing."""
+Query = Mapping[str, Any]
+"""The parameters that a route reads from its query (or headers), name on the wire → annotated type; `*` stands for all other names."""
+
+
+def longest(kind: Any) -> int:
+    """How many characters a value of `kind` may have: what its Meta says, or as long as its fixed pattern or literals are."""
+    origin: Any = get_origin(kind)
+    if origin is Annotated:
+        inner, *marks = get_args(kind)
+        metas: list[Meta] = [m for m in marks if isinstance(m, Meta)]
+        for meta in metas:
+            if meta.max_length is not None:
+                return meta.max_length
+        return 36 if any(meta.pattern is not None for meta in metas) else longest(inner)
+    if origin is typing.Literal:
+        return max(len(str(value)) for value in get_args(kind))
+    if origin in (Union, types.UnionType):
+        return max(longest(part) for part in get_args(kind))
+    return {bool: 8, int: 20, float: 24}.get(kind, LONGEST)
+
+
+def query_bounds(query: Query) -> dict[str, tuple[int, int]]:
+    """name → (characters of a value, repeats) of what a route declares."""
+    out = {}
+    for name, kind in query.items():
+        out[name] = (longest(kind), next((m.most for m in _marks(kind) if isinstance(m, times)), REPEATS))
+    return out
+
+
+def check_query(
+    bounds: Mapping[str, tuple[int, int]], items: Mapping[str, Sequence[str]], what: str = "query parameter"
+) -> None:
+    """Raise Invalid that names the parameter (or whatever `what` says) which is longer, or given more often, than `bounds` (of `query_bounds`) say. What is
+    not declared is not read by anybody, and passes."""
+    for name, values in items.items():
+        bound = bounds.get(name) or bounds.get("*")
+        if bound is None:
+            continue
+        characters, repeats = bound
+        if len(values) > repeats:
+            raise Invalid(
+                f"Invalid input for {what} '{name[:64]}': given {len(values)} times, at most {repeats}",
+                field=name[:64],
+            )
+        for value in values:
+            if len(value) > characters:
+                raise Invalid(
+                    f"Invalid input for {what} '{name[:64]}': {len(value)} characters, at most {characters}",
+                    field=name[:64],
+                )
+
+
 class Wire(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A shape on the wire. Unknown fields are refused."""
 
@@ -68,7 +157,7 @@ class Wire(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class Open(Wire, kw_only=True, forbid_unknown_fields=False):
     """A shape that takes more than it names: `extra` holds the rest (Keystone's and Glance's free attributes)."""
 
-    extra: dict[str, Any] = {}
+    extra: Annotated[dict[str, Any], free(size=65536, depth=16)] = {}
 
 
 def given(shape: msgspec.Struct) -> dict[str, Any]:
@@ -138,10 +227,12 @@ def _project(kind: Any, version: Version) -> Any:
 
 
 @functools.cache
-def _body_decoder(shape: type[Wire], key: str | None, bulk: str | None, version: Version) -> msgspec.json.Decoder[Any]:
+def _body_decoder(
+    shape: type[Wire], key: str | None, bulk: str | None, version: Version, most: int
+) -> msgspec.json.Decoder[Any]:
     target: Any = at(shape, version)
     if bulk is not None and key is not None:
-        many = list[target]
+        many = Annotated[list[target], Meta(max_length=most)]
         target = msgspec.defstruct(
             "Body", [(key, target | UnsetType, UNSET), (bulk, many | UnsetType, UNSET)], forbid_unknown_fields=True
         )
@@ -150,13 +241,23 @@ def _body_decoder(shape: type[Wire], key: str | None, bulk: str | None, version:
     return msgspec.json.Decoder(target)
 
 
+BULK = 50
+"""How many things one bulk request makes, where its route says nothing: they are made in one transaction, and others wait for it."""
+
+
 def decode(
-    shape: type[W], raw: bytes, version: Version = (0, 0), *, key: str | None = None, bulk: str | None = None
+    shape: type[W],
+    raw: bytes,
+    version: Version = (0, 0),
+    *,
+    key: str | None = None,
+    bulk: str | None = None,
+    most: int = BULK,
 ) -> W | list[W]:
-    """Read a JSON body as `shape`; `key` unwraps `{"server": {…}}`, `bulk` also takes `{"networks": […]}` and then gives a list.
-    Raises Invalid with the field's path in the message."""
+    """Read a JSON body as `shape`; `key` unwraps `{"server": {…}}`, `bulk` also takes `{"networks": […]}`, at most `most` of them,
+    and then gives a list. Raises Invalid with the field's path in the message."""
     try:
-        body = _body_decoder(shape, key, bulk, version).decode(raw)
+        body = _body_decoder(shape, key, bulk, version, most).decode(raw)
     except msgspec.ValidationError as e:
         raise _named_fault(e, key) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as e:
@@ -174,6 +275,37 @@ def decode(
         return out
     single: W = _declared(body.inner, sent.get(key)) if key is not None else _declared(body, sent)
     return single
+
+
+@functools.cache
+def _frees(shape: type[msgspec.Struct]) -> tuple[tuple[str, str, free], ...]:
+    """Attribute, name on the wire, and bound of the fields of `shape` that hold JSON of the caller's own form."""
+    hints, out = get_type_hints(shape, include_extras=True), []
+    for f in msgspec.structs.fields(shape):
+        marks = _marks(hints[f.name])
+        bound = next((m for m in marks if isinstance(m, free)), None)
+        if bound is not None:
+            out.append((f.name, next((m.name for m in marks if isinstance(m, named)), f.encode_name), bound))
+    return tuple(out)
+
+
+def _marks(kind: Any) -> tuple[Any, ...]:
+    """The marks of a field, wherever they stand in its union."""
+    if get_origin(kind) is Annotated:
+        inner, *marks = get_args(kind)
+        return (*marks, *_marks(inner))
+    if get_origin(kind) in (Union, types.UnionType):
+        return tuple(mark for part in get_args(kind) for mark in _marks(part))
+    return ()
+
+
+def _levels(value: Any) -> int:
+    """How deep lists and maps stand in each other; the decoder has bounded it."""
+    if isinstance(value, dict):
+        return 1 + max((_levels(v) for v in value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max((_levels(v) for v in value), default=0)
+    return 0
 
 
 @functools.cache
@@ -199,6 +331,11 @@ def _declared(value: Any, sent: Any = None) -> Any:
         if issubclass(kind, Open):
             known = {name for f, name in names.items() if f != "extra"}
             out.extra = {k: v for k, v in given.items() if k not in known}
+        declared: type[msgspec.Struct] = kind
+        for attribute, name, bound in _frees(declared):
+            held = getattr(out, attribute)
+            if held and held is not UNSET:
+                bound.check(held, name)
         return out
     if isinstance(value, list):
         many = sent if isinstance(sent, list) else [None] * len(value)

@@ -76,6 +76,21 @@ class Tx:
             call()
 
 
+def _collision(cause: object) -> Conflict:
+    """What a constraint of the database refused, in the field's words: which values are taken, not how tables are called."""
+    detail = str(getattr(getattr(cause, "diag", None), "message_detail", None) or cause).splitlines()[0]
+    if detail.startswith("UNIQUE constraint failed: "):
+        names = [part.rpartition(".")[2] for part in detail.removeprefix("UNIQUE constraint failed: ").split(",")]
+    elif detail.startswith("Key (") and "already exists" in detail:
+        names = [part.strip() for part in detail[5:].partition(")")[0].split(",")]
+    else:
+        return Conflict(
+            "Something that the request builds on has been changed or deleted meanwhile; look and try again."
+        )
+    words = " and ".join(name.removesuffix("_id").replace("_", " ") for name in names)
+    return Conflict(f"The same {words} has just been taken by another request; look and try again.")
+
+
 class Turn:
     """Whose turn it is to write: one thread at a time, and again inside its own turn. A turn by `attempt` is no thread's own: any
     thread may end it, none is let in again."""
@@ -265,7 +280,7 @@ class Database:
         """What a failure of the database is to the caller; what is our own mistake stays as it is."""
         cause = e.orig if isinstance(e, sa.exc.DBAPIError) else e
         if isinstance(e, (sa.exc.IntegrityError, sqlite3.IntegrityError)):
-            return Conflict(f"The request collides with what is there: {str(cause).splitlines()[0]}")
+            return _collision(cause)
         if not isinstance(e, (sa.exc.OperationalError, sqlite3.OperationalError)):
             return e
         if isinstance(cause, sqlite3.Error):

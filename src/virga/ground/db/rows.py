@@ -198,23 +198,31 @@ class Rows(Generic[T]):
         self,
         tx: Tx,
         *where: Where,
+        seen: Where | None,
         sort: Sequence[tuple[str, str]] = (),
         marker: str | None = None,
         limit: int | None = None,
         reverse: bool = False,
     ) -> list[T]:
         """One page after `marker` (an id), in the order of `sort` (column, asc|desc) made total by the id.
-        `reverse` gives the page before the marker. Nulls sort as the smallest value."""
-        order = [(name, way) for name, way in sort if name in self.table.c]
+        `seen` is what the caller may see at all (None: everything here is everybody's); `where` are the caller's own filters.
+        `reverse` gives the page before the marker. Nulls sort as the smallest value.
+
+        The marker is looked up among what is seen: a page that begins behind somebody else's row would tell, name by name,
+        what that row holds. A key counts once, where it stands first: the rows behind a marker are told by conditions whose
+        number grows with the square of the keys. Raises Invalid for a marker that is not there."""
+        order = list({name: (name, way) for name, way in reversed(sort) if name in self.table.c}.values())[::-1]
+        if seen is not None:
+            where = (seen, *where)
         if not any(name == "id" for name, _ in order):
             order.append(("id", order[-1][1] if order else "asc"))
         if reverse:
             order = [(name, "asc" if way == "desc" else "desc") for name, way in order]
         query = self._select.where(*where)
         if marker is not None:
-            at = self.get(tx, marker)
+            at = self.get(tx, marker) if seen is None else self.one(tx, self.table.c.id == marker, seen)
             if at is None:
-                raise Invalid(f"marker [{marker}] not found", field="marker")
+                raise Invalid(f"marker [{marker[:64]}] not found", field="marker")
             query = query.where(_after(self.table, order, at))
         for name, way in order:
             column = self.table.c[name]
@@ -335,9 +343,14 @@ def holds(tx: Tx, column: sa.ColumnElement[Any], value: str) -> Where:
     return sa.exists(sa.select(1).select_from(each).where(each.c.value == value))
 
 
+MOST_TAGS = 50
+"""As many as one server, port or network may carry."""
+
+
 def tagged(tx: Tx, column: sa.ColumnElement[Any], asked: Mapping[str, Sequence[str]]) -> list[Where]:
     """The four tag filters that Nova and Neutron share: `tags` (all of them), `tags-any`, `not-tags` (not all), `not-tags-any`;
-    each value may list several with commas."""
+    each value may list several with commas. Raises Invalid for more than MOST_TAGS in one filter: nothing has more tags, and
+    each is a condition that the database must read."""
     where: list[Where] = []
     for name, join, negate in (
         ("tags", sa.and_, False),
@@ -345,8 +358,11 @@ def tagged(tx: Tx, column: sa.ColumnElement[Any], asked: Mapping[str, Sequence[s
         ("not-tags", sa.and_, True),
         ("not-tags-any", sa.or_, True),
     ):
-        for text in asked.get(name, ()):
-            found = join(*(holds(tx, column, tag) for tag in text.split(",")))
+        values = [text.split(",") for text in asked.get(name, ())]
+        if sum(len(tags) for tags in values) > MOST_TAGS:
+            raise Invalid(f"Invalid input for query parameter '{name}': more than {MOST_TAGS} tags", field=name)
+        for tags in values:
+            found = join(*(holds(tx, column, tag) for tag in sorted(set(tags))))
             where.append(sa.not_(found) if negate else found)
     return where
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
@@ -88,21 +88,35 @@ class Authenticator(Protocol):
     def cold(self, token: str) -> Actor | None: ...
 
 
+def undeclared(name: str) -> None:
+    """Called when an action reads a query parameter that its route does not declare, so that nothing bounds it. Tests put a
+    failure here."""
+
+
 class Query:
-    """The query string. Values come as lists; the readers name the parameter when a value is wrong."""
+    """The query string. Values come as lists; the readers name the parameter when a value is wrong. `declared`: what the route
+    says that it reads (None: it says nothing)."""
 
-    __slots__ = ("items",)
+    __slots__ = ("declared", "items")
 
-    def __init__(self, items: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, items: Mapping[str, Sequence[str]], declared: Container[str] | None = None) -> None:
         self.items = items
+        self.declared = declared
+
+    def _known(self, name: str) -> None:
+        if self.declared is not None and name not in self.declared and "*" not in self.declared:
+            undeclared(name)
 
     def __contains__(self, name: str) -> bool:
+        self._known(name)
         return name in self.items
 
     def all(self, name: str) -> Sequence[str]:
+        self._known(name)
         return self.items.get(name, ())
 
     def get(self, name: str, default: str | None = None) -> str | None:
+        self._known(name)
         values = self.items.get(name)
         return values[-1] if values else default
 

@@ -40,7 +40,8 @@ def asked(
     default_way: str = "desc",
 ) -> Asked:
     """Read limit, marker, sort_key/sort_dir (repeated, or Glance's and Keystone's `sort=name:asc,id`) from the query.
-    `sortable`: name on the wire → column. A key that is not in it is the caller's error."""
+    `sortable`: name on the wire → column. A key counts once, where it stands first, so there are never more keys than columns.
+    Raises Invalid for a key that is not in `sortable` and for a direction that is none."""
     q = call.query
     limit = q.whole("limit", most, low=0)
     keys, ways = list(q.all("sort_key")), list(q.all("sort_dir"))
@@ -63,7 +64,8 @@ def asked(
             raise Invalid(
                 f"Invalid input for query parameter 'sort_dir': '{way[:64]}' is not asc or desc", field="sort_dir"
             )
-        sort.append((sortable[key], way))
+        if all(column != sortable[key] for column, _ in sort):
+            sort.append((sortable[key], way))
     return Asked(
         min(limit if limit is not None else most, most),
         q.get("marker"),

@@ -182,6 +182,11 @@ class Rim:
             raise errors.Invalid(
                 "The query string is not valid UTF-8, or has more than 1000 fields", field="query"
             ) from None
+        bounds = route.query_bounds if route is not None else None
+        if bounds is not None and query:
+            wire.check_query(bounds, query)
+        if route is not None and route.header_bounds is not None:
+            wire.check_query(route.header_bounds, {k: [v] for k, v in headers.items()}, what="header")
         if "%00" in raw_query:
             raise errors.Invalid("The query string holds a NUL character", field="query")
         request = Request(
@@ -189,7 +194,7 @@ class Rim:
             method=method,
             path=scope["path"],
             service_path=mounted,
-            query=Query(query),
+            query=Query(query, bounds),
             raw_query=raw_query,
             headers=headers,
             base=self._base(scope, headers),
@@ -224,7 +229,10 @@ class Rim:
             args = (*params, value) if route.body is not None else params
         elif route is not None and route.body is not None:
             _media(route, headers)
-            args = (*params, wire.decode(route.body, request.body, version, key=route.key, bulk=route.bulk))
+            args = (
+                *params,
+                wire.decode(route.body, request.body, version, key=route.key, bulk=route.bulk, most=route.most),
+            )
         assert route is not None
         if route.inline:
             call.hot = True

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -10,7 +11,7 @@ from typing import Any, Literal
 from virga.ground.errors import MethodNotAllowed, NotFound
 from virga.ground.http.call import Actor, Call, View
 from virga.ground.http.faults import Faults
-from virga.ground.wire import Version, Wire
+from virga.ground.wire import BULK, Query, Version, Wire, query_bounds
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,10 @@ class Route:
     unwraps it, `bulk` also takes a list. `verb` marks an action row: the one key of the body at `…/action`. `tx`: `read` and
     `write` open a transaction around the action (GET reads, others write), `none` leaves it to the action. `inline` rows answer
     from memory on the event loop. `stream` rows are async and get the body as it arrives. `public` rows need no token. `slow`
-    rows compute for long (password hashes) and have two threads of their own, so that they starve nobody."""
+    rows compute for long (password hashes) and have two threads of their own, so that they starve nobody.
+
+    `query` and `headers` declare the parameters and headers that the action reads, with their bounds and what they refer to
+    (`wire.refers`); `most` bounds the things of one bulk body."""
 
     method: str
     path: str
@@ -38,6 +42,9 @@ class Route:
     stream: bool = False
     slow: bool = False
     accepts: tuple[str, ...] = ("application/json",)
+    query: Query | None = None
+    headers: Query | None = None
+    most: int = BULK
 
     @property
     def name(self) -> str:
@@ -47,6 +54,14 @@ class Route:
     def short(self) -> bool:
         """Whether the row reads one thing by its id: on an embedded database that is cheaper than a change of threads."""
         return self.method == "GET" and self.transaction == "read" and self.path.endswith("}")
+
+    @functools.cached_property
+    def query_bounds(self) -> dict[str, tuple[int, int]] | None:
+        return None if self.query is None else query_bounds(self.query)
+
+    @functools.cached_property
+    def header_bounds(self) -> dict[str, tuple[int, int]] | None:
+        return None if self.headers is None else query_bounds(self.headers)
 
     @property
     def transaction(self) -> str:

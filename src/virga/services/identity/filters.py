@@ -77,6 +77,10 @@ def listed(call: Call, rows: Rows[T], *conditions: Where, by: str = "name") -> P
     if any(way not in {"asc", "desc"} for _, way in sort):
         raise Invalid("Invalid input for query parameter 'sort_dir': asc or desc", field="sort_dir")
     found = rows.page(
-        call.tx, *conditions, sort=sort or ((by, "asc"),), marker=q.get("marker"), limit=limit + 1 if limit else None
+        call.tx,
+        seen=sa.and_(sa.true(), *conditions),
+        sort=sort or ((by, "asc"),),
+        marker=q.get("marker"),
+        limit=limit + 1 if limit else None,
     )
     return cut(found, Asked(limit or len(found), None, ()))

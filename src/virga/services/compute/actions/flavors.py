@@ -109,7 +109,10 @@ def index(call: Call) -> Page[model.Flavor]:
         least = q.whole(name)
         if least is not None:
             where.append(column >= least)
-    return cut(store.FLAVORS.page(call.tx, *where, sort=ask.sort, marker=ask.marker, limit=ask.limit + 1), ask)
+    seen = None if is_admin(call.actor) else c.is_public.is_(True)
+    return cut(
+        store.FLAVORS.page(call.tx, *where, seen=seen, sort=ask.sort, marker=ask.marker, limit=ask.limit + 1), ask
+    )
 
 
 def update(call: Call, id: str, body: wire.UpdateFlavor) -> model.Flavor:

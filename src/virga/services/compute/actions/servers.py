@@ -413,14 +413,14 @@ def _listed(call: Call, rule: Rule, all_rule: Rule) -> Page[model.ListedServer]:
     ask = asked(call, sortable=SORTABLE, default=(("created", "desc"), ("id", "desc")), most=1000)
     q, c = call.query, store.c
     every = any(q.yes(name, False) for name in ("all_tenants", "all_projects") if name in q)
-    where = []
+    where, seen = [], None
     if every:
         allow(call, all_rule)
         for name in ("project_id", "tenant_id"):
             if name in q:
                 where.append(c.project_id == q.get(name))
     else:
-        where.append(c.project_id == (call.actor.project_id or ""))
+        seen = c.project_id == (call.actor.project_id or "")
     if "name" in q:
         where.append(_named(q.get("name") or ""))
     pairs = {
@@ -449,10 +449,12 @@ def _listed(call: Call, rule: Rule, all_rule: Rule) -> Page[model.ListedServer]:
         where += tagged(call.tx, c.tags, q.items)
     if "ip" in q:
         pattern = re.escape(q.get("ip") or "")
-        rows = store.LISTED.page(call.tx, *where, sort=ask.sort)
+        rows = store.LISTED.page(call.tx, *where, seen=seen, sort=ask.sort)
         have, _ = network.shown(call.tx, [r.id for r in rows])
         return cut([r for r in rows if any(re.match(pattern, a.ip) for a in have.get(r.id, ()))], ask)
-    return cut(store.LISTED.page(call.tx, *where, sort=ask.sort, marker=ask.marker, limit=ask.limit + 1), ask)
+    return cut(
+        store.LISTED.page(call.tx, *where, seen=seen, sort=ask.sort, marker=ask.marker, limit=ask.limit + 1), ask
+    )
 
 
 def _named(text: str) -> Any:

@@ -59,12 +59,11 @@ def tasks(call: Call) -> Page[model.Task]:
     allow(call, policy.GET_TASKS)
     ask = asked(call, sortable=TASK_KEYS, default=(("created", "desc"),), most=1000)
     t, where = store.TASKS.c, []
-    if not is_admin(call.actor):
-        where.append(t.owner == (call.actor.project_id or ""))
+    seen = None if is_admin(call.actor) else t.owner == (call.actor.project_id or "")
     for name in ("status", "type"):
         if name in call.query:
             where.append(t[name] == call.query.get(name))
-    return cut(store.TASKS.page(call.tx, *where, sort=ask.sort, marker=ask.marker, limit=ask.limit + 1), ask)
+    return cut(store.TASKS.page(call.tx, *where, seen=seen, sort=ask.sort, marker=ask.marker, limit=ask.limit + 1), ask)
 
 
 def task(call: Call, id: str) -> model.Task:

@@ -81,7 +81,8 @@ def index(call: Call) -> Page[model.Image]:
     marker = q.get("marker")
     if marker is not None and store.seen(call.tx, marker, call.actor.project_id, is_admin(call.actor)) is None:
         raise Invalid(f"marker [{marker[:64]}] not found", field="marker")
-    rows = store.IMAGES.page(call.tx, *where, sort=order(call), marker=marker, limit=limit + 1)
+    # The marker was looked up above among what the caller may know of, which is more than one list shows.
+    rows = store.IMAGES.page(call.tx, *where, seen=None, sort=order(call), marker=marker, limit=limit + 1)
     return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
 
 

@@ -42,7 +42,6 @@ def index(call: Call) -> Page[model.Image]:
     allow(call, policy.GET_IMAGES)
     q, c = call.query, store.c
     where: list[Any] = [
-        store.listed_to(call.actor.project_id, is_admin(call.actor), None, "all"),
         c.os_hidden.is_(False),
     ]
     for name in ("name", "disk_format", "container_format", "status"):
@@ -63,7 +62,14 @@ def index(call: Call) -> Page[model.Image]:
     if key not in listing.KEYS or way not in {"asc", "desc"}:
         raise Invalid(f"Unsupported sort_key or sort_dir: {key[:40]} {way[:40]}", field="sort_key")
     return Page(
-        store.IMAGES.page(call.tx, *where, sort=[(listing.KEYS[key], way)], marker=q.get("marker"), limit=limit)
+        store.IMAGES.page(
+            call.tx,
+            *where,
+            seen=store.listed_to(call.actor.project_id, is_admin(call.actor), None, "all"),
+            sort=[(listing.KEYS[key], way)],
+            marker=q.get("marker"),
+            limit=limit,
+        )
     )
 
 

@@ -90,7 +90,7 @@ def admin_only(call: Call, **asked_for: bool) -> None:
 def listed(call: Call, rows: Rows[T], seen: Any, filters: dict[str, str], *more: Any) -> Page[T]:
     """A list by the columns in `filters` (name on the wire → column), each given once or many times."""
     ask = asked(call, sortable={**filters, "id": "id"}, default=(("created", "asc"),), most=10000, default_way="asc")
-    where = [seen, *more]
+    where = [*more]
     for name, values in call.query.items.items():
         column = filters.get(name)
         if column is None:
@@ -105,7 +105,10 @@ def listed(call: Call, rows: Rows[T], seen: Any, filters: dict[str, str], *more:
     if "tags" in rows.c:
         where += tagged(call.tx, rows.c.tags, call.query.items)
     return cut(
-        rows.page(call.tx, *where, sort=ask.sort, marker=ask.marker, limit=ask.limit + 1, reverse=ask.reverse), ask
+        rows.page(
+            call.tx, *where, seen=seen, sort=ask.sort, marker=ask.marker, limit=ask.limit + 1, reverse=ask.reverse
+        ),
+        ask,
     )
 
 

@@ -38,7 +38,8 @@ def found(call: Call, name: str) -> model.Namespace:
 def index(call: Call) -> Page[Whole]:
     """GET /v2/metadefs/namespaces, with what each is for."""
     allow(call, policy.READ)
-    q, where = call.query, [store.seen(call.actor.project_id, is_admin(call.actor))]
+    q, where = call.query, []
+    seen = store.seen(call.actor.project_id, is_admin(call.actor))
     visibility = q.get("visibility")
     if visibility is not None:
         if visibility not in {"public", "private"}:
@@ -51,7 +52,7 @@ def index(call: Call) -> Page[Whole]:
     if key not in KEYS or way not in {"asc", "desc"}:
         raise Invalid(f"Invalid sort key or direction: {key[:40]}:{way[:40]}", field="sort_key")
     marker = found(call, q.get("marker") or "").id if "marker" in q else None
-    rows = store.NAMESPACES.page(call.tx, *where, sort=[(KEYS[key], way)], marker=marker, limit=limit + 1)
+    rows = store.NAMESPACES.page(call.tx, *where, seen=seen, sort=[(KEYS[key], way)], marker=marker, limit=limit + 1)
     kept = rows[:limit]
     items = store.ITEMS.within(call.tx, "namespace_id", [r.id for r in kept], store.i.kind == model.ASSOCIATION)
     return Page(
