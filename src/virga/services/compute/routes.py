@@ -114,7 +114,15 @@ ROUTES = (
     *_under("/v2.1"),
     *_under("/v2"),
 )
+
+
+def spelled(parts: list[str]) -> list[str]:
+    """`/v1.1` is what `/v2` was called until 2012, and in catalogues for longer; Nova answered both alike."""
+    return ["v2", *parts[1:]] if parts[:1] == ["v1.1"] else parts
+
+
 SERVICE = Service(
     name="compute", type="compute", path="/compute", ports=(8774,), catalog="/compute/v2.1", routes=ROUTES, faults=Faults(nova, over_quota=403),
     versions=Versions(low=views.LOW, high=views.HIGH, default=views.LOW, service="compute", legacy_header="X-OpenStack-Nova-API-Version"), tenant_in_path=True,
+    old_catalog="/compute/v2.1/%(project_id)s", spelled=spelled,
 )  # fmt: skip

@@ -21,6 +21,13 @@ def _tags(noun: str) -> tuple[Route, ...]:
     )
 
 
+def spelled(parts: list[str]) -> list[str]:
+    """Without the `.json` that neutronclient ends every path with (Neutron's router takes it); a tag may be called so."""
+    if parts and parts[-1].endswith(".json") and parts[-2:-1] != ["tags"]:
+        return [*parts[:-1], parts[-1].removesuffix(".json")]
+    return parts
+
+
 ROUTES = (
     Route("GET", "/", around.document, view=views.versions, public=True, inline=True),
     Route("GET", "/v2.0", around.document, view=views.resources, inline=True),
@@ -68,7 +75,6 @@ ROUTES = (
     Route("DELETE", "/v2.0/security-group-rules/{id}", groups.delete_rule, code=204),
     Route("GET", "/v2.0/quotas/{project}", around.quota, view=views.quota),
     Route("GET", "/v2.0/quotas/{project}/default", around.default_quota, view=views.quota),
-    Route("GET", "/v2.0/quotas/{project}/details.json", around.quota_details, view=views.quota),
     Route("GET", "/v2.0/quotas/{project}/details", around.quota_details, view=views.quota),
     Route("PUT", "/v2.0/quotas/{project}", around.set_quota, body=wire.Quota, key="quota", view=views.quota),
     Route("DELETE", "/v2.0/quotas/{project}", around.reset_quota, code=204),
@@ -83,4 +89,5 @@ SERVICE = Service(
     catalog="/network",
     routes=ROUTES,
     faults=Faults(neutron, over_quota=409),
+    spelled=spelled,
 )
