@@ -13,10 +13,12 @@ from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Invalid, NotFound
 from virga.ground.http.call import Actor, Call
 from virga.services.network import model, policy, store, wire
-from virga.services.network.actions import groups, networks, owning, ports
+from virga.services.network.actions import groups, networks, owning, ports, proxied
 
 COMPUTE = "compute:"
 port_seen = ports.port_seen
+nova = proxied
+"""What Nova's API once answered for Neutron."""
 
 
 class Nic(msgspec.Struct, frozen=True):
