@@ -63,7 +63,7 @@ _TABLE = (
     Route("GET", f"{_S}/os-instance-actions", servers.actions, view=views.actions),
     Route("GET", f"{_S}/os-instance-actions/{{request}}", servers.action, view=views.action),
     Route("GET", f"{_S}/ips", servers.addresses, view=views.addresses),
-    Route("GET", f"{_S}/os-security-groups", servers.security_groups, view=views.security_groups),
+    Route("GET", f"{_S}/os-security-groups", proxies.server_groups, view=views_proxies.groups),
     Route("GET", f"{_S}/os-interface", servers.interfaces, view=views.interfaces),
     Route("POST", "/flavors", flavors.create, body=wire.CreateFlavor, key="flavor", view=views.flavor),
     Route("GET", "/flavors", flavors.index, view=views.flavors),

@@ -132,6 +132,13 @@ def delete_rule(call: Call, id: str) -> None:
     network.nova.delete_group_rule(call, id)
 
 
+def server_groups(call: Call, id: str) -> list[network.nova.Group]:
+    """GET /servers/{id}/os-security-groups: of the server's ports"""
+    server = servers.found(call, id)
+    allow(call, policy.GROUPS, project_id=server.project_id)
+    return network.nova.groups_of(call, server.id, server.project_id)
+
+
 def add_group(call: Call, id: str, body: wire_proxies.GroupName) -> None:
     """POST /servers/{id}/action {"addSecurityGroup"}"""
     server = servers.found(call, id)

@@ -752,11 +752,6 @@ def addresses(call: Call, id: str) -> list[network.Shown]:
     return network.shown(call.tx, [_read(call, id, policy.IPS).id])[0].get(id, [])
 
 
-def security_groups(call: Call, id: str) -> list[str]:
-    """GET /servers/{id}/os-security-groups"""
-    return network.shown(call.tx, [_read(call, id, policy.GROUPS).id])[1].get(id, [])
-
-
 def interfaces(call: Call, id: str) -> list[network.Nic]:
     """GET /servers/{id}/os-interface"""
     return network.nics(call.tx, _read(call, id, policy.INTERFACES).id)

@@ -190,6 +190,15 @@ def security_groups(call: Call, *, everybody: bool = False) -> list[Group]:
         return _groups(call, store.GROUPS.find(call.tx, seen, *where, order=[c.created, c.id], limit=1000))
 
 
+def groups_of(call: Call, server_id: str, project: str) -> list[Group]:
+    """The security groups on the ports of a server of `project`."""
+    c = store.PORTS.c
+    cards = [p.id for p in store.PORTS.find(call.tx, c.device_id == server_id, c.project_id == project)]
+    ids = {r.group_id for r in store.PORT_GROUPS.within(call.tx, "port_id", cards)}
+    rows = store.GROUPS.within(call.tx, "id", ids, store.GROUPS.c.project_id == project)
+    return _groups(call, sorted(rows, key=lambda g: (g.created, g.id)))
+
+
 def security_group(call: Call, id: str) -> Group:
     """Raises NotFound."""
     return _groups(call, [groups.seen(call, id)])[0]
