@@ -128,7 +128,7 @@ class Cloud:
         )
         self.tokens = doors.put(Tokens, Tokens(self.db, doors, self.policy))
         doors.put(Authenticator, self.tokens)
-        doors.put(Catalog, Catalog(self.db))
+        catalog = doors.put(Catalog, Catalog(self.db))
         keys = (
             Path(settings.identity.credential_keys)
             if settings.identity.credential_keys
@@ -154,6 +154,7 @@ class Cloud:
         self.services = [
             identity_routes.chosen(settings.identity.v2) if s is identity_routes.SERVICE else s for s in SERVICES
         ]
+        catalog.before(self.services, ports=settings.server.classic_ports and not settings.server.public_url)
         sagas: list[Saga] = [*SAGAS, *IMAGE_SAGAS]
         loops: list[Loop] = [
             events.OUTBOX,
@@ -327,6 +328,7 @@ class Cloud:
         """Be a worker that answers Swift and S3 alone: no sagas, no shared loops, no machines."""
         for name in [n for n, loop in self.loops.loops.items() if loop.shared]:
             del self.loops.loops[name]
+        self.rim.roots = {}
         self.rim.mounts = {s.path.strip("/"): s for s in (objects_routes.SERVICE, objects_routes.S3)}
         with self.db.read() as tx:
             self.tokens.load(tx)

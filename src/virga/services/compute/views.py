@@ -488,10 +488,6 @@ def addresses(found: list[network.Shown], call: Call) -> dict[str, Any]:
     }
 
 
-def security_groups(names: list[str], call: Call) -> dict[str, Any]:
-    return {"security_groups": [{"name": n} for n in names]}
-
-
 def interfaces(nics: list[network.Nic], call: Call) -> dict[str, Any]:
     return {
         "interfaceAttachments": [

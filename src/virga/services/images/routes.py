@@ -76,4 +76,6 @@ SERVICE = Service(
     catalog="/image",
     routes=ROUTES,
     faults=Faults(glance, over_quota=413),
+    # glanceclient to 0.14 asks at the root, whatever the path of the endpoint
+    roots=frozenset({"v1/images", "v1/shared-images", "v2/images", "v2/schemas"}),
 )

@@ -14,10 +14,12 @@ from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Invalid, NotFound
 from virga.ground.http.call import Actor, Call
 from virga.services.network import model, policy, store, wire
-from virga.services.network.actions import groups, networks, owning, ports, routers
+from virga.services.network.actions import groups, networks, owning, ports, proxied, routers
 
 COMPUTE = "compute:"
 port_seen = ports.port_seen
+nova = proxied
+"""What Nova's API once answered for Neutron."""
 
 
 class Nic(msgspec.Struct, frozen=True):
@@ -322,9 +324,7 @@ def first_private(call: Call, external_id: str) -> str:
     subnet = networks.create_subnet(
         call, wire.CreateSubnet(network_id=network.id, cidr="10.0.0.0/24", ip_version=4, name="private-subnet")
     )
-    router = routers.create(
-        call, wire.CreateRouter(name="router", external_gateway_info={"network_id": external_id})
-    )
+    router = routers.create(call, wire.CreateRouter(name="router", external_gateway_info={"network_id": external_id}))
     routers.add_interface(call, router.id, wire.RouterInterface(subnet_id=subnet.id))
     return str(network.id)
 

@@ -777,11 +777,6 @@ def addresses(call: Call, id: str) -> list[network.Shown]:
     return network.shown(call.tx, {id: _read(call, id, policy.IPS).project_id})[0].get(id, [])
 
 
-def security_groups(call: Call, id: str) -> list[str]:
-    """GET /servers/{id}/os-security-groups"""
-    return network.shown(call.tx, {id: _read(call, id, policy.GROUPS).project_id})[1].get(id, [])
-
-
 def interfaces(call: Call, id: str) -> list[network.Nic]:
     """GET /servers/{id}/os-interface"""
     return network.nics(call.tx, id, _read(call, id, policy.INTERFACES).project_id)
