@@ -54,9 +54,8 @@ def details(
     rows: Sequence[model.Server | model.ListedServer], call: Call, single: bool = False
 ) -> list[dict[str, Any]]:
     """Servers in full. Neighbours are asked once for all of them."""
-    ids = [s.id for s in rows]
     with call.db.read() as tx:
-        addresses, groups = network.shown(tx, ids)
+        addresses, groups = network.shown(tx, {s.id: s.project_id for s in rows})
         hosts = {h.name: h for h in store.HOSTS.every(tx)}
     v, admin, now = call.version, is_admin(call.actor), call.now()
     base = call.request.base + call.request.service_path
@@ -488,10 +487,6 @@ def addresses(found: list[network.Shown], call: Call) -> dict[str, Any]:
             for name, rows in _addresses(found).items()
         }
     }
-
-
-def security_groups(names: list[str], call: Call) -> dict[str, Any]:
-    return {"security_groups": [{"name": n} for n in names]}
 
 
 def interfaces(nics: list[network.Nic], call: Call) -> dict[str, Any]:

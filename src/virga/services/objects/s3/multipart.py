@@ -18,7 +18,7 @@ from virga.services.objects.actions import objects as actions
 from virga.services.objects.exchange import Reply
 from virga.services.objects.s3 import checksums, encryption, grants, lifecycle, versions
 from virga.services.objects.s3.context import Context, content_md5
-from virga.services.objects.s3.errors import Node, S3Error, Xml, el, iso, parse, reply
+from virga.services.objects.s3.errors import Node, S3Error, Xml, el, iso, reply
 from virga.services.objects.s3.listings import MAX_PARTS, encoder, number, part_number
 from virga.services.objects.s3.writes import Draft, Summed, conditions, described, origin, taken
 from virga.services.objects.store import objects as rows
@@ -219,7 +219,7 @@ def _object_sums(upload: model.Upload, chosen: list[model.Part], said: dict[str,
 async def complete(c: Context) -> Reply:
     c.allow("s3:PutObject", c.path)
     raw = await c.document(whole_sum=False)
-    asked = _asked(parse(raw, "CompleteMultipartUpload"))
+    asked = _asked(await c.tree(raw, "CompleteMultipartUpload"))
     said, key = checksums.asked(c.ask.headers)[0], encryption.key(c.ask.headers)
     size = c.ask.header("x-amz-mp-object-size")
     desk, now, check = c.desk, c.desk.now(), conditions(c)

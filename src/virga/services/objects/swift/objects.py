@@ -518,7 +518,9 @@ def fresh(ask: Ask, tags: list[str], changed: float) -> int:
 
 
 def whole_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 400
+    return (
+        text.isascii() and text.isdigit() and len(text) <= 400
+    )  # upstream takes any: what is later than the last second means the last second
 
 
 def check_object_name(name: str) -> None:
