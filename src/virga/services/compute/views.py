@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from virga.authority.rules import is_admin
+from virga.ground.errors import public
 from virga.ground.http.call import Answer, Call
 from virga.ground.http.pages import Page, next_link
 from virga.ground.world import iso
@@ -474,7 +475,7 @@ def action(a: model.ActionRow, call: Call) -> dict[str, Any]:
             if is_admin(call.actor):
                 row["host"] = e["host"]
         if call.version >= (2, 84):
-            row["details"] = e["details"]
+            row["details"] = e["details"] if is_admin(call.actor) or not e["details"] else public(e["details"])
         events.append(row)
     return {"instanceAction": _action(a, call) | {"events": events}}
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import msgspec
 
+from virga.authority import limits as limit_checks
 from virga.authority.rules import allow
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Invalid, NotFound
 from virga.ground.http.call import Actor, Call
-from virga.services.network import model, policy, store, wire
+from virga.services.network import limits, model, policy, store, wire
 from virga.services.network.actions import groups, networks, owning, ports, proxied, routers
 
 COMPUTE = "compute:"
@@ -93,6 +94,12 @@ def check_wanted(call: Call, wanted: list[Wanted]) -> list[Wanted]:
     return wanted
 
 
+def room_for(call: Call, project_id: str, more: int) -> None:
+    """Raise OverQuota unless the project may have so many more ports: cards of servers are ports like others, and each takes an
+    address (OSSA-2013-008)."""
+    limit_checks.check(call.tx, project_id, {limits.PORTS: more})
+
+
 def owning_filter(call: Call) -> Any:
     return store.owned(store.PORTS, *owning.sight(call, policy.GET_PORT))
 
@@ -168,6 +175,7 @@ def claim(
         network = store.NETWORKS.get(call.tx, each.network_id or "")
         if network is None:
             raise NotFound(f"Network {each.network_id} could not be found.")
+        room_for(call, project_id, 1)
         fixed = [wire.FixedIp(ip_address=each.fixed_ip)] if each.fixed_ip is not None else None
         port = ports.make(
             call,

@@ -95,13 +95,13 @@ class FixedIp(Wire):
     ip_address: Ip | UnsetType = UNSET
 
 
-class Pair(Wire):
-    ip_address: Ip
-    mac_address: Annotated[str, Meta(max_length=17)] | UnsetType = UNSET
-
-
 Groups = Annotated[list[Uuid], Meta(max_length=64)]
 Mac = Annotated[str, Meta(pattern="^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$")]
+
+
+class Pair(Wire):
+    ip_address: Ip
+    mac_address: Mac | UnsetType = UNSET
 
 
 class CreatePort(Owned, kw_only=True):

@@ -107,6 +107,7 @@ def create(call: Call, body: wire.CreateServerBody) -> tuple[list[model.Server],
     limit_checks.check(
         call.tx, project, {limits.INSTANCES: high, limits.CORES: high * flavor.vcpus, limits.RAM: high * flavor.ram}
     )
+    network.room_for(call, project, high * sum(1 for w in wanted if w.port_id is None))
     password = ask.adminPass if isinstance(ask.adminPass, str) else secrets.token_urlsafe(9)
     reservation = f"r-{secrets.token_hex(4)}"
     hardware.chosen(boot, flavor.extra_specs, flavor.vcpus)

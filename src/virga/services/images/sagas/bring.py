@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from virga.ground.errors import NoSpace, NotFound, Problem, Unavailable
+from virga.ground.errors import NoSpace, NotFound, Problem, Unavailable, public
 from virga.ground.events import emit
 from virga.ground.sagas import Again, Context, Saga, Step
 from virga.ground.sagas.saga import wake
@@ -205,7 +205,7 @@ def _tidy(ctx: Context) -> None:
 
 def failed(ctx: Context) -> None:
     where = (store.c.id == ctx.args["image"], store.c.saga_id == ctx.id)
-    reason = (ctx.error or "The import failed.")[:1000]
+    reason = public(ctx.error or "The import failed.")[:1000]
     change: dict[str, Any] = {
         "saga_id": None,
         "task_id": None,
