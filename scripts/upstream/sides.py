@@ -95,8 +95,9 @@ class Side:
                     return
             except OSError:
                 pass
-            if self.started[name].poll() is not None:
-                raise SystemExit(f"{name} ended by itself:\n{self.last(name)}")
+            for one, process in self.started.items():
+                if process.poll() is not None:
+                    raise SystemExit(f"{one} ended by itself:\n{self.last(one)}")
             if time.monotonic() > end:
                 raise SystemExit(f"{name} did not come up in {seconds:.0f} s:\n{self.last(name)}")
             threading.Event().wait(0.1)
@@ -371,7 +372,7 @@ class Theirs(Side):
                 },
                 "api_database": self.database("nova_api", "nova"),
                 "database": self.database("nova"),
-                "quota": {n: -1 for n in ("instances", "cores", "ram", "server_groups")},
+                "quota": dict.fromkeys(("instances", "cores", "ram", "server_groups"), -1),
                 "wsgi": {"api_paste_config": etc / "nova/api-paste.ini"},
                 "api": {"auth_strategy": "keystone"},
                 "conductor": {"workers": WORKERS},
@@ -388,6 +389,7 @@ class Theirs(Side):
                 "keystone_authtoken": self.checks("nova"),
             },
         )
+        (folder / "etc/nova/api-paste.ini").symlink_to(etc / "nova/api-paste.ini")  # searched beside nova.conf only
         (folder / "nova/compute_id").write_text(str(uuid.uuid4()))
 
     # -- processes -------------------------------------------------------------------------------------------------
