@@ -9,10 +9,9 @@ from virga.ground.wire import UNSET, Meta, UnsetType, Wire, free, named, refers,
 
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
 Text = Annotated[str, Meta(max_length=255)]
-Meta255 = Annotated[
-    dict[Annotated[str, Meta(min_length=1, max_length=255)], Annotated[str, Meta(max_length=255)]],
-    Meta(max_length=1024),
-]
+MetaKey = Annotated[str, Meta(min_length=1, max_length=255)]
+MetaValue = Annotated[str, Meta(max_length=255)]
+Meta255 = Annotated[dict[MetaKey, MetaValue], Meta(max_length=1024)]
 Uuid = Annotated[str, Meta(pattern="^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}$")]
 Count = Annotated[int, Meta(ge=1, le=1000)]
 Digits = Annotated[str, Meta(max_length=24)]
@@ -131,7 +130,7 @@ class Metadata(Wire):
 
 
 class MetaItem(Wire):
-    meta: Annotated[Meta255, Meta(min_length=1, max_length=1)]
+    meta: Annotated[dict[MetaKey, MetaValue], Meta(min_length=1, max_length=1)]
 
 
 class Tags(Wire):

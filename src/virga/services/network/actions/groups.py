@@ -240,7 +240,14 @@ def _checked(call: Call, body: wire.CreateRule) -> dict[str, Any]:
                 field="port_range_min",
                 type="SecurityGroupMissingIcmpType",
             )
-    elif protocol in {"tcp", "udp", "sctp", "6", "17", "132"}:  # the switch knows no ports of dccp and udplite: a rule with
+    elif protocol in {
+        "tcp",
+        "udp",
+        "sctp",
+        "6",
+        "17",
+        "132",
+    }:  # the switch knows no ports of dccp and udplite: a rule with
         # them would open all (OSSA-2019-001 is about rules that cannot be made)
         if (low is None) != (high is None):
             raise Invalid(
