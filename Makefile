@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 GUEST := .cache/guest/guest.qcow2
 
 .DEFAULT_GOAL := help
-.PHONY: help install packages deps guest up down test check bench bench-images bench-identity bench-objects schema clients tempest sdk matrix
+.PHONY: help install packages deps guest up down test check bench bench-images bench-identity bench-objects schema clients legacy-clients tempest sdk matrix
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -48,6 +48,9 @@ clients: .venv-clients/bin/openstack ## the openstack client, in a venv of its o
 	@.venv-clients/bin/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-clients
 	@.venv-clients/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/clients.txt
 	@touch $@
+
+legacy-clients: ## the clients of 2013 and 2015 in .cache/legacy (needs a Python 2.7)
+	@scripts/legacy-clients
 
 $(BIN)/pytest: requirements/dev.txt requirements/s3.txt $(BIN)/virga
 	@echo "  test tools"
@@ -90,8 +93,9 @@ tempest: install .venv-tempest/bin/tempest ## OpenStack's own API cases: make te
 sdk: install .venv-sdk/bin/pytest ## openstacksdk's functional cases: make sdk SERVICE=image
 	@$(BIN)/python scripts/sdk-functional $(or $(SERVICE),image)
 
-matrix: $(BIN)/pytest ## rewrite who may call what (docs/policy-matrix.txt) after a change of routes or rules
+matrix: $(BIN)/pytest ## rewrite who may call what, and with what (docs/*-matrix.txt), after a change of routes or rules
 	@PYTHONPATH=tests $(BIN)/python -W ignore tests/policy_matrix.py
+	@PYTHONPATH=tests $(BIN)/python -W ignore tests/delegation_matrix.py
 
 bench-images: install ## a gigabyte up and down, memory, lists; prints a table, writes bench_images.json
 	@$(BIN)/python scripts/bench_images.py

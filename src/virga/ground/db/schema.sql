@@ -386,6 +386,10 @@ CREATE TABLE id_users (
   CONSTRAINT uq_id_users_domain_id UNIQUE (domain_id, name)
 );
 CREATE INDEX ix_id_users_name ON id_users (name, id);
+CREATE TABLE image_ids (
+  id VARCHAR(36) NOT NULL,
+  CONSTRAINT pk_image_ids PRIMARY KEY (id)
+);
 CREATE TABLE image_locations (
   id VARCHAR(36) NOT NULL,
   image_id VARCHAR(36) NOT NULL,
@@ -896,6 +900,7 @@ CREATE TABLE servers (
   boot JSON DEFAULT '{}' NOT NULL,
   verb_image VARCHAR(36),
   ephemeral INTEGER DEFAULT '0' NOT NULL,
+  locked_by VARCHAR(8),
   CONSTRAINT pk_servers PRIMARY KEY (id),
   CONSTRAINT ck_servers_task_has_a_saga CHECK (task_state is null or saga_id is not null)
 );

@@ -197,12 +197,16 @@ class AccessRule(Row, frozen=True):
 
 
 @functools.lru_cache(4096)
-def _pattern(path: str) -> re.Pattern[str]:
-    """`**` is anything, `*` and `{name}` one segment (keystonemiddleware)."""
+def _pattern(path: str) -> Any:
+    """`**` is anything, `*` and `{name}` one segment (keystonemiddleware).
+
+    A user wrote the path and a user sends the text, and this runs where all requests pass: RE2, whose work grows with the length of
+    the text and with nothing else."""
+    import re2  # for who has access rules only: start-up does not wait for it
+
     parts = re.split(r"(\*\*|\*|\{[^}/]*\})", path)
-    return re.compile(
-        "".join(".*" if p == "**" else "[^/]+" if p == "*" or p.startswith("{") else re.escape(p) for p in parts), re.S
-    )
+    wild = {"**": "(?s:.*)", "*": "[^/]+"}
+    return re2.compile("".join(wild.get(p) or ("[^/]+" if p.startswith("{") else re2.escape(p)) for p in parts))
 
 
 class AppCredential(Row, frozen=True):
@@ -334,6 +338,8 @@ class Payload(msgspec.Struct, array_like=True, frozen=True):
     """The identity provider and protocol by which a federated user came in."""
     oauth: tuple[str, str] | None = None
     """The consumer and the access token of OAuth 1 that the token was given to."""
+    key: str | None = None
+    """The EC2 credential whose signature the token was given for."""
 
 
 class Receipt(msgspec.Struct, array_like=True, frozen=True):

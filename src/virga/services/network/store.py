@@ -275,11 +275,12 @@ class Card(NamedTuple):
     ip: str
     mac: str
     floating: str | None
+    project_id: str
 
 
 def _cards() -> sa.Select[Any]:
     p, i, f = PORTS.c, PORT_IPS.c, FLOATING_IPS.c
-    query = sa.select(p.id, p.device_id, p.network_id, i.ip, p.mac, f.address, p.created)
+    query = sa.select(p.id, p.device_id, p.network_id, i.ip, p.mac, f.address, p.project_id, p.created)
     return query.join_from(PORTS.table, PORT_IPS.table, i.port_id == p.id).outerjoin(
         FLOATING_IPS.table, (f.fixed_port_id == p.id) & (f.fixed_ip == i.ip)
     )
@@ -287,7 +288,7 @@ def _cards() -> sa.Select[Any]:
 
 _CARDS = Prepared(_cards(), PORTS.c.device_id)
 _DEVICE_GROUPS = Prepared(
-    sa.select(PORTS.c.device_id, PORT_GROUPS.c.group_id).join_from(
+    sa.select(PORTS.c.device_id, PORT_GROUPS.c.group_id, PORTS.c.project_id).join_from(
         PORTS.table, PORT_GROUPS.table, PORT_GROUPS.c.port_id == PORTS.c.id
     ),
     PORTS.c.device_id,
@@ -297,11 +298,11 @@ _NAMES = {rows.table.name: Prepared(sa.select(rows.c.id, rows.c.name), rows.c.id
 
 def cards_of(tx: Tx, device_ids: Iterable[str]) -> list[Card]:
     """The addresses of many devices, the oldest port first, each with the floating IP that leads to it."""
-    return [Card(*row[:6]) for row in sorted(_CARDS.rows(tx, device_ids), key=operator.itemgetter(6, 0))]
+    return [Card(*row[:7]) for row in sorted(_CARDS.rows(tx, device_ids), key=operator.itemgetter(7, 0))]
 
 
-def device_groups(tx: Tx, device_ids: Iterable[str]) -> Sequence[tuple[str, str]]:
-    """The security groups on the ports of many devices: device, group; a pair may come twice."""
+def device_groups(tx: Tx, device_ids: Iterable[str]) -> Sequence[tuple[str, str, str]]:
+    """The security groups on the ports of many devices: device, group, the port's project; one may come twice."""
     return _DEVICE_GROUPS.rows(tx, device_ids)
 
 

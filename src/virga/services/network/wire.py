@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from virga.ground.wire import UNSET, Meta, UnsetType, Wire, named
+from virga.ground import wire
+from virga.ground.wire import UNSET, Meta, UnsetType, named
 
 Name = Annotated[str, Meta(max_length=255)]
 Text = Annotated[str, Meta(max_length=255)]
@@ -13,6 +14,12 @@ Project = Annotated[str, Meta(max_length=255)]
 Uuid = Annotated[str, Meta(pattern="^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}$")]
 Ip = Annotated[str, Meta(max_length=64)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
+
+
+class Wire(wire.Wire):
+    """Numbers and booleans may come as text: neutronclient sends options as they were typed, and Neutron converts them."""
+
+    lax: ClassVar[bool] = True
 
 
 class Owned(Wire):
@@ -88,13 +95,13 @@ class FixedIp(Wire):
     ip_address: Ip | UnsetType = UNSET
 
 
-class Pair(Wire):
-    ip_address: Ip
-    mac_address: Annotated[str, Meta(max_length=17)] | UnsetType = UNSET
-
-
 Groups = Annotated[list[Uuid], Meta(max_length=64)]
 Mac = Annotated[str, Meta(pattern="^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$")]
+
+
+class Pair(Wire):
+    ip_address: Ip
+    mac_address: Mac | UnsetType = UNSET
 
 
 class CreatePort(Owned, kw_only=True):

@@ -81,6 +81,11 @@ def create(call: Call, user_id: str, body: wire.CreateAppCredential) -> Whole:
             raise Conflict(
                 f"Conflict occurred attempting to store application_credential - Duplicate entry found with name {body.name}."
             )
+        if actor.app_credential_id is not None:
+            # One made with another ends no later than that: what was lent for a time is not kept for ever.
+            parent = store.APP_CREDENTIALS.get(tx, actor.app_credential_id)
+            if parent is not None and parent.expires is not None:
+                expires = min(expires or parent.expires, parent.expires)
         rules = None if body.access_rules is None else [_rule(tx, user_id, r) for r in body.access_rules]
         if actor.access_rules is not None:
             if rules is None:

@@ -381,10 +381,19 @@ def _check_addresses(values: list[str], field: str) -> None:
 
 
 def _routes(routes: Any) -> list[dict[str, str]]:
+    """Routes as one reads them: each address in its one spelling, both ends of the same IP version. Raises Invalid."""
+    out = []
     for route in routes:
-        model.network_of(route.destination, "host_routes")
-        model.address_of(route.nexthop, "host_routes")
-    return [{"destination": r.destination, "nexthop": r.nexthop} for r in routes]
+        to = model.network_of(route.destination, "host_routes")
+        via = model.address_of(route.nexthop, "host_routes")
+        if to.version != via.version:
+            raise Invalid(
+                f"Invalid input for host_routes. Reason: {to} and {via} are not of one IP version.",
+                field="host_routes",
+                type="InvalidInput",
+            )
+        out.append({"destination": str(to), "nexthop": str(via)})
+    return out
 
 
 def show_subnet(call: Call, id: str) -> model.Subnet:

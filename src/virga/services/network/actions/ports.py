@@ -288,14 +288,7 @@ def _groups(call: Call, project: str, asked: Any) -> list[str]:
 def _pairs(pairs: list[wire.Pair]) -> list[dict[str, str]]:
     out = []
     for pair in pairs:
-        try:
-            net = ipaddress.ip_network(pair.ip_address, strict=False)
-        except ValueError:
-            raise Invalid(
-                f"Invalid input for allowed_address_pairs. Reason: '{pair.ip_address}' is not a valid IP address or subnet.",
-                field="allowed_address_pairs",
-                type="InvalidInput",
-            ) from None
+        net = model.network_of(pair.ip_address, "allowed_address_pairs", hosts=True)
         if net.prefixlen == 0:
             raise Invalid(
                 f"Invalid input for allowed_address_pairs. Reason: {net} allows every address; switch port security off instead.",
