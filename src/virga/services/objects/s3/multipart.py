@@ -118,7 +118,7 @@ async def put_part(c: Context) -> Reply:
     now, desk = c.desk.now(), c.desk
 
     def run(tx: Tx) -> None:
-        tx.hold(f"upload:{upload.id}")
+        rows.hold_upload(tx, upload.id)
         _upload(tx, c)
         if got.data is not None:
             rows.keep_small(tx, got.body, got.data)
@@ -226,7 +226,8 @@ async def complete(c: Context) -> Reply:
     id = c.ask.query.get("uploadId", "")
 
     def run(tx: Tx) -> model.Object:
-        tx.hold(f"upload:{id}")
+        tx.hold(f"container:{c.bucket.id}")
+        rows.hold_upload(tx, id)
         try:
             upload = _upload(tx, c)
         except S3Error:
@@ -308,7 +309,10 @@ async def abort(c: Context) -> Reply:
     c.allow("s3:AbortMultipartUpload", c.path)
     desk, now = c.desk, c.desk.now()
 
+    id = c.ask.query.get("uploadId", "")
+
     def run(tx: Tx) -> None:
+        rows.hold_upload(tx, id)
         rows.drop_upload(tx, _upload(tx, c).id, now, desk.wake_trash)
 
     await write(c, run)

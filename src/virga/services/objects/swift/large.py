@@ -311,7 +311,10 @@ class Large:
         return out
 
     async def dynamic(self, ask: Ask, entry: Entry, account: str, o: model.Object) -> list[Segment]:
-        c, _, prefix = unquote(o.meta["x-object-manifest"]).partition("/")
+        try:
+            c, _, prefix = unquote(o.meta["x-object-manifest"]).partition("/")
+        except UnicodeDecodeError:
+            raise broken("X-Object-Manifest is not UTF-8.") from None
         container, rows = await self.objects.segment_rows(account, c, prefix)
         if container is None:
             return []
