@@ -134,7 +134,7 @@ def server() -> Iterator[Web]:
 def one(server: Web) -> Iterator[Place]:
     host = own_host(1)
     place = Place(host, f"http://{host}:8700/identity/v2.0")
-    process = up(host, place.auth, VIRGA_IMAGES_IMPORT_ALLOW=f'["127.0.0.1:{server.port}"]')
+    process = up(host, place.auth, VIRGA_IMAGES_IMPORT_ALLOW=f"127.0.0.1:{server.port}")
     yield place
     process.terminate()
     process.wait(30)
@@ -190,7 +190,7 @@ def test_keystone(desk: Desk, year: str) -> None:
     assert any(r[2].endswith("/compute/v2.1/%(project_id)s") for r in rows), rows
     said = desk("keystone catalog")
     assert {m[1] for m in re.finditer(r"^Service: (\S+)$", said, re.M)} >= {"identity", "image", "compute", "network"}
-    assert re.search(r"publicURL \| +http://\S+/compute/v2\.1/[0-9a-f]{32} ", said)
+    assert re.search(r"publicURL +\| +http://\S+/compute/v2\.1/[0-9a-f]{32} ", said)
     assert desk(f"keystone user-role-remove {words}") == ""
     desk(f"keystone user-delete u{year}")
     desk(f"keystone tenant-delete t{year}")
@@ -320,7 +320,7 @@ def boot(desk: Desk, year: str, glance: str) -> tuple[str, str]:
     words = f"--flavor m1.nano --image i{year} --key-name k{year} --security-groups g{year} --nic net-id={net}"
     made = facts(desk(f"nova boot {words} vm{year}"))
     assert made["name"] == f"vm{year}" and made["status"] in {"BUILD", "ACTIVE"}
-    assert wait(lambda: facts(desk(f"nova show vm{year}"))["status"] == "ACTIVE", 30, every=0.3)
+    assert wait(lambda: facts(desk(f"nova show vm{year}"))["status"] == "ACTIVE", 30, every=1)
     return image, made["id"]
 
 
@@ -384,11 +384,9 @@ def test_nova(desk: Desk, year: str) -> None:
     desk(f"nova remove-floating-ip vm{year} {address}")
     desk(f"nova floating-ip-delete {address}")
     assert address not in desk("nova floating-ip-list")
-    desk(f"nova reboot vm{year}")
     desk(f"nova stop vm{year}")
-    assert wait(lambda: "SHUTOFF" in desk("nova list"), 20, every=0.3)
     desk(f"nova delete vm{year}")
-    assert wait(lambda: server not in desk("nova list"), 20, every=0.3)
+    assert wait(lambda: server not in desk("nova list"), 20, every=1)
     desk(f"nova secgroup-delete g{year}")
     desk(f"nova keypair-delete k{year}")
     assert f"k{year}" not in desk("nova keypair-list")
