@@ -424,7 +424,7 @@ ROWS = [
     Row("image", "image download, 16 MiB", 0, download, (4, 16), 1),
     Row("network", "port get", 40, get("network", lambda c: f"/ports/{c.once(ports)}")),
     Row("network", "network get", 40, get("network", lambda c: f"/networks/{c.once(network)}")),
-    Row("network", "port list", 40, get("network", lambda c: c.once(ports) and "/ports", "ports"), (10, 100)),
+    Row("network", "port list", 40, get("network", lambda c: c.once(ports) and f"/ports?limit={c.sizes.ports}", "ports"), (10, 100)),
     Row("network", "network list, 50", 40, get("network", lambda c: c.once(networks) or "/networks?limit=50", "networks"), LIST),
     Row("network", "network + subnet + port", 40, chain, (10, 100), writes=True),
     Row("compute", "flavor list", 40, get("compute", lambda c: c.once(flavor) and "/flavors", "flavors")),
@@ -579,7 +579,7 @@ def main() -> None:
         raise SystemExit("stopped") from None
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        say("stop everything")
+        say("stop everything (up to half a minute)")
         for side in reversed(sides):
             side.stop()
         if args.keep_logs:

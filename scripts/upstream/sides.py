@@ -49,10 +49,16 @@ def session_of(pid: str) -> int:
         return 0
 
 
+def in_sessions(leaders: set[int]) -> list[int]:
+    """The processes that live in these sessions."""
+    return [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit() and session_of(p.name) in leaders]
+
+
 class Side:
     """Processes that are measured together. Each that is started leads a session; what it starts in turn stays in that session."""
 
     name = ""
+    last_to_go: tuple[str, ...] = ()
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -113,8 +119,7 @@ class Side:
 
     def pids(self) -> list[int]:
         """Every process of this side that lives now."""
-        leaders = {p.pid for p in self.started.values()}
-        return [int(d) for d in os.listdir("/proc") if d.isdigit() and session_of(d) in leaders]
+        return in_sessions({p.pid for p in self.started.values()})
 
     def cpu(self) -> float:
         """Seconds of processor time that this side has used so far, to the nanosecond: the scheduler's own clock of each process, threads
@@ -144,22 +149,23 @@ class Side:
         raise NotImplementedError
 
     def stop(self) -> None:
-        """End every process of this side: asked at first, then told. The last started goes first, so that a database outlives its users."""
-        for process in reversed(self.started.values()):
-            own = [p for p in map(int, filter(str.isdigit, os.listdir("/proc"))) if session_of(str(p)) == process.pid]
-            for sign, patience in ((signal.SIGTERM, 8.0), (signal.SIGKILL, 5.0)):
-                for pid in own:
+        """End every process of this side: asked at first, then told; what others stand on (a database, a broker) goes last."""
+        for wave in (
+            [n for n in self.started if n not in self.last_to_go],
+            [n for n in self.started if n in self.last_to_go],
+        ):
+            leaders = {self.started[n].pid for n in wave}
+            for sign, patience in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
+                for pid in in_sessions(leaders):
                     try:
                         os.kill(pid, sign)
                     except ProcessLookupError:
                         pass
                 end = time.monotonic() + patience
-                while time.monotonic() < end:
-                    process.poll()
-                    own = [p for p in own if session_of(str(p)) == process.pid]
-                    if not own:
-                        break
-                    threading.Event().wait(0.05)
+                while time.monotonic() < end and in_sessions(leaders):
+                    for name in wave:
+                        self.started[name].poll()
+                    threading.Event().wait(0.1)
         self.started.clear()
 
 
@@ -183,6 +189,7 @@ class Theirs(Side):
     are its own fake ones, Neutron's switch is `bind_anywhere`."""
 
     name = "upstream"
+    last_to_go = ("mysql", "memcached", "rabbit", "epmd")
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
