@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
@@ -26,6 +27,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send, str, str, str], Awaitable[int]]
 """An API with HTTP of its own (byte streams, raw paths): `app(scope, receive, send, mount, request id, base)` answers, and says the code."""
 MAX_JSON = 4 * 1024 * 1024
+MAX_NOBODYS = 112 * 1024
+"""The longest body of a caller whom nobody knows yet: oslo.middleware's `max_request_body_size`, which holds for Keystone."""
 BODY_SECONDS = 60.0
 VERBS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE", "COPY", "OPTIONS", "PATCH"})
 BODIES = frozenset({"PUT", "POST", "PATCH"})
@@ -60,6 +63,12 @@ class Rim:
         self.ports: dict[int, Service] = {}
         self.hooks: dict[str, Callable[[bytes], Any]] = {}
         self.pages: dict[str, Callable[[], tuple[str, bytes]]] = {}
+        self.metrics: Callable[[], tuple[str, bytes]] | None = None
+        self.metrics_port = 0
+        """A port at which the metrics are read, and nothing else."""
+        self.metrics_token = ""
+        """Who sends it reads them beside the APIs."""
+        self.metrics_open = False
         self.apps: dict[str, App] = {}
         self.threads = ThreadPoolExecutor(workers, thread_name_prefix="call")
         self.slow_threads = ThreadPoolExecutor(2, thread_name_prefix="slow")
@@ -74,6 +83,9 @@ class Rim:
         id = f"req-{uuid.uuid4()}"
         if scope["method"] in BODIES and any(name == b"expect" for name, _ in scope["headers"]):
             receive, send = _expecting(receive, send)
+        if self.metrics_port and (scope.get("server") or ("", 0))[1] == self.metrics_port:
+            await self._measured(scope, send, id)
+            return
         if self.apps and (own := self._app(scope)) is not None:
             name, app, mount = own
             number = await app(scope, receive, send, mount, id, self._base(scope))
@@ -95,7 +107,7 @@ class Rim:
                         wire.encode(hook(await _read(receive, {}))),
                     )
                 else:
-                    code, headers, body = self._page(parts)
+                    code, headers, body = self._page(scope, parts)
                 await _send(send, code, headers, body, id)
                 return
             answer, code, route = await self._serve(scope, receive, service, parts, mounted, id)
@@ -142,8 +154,36 @@ class Rim:
         own = self.ports.get((scope.get("server") or ("", 0))[1])
         return (own, parts, own.path) if own is not None else (None, parts, "")
 
-    def _page(self, parts: list[str]) -> tuple[int, dict[str, str], bytes]:
+    async def _measured(self, scope: Message, send: Send, id: str) -> None:
+        """The one page of the metrics' own port."""
+        if scope["path"] == "/metrics" and self.metrics is not None and scope["method"] in {"GET", "HEAD"}:
+            code, (kind, body) = 200, self.metrics()
+        else:
+            code, fault = PLAIN.answer(errors.NotFound("The resource could not be found."))
+            kind, body = "application/json", msgspec.json.encode(fault)
+        await _send(
+            send, code, {"content-type": kind}, b"" if scope["method"] == "HEAD" else body, id, length=len(body)
+        )
+
+    def _may_measure(self, scope: Message) -> None:
+        """The metrics tell what a cloud does and how much of it: by setting, whom. Raises Unauthorized, Forbidden."""
+        if self.metrics_open:
+            return
+        if not self.metrics_token:
+            raise errors.Forbidden(
+                "The metrics are not read here: the setting server.metrics_listen gives them an address of their own, "
+                "server.metrics_token a token.",
+                rule="server.metrics_token",
+            )
+        sent = next((v for k, v in scope["headers"] if k == b"authorization"), b"")
+        if not hmac.compare_digest(sent, b"Bearer " + self.metrics_token.encode()):
+            raise errors.Unauthorized("The metrics are for whoever sends the token of server.metrics_token.")
+
+    def _page(self, scope: Message, parts: list[str]) -> tuple[int, dict[str, str], bytes]:
         page = self.pages.get("/".join(parts))
+        if parts == ["metrics"] and self.metrics is not None:
+            self._may_measure(scope)
+            page = self.metrics
         if page is None:
             raise errors.NotFound("The resource could not be found.")
         kind, body = page()
@@ -223,7 +263,7 @@ class Rim:
             return answer, answer.code or route.code, route
         args: tuple[Any, ...] = params
         if method not in {"GET", "HEAD", "DELETE"} or headers.get("content-length", "0") != "0":
-            request.body = await _read(receive, headers)
+            request.body = await _read(receive, headers, MAX_NOBODYS if call.actor is NOBODY else MAX_JSON)
         if isinstance(rows, dict):
             route, value = _verb(rows, request.body, version, headers)
             args = (*params, value) if route.body is not None else params
@@ -435,17 +475,18 @@ def _expecting(receive: Receive, send: Send) -> tuple[Receive, Send]:
     return ask, answer
 
 
-async def _read(receive: Receive, headers: dict[str, str]) -> bytes:
+async def _read(receive: Receive, headers: dict[str, str], most: int = MAX_JSON) -> bytes:
+    """The body, whole. Raises TooLarge past `most` bytes, Invalid when it takes too long."""
     declared = headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared) > MAX_JSON:
-        raise errors.TooLarge(f"The body is {declared} bytes long, at most {MAX_JSON} are taken", limit=MAX_JSON)
+    if declared.isdecimal() and int(declared) > most:
+        raise errors.TooLarge(f"The body is {declared} bytes long, at most {most} are taken", limit=most)
     got, size = [], 0
     try:
         async with asyncio.timeout(BODY_SECONDS):
             async for chunk in _chunks(receive):
                 size += len(chunk)
-                if size > MAX_JSON:
-                    raise errors.TooLarge(f"The body is longer than {MAX_JSON} bytes", limit=MAX_JSON)
+                if size > most:
+                    raise errors.TooLarge(f"The body is longer than {most} bytes", limit=most)
                 got.append(chunk)
     except TimeoutError:
         raise errors.Invalid(f"The body did not arrive within {BODY_SECONDS:.0f} seconds", field="body") from None
