@@ -505,7 +505,7 @@ async def serve(
         backlog=1024,
         **tls,
     )
-    server = Server(config, connections)
+    server = Server(config, connections, cloud.rim.parties)
     for sock in sockets:
         sock.listen(1024)
     settle_memory()

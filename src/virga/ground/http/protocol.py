@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from virga.ground.http import connections as bounds
 from virga.ground.http.connections import Connections, Place
+from virga.ground.http.turns import Parties, Party, Rounds
 
 _ODD = re.compile(rb"[\x80-\xff]")
 _VERBS = frozenset({b"GET", b"HEAD", b"PUT", b"POST", b"DELETE", b"COPY", b"OPTIONS", b"PATCH"})
@@ -48,9 +49,12 @@ class Protocol(HttpToolsProtocol):
     peer = ""
     trusted = False
 
-    def __init__(self, connections: Connections, **facts: Any) -> None:
+    party: Party | None = None
+    """Whose the last request was."""
+
+    def __init__(self, connections: Connections, parties: Parties, rounds: Rounds, **facts: Any) -> None:
         super().__init__(**facts)
-        self.front = connections
+        self.front, self.parties, self.rounds = connections, parties, rounds
 
     # -- the connection --------------------------------------------------------------------------------------------
 
@@ -68,6 +72,21 @@ class Protocol(HttpToolsProtocol):
             return
         self.trusted = self.front.trusts(self.peer)
         self._due = self.loop.time() + bounds.HEAD_SECONDS
+        party = self.parties.at(self.peer)
+        if party is not None and party.room <= 0 and not self.trusted:
+            self._park(party)
+
+    def _park(self, party: Party) -> None:
+        """Read nothing more from this connection before fewer requests of the party wait."""
+        self._unset_keepalive_if_required()
+        self.flow.pause_reading()
+        party.park(self)
+
+    def unpark(self) -> None:
+        """Read on."""
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            self._due = self._due and self.loop.time() + bounds.HEAD_SECONDS
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.front.go(self, self.peer)
@@ -165,6 +184,11 @@ class Protocol(HttpToolsProtocol):
         elif self.trusted:
             client, scheme = self.front.whence(self.peer, self.scheme or "http", self.headers)
             self.scope["client"], self.scope["scheme"] = (client, self.client[1] if self.client else 0), scheme
+        scope: Any = self.scope
+        self.party = scope["party"] = self.parties.of(scope)
+        if refused is None and self.rounds.full(self.party):
+            refused = 429, f"{self.rounds.waiting} requests of {self.party.name} wait already; send fewer at a time."
+            self.app = functools.partial(_refuse, *refused)
         try:
             super().on_headers_complete()
         finally:
@@ -186,12 +210,21 @@ class Protocol(HttpToolsProtocol):
             return 431, f"The head of the request is longer than {MAX_HEAD} bytes."
         return None
 
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        """Its steps are taken in turns with those of others."""
+        task = self.loop.create_task(self.rounds.run(cycle.scope["party"], cycle.run_asgi(app)))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
     def on_response_complete(self) -> None:
         if self.place is not None and not self.pipeline and not self.transport.is_closing():
             self.place.idle[self] = None
         if self._in_head:  # the beginning of the next request came during this one
             self._due = self.loop.time() + bounds.HEAD_SECONDS
         super().on_response_complete()
+        party = self.party
+        if party is not None and party.room <= 0 and not self.pipeline and not self.transport.is_closing():
+            self._park(party)
 
     def on_body(self, body: bytes) -> None:
         """What comes when all before was read is handed on as it is: two copies less of every byte of an upload."""
@@ -249,6 +282,7 @@ def plain_answer(code: int, text: str, more: bytes = b"") -> bytes:
 _TITLES = {
     400: "Bad Request",
     408: "Request Timeout",
+    429: "Too Many Requests",
     431: "Request Header Fields Too Large",
     503: "Service Unavailable",
 }
@@ -261,6 +295,7 @@ async def _refuse(code: int, text: str, scope: Any, receive: Any, send: Any) -> 
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
         (b"connection", b"close"),
+        *([(b"retry-after", b"1")] if code == 429 else ()),
     ]
     await send({"type": "http.response.start", "status": code, "headers": head})
     await send({"type": "http.response.body", "body": body})

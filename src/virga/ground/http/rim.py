@@ -7,8 +7,7 @@ import asyncio
 import hmac
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import parse_qs, unquote_to_bytes
 
@@ -20,6 +19,7 @@ from virga.ground.doors import Doors
 from virga.ground.http.call import NOBODY, Actor, Answer, Authenticator, Call, Cold, Query, Request
 from virga.ground.http.faults import Faults, keystone
 from virga.ground.http.table import Route, Service, Table, fit
+from virga.ground.http.turns import PARTY, Parties, Threads, Turns
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -29,6 +29,10 @@ App = Callable[[Message, Receive, Send, str, str, str], Awaitable[int]]
 MAX_JSON = 4 * 1024 * 1024
 MAX_NOBODYS = 112 * 1024
 """The longest body of a caller whom nobody knows yet: oslo.middleware's `max_request_body_size`, which holds for Keystone."""
+MEMORY = 1 << 27
+"""Bytes that the bodies of all calls may hold at once."""
+SMALL = 1 << 16
+"""A body that asks for no turn: a connection buffers as much."""
 BODY_SECONDS = 60.0
 VERBS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE", "COPY", "OPTIONS", "PATCH"})
 BODIES = frozenset({"PUT", "POST", "PATCH"})
@@ -70,8 +74,13 @@ class Rim:
         """Who sends it reads them beside the APIs."""
         self.metrics_open = False
         self.apps: dict[str, App] = {}
-        self.threads = ThreadPoolExecutor(workers, thread_name_prefix="call")
-        self.slow_threads = ThreadPoolExecutor(2, thread_name_prefix="slow")
+        self.parties = Parties(lambda token: doors.use(Authenticator).hot(token))
+        self.threads = Threads(
+            "a thread", workers, alone=max(1, workers - 1), shared=max(1, workers // 4), prefix="call"
+        )
+        self.slow_threads = Threads("a password's thread", 2, alone=2, shared=1, prefix="slow")
+        self.memory = Turns("memory", MEMORY, alone=MEMORY // 2, shared=MEMORY // 4)
+        self.nobodys_memory = Turns("memory", MEMORY // 8, alone=MEMORY // 32, shared=MEMORY // 64)
         self.log = log.get("rim")
 
     # -- ASGI ------------------------------------------------------------------------------------------------------
@@ -81,6 +90,7 @@ class Rim:
             return
         began = time.perf_counter()
         id = f"req-{uuid.uuid4()}"
+        PARTY.set(scope.get("party") or self.parties.of(scope))
         if scope["method"] in BODIES and any(name == b"expect" for name, _ in scope["headers"]):
             receive, send = _expecting(receive, send)
         if self.metrics_port and (scope.get("server") or ("", 0))[1] == self.metrics_port:
@@ -104,7 +114,7 @@ class Rim:
                     code, headers, body = (
                         200,
                         {"content-type": "application/json"},
-                        wire.encode(hook(await _read(receive, {}))),
+                        wire.encode(hook(await _read(receive, {}, Room(self.nobodys_memory, MAX_NOBODYS)))),
                     )
                 else:
                     code, headers, body = self._page(scope, parts)
@@ -125,7 +135,7 @@ class Rim:
             headers = {"content-type": "application/json"}
             if code == 401:
                 headers["www-authenticate"] = f'Keystone uri="{self._base(scope)}/identity"'
-            if code == 503:
+            if code in {429, 503}:
                 headers["retry-after"] = "1"
             if "allow" in problem.facts:
                 headers["allow"] = str(problem.facts["allow"])
@@ -249,6 +259,8 @@ class Rim:
                 actor: Actor | None = authenticator.hot(token)
             except Cold:
                 actor = await loop.run_in_executor(self.threads, authenticator.cold, token)
+                if actor is not None:
+                    PARTY.set(self.parties.behind(actor))
             if actor is None and service.admit is not None:
                 actor = service.admit(call, token)
             call.actor = actor or NOBODY
@@ -261,30 +273,36 @@ class Rim:
             answer = await route.action(call, *params)
             answer.version = version
             return answer, answer.code or route.code, route
-        args: tuple[Any, ...] = params
-        if method not in {"GET", "HEAD", "DELETE"} or headers.get("content-length", "0") != "0":
-            request.body = await _read(receive, headers, MAX_NOBODYS if call.actor is NOBODY else MAX_JSON)
-        if isinstance(rows, dict):
-            route, value = _verb(rows, request.body, version, headers)
-            args = (*params, value) if route.body is not None else params
-        elif route is not None and route.body is not None:
-            _media(route, headers)
-            args = (
-                *params,
-                wire.decode(route.body, request.body, version, key=route.key, bulk=route.bulk, most=route.most),
-            )
-        assert route is not None
-        if route.inline:
+        if method in {"GET", "HEAD", "DELETE"} and headers.get("content-length", "0") == "0":
+            return await self._called(call, rows, route, params)
+        nobodys = call.actor is NOBODY
+        room = Room(self.nobodys_memory if nobodys else self.memory, MAX_NOBODYS if nobodys else MAX_JSON)
+        try:
+            request.body = await _read(receive, headers, room)
+            return await self._called(call, rows, route, params)
+        finally:
+            room.leave()
+
+    async def _called(
+        self, call: Call, rows: list[Route] | dict[str, list[Route]], route: Route | None, params: tuple[str, ...]
+    ) -> tuple[Answer, int, Route]:
+        """Decode the body and run the action where it belongs: from memory and short reads on the loop, the rest in threads."""
+        loop = asyncio.get_running_loop()
+        if len(call.request.body) <= SMALL:
+            row, args = _decoded(call, rows, route, params)
+        else:
+            row, args = await loop.run_in_executor(self.threads, _decoded, call, rows, route, params)
+        if row.inline:
             call.hot = True
             try:
-                return self._finish(route, route.action(call, *args), call)
+                if row.slow:
+                    return await loop.run_in_executor(self.threads, self._act, row, call, args)
+                return self._finish(row, row.action(call, *args), call)
             except Cold:
                 call.hot = False
-        if self.db.sqlite and route.short:
-            return self._act(route, call, args)
-        return await loop.run_in_executor(
-            self.slow_threads if route.slow else self.threads, self._act, route, call, args
-        )
+        if self.db.sqlite and row.short and not self.db.busy:
+            return self._act(row, call, args)
+        return await loop.run_in_executor(self.slow_threads if row.slow else self.threads, self._act, row, call, args)
 
     def _act(self, route: Route, call: Call, args: tuple[Any, ...]) -> tuple[Answer, int, Route]:
         """Run the action in its transaction, again if the database asks, then the view on what it returned."""
@@ -349,6 +367,22 @@ class Rim:
             port = str(self.main_port)
         shown = f"[{name}]" if ":" in name else name
         return f"{scheme}://{shown}:{port}" if port else f"{scheme}://{shown}"
+
+
+def _decoded(
+    call: Call, rows: list[Route] | dict[str, list[Route]], route: Route | None, params: tuple[str, ...]
+) -> tuple[Route, tuple[Any, ...]]:
+    """The row (by the body's action, where the path has actions) and what its action is called with."""
+    request = call.request
+    if isinstance(rows, dict):
+        route, value = _verb(rows, request.body, call.version, request.headers)
+        return route, (*params, value) if route.body is not None else params
+    assert route is not None
+    if route.body is None:
+        return route, params
+    _media(route, request.headers)
+    body = wire.decode(route.body, request.body, call.version, key=route.key, bulk=route.bulk, most=route.most)
+    return route, (*params, body)
 
 
 def _access(actor: Actor, service: Service, method: str, parts: list[str]) -> None:
@@ -422,7 +456,7 @@ def _version(service: Service, headers: dict[str, str], parts: list[str]) -> wir
     return version
 
 
-def _media(route: Route, headers: dict[str, str]) -> None:
+def _media(route: Route, headers: Mapping[str, str]) -> None:
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind and kind not in route.accepts:
         raise errors.UnsupportedMedia(
@@ -432,7 +466,7 @@ def _media(route: Route, headers: dict[str, str]) -> None:
 
 
 def _verb(
-    rows: dict[str, list[Route]], raw: bytes, version: wire.Version, headers: dict[str, str]
+    rows: dict[str, list[Route]], raw: bytes, version: wire.Version, headers: Mapping[str, str]
 ) -> tuple[Route, Any]:
     """The action row of the body's one key, and its decoded value."""
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -475,19 +509,45 @@ def _expecting(receive: Receive, send: Send) -> tuple[Receive, Send]:
     return ask, answer
 
 
-async def _read(receive: Receive, headers: dict[str, str], most: int = MAX_JSON) -> bytes:
-    """The body, whole. Raises TooLarge past `most` bytes, Invalid when it takes too long."""
-    declared = headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared) > most:
-        raise errors.TooLarge(f"The body is {declared} bytes long, at most {most} are taken", limit=most)
+class Room:
+    """The memory of one body: `most` bytes. What passes SMALL waits for its turn, and is given back when the request ends."""
+
+    __slots__ = ("had", "most", "party", "turns")
+
+    def __init__(self, turns: Turns, most: int) -> None:
+        self.turns, self.most, self.party, self.had = turns, most, PARTY.get(), 0
+
+    async def have(self, size: int) -> None:
+        """Raises TooMany."""
+        if size > SMALL and not self.had:
+            await self.turns.wait(self.party, size)
+            self.had = size
+
+    def leave(self) -> None:
+        if self.had:
+            self.turns.leave(self.party, self.had, self.had * 1e-9)
+            self.had = 0
+
+
+async def _read(receive: Receive, headers: dict[str, str], room: Room) -> bytes:
+    """The body, whole. Raises TooLarge past the room, TooMany, Invalid when it takes too long."""
+    declared, most = headers.get("content-length", ""), room.most
+    if declared.isdecimal():
+        if int(declared) > most:
+            raise errors.TooLarge(f"The body is {declared} bytes long, at most {most} are taken", limit=most)
+        await room.have(int(declared))
     got, size = [], 0
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(BODY_SECONDS) as patience:
             async for chunk in _chunks(receive):
                 size += len(chunk)
                 if size > most:
                     raise errors.TooLarge(f"The body is longer than {most} bytes", limit=most)
                 got.append(chunk)
+                if size > SMALL and not room.had:  # nobody said how long it will be
+                    patience.reschedule(None)
+                    await room.have(most)
+                    patience.reschedule(asyncio.get_running_loop().time() + BODY_SECONDS)
     except TimeoutError:
         raise errors.Invalid(f"The body did not arrive within {BODY_SECONDS:.0f} seconds", field="body") from None
     return got[0] if len(got) == 1 else b"".join(got)
