@@ -54,7 +54,7 @@ class Cloud:
         env = os.environ | {
             "VIRGA_ADMIN_PASSWORD": "bench",
             "VIRGA_SERVER_LOG_LEVEL": "error",
-            "PYTHONPATH": str(folder / "site"),
+            "PYTHONPATH": os.pathsep.join([str(folder / "site"), *filter(None, [os.environ.get("PYTHONPATH")])]),
         }
         words = ["--state", str(folder / "state"), "up", "--sim", "--listen", f"127.0.0.1:{self.port}"]
         self.process = subprocess.Popen(

@@ -72,9 +72,6 @@ class Protocol(HttpToolsProtocol):
             return
         self.trusted = self.front.trusts(self.peer)
         self._due = self.loop.time() + bounds.HEAD_SECONDS
-        party = self.parties.at(self.peer)
-        if party is not None and party.room <= 0 and not self.trusted:
-            self._park(party)
 
     def _park(self, party: Party) -> None:
         """Read nothing more from this connection before fewer requests of the party wait."""

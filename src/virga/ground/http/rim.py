@@ -259,8 +259,9 @@ class Rim:
                 actor: Actor | None = authenticator.hot(token)
             except Cold:
                 actor = await loop.run_in_executor(self.threads, authenticator.cold, token)
-                if actor is not None:
-                    PARTY.set(self.parties.behind(actor))
+                party = self.parties.seen(token, actor)
+                if party is not None:
+                    PARTY.set(party)
             if actor is None and service.admit is not None:
                 actor = service.admit(call, token)
             call.actor = actor or NOBODY

@@ -6,7 +6,6 @@ by measured cost, so that a flood waits for itself and a quiet party goes past i
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import heapq
 import itertools
 import threading
@@ -90,23 +89,34 @@ class Parties:
     def __init__(self, know: Callable[[str], Actor | None]) -> None:
         self._know = know
         self._known: OrderedDict[str, Party] = OrderedDict()
+        self._tokens: OrderedDict[str, str] = OrderedDict()
+        """The parties of tokens that were good when they were last looked at: a token that must be looked at again keeps its turns."""
 
     def of(self, scope: MutableMapping[str, Any]) -> Party:
         """In whose name a request comes: its token's project (or user), the client's address while nobody knows the token."""
         for name, value in scope["headers"]:
             if name in _TOKENS:
-                with contextlib.suppress(Cold):
-                    actor = self._know(value.decode("latin-1"))
+                token = value.decode("latin-1")
+                try:
+                    actor = self._know(token)
+                except Cold:
+                    known = self._tokens.get(token)
+                    if known is not None:
+                        return self._get(known)
+                else:
                     if actor is not None:
-                        return self.behind(actor)
+                        return self._get(_behind(actor))
         return self._get(f"address {place_of((scope.get('client') or ('',))[0])}")
 
-    def behind(self, actor: Actor) -> Party:
-        return self._get(f"project {actor.project_id}" if actor.project_id else f"user {actor.user_id}")
-
-    def at(self, address: str) -> Party | None:
-        """The party of an address, if it is about."""
-        return self._known.get(f"address {place_of(address)}")
+    def seen(self, token: str, actor: Actor | None) -> Party | None:
+        """A token was looked at, and is this one's, or nobody's any more; the party, if there is one."""
+        self._tokens.pop(token, None)
+        if actor is None:
+            return None
+        name = self._tokens[token] = _behind(actor)
+        if len(self._tokens) > PARTIES:
+            self._tokens.popitem(last=False)
+        return self._get(name)
 
     def _get(self, name: str) -> Party:
         party = self._known.get(name)
@@ -119,6 +129,10 @@ class Parties:
                 else:
                     self._known.move_to_end(oldest.name)
         return party
+
+
+def _behind(actor: Actor) -> str:
+    return f"project {actor.project_id}" if actor.project_id else f"user {actor.user_id}"
 
 
 _TOKENS = frozenset({b"x-auth-token", b"x-storage-token"})
@@ -154,9 +168,6 @@ class Order(Generic[T]):
         self.clock = 0.0
         """How far those have come who are served."""
 
-    def __bool__(self) -> bool:
-        return bool(self._heap)
-
     def start(self, line: Line[T], credit: float = 0.0) -> None:
         """A line that was empty begins where the others are: nobody saves turns up by being away."""
         line.spent = max(line.spent, self.clock - credit)
@@ -166,22 +177,21 @@ class Order(Generic[T]):
             line.listed = True
             heapq.heappush(self._heap, (line.spent, next(self._count), line))
 
-    def least(self) -> float:
-        """What the first line has had; the lines' own figures may have grown since."""
-        return self._heap[0][0]
-
-    def take(self) -> Line[T] | None:
-        """Take the first line out; it is added again while somebody waits in it."""
+    def first(self) -> Line[T] | None:
+        """The line in which somebody waits that has had least; it stays where it is."""
         while self._heap:
-            spent, _, line = heapq.heappop(self._heap)
-            if line.queue and line.spent > spent:  # it was served meanwhile
-                heapq.heappush(self._heap, (line.spent, next(self._count), line))
-                continue
-            line.listed = False
-            if line.queue:
-                self.clock = max(self.clock, line.spent)
+            spent, _, line = self._heap[0]
+            if not line.queue:
+                self.drop()
+            elif line.spent > spent:  # it was served meanwhile
+                heapq.heapreplace(self._heap, (line.spent, next(self._count), line))
+            else:
                 return line
         return None
+
+    def drop(self) -> None:
+        """Leave the first line out until it is added again."""
+        heapq.heappop(self._heap)[2].listed = False
 
 
 Wait = tuple[int, Callable[[], bool]]
@@ -214,12 +224,9 @@ class Turns:
         when too many of the party wait already."""
         with _LOCK:
             line = self._line(party)
-            if not line.queue and self._may(line, units):
-                if self.order:
-                    self._next()  # forgets lines that have all they may have
-                if not self.order:
-                    self._begin(line, units)
-                    return True
+            if not line.queue and self._may(line, units) and self._next() is None and self.order.first() is None:
+                self._begin(line, units)
+                return True
             if len(line.queue) >= self.waiting and party.bounded:
                 raise TooMany(
                     f"{self.waiting} requests of {party.name} wait for {self.what} already; send fewer at a time.",
@@ -268,7 +275,7 @@ class Turns:
                 line.guess += (cost - line.guess) / 4
                 if line.queue:
                     self.order.add(line)
-            ready = self._ready() if self.order else []
+            ready = self._ready()
         if ready:
             self._go(ready)
 
@@ -315,12 +322,11 @@ class Turns:
     def _next(self) -> Line[Wait] | None:
         """The line whose turn it is, still in the order; None while there is nothing to be had. A line that has all it may have is
         forgotten until it gives some back."""
-        while (line := self.order.take()) is not None:
+        while (line := self.order.first()) is not None:
             units = line.queue[0][0]
-            if line.busy and line.busy + units > self._most():
-                continue
-            self.order.add(line)
-            return line if self.free >= units else None
+            if not line.busy or line.busy + units <= self._most():
+                return line if self.free >= units else None
+            self.order.drop()
         return None
 
     def _ready(self) -> list[tuple[Line[Wait], Wait]]:
@@ -403,7 +409,8 @@ class Rounds:
             self.loop.call_soon(self._round)
         if not line.queue:
             self.order.start(line, CREDIT)
-            if (line.spent <= self.order.least()) if self.order else (self.used < self.slice):
+            first = self.order.first()
+            if (line.spent <= first.spent) if first is not None else (self.used < self.slice):
                 return None
         future = self.loop.create_future()
         line.queue.append(future)
@@ -421,7 +428,7 @@ class Rounds:
     def _round(self) -> None:
         """Let those go on whose turn it is, for a slice; they run in the loop's next round."""
         self.used = granted = 0.0
-        while granted < self.slice and (line := self.order.take()) is not None:
+        while granted < self.slice and (line := self.order.first()) is not None:
             future = line.queue.popleft()
             if not future.done():
                 charged = max(line.guess, 1e-6)
@@ -429,9 +436,7 @@ class Rounds:
                 line.spent += charged
                 future.set_result(None)
             line.party.stepped()
-            if line.queue:
-                self.order.add(line)
-        self.armed = bool(self.order)
+        self.armed = self.order.first() is not None
         if self.armed:
             self.loop.call_soon(self._round)
 
