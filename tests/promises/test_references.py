@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every id or name that a body, a query or a header takes is looked up as its sender sees it: a foreign one is answered like one that
+never was, a deleted one and nonsense are refused, and nothing of a foreign thing stands in an answer."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+import references
+from houses import House, make
+from references import ABSENT, MALFORMED, Case, Reference
+from virga.ground.http.table import Route, Service
+
+
+def rows() -> list[tuple[str, str]]:
+    """Service and key of each route that refers to something."""
+    cloud = make()
+    try:
+        return [
+            (service.name, references.key(route))
+            for service in cloud.services
+            if service.name in references.SERVICES
+            for route in service.routes
+            if references.references(route, references.spoken(service))
+        ]
+    finally:
+        cloud.stop()
+
+
+ROWS = rows()
+
+
+@pytest.fixture(scope="module")
+def cases() -> Iterator[Case]:
+    cloud = make()
+    cloud.start()
+    house = House(cloud)
+    yield Case(house, house.tenant("mallory"), house.tenant("alice"), *references.nouns())
+    cloud.stop()
+
+
+def route_of(house: House, service: str, key: str) -> tuple[Service, Route]:
+    found = next(s for s in house.cloud.services if s.name == service)
+    return found, next(r for r in found.routes if references.key(r) == key)
+
+
+@pytest.mark.parametrize(("service", "key"), ROWS, ids=[f"{s}: {k}" for s, k in ROWS])
+def test_a_foreign_thing_is_not_there(cases: Case, service: str, key: str) -> None:
+    own, route = route_of(cases.house, service, key)
+    tables = references.module(service)
+    version = references.spoken(own)
+    headers = {"OpenStack-API-Version": f"{own.versions.service} {version[0]}.{version[1]}"} if any(version) else {}
+
+    def ask(ref: Reference | None, value: str | None) -> tuple[int, str]:
+        """The answer to the good request with `value` where `ref` stands."""
+        path = own.path + (tables.PATHS[key](cases) if key in tables.PATHS else route.path)
+        assert "{" not in path, f"{key}: PATHS has to say what stands in the path"
+        body: Any = None
+        sent = dict(headers)
+        if route.body is not None:
+            assert key in tables.GOOD, f"{key}: GOOD has no good request"
+            bodies = tables.GOOD[key](cases)
+            if ref is not None and ref.place == "body":
+                bodies = [b for b in bodies if references.holds(b, ref.path)]
+                assert bodies, f"{key}: no good request holds {ref}"
+            body = copy.deepcopy(bodies[0])
+        if ref is not None and value is not None:
+            if ref.place == "body":
+                references.put(body, ref.path, value)
+            elif ref.place == "query":
+                path += f"?{ref.path[0]}={quote(value)}"
+            else:
+                sent[str(ref.path[0])] = quote(value)
+        got = cases.me.ask(route.method, path, body, headers=sent)
+        return got.code, got.text
+
+    for ref in references.references(route, version):
+        name = f"{key}: {ref}"
+        if ref.place == "body":
+            code, text = ask(ref, None)
+            assert code < 300, f"{name}: the good request is refused, so that nothing is shown: {code} {text[:300]}"
+        answers = {"absent": ask(ref, ABSENT), "malformed": ask(ref, MALFORMED)}
+        foreign = cases.foreign(ref.noun)
+        answers["foreign"] = ask(ref, foreign)
+        deleted = cases.deleted(ref.noun)
+        if deleted is not None:
+            answers["deleted"] = ask(ref, deleted)
+        for kind, (code, text) in answers.items():
+            assert code < 500, f"{name}: {kind} is {code} {text[:300]}"
+            if ref.place == "body":
+                assert code >= 400, f"{name}: {kind} is taken: {code} {text[:300]}"
+        if f"{key} {ref}" not in tables.ALIKE:
+            masked = answers["foreign"][1].replace(foreign, ABSENT)
+            assert (answers["foreign"][0], masked) == answers["absent"], f"{name}: {answers}"
+
+
+def test_each_service_refers_to_something() -> None:
+    assert {service for service, _ in ROWS} == set(references.SERVICES)
