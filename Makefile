@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 GUEST := .cache/guest/guest.qcow2
 
 .DEFAULT_GOAL := help
-.PHONY: help install packages deps guest up down test check bench bench-images bench-identity bench-objects schema clients tempest sdk matrix
+.PHONY: help install packages deps guest up down test check bench bench-fairness bench-images bench-identity bench-objects schema clients tempest sdk matrix
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -68,6 +68,10 @@ check: $(BIN)/pytest ## ruff, mypy strict, import-linter
 
 bench: install ## measure a simulated cloud; prints a table, writes bench.json
 	@$(BIN)/python scripts/bench.py
+	@$(BIN)/python scripts/bench_fairness.py --short
+
+bench-fairness: install ## what floods take from a quiet tenant; prints a table, writes bench_fairness.json
+	@$(BIN)/python scripts/bench_fairness.py
 
 bench-identity: install ## measure identity: logins, checks, 10,000 users, 100,000 tokens
 	@$(BIN)/python scripts/bench_identity.py

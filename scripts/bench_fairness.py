@@ -77,7 +77,11 @@ class Cloud:
         user = a.ask("POST", "/identity/v3/users", {"user": {"name": name, "password": "pw"}})["user"]["id"]
         role = a.ask("GET", "/identity/v3/roles?name=member")["roles"][0]["id"]
         a.ask("PUT", f"/identity/v3/projects/{project}/users/{user}/roles/{role}")
-        a.ask("PUT", f"/network/v2.0/quotas/{project}", {"quota": {"network": -1, "subnet": -1, "port": -1}})
+        a.ask(
+            "PUT",
+            f"/network/v2.0/quotas/{project}",
+            {"quota": {"network": -1, "subnet": -1, "port": -1, "security_group": -1}},
+        )
         return str(project)
 
     def cpu(self) -> float:
@@ -246,7 +250,7 @@ def _sorts(port: int, token: str, facts: dict[str, Any], codes: Counter[str]) ->
 
 def _bodies(port: int, token: str, facts: dict[str, Any], codes: Counter[str]) -> list[Awaitable[None]]:
     body = json.dumps({"network": {"name": "n" * 255, "tenant_id": "0" * 32}}).encode()
-    raw = _raw("POST", "/network/v2.0/networks", token, body + b" " * ((4 << 20) - len(body)))
+    raw = _raw("POST", "/network/v2.0/networks", token, body + b" " * ((512 << 10) - len(body)))
     return [_again(port, lambda: raw, codes) for _ in range(16)]
 
 
@@ -267,7 +271,7 @@ def _heads(port: int, token: str, facts: dict[str, Any], codes: Counter[str]) ->
 
 
 def _slow_bodies(port: int, token: str, facts: dict[str, Any], codes: Counter[str]) -> list[Awaitable[None]]:
-    raw = _raw("POST", "/network/v2.0/networks", token, b"", 4 << 20) + b"{" + b" " * 60000
+    raw = _raw("POST", "/network/v2.0/networks", token, b"", 512 << 10) + b"{" + b" " * 60000
     return [_drip(port, raw, codes) for _ in range(400)]
 
 
@@ -283,7 +287,7 @@ FLOODS: dict[str, tuple[str, Flood]] = {
     "pipelined": ("the same, 16 connections of 200 at once", _pipelined),
     "lists": ("lists of 500 networks, 32 connections", _lists),
     "sorts": ("lists by 50 sort keys with a marker, 16 connections", _sorts),
-    "bodies": ("bodies of 4 MiB, 16 connections", _bodies),
+    "bodies": ("bodies of 512 KiB, 16 connections", _bodies),
     "creates": ("creates, 64 connections", _creates),
     "passwords": ("wrong passwords of nobody, 32 connections", _passwords),
     "heads": ("1,000 heads that do not end", _heads),
@@ -295,7 +299,7 @@ SHORT = ("gets", "lists", "passwords")
 
 def flood(name: str, port: int, token: str, facts: dict[str, Any]) -> None:
     """Run one flood until SIGTERM; then say what came back."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
     codes: Counter[str] = Counter()
 
@@ -333,13 +337,12 @@ def main() -> None:
         flood(name, int(port), token, json.loads(facts))
         return
     short = "--short" in sys.argv
-    only = [a for a in sys.argv[1:] if a in FLOODS]
-    seconds = 4.0 if short else 12.0
+    names = [a for a in sys.argv[1:] if a in FLOODS] or (list(SHORT) if short else list(FLOODS))
     rows: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         cloud = Cloud(Path(folder))
         try:
-            measure(cloud, rows, only or (list(SHORT) if short else list(FLOODS)), seconds)
+            measure(cloud, rows, names, rounds=2 if short else 4, seconds=2.0)
         finally:
             cloud.process.terminate()
             cloud.process.wait(30)
@@ -347,59 +350,74 @@ def main() -> None:
     Path("bench_fairness.json").write_text(json.dumps(rows, indent=2) + "\n")
 
 
-def measure(cloud: Cloud, rows: dict[str, Any], names: list[str], seconds: float) -> None:
-    cloud.tenant("victim"), cloud.tenant("flood")
+def measure(cloud: Cloud, rows: dict[str, Any], names: list[str], rounds: int, seconds: float) -> None:
+    """Each flood in turns with nothing and with the burning process, so that all three see the same machine."""
+    cloud.tenant("victim")
+    cloud.tenant("flood")
     victim = Victim(cloud)
     other = Client(cloud.port, "flood", "pw", "flood", FLOOD)
     nets: list[Any] = []
     for n in range(10):
         body = {"networks": [{"name": f"f{n}-{k}"} for k in range(50)]}
         nets += other.ask("POST", "/network/v2.0/networks", body)["networks"]
-    facts = {
-        "net": nets[0]["id"],
-        "image": other.ask("POST", "/image/v2/images", {"name": "i", "disk_format": "raw", "container_format": "bare"})[
-            "id"
-        ],
-    }
+    image = {"name": "i", "disk_format": "raw", "container_format": "bare"}
+    facts = {"net": nets[0]["id"], "image": other.ask("POST", "/image/v2/images", image)["id"]}
     victim.live(2)
-    rows["alone"] = {k: cut(v) for k, v in victim.live(seconds).items()}
     burner = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    burner.send_signal(signal.SIGSTOP)
     try:
-        rows["beside a process that burns one core"] = {k: cut(v) for k, v in victim.live(seconds).items()}
+        for name in names:
+            words = [sys.executable, __file__, "--flood", name, str(cloud.port), other.token, json.dumps(facts)]
+            client = subprocess.Popen(words, stdout=subprocess.PIPE)
+            took: dict[str, dict[str, list[float]]] = {"alone": {}, "burning": {}, "flood": {}}
+            used = {"cloud": 0.0, "flood": 0.0}
+            try:
+                threading.Event().wait(2)
+                for _ in range(rounds):
+                    for beside in ("flood", "alone", "burning"):
+                        client.send_signal(signal.SIGCONT if beside == "flood" else signal.SIGSTOP)
+                        burner.send_signal(signal.SIGCONT if beside == "burning" else signal.SIGSTOP)
+                        threading.Event().wait(0.7)
+                        before = {"cloud": cloud.cpu(), "flood": spent(client.pid)}
+                        for act, times in victim.live(seconds).items():
+                            took[beside].setdefault(act, []).extend(times)
+                        if beside == "flood":
+                            used["cloud"] += cloud.cpu() - before["cloud"]
+                            used["flood"] += spent(client.pid) - before["flood"]
+                memory = cloud.pss()
+            finally:
+                client.send_signal(signal.SIGCONT)
+                client.terminate()
+                said, _ = client.communicate(timeout=20)
+            rows[FLOODS[name][0]] = {beside: {a: cut(t) for a, t in acts.items()} for beside, acts in took.items()} | {
+                "cores of the cloud": round(used["cloud"] / seconds / rounds, 2),
+                "cores of the flood": round(used["flood"] / seconds / rounds, 2),
+                "memory, MiB": round(memory),
+                "answers to the flood": json.loads(said),
+            }
+            threading.Event().wait(1)
     finally:
         burner.kill()
         burner.wait()
-    for name in names:
-        words = [sys.executable, __file__, "--flood", name, str(cloud.port), other.token, json.dumps(facts)]
-        client = subprocess.Popen(words, stdout=subprocess.PIPE)
-        try:
-            threading.Event().wait(2)
-            cpu, own = cloud.cpu(), spent(client.pid)
-            got = {k: cut(v) for k, v in victim.live(seconds).items()}
-            got["cloud's cores"] = round((cloud.cpu() - cpu) / seconds, 2)
-            got["flood's cores"] = round((spent(client.pid) - own) / seconds, 2)
-            got["memory, MiB"] = round(cloud.pss())
-        finally:
-            client.terminate()
-            said, _ = client.communicate(timeout=20)
-        got["answers to the flood"] = json.loads(said)
-        rows[FLOODS[name][0]] = got
-        threading.Event().wait(1)
-    rows["alone, again"] = {k: cut(v) for k, v in victim.live(seconds).items()}
 
 
 def show(rows: dict[str, Any]) -> None:
     acts = ("get", "list", "create", "login")
-    base = rows["alone"]
-    print(
-        f"{'victim, ms: p50/p99 (p99 over alone)':52s}" + "".join(f"{a:>22s}" for a in acts) + "  cores: cloud, flood"
-    )
+    print("the victim's p50/p99 in ms, and p99 over that of the same minute alone")
+    print(f"{'':56s}" + "".join(f"{a:>22s}" for a in acts))
     for name, row in rows.items():
-        cells = "".join(
-            f"{row[a]['p50']:8.1f}/{row[a]['p99']:.1f} ({row[a]['p99'] / base[a]['p99']:.1f}x)".rjust(22) for a in acts
-        )
-        more = f"  {row['cloud' + chr(39) + 's cores']}, {row['flood' + chr(39) + 's cores']}  {row['answers to the flood']}" if "memory, MiB" in row else ""  # fmt: skip
-        print(f"{name:52s}{cells}{more}")
+        alone = row["alone"]
+        for beside, title in (("alone", name), ("burning", "  a core burnt by another"), ("flood", "  flooded")):
+            cells = "".join(
+                f"{row[beside][a]['p50']:.1f}/{row[beside][a]['p99']:.1f} ({row[beside][a]['p99'] / alone[a]['p99']:.1f}x)".rjust(
+                    22
+                )
+                for a in acts
+            )
+            more = ""
+            if beside == "flood":
+                more = f"  cores: cloud {row['cores of the cloud']}, flood {row['cores of the flood']}; {row['memory, MiB']} MiB; {row['answers to the flood']}"
+            print(f"{title:56s}{cells}{more}")
 
 
 if __name__ == "__main__":

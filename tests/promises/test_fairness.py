@@ -9,7 +9,7 @@ import contextlib
 import json
 import socket
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Coroutine, Iterator
 from typing import Any
 
@@ -266,6 +266,24 @@ def test_threads_serve_the_party_that_submits() -> None:
     pool.shutdown()
     PARTY.set(turns.OWN)
     assert pool.turns.free == 2
+
+
+def test_commits_of_objects_take_some_of_each() -> None:
+    """A hundred writes of one project wait: another's goes with the next flush of the disk."""
+    from virga.services.objects import commits
+
+    waiting = commits.Commits.__new__(commits.Commits)
+    waiting._waiting = {}
+    jobs = {name: [(name, n) for n in range(many)] for name, many in (("flood", 300), ("quiet", 1), ("other", 40))}
+    for name, each in jobs.items():
+        waiting._waiting[name] = deque(each)  # type: ignore[arg-type]
+    first, second = waiting._batch(), waiting._batch()
+    count = Counter(name for name, _ in first)  # type: ignore[misc]
+    assert len(first) == len(second) == commits.MOST and count["quiet"] == 1 and count["other"] >= 31, count
+    rest = first + second
+    while batch := waiting._batch():
+        rest += batch
+    assert [j for j in rest if j[0] == "flood"] == jobs["flood"] and len(rest) == 341  # type: ignore[comparison-overlap]
 
 
 # -- who a party is ------------------------------------------------------------------------------------------------

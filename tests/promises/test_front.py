@@ -20,7 +20,7 @@ import pytest
 from houses import House, make, served
 from virga.client import wait
 from virga.ground.http import connections as bounds
-from virga.ground.http import rim
+from virga.ground.http import protocol, rim
 from virga.ground.http.connections import Connections
 from virga.services.objects.swift import front as swift
 from virga.settings import SettingsError, load
@@ -350,6 +350,51 @@ def test_pipelined_requests_are_answered_in_order(open_front: tuple[House, int])
     with connect(port) as s:
         s.sendall(b"".join(f"GET {p} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for p in paths))
         assert [answer(s)[0] for _ in paths] == [200, 404, 200, 401, 200] * 10
+
+
+def test_many_pipelined_requests_are_parsed_as_they_are_answered(
+    open_front: tuple[House, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five thousand in one breath, between them bodies longer than a piece: all answered, in order, and never many of them parsed."""
+    house, port = open_front
+    most = 0
+    begin = protocol.Protocol.on_headers_complete
+
+    def counted(self: Any) -> None:
+        nonlocal most
+        begin(self)
+        most = max(most, len(self.pipeline))
+
+    monkeypatch.setattr(protocol.Protocol, "on_headers_complete", counted)
+    get = b"GET /identity/v3 HTTP/1.1\r\nHost: x\r\n\r\n"
+    body = json.dumps({"name": "long"}).encode() + b" " * 100_000
+    token = f"Host: x\r\nX-Auth-Token: {house.admin.token}\r\nContent-Type: application/json\r\n".encode()
+    post = b"POST /image/v2/images HTTP/1.1\r\n" + token + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+    chunked = (
+        b"POST /image/v2/images HTTP/1.1\r\n"
+        + token
+        + f"Transfer-Encoding: chunked\r\n\r\n{len(body):x}\r\n".encode()
+        + body
+        + b"\r\n0\r\n\r\n"
+    )
+    sent = (get * 300 + post + get * 300 + chunked) * 2 + get * 3800
+    with connect(port) as s:
+        s.settimeout(60)
+        writer = threading.Thread(target=s.sendall, args=(sent,))
+        writer.start()
+        with s.makefile("rb") as answers:
+            codes = []
+            for _ in range(5004):
+                head = answers.readline()
+                length = 0
+                while (line := answers.readline()) != b"\r\n":
+                    if line.lower().startswith(b"content-length:"):
+                        length = int(line.split()[1])
+                answers.read(length)
+                codes.append(int(head[9:12]))
+        writer.join()
+    assert codes == ([200] * 300 + [201] + [200] * 300 + [201]) * 2 + [200] * 3800
+    assert most < 450, f"{most} requests of one connection were parsed ahead"  # a piece of a chunked body holds so many
 
 
 def test_bodies_that_wait_to_be_asked_for(open_front: tuple[House, int]) -> None:

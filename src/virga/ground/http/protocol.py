@@ -26,6 +26,11 @@ NOBODYS = b"REPORT"
 
 MAX_HEAD = 65536
 MAX_FIELDS = 512
+WHOLE = 4096
+"""What is parsed at once, heads and all; of more, pieces."""
+PIECE, CHUNKED = 2048, 16384
+AHEAD = 8
+"""Requests that one connection may send before the first is answered; those behind them are not even parsed."""
 _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:%\[\]-]*")
 
 
@@ -41,6 +46,10 @@ class Protocol(HttpToolsProtocol):
     _fed = False
     """Whether the last piece held any of a body."""
     _odd = ""
+    _left = 0
+    """What is still to come of a body of known length."""
+    _rest = b""
+    """Bytes that wait unparsed until requests before them are answered."""
     _due = 0.0
     """When the peer must have gone on; 0: it is not its turn."""
     _still: tuple[int, float] | None = None
@@ -127,6 +136,31 @@ class Protocol(HttpToolsProtocol):
     # -- bytes -----------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
+        """Parse what came. Much of it is taken in pieces, which end where too many requests wait already: thousands of them fit into
+        what a socket gives at once."""
+        if self._rest:
+            self._rest += data
+            self.flow.pause_reading()
+        elif len(data) <= WHOLE or self._left >= len(data):
+            self._take(data)
+        else:
+            self._rest = data
+            self._feed()
+
+    def _feed(self) -> None:
+        """Parse what waits, as far as there is room."""
+        data, self._rest = self._rest, b""
+        at = 0
+        while at < len(data) and self.parser is not None and not self.transport.is_closing():
+            if len(self.pipeline) >= AHEAD:
+                self._rest = data[at:]
+                self.flow.pause_reading()
+                return
+            size = self._left or (PIECE if self._between or self._in_head else CHUNKED)
+            self._take(data[at : at + size] if at or size < len(data) else data)
+            at += size
+
+    def _take(self, data: bytes) -> None:
         """UTF-8 in a request line is quoted here, as if the client had done it; a verb that nobody has becomes one that no service has."""
         if self._between:
             end = data.find(b"\r\n")
@@ -157,13 +191,15 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._between, self._in_head = False, True
         self._head = self._hosts = 0
-        self._odd = ""
+        self._odd, self._left = "", 0
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:
             return  # a trailer: nothing here reads them
         super().on_header(name, value)
+        if len(name) == 14 and name.lower() == b"content-length" and value.isdigit():
+            self._left = int(value)
         if len(name) == 4 and name.lower() == b"host":
             self._hosts += 1
             if _HOST.fullmatch(value) is None:
@@ -219,6 +255,11 @@ class Protocol(HttpToolsProtocol):
         if self._in_head:  # the beginning of the next request came during this one
             self._due = self.loop.time() + bounds.HEAD_SECONDS
         super().on_response_complete()
+        if self._rest:
+            self.flow.pause_reading()
+            if len(self.pipeline) < AHEAD:
+                self.loop.call_soon(self._feed)
+            return
         party = self.party
         if party is not None and party.room <= 0 and not self.pipeline and not self.transport.is_closing():
             self._park(party)
@@ -227,6 +268,7 @@ class Protocol(HttpToolsProtocol):
         """What comes when all before was read is handed on as it is: two copies less of every byte of an upload."""
         cycle: Any = self.cycle
         self._fed, self._head = True, 0
+        self._left = max(0, self._left - len(body))
         if cycle.body or cycle.response_complete:
             super().on_body(body)
             return

@@ -26,10 +26,11 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send, str, str, str], Awaitable[int]]
 """An API with HTTP of its own (byte streams, raw paths): `app(scope, receive, send, mount, request id, base)` answers, and says the code."""
-MAX_JSON = 4 * 1024 * 1024
+MAX_JSON = 512 * 1024
+"""The longest JSON body: four times what upstream's `sizelimit` takes. Decoding it holds the interpreter for milliseconds."""
 MAX_NOBODYS = 112 * 1024
 """The longest body of a caller whom nobody knows yet: oslo.middleware's `max_request_body_size`, which holds for Keystone."""
-MEMORY = 1 << 27
+MEMORY = 1 << 25
 """Bytes that the bodies of all calls may hold at once."""
 SMALL = 1 << 16
 """A body that asks for no turn: a connection buffers as much."""
@@ -142,6 +143,8 @@ class Rim:
             if service is not None:
                 headers |= self._version_headers(service, None)
             body = msgspec.json.encode(fault)
+            # this frame is in the traceback: a circle that would keep the request and its body until the collector comes by
+            problem.__traceback__ = e.__traceback__ = None
             await _send(send, code, headers, b"" if scope["method"] == "HEAD" else body, id, length=len(body))
         name = service.name if service is not None else "-"
         metrics.REQUESTS.labels(name, route.name if route is not None else "-", str(code)).inc()

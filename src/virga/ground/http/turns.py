@@ -378,6 +378,12 @@ class Threads(ThreadPoolExecutor):
         except BaseException as e:
             self.turns.leave(party, 1, time.perf_counter() - began)
             future.set_exception(e)
+            del (
+                future,
+                call,
+                args,
+                named,
+            )  # this frame is in the traceback, which the future holds: no circle, as in the standard library
             return
         self.turns.leave(party, 1, time.perf_counter() - began)
         future.set_result(value)
