@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 GUEST := .cache/guest/guest.qcow2
 
 .DEFAULT_GOAL := help
-.PHONY: help install packages deps guest up down test check bench bench-images bench-identity bench-objects bench-upstream schema clients legacy-clients tempest sdk matrix
+.PHONY: help install packages deps guest up down test check bench bench-images bench-identity bench-objects bench-fairness bench-upstream schema clients legacy-clients tempest sdk matrix
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -71,6 +71,10 @@ check: $(BIN)/pytest ## ruff, mypy strict, import-linter
 
 bench: install ## measure a simulated cloud, write bench.json; AGAINST=earlier.json prints ratios to it
 	@$(BIN)/python scripts/bench.py $(if $(AGAINST),--against $(AGAINST))
+	@$(BIN)/python scripts/bench_fairness.py --short
+
+bench-fairness: install ## what floods take from a quiet tenant; prints a table, writes bench_fairness.json
+	@$(BIN)/python scripts/bench_fairness.py
 
 bench-identity: install ## measure identity: logins, checks, 10,000 users, 100,000 tokens
 	@$(BIN)/python scripts/bench_identity.py $(if $(AGAINST),--against $(AGAINST))

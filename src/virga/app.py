@@ -24,6 +24,7 @@ from virga.ground.db.migrate import migrate
 from virga.ground.doors import Doors
 from virga.ground.errors import NotFound
 from virga.ground.http.call import Authenticator, Call, Query, Request
+from virga.ground.http.connections import OWN_FILES, Connections, raise_files
 from virga.ground.http.rim import Rim
 from virga.ground.http.table import Service
 from virga.ground.loops.loop import Loop, LoopRunner
@@ -175,6 +176,7 @@ class Cloud:
         self.runner = doors.put(Runner, Runner(self.db, doors, sagas, hook=hook))
         self.loops = doors.put(LoopRunner, LoopRunner(self.db, doors, loops))
         host, _, port = settings.server.listen.rpartition(":")
+        self.connections: Connections | None = None
         self.rim = Rim(
             self.services,
             doors,
@@ -191,7 +193,9 @@ class Cloud:
         self.objects = objects.furnish(self.db, doors, settings.objects, None if settings.ephemeral else self.state)
         self.rim.apps |= objects_routes.apps(self.objects)
         self.rim.pages |= objects_routes.pages(self.objects)
-        self.rim.pages["metrics"] = lambda: ("text/plain; version=0.0.4; charset=utf-8", metrics.page())
+        self.rim.metrics = lambda: ("text/plain; version=0.0.4; charset=utf-8", metrics.page())
+        self.rim.metrics_token = settings.server.metrics_token
+        self.rim.metrics_open = settings.simulated and not settings.server.metrics_token
 
     def prepare(self) -> None:
         """Schema, first administrator, catalogue: whatever is missing. Repeatable."""
@@ -475,8 +479,13 @@ async def serve(
     import uvicorn
 
     from virga.ground.http.protocol import Protocol
+    from virga.ground.http.server import Server
 
     settings = cloud.settings.server
+    most = max(raise_files() - OWN_FILES, 64)
+    connections = cloud.connections = Connections(
+        most=most, each=min(settings.connections_per_address, most), proxies=settings.trusted_proxies
+    )
     sockets = [given or listen(settings.listen)]
     cloud.rim.main_port = sockets[0].getsockname()[1]
     host = settings.listen.rpartition(":")[0]
@@ -490,6 +499,9 @@ async def serve(
     if cloud.settings.objects.s3_port and given is None:
         sockets.append(listen(f"{host}:{cloud.settings.objects.s3_port}"))
         cloud.rim.ports[cloud.settings.objects.s3_port] = objects_routes.S3
+    if settings.metrics_listen and given is None:
+        sockets.append(listen(settings.metrics_listen))
+        cloud.rim.metrics_port = sockets[-1].getsockname()[1]
     tls: dict[str, Any] = {}
     if settings.tls:
         cert, key = (
@@ -508,11 +520,11 @@ async def serve(
         ws="none",
         http=Protocol,
         timeout_graceful_shutdown=5,
-        h11_max_incomplete_event_size=65536,
+        proxy_headers=False,  # `trusted_proxies` decides, in `Connections.whence`
+        backlog=1024,
         **tls,
     )
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    server = Server(config, connections, cloud.rim.parties)
     for sock in sockets:
         sock.listen(1024)
     settle_memory()

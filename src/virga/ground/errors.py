@@ -54,6 +54,10 @@ class TooLarge(Problem):
     """The body is longer than accepted."""
 
 
+class TooMany(Problem):
+    """Too many requests of one party wait already; facts: limit."""
+
+
 class UnsupportedMedia(Problem):
     """The body's content type is not one that the row takes."""
 

@@ -20,7 +20,8 @@ class Route:
     unwraps it, `bulk` also takes a list. `verb` marks an action row: the one key of the body at `…/action`. `tx`: `read` and
     `write` open a transaction around the action (GET reads, others write), `none` leaves it to the action. `inline` rows answer
     from memory on the event loop. `stream` rows are async and get the body as it arrives. `public` rows need no token. `slow`
-    rows compute for long (password hashes) and have two threads of their own, so that they starve nobody.
+    rows compute for long (password hashes) and have two threads of their own, so that they starve nobody; those that are `inline`, too,
+    are first tried in an ordinary thread with what is remembered, and say Cold before they write anything.
 
     `query` and `headers` declare the parameters and headers that the action reads, with their bounds and what they refer to
     (`wire.refers`); `most` bounds the things of one bulk body."""

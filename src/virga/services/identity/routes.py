@@ -95,6 +95,7 @@ ROUTES = (
         code=201,
         tx="none",
         slow=True,
+        inline=True,
         public=True,
     ),
     Route("GET", "/v3/auth/tokens", auth.show, view=views.shown_token, tx="none", inline=True),
