@@ -7,7 +7,6 @@ import datetime as dt
 
 from virga.ground.errors import Invalid
 
-
 EARLIEST = dt.datetime(1970, 1, 1, tzinfo=dt.UTC).timestamp()
 LATEST = dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC).timestamp()
 

@@ -363,7 +363,7 @@ def actor_of(session: model.Session, overrides: Overrides = NO_OVERRIDES) -> Act
         restricted=p.oauth is not None or p.key is not None or (app is not None and not app.unrestricted),
         oauth_token_id=p.oauth[1] if p.oauth is not None else None,
         access_key_id=p.key,
-        access_rules=session.access_rules,
+        access_rules=None if session.access_rules is None else (model.Narrowed(session.access_rules),),
         overrides=overrides,
     )
 

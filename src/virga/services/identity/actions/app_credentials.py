@@ -88,9 +88,10 @@ def create(call: Call, user_id: str, body: wire.CreateAppCredential) -> Whole:
                 expires = min(expires or parent.expires, parent.expires)
         rules = None if body.access_rules is None else [_rule(tx, user_id, r) for r in body.access_rules]
         if actor.access_rules is not None:
+            own = [r.id for n in actor.access_rules if isinstance(n, model.Narrowed) for r in n.rules]
             if rules is None:
-                rules = [r.id for r in actor.access_rules if isinstance(r, model.AccessRule)]
-            elif not set(rules) <= {r.id for r in actor.access_rules if isinstance(r, model.AccessRule)}:
+                rules = own
+            elif not set(rules) <= set(own):
                 raise Forbidden(
                     "You are not authorized to perform the requested action: the access rules go beyond those of the token."
                 )
