@@ -327,6 +327,7 @@ CREATE TABLE id_roles (
   CONSTRAINT pk_id_roles PRIMARY KEY (id),
   CONSTRAINT uq_id_roles_domain_id UNIQUE (domain_id, name)
 );
+CREATE UNIQUE INDEX uq_id_roles_global_name ON id_roles (name) WHERE domain_id IS NULL;
 CREATE TABLE id_services (
   id VARCHAR(64) NOT NULL,
   type VARCHAR(255) NOT NULL,

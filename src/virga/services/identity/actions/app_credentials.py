@@ -129,6 +129,7 @@ def _rule(tx: Tx, user_id: str, given: wire.AccessRule) -> str:
             "Invalid input for field 'access_rules': each needs an id, or service, method and path",
             field="access_rules",
         )
+    tx.hold(f"identity:access rules {user_id}")
     same = (c.user_id == user_id, c.service == given.service, c.method == given.method, c.path == given.path)
     row = store.ACCESS_RULES.one(tx, *same) or store.ACCESS_RULES.insert(
         tx, id=_later_id(), user_id=user_id, service=given.service, method=given.method, path=given.path

@@ -179,7 +179,9 @@ def authorize(call: Call, id: str, body: Authorize) -> dict[str, Any]:
     if not wanted or not wanted <= set(have):
         raise Unauthorized("authorizing user does not have role required")
     verifier = secrets.token_hex(4)
-    store.REQUESTS.put(call.tx, id, verifier=verifier, user_id=call.actor.user_id, roles=sorted(wanted))
+    granted = {"verifier": verifier, "user_id": call.actor.user_id, "roles": sorted(wanted)}
+    if store.REQUESTS.swap(call.tx, {"id": id, "user_id": None}, **granted) is None:
+        raise Forbidden("The request token has been authorized already.")
     return {"token": {"oauth_verifier": verifier}}
 
 
