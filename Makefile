@@ -90,8 +90,9 @@ tempest: install .venv-tempest/bin/tempest ## OpenStack's own API cases: make te
 sdk: install .venv-sdk/bin/pytest ## openstacksdk's functional cases: make sdk SERVICE=image
 	@$(BIN)/python scripts/sdk-functional $(or $(SERVICE),image)
 
-matrix: $(BIN)/pytest ## rewrite who may call what (docs/policy-matrix.txt) after a change of routes or rules
+matrix: $(BIN)/pytest ## rewrite who may call what, and with what (docs/*-matrix.txt), after a change of routes or rules
 	@PYTHONPATH=tests $(BIN)/python -W ignore tests/policy_matrix.py
+	@PYTHONPATH=tests $(BIN)/python -W ignore tests/delegation_matrix.py
 
 bench-images: install ## a gigabyte up and down, memory, lists; prints a table, writes bench_images.json
 	@$(BIN)/python scripts/bench_images.py

@@ -13,7 +13,7 @@ import pytest
 
 from accounts import S3Key
 from houses import House, Tenant, make
-from services.test_identity_delegation import I, TOKENS, app_credential, by_app, by_trust, login, tenant_of, trust
+from services.test_identity_delegation import TOKENS, I, app_credential, by_app, by_trust, login, tenant_of, trust
 from virga.ground.world import VirtualClock
 from virga.services.identity import model
 from virga.services.identity.actions.login import TOTP_TRIES, TOTP_WINDOW, passcode

@@ -66,15 +66,15 @@ def create(call: Call, body: wire.CreateTrust) -> Whole:
         raise _refused("At least one role should be specified")
     if actor.user_id != body.trustor_user_id:
         raise _refused("The authenticated user should match the trustor")
+    if actor.delegated and actor.trust_id is None:  # said before anything is looked up
+        raise _refused("Redelegation allowed for delegated by trust only")
     users.found(tx, body.trustee_user_id)
     roles = role_ids(tx, body.roles)
     expires = moment(body.expires_at, "expires_at") if isinstance(body.expires_at, str) else None
     if expires is not None and expires <= call.now():
         raise Invalid("Invalid input for field 'trust.expires_at': it is in the past", field="expires_at")
     parent = None
-    if actor.delegated:
-        if actor.trust_id is None:
-            raise _refused("Redelegation allowed for delegated by trust only")
+    if actor.trust_id is not None:
         parent = found(tx, actor.trust_id, call.now())
     if body.project_id:
         have = {r.id for r in roles_on_project(tx, body.trustor_user_id, projects.found(tx, body.project_id))}
