@@ -223,6 +223,8 @@ class AppCredential(Row, frozen=True):
     unrestricted: bool
     roles: list[str]
     access_rules: list[str] | None
+    made_by: str | None = None
+    """The unrestricted application credential with which this one was made; it ends with that."""
 
 
 class Trust(Row, frozen=True):

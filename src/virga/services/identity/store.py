@@ -270,6 +270,7 @@ APP_CREDENTIALS = Rows(
         sa.Column("unrestricted", sa.Boolean, nullable=False),
         sa.Column("roles", sa.JSON, nullable=False),
         sa.Column("access_rules", sa.JSON),
+        sa.Column("made_by", _id, index=True),
         sa.UniqueConstraint("user_id", "name"),
     ),
     model.AppCredential,

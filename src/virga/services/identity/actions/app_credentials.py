@@ -107,6 +107,7 @@ def create(call: Call, user_id: str, body: wire.CreateAppCredential) -> Whole:
             unrestricted=body.unrestricted,
             roles=sorted(roles),
             access_rules=rules,
+            made_by=actor.app_credential_id,
         )
         return _whole(tx, row, secret)
 
@@ -165,14 +166,17 @@ def show(call: Call, user_id: str, id: str) -> Whole:
 
 
 def delete(call: Call, user_id: str, id: str) -> None:
-    """DELETE /v3/users/{id}/application_credentials/{id}"""
+    """DELETE /v3/users/{id}/application_credentials/{id}, with those that were made with it."""
     row = store.APP_CREDENTIALS.get(call.tx, id)
     allow(call, policy.DELETE_APP_CREDENTIAL, user_id=row.user_id if row is not None else user_id)
     _own(call)
     unrestricted(call, "application credentials")
-    row = _found(call, user_id, id)
-    store.APP_CREDENTIALS.delete(call.tx, store.APP_CREDENTIALS.c.id == row.id)
-    call.use(Tokens).note(call.tx, {"application_credential_id": id})
+    level = [_found(call, user_id, id)]
+    while level:
+        for each in level:
+            store.APP_CREDENTIALS.delete(call.tx, store.APP_CREDENTIALS.c.id == each.id)
+            call.use(Tokens).note(call.tx, {"application_credential_id": each.id})
+        level = store.APP_CREDENTIALS.within(call.tx, "made_by", {each.id for each in level})
     call.use(Tokens).grew(call.tx)
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Identity: one global role of a name, held by the database: the constraint over domain and name takes no two nulls for the same."""
+"""Identity: one global role of a name, held by the database: the constraint over domain and name takes no two nulls for the same; and with which
+application credential another was made."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -24,3 +25,6 @@ def upgrade() -> None:
         sqlite_where=sa.text("domain_id IS NULL"),
         postgresql_where=sa.text("domain_id IS NULL"),
     )
+    with op.batch_alter_table("id_app_credentials") as t:
+        t.add_column(sa.Column("made_by", sa.String(length=64), nullable=True))
+    op.create_index(op.f("ix_id_app_credentials_made_by"), "id_app_credentials", ["made_by"], unique=False)
