@@ -130,9 +130,11 @@ CREATE TABLE id_app_credentials (
   unrestricted BOOLEAN NOT NULL,
   roles JSON NOT NULL,
   access_rules JSON,
+  made_by VARCHAR(64),
   CONSTRAINT pk_id_app_credentials PRIMARY KEY (id),
   CONSTRAINT uq_id_app_credentials_user_id UNIQUE (user_id, name)
 );
+CREATE INDEX ix_id_app_credentials_made_by ON id_app_credentials (made_by);
 CREATE INDEX ix_id_app_credentials_project_id ON id_app_credentials (project_id);
 CREATE TABLE id_credentials (
   id VARCHAR(64) NOT NULL,
@@ -327,6 +329,7 @@ CREATE TABLE id_roles (
   CONSTRAINT pk_id_roles PRIMARY KEY (id),
   CONSTRAINT uq_id_roles_domain_id UNIQUE (domain_id, name)
 );
+CREATE UNIQUE INDEX uq_id_roles_global_name ON id_roles (name) WHERE domain_id IS NULL;
 CREATE TABLE id_services (
   id VARCHAR(64) NOT NULL,
   type VARCHAR(255) NOT NULL,

@@ -288,6 +288,8 @@ class Tokens:
             acting = trust.trustor_id if trust.impersonation else trust.trustee_id
             if (payload.user_id, payload.project_id) != (acting, trust.project_id):
                 raise Unauthorized("The trust is for another user, or for another project.")
+            if payload.key is not None and trust.remaining_uses is not None:
+                raise Unauthorized("The uses of the trust are counted, and a key's are not.")
             if trust.trustor_id != user.id:
                 _live_user(tx, trust.trustor_id, 0.0)
                 roles = roles_of(tx, trust.trustor_id, project, None, False)
@@ -363,7 +365,7 @@ def actor_of(session: model.Session, overrides: Overrides = NO_OVERRIDES) -> Act
         restricted=p.oauth is not None or p.key is not None or (app is not None and not app.unrestricted),
         oauth_token_id=p.oauth[1] if p.oauth is not None else None,
         access_key_id=p.key,
-        access_rules=session.access_rules,
+        access_rules=None if session.access_rules is None else (model.Narrowed(session.access_rules),),
         overrides=overrides,
     )
 

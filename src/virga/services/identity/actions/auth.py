@@ -234,9 +234,8 @@ def revoke(call: Call) -> None:
         raise NotFound("Could not find token.")
     allow(call, policy.REVOKE_TOKEN, target={"target.token.user_id": payload.user_id})
     with call.db.write() as tx:
-        if store.REVOCATIONS.one(tx, store.REVOCATIONS.c.audit_id == payload.audit_ids[0]) is None:
-            late = call.use(settings.Identity).late_seconds
-            store.REVOCATIONS.insert(tx, audit_id=payload.audit_ids[0], expires=payload.expires + late)
+        late = call.use(settings.Identity).late_seconds
+        if store.once(tx, store.REVOCATIONS, audit_id=payload.audit_ids[0], expires=payload.expires + late):
             tokens.note(tx, {"audit_id": payload.audit_ids[0]})
         tokens.grew(tx)
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from virga.ground.db.engine import Tx
 from virga.ground.errors import Forbidden, Invalid
 from virga.ground.http.call import Actor, Call
+from virga.services.identity import model, store
 
 MARKS = ("trust_id", "app_cred_id", "access_token_id", "access_id")
 """What in an EC2 credential's blob says whose delegated authority it carries. The cloud writes it, and it never changes."""
@@ -59,6 +61,13 @@ def hold(call: Call, type: str, project_id: str | None, blob: str) -> None:
 def marked(call: Call, blob: dict[str, Any]) -> dict[str, Any]:
     """An EC2 blob as it is stored: what the caller wrote, with the caller's mark. Raises Invalid for a mark of somebody else's."""
     own = mark(call.actor)
+    if call.actor.trust_id is not None:
+        trust = store.TRUSTS.get(call.tx, call.actor.trust_id)
+        if trust is not None and trust.remaining_uses is not None:
+            raise Forbidden(
+                "You are not authorized to perform the requested action: a key could be used more often than trust "
+                f"{trust.id}, whose remaining uses are counted."
+            )
     for name in MARKS:
         if blob.get(name) is not None and blob[name] != own.get(name):
             raise Invalid(
@@ -67,6 +76,26 @@ def marked(call: Call, blob: dict[str, Any]) -> dict[str, Any]:
                 field=name,
             )
     return blob | own
+
+
+def reaches_trust(tx: Tx, actor: Actor, trust: model.Trust) -> bool:
+    """Whether the actor may have to do with a trust: with the authority of a trust only with that one, and with those handed on from
+    it. What rules say comes beside."""
+    if actor.trust_id is None:
+        return True
+    at: model.Trust | None = trust
+    while at is not None and at.id != actor.trust_id:
+        at = store.TRUSTS.get(tx, at.redelegated_id) if at.redelegated_id is not None else None
+    return at is not None
+
+
+def hold_trust(call: Call, trust: model.Trust) -> None:
+    """Raise Forbidden unless the caller `reaches_trust`."""
+    if not reaches_trust(call.tx, call.actor, trust):
+        raise Forbidden(
+            "You are not authorized to perform the requested action: the authority of a trust reaches that trust alone, "
+            "and what was handed on from it."
+        )
 
 
 def in_person(call: Call, what: str) -> None:

@@ -121,9 +121,12 @@ def count(call: Call, user: model.User, passed: bool) -> None:
     if own.lockout_attempts and not passed:
         over = user.failed_at is not None and now >= user.failed_at + own.lockout_seconds
         with call.db.write() as tx:
-            fresh = store.USERS.get(tx, user.id)
-            if fresh is not None:
-                store.USERS.put(tx, user.id, failures=1 if over else fresh.failures + 1, failed_at=now)
+            # Counted by the database: of many that fail at once none is forgotten. The first of a new count begins it for all.
+            begun = over and store.USERS.swap(
+                tx, {"id": user.id, "failed_at": user.failed_at}, failures=1, failed_at=now
+            )
+            if not begun:
+                store.USERS.put(tx, user.id, failures=store.USERS.c.failures + 1, failed_at=now)
         return
     if passed and user.failures:
         change |= {"failures": 0, "failed_at": None}

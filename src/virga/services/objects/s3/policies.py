@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from virga.ground.glob import glob
 from virga.ground.http.call import NOBODY, Actor
 from virga.services.objects import limits, model
 from virga.services.objects.exchange import Ask
@@ -93,48 +94,6 @@ FIXING = frozenset(
     }
 )
 """Conditions on these keep an open principal from being public."""
-
-
-def glob(pattern: str, text: str) -> bool:
-    """`*` and `?`. What lies between two stars is looked for once, from where the last one ended: no way back, whatever the tenant wrote."""
-    first, *rest = pattern.split("*")
-    if not rest:
-        return len(pattern) == len(text) and _at(first, text, 0)
-    last = rest.pop()
-    if len(first) + len(last) > len(text) or not _at(first, text, 0) or not _at(last, text, len(text) - len(last)):
-        return False
-    at, end = len(first), len(text) - len(last)
-    for part in rest:
-        at = _find(part, text, at, end)
-        if at < 0:
-            return False
-        at += len(part)
-    return True
-
-
-def _at(part: str, text: str, at: int) -> bool:
-    if "?" not in part:
-        return text.startswith(part, at)
-    return len(part) <= len(text) - at and all(run in {"?", text[at + n]} for n, run in enumerate(part))
-
-
-def _find(part: str, text: str, start: int, end: int) -> int:
-    if "?" not in part:
-        return text.find(part, start, end)
-    # every beginning that still fits is a bit; one turn for each letter of the text, whatever the part is made of
-    fits, any_ = dict[str, int](), 0
-    for n, letter in enumerate(part):
-        if letter == "?":
-            any_ |= 1 << n
-        else:
-            fits[letter] = fits.get(letter, 0) | 1 << n
-    fits = {letter: bits | any_ for letter, bits in fits.items()}
-    alive, whole = 0, 1 << (len(part) - 1)
-    for at in range(start, end):
-        alive = (alive << 1 | 1) & fits.get(text[at], any_)
-        if alive & whole:
-            return at - len(part) + 1
-    return -1
 
 
 # -- tests ---------------------------------------------------------------------------------------------------------

@@ -6,13 +6,13 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+from virga.ground.glob import glob
 from virga.services.objects import limits, model
 from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Ask, Reply
 from virga.services.objects.s3 import reads
 from virga.services.objects.s3.context import Context
 from virga.services.objects.s3.errors import S3Error
-from virga.services.objects.s3.policies import glob
 from virga.services.objects.store import places
 
 
