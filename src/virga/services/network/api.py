@@ -65,6 +65,11 @@ def check_wanted(call: Call, wanted: list[Wanted]) -> list[Wanted]:
             port = store.PORTS.one(call.tx, store.PORTS.c.id == each.port_id, owning_filter(call))
             if port is None:
                 raise Invalid(f"Port id {each.port_id} could not be found.", field="networks")
+            if port.project_id != call.actor.project_id:  # an administrator sees them all
+                raise Invalid(
+                    f"Port {port.id} not usable for instance: it is of another project than the server.",
+                    field="networks",
+                )
             if port.device_id:
                 raise Conflict(
                     f"Port {port.id} is still in use by {port.device_owner or 'device'} {port.device_id}.",
@@ -145,9 +150,12 @@ def default_group(call: Call) -> str:
 def claim(
     call: Call, server_id: str, project_id: str, host: str, wanted: list[Wanted], group_ids: list[str], zone: str
 ) -> list[str]:
-    """Give a server its ports on a host: the caller's own are bound, the others made. Repeatable: ports that the server has already
+    """Give a server of `project_id` its ports on a host; a port of another project is none of them (OSSA-2013-033): the caller's own are bound, the others made. Repeatable: ports that the server has already
     are taken as the answer. Returns the port ids in order."""
-    have = {p.id: p for p in store.PORTS.find(call.tx, store.PORTS.c.device_id == server_id)}
+    have = {
+        p.id: p
+        for p in store.PORTS.find(call.tx, store.PORTS.c.device_id == server_id, store.PORTS.c.project_id == project_id)
+    }
     made = [p for p in have.values() if p.profile.get("made_by") == "compute"]
     out = []
     for each in wanted:
@@ -156,6 +164,7 @@ def claim(
                 changed = store.PORTS.change(
                     call.tx,
                     store.PORTS.c.id == each.port_id,
+                    store.PORTS.c.project_id == project_id,
                     store.PORTS.c.device_id == "",
                     device_id=server_id,
                     device_owner=COMPUTE + zone,
@@ -193,10 +202,13 @@ def claim(
     return out
 
 
-def release(call: Call, server_id: str) -> int:
-    """Take a server's ports from it: those that compute made go, the others are free again. Repeatable."""
+def release(call: Call, server_id: str, project_id: str | None) -> int:
+    """`project_id`: the server's; None when there is no such server any more, and whoever's port names it is free. Take a server's ports from it: those that compute made go, the others are free again. Repeatable."""
     found = store.PORTS.find(
-        call.tx, store.PORTS.c.device_id == server_id, store.PORTS.c.device_owner.startswith(COMPUTE)
+        call.tx,
+        store.PORTS.c.device_id == server_id,
+        store.PORTS.c.device_owner.startswith(COMPUTE),
+        *((store.PORTS.c.project_id == project_id,) if project_id is not None else ()),
     )
     for port in found:
         if port.profile.get("made_by") == "compute":
@@ -332,7 +344,9 @@ def first_private(call: Call, external_id: str) -> str:
     subnet = networks.create_subnet(
         call, wire.CreateSubnet(network_id=network.id, cidr="10.0.0.0/24", ip_version=4, name="private-subnet")
     )
-    router = routers.create(call, wire.CreateRouter(name="router", external_gateway_info={"network_id": external_id}))
+    router = routers.create(
+        call, wire.CreateRouter(name="router", external_gateway_info=wire.Gateway(network_id=external_id))
+    )
     routers.add_interface(call, router.id, wire.RouterInterface(subnet_id=subnet.id))
     return str(network.id)
 

@@ -17,6 +17,9 @@ ROUTER_INTERFACE = "network:router_interface"
 ROUTER_GATEWAY = "network:router_gateway"
 FLOATING = "network:floatingip"
 METADATA = "network:distributed"
+CLOUDS = (ROUTER_INTERFACE, ROUTER_GATEWAY, FLOATING, METADATA)
+"""Owners of the ports that the cloud makes for itself: what they are plugged into is changed by routers and floating IPs alone."""
+POOLS = 64
 Net = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -113,9 +116,12 @@ class ListedPort(Row, frozen=True):
 
 
 class PortIp(Row, frozen=True):
+    """An address of a port. `router_id` stands on a router's legs, so that the database holds them to one a subnet."""
+
     port_id: str
     subnet_id: str
     ip: str
+    router_id: str | None = None
 
 
 class PortGroup(Row, frozen=True):

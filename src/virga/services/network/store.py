@@ -41,6 +41,11 @@ def _flag(name: str) -> sa.Column[bool]:
     return sa.Column(name, sa.Boolean, nullable=False)
 
 
+def _only(name: str, column: str, where: str) -> sa.Index:
+    """One row a value of `column` among those that `where` says."""
+    return sa.Index(name, column, unique=True, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+
+
 NETWORKS = Rows(
     sa.Table(
         "networks",
@@ -95,6 +100,8 @@ PORTS = Rows(
         sa.Column("dhcp_options", sa.JSON, nullable=False),
         *_tail(),
         sa.UniqueConstraint("network_id", "mac"),
+        _only("uq_ports_gateway", "device_id", f"device_owner = '{model.ROUTER_GATEWAY}'"),
+        _only("uq_ports_metadata", "network_id", f"device_owner = '{model.METADATA}'"),
     ),
     model.Port,
 )
@@ -106,12 +113,23 @@ PORT_IPS = Rows(
         sa.Column("port_id", _id, sa.ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True),
         sa.Column("subnet_id", _id, sa.ForeignKey("subnets.id"), primary_key=True),
         sa.Column("ip", sa.String(64), primary_key=True),
+        sa.Column("router_id", _id),
         sa.UniqueConstraint("subnet_id", "ip"),
+        sa.Index("uq_port_ips_router_id", "router_id", "subnet_id", unique=True),
     ),
     model.PortIp,
 )
 GROUPS = Rows(
-    sa.Table("security_groups", metadata, *_head(), _flag("stateful"), _flag("is_default"), *_tail()), model.Group
+    sa.Table(
+        "security_groups",
+        metadata,
+        *_head(),
+        _flag("stateful"),
+        _flag("is_default"),
+        *_tail(),
+        _only("uq_security_groups_default", "project_id", "is_default"),
+    ),
+    model.Group,
 )
 RULES = Rows(
     sa.Table(
@@ -170,6 +188,7 @@ FLOATING_IPS = Rows(
         sa.Column("router_id", _id, index=True),
         sa.Column("status", sa.String(16), nullable=False),
         *_tail(),
+        sa.Index("uq_floating_ips_fixed", "fixed_port_id", "fixed_ip", unique=True),
     ),
     model.FloatingIp,
 )
@@ -194,7 +213,7 @@ def touch(tx: Tx, doors: Doors, kind: str, *ids: str) -> None:
     tx.after_commit(lambda: doors.use(Bus).publish(WAKE))
 
 
-_IPS = Prepared(sa.select(PORT_IPS.table), PORT_IPS.c.port_id)
+_IPS = Prepared(sa.select(PORT_IPS.c.port_id, PORT_IPS.c.subnet_id, PORT_IPS.c.ip), PORT_IPS.c.port_id)
 _GROUPS = Prepared(sa.select(PORT_GROUPS.table), PORT_GROUPS.c.port_id)
 
 

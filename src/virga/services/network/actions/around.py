@@ -77,7 +77,8 @@ def _quota_project(call: Call, id: str) -> str:
 def quota(call: Call, id: str) -> dict[str, int]:
     """GET /v2.0/quotas/{project}"""
     project = _quota_project(call, id)
-    return {limit.name: limit_checks.value(call.tx, limit, project) for limit in limits.ALL}
+    own = {limit.name: limit_checks.value(call.tx, limit, project) for limit in limits.ALL}
+    return limits.UPSTREAM | own
 
 
 def quotas(call: Call) -> list[dict[str, Any]]:
@@ -95,7 +96,7 @@ def quota_tenant(call: Call) -> dict[str, str]:
 def default_quota(call: Call, id: str) -> dict[str, int]:
     """GET /v2.0/quotas/{project}/default"""
     _quota_project(call, id)
-    return {limit.name: limit.default for limit in limits.ALL}
+    return limits.UPSTREAM | {limit.name: limit.default for limit in limits.ALL}
 
 
 def quota_details(call: Call, id: str) -> dict[str, dict[str, int]]:
