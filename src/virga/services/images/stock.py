@@ -36,7 +36,5 @@ def first(call: Call) -> str | None:
     writer.commit()
     where = (store.c.id == image.id, store.c.status == model.QUEUED)
     places = {stores.default.id: key}
-    store.activate(
-        call.tx, where, image.id, intake.finish(), "gpt", len(data), places, call.now(), call.world.uuid
-    )
+    store.activate(call.tx, where, image.id, intake.finish(), "gpt", len(data), places, call.now(), call.world.uuid)
     return image.id

@@ -322,9 +322,7 @@ def first_private(call: Call, external_id: str) -> str:
     subnet = networks.create_subnet(
         call, wire.CreateSubnet(network_id=network.id, cidr="10.0.0.0/24", ip_version=4, name="private-subnet")
     )
-    router = routers.create(
-        call, wire.CreateRouter(name="router", external_gateway_info={"network_id": external_id})
-    )
+    router = routers.create(call, wire.CreateRouter(name="router", external_gateway_info={"network_id": external_id}))
     routers.add_interface(call, router.id, wire.RouterInterface(subnet_id=subnet.id))
     return str(network.id)
 
