@@ -43,7 +43,7 @@ def machine_facts(state: Path, name: str) -> dict[str, set[str]]:
             with contextlib.suppress(OSError, IndexError):
                 ended = (entry / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
                 words = (entry / "cmdline").read_bytes()
-                cwd = os.readlink(entry / "cwd").encode()
+                cwd = str((entry / "cwd").readlink()).encode()
                 more = (
                     (entry / "environ").read_bytes(),
                     (entry / "mountinfo").read_bytes(),

@@ -291,7 +291,7 @@ def test_l6_no_property_stands_for_a_fact() -> None:
     """The class, in the language that all services share: what a tenant may call as it likes is looked at last, and never for a name
     that is a fact's."""
     actor = Actor("u", "u", "d", frozenset({"member"}), project_id="mallory")
-    chosen = {n: "mallory" for n in ("project_id", "tenant_id", "owner", "target.project.id", "target.x")}
+    chosen = dict.fromkeys(("project_id", "tenant_id", "owner", "target.project.id", "target.x"), "mallory")
     chosen |= {"user_id": "u", "domain_id": "d", "visibility": "mine", "team": "mallory"}
     facts = Facts("alice", more={"visibility": "private"}, chosen=chosen)
     for text in (

@@ -21,7 +21,6 @@ from virga.services.images.drivers import chosen
 from virga.services.images.metadefs import starting
 from virga.services.images.settings import Images
 
-
 first_image = stock.first
 
 
