@@ -169,7 +169,7 @@ def addresses(
     subnets = store.SUBNETS.every(call.tx, ("created", "id"), network_id=network.id)
     auto = [] if owner == model.ROUTER_INTERFACE else [s for s in subnets if s.makes_itself]
     if fixed is not None:
-        out = []
+        out: list[tuple[str, str]] = []
         for each in fixed:
             if each.ip_address is not UNSET or each.subnet_id not in {s.id for s in auto}:
                 one = _one(call, network, subnets, mac, each, auto, {ip for _, ip in out})
