@@ -45,7 +45,7 @@ def refused_twice(house: House, rows: Any, noun: str, *where: Any, **other: Any)
 
 def test_an_address_and_a_mac_are_given_once(house: House) -> None:
     t = house.tenant("racer")
-    net, _subnet = house.network(t)
+    net, _ = house.network(t)
     for more in ({"fixed_ips": [{"ip_address": "10.0.0.50"}]}, {"mac_address": "fa:16:3e:00:00:77"}):
         ask = ("POST", "/ports", {"port": {"network_id": net["id"]} | more})
         assert together(t, ask, ask) == [201, 409], more
@@ -77,7 +77,7 @@ def test_a_router_has_one_gateway_and_leaves_no_port_behind(house: House) -> Non
 def test_a_subnet_has_one_leg_of_a_router_and_an_address_one_floating_ip(house: House) -> None:
     t = house.tenant("racer")
     ext = external(t)
-    net, _subnet = house.network(t)
+    net, _ = house.network(t)
     made = t.post(f"{N}/routers", {"router": {"external_gateway_info": {"network_id": ext}}})["router"]["id"]
     ports = [t.post(f"{N}/ports", {"port": {"network_id": net["id"]}})["port"]["id"] for _ in range(3)]
     path = f"/routers/{made}/add_router_interface"
