@@ -32,7 +32,11 @@ class Files:
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             self.port = s.getsockname()[1]
-        env = os.environ | {"VIRGA_ADMIN_PASSWORD": "bench", "VIRGA_SERVER_LOG_LEVEL": "error"}
+        env = os.environ | {
+            "VIRGA_ADMIN_PASSWORD": "bench",
+            "VIRGA_SERVER_LOG_LEVEL": "error",
+            "VIRGA_SIM_STOCK": "false",
+        }
         words = [
             sys.executable,
             "-m",
