@@ -570,6 +570,7 @@ def main() -> None:
         words.error("nothing to measure")
     if os.getuid():
         raise SystemExit("Upstream's services are started as root: run this as root.")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell started us with it ignored
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     folder = Path(tempfile.mkdtemp(prefix="bench-upstream-"))
     sides: list[Side] = []
@@ -578,7 +579,8 @@ def main() -> None:
     except KeyboardInterrupt:
         raise SystemExit("stopped") from None
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for sign in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(sign, signal.SIG_IGN)
         say("stop everything (up to half a minute)")
         for side in reversed(sides):
             side.stop()
