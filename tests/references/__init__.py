@@ -7,6 +7,7 @@ Each service has a module here, with
   GOOD: "POST /v2.0/ports" (method and path of a route; " key" behind it for an action row) → a function of a `Case`, giving one or
         several good bodies that together hold every reference of the shape
   PATHS: the same key → a function of a `Case` giving the path to ask, where it has parameters
+  REFUSED: references that a member may not send at all, with the rule or reason: the sweep is a member's
   ALIKE: references whose answer for a foreign thing differs from that for an absent one by upstream's own word, with the reason."""
 
 from __future__ import annotations

@@ -38,7 +38,19 @@ def remover(noun: str) -> Callable[[House, Tenant, str], None]:
     return lambda house, who, id: who.delete(f"{N}/{noun}/{id}")
 
 
+def floatingip(house: House, who: Tenant) -> str:
+    on = who.get(f"{N}/networks?router:external=true")["networks"][0]["id"]
+    return str(who.post(f"{N}/floatingips", {"floatingip": {"floating_network_id": on}})["floatingip"]["id"])
+
+
+def rule(house: House, who: Tenant) -> str:
+    body = {"security_group_id": security_group(house, who), "direction": "ingress", "protocol": "tcp"}
+    return str(who.post(f"{N}/security-group-rules", {"security_group_rule": body})["security_group_rule"]["id"])
+
+
 MAKE = {
+    "floating ip": floatingip,
+    "security group rule": rule,
     "network": network,
     "subnet": subnet,
     "port": port,
@@ -46,6 +58,8 @@ MAKE = {
     "security group": security_group,
 }
 DROP = {
+    "floating ip": remover("floatingips"),
+    "security group rule": remover("security-group-rules"),
     "network": remover("networks"),
     "subnet": remover("subnets"),
     "port": remover("ports"),
@@ -106,7 +120,47 @@ def update_port(case: Case) -> list[dict[str, Any]]:
     return [{"port": {"fixed_ips": [{"subnet_id": own}], "security_groups": [case.own("security group")]}}]
 
 
+def with_gateway(case: Case) -> list[dict[str, Any]]:
+    return [{"router": {"external_gateway_info": {"network_id": ext(case)}}}]
+
+
+def joined(case: Case) -> str:
+    """A router of which an own subnet and an own port are legs."""
+    room(case)
+    made = case.fresh("router")
+    case.me.put(f"{N}/routers/{made}/add_router_interface", {"subnet_id": case.fresh("subnet")})
+    return made
+
+
+def leg(case: Case, router: str) -> dict[str, Any]:
+    ports = case.me.get(f"{N}/ports?device_id={router}")["ports"]
+    return {"port_id": ports[0]["id"], "subnet_id": ports[0]["fixed_ips"][0]["subnet_id"]}
+
+
+class Joined:
+    """The router whose leg a request takes away is made when the body is, and named again by the path."""
+
+    router = ""
+
+    @classmethod
+    def body(cls, case: Case) -> list[dict[str, Any]]:
+        cls.router = joined(case)
+        held = leg(case, cls.router)
+        return [{"port_id": held["port_id"]}, {"subnet_id": held["subnet_id"]}]
+
+    @classmethod
+    def path(cls, case: Case) -> str:
+        return f"/v2.0/routers/{cls.router or joined(case)}/remove_router_interface"
+
+
 GOOD: dict[str, Callable[[Case], list[dict[str, Any]]]] = {
+    "POST /v2.0/routers": with_gateway,
+    "PUT /v2.0/routers/{id}": with_gateway,
+    "PUT /v2.0/routers/{id}/add_router_interface": lambda case: [
+        {"subnet_id": case.fresh("subnet")},
+        {"port_id": case.fresh("port")},
+    ],
+    "PUT /v2.0/routers/{id}/remove_router_interface": Joined.body,
     "POST /v2.0/ports": create_port,
     "POST /v2.0/floatingips": create_floating,
     "PUT /v2.0/floatingips/{id}": lambda case: [{"floatingip": {"port_id": behind(case)}}],
@@ -117,7 +171,18 @@ GOOD: dict[str, Callable[[Case], list[dict[str, Any]]]] = {
     ],
 }
 PATHS: dict[str, Callable[[Case], str]] = {
+    "PUT /v2.0/routers/{id}": lambda case: f"/v2.0/routers/{case.fresh('router')}",
+    "PUT /v2.0/routers/{id}/add_router_interface": lambda case: (
+        f"/v2.0/routers/{case.fresh('router')}/add_router_interface"
+    ),
+    "PUT /v2.0/routers/{id}/remove_router_interface": Joined.path,
     "PUT /v2.0/ports/{id}": lambda case: f"/v2.0/ports/{case.own('port')}",
     "PUT /v2.0/floatingips/{id}": lambda case: f"/v2.0/floatingips/{floating(case)}",
 }
 ALIKE: dict[str, str] = {}
+REFUSED = {
+    f"{method} body router.external_gateway_info.external_fixed_ips.0.subnet_id → subnet": (
+        "members choose no outer addresses: refused by rule before anything is looked up"
+    )
+    for method in ("POST /v2.0/routers", "PUT /v2.0/routers/{id}")
+} | {"POST /v2.0/floatingips body floatingip.subnet_id → subnet": "the outer subnet is everybody's to name"}

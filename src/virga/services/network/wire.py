@@ -3,19 +3,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Literal
 
 from virga.ground import wire
-from virga.ground.wire import UNSET, Meta, UnsetType, free, named, refers
+from virga.ground.wire import UNSET, Meta, UnsetType, free, named, refers, times
 
 Name = Annotated[str, Meta(max_length=255)]
 Text = Annotated[str, Meta(max_length=255)]
 Project = Annotated[str, Meta(max_length=255)]
 Uuid = Annotated[str, Meta(pattern="^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}$")]
+Tagged = Annotated[str, Meta(max_length=3200)]
+"""Fifty tags with their commas."""
 Ip = Annotated[str, Meta(max_length=64)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Whole = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Most = Annotated[int, Meta(ge=-1, le=2**31 - 1)]
+
+
+FIELDS: wire.Query = {"fields": Annotated[Text, times(200)]}
+"""What every GET takes."""
+_REFERRED = {
+    "network_id": "network",
+    "floating_network_id": "network",
+    "port_id": "port",
+    "router_id": "router",
+    "security_group_id": "security group",
+    "security_groups": "security group",
+    "remote_group_id": "security group",
+    "project_id": "project",
+    "tenant_id": "project",
+    "device_id": "device",
+}
+FREE = frozenset({"project", "device"})
+"""Nouns of other services: a filter by them finds what the caller sees of the network's own, and looks nothing else up."""
+
+
+def listing(noun: str, filters: Iterable[str]) -> wire.Query:
+    """The parameters of a list of `noun`: its filters, what Neutron's pages and orders take, and the tags (Networking API v2.0,
+    "Filtering and column selection", "Sorting", "Pagination")."""
+    out: dict[str, Any] = dict(FIELDS)
+    for name in (*filters, "status", "tags", "tags-any", "not-tags", "not-tags-any"):
+        referred = _REFERRED.get(name)
+        out[name] = Text if referred is None or referred in FREE else Annotated[Text, refers(referred)]
+    out |= {
+        "tags": Tagged,
+        "tags-any": Tagged,
+        "not-tags": Tagged,
+        "not-tags-any": Tagged,
+        "id": Annotated[Text, refers(noun)],
+        "marker": Annotated[Text, refers(noun)],
+        "limit": Text,
+        "page_reverse": Text,
+        "sort_key": Text,
+        "sort_dir": Text,
+        "sort": Text,
+    }
+    return out
 
 
 class Wire(wire.Wire):
