@@ -137,6 +137,7 @@ def test_copy_of_a_running_and_of_a_stopped_machine(folder: Path) -> None:
             image = str(uuid.uuid4())
             h.snapshot(m, image, lambda: True)
             copy = folder / "machines" / m.id / f"copy-{image}.qcow2"
+            assert copy.stat().st_mode & 0o077 == 0, "nobody else of this machine reads or changes it (OSSA-2014-001)"
             before = copy.stat().st_mtime_ns
             h.snapshot(m, image, lambda: True)
             assert copy.stat().st_mtime_ns == before

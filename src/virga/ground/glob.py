@@ -37,7 +37,20 @@ def _at(part: str, text: str, at: int) -> bool:
 def _find(part: str, text: str, start: int, end: int) -> int:
     if "?" not in part:
         return text.find(part, start, end)
-    return next((at for at in range(start, end - len(part) + 1) if _at(part, text, at)), -1)
+    # every beginning that still fits is a bit; one turn for each letter of the text, whatever the part is made of
+    fits, any_ = dict[str, int](), 0
+    for n, letter in enumerate(part):
+        if letter == "?":
+            any_ |= 1 << n
+        else:
+            fits[letter] = fits.get(letter, 0) | 1 << n
+    fits = {letter: bits | any_ for letter, bits in fits.items()}
+    alive, whole = 0, 1 << (len(part) - 1)
+    for at in range(start, end):
+        alive = (alive << 1 | 1) & fits.get(text[at], any_)
+        if alive & whole:
+            return at - len(part) + 1
+    return -1
 
 
 class Paths:

@@ -44,6 +44,8 @@ def issue(call: Call, auth: wire.Auth) -> tuple[str, model.Session] | Halfway:
             )
     if len(methods) > MOST_METHODS:
         raise Invalid(f"Invalid input for field 'auth.identity.methods': at most {MOST_METHODS}", field="methods")
+    if call.hot and (len(methods) > 1 or methods[0] not in login.QUICK):
+        raise Cold
     call.notes["scoped"] = auth.scope is not UNSET
     proofs: list[login.Proof] = []
     for method in sorted(methods, key=lambda name: name == "totp"):  # what guards a passcode is asked before it

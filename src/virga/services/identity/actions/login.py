@@ -106,7 +106,9 @@ def right(call: Call, user: model.User | None, password: str) -> bool:
     """Whether this is the user's password; counts the wrong ones. Nobody, and who is locked out, costs the same work."""
     own, now = call.use(settings.Identity), call.now()
     usable = user is not None and user.enabled and not _locked(own, user, now) and not idle(own, user, now)
-    fits = call.use(Passwords).verify(user.password_hash if user is not None and usable else None, password)
+    fits = call.use(Passwords).verify(
+        user.password_hash if user is not None and usable else None, password, hot=call.hot
+    )
     if user is not None and usable:
         count(call, user, fits)
     return fits and usable
@@ -201,7 +203,7 @@ def application_credential(call: Call, auth: wire.Methods) -> Proof:
             owner = user_of(tx, given.user.id, given.user.name, given.user.domain)
             app = store.APP_CREDENTIALS.by(tx, user_id=owner.id, name=given.name) if owner is not None else None
         user = store.USERS.get(tx, app.user_id) if app is not None else None
-    fits = call.use(Passwords).verify(app.secret_hash if app is not None else None, given.secret)
+    fits = call.use(Passwords).verify(app.secret_hash if app is not None else None, given.secret, hot=call.hot)
     if (
         app is None
         or user is None
@@ -275,6 +277,8 @@ def passcode(secret: str, window: int) -> bytes | None:
 
 
 Method = Callable[[Call, wire.Methods], Proof]
+QUICK = frozenset({"password", "application_credential", "token"})
+"""Methods that may be tried from memory: they write nothing before they know."""
 METHODS: dict[str, Method] = {
     "password": password,
     "token": token,
