@@ -6,7 +6,7 @@ from __future__ import annotations
 import hmac
 import secrets
 import uuid
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from virga.authority.rules import ADMIN, READ_ALL, Rule, allow
@@ -14,7 +14,7 @@ from virga.ground.db.engine import Tx
 from virga.ground.errors import Forbidden, Invalid, NotFound, Unauthorized
 from virga.ground.http.call import Answer, Call
 from virga.ground.http.table import Route
-from virga.ground.wire import UNSET, Text, UnsetType, Wire
+from virga.ground.wire import UNSET, Meta, Name, Text, UnsetType, Wire
 from virga.ground.world import iso_micro
 from virga.services.identity import store as identity
 from virga.services.identity import wire as v3
@@ -44,11 +44,11 @@ class Consumer(Wire):
 
 class RoleRef(Wire):
     id: v3.Id | UnsetType = UNSET
-    name: str | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
 
 
 class Authorize(Wire, kw_only=True):
-    roles: list[RoleRef]
+    roles: Annotated[list[RoleRef], Meta(max_length=256)]
 
 
 # -- consumers -----------------------------------------------------------------------------------------------------
