@@ -129,7 +129,7 @@ class Cloud:
         )
         self.tokens = doors.put(Tokens, Tokens(self.db, doors, self.policy))
         doors.put(Authenticator, self.tokens)
-        doors.put(Catalog, Catalog(self.db))
+        catalog = doors.put(Catalog, Catalog(self.db))
         keys = (
             Path(settings.identity.credential_keys)
             if settings.identity.credential_keys
@@ -155,6 +155,7 @@ class Cloud:
         self.services = [
             identity_routes.chosen(settings.identity.v2) if s is identity_routes.SERVICE else s for s in SERVICES
         ]
+        catalog.before(self.services, ports=settings.server.classic_ports and not settings.server.public_url)
         sagas: list[Saga] = [*SAGAS, *IMAGE_SAGAS]
         loops: list[Loop] = [
             events.OUTBOX,
@@ -221,6 +222,23 @@ class Cloud:
             compute.first_flavors(tx, self.world.now())
             images.first_definitions(tx, self.world.now(), self.world.uuid)
         self.log.info("prepared", schema=done)
+
+    def stock(self) -> None:
+        """What a new simulated cloud begins with: an image and a network, for the administrator's first machine. Nothing when the cloud
+        has had an image before, or by setting (`sim.stock`)."""
+        if not self.settings.sim.stock:
+            return
+        with self.db.write() as tx:
+            project = identity.project_id(tx, "admin")
+            if project is None:
+                return
+            request = Request("start", "POST", "/", "", Query({}), "", {}, "", "")
+            call = Call(network.system_actor(project), (0, 0), request, self.doors, self.db, open=tx)
+            if images.first_image(call) is not None:
+                external = network.ensure_external(
+                    call, self.settings.network.external_name, self.settings.network.external_cidr
+                )
+                network.first_private(call, external)
 
     def _kept_password(self) -> str:
         """The administrator's password: made once and kept in the state folder, readable by its owner."""
@@ -314,6 +332,7 @@ class Cloud:
         """Be a worker that answers Swift and S3 alone: no sagas, no shared loops, no machines."""
         for name in [n for n, loop in self.loops.loops.items() if loop.shared]:
             del self.loops.loops[name]
+        self.rim.roots = {}
         self.rim.mounts = {s.path.strip("/"): s for s in (objects_routes.SERVICE, objects_routes.S3)}
         with self.db.read() as tx:
             self.tokens.load(tx)

@@ -78,6 +78,9 @@ class Sim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fail: Annotated[list[str], Meta(description="Failure points: 'compute.spawn=5%'")] = []
     clock: Annotated[bool, Meta(description="Time stands still until POST /sim/clock moves it")] = False
     seed: Annotated[int, Meta(description="Seed of the failures")] = 1
+    stock: Annotated[
+        bool, Meta(description="A new cloud begins with an image, 'tiny', and a network, 'private', behind a router")
+    ] = True
     boot_seconds: Annotated[float, Meta(ge=0, description="How long a simulated machine takes to boot")] = 0.0
 
 

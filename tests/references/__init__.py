@@ -70,6 +70,7 @@ def _within(kind: Any, version: wire.Version, path: tuple[str | int, ...]) -> It
 def references(route: Route, version: wire.Version) -> list[Reference]:
     """Every reference that the route's body, query and headers declare."""
     out: dict[Reference, None] = {}
+    version = min(version, route.until)
     if route.body is not None:
         head: tuple[str | int, ...] = ()
         if route.verb is not None:

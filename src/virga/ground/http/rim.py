@@ -65,6 +65,7 @@ class Rim:
         self.default_base = self.public_url or "http://127.0.0.1"
         self.tables = {s.name: Table(s.routes) for s in services}
         self.mounts = {s.path.strip("/"): s for s in services}
+        self.roots = {root: s for s in services for root in s.roots}
         self.ports: dict[int, Service] = {}
         self.hooks: dict[str, Callable[[bytes], Any]] = {}
         self.pages: dict[str, Callable[[], tuple[str, bytes]]] = {}
@@ -164,7 +165,7 @@ class Rim:
         if parts and parts[0] in self.mounts:
             service = self.mounts[parts[0]]
             return service, parts[1:], service.path
-        own = self.ports.get((scope.get("server") or ("", 0))[1])
+        own = self.ports.get((scope.get("server") or ("", 0))[1]) or self.roots.get("/".join(parts[:2]))
         return (own, parts, own.path) if own is not None else (None, parts, "")
 
     async def _measured(self, scope: Message, send: Send, id: str) -> None:
@@ -219,6 +220,8 @@ class Rim:
     ) -> tuple[Answer, int, Route]:
         headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
         method = scope["method"]
+        if service.spelled is not None:
+            parts = service.spelled(parts)
         version = _version(service, headers, parts)
         asked = parts
         if service.tenant_in_path and len(parts) > 1 and _is_project(parts[1]):

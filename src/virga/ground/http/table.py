@@ -84,7 +84,9 @@ class Versions:
 class Service:
     """One API: where it lives (`path` under the one address, `ports` of its own), its table, its versions, its faults.
     `tenant_in_path`: `/v2.1/{project}/servers` is the same as `/v2.1/servers` (Nova and Cinder).
-    `admit` may know a caller whose token is none of the cloud's, for this service alone."""
+    `admit` may know a caller whose token is none of the cloud's, for this service alone. For clients of before: `old_catalog` is what
+    the catalogue of Identity v2.0 says in place of `catalog`; `roots` are paths at the root of the one address, for clients that drop the
+    endpoint's path; `spelled` puts right the path as they write it."""
 
     name: str
     type: str
@@ -96,6 +98,9 @@ class Service:
     versions: Versions = field(default_factory=Versions)
     tenant_in_path: bool = False
     admit: Callable[[Call, str], Actor | None] | None = None
+    old_catalog: str = ""
+    roots: frozenset[str] = frozenset()
+    spelled: Callable[[list[str]], list[str]] | None = None
 
 
 class _Node:

@@ -316,6 +316,7 @@ SERVICE = Service(
     path="/identity",
     ports=(5000, 35357),
     catalog="/identity",
+    old_catalog="/identity/v2.0",
     routes=fronted(ROUTES) + EDGES + v2.ROUTES,
     faults=Faults(keystone),
     admit=admit,

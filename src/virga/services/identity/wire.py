@@ -271,8 +271,8 @@ class CreateTrust(Open, kw_only=True):
     project_id: Id | None = None
     roles: list[RoleRef] = []
     expires_at: str | None = None
-    remaining_uses: Annotated[int, Meta(ge=1)] | None = None
-    redelegation_count: Annotated[int, Meta(ge=0)] | None = None
+    remaining_uses: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+    redelegation_count: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
     allow_redelegation: bool = False
     redelegated_trust_id: Id | None = None
 

@@ -21,11 +21,18 @@ def _tags(noun: str) -> tuple[Route, ...]:
     )
 
 
+def spelled(parts: list[str]) -> list[str]:
+    """Without the `.json` that neutronclient ends every path with (Neutron's router takes it); a tag may be called so."""
+    if parts and parts[-1].endswith(".json") and parts[-2:-1] != ["tags"]:
+        return [*parts[:-1], parts[-1].removesuffix(".json")]
+    return parts
+
+
 ROUTES = (
     Route("GET", "/", around.document, view=views.versions, public=True, inline=True),
     Route("GET", "/v2.0", around.document, view=views.resources, inline=True),
     Route("GET", "/v2.0/extensions", around.document, view=views.extensions, inline=True),
-    Route("GET", "/v2.0/extensions/{alias}", around.document, view=views.extension, inline=True),
+    Route("GET", "/v2.0/extensions/{alias}", around.extension, view=views.extension, inline=True),
     Route("GET", "/v2.0/availability_zones", around.document, view=views.zones, inline=True),
     Route("POST", "/v2.0/networks", networks.create, body=wire.CreateNetwork, key="network", bulk="networks", view=views.one, code=201),
     Route("GET", "/v2.0/networks", networks.index, view=views.many(model.Network)),
@@ -66,9 +73,11 @@ ROUTES = (
     Route("GET", "/v2.0/security-group-rules", groups.index_rules, view=views.many(model.GroupRule)),
     Route("GET", "/v2.0/security-group-rules/{id}", groups.show_rule, view=views.one),
     Route("DELETE", "/v2.0/security-group-rules/{id}", groups.delete_rule, code=204),
+    Route("GET", "/v2.0/quotas", around.quotas, view=views.quotas),
+    Route("GET", "/v2.0/quotas/tenant", around.quota_tenant, view=views.quota_tenant("tenant")),
+    Route("GET", "/v2.0/quotas/project", around.quota_tenant, view=views.quota_tenant("project")),
     Route("GET", "/v2.0/quotas/{project}", around.quota, view=views.quota),
     Route("GET", "/v2.0/quotas/{project}/default", around.default_quota, view=views.quota),
-    Route("GET", "/v2.0/quotas/{project}/details.json", around.quota_details, view=views.quota),
     Route("GET", "/v2.0/quotas/{project}/details", around.quota_details, view=views.quota),
     Route("PUT", "/v2.0/quotas/{project}", around.set_quota, body=wire.Quota, key="quota", view=views.quota),
     Route("DELETE", "/v2.0/quotas/{project}", around.reset_quota, code=204),
@@ -83,4 +92,5 @@ SERVICE = Service(
     catalog="/network",
     routes=ROUTES,
     faults=Faults(neutron, over_quota=409),
+    spelled=spelled,
 )

@@ -74,7 +74,9 @@ def claim_ports(ctx: Context) -> list[str]:
 
 
 def release_ports(ctx: Context) -> None:
-    network.release(hand.as_call(ctx, ctx.tx, ""), ctx.args["server"])
+    row = hand.server(ctx, ctx.tx)
+    project = row.project_id if row is not None else None
+    network.release(hand.as_call(ctx, ctx.tx, ""), ctx.args["server"], project)
 
 
 def assign(ctx: Context) -> int:

@@ -15,7 +15,9 @@ def unassign(ctx: Context) -> None:
 
 
 def release_ports(ctx: Context) -> None:
-    network.release(hand.as_call(ctx, ctx.tx, ""), ctx.args["server"])
+    row = hand.server(ctx, ctx.tx)
+    project = row.project_id if row is not None else None
+    network.release(hand.as_call(ctx, ctx.tx, ""), ctx.args["server"], project)
 
 
 def erase(ctx: Context) -> None:
