@@ -105,7 +105,10 @@ class Parties:
                         return self._get(known)
                 else:
                     if actor is not None:
-                        return self._get(_behind(actor))
+                        known = self._tokens.get(token)
+                        party = self.seen(token, actor) if known is None else self._get(known)
+                        assert party is not None
+                        return party
         return self._get(f"address {place_of((scope.get('client') or ('',))[0])}")
 
     def seen(self, token: str, actor: Actor | None) -> Party | None:
