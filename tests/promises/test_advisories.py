@@ -68,6 +68,26 @@ def test_each_line_is_held_does_not_apply_or_waits(table: str) -> None:
             assert where.partition(":")[0] in ROOMS, f"{id}: {where}"
 
 
+FINDINGS = [
+    *(f"C{n}" for n in range(1, 4)),
+    *(f"H{n}" for n in range(1, 10)),
+    *(f"M{n}" for n in range(1, 14)),
+    *(f"L{n}" for n in range(1, 11)),
+]
+CLASSES = {"delegation", "foreign ids", "bounds", "fairness", "the front", "races"}
+
+
+def test_each_finding_is_held_and_has_a_class() -> None:
+    table = rows("findings")
+    assert [r[0] for r in table] == FINDINGS
+    for id, _, _, kind, what, where in table:
+        assert kind in CLASSES and len(what) > 8, id
+        named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", where)
+        assert named and ", ".join(f"`{f}::{n}`" for f, n in named) == where, f"{id}: {where}"
+        for file, name in named:
+            assert name in functions(file), f"{id}: {file} has no {name}"
+
+
 def test_tests_of_advisories_stand_in_the_table() -> None:
     """A test that is named by an advisory is named in its line, or holds an attack of the other table."""
     lines = {r[0]: r[4] for r in rows("advisories")}
