@@ -180,12 +180,12 @@ def _scope(tx: Tx, auth: wire.Auth, user: model.User, rescoped: bool) -> tuple[s
             f"Invalid input for field 'auth.scope': one of project, domain, system, OS-TRUST:trust and unscoped, not {len(asked)} of them",
             field="scope",
         )
-    if isinstance(scope.project, wire.InDomain):
+    if isinstance(scope.project, wire.ProjectRef):
         found = login.project_of(tx, scope.project)
         if found is None:
             raise Unauthorized(DENIED)
         return found.id, None, False
-    if isinstance(scope.domain, wire.Ref):
+    if isinstance(scope.domain, wire.DomainRef):
         domain = login.domain_of(tx, scope.domain)
         if domain is None:
             raise Unauthorized(DENIED)

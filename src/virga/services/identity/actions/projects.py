@@ -29,6 +29,17 @@ def found(tx: Tx, id: str) -> model.Project:
     return project
 
 
+def held(call: Call, user_id: str, id: str) -> model.Project:
+    """The project with this id, if the user has a role on it, or the caller may see it anyway. Raises NotFound: nobody learns from
+    naming another's project whether it exists."""
+    project = found(call.tx, id)
+    if not roles_on_project(call.tx, user_id, project) and not may(
+        call.actor, policy.GET_PROJECT, target=policy.on_project(project)
+    ):
+        raise NotFound(f"Could not find project: {id}.")
+    return project
+
+
 def below(tx: Tx, id: str) -> list[model.Project]:
     """All projects under one, level by level."""
     out: list[model.Project] = []
