@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from virga.authority.rules import allow
+from virga.authority.rules import allow, may
 from virga.ground.db.engine import Tx
 from virga.ground.db.rows import Where
 from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound
