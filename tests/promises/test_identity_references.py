@@ -16,16 +16,17 @@ I = "/identity/v3"  # noqa: E741
 
 @pytest.mark.parametrize("place", ["domain", "project"])
 def test_a_domain_to_log_in_to_is_not_there(house: House, place: str) -> None:
-    """A foreign scope reads as one that never was."""
+    """A foreign scope reads as one that never was, and as one that is disabled."""
     mallory, alice = house.tenant("mallory"), house.tenant("alice")
     foreign = identity.domain(house, alice) if place == "domain" else alice.project
+    off = house.admin.post(f"{I}/{place}s", {place: {"name": "off", "enabled": False}})[place]["id"]
     said: list[tuple[int, str]] = []
-    for id in (foreign, ABSENT, MALFORMED):
+    for id in (foreign, ABSENT, off, MALFORMED):
         method = {"methods": ["token"], "token": {"id": mallory.token}}
         body: dict[str, Any] = {"auth": {"identity": method, "scope": {place: {"id": id}}}}
         got = mallory.ask("POST", f"{I}/auth/tokens", body)
         said.append((got.code, got.text.replace(id, ABSENT)))
-    assert said[0] == said[1] and said[0][0] == 401 and said[2][0] in {400, 401}, said
+    assert said[0] == said[1] == said[2] and said[0][0] == 401 and said[3][0] in {400, 401}, said
 
 
 def test_a_trust_is_for_somebody_who_is_there(house: House) -> None:

@@ -7,16 +7,13 @@ import itertools
 import json
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qsl
 
-from oauthlib.oauth1 import Client
-
-from houses import BASE, House, Tenant
+from houses import House, Tenant
 from references import Case
 
 I = "/identity/v3"  # noqa: E741
 COUNT = itertools.count()
-SECRET = "a secret of one's own"
+PASSWORD = "unlike that of others"
 
 
 def fresh(word: str) -> str:
@@ -52,7 +49,7 @@ def held(house: House, who: Tenant) -> str:
 
 
 def app_credential(house: House, who: Tenant, **more: Any) -> dict[str, Any]:
-    body = {"name": fresh("app"), "secret": SECRET} | more
+    body = {"name": fresh("app")} | more
     made = who.post(f"{I}/users/{who.user}/application_credentials", {"application_credential": body})
     return dict(made["application_credential"])
 
@@ -78,17 +75,6 @@ def trust(house: House, who: Tenant) -> str:
 def credential(house: House, who: Tenant) -> str:
     body = {"type": "cert", "blob": "x", "user_id": who.user, "project_id": who.project}
     return str(who.post(f"{I}/credentials", {"credential": body})["credential"]["id"])
-
-
-def request_token(case: Case) -> str:
-    """One of OAuth 1 for the project of `me`, to be authorized."""
-    consumer = case.house.admin.post(f"{I}/OS-OAUTH1/consumers", {"consumer": {}})["consumer"]
-    signer = Client(consumer["id"], client_secret=consumer["secret"], callback_uri="oob")
-    path = f"{I}/OS-OAUTH1/request_token"
-    _, signed, _ = signer.sign(BASE + path, http_method="POST")
-    got = case.house.http.post(path, headers=signed | {"Requested-Project-Id": case.me.project})
-    assert got.status_code == 201, got.text
-    return dict(parse_qsl(got.text))["oauth_token"]
 
 
 def _user(house: House, who: Tenant) -> str:
@@ -133,8 +119,17 @@ DROP: dict[str, Callable[[House, Tenant, str], None]] = {
 }
 
 
+def login(case: Case) -> dict[str, str]:
+    """Another member of the project of `me`, whose password nobody else has: id and name."""
+    body = {"name": fresh("user"), "password": PASSWORD}
+    made = case.house.admin.post(f"{I}/users", {"user": body})["user"]
+    at = f"{I}/projects/{case.me.project}/users/{made['id']}/roles/{held(case.house, case.me)}"
+    case.house.admin.put(at)
+    return {"id": made["id"], "name": made["name"]}
+
+
 def by_password(user: dict[str, Any], project: dict[str, Any]) -> dict[str, Any]:
-    method = {"methods": ["password"], "password": {"user": user | {"password": "pw"}}}
+    method = {"methods": ["password"], "password": {"user": user | {"password": PASSWORD}}}
     return {"auth": {"identity": method, "scope": {"project": project}}}
 
 
@@ -142,7 +137,7 @@ def tokens(case: Case) -> list[dict[str, Any]]:
     """Logins with each method that a member has, the user and the project by id and by name."""
     me, project = case.own("user name"), case.own("project name")
     home, named = {"domain": {"id": "default"}}, {"domain": {"name": "Default"}}
-    app = app_credential(case.house, case.me)
+    app, who = app_credential(case.house, case.me), login(case)
     lent = [
         {"id": app["id"]},
         {"name": app["name"], "user": {"id": case.me.user}},
@@ -154,20 +149,21 @@ def tokens(case: Case) -> list[dict[str, Any]]:
         "scope": {"OS-TRUST:trust": {"id": case.own("trust")}},
     }
     return [
-        by_password({"id": case.me.user}, {"id": case.me.project}),
-        by_password({"name": me} | home, {"name": project} | home),
-        by_password({"name": me} | named, {"name": project} | named),
+        by_password({"id": who["id"]}, {"id": case.me.project}),
+        by_password({"name": who["name"]} | home, {"name": project} | home),
+        by_password({"name": who["name"]} | named, {"name": project} | named),
         *(
             {"auth": {"identity": {"methods": ["application_credential"], "application_credential": way}}}
-            for way in (one | {"secret": SECRET} for one in lent)
+            for way in (one | {"secret": app["secret"]} for one in lent)
         ),
         {"auth": trusted},
     ]
 
 
 def old_tokens(case: Case) -> list[dict[str, Any]]:
-    by_name = {"passwordCredentials": {"username": case.own("user name"), "password": "pw"}}
-    by_id = {"passwordCredentials": {"userId": case.me.user, "password": "pw"}}
+    who = login(case)
+    by_name = {"passwordCredentials": {"username": who["name"], "password": PASSWORD}}
+    by_id = {"passwordCredentials": {"userId": who["id"], "password": PASSWORD}}
     return [
         {"auth": by_name | {"tenantName": case.own("project name")}},
         {"auth": by_id | {"tenantId": case.me.project}},
@@ -217,7 +213,6 @@ GOOD: dict[str, Callable[[Case], list[dict[str, Any]]]] = {
     "PATCH /v3/credentials/{id}": changed_credential,
     f"POST /v3{EC2}": lambda case: [{"tenant_id": case.me.project}],
     "POST /v2.0/users/{user}/credentials/OS-EC2": lambda case: [{"tenant_id": case.me.project}],
-    "PUT /v3/OS-OAUTH1/authorize/{id}": lambda case: [{"roles": roles} for roles in roles_by_id_and_name(case)],
 }
 PATHS: dict[str, Callable[[Case], str]] = {
     f"POST {APPS}": lambda case: f"/v3/users/{case.me.user}/application_credentials",
@@ -225,7 +220,6 @@ PATHS: dict[str, Callable[[Case], str]] = {
     "PATCH /v3/credentials/{id}": lambda case: f"/v3/credentials/{case.own('credential')}",
     f"POST /v3{EC2}": lambda case: f"/v3/users/{case.me.user}/credentials/OS-EC2",
     "POST /v2.0/users/{user}/credentials/OS-EC2": lambda case: f"/v2.0/users/{case.me.user}/credentials/OS-EC2",
-    "PUT /v3/OS-OAUTH1/authorize/{id}": lambda case: f"/v3/OS-OAUTH1/authorize/{request_token(case)}",
     "GET /v3/users/{id}/projects": lambda case: f"/v3/users/{case.me.user}/projects",
     "GET /v3/users/{id}/groups": lambda case: f"/v3/users/{case.me.user}/groups",
     "GET /v3/groups/{id}/users": lambda case: f"/v3/groups/{case.own('group')}/users",
@@ -280,6 +274,7 @@ OPERATORS: dict[str, tuple[str, str]] = {
         "update_protocol",
         "protocol.mapping_id → mapping",
     ),
+    "PUT /v3/OS-OAUTH1/authorize/{id}": ("authorize_request_token", "roles.0.id → role, roles.0.name → role name"),
     "POST /v2.0/users": ("create_user", "user.tenantId → project"),
     **{
         f"PUT /v2.0/users/{{user}}{part}": ("update_user", "user.tenantId → project")
