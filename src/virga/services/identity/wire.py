@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from virga.ground.wire import UNSET, Meta, Name, Open, Text, UnsetType, Wire, free, named, refers
+from virga.ground.wire import UNSET, Meta, Name, Open, Text, UnsetType, Wire, free, named, refers, times
 
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
 ShortName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"\S")]
@@ -375,3 +375,61 @@ class Config(Wire):
     """A domain's own configuration: groups of options."""
 
     config: Annotated[dict[str, Any], free(size=65536, depth=8)]
+
+
+Flag = Annotated[str, Meta(max_length=8)]
+Value = Annotated[str, Meta(max_length=255)]
+"""What a list is filtered by; empty where "is not set" is asked for."""
+_REFERRED = {
+    "domain_id": "domain",
+    "default_project_id": "project",
+    "parent_id": "project",
+    "project_id": "project",
+    "service_id": "service",
+    "region_id": "region",
+    "parent_region_id": "region",
+    "user_id": "user",
+    "trustor_user_id": "user",
+    "trustee_user_id": "user",
+    "role.id": "role",
+    "user.id": "user",
+    "group.id": "group",
+    "scope.project.id": "project",
+    "scope.domain.id": "domain",
+}
+_COMPARED = tuple(
+    f"{i}{way}"
+    for way in ("contains", "startswith", "endswith", "equals")
+    for i in ("", "i")
+    if (i, way) != ("", "equals")
+)
+
+
+def asked(*names: str, flags: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The parameters that are read as they stand: a value each, the id of something where the name says so, or a flag."""
+    out: dict[str, Any] = {}
+    for name in names:
+        noun = _REFERRED.get(name)
+        out[name] = Annotated[Value, times(8)] if noun is None else Annotated[Value, refers(noun), times(8)]
+    return out | {name: Annotated[Flag, times(8)] for name in flags}
+
+
+def filtered(*names: str, flags: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The parameters of a list that is filtered by `names`, each also by its comparisons (`filters.where`)."""
+    compared = {f"{name}__{way}": Annotated[Value, times(8)] for name in names for way in _COMPARED}
+    return {**asked(*names, flags=flags), **compared}
+
+
+PAGED: dict[str, Any] = asked("limit", "marker", "sort_key", "sort_dir")
+"""What `filters.listed` reads."""
+
+
+def listing(*names: str, flags: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The parameters of a list that comes in pages (`filters.where` and `filters.listed`)."""
+    return {**filtered(*names, flags=flags), **PAGED}
+
+
+TAGGED: dict[str, Any] = {
+    name: Annotated[str, Meta(max_length=4095), times(8)] for name in ("tags", "tags-any", "not-tags", "not-tags-any")
+}
+"""Lists of tags with commas between them."""
