@@ -8,7 +8,7 @@ from typing import Any
 
 from virga.ground.http.faults import Faults, keystone
 from virga.ground.http.table import Route, Service
-from virga.ground.wire import Wire
+from virga.ground.wire import Query, Wire
 from virga.services.identity import model, views, wire
 from virga.services.identity.actions import (
     app_credentials,
@@ -64,13 +64,20 @@ def _grants(target: str, path: str) -> tuple[Route, ...]:
 
 
 def _noun(
-    path: str, one: str, noun: type[Any], room: Any, create: type[Wire] | None, update: type[Wire] | None, **more: Any
+    path: str,
+    one: str,
+    noun: type[Any],
+    room: Any,
+    create: type[Wire] | None,
+    update: type[Wire] | None,
+    query: Query,
+    **more: Any,
 ) -> tuple[Route, ...]:
     """The five rows of a plain noun; a room that lacks one of the actions lacks its row."""
     out: list[Route] = []
     if create is not None:
         out.append(Route("POST", path, room.create, body=create, key=one, view=views.one, code=201, **more))
-    out.append(Route("GET", path, room.index, view=views.many(noun)))
+    out.append(Route("GET", path, room.index, view=views.many(noun), query=query))
     out.append(Route("GET", f"{path}/{{id}}", room.show, view=views.one))
     if update is not None:
         out.append(Route("PATCH", f"{path}/{{id}}", room.update, body=update, key=one, view=views.one, **more))
@@ -78,6 +85,16 @@ def _noun(
     return tuple(out)
 
 
+ASSIGNMENTS = wire.asked(
+    "role.id",
+    "user.id",
+    "group.id",
+    "scope.project.id",
+    "scope.domain.id",
+    "scope.system",
+    "scope.OS-INHERIT:inherited_to",
+    flags=("effective", "include_subtree", "include_names"),
+)
 APP_CREDENTIALS = "/v3/users/{id}/application_credentials"
 POLICY = "/v3/policies/{id}/OS-ENDPOINT-POLICY"
 FILTER = "/v3/OS-EP-FILTER"
@@ -90,6 +107,7 @@ ROUTES = (
         "/v3/auth/tokens",
         auth.issue,
         body=wire.Auth,
+        query=wire.asked(flags=("nocatalog",)),
         key="auth",
         view=views.token,
         code=201,
@@ -98,17 +116,35 @@ ROUTES = (
         inline=True,
         public=True,
     ),
-    Route("GET", "/v3/auth/tokens", auth.show, view=views.shown_token, tx="none", inline=True),
+    Route(
+        "GET",
+        "/v3/auth/tokens",
+        auth.show,
+        view=views.shown_token,
+        tx="none",
+        inline=True,
+        query=wire.asked(flags=("allow_expired", "nocatalog")),
+    ),
     Route("DELETE", "/v3/auth/tokens", auth.revoke, code=204, tx="none"),
     Route("GET", "/v3/auth/catalog", auth.catalog, view=views.catalog, tx="none", inline=True),
     Route("GET", "/v3/auth/projects", auth.projects, view=views.many(model.Project)),
     Route("GET", "/v3/auth/domains", auth.domains, view=views.many(model.Domain)),
     Route("GET", "/v3/auth/system", auth.system, view=views.system_scope),
     Route("GET", "/v3/auth/tokens/OS-PKI/revoked", auth.pki),
-    Route("GET", "/v3/OS-REVOKE/events", auth.events, view=views.events),
+    Route("GET", "/v3/OS-REVOKE/events", auth.events, view=views.events, query=wire.asked("since")),
     Route("POST", "/v3/ec2tokens", ec2.ec2tokens, body=wire.Signed, view=views.ec2_token),
     Route("POST", "/v3/s3tokens", ec2.s3tokens, body=wire.Signed, view=views.s3_token),
-    *_noun("/v3/users", "user", model.User, users, wire.CreateUser, wire.UpdateUser, tx="none", slow=True),
+    *_noun(
+        "/v3/users",
+        "user",
+        model.User,
+        users,
+        wire.CreateUser,
+        wire.UpdateUser,
+        query=wire.listing("name", "domain_id", "enabled", "default_project_id") | wire.asked("password_expires_at"),
+        tx="none",
+        slow=True,
+    ),
     Route(
         "POST",
         "/v3/users/{id}/password",
@@ -120,8 +156,14 @@ ROUTES = (
         slow=True,
         public=True,
     ),
-    Route("GET", "/v3/users/{id}/projects", users.projects, view=views.many(model.Project)),
-    Route("GET", "/v3/users/{id}/groups", groups.of_user, view=views.memberships),
+    Route(
+        "GET",
+        "/v3/users/{id}/projects",
+        users.projects,
+        view=views.many(model.Project),
+        query=wire.filtered("name", "domain_id", "enabled"),
+    ),
+    Route("GET", "/v3/users/{id}/groups", groups.of_user, view=views.memberships, query=wire.listing("name")),
     Route(
         "POST",
         "/v3/users/{id}/credentials/OS-EC2",
@@ -134,17 +176,49 @@ ROUTES = (
     Route("GET", "/v3/users/{id}/credentials/OS-EC2/{access}", credentials.show_ec2, view=views.ec2),
     Route("DELETE", "/v3/users/{id}/credentials/OS-EC2/{access}", credentials.delete_ec2, code=204),
     *_noun(
-        "/v3/credentials", "credential", model.Credential, credentials, wire.CreateCredential, wire.UpdateCredential
+        "/v3/credentials",
+        "credential",
+        model.Credential,
+        credentials,
+        wire.CreateCredential,
+        wire.UpdateCredential,
+        query=wire.filtered("user_id", "type"),
     ),
-    *_noun("/v3/groups", "group", model.Group, groups, wire.CreateGroup, wire.UpdateGroup),
-    Route("GET", "/v3/groups/{id}/users", groups.members, view=views.many(model.User)),
+    *_noun(
+        "/v3/groups",
+        "group",
+        model.Group,
+        groups,
+        wire.CreateGroup,
+        wire.UpdateGroup,
+        query=wire.listing("name", "domain_id"),
+    ),
+    Route(
+        "GET",
+        "/v3/groups/{id}/users",
+        groups.members,
+        view=views.many(model.User),
+        query=wire.listing("name", "enabled", "domain_id"),
+    ),
     Route("PUT", "/v3/groups/{id}/users/{user}", groups.add, code=204),
     Route("HEAD", "/v3/groups/{id}/users/{user}", groups.check, code=204),
     Route("GET", "/v3/groups/{id}/users/{user}", groups.check, code=204),
     Route("DELETE", "/v3/groups/{id}/users/{user}", groups.remove, code=204),
     Route("POST", "/v3/projects", projects.create, body=wire.CreateProject, key="project", view=views.one, code=201),
-    Route("GET", "/v3/projects", projects.index, view=views.many(model.Project)),
-    Route("GET", "/v3/projects/{id}", projects.show, view=views.project),
+    Route(
+        "GET",
+        "/v3/projects",
+        projects.index,
+        view=views.many(model.Project),
+        query=wire.listing("name", "domain_id", "parent_id", "enabled", flags=("is_domain",)) | wire.TAGGED,
+    ),
+    Route(
+        "GET",
+        "/v3/projects/{id}",
+        projects.show,
+        view=views.project,
+        query=wire.asked(flags=("parents_as_list", "parents_as_ids", "subtree_as_list", "subtree_as_ids")),
+    ),
     Route("PATCH", "/v3/projects/{id}", projects.update, body=wire.UpdateProject, key="project", view=views.one),
     Route("DELETE", "/v3/projects/{id}", projects.delete, code=204),
     Route("GET", "/v3/projects/{id}/tags", projects.tags, view=views.tags),
@@ -153,8 +227,24 @@ ROUTES = (
     Route("GET", "/v3/projects/{id}/tags/{tag}", projects.has_tag, code=204),
     Route("PUT", "/v3/projects/{id}/tags/{tag}", projects.add_tag, view=views.tag_made, code=201),
     Route("DELETE", "/v3/projects/{id}/tags/{tag}", projects.delete_tag, code=204),
-    *_noun("/v3/domains", "domain", model.Domain, domains, wire.CreateDomain, wire.UpdateDomain),
-    *_noun("/v3/roles", "role", model.Role, roles, wire.CreateRole, wire.UpdateRole),
+    *_noun(
+        "/v3/domains",
+        "domain",
+        model.Domain,
+        domains,
+        wire.CreateDomain,
+        wire.UpdateDomain,
+        query=wire.listing("name", "enabled"),
+    ),
+    *_noun(
+        "/v3/roles",
+        "role",
+        model.Role,
+        roles,
+        wire.CreateRole,
+        wire.UpdateRole,
+        query=wire.listing("name", "domain_id"),
+    ),
     Route("GET", "/v3/roles/{id}/implies", roles.implies, view=views.implies),
     Route("PUT", "/v3/roles/{id}/implies/{implied}", roles.imply, view=views.implied, code=201),
     Route("GET", "/v3/roles/{id}/implies/{implied}", roles.show_implied, view=views.implied),
@@ -165,7 +255,13 @@ ROUTES = (
     *_grants("domain", "/domains/{id}"),
     *_grants("system", "/system"),
     Route("POST", "/v3/OS-TRUST/trusts", trusts.create, body=wire.CreateTrust, key="trust", view=views.trust, code=201),
-    Route("GET", "/v3/OS-TRUST/trusts", trusts.index, view=views.many(model.Trust)),
+    Route(
+        "GET",
+        "/v3/OS-TRUST/trusts",
+        trusts.index,
+        view=views.many(model.Trust),
+        query=wire.asked("trustor_user_id", "trustee_user_id"),
+    ),
     Route("GET", "/v3/OS-TRUST/trusts/{id}", trusts.show, view=views.trust),
     Route("DELETE", "/v3/OS-TRUST/trusts/{id}", trusts.delete, code=204),
     Route("GET", "/v3/OS-TRUST/trusts/{id}/roles", trusts.roles, view=views.trust_roles),
@@ -181,10 +277,22 @@ ROUTES = (
         tx="none",
         slow=True,
     ),
-    Route("GET", APP_CREDENTIALS, app_credentials.index, view=views.many(app_credentials.Whole)),
+    Route(
+        "GET",
+        APP_CREDENTIALS,
+        app_credentials.index,
+        view=views.many(app_credentials.Whole),
+        query=wire.filtered("name"),
+    ),
     Route("GET", APP_CREDENTIALS + "/{app}", app_credentials.show, view=views.one),
     Route("DELETE", APP_CREDENTIALS + "/{app}", app_credentials.delete, code=204),
-    Route("GET", "/v3/users/{id}/access_rules", app_credentials.rules, view=views.many(model.AccessRule)),
+    Route(
+        "GET",
+        "/v3/users/{id}/access_rules",
+        app_credentials.rules,
+        view=views.many(model.AccessRule),
+        query=wire.filtered("service", "method", "path"),
+    ),
     Route("GET", "/v3/users/{id}/access_rules/{rule}", app_credentials.rule, view=views.one),
     Route("DELETE", "/v3/users/{id}/access_rules/{rule}", app_credentials.delete_rule, code=204),
     Route(
@@ -195,7 +303,13 @@ ROUTES = (
         view=views.many(model.RegisteredLimit),
         code=201,
     ),
-    Route("GET", "/v3/registered_limits", limits.registered, view=views.many(model.RegisteredLimit)),
+    Route(
+        "GET",
+        "/v3/registered_limits",
+        limits.registered,
+        view=views.many(model.RegisteredLimit),
+        query=wire.filtered("service_id", "region_id", "resource_name"),
+    ),
     Route("GET", "/v3/registered_limits/{id}", limits.show_registered, view=views.one),
     Route(
         "PATCH",
@@ -208,11 +322,25 @@ ROUTES = (
     Route("DELETE", "/v3/registered_limits/{id}", limits.delete_registered, code=204),
     Route("GET", "/v3/limits/model", limits.limit_model, view=views.limit_model),
     Route("POST", "/v3/limits", limits.create, body=wire.Limits, view=views.many(model.ProjectLimit), code=201),
-    Route("GET", "/v3/limits", limits.index, view=views.many(model.ProjectLimit)),
+    Route(
+        "GET",
+        "/v3/limits",
+        limits.index,
+        view=views.many(model.ProjectLimit),
+        query=wire.filtered("service_id", "region_id", "resource_name", "project_id", "domain_id"),
+    ),
     Route("GET", "/v3/limits/{id}", limits.show, view=views.one),
     Route("PATCH", "/v3/limits/{id}", limits.update, body=wire.UpdateLimit, key="limit", view=views.one),
     Route("DELETE", "/v3/limits/{id}", limits.delete, code=204),
-    *_noun("/v3/policies", "policy", model.PolicyBlob, policies, wire.CreatePolicy, wire.UpdatePolicy),
+    *_noun(
+        "/v3/policies",
+        "policy",
+        model.PolicyBlob,
+        policies,
+        wire.CreatePolicy,
+        wire.UpdatePolicy,
+        query=wire.filtered("type"),
+    ),
     Route("GET", f"{POLICY}/endpoints", policies.endpoints, view=views.many(model.Endpoint)),
     Route("PUT", f"{POLICY}/endpoints/{{endpoint}}", policies.put_for_endpoint, code=204),
     Route("GET", f"{POLICY}/endpoints/{{endpoint}}", policies.has_for_endpoint, code=204),
@@ -231,6 +359,7 @@ ROUTES = (
         endpoint_groups,
         wire.CreateEndpointGroup,
         wire.UpdateEndpointGroup,
+        query=wire.listing("name"),
     ),
     Route("GET", f"{GROUPS}/{{id}}/endpoints", endpoint_groups.endpoints_of, view=views.many(model.Endpoint)),
     Route("GET", f"{GROUPS}/{{id}}/projects", endpoint_groups.projects_of, view=views.many(model.Project)),
@@ -276,19 +405,31 @@ ROUTES = (
     Route("GET", "/v3/domains/config/default", domain_config.defaults, view=views.config),
     Route("GET", "/v3/domains/config/{group}/default", domain_config.defaults, view=views.config),
     Route("GET", "/v3/domains/config/{group}/{option}/default", domain_config.defaults, view=views.config),
-    Route("GET", "/v3/role_assignments", assignments.index, view=views.assignments),
+    Route("GET", "/v3/role_assignments", assignments.index, view=views.assignments, query=ASSIGNMENTS),
     Route("POST", "/v3/regions", catalog.create_region, body=wire.CreateRegion, key="region", view=views.one, code=201),
     Route(
         "PUT", "/v3/regions/{id}", catalog.put_region, body=wire.CreateRegion, key="region", view=views.one, code=201
     ),
-    Route("GET", "/v3/regions", catalog.index_regions, view=views.many(model.Region)),
+    Route(
+        "GET",
+        "/v3/regions",
+        catalog.index_regions,
+        view=views.many(model.Region),
+        query=wire.listing("parent_region_id"),
+    ),
     Route("GET", "/v3/regions/{id}", catalog.show_region, view=views.one),
     Route("PATCH", "/v3/regions/{id}", catalog.update_region, body=wire.UpdateRegion, key="region", view=views.one),
     Route("DELETE", "/v3/regions/{id}", catalog.delete_region, code=204),
     Route(
         "POST", "/v3/services", catalog.create_service, body=wire.CreateService, key="service", view=views.one, code=201
     ),
-    Route("GET", "/v3/services", catalog.index_services, view=views.many(model.CatalogService)),
+    Route(
+        "GET",
+        "/v3/services",
+        catalog.index_services,
+        view=views.many(model.CatalogService),
+        query=wire.listing("type", "name"),
+    ),
     Route("GET", "/v3/services/{id}", catalog.show_service, view=views.one),
     Route("PATCH", "/v3/services/{id}", catalog.update_service, body=wire.UpdateService, key="service", view=views.one),
     Route("DELETE", "/v3/services/{id}", catalog.delete_service, code=204),
@@ -301,7 +442,13 @@ ROUTES = (
         view=views.one,
         code=201,
     ),
-    Route("GET", "/v3/endpoints", catalog.index_endpoints, view=views.many(model.Endpoint)),
+    Route(
+        "GET",
+        "/v3/endpoints",
+        catalog.index_endpoints,
+        view=views.many(model.Endpoint),
+        query=wire.listing("service_id", "interface", "region_id"),
+    ),
     Route("GET", "/v3/endpoints/{id}", catalog.show_endpoint, view=views.one),
     Route(
         "PATCH", "/v3/endpoints/{id}", catalog.update_endpoint, body=wire.UpdateEndpoint, key="endpoint", view=views.one

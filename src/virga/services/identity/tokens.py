@@ -317,7 +317,7 @@ class Tokens:
             if key is None or key.type != "ec2" or (key.user_id, key.project_id) != (user.id, payload.project_id):
                 raise Unauthorized("The access key is gone.")
         if (payload.project_id or payload.domain_id or payload.system) and not roles:
-            raise Unauthorized(f"User {user.id} has no role on what the token is scoped to.")
+            raise no_role(user.id)
         return model.Session(
             payload, user, user_domain, project, project_domain, domain, tuple(roles), trust, app, rules, lent
         )
@@ -399,6 +399,11 @@ def parents_of(tx: Tx, project: model.Project) -> list[model.Project]:
         above.append(parent)
         at = parent
     return above
+
+
+def no_role(user_id: str) -> Unauthorized:
+    """What is said to a user without a role on a scope, whether there is such a scope or not."""
+    return Unauthorized(f"User {user_id} has no role on what the token is scoped to.")
 
 
 def roles_on_project(tx: Tx, user_id: str, project: model.Project) -> list[model.Role]:

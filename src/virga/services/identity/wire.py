@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from virga.ground.wire import UNSET, Meta, Name, Open, Text, UnsetType, Wire, free, named
+from virga.ground.wire import UNSET, Meta, Name, Open, Text, UnsetType, Wire, free, named, refers, times
 
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
 ShortName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"\S")]
@@ -23,24 +23,24 @@ Filters = Annotated[
 ]
 
 
-class Ref(Wire):
-    """Something by id, or by name (in a domain)."""
+class DomainRef(Wire):
+    """A domain by id, or by name."""
 
-    id: Id | UnsetType = UNSET
-    name: Name | UnsetType = UNSET
+    id: Annotated[Id, refers("domain")] | UnsetType = UNSET
+    name: Annotated[Name, refers("domain name")] | UnsetType = UNSET
 
 
-class InDomain(Wire):
-    id: Id | UnsetType = UNSET
-    name: Name | UnsetType = UNSET
-    domain: Ref | UnsetType = UNSET
+class ProjectRef(Wire):
+    id: Annotated[Id, refers("project")] | UnsetType = UNSET
+    name: Annotated[Name, refers("project name")] | UnsetType = UNSET
+    domain: DomainRef | UnsetType = UNSET
 
 
 class PasswordUser(Wire):
     password: Password
-    id: Id | UnsetType = UNSET
-    name: Name | UnsetType = UNSET
-    domain: Ref | UnsetType = UNSET
+    id: Annotated[Id, refers("user")] | UnsetType = UNSET
+    name: Annotated[Name, refers("user name")] | UnsetType = UNSET
+    domain: DomainRef | UnsetType = UNSET
 
 
 class PasswordMethod(Wire):
@@ -52,23 +52,23 @@ class TokenMethod(Wire):
 
 
 class UserRef(Wire):
-    id: Id | UnsetType = UNSET
-    name: Name | UnsetType = UNSET
-    domain: Ref | UnsetType = UNSET
+    id: Annotated[Id, refers("user")] | UnsetType = UNSET
+    name: Annotated[Name, refers("user name")] | UnsetType = UNSET
+    domain: DomainRef | UnsetType = UNSET
 
 
 class AppCredentialMethod(Wire):
     secret: Password
-    id: Id | UnsetType = UNSET
-    name: Name | UnsetType = UNSET
+    id: Annotated[Id, refers("application credential")] | UnsetType = UNSET
+    name: Annotated[Name, refers("application credential name")] | UnsetType = UNSET
     user: UserRef | UnsetType = UNSET
 
 
 class TotpUser(Wire):
     passcode: Annotated[str, Meta(max_length=64)]
-    id: Id | UnsetType = UNSET
-    name: Name | UnsetType = UNSET
-    domain: Ref | UnsetType = UNSET
+    id: Annotated[Id, refers("user")] | UnsetType = UNSET
+    name: Annotated[Name, refers("user name")] | UnsetType = UNSET
+    domain: DomainRef | UnsetType = UNSET
 
 
 class TotpMethod(Wire):
@@ -92,12 +92,12 @@ class System(Wire):
 
 
 class TrustRef(Wire):
-    id: Id
+    id: Annotated[Id, refers("trust")]
 
 
 class Scope(Wire):
-    project: InDomain | UnsetType = UNSET
-    domain: Ref | UnsetType = UNSET
+    project: ProjectRef | UnsetType = UNSET
+    domain: DomainRef | UnsetType = UNSET
     system: System | UnsetType = UNSET
     unscoped: Form | UnsetType = UNSET
     trust: Annotated[TrustRef | UnsetType, named("OS-TRUST:trust")] = UNSET
@@ -110,19 +110,19 @@ class Auth(Wire):
 
 class CreateUser(Open, kw_only=True):
     name: Name
-    domain_id: Id | UnsetType = UNSET
+    domain_id: Annotated[Id, refers("domain", may="identity:create_user")] | UnsetType = UNSET
     password: Password | None = None
     enabled: bool = True
-    default_project_id: Id | None = None
+    default_project_id: Annotated[Id, refers("project", may="identity:create_user")] | None = None
     options: Form = {}
 
 
 class UpdateUser(Open):
     name: Name | UnsetType = UNSET
-    domain_id: Id | UnsetType = UNSET
+    domain_id: Annotated[Id, refers("domain", may="identity:update_user")] | UnsetType = UNSET
     password: Password | UnsetType | None = UNSET
     enabled: bool | UnsetType = UNSET
-    default_project_id: Id | UnsetType | None = UNSET
+    default_project_id: Annotated[Id, refers("project", may="identity:update_user")] | UnsetType | None = UNSET
     options: Form | UnsetType = UNSET
 
 
@@ -133,32 +133,32 @@ class ChangePassword(Wire):
 
 class CreateGroup(Open, kw_only=True):
     name: Name
-    domain_id: Id | UnsetType = UNSET
+    domain_id: Annotated[Id, refers("domain", may="identity:create_group")] | UnsetType = UNSET
     description: Text | None = ""
 
 
 class UpdateGroup(Open):
     name: Name | UnsetType = UNSET
-    domain_id: Id | UnsetType = UNSET
+    domain_id: Annotated[Id, refers("domain", may="identity:update_group")] | UnsetType = UNSET
     description: Text | UnsetType | None = UNSET
 
 
 class CreateCredential(Open, kw_only=True):
     type: Name
     blob: Secret
-    user_id: Id | UnsetType = UNSET
-    project_id: Id | None = None
+    user_id: Annotated[Id, refers("user")] | UnsetType = UNSET
+    project_id: Annotated[Id, refers("project")] | None = None
 
 
 class UpdateCredential(Open):
     type: Name | UnsetType = UNSET
     blob: Secret | UnsetType = UNSET
-    user_id: Id | UnsetType = UNSET
-    project_id: Id | UnsetType | None = UNSET
+    user_id: Annotated[Id, refers("user")] | UnsetType = UNSET
+    project_id: Annotated[Id, refers("project")] | UnsetType | None = UNSET
 
 
 class CreateEC2Credential(Open, kw_only=True):
-    tenant_id: Id
+    tenant_id: Annotated[Id, refers("project")]
 
 
 class Signed(Open, kw_only=True):
@@ -171,8 +171,8 @@ class Signed(Open, kw_only=True):
 
 class CreateProject(Open, kw_only=True):
     name: ShortName
-    domain_id: Id | UnsetType | None = UNSET
-    parent_id: Id | UnsetType | None = UNSET
+    domain_id: Annotated[Id, refers("domain", may="identity:create_project")] | UnsetType | None = UNSET
+    parent_id: Annotated[Id, refers("project", may="identity:create_project")] | UnsetType | None = UNSET
     description: Text | None = ""
     enabled: bool = True
     is_domain: bool = False
@@ -182,8 +182,8 @@ class CreateProject(Open, kw_only=True):
 
 class UpdateProject(Open):
     name: ShortName | UnsetType = UNSET
-    domain_id: Id | UnsetType | None = UNSET
-    parent_id: Id | UnsetType | None = UNSET
+    domain_id: Annotated[Id, refers("domain", may="identity:update_project")] | UnsetType | None = UNSET
+    parent_id: Annotated[Id, refers("project", may="identity:update_project")] | UnsetType | None = UNSET
     is_domain: bool | UnsetType = UNSET
     description: Text | UnsetType | None = UNSET
     enabled: bool | UnsetType = UNSET
@@ -214,7 +214,7 @@ class UpdateDomain(Open):
 
 class CreateRole(Open, kw_only=True):
     name: Name
-    domain_id: Id | None = None
+    domain_id: Annotated[Id, refers("domain", may="identity:create_domain_role")] | None = None
     description: Text | None = None
     options: Form = {}
 
@@ -228,12 +228,12 @@ class UpdateRole(Open):
 class CreateRegion(Open, kw_only=True):
     id: Annotated[str, Meta(min_length=1, max_length=255)] | UnsetType = UNSET
     description: Text | None = ""
-    parent_region_id: RegionId | None = None
+    parent_region_id: Annotated[RegionId, refers("region", may="identity:create_region")] | None = None
 
 
 class UpdateRegion(Open):
     description: Text | UnsetType | None = UNSET
-    parent_region_id: RegionId | UnsetType | None = UNSET
+    parent_region_id: Annotated[RegionId, refers("region", may="identity:update_region")] | UnsetType | None = UNSET
 
 
 class CreateService(Open, kw_only=True):
@@ -251,44 +251,44 @@ class UpdateService(Open):
 
 
 class CreateEndpoint(Open, kw_only=True):
-    service_id: Id
+    service_id: Annotated[Id, refers("service", may="identity:create_endpoint")]
     interface: Literal["public", "internal", "admin"]
     url: Annotated[str, Meta(min_length=1, max_length=2048)]
-    region_id: RegionId | None = None
-    region: RegionId | None = None
+    region_id: Annotated[RegionId, refers("region", may="identity:create_endpoint")] | None = None
+    region: Annotated[RegionId, refers("region", may="identity:create_endpoint")] | None = None
     enabled: bool = True
 
 
 class UpdateEndpoint(Open):
-    service_id: Id | UnsetType = UNSET
+    service_id: Annotated[Id, refers("service", may="identity:update_endpoint")] | UnsetType = UNSET
     interface: Literal["public", "internal", "admin"] | UnsetType = UNSET
     url: Annotated[str, Meta(min_length=1, max_length=2048)] | UnsetType = UNSET
-    region_id: RegionId | UnsetType | None = UNSET
-    region: RegionId | UnsetType | None = UNSET
+    region_id: Annotated[RegionId, refers("region", may="identity:update_endpoint")] | UnsetType | None = UNSET
+    region: Annotated[RegionId, refers("region", may="identity:update_endpoint")] | UnsetType | None = UNSET
     enabled: bool | UnsetType = UNSET
 
 
 class RoleRef(Wire):
-    id: Id | UnsetType = UNSET
-    name: Name | UnsetType = UNSET
-    domain: Ref | UnsetType = UNSET
+    id: Annotated[Id, refers("role")] | UnsetType = UNSET
+    name: Annotated[Name, refers("role name")] | UnsetType = UNSET
+    domain: DomainRef | UnsetType = UNSET
 
 
 class CreateTrust(Open, kw_only=True):
-    trustor_user_id: Id
-    trustee_user_id: Id
+    trustor_user_id: Annotated[Id, refers("user")]
+    trustee_user_id: Annotated[Id, refers("user")]
     impersonation: bool
-    project_id: Id | None = None
+    project_id: Annotated[Id, refers("project")] | None = None
     roles: Annotated[list[RoleRef], Meta(max_length=256)] = []
     expires_at: Moment | None = None
     remaining_uses: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
     redelegation_count: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
     allow_redelegation: bool = False
-    redelegated_trust_id: Id | None = None
+    redelegated_trust_id: Annotated[Id, refers("trust")] | None = None
 
 
 class AccessRule(Wire):
-    id: Id | UnsetType = UNSET
+    id: Annotated[Id, refers("access rule")] | UnsetType = UNSET
     service: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
     method: Literal["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"] | UnsetType = UNSET
     path: Annotated[str, Meta(pattern=r"^/.*", max_length=128)] | UnsetType = UNSET
@@ -299,7 +299,7 @@ class CreateAppCredential(Wire, kw_only=True):
     secret: Annotated[str, Meta(min_length=1, max_length=4096)] | None = None
     description: Text | None = None
     expires_at: Moment | None = None
-    project_id: Id | UnsetType | None = UNSET
+    project_id: Annotated[Id, refers("project")] | UnsetType | None = UNSET
     roles: Annotated[list[RoleRef], Meta(max_length=256)] = []
     unrestricted: bool = False
     access_rules: Annotated[list[AccessRule], Meta(max_length=256)] | None = None
@@ -333,18 +333,18 @@ LimitValue = Annotated[int, Meta(ge=-1, le=2**31 - 1)]
 
 
 class RegisteredLimit(Wire, kw_only=True):
-    service_id: Id
+    service_id: Annotated[Id, refers("service", may="identity:create_registered_limits")]
     resource_name: Name
     default_limit: LimitValue
-    region_id: Annotated[str, Meta(max_length=255)] | None = None
+    region_id: Annotated[RegionId, refers("region", may="identity:create_registered_limits")] | None = None
     description: Text | None = None
 
 
 class UpdateRegisteredLimit(Wire):
-    service_id: Id | UnsetType = UNSET
+    service_id: Annotated[Id, refers("service", may="identity:update_registered_limit")] | UnsetType = UNSET
     resource_name: Name | UnsetType = UNSET
     default_limit: LimitValue | UnsetType = UNSET
-    region_id: Annotated[str, Meta(max_length=255)] | UnsetType | None = UNSET
+    region_id: Annotated[RegionId, refers("region", may="identity:update_registered_limit")] | UnsetType | None = UNSET
     description: Text | UnsetType | None = UNSET
 
 
@@ -353,12 +353,12 @@ class RegisteredLimits(Wire):
 
 
 class ProjectLimit(Wire, kw_only=True):
-    service_id: Id
+    service_id: Annotated[Id, refers("service", may="identity:create_limits")]
     resource_name: Name
     resource_limit: LimitValue
-    project_id: Id | None = None
-    domain_id: Id | None = None
-    region_id: Annotated[str, Meta(max_length=255)] | None = None
+    project_id: Annotated[Id, refers("project", may="identity:create_limits")] | None = None
+    domain_id: Annotated[Id, refers("domain", may="identity:create_limits")] | None = None
+    region_id: Annotated[RegionId, refers("region", may="identity:create_limits")] | None = None
     description: Text | None = None
 
 
@@ -375,3 +375,61 @@ class Config(Wire):
     """A domain's own configuration: groups of options."""
 
     config: Annotated[dict[str, Any], free(size=65536, depth=8)]
+
+
+Flag = Annotated[str, Meta(max_length=8)]
+Value = Annotated[str, Meta(max_length=255)]
+"""What a list is filtered by; empty where "is not set" is asked for."""
+_REFERRED = {
+    "domain_id": "domain",
+    "default_project_id": "project",
+    "parent_id": "project",
+    "project_id": "project",
+    "service_id": "service",
+    "region_id": "region",
+    "parent_region_id": "region",
+    "user_id": "user",
+    "trustor_user_id": "user",
+    "trustee_user_id": "user",
+    "role.id": "role",
+    "user.id": "user",
+    "group.id": "group",
+    "scope.project.id": "project",
+    "scope.domain.id": "domain",
+}
+_COMPARED = tuple(
+    f"{i}{way}"
+    for way in ("contains", "startswith", "endswith", "equals")
+    for i in ("", "i")
+    if (i, way) != ("", "equals")
+)
+
+
+def asked(*names: str, flags: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The parameters that are read as they stand: a value each, the id of something where the name says so, or a flag."""
+    out: dict[str, Any] = {}
+    for name in names:
+        noun = _REFERRED.get(name)
+        out[name] = Annotated[Value, times(8)] if noun is None else Annotated[Value, refers(noun), times(8)]
+    return out | {name: Annotated[Flag, times(8)] for name in flags}
+
+
+def filtered(*names: str, flags: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The parameters of a list that is filtered by `names`, each also by its comparisons (`filters.where`)."""
+    compared = {f"{name}__{way}": Annotated[Value, times(8)] for name in names for way in _COMPARED}
+    return {**asked(*names, flags=flags), **compared}
+
+
+PAGED: dict[str, Any] = asked("limit", "marker", "sort_key", "sort_dir")
+"""What `filters.listed` reads."""
+
+
+def listing(*names: str, flags: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The parameters of a list that comes in pages (`filters.where` and `filters.listed`)."""
+    return {**filtered(*names, flags=flags), **PAGED}
+
+
+TAGGED: dict[str, Any] = {
+    name: Annotated[str, Meta(max_length=4095), times(8)] for name in ("tags", "tags-any", "not-tags", "not-tags-any")
+}
+"""Lists of tags with commas between them."""

@@ -70,12 +70,16 @@ def create(call: Call, user_id: str, body: wire.CreateAppCredential) -> Whole:
         mine = (
             [r for r in roles_on_project(tx, user_id, project) if r.name in actor.roles] if project is not None else []
         )
-        roles = store.all_implied(tx, trusts.role_ids(tx, body.roles)) if body.roles else {r.id for r in mine}
+        unassigned = Invalid(
+            "Invalid application credential: Cannot create an application credential with unassigned role",
+            field="roles",
+        )
+        try:
+            roles = store.all_implied(tx, trusts.role_ids(tx, body.roles)) if body.roles else {r.id for r in mine}
+        except NotFound:  # said of a role that is not there as of one that is another's
+            raise unassigned from None
         if not roles <= {r.id for r in mine}:
-            raise Invalid(
-                "Invalid application credential: Cannot create an application credential with unassigned role",
-                field="roles",
-            )
+            raise unassigned
         c = store.APP_CREDENTIALS.c
         if store.APP_CREDENTIALS.one(tx, c.user_id == user_id, c.name == body.name) is not None:
             raise Conflict(

@@ -14,7 +14,7 @@ from virga.services.identity import model, policy, settings, store, wire
 from virga.services.identity.actions import login
 from virga.services.identity.actions.login import DENIED
 from virga.services.identity.times import moment
-from virga.services.identity.tokens import Tokens, audit_id, live_trust, roles_on, roles_on_project
+from virga.services.identity.tokens import Tokens, audit_id, live_trust, no_role, roles_on, roles_on_project
 
 MOST_METHODS = 4
 
@@ -97,9 +97,21 @@ def issue(call: Call, auth: wire.Auth) -> tuple[str, model.Session] | Halfway:
                 "Using a system-scoped token to create a project-scoped or domain-scoped token is not allowed"
             )
         via = next((p.via for p in proofs if p.via is not None), None)
-        return tokens.issue(
-            model.Payload(user.id, project_id, domain_id, system, passed, now, expires, audit, via=via), tx
-        )
+        payload = model.Payload(user.id, project_id, domain_id, system, passed, now, expires, audit, via=via)
+        try:
+            return tokens.issue(payload, tx)
+        except Unauthorized:
+            if _stranger(tx, user, project_id, domain_id):
+                raise no_role(user.id) from None
+            raise
+
+
+def _stranger(tx: Tx, user: model.User, project_id: str | None, domain_id: str | None) -> bool:
+    """Whether the user has no role on the scope: whether that is disabled is then not for the user to know."""
+    project = store.PROJECTS.get(tx, project_id) if project_id is not None else None
+    if project is not None:
+        return not roles_on_project(tx, user.id, project)
+    return domain_id is not None and not roles_on(tx, user.id, "domain", domain_id)
 
 
 def _with_receipt(call: Call, user: model.User, passed: list[str]) -> list[str]:
@@ -180,15 +192,15 @@ def _scope(tx: Tx, auth: wire.Auth, user: model.User, rescoped: bool) -> tuple[s
             f"Invalid input for field 'auth.scope': one of project, domain, system, OS-TRUST:trust and unscoped, not {len(asked)} of them",
             field="scope",
         )
-    if isinstance(scope.project, wire.InDomain):
+    if isinstance(scope.project, wire.ProjectRef):
         found = login.project_of(tx, scope.project)
         if found is None:
-            raise Unauthorized(DENIED)
+            raise no_role(user.id)
         return found.id, None, False
-    if isinstance(scope.domain, wire.Ref):
+    if isinstance(scope.domain, wire.DomainRef):
         domain = login.domain_of(tx, scope.domain)
         if domain is None:
-            raise Unauthorized(DENIED)
+            raise no_role(user.id)
         return None, domain.id, False
     return None, None, scope.system is not UNSET
 

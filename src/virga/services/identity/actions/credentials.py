@@ -85,6 +85,8 @@ def create(call: Call, body: wire.CreateCredential) -> model.Credential:
         held = delegation.marked(call, blob)
         text = text if held == blob else json.dumps(held)
     delegation.hold(call, body.type, body.project_id, text)
+    if body.project_id is not None:
+        projects.held(call, user_id, body.project_id)
     if store.CREDENTIALS.get(call.tx, id) is not None:
         raise Conflict("Conflict occurred attempting to store credential - Duplicate entry found with this access key.")
     sealed = call.use(Vault).seal(text)
@@ -146,6 +148,8 @@ def update(call: Call, id: str, body: wire.UpdateCredential) -> model.Credential
             raise Invalid(
                 "Invalid input for field 'credential.project_id': an ec2 credential needs one", field="project_id"
             )
+    if isinstance(change.get("project_id"), str):
+        projects.held(call, owner, change["project_id"])
     if "blob" in change:
         change["blob"] = call.use(Vault).seal(change["blob"])
     store.CREDENTIALS.put(call.tx, id, **change, extra=row.extra | extra)
@@ -170,7 +174,7 @@ def create_ec2(call: Call, user_id: str, body: wire.CreateEC2Credential) -> mode
     allow(call, policy.EC2_CREATE, target=policy.on_credential(user_id, body.tenant_id))
     unrestricted(call, "credentials")
     users.found(call.tx, user_id)
-    projects.found(call.tx, body.tenant_id)
+    projects.held(call, user_id, body.tenant_id)
     key: dict[str, Any] = {"access": uuid.uuid4().hex, "secret": uuid.uuid4().hex, "trust_id": None}
     blob = delegation.marked(call, key)
     delegation.hold(call, "ec2", body.tenant_id, json.dumps(blob))

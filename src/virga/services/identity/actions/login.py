@@ -57,7 +57,7 @@ def user_of(tx: Tx, id: object, name: object, domain: object) -> model.User | No
     """A user by id, or by name in a domain; None for one who is not there."""
     if isinstance(id, str):
         return store.USERS.get(tx, id)
-    if not isinstance(name, str) or not isinstance(domain, wire.Ref):
+    if not isinstance(name, str) or not isinstance(domain, wire.DomainRef):
         raise Invalid(
             "Invalid input for field 'auth.identity': a user's id, or name with domain, is needed", field="user"
         )
@@ -65,7 +65,7 @@ def user_of(tx: Tx, id: object, name: object, domain: object) -> model.User | No
     return None if found is None else store.USERS.by(tx, domain_id=found.id, name=name)
 
 
-def domain_of(tx: Tx, ref: wire.Ref) -> model.Domain | None:
+def domain_of(tx: Tx, ref: wire.DomainRef) -> model.Domain | None:
     if ref.id is not UNSET:
         return store.DOMAINS.get(tx, str(ref.id))
     if ref.name is UNSET:
@@ -73,10 +73,10 @@ def domain_of(tx: Tx, ref: wire.Ref) -> model.Domain | None:
     return store.DOMAINS.by(tx, name=ref.name)
 
 
-def project_of(tx: Tx, ref: wire.InDomain) -> model.Project | None:
+def project_of(tx: Tx, ref: wire.ProjectRef) -> model.Project | None:
     if ref.id is not UNSET:
         return store.PROJECTS.get(tx, str(ref.id))
-    if ref.name is UNSET or not isinstance(ref.domain, wire.Ref):
+    if ref.name is UNSET or not isinstance(ref.domain, wire.DomainRef):
         raise Invalid(
             "Invalid input for field 'auth.scope.project': an id, or a name with a domain, is needed", field="project"
         )

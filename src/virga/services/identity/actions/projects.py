@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from virga.authority.rules import allow
+from virga.authority.rules import allow, may
 from virga.ground.db.engine import Tx
 from virga.ground.db.rows import Where
 from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound
@@ -25,6 +25,17 @@ MAX_TAGS = 80
 def found(tx: Tx, id: str) -> model.Project:
     project = store.PROJECTS.get(tx, id)
     if project is None:
+        raise NotFound(f"Could not find project: {id}.")
+    return project
+
+
+def held(call: Call, user_id: str, id: str) -> model.Project:
+    """The project with this id, if the user has a role on it, or the caller may see it anyway. Raises NotFound: nobody learns from
+    naming another's project whether it exists."""
+    project = found(call.tx, id)
+    if not roles_on_project(call.tx, user_id, project) and not may(
+        call.actor, policy.GET_PROJECT, target=policy.on_project(project)
+    ):
         raise NotFound(f"Could not find project: {id}.")
     return project
 

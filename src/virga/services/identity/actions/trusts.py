@@ -78,6 +78,8 @@ def create(call: Call, body: wire.CreateTrust) -> Whole:
         parent = found(tx, actor.trust_id, call.now())
     if body.project_id:
         have = {r.id for r in roles_on_project(tx, body.trustor_user_id, projects.found(tx, body.project_id))}
+        if not have:  # nobody learns from naming another's project whether it exists
+            raise NotFound(f"Could not find project: {body.project_id}.")
         for id in roles:
             if id not in have:
                 raise NotFound(f"Could not find role: {id}.")

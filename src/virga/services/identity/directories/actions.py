@@ -72,7 +72,7 @@ def password(call: Call, given: wire.PasswordUser, password: str) -> rows.User |
             entry = ENTRIES.get(tx, given.id)
             domain_id, local_id = (entry.domain_id, entry.local_id) if entry is not None else (None, None)
         else:
-            domain = login.domain_of(tx, given.domain) if isinstance(given.domain, wire.Ref) else None
+            domain = login.domain_of(tx, given.domain) if isinstance(given.domain, wire.DomainRef) else None
             domain_id = domain.id if domain is not None and domain.enabled else None
             if domain_id is not None and known.of(domain_id) is not None and isinstance(given.name, str):
                 user = store.USERS.one(tx, store.USERS.c.domain_id == domain_id, store.USERS.c.name == given.name)

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from virga.ground.http.table import Route
-from virga.ground.wire import Wire
+from virga.ground.wire import Meta, Query, Wire, times
 from virga.services.identity import model as identity_model
 from virga.services.identity import views as identity_views
+from virga.services.identity import wire as identity_wire
 from virga.services.identity.actions import auth, login
 from virga.services.identity.federation import model, views, wire
 from virga.services.identity.federation.actions import arriving, by_saml, entering, trusting
@@ -19,13 +20,19 @@ login.METHODS["mapped"] = arriving.mapped
 
 
 def _noun(
-    path: str, key: str, noun: type[Any], create: type[Wire], update: type[Wire], actions: tuple[Any, ...]
+    path: str,
+    key: str,
+    noun: type[Any],
+    create: type[Wire],
+    update: type[Wire],
+    actions: tuple[Any, ...],
+    query: Query | None = None,
 ) -> tuple[Route, ...]:
     """PUT makes, as everything here has the id that its maker gives it."""
     make, index, show, change, delete = actions
     one = f"{path}/{{id}}"
     return (
-        Route("GET", path, index, view=views.many(noun)),
+        Route("GET", path, index, view=views.many(noun), query=query),
         Route("PUT", one, make, body=create, key=key, view=views.one, code=201),
         Route("GET", one, show, view=views.one),
         Route("PATCH", one, change, body=update, key=key, view=views.one),
@@ -33,6 +40,9 @@ def _noun(
     )
 
 
+_NAMED: Query = identity_wire.asked("id", flags=("enabled",))
+_ORIGIN: Query = {"origin": Annotated[str, Meta(max_length=2048), times(8)]}
+_BACK: Query = {name: Annotated[str, Meta(max_length=4095), times(8)] for name in ("state", "code")}
 _AUTH: dict[str, Any] = {"view": views.entered, "code": 201, "tx": "none", "slow": True, "public": True}
 _SSO: dict[str, Any] = {"view": views.elsewhere, "code": 302, "tx": "none", "slow": True, "public": True}
 _AT = "/identity_providers/{idp}/protocols/{protocol}"
@@ -40,6 +50,7 @@ ROUTES = (
     *_noun(
         f"{BASE}/identity_providers", "identity_provider", model.Provider, wire.CreateProvider, wire.UpdateProvider,
         (trusting.create_provider, trusting.providers, trusting.show_provider, trusting.update_provider, trusting.delete_provider),
+        _NAMED,
     ),
     *_noun(
         f"{BASE}/identity_providers/{{idp}}/protocols", "protocol", model.Protocol, wire.WriteProtocol, wire.WriteProtocol,
@@ -55,6 +66,7 @@ ROUTES = (
             trusting.create_service_provider, trusting.service_providers, trusting.show_service_provider, trusting.update_service_provider,
             trusting.delete_service_provider,
         ),
+        _NAMED,
     ),
     Route("GET", f"{BASE}/projects", auth.projects, view=identity_views.many(identity_model.Project)),
     Route("GET", f"{BASE}/domains", auth.domains, view=identity_views.many(identity_model.Domain)),
@@ -65,9 +77,9 @@ ROUTES = (
     Route("GET", f"{BASE}/saml2/metadata", by_saml.issuer_metadata, tx="none", slow=True, public=True),
     Route("POST", f"{SSO}/saml2", by_saml.assertion, body=by_saml.Wanted, key="auth", tx="none", slow=True, public=True),
     Route("POST", f"{SSO}/saml2/ecp", by_saml.enveloped_assertion, body=by_saml.Wanted, key="auth", tx="none", slow=True, public=True),
-    Route("GET", f"{SSO}/websso/{{protocol}}", entering.websso, **_SSO),
-    Route("POST", f"{SSO}/websso/{{protocol}}", entering.websso, **_SSO),
-    Route("GET", f"{SSO}{_AT}/websso", entering.websso_by, **_SSO),
-    Route("POST", f"{SSO}{_AT}/websso", entering.websso_by, **_SSO),
-    Route("GET", f"{SSO}/oidc/callback", arriving.callback, view=views.handed_over, tx="none", slow=True, public=True),
+    Route("GET", f"{SSO}/websso/{{protocol}}", entering.websso, **_SSO, query=_ORIGIN),
+    Route("POST", f"{SSO}/websso/{{protocol}}", entering.websso, **_SSO, query=_ORIGIN),
+    Route("GET", f"{SSO}{_AT}/websso", entering.websso_by, **_SSO, query=_ORIGIN),
+    Route("POST", f"{SSO}{_AT}/websso", entering.websso_by, **_SSO, query=_ORIGIN),
+    Route("GET", f"{SSO}/oidc/callback", arriving.callback, view=views.handed_over, tx="none", slow=True, public=True, query=_BACK),
 )  # fmt: skip

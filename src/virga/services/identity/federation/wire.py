@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from virga.ground.wire import UNSET, Meta, Text, UnsetType, Wire, free
+from virga.ground.wire import UNSET, Meta, Text, UnsetType, Wire, free, refers
 from virga.services.identity.wire import Id
 
 RemoteId = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -16,7 +16,7 @@ Url = Annotated[str, Meta(max_length=225, pattern=r"^https?://[^\s]+$")]
 class CreateProvider(Wire, kw_only=True):
     enabled: bool = False
     description: Text | None = None
-    domain_id: Id | None = None
+    domain_id: Annotated[Id, refers("domain", may="identity:create_identity_provider")] | None = None
     authorization_ttl: Annotated[int, Meta(ge=0, le=10**6)] | None = None
     remote_ids: RemoteIds | None = None
 
@@ -24,7 +24,7 @@ class CreateProvider(Wire, kw_only=True):
 class UpdateProvider(Wire):
     enabled: bool | UnsetType = UNSET
     description: Text | UnsetType | None = UNSET
-    domain_id: Id | UnsetType = UNSET
+    domain_id: Annotated[Id, refers("domain", may="identity:update_identity_provider")] | UnsetType = UNSET
     authorization_ttl: Annotated[int, Meta(ge=0, le=10**6)] | UnsetType | None = UNSET
     remote_ids: RemoteIds | UnsetType | None = UNSET
 
@@ -35,7 +35,7 @@ class WriteMapping(Wire, kw_only=True):
 
 
 class WriteProtocol(Wire):
-    mapping_id: Id | UnsetType = UNSET
+    mapping_id: Annotated[Id, refers("mapping", may="identity:create_protocol")] | UnsetType = UNSET
     remote_id_attribute: Annotated[str, Meta(max_length=64)] | UnsetType | None = UNSET
 
 

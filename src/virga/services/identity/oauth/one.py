@@ -14,7 +14,7 @@ from virga.ground.db.engine import Tx
 from virga.ground.errors import Forbidden, Invalid, NotFound, Unauthorized
 from virga.ground.http.call import Answer, Call
 from virga.ground.http.table import Route
-from virga.ground.wire import UNSET, Meta, Name, Text, UnsetType, Wire
+from virga.ground.wire import UNSET, Meta, Name, Text, UnsetType, Wire, refers
 from virga.ground.world import iso_micro
 from virga.services.identity import store as identity
 from virga.services.identity import wire as v3
@@ -43,8 +43,8 @@ class Consumer(Wire):
 
 
 class RoleRef(Wire):
-    id: v3.Id | UnsetType = UNSET
-    name: Name | UnsetType = UNSET
+    id: Annotated[v3.Id, refers("role")] | UnsetType = UNSET
+    name: Annotated[Name, refers("role name")] | UnsetType = UNSET
 
 
 class Authorize(Wire, kw_only=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from virga.ground.wire import UNSET, Meta, Name, Open, Text, UnsetType, Wire, named
+from virga.ground.wire import UNSET, Meta, Name, Open, Text, UnsetType, Wire, named, refers
 from virga.services.identity.wire import Id, Password
 
 Url = Annotated[str, Meta(min_length=1, max_length=2048)]
@@ -13,8 +13,8 @@ Url = Annotated[str, Meta(min_length=1, max_length=2048)]
 
 class PasswordCredentials(Wire):
     password: Password
-    username: Annotated[str, Meta(max_length=255)] | UnsetType = UNSET
-    user_id: Annotated[Id | UnsetType, named("userId")] = UNSET
+    username: Annotated[str, Meta(max_length=255), refers("user name")] | UnsetType = UNSET
+    user_id: Annotated[Id | UnsetType, named("userId"), refers("user")] = UNSET
 
 
 class TokenCredentials(Wire):
@@ -26,8 +26,10 @@ class Auth(Wire):
 
     password: Annotated[PasswordCredentials | UnsetType, named("passwordCredentials")] = UNSET
     token: TokenCredentials | UnsetType = UNSET
-    tenant_id: Annotated[Id | UnsetType | None, named("tenantId")] = UNSET
-    tenant_name: Annotated[Annotated[str, Meta(max_length=64)] | UnsetType | None, named("tenantName")] = UNSET
+    tenant_id: Annotated[Id | UnsetType | None, named("tenantId"), refers("project")] = UNSET
+    tenant_name: Annotated[
+        Annotated[str, Meta(max_length=64), refers("project name")] | UnsetType | None, named("tenantName")
+    ] = UNSET
 
 
 class Tenant(Open):
@@ -46,7 +48,9 @@ class User(Open):
     name: Name | UnsetType = UNSET
     username: Name | UnsetType = UNSET
     password: Password | UnsetType | None = UNSET
-    tenant_id: Annotated[Id | UnsetType | None, named("tenantId")] = UNSET
+    tenant_id: Annotated[Id | UnsetType | None, named("tenantId"), refers("project", may="identity:update_user")] = (
+        UNSET
+    )
     enabled: bool | UnsetType = UNSET
 
 
@@ -68,9 +72,9 @@ class Service(Open, kw_only=True):
 class Endpoint(Wire, kw_only=True):
     """Up to three addresses of a service in a region: one v3 endpoint each."""
 
-    service_id: Id
+    service_id: Annotated[Id, refers("service", may="identity:create_endpoint")]
     publicurl: Url
-    region: Annotated[str, Meta(max_length=255)] | None = None
+    region: Annotated[str, Meta(max_length=255), refers("region", may="identity:create_endpoint")] | None = None
     internalurl: Annotated[str, Meta(max_length=2048)] | None = None
     adminurl: Annotated[str, Meta(max_length=2048)] | None = None
     id: Annotated[str, Meta(max_length=255)] | None = None
@@ -79,4 +83,4 @@ class Endpoint(Wire, kw_only=True):
 class Credential(Wire):
     """POST /users/{id}/credentials/OS-EC2: not wrapped in a key."""
 
-    tenant_id: Id
+    tenant_id: Annotated[Id, refers("project")]

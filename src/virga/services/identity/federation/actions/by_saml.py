@@ -12,7 +12,7 @@ import msgspec
 
 from virga.ground.errors import Broken, Forbidden, Invalid, NotFound, Unauthorized, Unavailable
 from virga.ground.http.call import Answer, Call
-from virga.ground.wire import Meta, Wire
+from virga.ground.wire import UNSET, Meta, Name, UnsetType, Wire, refers
 from virga.services.identity import model as rows
 from virga.services.identity import settings
 from virga.services.identity import store as identity
@@ -213,8 +213,13 @@ class ByToken(Wire):
     token: identity_wire.TokenMethod
 
 
+class ServiceProviderRef(Wire):
+    id: Annotated[identity_wire.Id, refers("service provider")] | UnsetType = UNSET
+    name: Annotated[Name, refers("service provider name")] | UnsetType = UNSET
+
+
 class To(Wire):
-    service_provider: identity_wire.Ref
+    service_provider: ServiceProviderRef
 
 
 class Wanted(Wire):

@@ -38,7 +38,7 @@ def _password(given: wire.PasswordCredentials) -> v3.Methods:
     if given.user_id is not UNSET:
         user = v3.PasswordUser(id=given.user_id, password=given.password)
     elif given.username is not UNSET and given.username:
-        user = v3.PasswordUser(name=given.username, domain=v3.Ref(id=DOMAIN), password=given.password)
+        user = v3.PasswordUser(name=given.username, domain=v3.DomainRef(id=DOMAIN), password=given.password)
     else:
         raise Invalid("Expecting to find username or userId in passwordCredentials.", field="passwordCredentials")
     return v3.Methods(methods=["password"], password=v3.PasswordMethod(user=user))
@@ -46,9 +46,9 @@ def _password(given: wire.PasswordCredentials) -> v3.Methods:
 
 def _scope(body: wire.Auth) -> Wanted:
     if isinstance(body.tenant_id, str):
-        return v3.Scope(project=v3.InDomain(id=body.tenant_id))
+        return v3.Scope(project=v3.ProjectRef(id=body.tenant_id))
     if isinstance(body.tenant_name, str) and body.tenant_name:
-        return v3.Scope(project=v3.InDomain(name=body.tenant_name, domain=v3.Ref(id=DOMAIN)))
+        return v3.Scope(project=v3.ProjectRef(name=body.tenant_name, domain=v3.DomainRef(id=DOMAIN)))
     return "unscoped"
 
 
@@ -95,7 +95,7 @@ def change_password(call: Call, user_id: str, body: wire.OwnPassword) -> Issued:
         call, user_id, v3.ChangePassword(original_password=body.original_password, password=body.password)
     )
     user = v3.PasswordUser(id=user_id, password=body.password)
-    scope: Wanted = v3.Scope(project=v3.InDomain(id=project)) if project is not None else "unscoped"
+    scope: Wanted = v3.Scope(project=v3.ProjectRef(id=project)) if project is not None else "unscoped"
     methods = v3.Methods(methods=["password"], password=v3.PasswordMethod(user=user))
     return told(auth.issue(call, v3.Auth(identity=methods, scope=scope)))
 
