@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 GUEST := .cache/guest/guest.qcow2
 
 .DEFAULT_GOAL := help
-.PHONY: help install packages deps guest up down test check bench bench-images bench-identity bench-objects schema clients tempest sdk matrix
+.PHONY: help install packages deps guest up down test check bench bench-images bench-identity bench-objects bench-fairness bench-upstream schema clients legacy-clients tempest sdk matrix
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -49,6 +49,9 @@ clients: .venv-clients/bin/openstack ## the openstack client, in a venv of its o
 	@.venv-clients/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/clients.txt
 	@touch $@
 
+legacy-clients: ## the clients of 2013 and 2015 in .cache/legacy (needs a Python 2.7)
+	@scripts/legacy-clients
+
 $(BIN)/pytest: requirements/dev.txt requirements/s3.txt $(BIN)/virga
 	@echo "  test tools"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/dev.txt
@@ -66,11 +69,27 @@ check: $(BIN)/pytest ## ruff, mypy strict, import-linter
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache > .cache/lint-imports.log || { cat .cache/lint-imports.log; exit 1; }
 
-bench: install ## measure a simulated cloud; prints a table, writes bench.json
-	@$(BIN)/python scripts/bench.py
+bench: install ## measure a simulated cloud, write bench.json; AGAINST=earlier.json prints ratios to it
+	@$(BIN)/python scripts/bench.py $(if $(AGAINST),--against $(AGAINST))
+	@$(BIN)/python scripts/bench_fairness.py --short
+
+bench-fairness: install ## what floods take from a quiet tenant; prints a table, writes bench_fairness.json
+	@$(BIN)/python scripts/bench_fairness.py
 
 bench-identity: install ## measure identity: logins, checks, 10,000 users, 100,000 tokens
-	@$(BIN)/python scripts/bench_identity.py
+	@$(BIN)/python scripts/bench_identity.py $(if $(AGAINST),--against $(AGAINST))
+
+# the lock names every package, so none is looked for: pip takes SQLAlchemy's extra for another, unpinned one otherwise
+.venv-upstream/bin/keystone-manage: requirements/upstream.txt
+	@echo "  keystone, glance, placement, nova, neutron (some minutes)"
+	@.venv-upstream/bin/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-upstream
+	@.venv-upstream/bin/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r requirements/upstream.txt
+	@touch $@
+
+bench-upstream: install ## upstream's services beside ours in one run; rewrites docs/performance.* (root; half an hour)
+	@scripts/deps bench
+	@$(MAKE) --no-print-directory .venv-upstream/bin/keystone-manage .venv-swift/bin/swift-proxy-server
+	@$(BIN)/python scripts/bench_upstream.py $(ARGS)
 
 .venv-tempest/bin/tempest: requirements/tempest.txt
 	@echo "  tempest"
@@ -90,8 +109,9 @@ tempest: install .venv-tempest/bin/tempest ## OpenStack's own API cases: make te
 sdk: install .venv-sdk/bin/pytest ## openstacksdk's functional cases: make sdk SERVICE=image
 	@$(BIN)/python scripts/sdk-functional $(or $(SERVICE),image)
 
-matrix: $(BIN)/pytest ## rewrite who may call what (docs/policy-matrix.txt) after a change of routes or rules
+matrix: $(BIN)/pytest ## rewrite who may call what, and with what (docs/*-matrix.txt), after a change of routes or rules
 	@PYTHONPATH=tests $(BIN)/python -W ignore tests/policy_matrix.py
+	@PYTHONPATH=tests $(BIN)/python -W ignore tests/delegation_matrix.py
 
 bench-images: install ## a gigabyte up and down, memory, lists; prints a table, writes bench_images.json
 	@$(BIN)/python scripts/bench_images.py

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measure identity in a simulated cloud: CPU milliseconds of the whole process per request beside wall time (medians), pages of a list
-of 10,000 users over a socket, memory over 100,000 tokens. Prints a table and ends with 1 if a goal was missed; `--quick` leaves the long
-rows out."""
+of 10,000 users over a socket, memory over 100,000 tokens. Prints a table, writes bench_identity.json and ends with 1 if a goal was missed; `--quick` leaves the long
+rows out, `--against FILE` compares with an earlier bench_identity.json (see bench.py)."""
 
 from __future__ import annotations
 
@@ -13,20 +13,8 @@ import threading
 import time
 from typing import Any
 
-from bench import Sim
+from bench import Figure, Sim, earlier, report
 
-UPSTREAM_CPU = {
-    "token check": (17.0, 40),
-    "token check, first time": (35.7, 20),
-    "password token, first time": (385.0, 20),
-    "token by token": (16.3, 10),
-    "catalogue": (14.0, 20),
-    "user get": (14.2, 20),
-    "project get": (14.2, 20),
-    "project create": (126.0, 20),
-    "user create, no password": (25.2, 10),
-    "user list, 120 of them": (120.0, 20),
-}
 USERS, TOKENS, PAGE = 10_000, 100_000, 100
 PAGE_MS, GROWTH_MIB = 30.0, 8.0
 
@@ -43,8 +31,9 @@ def token_by_token(sim: Sim, conn: http.client.HTTPConnection, project: str) -> 
 
 
 def main() -> None:
+    before = earlier(__doc__)
     sim = Sim()
-    rows: dict[str, tuple[float, float]] = {}
+    rows: dict[str, Figure] = {}
     project = sim.ask("GET", "/identity/v3/projects?name=admin")["projects"][0]["id"]
     role = sim.ask("GET", "/identity/v3/roles?name=member")["roles"][0]["id"]
     user = sim.ask("GET", "/identity/v3/users?name=admin")["users"][0]["id"]
@@ -87,27 +76,20 @@ def main() -> None:
         if middle > PAGE_MS:
             missed.append(f"a page takes more than {PAGE_MS:.0f} ms")
         out["a page, worst ms"] = round(max(pages), 1)
-        for n in range(25_000):
+        for _ in range(25_000):
             token_by_token(sim, keep, project)
         threading.Event().wait(1)
-        before = sim.pss()
-        for n in range(TOKENS):
+        least = sim.pss()
+        for _ in range(TOKENS):
             token_by_token(sim, keep, project)
         threading.Event().wait(1)
-        out["memory, MiB PSS, with full token cache"] = round(before, 1)
+        out["memory, MiB PSS, with full token cache"] = round(least, 1)
         after = sim.pss()
         out[f"memory after {TOKENS:,} more tokens"] = round(after, 1)
-        if after - before > GROWTH_MIB:
+        if after - least > GROWTH_MIB:
             missed.append(f"memory grew by more than {GROWTH_MIB:.0f} MiB")
     sim.process.terminate()
-    print(f"{'request':32} {'CPU ms':>8} {'p50 ms':>8} {'upstream CPU':>13} {'ratio':>7}  goal")
-    for name, (cpu, wall) in rows.items():
-        up, goal = UPSTREAM_CPU[name]
-        print(f"{name:32} {cpu:8.2f} {wall:8.2f} {up:13.1f} {up / cpu:6.0f}x  {goal}x")
-        if up / cpu < goal:
-            missed.append(f"{name} is less than {goal} times as cheap as upstream")
-    for name, value in out.items():
-        print(f"{name:48} {value}")
+    missed += report("bench_identity", rows, out, before)
     if missed:
         sys.exit("MISSED: " + "; ".join(missed))
 

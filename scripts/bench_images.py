@@ -21,7 +21,6 @@ from typing import Any
 
 SIZE = int(os.environ.get("BENCH_IMAGE_MIB", "1024")) << 20
 CHUNK = 1 << 20
-UPSTREAM_GET = 14.2
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -33,7 +32,11 @@ class Files:
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             self.port = s.getsockname()[1]
-        env = os.environ | {"VIRGA_ADMIN_PASSWORD": "bench", "VIRGA_SERVER_LOG_LEVEL": "error"}
+        env = os.environ | {
+            "VIRGA_ADMIN_PASSWORD": "bench",
+            "VIRGA_SERVER_LOG_LEVEL": "error",
+            "VIRGA_SIM_STOCK": "false",
+        }
         words = [
             sys.executable,
             "-m",
@@ -199,7 +202,6 @@ def main() -> None:
             for _ in range(2000):
                 cloud.ask("GET", f"/image/v2/images/{one}")
             out["image get, CPU ms"] = (cloud.cpu() - cpu) / 2
-            out["image get, upstream by ours"] = UPSTREAM_GET / max(out["image get, CPU ms"], 0.001)
             walls = lists(cloud)
             out["list of 10000, a page, p50 ms"] = statistics.median(walls)
             out["list of 10000, a page, p99 ms"] = sorted(walls)[int(len(walls) * 0.99)]
@@ -210,7 +212,6 @@ def main() -> None:
         "upload, share of plain": ">= 0.7",
         "download, share of plain": ">= 0.7",
         "peak memory of the server, MiB": "< 150",
-        "image get, upstream by ours": ">= 20",
         "list of 10000, a page, p50 ms": "<= 30",
     }
     print(f"{'images, ' + str(SIZE >> 20) + ' MiB':34s} {'value':>10s} {'goal':>8s}")

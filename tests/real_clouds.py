@@ -27,32 +27,51 @@ def free_port() -> int:
         return int(s.getsockname()[1])
 
 
-def machine_facts() -> dict[str, set[str]]:
-    """What a cloud could leave behind on this machine, outside of its folder."""
+def machine_facts(state: Path, name: str) -> dict[str, set[str]]:
+    """What a cloud has on this machine outside of its folder, told by its marks: the path of its state folder and its name. What
+    others run here (another cloud, anybody's QEMU) bears neither."""
 
     def lines(*argv: str) -> set[str]:
         return set(subprocess.run(argv, capture_output=True, text=True, check=False).stdout.splitlines())
 
-    processes = set()
+    def named(word: str) -> bool:
+        return word == name or word.startswith((f"{name}-", f"virga_{name}"))
+
+    mark, processes = str(state).encode(), set()
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
             with contextlib.suppress(OSError, IndexError):
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-                if fields[0] != "Z" and any(w in words[0] for w in (b"ovs", b"ovn", b"libvirtd", b"qemu")):
-                    processes.add(f"{entry.name} {words[0].decode()}")
+                ended = (entry / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+                words = (entry / "cmdline").read_bytes()
+                cwd = str((entry / "cwd").readlink()).encode()
+                more = (
+                    (entry / "environ").read_bytes(),
+                    (entry / "mountinfo").read_bytes(),
+                )  # libvirtd's folders are mounts
+                if not ended and any(mark in text for text in (words, cwd, *more)):
+                    processes.add(f"{entry.name} {words.partition(bytes(1))[0].decode()}")
+    files = set()
+    for folder in ("/run/libvirt", "/var/run/openvswitch", "/var/run/ovn", "/etc/libvirt/qemu"):
+        for file in Path(folder).rglob("*"):
+            with contextlib.suppress(OSError):
+                held = file.read_bytes() if file.is_file() and file.stat().st_size < 1 << 20 else b""
+                if any(named(part) for part in file.parts) or mark in str(file).encode() + held:
+                    files.add(str(file))
+    mounts = (x.split()[4] for x in lines("cat", "/proc/self/mountinfo"))
     return {
-        "links": {x.split(": ")[1] for x in lines("ip", "-o", "link")},
-        "namespaces": lines("ip", "netns"),
-        "tables": lines("nft", "list", "tables"),
-        "mounts": {x.split()[4] for x in lines("cat", "/proc/self/mountinfo")},
+        "links": {x for x in (x.split(": ")[1].partition("@")[0] for x in lines("ip", "-o", "link")) if named(x)},
+        "namespaces": {x for x in lines("ip", "netns") if named(x.split()[0])},
+        "tables": {x for x in lines("nft", "list", "tables") if named(x.split()[-1])},
+        "mounts": {x for x in mounts if str(state) in x or named(Path(x).name)},
         "processes": processes,
-        "files": {
-            str(p)
-            for folder in ("/run/libvirt", "/var/run/openvswitch", "/var/run/ovn", "/etc/libvirt/qemu")
-            for p in Path(folder).rglob("*")
-        },
+        "files": files,
     }
+
+
+def left_nothing(state: Path, name: str) -> None:
+    """Fail with what the cloud left behind."""
+    for what, left in machine_facts(state, name).items():
+        assert left == set(), f"{what} left behind"
 
 
 class Real:
@@ -92,6 +111,13 @@ class Real:
     @property
     def pid(self) -> int:
         return int((self.state / "virga.pid").read_text().split()[0])
+
+    def facts(self) -> dict[str, set[str]]:
+        """What of it is on this machine now."""
+        return machine_facts(self.state, self.env["VIRGA_NAME"])
+
+    def left_nothing(self) -> None:
+        left_nothing(self.state, self.env["VIRGA_NAME"])
 
     @property
     def outside(self) -> str:

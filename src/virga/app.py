@@ -24,6 +24,7 @@ from virga.ground.db.migrate import migrate
 from virga.ground.doors import Doors
 from virga.ground.errors import NotFound
 from virga.ground.http.call import Authenticator, Call, Query, Request
+from virga.ground.http.connections import OWN_FILES, Connections, raise_files
 from virga.ground.http.rim import Rim
 from virga.ground.http.table import Service
 from virga.ground.loops.loop import Loop, LoopRunner
@@ -130,7 +131,7 @@ class Cloud:
         )
         self.tokens = doors.put(Tokens, Tokens(self.db, doors, self.policy))
         doors.put(Authenticator, self.tokens)
-        doors.put(Catalog, Catalog(self.db))
+        catalog = doors.put(Catalog, Catalog(self.db))
         keys = (
             Path(settings.identity.credential_keys)
             if settings.identity.credential_keys
@@ -156,6 +157,7 @@ class Cloud:
         self.services = [
             identity_routes.chosen(settings.identity.v2) if s is identity_routes.SERVICE else s for s in SERVICES
         ]
+        catalog.before(self.services, ports=settings.server.classic_ports and not settings.server.public_url)
         sagas: list[Saga] = [*SAGAS, *IMAGE_SAGAS]
         loops: list[Loop] = [
             events.OUTBOX,
@@ -176,6 +178,7 @@ class Cloud:
         self.runner = doors.put(Runner, Runner(self.db, doors, sagas, hook=hook))
         self.loops = doors.put(LoopRunner, LoopRunner(self.db, doors, loops))
         host, _, port = settings.server.listen.rpartition(":")
+        self.connections: Connections | None = None
         self.rim = Rim(
             self.services,
             doors,
@@ -192,7 +195,9 @@ class Cloud:
         self.objects = objects.furnish(self.db, doors, settings.objects, None if settings.ephemeral else self.state)
         self.rim.apps |= objects_routes.apps(self.objects)
         self.rim.pages |= objects_routes.pages(self.objects)
-        self.rim.pages["metrics"] = lambda: ("text/plain; version=0.0.4; charset=utf-8", metrics.page())
+        self.rim.metrics = lambda: ("text/plain; version=0.0.4; charset=utf-8", metrics.page())
+        self.rim.metrics_token = settings.server.metrics_token
+        self.rim.metrics_open = settings.simulated and not settings.server.metrics_token
 
     def prepare(self) -> None:
         """Schema, first administrator, catalogue: whatever is missing. Repeatable."""
@@ -219,6 +224,23 @@ class Cloud:
             compute.first_flavors(tx, self.world.now())
             images.first_definitions(tx, self.world.now(), self.world.uuid)
         self.log.info("prepared", schema=done)
+
+    def stock(self) -> None:
+        """What a new simulated cloud begins with: an image and a network, for the administrator's first machine. Nothing when the cloud
+        has had an image before, or by setting (`sim.stock`)."""
+        if not self.settings.sim.stock:
+            return
+        with self.db.write() as tx:
+            project = identity.project_id(tx, "admin")
+            if project is None:
+                return
+            request = Request("start", "POST", "/", "", Query({}), "", {}, "", "")
+            call = Call(network.system_actor(project), (0, 0), request, self.doors, self.db, open=tx)
+            if images.first_image(call) is not None:
+                external = network.ensure_external(
+                    call, self.settings.network.external_name, self.settings.network.external_cidr
+                )
+                network.first_private(call, external)
 
     def _kept_password(self) -> str:
         """The administrator's password: made once and kept in the state folder, readable by its owner."""
@@ -312,6 +334,7 @@ class Cloud:
         """Be a worker that answers Swift and S3 alone: no sagas, no shared loops, no machines."""
         for name in [n for n, loop in self.loops.loops.items() if loop.shared]:
             del self.loops.loops[name]
+        self.rim.roots = {}
         self.rim.mounts = {s.path.strip("/"): s for s in (objects_routes.SERVICE, objects_routes.S3)}
         with self.db.read() as tx:
             self.tokens.load(tx)
@@ -458,8 +481,13 @@ async def serve(
     import uvicorn
 
     from virga.ground.http.protocol import Protocol
+    from virga.ground.http.server import Server
 
     settings = cloud.settings.server
+    most = max(raise_files() - OWN_FILES, 64)
+    connections = cloud.connections = Connections(
+        most=most, each=min(settings.connections_per_address, most), proxies=settings.trusted_proxies
+    )
     sockets = [given or listen(settings.listen)]
     cloud.rim.main_port = sockets[0].getsockname()[1]
     host = settings.listen.rpartition(":")[0]
@@ -473,6 +501,9 @@ async def serve(
     if cloud.settings.objects.s3_port and given is None:
         sockets.append(listen(f"{host}:{cloud.settings.objects.s3_port}"))
         cloud.rim.ports[cloud.settings.objects.s3_port] = objects_routes.S3
+    if settings.metrics_listen and given is None:
+        sockets.append(listen(settings.metrics_listen))
+        cloud.rim.metrics_port = sockets[-1].getsockname()[1]
     tls: dict[str, Any] = {}
     if settings.tls:
         cert, key = (
@@ -491,11 +522,11 @@ async def serve(
         ws="none",
         http=Protocol,
         timeout_graceful_shutdown=5,
-        h11_max_incomplete_event_size=65536,
+        proxy_headers=False,  # `trusted_proxies` decides, in `Connections.whence`
+        backlog=1024,
         **tls,
     )
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    server = Server(config, connections, cloud.rim.parties)
     for sock in sockets:
         sock.listen(1024)
     settle_memory()

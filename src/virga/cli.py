@@ -172,6 +172,7 @@ def _foreground(settings: Settings) -> None:
             ) from e
         if settings.simulated:
             cloud.simulate()
+            cloud.stock()
         else:
             cloud.equip(steps)
         steps("loops, sagas, APIs")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -34,6 +35,27 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tls: Annotated[bool, Meta(description="Serve https; without a certificate one is made on first start")] = False
     tls_cert: Annotated[str, Meta(description="Path of a certificate (PEM)")] = ""
     tls_key: Annotated[str, Meta(description="Path of its key (PEM)")] = ""
+    trusted_proxies: Annotated[
+        list[str],
+        Meta(
+            description="Networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: ['10.0.0.5/32']"
+        ),
+    ] = []
+    connections_per_address: Annotated[
+        int,
+        Meta(
+            ge=8, le=65536, description="Connections of one client address (IPv6: of one /64); proxies are not counted"
+        ),
+    ] = 1024
+    metrics_listen: Annotated[
+        str, Meta(description="Address and port of /metrics alone: '127.0.0.1:8709'; empty: beside the APIs")
+    ] = ""
+    metrics_token: Annotated[
+        str,
+        Meta(
+            description="Who sends it as 'Authorization: Bearer' reads /metrics beside the APIs; empty: nobody does (anybody, on a simulated cloud)"
+        ),
+    ] = ""
     workers: Annotated[int, Meta(ge=1, le=64, description="Threads that run actions")] = 8
     policy_file: Annotated[
         str,
@@ -56,6 +78,9 @@ class Sim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fail: Annotated[list[str], Meta(description="Failure points: 'compute.spawn=5%'")] = []
     clock: Annotated[bool, Meta(description="Time stands still until POST /sim/clock moves it")] = False
     seed: Annotated[int, Meta(description="Seed of the failures")] = 1
+    stock: Annotated[
+        bool, Meta(description="A new cloud begins with an image, 'tiny', and a network, 'private', behind a router")
+    ] = True
     boot_seconds: Annotated[float, Meta(ge=0, description="How long a simulated machine takes to boot")] = 0.0
 
 
@@ -115,9 +140,15 @@ def load(path: Path | None = None, env: Mapping[str, str] | None = None, **over:
         if value is not None:
             _set(tree, dotted.replace("__", "."), value)
     try:
-        return msgspec.convert(tree, Settings)
+        made = msgspec.convert(tree, Settings)
     except msgspec.ValidationError as e:
         raise SettingsError(f"{file}: {e}") from e
+    for proxy in made.server.trusted_proxies:
+        try:
+            ip_network(proxy, strict=False)
+        except ValueError as e:
+            raise SettingsError(f"{file}: server.trusted_proxies: {e}") from e
+    return made
 
 
 def _fields(kind: type[msgspec.Struct], prefix: str = "") -> list[tuple[str, Any]]:

@@ -43,7 +43,8 @@ class Lab:
     def __init__(self, state: Path, env: dict[str, str] | None = None) -> None:
         self.state, self.port = state, free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.env = os.environ | {"VIRGA_ADMIN_PASSWORD": "secret", "VIRGA_SERVER_LOG_LEVEL": "warning"} | (env or {})
+        self.env = os.environ | {"VIRGA_ADMIN_PASSWORD": "secret", "VIRGA_SERVER_LOG_LEVEL": "warning"}
+        self.env |= {"VIRGA_SIM_STOCK": "false"} | (env or {})
         state.mkdir(exist_ok=True)
         self.start()
         a = self.admin

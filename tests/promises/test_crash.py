@@ -30,6 +30,7 @@ class Sim:
         self.env = (
             os.environ
             | {"VIRGA_ADMIN_PASSWORD": "secret", "VIRGA_SERVER_LOG_LEVEL": "error", "VIRGA_SIM_BOOT_SECONDS": "0"}
+            | {"VIRGA_SIM_STOCK": "false"}
             | env
         )
         self.tls = "VIRGA_SERVER_TLS" in env

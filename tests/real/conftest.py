@@ -12,16 +12,11 @@ from collections.abc import Iterator
 import pytest
 
 from ceph import Ceph
-from real_clouds import Real, machine_facts
+from real_clouds import Real
 
 
 @pytest.fixture(scope="session")
-def before() -> dict[str, set[str]]:
-    return machine_facts()
-
-
-@pytest.fixture(scope="session")
-def real(before: dict[str, set[str]]) -> Iterator[Real]:
+def real() -> Iterator[Real]:
     if os.geteuid() != 0:
         pytest.fail("the real cloud needs root")
     cloud = Real()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import hypervisors
-from real_clouds import GUEST, machine_facts
+from real_clouds import GUEST, left_nothing, machine_facts
 from virga.node.libvirtd import engine
 from virga.node.supervisor import Supervisor
 
@@ -24,7 +24,6 @@ pytestmark = pytest.mark.real
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A state folder with a libvirtd that runs in a namespace of its own; nothing of both is left."""
-    before = machine_facts()
     folder, space = Path(tempfile.mkdtemp(prefix="virga-hypervisor-", dir="/var/tmp")), f"th{os.getpid() % 100000:x}"
     folder.chmod(0o711)
     (folder / "machines").mkdir(mode=0o711)
@@ -33,13 +32,12 @@ def folder() -> Iterator[Path]:
     try:
         supervisor.run(engine(space, folder / "libvirt", folder / "machines", space, kvm=False))
         yield folder
+        assert machine_facts(folder, space)["processes"] and machine_facts(folder, space)["namespaces"]
     finally:
         supervisor.stop(data_plane=True)
         subprocess.run(["ip", "netns", "del", space], check=True)
         shutil.rmtree(folder)
-    after = machine_facts()
-    for what, had in before.items():
-        assert after[what] - had == set(), f"{what} left behind"
+    left_nothing(folder, space)
 
 
 def test_hypervisor_contract(folder: Path) -> None:

@@ -11,15 +11,14 @@ import threading
 
 import pytest
 
-from real_clouds import Real, machine_facts
+from real_clouds import Real
 
 pytestmark = pytest.mark.real
 
 
 def test_killed_while_starting() -> None:
-    before = machine_facts()
     cloud = Real()
-    cloud.env["VIRGA_NAME"] = "tkill"
+    cloud.env["VIRGA_NAME"] = f"k{os.getpid() % 100000:x}"
     try:
         for moment in (0.3, 0.6, 0.8, 0.9, 1.0, 1.1, 1.2, 1.4, 1.7, 2.2, 3.0):
             child = subprocess.Popen(
@@ -39,6 +38,4 @@ def test_killed_while_starting() -> None:
         assert " bad " not in cloud.virga("doctor")
     finally:
         cloud.virga("down", "--purge", "--yes")
-    after = machine_facts()
-    for what, had in before.items():
-        assert after[what] - had == set(), f"{what} left behind"
+    cloud.left_nothing()

@@ -18,7 +18,7 @@ import pytest
 
 from disks import qcow2, vmdk
 from houses import House, make
-from real_clouds import GUEST, machine_facts
+from real_clouds import GUEST, left_nothing, machine_facts
 from virga.client import wait
 from virga.node.libvirtd import engine
 from virga.node.supervisor import Supervisor
@@ -36,7 +36,6 @@ SECTOR = 512
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
     """A state folder with a libvirtd that runs in a namespace of its own; nothing of both is left."""
-    before = machine_facts()
     folder, space = Path(tempfile.mkdtemp(prefix="virga-disks-", dir="/var/tmp")), f"td{os.getpid() % 100000:x}"
     folder.chmod(0o711)
     (folder / "machines").mkdir(mode=0o711)
@@ -45,13 +44,12 @@ def folder() -> Iterator[Path]:
     try:
         supervisor.run(engine(space, folder / "libvirt", folder / "machines", space, kvm=False))
         yield folder
+        assert machine_facts(folder, space)["processes"] and machine_facts(folder, space)["namespaces"]
     finally:
         supervisor.stop(data_plane=True)
         subprocess.run(["ip", "netns", "del", space], check=True)
         shutil.rmtree(folder)
-    after = machine_facts()
-    for what, had in before.items():
-        assert after[what] - had == set(), f"{what} left behind"
+    left_nothing(folder, space)
 
 
 def driver(folder: Path, image: Path = GUEST) -> Any:
@@ -137,6 +135,7 @@ def test_copy_of_a_running_and_of_a_stopped_machine(folder: Path) -> None:
             image = str(uuid.uuid4())
             h.snapshot(m, image, lambda: True)
             copy = folder / "machines" / m.id / f"copy-{image}.qcow2"
+            assert copy.stat().st_mode & 0o077 == 0, "nobody else of this machine reads or changes it (OSSA-2014-001)"
             before = copy.stat().st_mtime_ns
             h.snapshot(m, image, lambda: True)
             assert copy.stat().st_mtime_ns == before

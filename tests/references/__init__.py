@@ -7,6 +7,7 @@ Each service has a module here, with
   GOOD: "POST /v2.0/ports" (method and path of a route; " key" behind it for an action row) → a function of a `Case`, giving one or
         several good bodies that together hold every reference of the shape
   PATHS: the same key → a function of a `Case` giving the path to ask, where it has parameters
+  REFUSED: references that a member may not send at all, with the rule or reason: the sweep is a member's
   ALIKE: references whose answer for a foreign thing differs from that for an absent one by upstream's own word, with the reason."""
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ def _within(kind: Any, version: wire.Version, path: tuple[str | int, ...]) -> It
 def references(route: Route, version: wire.Version) -> list[Reference]:
     """Every reference that the route's body, query and headers declare."""
     out: dict[Reference, None] = {}
+    version = min(version, route.until)
     if route.body is not None:
         head: tuple[str | int, ...] = ()
         if route.verb is not None:

@@ -75,7 +75,8 @@ def test_a_hypervisor_that_fails_says_so(house: House) -> None:
     house.cloud.doors.use(Dial).set("compute.spawn", 1.0)
     image, (net, _) = house.image(), house.network(a)
     s = house.settled(a, house.server(a, image["id"], net["id"])["id"])
-    assert s["status"] == "ERROR" and "simulated failure at compute.spawn" in s["fault"]["message"]
+    assert s["status"] == "ERROR" and s["fault"]["message"] == "SimulatedFailure"
+    assert "simulated failure at compute.spawn" in s["fault"]["details"], "the words are for administrators"
     assert [p for p in a.get("/network/v2.0/ports")["ports"] if p["device_owner"].startswith("compute")] == []
 
 

@@ -156,7 +156,7 @@ def test_services_and_endpoints(house: House) -> None:
     assert volume["publicURL"] == f"http://h:8776/v1/{house.admin.project}" == volume["adminURL"]
     a.delete(f"{V2}/endpoints/{one['id']}", 204)
     assert not [e for e in a.get("/identity/v3/endpoints")["endpoints"] if e["service_id"] == service["id"]]
-    own = next(e for e in listed.values() if e["publicurl"].endswith("/identity"))
+    own = next(e for e in listed.values() if "/identity" in e["publicurl"])
     assert a.ask("DELETE", f"{V2}/endpoints/{own['id']}").code == 409
     a.delete(f"{V2}/OS-KSADM/services/{service['id']}", 204)
 

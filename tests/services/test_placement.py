@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from houses import House, Tenant
+from houses import House, Tenant, make
 
 P = "/placement"
 
@@ -68,9 +69,11 @@ class Asker:
 
 
 @pytest.fixture
-def ask(house: House) -> Asker:
-    # The cloud's own hosts stand aside.
-    return Asker(house.admin)
+def ask(database: str | None) -> Iterator[Asker]:
+    """Placement of a cloud without a host: the only providers are those that a test makes."""
+    cloud = make(database)
+    yield Asker(House(cloud).admin)
+    cloud.db.close()
 
 
 def key(id: str) -> str:
@@ -175,13 +178,13 @@ def test_many_consumers_change_at_once_or_not_at_all(ask: Asker) -> None:
     assert ask("GET", "/usages?project_id=p", at="1.9")["usages"] == {"VCPU": 4}
 
 
-def test_two_threads_never_share_the_last_room(house: House, ask: Asker) -> None:
+def test_two_threads_never_share_the_last_room(ask: Asker) -> None:
     id = ask.provider("host", VCPU=4)
     codes: list[int] = []
 
     def take() -> None:
         body = {"allocations": {id: {"resources": {"VCPU": 1}}}, "project_id": "p", "user_id": "u", "consumer_generation": None, "consumer_type": "X"}  # fmt: skip
-        got = house.admin.ask("PUT", f"{P}/allocations/{uuid.uuid4()}", body, headers={"OpenStack-API-Version": "placement 1.39"})  # fmt: skip
+        got = ask.who.ask("PUT", f"{P}/allocations/{uuid.uuid4()}", body, headers={"OpenStack-API-Version": "placement 1.39"})  # fmt: skip
         codes.append(got.code)
 
     threads = [threading.Thread(target=take) for _ in range(12)]
@@ -319,3 +322,51 @@ def test_members_see_their_usage_and_nothing_else(house: House) -> None:
     assert house.http.get(P + "/").json()["versions"][0]["max_version"] == "1.39"
     bad = t.ask("GET", P + "/usages", headers={"OpenStack-API-Version": "placement 1.99"})
     assert bad.code == 406
+
+
+def settled(house: House, ask: Asker) -> dict[str, dict[str, int]]:
+    """What placement says is used of each provider of the cloud's own hosts, after a look that nothing else is counted."""
+    found = ask("GET", "/resource_providers")["resource_providers"]
+    return {p["name"]: ask("GET", f"/resource_providers/{p['uuid']}/usages")["usages"] for p in found}
+
+
+def test_the_clouds_own_machines_are_placements_truth(house: House) -> None:
+    """A host is a provider, a machine its consumer; build, failure and delete leave what servers say."""
+    ask, t = Asker(house.admin), house.tenant("builder")
+    net, _ = house.network(t)
+    image = house.image()["id"]
+    servers = [house.server(t, image, net["id"], f"vm{n}")["id"] for n in range(3)]
+    for id in servers:
+        assert house.settled(t, id)["status"] == "ACTIVE"
+    (host,) = house.admin.get("/compute/v2.1/os-hypervisors")["hypervisors"]
+    flavor = t.get("/compute/v2.1/flavors/42")["flavor"]
+    used = settled(house, ask)[host["hypervisor_hostname"]]
+    assert (used["VCPU"], used["MEMORY_MB"], used["DISK_GB"]) == (
+        3 * flavor["vcpus"],
+        3 * flavor["ram"],
+        3 * (flavor["disk"] + flavor["OS-FLV-EXT-DATA:ephemeral"]),
+    )
+    held = ask("GET", f"/allocations/{servers[0]}")
+    assert held["project_id"] == t.project and held["user_id"] == t.user and held["consumer_type"] == "INSTANCE"
+    for id in servers:
+        t.delete(f"/compute/v2.1/servers/{id}", 204)
+        assert house.settled(t, id) is None
+    assert set(settled(house, ask)[host["hypervisor_hostname"]].values()) == {0}
+
+
+def test_what_others_take_is_not_built_on(house: House) -> None:
+    """An allocation made by placement's own API leaves that much less room, and the refusal says so."""
+    ask, t = Asker(house.admin), house.tenant("crowded")
+    net, _ = house.network(t)
+    image = house.image()["id"]
+    (host,) = ask("GET", "/resource_providers")["resource_providers"]
+    inventory = ask("GET", f"/resource_providers/{host['uuid']}/inventories")["inventories"]["MEMORY_MB"]
+    room = int((inventory["total"] - inventory["reserved"]) * inventory["allocation_ratio"])
+    ask.use(str(uuid.uuid4()), **{key(host["uuid"]): {"MEMORY_MB": room}})
+    id = house.server(t, image, net["id"])["id"]
+    refused = house.settled(t, id)
+    assert refused["status"] == "ERROR" and "memory" in refused["fault"]["message"], refused["fault"]
+    with house.cloud.db.read() as tx:
+        from virga.services.placement import api as placement
+
+        assert placement.used_by(tx, id) == {}

@@ -142,8 +142,12 @@ def _fact(name: str) -> Callable[[Facts], Any]:
     def find(facts: Facts) -> Any:
         if facts.more is not None and name in facts.more:
             return facts.more[name]
-        value = known(facts) if known is not None else None
-        return ABSENT if value is None else value
+        if known is not None:
+            value = known(facts)
+            return ABSENT if value is None else value
+        if facts.chosen is not None and name in facts.chosen and not name.startswith("target."):
+            return facts.chosen[name]
+        return ABSENT
 
     return find
 

@@ -15,12 +15,14 @@ from virga.ground.http.call import Actor, Call
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What a rule may look at besides the actor: whose thing it is. `more` holds facts by their names in policy files
-    (`target.user.domain_id`)."""
+    (`target.user.domain_id`). `chosen` are what tenants call as they like (properties of images): looked at only for names that are no
+    fact's, so that nobody gives a thing another owner by a word in it."""
 
     project_id: str | None = None
     user_id: str | None = None
     domain_id: str | None = None
     more: Mapping[str, Any] | None = None
+    chosen: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -98,12 +100,13 @@ def may(
     user_id: str | None = None,
     domain_id: str | None = None,
     target: Mapping[str, Any] | None = None,
+    chosen: Mapping[str, Any] | None = None,
 ) -> bool:
     """Whether `rule`, as the operator's policy file or else the program has it, holds for the actor on these facts."""
     if rule.scopes and scope_of(actor) not in rule.scopes:
         return False
     check = actor.overrides.get(rule.name) or rule.check
-    return check.holds(actor, Facts(project_id, user_id, domain_id, target))
+    return check.holds(actor, Facts(project_id, user_id, domain_id, target, chosen))
 
 
 def scope_of(actor: Actor) -> str:
@@ -118,10 +121,19 @@ def allow(
     user_id: str | None = None,
     domain_id: str | None = None,
     target: Mapping[str, Any] | None = None,
+    chosen: Mapping[str, Any] | None = None,
 ) -> None:
     """Raise Forbidden unless `rule` holds for the caller on these facts."""
     call.notes["rule"] = rule.name
-    if not may(call.actor, rule, project_id=project_id, user_id=user_id, domain_id=domain_id, target=target):
+    if not may(
+        call.actor,
+        rule,
+        project_id=project_id,
+        user_id=user_id,
+        domain_id=domain_id,
+        target=target,
+        chosen=chosen,
+    ):
         raise refusal(call.actor, rule)
 
 

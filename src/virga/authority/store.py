@@ -30,6 +30,12 @@ def set_limit(tx: Tx, project_id: str, service: str, name: str, value: int) -> N
         tx.conn.execute(sa.insert(TABLE).values(project_id=project_id, service=service, name=name, value=value))
 
 
+def projects(tx: Tx, service: str) -> list[str]:
+    """The projects that have limits of their own in a service."""
+    query = sa.select(TABLE.c.project_id).where(TABLE.c.service == service).distinct().order_by(TABLE.c.project_id)
+    return list(tx.conn.execute(query).scalars())
+
+
 def clear(tx: Tx, project_id: str, service: str) -> None:
     tx.conn.execute(sa.delete(TABLE).where(TABLE.c.project_id == project_id, TABLE.c.service == service))
 

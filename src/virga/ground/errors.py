@@ -15,6 +15,17 @@ class Problem(Exception):
         self.facts = facts
 
 
+def told(error: Exception) -> str:
+    """What a failure is kept as: a problem's message; of any other exception its kind, and on lines of their own its words, which may
+    hold paths, addresses and secrets of this machine (OSSA-2019-003)."""
+    return error.message if isinstance(error, Problem) else f"{type(error).__name__}\n{error}"
+
+
+def public(kept: str) -> str:
+    """The part of a kept failure that everybody may read; the whole is for administrators."""
+    return kept.partition("\n")[0]
+
+
 class Invalid(Problem):
     """The request itself is wrong; `field` names the part."""
 
@@ -41,6 +52,10 @@ class OverQuota(Problem):
 
 class TooLarge(Problem):
     """The body is longer than accepted."""
+
+
+class TooMany(Problem):
+    """Too many requests of one party wait already; facts: limit."""
 
 
 class UnsupportedMedia(Problem):

@@ -10,7 +10,7 @@ import json
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
@@ -151,7 +151,9 @@ def check_query(
 
 
 class Wire(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A shape on the wire. Unknown fields are refused."""
+    """A shape on the wire. Unknown fields are refused. `lax` shapes take `"22"` for 22 and `"True"` for true, as Neutron does."""
+
+    lax: ClassVar[bool] = False
 
 
 class Open(Wire, kw_only=True, forbid_unknown_fields=False):
@@ -238,7 +240,7 @@ def _body_decoder(
         )
     elif key is not None:
         target = msgspec.defstruct("Body", [("inner", target)], rename={"inner": key}, forbid_unknown_fields=True)
-    return msgspec.json.Decoder(target)
+    return msgspec.json.Decoder(target, strict=not shape.lax)
 
 
 BULK = 50

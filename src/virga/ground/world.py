@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import math
 import random
 import subprocess
 import threading
@@ -70,8 +71,13 @@ def _iso(seconds: int) -> str:
 
 
 def iso_micro(seconds: float) -> str:
-    """`2026-11-22T18:00:00.000000Z`, as Keystone prints times."""
-    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """`2026-11-22T18:00:00.000000Z`, as Keystone prints times; rounded as `datetime` does (half to even)."""
+    part, whole = math.modf(seconds)
+    micro = round(part * 1e6)
+    if not 0 <= micro < 1_000_000:
+        carry, micro = divmod(micro, 1_000_000)
+        whole += carry
+    return f"{_iso(int(whole))[:-1]}.{micro:06}Z"
 
 
 class CommandFailed(Exception):

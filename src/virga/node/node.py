@@ -13,7 +13,7 @@ import msgspec
 
 from virga.ground import log
 from virga.ground.bus import Bus
-from virga.ground.errors import Problem
+from virga.ground.errors import Problem, told
 from virga.services.compute.driver import Hypervisor, Machine
 
 HELLO = 10.0
@@ -125,11 +125,10 @@ class Node:
         error = None
         try:
             self._do(said["verb"], machine, said)
-        except Problem as e:
-            error = e.message
         except Exception as e:
-            self.log.warning("verb_failed", verb=said["verb"], server=id, why=str(e))
-            error = f"{e}" or type(e).__name__
+            if not isinstance(e, Problem):
+                self.log.warning("verb_failed", verb=said["verb"], server=id, why=str(e))
+            error = told(e)
         self.bus.call(
             "compute.observed", {"host": self.host, "server": id, "generation": said["generation"], "error": error}
         )

@@ -100,6 +100,10 @@ class Turn:
     def __init__(self) -> None:
         self._lock, self._owner, self._depth = threading.Lock(), 0, 0
 
+    @property
+    def taken(self) -> bool:
+        return self._lock.locked()
+
     def attempt(self) -> bool:
         """Take a turn if it is nobody's."""
         if not self._lock.acquire(blocking=False):
@@ -221,6 +225,11 @@ class Database:
                     raw.rollback()
                 raise
         tx.committed()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a read would wait for whoever writes at this moment: in memory there is one connection for all."""
+        return self.memory and self._turn.taken
 
     @property
     def keeps(self) -> bool:

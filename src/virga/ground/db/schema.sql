@@ -93,6 +93,7 @@ CREATE TABLE floating_ips (
 CREATE INDEX ix_floating_ips_fixed_port_id ON floating_ips (fixed_port_id);
 CREATE INDEX ix_floating_ips_project_id ON floating_ips (project_id);
 CREATE INDEX ix_floating_ips_router_id ON floating_ips (router_id);
+CREATE UNIQUE INDEX uq_floating_ips_fixed ON floating_ips (fixed_port_id, fixed_ip);
 CREATE TABLE hosts (
   id VARCHAR(36) NOT NULL,
   name VARCHAR(255) NOT NULL,
@@ -130,9 +131,11 @@ CREATE TABLE id_app_credentials (
   unrestricted BOOLEAN NOT NULL,
   roles JSON NOT NULL,
   access_rules JSON,
+  made_by VARCHAR(64),
   CONSTRAINT pk_id_app_credentials PRIMARY KEY (id),
   CONSTRAINT uq_id_app_credentials_user_id UNIQUE (user_id, name)
 );
+CREATE INDEX ix_id_app_credentials_made_by ON id_app_credentials (made_by);
 CREATE INDEX ix_id_app_credentials_project_id ON id_app_credentials (project_id);
 CREATE TABLE id_credentials (
   id VARCHAR(64) NOT NULL,
@@ -327,6 +330,7 @@ CREATE TABLE id_roles (
   CONSTRAINT pk_id_roles PRIMARY KEY (id),
   CONSTRAINT uq_id_roles_domain_id UNIQUE (domain_id, name)
 );
+CREATE UNIQUE INDEX uq_id_roles_global_name ON id_roles (name) WHERE domain_id IS NULL;
 CREATE TABLE id_services (
   id VARCHAR(64) NOT NULL,
   type VARCHAR(255) NOT NULL,
@@ -386,6 +390,10 @@ CREATE TABLE id_users (
   CONSTRAINT uq_id_users_domain_id UNIQUE (domain_id, name)
 );
 CREATE INDEX ix_id_users_name ON id_users (name, id);
+CREATE TABLE image_ids (
+  id VARCHAR(36) NOT NULL,
+  CONSTRAINT pk_image_ids PRIMARY KEY (id)
+);
 CREATE TABLE image_locations (
   id VARCHAR(36) NOT NULL,
   image_id VARCHAR(36) NOT NULL,
@@ -786,11 +794,13 @@ CREATE TABLE port_ips (
   port_id VARCHAR(36) NOT NULL,
   subnet_id VARCHAR(36) NOT NULL,
   ip VARCHAR(64) NOT NULL,
+  router_id VARCHAR(36),
   CONSTRAINT pk_port_ips PRIMARY KEY (port_id, subnet_id, ip),
   CONSTRAINT uq_port_ips_subnet_id UNIQUE (subnet_id, ip),
   CONSTRAINT fk_port_ips_port_id_ports FOREIGN KEY(port_id) REFERENCES ports (id) ON DELETE CASCADE,
   CONSTRAINT fk_port_ips_subnet_id_subnets FOREIGN KEY(subnet_id) REFERENCES subnets (id)
 );
+CREATE UNIQUE INDEX uq_port_ips_router_id ON port_ips (router_id, subnet_id);
 CREATE TABLE port_security_groups (
   port_id VARCHAR(36) NOT NULL,
   group_id VARCHAR(36) NOT NULL,
@@ -826,6 +836,8 @@ CREATE TABLE ports (
 );
 CREATE INDEX ix_ports_device_id ON ports (device_id);
 CREATE INDEX ix_ports_project_id ON ports (project_id);
+CREATE UNIQUE INDEX uq_ports_gateway ON ports (device_id) WHERE device_owner = 'network:router_gateway';
+CREATE UNIQUE INDEX uq_ports_metadata ON ports (network_id) WHERE device_owner = 'network:distributed';
 CREATE TABLE project_limits (
   project_id VARCHAR(64) NOT NULL,
   service VARCHAR(32) NOT NULL,
@@ -907,6 +919,7 @@ CREATE TABLE security_groups (
   CONSTRAINT pk_security_groups PRIMARY KEY (id)
 );
 CREATE INDEX ix_security_groups_project_id ON security_groups (project_id);
+CREATE UNIQUE INDEX uq_security_groups_default ON security_groups (project_id) WHERE is_default;
 CREATE TABLE server_actions (
   id INTEGER NOT NULL,
   server_id VARCHAR(36) NOT NULL,
@@ -966,6 +979,7 @@ CREATE TABLE servers (
   boot JSON DEFAULT '{}' NOT NULL,
   verb_image VARCHAR(36),
   ephemeral INTEGER DEFAULT '0' NOT NULL,
+  locked_by VARCHAR(8),
   CONSTRAINT pk_servers PRIMARY KEY (id),
   CONSTRAINT ck_servers_task_has_a_saga CHECK (task_state is null or saga_id is not null)
 );

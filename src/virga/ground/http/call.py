@@ -52,8 +52,10 @@ class Actor:
     app_credential_id: str | None = None
     restricted: bool = False
     """An application credential that may not make others like it, nor trusts or EC2 credentials."""
-    handed: bool = False
-    """By OAuth 1."""
+    oauth_token_id: str | None = None
+    """The access token of OAuth 1 that the authority was handed to."""
+    access_key_id: str | None = None
+    """The credential (EC2, S3) whose signature stood for a token."""
     access_rules: tuple[AccessRule, ...] | None = None
     """The only requests that this token may make; None is no restriction."""
     overrides: Overrides = field(default_factory=lambda: NO_OVERRIDES, compare=False, repr=False)
@@ -61,8 +63,14 @@ class Actor:
 
     @property
     def delegated(self) -> bool:
-        """Whether somebody else's, or a part of one's own, authority is used: a trust, an application credential, OAuth 1."""
-        return self.trust_id is not None or self.app_credential_id is not None or self.handed
+        """Whether somebody else's, or a part of one's own, authority is used: a trust, an application credential, OAuth 1, an
+        access key."""
+        return (
+            self.trust_id is not None
+            or self.app_credential_id is not None
+            or self.oauth_token_id is not None
+            or self.access_key_id is not None
+        )
 
     def hold_to_rules(self, service: str, method: str, paths: Sequence[str]) -> None:
         """Raise unless the token's access rules, if it has any, cover the request: `service` is the type, `paths` the spellings of the

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import parse_qs, unquote_to_bytes
 
@@ -19,13 +19,21 @@ from virga.ground.doors import Doors
 from virga.ground.http.call import NOBODY, Actor, Answer, Authenticator, Call, Cold, Query, Request
 from virga.ground.http.faults import Faults, keystone
 from virga.ground.http.table import Route, Service, Table, fit
+from virga.ground.http.turns import PARTY, Parties, Threads, Turns
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send, str, str, str], Awaitable[int]]
 """An API with HTTP of its own (byte streams, raw paths): `app(scope, receive, send, mount, request id, base)` answers, and says the code."""
-MAX_JSON = 4 * 1024 * 1024
+MAX_JSON = 512 * 1024
+"""The longest JSON body: four times what upstream's `sizelimit` takes. Decoding it holds the interpreter for milliseconds."""
+MAX_NOBODYS = 112 * 1024
+"""The longest body of a caller whom nobody knows yet: oslo.middleware's `max_request_body_size`, which holds for Keystone."""
+MEMORY = 1 << 25
+"""Bytes that the bodies of all calls may hold at once."""
+SMALL = 1 << 16
+"""A body that asks for no turn: a connection buffers as much."""
 BODY_SECONDS = 60.0
 VERBS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE", "COPY", "OPTIONS", "PATCH"})
 BODIES = frozenset({"PUT", "POST", "PATCH"})
@@ -57,12 +65,24 @@ class Rim:
         self.default_base = self.public_url or "http://127.0.0.1"
         self.tables = {s.name: Table(s.routes) for s in services}
         self.mounts = {s.path.strip("/"): s for s in services}
+        self.roots = {root: s for s in services for root in s.roots}
         self.ports: dict[int, Service] = {}
         self.hooks: dict[str, Callable[[bytes], Any]] = {}
         self.pages: dict[str, Callable[[], tuple[str, bytes]]] = {}
+        self.metrics: Callable[[], tuple[str, bytes]] | None = None
+        self.metrics_port = 0
+        """A port at which the metrics are read, and nothing else."""
+        self.metrics_token = ""
+        """Who sends it reads them beside the APIs."""
+        self.metrics_open = False
         self.apps: dict[str, App] = {}
-        self.threads = ThreadPoolExecutor(workers, thread_name_prefix="call")
-        self.slow_threads = ThreadPoolExecutor(2, thread_name_prefix="slow")
+        self.parties = Parties(lambda token: doors.use(Authenticator).hot(token))
+        self.threads = Threads(
+            "a thread", workers, alone=max(1, workers - 1), shared=max(1, workers // 4), prefix="call"
+        )
+        self.slow_threads = Threads("a password's thread", 2, alone=2, shared=1, prefix="slow")
+        self.memory = Turns("memory", MEMORY, alone=MEMORY // 2, shared=MEMORY // 4)
+        self.nobodys_memory = Turns("memory", MEMORY // 8, alone=MEMORY // 32, shared=MEMORY // 64)
         self.log = log.get("rim")
 
     # -- ASGI ------------------------------------------------------------------------------------------------------
@@ -72,8 +92,12 @@ class Rim:
             return
         began = time.perf_counter()
         id = f"req-{uuid.uuid4()}"
+        PARTY.set(scope.get("party") or self.parties.of(scope))
         if scope["method"] in BODIES and any(name == b"expect" for name, _ in scope["headers"]):
             receive, send = _expecting(receive, send)
+        if self.metrics_port and (scope.get("server") or ("", 0))[1] == self.metrics_port:
+            await self._measured(scope, send, id)
+            return
         if self.apps and (own := self._app(scope)) is not None:
             name, app, mount = own
             number = await app(scope, receive, send, mount, id, self._base(scope))
@@ -92,10 +116,10 @@ class Rim:
                     code, headers, body = (
                         200,
                         {"content-type": "application/json"},
-                        wire.encode(hook(await _read(receive, {}))),
+                        wire.encode(hook(await _read(receive, {}, Room(self.nobodys_memory, MAX_NOBODYS)))),
                     )
                 else:
-                    code, headers, body = self._page(parts)
+                    code, headers, body = self._page(scope, parts)
                 await _send(send, code, headers, body, id)
                 return
             answer, code, route = await self._serve(scope, receive, service, parts, mounted, id)
@@ -114,13 +138,15 @@ class Rim:
             headers = {"content-type": "application/json"}
             if code == 401:
                 headers["www-authenticate"] = f'Keystone uri="{self._base(scope)}/identity"'
-            if code == 503:
+            if code in {429, 503}:
                 headers["retry-after"] = "1"
             if "allow" in problem.facts:
                 headers["allow"] = str(problem.facts["allow"])
             if service is not None:
                 headers |= self._version_headers(service, None)
             body = msgspec.json.encode(fault)
+            # this frame is in the traceback: a circle that would keep the request and its body until the collector comes by
+            problem.__traceback__ = e.__traceback__ = None
             await _send(send, code, headers, b"" if scope["method"] == "HEAD" else body, id, length=len(body))
         name = service.name if service is not None else "-"
         metrics.REQUESTS.labels(name, route.name if route is not None else "-", str(code)).inc()
@@ -140,11 +166,39 @@ class Rim:
         if parts and parts[0] in self.mounts:
             service = self.mounts[parts[0]]
             return service, parts[1:], service.path
-        own = self.ports.get((scope.get("server") or ("", 0))[1])
+        own = self.ports.get((scope.get("server") or ("", 0))[1]) or self.roots.get("/".join(parts[:2]))
         return (own, parts, own.path) if own is not None else (None, parts, "")
 
-    def _page(self, parts: list[str]) -> tuple[int, dict[str, str], bytes]:
+    async def _measured(self, scope: Message, send: Send, id: str) -> None:
+        """The one page of the metrics' own port."""
+        if scope["path"] == "/metrics" and self.metrics is not None and scope["method"] in {"GET", "HEAD"}:
+            code, (kind, body) = 200, self.metrics()
+        else:
+            code, fault = PLAIN.answer(errors.NotFound("The resource could not be found."))
+            kind, body = "application/json", msgspec.json.encode(fault)
+        await _send(
+            send, code, {"content-type": kind}, b"" if scope["method"] == "HEAD" else body, id, length=len(body)
+        )
+
+    def _may_measure(self, scope: Message) -> None:
+        """The metrics tell what a cloud does and how much of it: by setting, whom. Raises Unauthorized, Forbidden."""
+        if self.metrics_open:
+            return
+        if not self.metrics_token:
+            raise errors.Forbidden(
+                "The metrics are not read here: the setting server.metrics_listen gives them an address of their own, "
+                "server.metrics_token a token.",
+                rule="server.metrics_token",
+            )
+        sent = next((v for k, v in scope["headers"] if k == b"authorization"), b"")
+        if not hmac.compare_digest(sent, b"Bearer " + self.metrics_token.encode()):
+            raise errors.Unauthorized("The metrics are for whoever sends the token of server.metrics_token.")
+
+    def _page(self, scope: Message, parts: list[str]) -> tuple[int, dict[str, str], bytes]:
         page = self.pages.get("/".join(parts))
+        if parts == ["metrics"] and self.metrics is not None:
+            self._may_measure(scope)
+            page = self.metrics
         if page is None:
             raise errors.NotFound("The resource could not be found.")
         kind, body = page()
@@ -167,6 +221,8 @@ class Rim:
     ) -> tuple[Answer, int, Route]:
         headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
         method = scope["method"]
+        if service.spelled is not None:
+            parts = service.spelled(parts)
         version = _version(service, headers, parts)
         asked = parts
         if service.tenant_in_path and len(parts) > 1 and _is_project(parts[1]):
@@ -210,6 +266,9 @@ class Rim:
                 actor: Actor | None = authenticator.hot(token)
             except Cold:
                 actor = await loop.run_in_executor(self.threads, authenticator.cold, token)
+                party = self.parties.seen(token, actor)
+                if party is not None:
+                    PARTY.set(party)
             if actor is None and service.admit is not None:
                 actor = service.admit(call, token)
             call.actor = actor or NOBODY
@@ -222,30 +281,36 @@ class Rim:
             answer = await route.action(call, *params)
             answer.version = version
             return answer, answer.code or route.code, route
-        args: tuple[Any, ...] = params
-        if method not in {"GET", "HEAD", "DELETE"} or headers.get("content-length", "0") != "0":
-            request.body = await _read(receive, headers)
-        if isinstance(rows, dict):
-            route, value = _verb(rows, request.body, version, headers)
-            args = (*params, value) if route.body is not None else params
-        elif route is not None and route.body is not None:
-            _media(route, headers)
-            args = (
-                *params,
-                wire.decode(route.body, request.body, version, key=route.key, bulk=route.bulk, most=route.most),
-            )
-        assert route is not None
-        if route.inline:
+        if method in {"GET", "HEAD", "DELETE"} and headers.get("content-length", "0") == "0":
+            return await self._called(call, rows, route, params)
+        nobodys = call.actor is NOBODY
+        room = Room(self.nobodys_memory if nobodys else self.memory, MAX_NOBODYS if nobodys else MAX_JSON)
+        try:
+            request.body = await _read(receive, headers, room)
+            return await self._called(call, rows, route, params)
+        finally:
+            room.leave()
+
+    async def _called(
+        self, call: Call, rows: list[Route] | dict[str, list[Route]], route: Route | None, params: tuple[str, ...]
+    ) -> tuple[Answer, int, Route]:
+        """Decode the body and run the action where it belongs: from memory and short reads on the loop, the rest in threads."""
+        loop = asyncio.get_running_loop()
+        if len(call.request.body) <= SMALL:
+            row, args = _decoded(call, rows, route, params)
+        else:
+            row, args = await loop.run_in_executor(self.threads, _decoded, call, rows, route, params)
+        if row.inline:
             call.hot = True
             try:
-                return self._finish(route, route.action(call, *args), call)
+                if row.slow:
+                    return await loop.run_in_executor(self.threads, self._act, row, call, args)
+                return self._finish(row, row.action(call, *args), call)
             except Cold:
                 call.hot = False
-        if self.db.sqlite and route.short:
-            return self._act(route, call, args)
-        return await loop.run_in_executor(
-            self.slow_threads if route.slow else self.threads, self._act, route, call, args
-        )
+        if self.db.sqlite and row.short and not self.db.busy:
+            return self._act(row, call, args)
+        return await loop.run_in_executor(self.slow_threads if row.slow else self.threads, self._act, row, call, args)
 
     def _act(self, route: Route, call: Call, args: tuple[Any, ...]) -> tuple[Answer, int, Route]:
         """Run the action in its transaction, again if the database asks, then the view on what it returned."""
@@ -310,6 +375,22 @@ class Rim:
             port = str(self.main_port)
         shown = f"[{name}]" if ":" in name else name
         return f"{scheme}://{shown}:{port}" if port else f"{scheme}://{shown}"
+
+
+def _decoded(
+    call: Call, rows: list[Route] | dict[str, list[Route]], route: Route | None, params: tuple[str, ...]
+) -> tuple[Route, tuple[Any, ...]]:
+    """The row (by the body's action, where the path has actions) and what its action is called with."""
+    request = call.request
+    if isinstance(rows, dict):
+        route, value = _verb(rows, request.body, call.version, request.headers)
+        return route, (*params, value) if route.body is not None else params
+    assert route is not None
+    if route.body is None:
+        return route, params
+    _media(route, request.headers)
+    body = wire.decode(route.body, request.body, call.version, key=route.key, bulk=route.bulk, most=route.most)
+    return route, (*params, body)
 
 
 def _access(actor: Actor, service: Service, method: str, parts: list[str]) -> None:
@@ -383,7 +464,7 @@ def _version(service: Service, headers: dict[str, str], parts: list[str]) -> wir
     return version
 
 
-def _media(route: Route, headers: dict[str, str]) -> None:
+def _media(route: Route, headers: Mapping[str, str]) -> None:
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind and kind not in route.accepts:
         raise errors.UnsupportedMedia(
@@ -393,7 +474,7 @@ def _media(route: Route, headers: dict[str, str]) -> None:
 
 
 def _verb(
-    rows: dict[str, list[Route]], raw: bytes, version: wire.Version, headers: dict[str, str]
+    rows: dict[str, list[Route]], raw: bytes, version: wire.Version, headers: Mapping[str, str]
 ) -> tuple[Route, Any]:
     """The action row of the body's one key, and its decoded value."""
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -436,18 +517,45 @@ def _expecting(receive: Receive, send: Send) -> tuple[Receive, Send]:
     return ask, answer
 
 
-async def _read(receive: Receive, headers: dict[str, str]) -> bytes:
-    declared = headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared) > MAX_JSON:
-        raise errors.TooLarge(f"The body is {declared} bytes long, at most {MAX_JSON} are taken", limit=MAX_JSON)
+class Room:
+    """The memory of one body: `most` bytes. What passes SMALL waits for its turn, and is given back when the request ends."""
+
+    __slots__ = ("had", "most", "party", "turns")
+
+    def __init__(self, turns: Turns, most: int) -> None:
+        self.turns, self.most, self.party, self.had = turns, most, PARTY.get(), 0
+
+    async def have(self, size: int) -> None:
+        """Raises TooMany."""
+        if size > SMALL and not self.had:
+            await self.turns.wait(self.party, size)
+            self.had = size
+
+    def leave(self) -> None:
+        if self.had:
+            self.turns.leave(self.party, self.had, self.had * 1e-9)
+            self.had = 0
+
+
+async def _read(receive: Receive, headers: dict[str, str], room: Room) -> bytes:
+    """The body, whole. Raises TooLarge past the room, TooMany, Invalid when it takes too long."""
+    declared, most = headers.get("content-length", ""), room.most
+    if declared.isdecimal():
+        if int(declared) > most:
+            raise errors.TooLarge(f"The body is {declared} bytes long, at most {most} are taken", limit=most)
+        await room.have(int(declared))
     got, size = [], 0
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(BODY_SECONDS) as patience:
             async for chunk in _chunks(receive):
                 size += len(chunk)
-                if size > MAX_JSON:
-                    raise errors.TooLarge(f"The body is longer than {MAX_JSON} bytes", limit=MAX_JSON)
+                if size > most:
+                    raise errors.TooLarge(f"The body is longer than {most} bytes", limit=most)
                 got.append(chunk)
+                if size > SMALL and not room.had:  # nobody said how long it will be
+                    patience.reschedule(None)
+                    await room.have(most)
+                    patience.reschedule(asyncio.get_running_loop().time() + BODY_SECONDS)
     except TimeoutError:
         raise errors.Invalid(f"The body did not arrive within {BODY_SECONDS:.0f} seconds", field="body") from None
     return got[0] if len(got) == 1 else b"".join(got)

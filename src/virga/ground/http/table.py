@@ -20,7 +20,8 @@ class Route:
     unwraps it, `bulk` also takes a list. `verb` marks an action row: the one key of the body at `…/action`. `tx`: `read` and
     `write` open a transaction around the action (GET reads, others write), `none` leaves it to the action. `inline` rows answer
     from memory on the event loop. `stream` rows are async and get the body as it arrives. `public` rows need no token. `slow`
-    rows compute for long (password hashes) and have two threads of their own, so that they starve nobody.
+    rows compute for long (password hashes) and have two threads of their own, so that they starve nobody; those that are `inline`, too,
+    are first tried in an ordinary thread with what is remembered, and say Cold before they write anything.
 
     `query` and `headers` declare the parameters and headers that the action reads, with their bounds and what they refer to
     (`wire.refers`); `most` bounds the things of one bulk body."""
@@ -83,7 +84,9 @@ class Versions:
 class Service:
     """One API: where it lives (`path` under the one address, `ports` of its own), its table, its versions, its faults.
     `tenant_in_path`: `/v2.1/{project}/servers` is the same as `/v2.1/servers` (Nova and Cinder).
-    `admit` may know a caller whose token is none of the cloud's, for this service alone."""
+    `admit` may know a caller whose token is none of the cloud's, for this service alone. For clients of before: `old_catalog` is what
+    the catalogue of Identity v2.0 says in place of `catalog`; `roots` are paths at the root of the one address, for clients that drop the
+    endpoint's path; `spelled` puts right the path as they write it."""
 
     name: str
     type: str
@@ -95,6 +98,9 @@ class Service:
     versions: Versions = field(default_factory=Versions)
     tenant_in_path: bool = False
     admit: Callable[[Call, str], Actor | None] | None = None
+    old_catalog: str = ""
+    roots: frozenset[str] = frozenset()
+    spelled: Callable[[list[str]], list[str]] | None = None
 
 
 class _Node:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from virga.ground import log, metrics
 from virga.ground.db.engine import Database, Retry, Tx
 from virga.ground.doors import Doors
-from virga.ground.errors import NoSpace, Problem, Unavailable
+from virga.ground.errors import NoSpace, Problem, Unavailable, told
 from virga.ground.owners import alive
 from virga.ground.sagas.saga import SAGAS, TABLE, Again, Context, Saga, SagaRow, Step, Wakeup
 from virga.ground.world import World
@@ -172,7 +172,7 @@ class Runner:
             except Exception as e:
                 if not isinstance(e, Problem):
                     self.log.exception("saga_step_failed", saga=saga.name, step=step.name, id=row.id)
-                return self._turn(row, e.message if isinstance(e, Problem) else f"{type(e).__name__}: {e}")
+                return self._turn(row, told(e))
         step = saga.steps[row.cursor]
         try:
             return self._undo(saga, row, step, ctx)

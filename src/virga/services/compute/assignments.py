@@ -15,7 +15,7 @@ from virga.ground.db.engine import Database
 from virga.ground.doors import Doors
 from virga.ground.sagas import wake
 from virga.ground.world import World
-from virga.services.compute import metadata, model, store
+from virga.services.compute import hosts, metadata, model, store
 from virga.services.compute.driver import Capacity, Card, Machine
 from virga.services.compute.settings import Compute
 from virga.services.images import api as images
@@ -80,6 +80,9 @@ class Desk:
                 )
             else:
                 store.HOSTS.put(tx, host.id, **values)
+            kept = store.HOSTS.by(tx, name=name)
+            assert kept is not None
+            hosts.report(tx, now, kept, self.doors.use(Compute))
         return {}
 
     def assignments(self, said: dict[str, Any]) -> dict[str, Any]:
@@ -94,7 +97,7 @@ class Desk:
             s = store.SERVERS.one(tx, store.c.id == said["server"], store.c.host == said["host"])
             if s is None:
                 return {}
-            cards = network.nics(tx, s.id)
+            cards = network.nics(tx, s.id, s.project_id)
             boot = store.boot(s)
             if not boot.format and s.image_id:  # a server of before this was kept with it
                 image = images.visible(tx, s.image_id, None, True)
@@ -168,14 +171,17 @@ class Desk:
 
     def metadata(self, said: dict[str, Any]) -> dict[str, Any]:
         """What a guest reads at 169.254.169.254. The network is where the node's socket listens, the address is the guest's own,
-        which port security keeps it from choosing."""
+        which port security keeps it from choosing; a port answers for servers of its own project alone, whatever device it names
+        (OSSA-2013-033)."""
         with self.db.read() as tx:
-            device = network.who(tx, said["network"], said["ip"])
-            s = store.SERVERS.get(tx, device) if device is not None else None
+            device, project = network.who(tx, said["network"], said["ip"]) or ("", "")
+            s = store.SERVERS.by(tx, id=device, project_id=project)
             if s is None:
                 return {"status": 404, "type": "text/plain", "body": base64.b64encode(b"404 Not Found").decode()}
-            cards = network.nics(tx, s.id)
-            floating = next((a.ip for a in network.shown(tx, [s.id])[0].get(s.id, []) if a.kind == "floating"), None)
+            cards = network.nics(tx, s.id, s.project_id)
+            floating = next(
+                (a.ip for a in network.shown(tx, {s.id: s.project_id})[0].get(s.id, []) if a.kind == "floating"), None
+            )
         status, kind, body = metadata.answer(said["path"], s, cards, floating, _seed(s))
         return {"status": status, "type": kind, "body": base64.b64encode(body).decode()}
 

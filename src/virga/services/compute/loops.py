@@ -60,7 +60,7 @@ def orphans(round: Round) -> int:
             if store.SERVERS.get(tx, id) is None:
                 request = Request("loop", "POST", "/", "", Query({}), "", {}, "", "")
                 freed += network.release(
-                    Call(network.system_actor(""), (0, 0), request, round.doors, round.db, open=tx), id
+                    Call(network.system_actor(""), (0, 0), request, round.doors, round.db, open=tx), id, None
                 )
     with round.db.read() as tx:
         projects = {

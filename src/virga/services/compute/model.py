@@ -91,6 +91,10 @@ class Host(Row, frozen=True):
     number: int
 
 
+OWNER, ADMIN = "owner", "admin"
+"""Who locked a server: somebody of its project, or somebody else, who must be an administrator."""
+
+
 class Server(Row, frozen=True):
     """`generation` counts what is wanted of the node (`verb`, of an image `verb_image`), `seen_generation` what it has done. `boot` is what
     the server was made from, as it was then: the image may change or go, the machine stays what it is."""
@@ -139,6 +143,7 @@ class Server(Row, frozen=True):
     boot: dict[str, Any]
     verb_image: str | None
     ephemeral: int
+    locked_by: str | None
 
 
 class ListedServer(Row, frozen=True):

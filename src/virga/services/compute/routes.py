@@ -7,8 +7,8 @@ import dataclasses
 
 from virga.ground.http.faults import Faults, nova
 from virga.ground.http.table import Route, Service, Versions
-from virga.services.compute import views, wire
-from virga.services.compute.actions import around, flavors, keypairs, servers, snapshots
+from virga.services.compute import views, views_proxies, wire, wire_proxies
+from virga.services.compute.actions import around, flavors, keypairs, proxies, servers, snapshots
 
 _S = "/servers/{id}"
 _ACTION = f"{_S}/action"
@@ -17,8 +17,8 @@ _TABLE = (
     Route("GET", "/", around.document, view=views.version, public=True, inline=True),
     Route("GET", "/extensions", around.document, view=views.extensions, inline=True),
     Route("POST", "/servers", servers.create, body=wire.CreateServerBody, view=views.created, code=202),
-    Route("GET", "/servers", servers.index, view=views.servers),
-    Route("GET", "/servers/detail", servers.detail, view=views.servers_detail),
+    Route("GET", "/servers", servers.index, view=views.servers, query=wire.SERVERS),
+    Route("GET", "/servers/detail", servers.detail, view=views.servers_detail, query=wire.SERVERS),
     Route("GET", _S, servers.show, view=views.server),
     Route("PUT", _S, servers.update, body=wire.UpdateServer, key="server", view=views.server),
     Route("DELETE", _S, servers.delete, code=204),
@@ -63,11 +63,11 @@ _TABLE = (
     Route("GET", f"{_S}/os-instance-actions", servers.actions, view=views.actions),
     Route("GET", f"{_S}/os-instance-actions/{{request}}", servers.action, view=views.action),
     Route("GET", f"{_S}/ips", servers.addresses, view=views.addresses),
-    Route("GET", f"{_S}/os-security-groups", servers.security_groups, view=views.security_groups),
+    Route("GET", f"{_S}/os-security-groups", proxies.server_groups, view=views_proxies.groups),
     Route("GET", f"{_S}/os-interface", servers.interfaces, view=views.interfaces),
     Route("POST", "/flavors", flavors.create, body=wire.CreateFlavor, key="flavor", view=views.flavor),
-    Route("GET", "/flavors", flavors.index, view=views.flavors),
-    Route("GET", "/flavors/detail", flavors.index, view=views.flavors_detail),
+    Route("GET", "/flavors", flavors.index, view=views.flavors, query=wire.FLAVORS),
+    Route("GET", "/flavors/detail", flavors.index, view=views.flavors_detail, query=wire.FLAVORS),
     Route("GET", "/flavors/{id}", flavors.show, view=views.flavor),
     Route(
         "PUT", "/flavors/{id}", flavors.update, body=wire.UpdateFlavor, key="flavor", view=views.flavor, since=(2, 55)
@@ -80,33 +80,78 @@ _TABLE = (
     Route("GET", "/flavors/{id}/os-extra_specs/{key}", flavors.extra_spec),
     Route("DELETE", "/flavors/{id}/os-extra_specs/{key}", flavors.delete_extra_spec),
     Route("POST", "/os-keypairs", keypairs.create, body=wire.CreateKeypair, key="keypair", view=views.new_keypair),
-    Route("GET", "/os-keypairs", keypairs.index, view=views.keypairs),
-    Route("GET", "/os-keypairs/{name}", keypairs.show, view=views.keypair),
-    Route("DELETE", "/os-keypairs/{name}", keypairs.delete, view=views.deleted_keypair),
-    Route("GET", "/os-services", around.services, view=views.services),
+    Route("GET", "/os-keypairs", keypairs.index, view=views.keypairs, query=wire.KEYPAIRS),
+    Route("GET", "/os-keypairs/{name}", keypairs.show, view=views.keypair, query=wire.KEYPAIR),
+    Route("DELETE", "/os-keypairs/{name}", keypairs.delete, view=views.deleted_keypair, query=wire.KEYPAIR),
+    Route("GET", "/os-services", around.services, view=views.services, query=wire.SERVICES),
     Route(
         "PUT", "/os-services/{id}", around.update_service, body=wire.UpdateService, view=views.service, since=(2, 53)
     ),
-    Route("GET", "/os-hypervisors", around.hypervisors, view=views.hypervisors),
-    Route("GET", "/os-hypervisors/detail", around.hypervisors_detail, view=views.hypervisors_detail),
-    Route("GET", "/os-hypervisors/statistics", around.statistics, view=views.statistics, until=(2, 87)),
-    Route("GET", "/os-hypervisors/{id}", around.hypervisor, view=views.hypervisor),
+    Route("GET", "/os-hypervisors", around.hypervisors, view=views.hypervisors, query=wire.HYPERVISORS),
+    Route(
+        "GET",
+        "/os-hypervisors/detail",
+        around.hypervisors_detail,
+        view=views.hypervisors_detail,
+        query=wire.HYPERVISORS,
+    ),
+    Route(
+        "GET",
+        "/os-hypervisors/statistics",
+        around.statistics,
+        view=views.statistics,
+        query=wire.HYPERVISORS,
+        until=(2, 87),
+    ),
+    Route("GET", "/os-hypervisors/{id}", around.hypervisor, view=views.hypervisor, query=wire.HYPERVISORS),
     Route("GET", "/os-availability-zone", around.zones, view=views.zones),
     Route("GET", "/os-availability-zone/detail", around.zones_detail, view=views.zones_detail),
-    Route("GET", "/limits", around.limits_shown, view=views.limits),
+    Route("GET", "/limits", around.limits_shown, view=views.limits, query=wire.LIMITS),
     Route("GET", "/os-quota-sets/{project}", around.quota, view=views.quota),
     Route("GET", "/os-quota-sets/{project}/defaults", around.default_quota, view=views.quota),
     Route("GET", "/os-quota-sets/{project}/detail", around.quota_detail, view=views.quota),
     Route("PUT", "/os-quota-sets/{project}", around.set_quota, body=wire.Quota, key="quota_set", view=views.quota),
     Route("DELETE", "/os-quota-sets/{project}", around.reset_quota, code=202),
 )
+_IMAGES = {"name": wire.Text, "marker": wire.Text, "limit": wire.Whole}
+_P = (2, 35)
+_PROXIES = (
+    Route("GET", "/images", proxies.images, view=views_proxies.images, until=_P, query=_IMAGES),
+    Route("GET", "/images/detail", proxies.images, view=views_proxies.images_detail, until=_P, query=_IMAGES),
+    Route("GET", "/images/{id}", proxies.image, view=views_proxies.image, until=_P),
+    Route("DELETE", "/images/{id}", proxies.delete_image, code=204, until=_P),
+    Route("GET", "/os-networks", proxies.nets, view=views_proxies.nets, until=_P),
+    Route("GET", "/os-networks/{id}", proxies.net, view=views_proxies.net, until=_P),
+    Route("GET", "/os-tenant-networks", proxies.nets, view=views_proxies.tenant_nets, until=_P),
+    Route("GET", "/os-tenant-networks/{id}", proxies.net, view=views_proxies.tenant_net, until=_P),
+    Route("GET", "/os-floating-ip-pools", proxies.pools, view=views_proxies.pools, until=_P),
+    Route("GET", "/os-floating-ips", proxies.floating_ips, view=views_proxies.floating_ips, until=_P),
+    Route("POST", "/os-floating-ips", proxies.create_floating_ip, body=wire_proxies.CreateFloatingIp, view=views_proxies.floating_ip, until=_P),
+    Route("GET", "/os-floating-ips/{id}", proxies.floating_ip, view=views_proxies.floating_ip, until=_P),
+    Route("DELETE", "/os-floating-ips/{id}", proxies.delete_floating_ip, code=202, until=_P),
+    Route("POST", _ACTION, proxies.add_floating_ip, verb="addFloatingIp", body=wire_proxies.AddFloatingIp, code=202, until=(2, 43)),
+    Route("POST", _ACTION, proxies.remove_floating_ip, verb="removeFloatingIp", body=wire_proxies.RemoveFloatingIp, code=202, until=(2, 43)),
+    Route("GET", "/os-security-groups", proxies.security_groups, view=views_proxies.groups, tx="none", until=_P, query={"all_tenants": wire.Text}),
+    Route("POST", "/os-security-groups", proxies.create_security_group, body=wire_proxies.SecurityGroup, key="security_group", view=views_proxies.group, until=_P),
+    Route("GET", "/os-security-groups/{id}", proxies.security_group, view=views_proxies.group, until=_P),
+    Route("PUT", "/os-security-groups/{id}", proxies.update_security_group, body=wire_proxies.SecurityGroup, key="security_group", view=views_proxies.group, until=_P),
+    Route("DELETE", "/os-security-groups/{id}", proxies.delete_security_group, code=202, until=_P),
+    Route("POST", "/os-security-group-rules", proxies.create_rule, body=wire_proxies.GroupRule, key="security_group_rule", view=views_proxies.rule, until=_P),
+    Route("DELETE", "/os-security-group-rules/{id}", proxies.delete_rule, code=202, until=_P),
+    Route("POST", _ACTION, proxies.add_group, verb="addSecurityGroup", body=wire_proxies.GroupName, code=202),
+    Route("POST", _ACTION, proxies.remove_group, verb="removeSecurityGroup", body=wire_proxies.GroupName, code=202),
+)  # fmt: skip
 
 
 def _under(prefix: str) -> tuple[Route, ...]:
     """The table at `/v2.1` and, for clients of before microversions, at `/v2`."""
 
-    low = views.LOW if prefix == "/v2" else views.HIGH
-    return tuple(dataclasses.replace(r, path=prefix + r.path) for r in _TABLE if r.since <= low)
+    high = views.LOW if prefix == "/v2" else views.HIGH
+    return tuple(
+        dataclasses.replace(r, path=prefix + r.path, until=min(r.until, high))
+        for r in (*_TABLE, *_PROXIES)
+        if r.since <= high
+    )
 
 
 ROUTES = (
@@ -114,7 +159,15 @@ ROUTES = (
     *_under("/v2.1"),
     *_under("/v2"),
 )
+
+
+def spelled(parts: list[str]) -> list[str]:
+    """`/v1.1` is what `/v2` was called until 2012, and in catalogues for longer; Nova answered both alike."""
+    return ["v2", *parts[1:]] if parts[:1] == ["v1.1"] else parts
+
+
 SERVICE = Service(
     name="compute", type="compute", path="/compute", ports=(8774,), catalog="/compute/v2.1", routes=ROUTES, faults=Faults(nova, over_quota=403),
     versions=Versions(low=views.LOW, high=views.HIGH, default=views.LOW, service="compute", legacy_header="X-OpenStack-Nova-API-Version"), tenant_in_path=True,
+    old_catalog="/compute/v2.1/%(project_id)s", spelled=spelled,
 )  # fmt: skip

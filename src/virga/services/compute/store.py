@@ -132,6 +132,7 @@ SERVERS = Rows(
         sa.Column("boot", sa.JSON, nullable=False, server_default="{}"),
         _text("verb_image", 36, null=True),
         sa.Column("ephemeral", sa.Integer, nullable=False, server_default="0"),
+        _text("locked_by", 8, null=True),
         sa.CheckConstraint("task_state is null or saga_id is not null", name="task_has_a_saga"),
         sa.Index("ix_servers_project", "project_id", "created", "id"),
         sa.Index("ix_servers_host", "host"),

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from virga.authority.rules import is_admin
+from virga.ground.errors import public
 from virga.ground.http.call import Answer, Call
 from virga.ground.http.pages import Page, next_link
 from virga.ground.world import iso
@@ -53,9 +54,8 @@ def details(
     rows: Sequence[model.Server | model.ListedServer], call: Call, single: bool = False
 ) -> list[dict[str, Any]]:
     """Servers in full. Neighbours are asked once for all of them."""
-    ids = [s.id for s in rows]
     with call.db.read() as tx:
-        addresses, groups = network.shown(tx, ids)
+        addresses, groups = network.shown(tx, {s.id: s.project_id for s in rows})
         hosts = {h.name: h for h in store.HOSTS.every(tx)}
     v, admin, now = call.version, is_admin(call.actor), call.now()
     base = call.request.base + call.request.service_path
@@ -475,7 +475,7 @@ def action(a: model.ActionRow, call: Call) -> dict[str, Any]:
             if is_admin(call.actor):
                 row["host"] = e["host"]
         if call.version >= (2, 84):
-            row["details"] = e["details"]
+            row["details"] = e["details"] if is_admin(call.actor) or not e["details"] else public(e["details"])
         events.append(row)
     return {"instanceAction": _action(a, call) | {"events": events}}
 
@@ -487,10 +487,6 @@ def addresses(found: list[network.Shown], call: Call) -> dict[str, Any]:
             for name, rows in _addresses(found).items()
         }
     }
-
-
-def security_groups(names: list[str], call: Call) -> dict[str, Any]:
-    return {"security_groups": [{"name": n} for n in names]}
 
 
 def interfaces(nics: list[network.Nic], call: Call) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from virga.ground.http.call import Actor
 from virga.ground.http.table import Service
 from virga.services.identity import model, store
 from virga.services.identity.actions import ec2
+from virga.services.identity.actions.credentials import key_id
 from virga.services.identity.passwords import Passwords
 from virga.services.identity.secrets import Vault
 from virga.services.identity.tokens import Tokens
@@ -43,7 +44,7 @@ def access_key(doors: Doors, access: str) -> AccessKey | None:
     """The access key `access`, None when there is none or when its user, project, roles, trust or application credential no longer
     stand. The caller checks the signature with the secret, then acts as the actor. Asked again, it answers from memory."""
     tokens = doors.use(Tokens)
-    found = tokens.access(f"ec2:{access}", lambda tx: ec2.payload(tx, doors, access))
+    found = tokens.access(key_id(access), lambda tx: ec2.payload(tx, doors, access))
     return None if found is None else AccessKey(access, found[1], found[0])
 
 

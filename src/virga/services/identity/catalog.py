@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from virga.ground.db.engine import Database, Tx
+from virga.ground.http.table import Service
 from virga.services.identity import edges, store
 
 
@@ -17,9 +19,30 @@ class Catalog:
 
     def __init__(self, db: Database) -> None:
         self.db = db
+        self._old: dict[str, tuple[str, str, tuple[int, ...]]] = {}
         self._rows: list[dict[str, Any]] | None = None
         self._providers: list[dict[str, str]] | None = None
         self._raw: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+
+    def before(self, services: Iterable[Service], *, ports: bool) -> None:
+        """How v2.0's catalogue names our own services: in 2013's manner, on the classic `ports` if they listen."""
+        for s in services:
+            self._old[s.catalog] = (s.path, s.old_catalog or s.catalog, s.ports if ports else ())
+
+    def old(self, url: str, base: str, interface: str) -> str:
+        """The address of an endpoint as v2.0's catalogue has it, the project's id not yet filled in. `admin` is the last of a
+        service's classic ports (35357)."""
+        path, shown, ports = self._old.get(url, ("", url, ()))
+        if not ports:
+            return base + shown if url.startswith("/") else url
+        host, _, number = base.rpartition(":")
+        return f"{host if number.isdecimal() else base}:{ports[-1 if interface == 'admin' else 0]}{shown.removeprefix(path)}"
+
+    def shown(self, project_id: str | None) -> list[dict[str, Any]]:
+        """The services and endpoints that the project is shown, addresses as they are kept."""
+        rows = self._rows = self._rows if self._rows is not None else self._load()
+        only = self._chosen(project_id)
+        return [s | {"endpoints": [e for e in s["endpoints"] if only is None or e["id"] in only]} for s in rows]
 
     def changes(self, tx: Tx) -> None:
         """The catalogue is another after `tx`: here at once, in other processes within a second."""
@@ -64,18 +87,9 @@ class Catalog:
         key = (base, project_id or "")
         known = self._raw.get(key)
         if known is None:
-            rows = self._rows = self._rows if self._rows is not None else self._load()
-            only = self._chosen(project_id)
             shown = [
-                s
-                | {
-                    "endpoints": [
-                        e | {"url": address(e["url"], base, project_id)}
-                        for e in s["endpoints"]
-                        if only is None or e["id"] in only
-                    ]
-                }
-                for s in rows
+                s | {"endpoints": [e | {"url": address(e["url"], base, project_id)} for e in s["endpoints"]]}
+                for s in self.shown(project_id)
             ]
             known = self._raw[key] = msgspec.json.encode(shown)
             while len(self._raw) > 5000:

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-import functools
-import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from virga.ground.db.rows import Row
+from virga.ground.glob import Paths
 
 
 class Spent(Row, frozen=True):
@@ -191,18 +191,23 @@ class AccessRule(Row, frozen=True):
 
     def covers(self, service: str, method: str, paths: Sequence[str]) -> bool:
         """Whether a request to a service of this type, by this method, at one of these paths is what the rule allows."""
-        return (
-            self.service == service and self.method == method and any(_pattern(self.path).fullmatch(p) for p in paths)
-        )
+        return Narrowed((self,)).covers(service, method, paths)
 
 
-@functools.lru_cache(4096)
-def _pattern(path: str) -> re.Pattern[str]:
-    """`**` is anything, `*` and `{name}` one segment (keystonemiddleware)."""
-    parts = re.split(r"(\*\*|\*|\{[^}/]*\})", path)
-    return re.compile(
-        "".join(".*" if p == "**" else "[^/]+" if p == "*" or p.startswith("{") else re.escape(p) for p in parts), re.S
-    )
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """All access rules of one token. They are asked as one, where all requests pass: however many there are, a path is read once."""
+
+    rules: tuple[AccessRule, ...]
+    ways: dict[tuple[str, str], Paths] = field(default_factory=dict, compare=False, repr=False)
+
+    def covers(self, service: str, method: str, paths: Sequence[str]) -> bool:
+        """Whether one of the rules covers the request."""
+        way = self.ways.get((service, method))
+        if way is None:
+            way = Paths(r.path for r in self.rules if r.service == service and r.method == method)
+            self.ways[service, method] = way
+        return any(way.cover(p) for p in paths)
 
 
 class AppCredential(Row, frozen=True):
@@ -218,6 +223,8 @@ class AppCredential(Row, frozen=True):
     unrestricted: bool
     roles: list[str]
     access_rules: list[str] | None
+    made_by: str | None = None
+    """The unrestricted application credential with which this one was made; it ends with that."""
 
 
 class Trust(Row, frozen=True):
@@ -334,6 +341,8 @@ class Payload(msgspec.Struct, array_like=True, frozen=True):
     """The identity provider and protocol by which a federated user came in."""
     oauth: tuple[str, str] | None = None
     """The consumer and the access token of OAuth 1 that the token was given to."""
+    key: str | None = None
+    """The EC2 credential whose signature the token was given for."""
 
 
 class Receipt(msgspec.Struct, array_like=True, frozen=True):

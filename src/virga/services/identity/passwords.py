@@ -18,6 +18,7 @@ from nacl import bindings as sodium
 from nacl.exceptions import CryptoError
 
 from virga.ground.errors import Invalid
+from virga.ground.http.call import Cold
 
 MAX_LENGTH = 4096
 REMEMBER_SECONDS = 600.0
@@ -44,13 +45,16 @@ class Passwords:
         with _slots:
             return _argon2(password.encode())
 
-    def verify(self, stored: str | None, password: str) -> bool:
-        """Whether `password` is the one behind `stored`. Without a stored hash the same time is spent and the answer is no."""
+    def verify(self, stored: str | None, password: str, *, hot: bool = False) -> bool:
+        """Whether `password` is the one behind `stored`. Without a stored hash the same time is spent and the answer is no. `hot`: only
+        from memory; raises Cold where the slow hash is needed."""
         if len(password) > MAX_LENGTH:
             return False
         digest = hashlib.blake2b(password.encode(), key=self._key).digest()
         if stored is not None and self._remembered(stored, digest):
             return True
+        if hot:
+            raise Cold
         with _slots:
             right = _right(stored or self._nobody, password)
         if stored is None or not right:

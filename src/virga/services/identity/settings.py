@@ -33,6 +33,9 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         True
     )
     max_depth: Annotated[int, Meta(ge=1, le=16, description="How deep projects may nest, their domain counted")] = 5
+    totp_alone: Annotated[
+        bool, Meta(description="A time-based passcode logs in by itself, with no other method (Keystone's default)")
+    ] = False
     max_redelegations: Annotated[int, Meta(ge=0, description="How many times a trust may be handed on")] = 3
     ec2_seconds: Annotated[int, Meta(ge=1, description="How old a signed EC2 or S3 request may be")] = 900
     password_min: Annotated[int, Meta(ge=1, le=128, description="The least length of a new password")] = 1

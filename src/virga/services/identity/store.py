@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from virga.ground.db.engine import Tx, metadata
 from virga.ground.db.rows import Rows
@@ -86,6 +87,14 @@ ROLES = Rows(
         sa.Column("extra", sa.JSON, nullable=False),
         sa.Column("options", sa.JSON, nullable=False),
         sa.UniqueConstraint("domain_id", "name"),
+        # No two nulls are the same to a constraint: the names of roles of no domain are one another's by this.
+        sa.Index(
+            "uq_id_roles_global_name",
+            "name",
+            unique=True,
+            sqlite_where=sa.text("domain_id IS NULL"),
+            postgresql_where=sa.text("domain_id IS NULL"),
+        ),
     ),
     model.Role,
 )
@@ -261,6 +270,7 @@ APP_CREDENTIALS = Rows(
         sa.Column("unrestricted", sa.Boolean, nullable=False),
         sa.Column("roles", sa.JSON, nullable=False),
         sa.Column("access_rules", sa.JSON),
+        sa.Column("made_by", _id, index=True),
         sa.UniqueConstraint("user_id", "name"),
     ),
     model.AppCredential,
@@ -551,6 +561,13 @@ def tagged(tx: Tx, tags: list[str], any_of: bool) -> list[str]:
 
 def add_event(tx: Tx, facts: dict[str, object], made: float) -> None:
     tx.conn.execute(sa.insert(REVOKE_EVENTS.table), {"facts": facts, "made": made})
+
+
+def once(tx: Tx, rows: Rows[Any], **values: object) -> bool:
+    """Write a row that is nothing but its key; whether it was not there yet. Whoever writes the same at the same time is told so by
+    the database, and nobody is refused."""
+    dialect = postgresql if tx.conn.dialect.name == "postgresql" else sqlite
+    return tx.conn.execute(dialect.insert(rows.table).values(**values).on_conflict_do_nothing()).rowcount == 1
 
 
 def spend(tx: Tx, kind: str, what: str, expires: float) -> bool:

@@ -46,7 +46,8 @@ class Tokens:
         self._ages: list[tuple[float, int]] = []
         self._revoked: frozenset[str] = frozenset()
         self._cache: OrderedDict[str, tuple[int, model.Session, Actor]] = OrderedDict()
-        self._secrets: OrderedDict[str, str] = OrderedDict()
+        # Of what is no token (access keys), by the credential's id: never looked at for a token, whatever its text.
+        self._keyed: OrderedDict[str, tuple[int, Actor, str]] = OrderedDict()
         self._lock = threading.Lock()
         self._decoder = msgspec.msgpack.Decoder(model.Payload)
 
@@ -176,8 +177,9 @@ class Tokens:
     def users(self) -> set[str]:
         """The ids of the users whose tokens are in memory."""
         with self._lock:
-            entries = list(self._cache.values())
-        return {e[1].user.id for e in entries if e[0] == self.generation}
+            actors = [entry[2] for entry in self._cache.values() if entry[0] == self.generation]
+            actors += [entry[1] for entry in self._keyed.values() if entry[0] == self.generation]
+        return {actor.user_id for actor in actors}
 
     def session_hot(self, token: str) -> tuple[model.Session, Actor] | None:
         """From memory; Cold when the database must be read."""
@@ -238,12 +240,9 @@ class Tokens:
 
     def access(self, id: str, load: Callable[[Tx], tuple[model.Payload, str] | None]) -> tuple[Actor, str] | None:
         """The actor and the secret of a credential that is no token (an EC2 key), by its `id`: from memory, or `load`ed."""
-        try:
-            found, secret = self.session_hot(id), self._secrets.get(id)
-            if found is not None and secret is not None:
-                return found[1], secret
-        except Cold:
-            pass
+        known = self._keyed.get(id)
+        if known is not None and known[0] == self.generation and known[1].expires > self.doors.use(World).now():
+            return known[1], known[2]
         generation = self.generation
         with self.db.read() as tx:
             made = load(tx)
@@ -254,11 +253,10 @@ class Tokens:
             except Unauthorized:
                 return None
         actor = self.actor(session)
-        self._keep(id, generation, session, actor)
         with self._lock:
-            self._secrets[id] = made[1]
-            while len(self._secrets) > CACHE:
-                self._secrets.popitem(last=False)
+            self._keyed[id] = (generation, actor, made[1])
+            while len(self._keyed) > CACHE:
+                self._keyed.popitem(last=False)
         return actor, made[1]
 
     def resolve(self, tx: Tx, payload: model.Payload, late: float = 0.0) -> model.Session:
@@ -287,6 +285,11 @@ class Tokens:
         if payload.trust_id is not None:
             trust = live_trust(tx, payload.trust_id, now)
             _live_user(tx, trust.trustee_id, payload.issued)
+            acting = trust.trustor_id if trust.impersonation else trust.trustee_id
+            if (payload.user_id, payload.project_id) != (acting, trust.project_id):
+                raise Unauthorized("The trust is for another user, or for another project.")
+            if payload.key is not None and trust.remaining_uses is not None:
+                raise Unauthorized("The uses of the trust are counted, and a key's are not.")
             if trust.trustor_id != user.id:
                 _live_user(tx, trust.trustor_id, 0.0)
                 roles = roles_of(tx, trust.trustor_id, project, None, False)
@@ -309,6 +312,10 @@ class Tokens:
             roles = [r for r in roles if r.id in app.roles]
             if app.access_rules is not None:
                 rules = tuple(store.ACCESS_RULES.within(tx, "id", app.access_rules))
+        if payload.key is not None:
+            key = store.CREDENTIALS.get(tx, payload.key)
+            if key is None or key.type != "ec2" or (key.user_id, key.project_id) != (user.id, payload.project_id):
+                raise Unauthorized("The access key is gone.")
         if (payload.project_id or payload.domain_id or payload.system) and not roles:
             raise Unauthorized(f"User {user.id} has no role on what the token is scoped to.")
         return model.Session(
@@ -355,9 +362,10 @@ def actor_of(session: model.Session, overrides: Overrides = NO_OVERRIDES) -> Act
         project_domain_id=project.domain_id if project is not None else None,
         trust_id=p.trust_id,
         app_credential_id=p.app_credential_id,
-        restricted=p.oauth is not None or (app is not None and not app.unrestricted),
-        handed=p.oauth is not None,
-        access_rules=session.access_rules,
+        restricted=p.oauth is not None or p.key is not None or (app is not None and not app.unrestricted),
+        oauth_token_id=p.oauth[1] if p.oauth is not None else None,
+        access_key_id=p.key,
+        access_rules=None if session.access_rules is None else (model.Narrowed(session.access_rules),),
         overrides=overrides,
     )
 

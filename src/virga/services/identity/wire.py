@@ -5,12 +5,22 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from virga.ground.wire import UNSET, Meta, Name, Open, Text, UnsetType, Wire, named
+from virga.ground.wire import UNSET, Meta, Name, Open, Text, UnsetType, Wire, free, named
 
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
 ShortName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"\S")]
 Tag = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^,/]+$")]
 Password = Annotated[str, Meta(max_length=4096)]
+Moment = Annotated[str, Meta(max_length=64)]
+RegionId = Annotated[str, Meta(max_length=255)]
+"""`region_id` and its older name `region`."""
+Form = Annotated[dict[str, Any], free(size=16384, depth=8)]
+"""What a method, a signature or an option carries in a form of its own."""
+Secret = Annotated[str, Meta(max_length=65535)] | Annotated[dict[str, Any], free(size=65536, depth=8)]
+"""A credential's blob, as text or as an object."""
+Filters = Annotated[
+    dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=255)]], Meta(max_length=16)
+]
 
 
 class Ref(Wire):
@@ -73,8 +83,8 @@ class Methods(Open, kw_only=True):
     token: TokenMethod | UnsetType = UNSET
     application_credential: AppCredentialMethod | UnsetType = UNSET
     totp: TotpMethod | UnsetType = UNSET
-    mapped: dict[str, Any] | UnsetType = UNSET
-    oauth1: dict[str, Any] | UnsetType = UNSET
+    mapped: Form | UnsetType = UNSET
+    oauth1: Form | UnsetType = UNSET
 
 
 class System(Wire):
@@ -89,7 +99,7 @@ class Scope(Wire):
     project: InDomain | UnsetType = UNSET
     domain: Ref | UnsetType = UNSET
     system: System | UnsetType = UNSET
-    unscoped: dict[str, Any] | UnsetType = UNSET
+    unscoped: Form | UnsetType = UNSET
     trust: Annotated[TrustRef | UnsetType, named("OS-TRUST:trust")] = UNSET
 
 
@@ -104,7 +114,7 @@ class CreateUser(Open, kw_only=True):
     password: Password | None = None
     enabled: bool = True
     default_project_id: Id | None = None
-    options: dict[str, Any] = {}
+    options: Form = {}
 
 
 class UpdateUser(Open):
@@ -113,7 +123,7 @@ class UpdateUser(Open):
     password: Password | UnsetType | None = UNSET
     enabled: bool | UnsetType = UNSET
     default_project_id: Id | UnsetType | None = UNSET
-    options: dict[str, Any] | UnsetType = UNSET
+    options: Form | UnsetType = UNSET
 
 
 class ChangePassword(Wire):
@@ -135,14 +145,14 @@ class UpdateGroup(Open):
 
 class CreateCredential(Open, kw_only=True):
     type: Name
-    blob: str | dict[str, Any]
+    blob: Secret
     user_id: Id | UnsetType = UNSET
     project_id: Id | None = None
 
 
 class UpdateCredential(Open):
     type: Name | UnsetType = UNSET
-    blob: str | dict[str, Any] | UnsetType = UNSET
+    blob: Secret | UnsetType = UNSET
     user_id: Id | UnsetType = UNSET
     project_id: Id | UnsetType | None = UNSET
 
@@ -154,9 +164,9 @@ class CreateEC2Credential(Open, kw_only=True):
 class Signed(Open, kw_only=True):
     """A signed request of an EC2 or S3 client, as the service that got it hands it over; the three names are all in use."""
 
-    credentials: dict[str, Any] | UnsetType = UNSET
-    credential: dict[str, Any] | UnsetType = UNSET
-    ec2Credentials: dict[str, Any] | UnsetType = UNSET
+    credentials: Form | UnsetType = UNSET
+    credential: Form | UnsetType = UNSET
+    ec2Credentials: Form | UnsetType = UNSET
 
 
 class CreateProject(Open, kw_only=True):
@@ -167,7 +177,7 @@ class CreateProject(Open, kw_only=True):
     enabled: bool = True
     is_domain: bool = False
     tags: Annotated[list[Tag], Meta(max_length=80)] = []
-    options: dict[str, Any] = {}
+    options: Form = {}
 
 
 class UpdateProject(Open):
@@ -178,7 +188,7 @@ class UpdateProject(Open):
     description: Text | UnsetType | None = UNSET
     enabled: bool | UnsetType = UNSET
     tags: Annotated[list[Tag], Meta(max_length=80)] | UnsetType = UNSET
-    options: dict[str, Any] | UnsetType = UNSET
+    options: Form | UnsetType = UNSET
 
 
 class Tags(Wire):
@@ -189,8 +199,8 @@ class CreateDomain(Open, kw_only=True):
     name: ShortName
     description: Text | None = ""
     enabled: bool = True
-    options: dict[str, Any] = {}
-    tags: list[Tag] = []
+    options: Form = {}
+    tags: Annotated[list[Tag], Meta(max_length=80)] = []
     explicit_domain_id: Annotated[str, Meta(pattern="^[a-fA-F0-9]{32}$")] | UnsetType = UNSET
 
 
@@ -198,32 +208,32 @@ class UpdateDomain(Open):
     name: ShortName | UnsetType = UNSET
     description: Text | UnsetType | None = UNSET
     enabled: bool | UnsetType = UNSET
-    options: dict[str, Any] | UnsetType = UNSET
-    tags: list[Tag] | UnsetType = UNSET
+    options: Form | UnsetType = UNSET
+    tags: Annotated[list[Tag], Meta(max_length=80)] | UnsetType = UNSET
 
 
 class CreateRole(Open, kw_only=True):
     name: Name
     domain_id: Id | None = None
     description: Text | None = None
-    options: dict[str, Any] = {}
+    options: Form = {}
 
 
 class UpdateRole(Open):
     name: Name | UnsetType = UNSET
     description: Text | UnsetType | None = UNSET
-    options: dict[str, Any] | UnsetType = UNSET
+    options: Form | UnsetType = UNSET
 
 
 class CreateRegion(Open, kw_only=True):
     id: Annotated[str, Meta(min_length=1, max_length=255)] | UnsetType = UNSET
     description: Text | None = ""
-    parent_region_id: str | None = None
+    parent_region_id: RegionId | None = None
 
 
 class UpdateRegion(Open):
     description: Text | UnsetType | None = UNSET
-    parent_region_id: str | UnsetType | None = UNSET
+    parent_region_id: RegionId | UnsetType | None = UNSET
 
 
 class CreateService(Open, kw_only=True):
@@ -244,8 +254,8 @@ class CreateEndpoint(Open, kw_only=True):
     service_id: Id
     interface: Literal["public", "internal", "admin"]
     url: Annotated[str, Meta(min_length=1, max_length=2048)]
-    region_id: str | None = None
-    region: str | None = None
+    region_id: RegionId | None = None
+    region: RegionId | None = None
     enabled: bool = True
 
 
@@ -253,8 +263,8 @@ class UpdateEndpoint(Open):
     service_id: Id | UnsetType = UNSET
     interface: Literal["public", "internal", "admin"] | UnsetType = UNSET
     url: Annotated[str, Meta(min_length=1, max_length=2048)] | UnsetType = UNSET
-    region_id: str | UnsetType | None = UNSET
-    region: str | UnsetType | None = UNSET
+    region_id: RegionId | UnsetType | None = UNSET
+    region: RegionId | UnsetType | None = UNSET
     enabled: bool | UnsetType = UNSET
 
 
@@ -269,10 +279,10 @@ class CreateTrust(Open, kw_only=True):
     trustee_user_id: Id
     impersonation: bool
     project_id: Id | None = None
-    roles: list[RoleRef] = []
-    expires_at: str | None = None
-    remaining_uses: Annotated[int, Meta(ge=1)] | None = None
-    redelegation_count: Annotated[int, Meta(ge=0)] | None = None
+    roles: Annotated[list[RoleRef], Meta(max_length=256)] = []
+    expires_at: Moment | None = None
+    remaining_uses: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+    redelegation_count: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
     allow_redelegation: bool = False
     redelegated_trust_id: Id | None = None
 
@@ -288,16 +298,16 @@ class CreateAppCredential(Wire, kw_only=True):
     name: Name
     secret: Annotated[str, Meta(min_length=1, max_length=4096)] | None = None
     description: Text | None = None
-    expires_at: str | None = None
+    expires_at: Moment | None = None
     project_id: Id | UnsetType | None = UNSET
-    roles: list[RoleRef] = []
+    roles: Annotated[list[RoleRef], Meta(max_length=256)] = []
     unrestricted: bool = False
     access_rules: Annotated[list[AccessRule], Meta(max_length=256)] | None = None
 
 
 class CreateEndpointGroup(Open, kw_only=True):
     name: Name
-    filters: dict[str, str]
+    filters: Filters
     description: Text | None = None
 
 
@@ -305,17 +315,17 @@ class UpdateEndpointGroup(Open):
     """The client sends null for what it leaves alone."""
 
     name: Name | UnsetType | None = UNSET
-    filters: dict[str, str] | UnsetType | None = UNSET
+    filters: Filters | UnsetType | None = UNSET
     description: Text | UnsetType | None = UNSET
 
 
 class CreatePolicy(Open, kw_only=True):
-    blob: str
+    blob: Text
     type: Name
 
 
 class UpdatePolicy(Open):
-    blob: str | UnsetType = UNSET
+    blob: Text | UnsetType = UNSET
     type: Name | UnsetType = UNSET
 
 
@@ -364,4 +374,4 @@ class Limits(Wire):
 class Config(Wire):
     """A domain's own configuration: groups of options."""
 
-    config: dict[str, Any]
+    config: Annotated[dict[str, Any], free(size=65536, depth=8)]

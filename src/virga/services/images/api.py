@@ -9,17 +9,21 @@ from typing import Any
 
 import msgspec
 
+from virga.authority.rules import allow, is_admin
 from virga.ground.db.engine import Database, Tx
 from virga.ground.doors import Doors
 from virga.ground.errors import NotFound
-from virga.services.images import model, store
-from virga.services.images.actions import snapshots
+from virga.ground.http.call import Call
+from virga.services.images import model, policy, stock, store
+from virga.services.images.actions import images, snapshots
 from virga.services.images.actions.data import open_any
 from virga.services.images.cache import ImageCache
 from virga.services.images.driver import Stores
 from virga.services.images.drivers import chosen
 from virga.services.images.metadefs import starting
 from virga.services.images.settings import Images
+
+first_image = stock.first
 
 
 class ImageRef(msgspec.Struct, frozen=True):
@@ -59,6 +63,46 @@ def visible(tx: Tx, id: str, project_id: str | None, admin: bool) -> ImageRef | 
     """The image if the project may use it."""
     found = store.seen(tx, id, project_id, admin)
     return None if found is None else _ref(found)
+
+
+class Proxied(msgspec.Struct, frozen=True):
+    """An image as Nova's API lists it."""
+
+    id: str
+    name: str | None
+    status: str
+    size: int
+    min_disk: int
+    min_ram: int
+    properties: dict[str, Any]
+    created: float
+    updated: float
+
+
+def _proxied(i: model.Image) -> Proxied:
+    return Proxied(i.id, i.name, i.status, i.size or 0, i.min_disk, i.min_ram, i.properties, i.created, i.updated)
+
+
+def listed(call: Call, *, name: str | None, marker: str | None, limit: int) -> list[Proxied]:
+    """The images that the caller sees, newest first. Raises Invalid for a marker that is not among them."""
+    allow(call, policy.GET_IMAGES)
+    own, admin = call.actor.project_id, is_admin(call.actor)
+    where: list[Any] = [store.c.os_hidden.is_(False)]
+    if name is not None:
+        where.append(store.c.name == name)
+    seen = store.listed_to(own, admin, None, "accepted")
+    rows = store.IMAGES.page(call.tx, *where, seen=seen, sort=[("created", "desc")], marker=marker, limit=limit)
+    return [_proxied(i) for i in rows]
+
+
+def shown(call: Call, id: str) -> Proxied:
+    """Raises NotFound."""
+    return _proxied(images.show(call, id))
+
+
+def deleted(call: Call, id: str) -> None:
+    """What `DELETE /v2/images/{id}` does."""
+    images.delete(call, id)
 
 
 def ids(tx: Tx, wanted: Iterable[str]) -> set[str]:

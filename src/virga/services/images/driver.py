@@ -4,8 +4,8 @@ half. A key is minted for each write and never used again, so that nothing that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -85,19 +85,25 @@ class Store:
 
 class Stores:
     """The stores by id, the default one first; `staging` keeps bytes that wait for their import. `threads` is where requests work on
-    bytes: a store may be this very cloud's objects, which must have threads while an upload waits for them."""
+    bytes: a store may be this very cloud's objects, which must have threads while an upload waits for them. `far` is where they read
+    from servers that tenants chose (kind `http`), which may be as slow as they like: nobody else's bytes wait for those."""
 
     def __init__(self, stores: list[Store], staging: BlobStore) -> None:
         self.by_id = {s.id: s for s in stores}
         self.default = stores[0]
         self.staging = staging
         self.threads = ThreadPoolExecutor(64, thread_name_prefix="images")
+        self.far = ThreadPoolExecutor(64, thread_name_prefix="images-far")
 
     def belong(self, cloud: str | None) -> None:
         """Whose the stores' places are: a store at the other end of a network marks its place, and takes none that is another cloud's."""
         for store in self.by_id.values():
             if isinstance(store.blobs, Claiming):
                 store.blobs.cloud = cloud
+
+    def reading(self, ids: Iterable[str]) -> Executor:
+        """The threads that read bytes which lie in these stores."""
+        return self.far if any(i in self.by_id and self.by_id[i].type == "http" for i in ids) else self.threads
 
     def writable(self) -> list[Store]:
         return [s for s in self.by_id.values() if not s.read_only]

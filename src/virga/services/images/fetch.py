@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fetches what a tenant names by URL, and nothing of ours: the host is resolved once, every address it has is checked, the
-connection goes to an address that was checked, and each redirect is checked anew."""
+connection goes to an address that was checked, and each redirect is checked anew. A request only reads the URL (`Guard.read`, which
+waits for nobody); whoever fetches looks at the addresses (`Guard.look`)."""
 
 from __future__ import annotations
 
@@ -10,26 +11,20 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from virga.ground.errors import Invalid, NotFound, Unavailable
+from virga.services.images.names import NAMES, literal
 from virga.services.images.settings import Images
 
 CHUNK = 1 << 20
 REDIRECTS = 5
 SECONDS = 30
 TRIES = 4
+LONGEST = 253
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], list[str]]
-
-
-def resolve(host: str, port: int) -> list[str]:
-    """The addresses of `host`, as the system knows them."""
-    try:
-        return list(dict.fromkeys(str(i[4][0]) for i in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
-    except (OSError, UnicodeError) as e:
-        raise Invalid(f"The host {host[:80]} of the URI has no address: {e}", field="uri") from None
 
 
 def public(address: Address) -> bool:
@@ -60,15 +55,28 @@ class Target:
     addresses: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Named:
+    """A URL that may be looked at. `free`: the operator lets imports reach this host, whatever its addresses."""
+
+    url: SplitResult
+    host: str
+    port: int
+    free: bool
+
+
 @dataclass
 class Guard:
-    """What imports may reach, by setting. `resolve` is the resolver (tests bring their own)."""
+    """What imports may reach, by setting. `whose` names are looked up (a project's); `resolve` is the resolver where it is not the
+    cloud's (tests bring their own)."""
 
     settings: Images
-    resolve: Resolve = field(default=resolve)
+    whose: str = ""
+    resolve: Resolve | None = None
 
-    def look(self, url: str) -> Target:
-        """Raises Invalid, with the part of the URL that is in the way."""
+    def read(self, url: str) -> Named:
+        """What the URL says, without asking anybody. Raises Invalid, with the part of it that is in the way: addresses that are written
+        out are judged here, names when they are looked up."""
         if any(ord(c) <= 32 or ord(c) == 127 for c in url) or "\\" in url:
             raise _refused(url, "it holds a character that has no place in a URL")
         try:
@@ -81,17 +89,37 @@ class Guard:
         host = parts.hostname or ""
         if not host or parts.username is not None or parts.password is not None:
             raise _refused(url, "it names no host, or a user")
-        named = {host, f"{host}:{port}"} & set(self.settings.import_allow)
-        if not named and str(port) not in self.settings.import_ports:
+        if len(host) > LONGEST:
+            raise _refused(url, f"its host has {len(host)} characters, a name has at most {LONGEST}")
+        free = bool({host, f"{host}:{port}"} & set(self.settings.import_allow))
+        if not free and str(port) not in self.settings.import_ports:
             raise _refused(url, f"port {port} is not one of {', '.join(self.settings.import_ports)}")
-        addresses = self.resolve(host, port)
-        if not named:
+        if not free:
+            address = literal(host)
+            if address is not None:
+                self._judge(url, address)
+            elif host.rstrip(".").rpartition(".")[2].lower() == "localhost":  # RFC 6761, 6.3: no name of anybody else
+                raise _refused(url, "its host is this machine, which is not a public address")
+        return Named(parts, host, port, free)
+
+    def look(self, url: str) -> Target:
+        """The same, and the addresses of the host, each of which is one that may be reached. Waits for name servers, for as long as
+        `names.SECONDS`: never to be called by a request. Raises Invalid, Unavailable."""
+        named = self.read(url)
+        if self.resolve is not None:
+            addresses = self.resolve(named.host, named.port)
+        else:
+            addresses = NAMES.addresses(named.host, named.port, self.whose)
+        if not named.free:
             for address in addresses:
-                if not self._may(address):
-                    raise _refused(url, f"its host is {address.partition('%')[0]}, which is not a public address")
+                self._judge(url, address)
         if not addresses:
             raise _refused(url, "its host has no address")
-        return Target(parts, host, port, tuple(addresses))
+        return Target(named.url, named.host, named.port, tuple(addresses))
+
+    def _judge(self, url: str, address: str) -> None:
+        if not self._may(address):
+            raise _refused(url, f"its host is {address.partition('%')[0]}, which is not a public address")
 
     def _may(self, address: str) -> bool:
         try:

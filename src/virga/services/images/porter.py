@@ -4,6 +4,7 @@ work is done. What a dead process carried is simply asked for again."""
 
 from __future__ import annotations
 
+import collections
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -37,36 +38,53 @@ class Ticket:
         return f"{self.what}: {self.done} bytes" if self.done else self.what
 
 
+WORKERS, EACH = 6, 2
+
+
 class Porter:
-    """`start` gives it threads; before that it works in the caller's (tests that drive everything by hand)."""
+    """`start` gives it threads; before that it works in the caller's (tests that drive everything by hand). What it fetches comes from
+    servers that tenants choose, as slowly as those like: one asker never has more than `EACH` of the threads."""
 
     def __init__(self) -> None:
         self._pool: ThreadPoolExecutor | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # what is cancelled ends, and counts, inside of it
         self._work: dict[str, tuple[Future[Any], Ticket]] = {}
+        self._busy: collections.Counter[str] = collections.Counter()
         self.secrets: dict[str, str] = {}
         """Tokens that a saga may use while this process lives; never written down."""
 
-    def start(self, workers: int = 4) -> None:
+    def start(self, workers: int = WORKERS) -> None:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="porter")
 
-    def ensure(self, key: str, job: Callable[[Ticket], Any], done: Callable[[], None] = lambda: None) -> Any:
-        """The job's result if it is done (once), its exception if it failed; else it is started if it does not run, and Again is
-        raised. `done` is called when it ends."""
+    def ensure(
+        self, key: str, job: Callable[[Ticket], Any], done: Callable[[], None] = lambda: None, whose: str = ""
+    ) -> Any:
+        """The job's result if it is done (once), its exception if it failed; else it is started if it does not run and `whose` work (a
+        project's) has not its share already, and Again is raised. `done` is called when it ends."""
         if self._pool is None:
             return job(Ticket())
         with self._lock:
             found = self._work.get(key)
             if found is None:
+                if whose and self._busy[whose] >= EACH:
+                    raise Again(1.0)
                 ticket = Ticket()
+                self._busy[whose] += 1
                 future = self._pool.submit(job, ticket)
                 self._work[key] = found = (future, ticket)
+                future.add_done_callback(lambda _: self._ended(whose))
                 future.add_done_callback(lambda _: done())
         if not found[0].done():
             raise Again(1.0)
         with self._lock:
             self._work.pop(key, None)
         return found[0].result()
+
+    def _ended(self, whose: str) -> None:
+        with self._lock:
+            self._busy[whose] -= 1
+            if not self._busy[whose]:
+                del self._busy[whose]
 
     def progress(self, key: str) -> str:
         found = self._work.get(key)

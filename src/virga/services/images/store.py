@@ -58,6 +58,9 @@ IMAGES = Rows(
     ),
     model.Image,
 )
+IDS = sa.Table("image_ids", metadata, sa.Column("id", sa.String(36), primary_key=True))
+"""The ids that images have or had. An id is given once: who boots an image by its id gets the one that was looked at, or none, and
+never another that took the id of a deleted one (OSSN-0075)."""
 MEMBERS = Rows(
     sa.Table(
         "image_members",
@@ -187,10 +190,21 @@ def member(tx: Tx, id: str, project_id: str) -> model.Member | None:
 
 
 def add(tx: Tx, **values: Any) -> model.Image:
-    """A new image, with what lists look for."""
+    """A new image, with what lists look for. Its id is taken for ever; the database refuses one that is."""
+    tx.conn.execute(sa.insert(IDS).values(id=values["id"]))
     image = IMAGES.insert(tx, **values)
     _index(tx, image.id, image.tags, image.properties)
     return image
+
+
+def taken(tx: Tx, id: str) -> bool:
+    """Whether there is, or was, an image of this id."""
+    return tx.conn.execute(sa.select(IDS.c.id).where(IDS.c.id == id)).first() is not None
+
+
+def any_ever(tx: Tx) -> bool:
+    """Whether this cloud has, or has had, an image."""
+    return tx.conn.execute(sa.select(IDS.c.id).limit(1)).first() is not None
 
 
 def put(tx: Tx, id: str, **values: Any) -> None:

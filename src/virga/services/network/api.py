@@ -4,19 +4,23 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from virga.authority import limits as limit_checks
+from virga.authority.rules import allow
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Invalid, NotFound
 from virga.ground.http.call import Actor, Call
-from virga.services.network import model, policy, store, wire
-from virga.services.network.actions import groups, networks, owning, ports
+from virga.services.network import limits, model, policy, store, wire
+from virga.services.network.actions import groups, networks, owning, ports, proxied, routers
 
 COMPUTE = "compute:"
 port_seen = ports.port_seen
+nova = proxied
+"""What Nova's API once answered for Neutron."""
 
 
 class Nic(msgspec.Struct, frozen=True):
@@ -61,6 +65,11 @@ def check_wanted(call: Call, wanted: list[Wanted]) -> list[Wanted]:
             port = store.PORTS.one(call.tx, store.PORTS.c.id == each.port_id, owning_filter(call))
             if port is None:
                 raise Invalid(f"Port id {each.port_id} could not be found.", field="networks")
+            if port.project_id != call.actor.project_id:  # an administrator sees them all
+                raise Invalid(
+                    f"Port {port.id} not usable for instance: it is of another project than the server.",
+                    field="networks",
+                )
             if port.device_id:
                 raise Conflict(
                     f"Port {port.id} is still in use by {port.device_owner or 'device'} {port.device_id}.",
@@ -81,11 +90,19 @@ def check_wanted(call: Call, wanted: list[Wanted]) -> list[Wanted]:
                 raise Invalid(
                     f"It is not allowed to create an interface on external network {network.id}", field="networks"
                 )
+            if each.fixed_ip is not None and network.project_id != call.actor.project_id:
+                allow(call, policy.SET_FIXED_IPS, project_id=network.project_id)  # as for a port by hand
             if not store.SUBNETS.count(call.tx, store.SUBNETS.c.network_id == network.id):
                 raise Invalid(
                     f"Network {network.id} requires a subnet in order to boot instances on.", field="networks"
                 )
     return wanted
+
+
+def room_for(call: Call, project_id: str, more: int) -> None:
+    """Raise OverQuota unless the project may have so many more ports: cards of servers are ports like others, and each takes an
+    address (OSSA-2013-008)."""
+    limit_checks.check(call.tx, project_id, {limits.PORTS: more})
 
 
 def owning_filter(call: Call) -> Any:
@@ -133,9 +150,12 @@ def default_group(call: Call) -> str:
 def claim(
     call: Call, server_id: str, project_id: str, host: str, wanted: list[Wanted], group_ids: list[str], zone: str
 ) -> list[str]:
-    """Give a server its ports on a host: the caller's own are bound, the others made. Repeatable: ports that the server has already
+    """Give a server of `project_id` its ports on a host; a port of another project is none of them (OSSA-2013-033): the caller's own are bound, the others made. Repeatable: ports that the server has already
     are taken as the answer. Returns the port ids in order."""
-    have = {p.id: p for p in store.PORTS.find(call.tx, store.PORTS.c.device_id == server_id)}
+    have = {
+        p.id: p
+        for p in store.PORTS.find(call.tx, store.PORTS.c.device_id == server_id, store.PORTS.c.project_id == project_id)
+    }
     made = [p for p in have.values() if p.profile.get("made_by") == "compute"]
     out = []
     for each in wanted:
@@ -144,6 +164,7 @@ def claim(
                 changed = store.PORTS.change(
                     call.tx,
                     store.PORTS.c.id == each.port_id,
+                    store.PORTS.c.project_id == project_id,
                     store.PORTS.c.device_id == "",
                     device_id=server_id,
                     device_owner=COMPUTE + zone,
@@ -163,6 +184,7 @@ def claim(
         network = store.NETWORKS.get(call.tx, each.network_id or "")
         if network is None:
             raise NotFound(f"Network {each.network_id} could not be found.")
+        room_for(call, project_id, 1)
         fixed = [wire.FixedIp(ip_address=each.fixed_ip)] if each.fixed_ip is not None else None
         port = ports.make(
             call,
@@ -180,10 +202,13 @@ def claim(
     return out
 
 
-def release(call: Call, server_id: str) -> int:
-    """Take a server's ports from it: those that compute made go, the others are free again. Repeatable."""
+def release(call: Call, server_id: str, project_id: str | None) -> int:
+    """`project_id`: the server's; None when there is no such server any more, and whoever's port names it is free. Take a server's ports from it: those that compute made go, the others are free again. Repeatable."""
     found = store.PORTS.find(
-        call.tx, store.PORTS.c.device_id == server_id, store.PORTS.c.device_owner.startswith(COMPUTE)
+        call.tx,
+        store.PORTS.c.device_id == server_id,
+        store.PORTS.c.device_owner.startswith(COMPUTE),
+        *((store.PORTS.c.project_id == project_id,) if project_id is not None else ()),
     )
     for port in found:
         if port.profile.get("made_by") == "compute":
@@ -196,9 +221,13 @@ def release(call: Call, server_id: str) -> int:
     return len(found)
 
 
-def nics(tx: Tx, server_id: str) -> list[Nic]:
-    """The cards of one server, with all that its config drive tells."""
-    rows = store.PORTS.find(tx, store.PORTS.c.device_id == server_id, order=[store.PORTS.c.created, store.PORTS.c.id])
+def nics(tx: Tx, server_id: str, project_id: str) -> list[Nic]:
+    """The cards of one server, with all that its config drive tells. A port of another project that calls itself the server's is none
+    of them (OSSA-2013-033)."""
+    c = store.PORTS.c
+    rows = store.PORTS.find(
+        tx, c.device_id == server_id, c.project_id == project_id, order=[store.PORTS.c.created, store.PORTS.c.id]
+    )
     ips = store.ips_of(tx, [p.id for p in rows])
     nets = {n.id: n for n in store.NETWORKS.within(tx, "id", {p.network_id for p in rows})}
     subnets = {s.id: s for s in store.SUBNETS.within(tx, "id", {i.subnet_id for found in ips.values() for i in found})}
@@ -229,21 +258,22 @@ def nics(tx: Tx, server_id: str) -> list[Nic]:
     ]
 
 
-def shown(tx: Tx, server_ids: Iterable[str]) -> tuple[dict[str, list[Shown]], dict[str, list[str]]]:
-    """Of many servers, in four queries: their addresses, fixed and floating, and the names of the security groups on their ports."""
-    ids = set(server_ids)
+def shown(tx: Tx, servers: Mapping[str, str]) -> tuple[dict[str, list[Shown]], dict[str, list[str]]]:
+    """Of many servers (id → project), in four queries: their addresses, fixed and floating, and the names of the security groups on
+    their ports; ports of other projects are not theirs."""
+    ids = servers.keys()
     addresses: dict[str, list[Shown]] = {}
     groups: dict[str, list[str]] = {}
     if not ids:
         return addresses, groups
-    cards = store.cards_of(tx, ids)
+    cards = [c for c in store.cards_of(tx, ids) if c.project_id == servers[c.device_id]]
     nets = store.names(tx, store.NETWORKS, {c.network_id for c in cards})
-    for _, device, network, ip, mac, floating in cards:
+    for _, device, network, ip, mac, floating, _ in cards:
         mine = addresses.setdefault(device, [])
         mine.append(Shown(device, nets[network], ip, 6 if ":" in ip else 4, mac, "fixed"))
         if floating is not None:
             mine.append(Shown(device, nets[network], floating, 4, mac, "floating"))
-    pairs = store.device_groups(tx, ids)
+    pairs = [(d, g) for d, g, project in store.device_groups(tx, ids) if project == servers[d]]
     names = store.names(tx, store.GROUPS, {group for _, group in pairs})
     for device, group in pairs:
         have = groups.setdefault(device, [])
@@ -252,13 +282,14 @@ def shown(tx: Tx, server_ids: Iterable[str]) -> tuple[dict[str, list[Shown]], di
     return addresses, groups
 
 
-def who(tx: Tx, network_id: str, ip: str) -> str | None:
-    """The device that has an address on a network: the question that metadata asks."""
+def who(tx: Tx, network_id: str, ip: str) -> tuple[str, str] | None:
+    """The device that has an address on a network, and the project of the port that says so: the question that metadata asks. It is
+    for the asker to hold the device to the project."""
     c = store.PORTS.c
     found = store.PORTS.within(
         tx, "id", store.ports_with(tx, ip=ip), c.network_id == network_id, c.device_owner.startswith(COMPUTE)
     )
-    return found[0].device_id if found else None
+    return (found[0].device_id, found[0].project_id) if found else None
 
 
 def metadata_ports(tx: Tx) -> list[dict[str, Any]]:
@@ -303,6 +334,20 @@ def ensure_external(call: Call, name: str, cidr: str) -> str:
             network_id=network.id, cidr=cidr, enable_dhcp=False, allocation_pools=pools, name=f"{name}-subnet"
         ),
     )
+    return str(network.id)
+
+
+def first_private(call: Call, external_id: str) -> str:
+    """A network `private` of the caller's project with a subnet, behind a `router` to the external network, as a devstack begins; the
+    network's id."""
+    network = networks.create(call, wire.CreateNetwork(name="private"))
+    subnet = networks.create_subnet(
+        call, wire.CreateSubnet(network_id=network.id, cidr="10.0.0.0/24", ip_version=4, name="private-subnet")
+    )
+    router = routers.create(
+        call, wire.CreateRouter(name="router", external_gateway_info=wire.Gateway(network_id=external_id))
+    )
+    routers.add_interface(call, router.id, wire.RouterInterface(subnet_id=subnet.id))
     return str(network.id)
 
 

@@ -24,3 +24,5 @@ FLOATING_IPS = Limit("network", "floatingip", 50, _count(store.FLOATING_IPS))
 GROUPS = Limit("network", "security_group", 10, _count(store.GROUPS))
 RULES = Limit("network", "security_group_rule", 100, _count(store.RULES))
 ALL = (NETWORKS, SUBNETS, PORTS, ROUTERS, FLOATING_IPS, GROUPS, RULES)
+UPSTREAM = {"rbac_policy": 10, "subnetpool": -1}
+"""What clients ask about and this cloud has no nouns for: shown as Neutron's defaults are."""

@@ -17,6 +17,9 @@ ROUTER_INTERFACE = "network:router_interface"
 ROUTER_GATEWAY = "network:router_gateway"
 FLOATING = "network:floatingip"
 METADATA = "network:distributed"
+CLOUDS = (ROUTER_INTERFACE, ROUTER_GATEWAY, FLOATING, METADATA)
+"""Owners of the ports that the cloud makes for itself: what they are plugged into is changed by routers and floating IPs alone."""
+POOLS = 64
 Net = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -113,9 +116,12 @@ class ListedPort(Row, frozen=True):
 
 
 class PortIp(Row, frozen=True):
+    """An address of a port. `router_id` stands on a router's legs, so that the database holds them to one a subnet."""
+
     port_id: str
     subnet_id: str
     ip: str
+    router_id: str | None = None
 
 
 class PortGroup(Row, frozen=True):
@@ -194,25 +200,39 @@ class Dirty(Row, frozen=True):
     generation: int
 
 
-def network_of(text: str, field: str = "cidr") -> Net:
-    """A CIDR as a network; host bits are refused with the right spelling."""
+def network_of(text: str, field: str = "cidr", hosts: bool = False) -> Net:
+    """A CIDR as a network; host bits are refused with the right spelling, or left out where `hosts` may stand.
+
+    Raises Invalid for all else, and for a zone (RFC 4007): that is a name of one machine's links, it takes any characters, and what
+    reads addresses after us takes none (OSSA-2014-014, OSSA-2014-039, OSSA-2021-005)."""
     try:
-        return ipaddress.ip_network(text)
+        _no_zone(text)
+        meant = ipaddress.ip_network(text, strict=False)
     except ValueError:
-        try:
-            meant = ipaddress.ip_network(text, strict=False)
-        except ValueError:
-            raise Invalid(
-                f"Invalid input for {field}. Reason: '{text[:64]}' is not a valid IP subnet.", field=field
-            ) from None
+        raise Invalid(
+            f"Invalid input for {field}. Reason: '{text[:64]}' is not a valid IP subnet.",
+            field=field,
+            type="InvalidInput",
+        ) from None
+    try:
+        return meant if hosts else ipaddress.ip_network(text)
+    except ValueError:
+        pass
     raise Invalid(
         f"Invalid input for {field}. Reason: '{text[:64]}' isn't a recognized IP subnet cidr, '{meant}' is recommended.",
         field=field,
     )
 
 
+def _no_zone(text: str) -> None:
+    if "%" in text:
+        raise ValueError("an address with a zone")
+
+
 def address_of(text: str, field: str = "ip_address") -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Text as an address. Raises Invalid for what is none, and for one with a zone, as `network_of` does."""
     try:
+        _no_zone(text)
         return ipaddress.ip_address(text)
     except ValueError:
         raise Invalid(

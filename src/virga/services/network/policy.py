@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from virga.authority.rules import ADMIN, MEMBER, READER, Rule
+from virga.authority.rules import ADMIN, MEMBER, READER, SERVICE, Rule
 
 
 def _own(noun: str) -> tuple[Rule, Rule, Rule, Rule]:
@@ -43,7 +43,21 @@ SET_PROVIDER = Rule("create_network:provider:network_type", ADMIN, "Choose how a
 SET_BINDING = Rule("create_port:binding:host_id", ADMIN, "Bind a port to a host")
 SET_MAC = Rule("create_port:mac_address", MEMBER, "Choose a port's MAC address")
 SET_FIXED_IPS = Rule("create_port:fixed_ips", MEMBER, "Choose a port's addresses")
-SET_DEVICE_OWNER = Rule("create_port:device_owner", ADMIN, "Call a port the network's own")
+SET_DEVICE_OWNER = Rule("create_port:device_owner", ADMIN | SERVICE, "Call a port the network's own")
+CHANGE_DEVICE_OWNER = Rule("update_port:device_owner", ADMIN | SERVICE, "Call a port that is there the network's own")
+SET_GATEWAY_IPS = Rule(
+    "create_router:external_gateway_info:external_fixed_ips", ADMIN, "Choose a new router's outer addresses"
+)
+SET_SNAT = Rule(
+    "create_router:external_gateway_info:enable_snat", ADMIN, "Choose whether a new router hides its tenants' addresses"
+)
+CHANGE_GATEWAY_IPS = Rule(
+    "update_router:external_gateway_info:external_fixed_ips", ADMIN, "Choose a router's outer addresses"
+)
+CHANGE_SNAT = Rule(
+    "update_router:external_gateway_info:enable_snat", ADMIN, "Choose whether a router hides its tenants' addresses"
+)
+SET_FLOATING_ADDRESS = Rule("create_floatingip:floating_ip_address", ADMIN, "Choose a floating IP's address")
 SET_PORT_SECURITY = Rule("create_port:port_security_enabled", MEMBER, "Switch port security off")
 SET_PAIRS = Rule("create_port:allowed_address_pairs", MEMBER, "Allow a port more addresses")
 GET_QUOTA = Rule("get_quota", READER, "See a project's quota and its use")

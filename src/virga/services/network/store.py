@@ -41,6 +41,11 @@ def _flag(name: str) -> sa.Column[bool]:
     return sa.Column(name, sa.Boolean, nullable=False)
 
 
+def _only(name: str, column: str, where: str) -> sa.Index:
+    """One row a value of `column` among those that `where` says."""
+    return sa.Index(name, column, unique=True, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+
+
 NETWORKS = Rows(
     sa.Table(
         "networks",
@@ -95,6 +100,8 @@ PORTS = Rows(
         sa.Column("dhcp_options", sa.JSON, nullable=False),
         *_tail(),
         sa.UniqueConstraint("network_id", "mac"),
+        _only("uq_ports_gateway", "device_id", f"device_owner = '{model.ROUTER_GATEWAY}'"),
+        _only("uq_ports_metadata", "network_id", f"device_owner = '{model.METADATA}'"),
     ),
     model.Port,
 )
@@ -106,12 +113,23 @@ PORT_IPS = Rows(
         sa.Column("port_id", _id, sa.ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True),
         sa.Column("subnet_id", _id, sa.ForeignKey("subnets.id"), primary_key=True),
         sa.Column("ip", sa.String(64), primary_key=True),
+        sa.Column("router_id", _id),
         sa.UniqueConstraint("subnet_id", "ip"),
+        sa.Index("uq_port_ips_router_id", "router_id", "subnet_id", unique=True),
     ),
     model.PortIp,
 )
 GROUPS = Rows(
-    sa.Table("security_groups", metadata, *_head(), _flag("stateful"), _flag("is_default"), *_tail()), model.Group
+    sa.Table(
+        "security_groups",
+        metadata,
+        *_head(),
+        _flag("stateful"),
+        _flag("is_default"),
+        *_tail(),
+        _only("uq_security_groups_default", "project_id", "is_default"),
+    ),
+    model.Group,
 )
 RULES = Rows(
     sa.Table(
@@ -170,6 +188,7 @@ FLOATING_IPS = Rows(
         sa.Column("router_id", _id, index=True),
         sa.Column("status", sa.String(16), nullable=False),
         *_tail(),
+        sa.Index("uq_floating_ips_fixed", "fixed_port_id", "fixed_ip", unique=True),
     ),
     model.FloatingIp,
 )
@@ -194,7 +213,7 @@ def touch(tx: Tx, doors: Doors, kind: str, *ids: str) -> None:
     tx.after_commit(lambda: doors.use(Bus).publish(WAKE))
 
 
-_IPS = Prepared(sa.select(PORT_IPS.table), PORT_IPS.c.port_id)
+_IPS = Prepared(sa.select(PORT_IPS.c.port_id, PORT_IPS.c.subnet_id, PORT_IPS.c.ip), PORT_IPS.c.port_id)
 _GROUPS = Prepared(sa.select(PORT_GROUPS.table), PORT_GROUPS.c.port_id)
 
 
@@ -275,11 +294,12 @@ class Card(NamedTuple):
     ip: str
     mac: str
     floating: str | None
+    project_id: str
 
 
 def _cards() -> sa.Select[Any]:
     p, i, f = PORTS.c, PORT_IPS.c, FLOATING_IPS.c
-    query = sa.select(p.id, p.device_id, p.network_id, i.ip, p.mac, f.address, p.created)
+    query = sa.select(p.id, p.device_id, p.network_id, i.ip, p.mac, f.address, p.project_id, p.created)
     return query.join_from(PORTS.table, PORT_IPS.table, i.port_id == p.id).outerjoin(
         FLOATING_IPS.table, (f.fixed_port_id == p.id) & (f.fixed_ip == i.ip)
     )
@@ -287,7 +307,7 @@ def _cards() -> sa.Select[Any]:
 
 _CARDS = Prepared(_cards(), PORTS.c.device_id)
 _DEVICE_GROUPS = Prepared(
-    sa.select(PORTS.c.device_id, PORT_GROUPS.c.group_id).join_from(
+    sa.select(PORTS.c.device_id, PORT_GROUPS.c.group_id, PORTS.c.project_id).join_from(
         PORTS.table, PORT_GROUPS.table, PORT_GROUPS.c.port_id == PORTS.c.id
     ),
     PORTS.c.device_id,
@@ -297,11 +317,11 @@ _NAMES = {rows.table.name: Prepared(sa.select(rows.c.id, rows.c.name), rows.c.id
 
 def cards_of(tx: Tx, device_ids: Iterable[str]) -> list[Card]:
     """The addresses of many devices, the oldest port first, each with the floating IP that leads to it."""
-    return [Card(*row[:6]) for row in sorted(_CARDS.rows(tx, device_ids), key=operator.itemgetter(6, 0))]
+    return [Card(*row[:7]) for row in sorted(_CARDS.rows(tx, device_ids), key=operator.itemgetter(7, 0))]
 
 
-def device_groups(tx: Tx, device_ids: Iterable[str]) -> Sequence[tuple[str, str]]:
-    """The security groups on the ports of many devices: device, group; a pair may come twice."""
+def device_groups(tx: Tx, device_ids: Iterable[str]) -> Sequence[tuple[str, str, str]]:
+    """The security groups on the ports of many devices: device, group, the port's project; one may come twice."""
     return _DEVICE_GROUPS.rows(tx, device_ids)
 
 

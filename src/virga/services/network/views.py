@@ -313,6 +313,15 @@ def quota(value: dict[str, Any], call: Call) -> dict[str, Any]:
     return {"quota": value}
 
 
+def quotas(rows: list[dict[str, Any]], _: Call) -> dict[str, Any]:
+    return {"quotas": rows}
+
+
+def quota_tenant(word: str) -> Callable[[dict[str, str], Call], dict[str, Any]]:
+    """A view under the word of its time."""
+    return lambda row, _: {word: {f"{word}_id": row["id"]}}
+
+
 EXTENSIONS = {
     "allowed-address-pairs": "Allowed Address Pairs",
     "binding": "Port Binding",
@@ -353,8 +362,7 @@ def extensions(_: None, call: Call) -> dict[str, Any]:
     return {"extensions": [_extension(a) for a in sorted(EXTENSIONS)]}
 
 
-def extension(_: None, call: Call) -> dict[str, Any]:
-    alias = call.request.path.rstrip("/").rpartition("/")[2]
+def extension(alias: str, _: Call) -> dict[str, Any]:
     if alias not in EXTENSIONS:
         raise NotFound(f"Extension with alias {alias[:64]} does not exist", type="HTTPNotFound")
     return {"extension": _extension(alias)}

@@ -3,16 +3,69 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar, Literal
 
-from virga.ground.wire import UNSET, Meta, UnsetType, Wire, named
+from virga.ground import wire
+from virga.ground.wire import UNSET, Meta, UnsetType, free, named, refers, times
 
 Name = Annotated[str, Meta(max_length=255)]
 Text = Annotated[str, Meta(max_length=255)]
 Project = Annotated[str, Meta(max_length=255)]
 Uuid = Annotated[str, Meta(pattern="^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}$")]
+Tagged = Annotated[str, Meta(max_length=3200)]
+"""Fifty tags with their commas."""
 Ip = Annotated[str, Meta(max_length=64)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
+Whole = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Most = Annotated[int, Meta(ge=-1, le=2**31 - 1)]
+
+
+FIELDS: wire.Query = {"fields": Annotated[Text, times(200)]}
+"""What every GET takes."""
+_REFERRED = {
+    "network_id": "network",
+    "floating_network_id": "network",
+    "port_id": "port",
+    "router_id": "router",
+    "security_group_id": "security group",
+    "security_groups": "security group",
+    "remote_group_id": "security group",
+    "project_id": "project",
+    "tenant_id": "project",
+    "device_id": "device",
+}
+FREE = frozenset({"project", "device"})
+"""Nouns of other services: a filter by them finds what the caller sees of the network's own, and looks nothing else up."""
+
+
+def listing(noun: str, filters: Iterable[str]) -> wire.Query:
+    """The parameters of a list of `noun`: its filters, what Neutron's pages and orders take, and the tags (Networking API v2.0,
+    "Filtering and column selection", "Sorting", "Pagination")."""
+    out: dict[str, Any] = dict(FIELDS)
+    for name in (*filters, "status", "tags", "tags-any", "not-tags", "not-tags-any"):
+        referred = _REFERRED.get(name)
+        out[name] = Text if referred is None or referred in FREE else Annotated[Text, refers(referred)]
+    out |= {
+        "tags": Tagged,
+        "tags-any": Tagged,
+        "not-tags": Tagged,
+        "not-tags-any": Tagged,
+        "id": Annotated[Text, refers(noun)],
+        "marker": Annotated[Text, refers(noun)],
+        "limit": Text,
+        "page_reverse": Text,
+        "sort_key": Text,
+        "sort_dir": Text,
+        "sort": Text,
+    }
+    return out
+
+
+class Wire(wire.Wire):
+    """Numbers and booleans may come as text: neutronclient sends options as they were typed, and Neutron converts them."""
+
+    lax: ClassVar[bool] = True
 
 
 class Owned(Wire):
@@ -36,10 +89,10 @@ class CreateNetwork(Owned):
     is_default: bool = False
     mtu: Annotated[int, Meta(ge=68, le=65535)] | UnsetType = UNSET
     port_security_enabled: bool = True
-    network_type: Annotated[str | UnsetType, named("provider:network_type")] = UNSET
-    physical_network: Annotated[str | UnsetType, named("provider:physical_network")] = UNSET
-    segmentation_id: Annotated[int | UnsetType | None, named("provider:segmentation_id")] = UNSET
-    availability_zone_hints: list[str] = []
+    network_type: Annotated[Name | UnsetType, named("provider:network_type")] = UNSET
+    physical_network: Annotated[Name | UnsetType, named("provider:physical_network")] = UNSET
+    segmentation_id: Annotated[Whole | UnsetType | None, named("provider:segmentation_id")] = UNSET
+    availability_zone_hints: Annotated[list[Name], Meta(max_length=16)] = []
 
 
 class UpdateNetwork(Named):
@@ -62,12 +115,12 @@ class HostRoute(Wire):
 
 
 class CreateSubnet(Owned, kw_only=True):
-    network_id: Uuid
+    network_id: Annotated[Uuid, refers("network")]
     ip_version: Literal[4, 6] | UnsetType = UNSET
     cidr: Ip
     gateway_ip: Ip | UnsetType | None = UNSET
     enable_dhcp: bool = True
-    allocation_pools: list[Pool] | UnsetType = UNSET
+    allocation_pools: Annotated[list[Pool], Meta(max_length=64)] | UnsetType = UNSET
     dns_nameservers: Annotated[list[Ip], Meta(max_length=16)] = []
     host_routes: Annotated[list[HostRoute], Meta(max_length=64)] = []
     ipv6_ra_mode: Literal["slaac", "dhcpv6-stateful", "dhcpv6-stateless"] | None = None
@@ -78,27 +131,27 @@ class CreateSubnet(Owned, kw_only=True):
 class UpdateSubnet(Named):
     gateway_ip: Ip | UnsetType | None = UNSET
     enable_dhcp: bool | UnsetType = UNSET
-    allocation_pools: list[Pool] | UnsetType = UNSET
+    allocation_pools: Annotated[list[Pool], Meta(max_length=64)] | UnsetType = UNSET
     dns_nameservers: Annotated[list[Ip], Meta(max_length=16)] | UnsetType = UNSET
     host_routes: Annotated[list[HostRoute], Meta(max_length=64)] | UnsetType = UNSET
 
 
 class FixedIp(Wire):
-    subnet_id: Uuid | UnsetType = UNSET
+    subnet_id: Annotated[Uuid, refers("subnet")] | UnsetType = UNSET
     ip_address: Ip | UnsetType = UNSET
+
+
+Groups = Annotated[list[Annotated[Uuid, refers("security group")]], Meta(max_length=64)]
+Mac = Annotated[str, Meta(pattern="^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$")]
 
 
 class Pair(Wire):
     ip_address: Ip
-    mac_address: Annotated[str, Meta(max_length=17)] | UnsetType = UNSET
-
-
-Groups = Annotated[list[Uuid], Meta(max_length=64)]
-Mac = Annotated[str, Meta(pattern="^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$")]
+    mac_address: Mac | UnsetType = UNSET
 
 
 class CreatePort(Owned, kw_only=True):
-    network_id: Uuid
+    network_id: Annotated[Uuid, refers("network")]
     admin_state_up: bool = True
     mac_address: Mac | UnsetType = UNSET
     fixed_ips: Annotated[list[FixedIp], Meta(max_length=16)] | UnsetType = UNSET
@@ -107,10 +160,10 @@ class CreatePort(Owned, kw_only=True):
     security_groups: Groups | UnsetType | None = UNSET
     port_security_enabled: bool | UnsetType = UNSET
     allowed_address_pairs: Annotated[list[Pair], Meta(max_length=32)] | None = []
-    extra_dhcp_opts: Annotated[list[dict[str, Any]], Meta(max_length=0)] | None = []
-    host: Annotated[str | UnsetType, named("binding:host_id")] = UNSET
+    extra_dhcp_opts: Annotated[list[Annotated[dict[str, Any], free()]], Meta(max_length=0)] | None = []
+    host: Annotated[Name | UnsetType, named("binding:host_id")] = UNSET
     vnic_type: Annotated[Literal["normal"], named("binding:vnic_type")] = "normal"
-    profile: Annotated[dict[str, Any] | UnsetType, named("binding:profile")] = UNSET
+    profile: Annotated[dict[str, Any] | UnsetType, named("binding:profile"), free(size=4096)] = UNSET
 
 
 class UpdatePort(Named):
@@ -122,58 +175,60 @@ class UpdatePort(Named):
     security_groups: Groups | UnsetType | None = UNSET
     port_security_enabled: bool | UnsetType = UNSET
     allowed_address_pairs: Annotated[list[Pair], Meta(max_length=32)] | UnsetType | None = UNSET
-    extra_dhcp_opts: Annotated[list[dict[str, Any]], Meta(max_length=0)] | UnsetType | None = UNSET
-    host: Annotated[str | UnsetType, named("binding:host_id")] = UNSET
+    extra_dhcp_opts: Annotated[list[Annotated[dict[str, Any], free()]], Meta(max_length=0)] | UnsetType | None = UNSET
+    host: Annotated[Name | UnsetType, named("binding:host_id")] = UNSET
     vnic_type: Annotated[Literal["normal"] | UnsetType, named("binding:vnic_type")] = UNSET
-    profile: Annotated[dict[str, Any] | UnsetType | None, named("binding:profile")] = UNSET
+    profile: Annotated[dict[str, Any] | UnsetType | None, named("binding:profile"), free(size=4096)] = UNSET
 
 
 class GatewayIp(Wire):
-    subnet_id: Uuid | UnsetType = UNSET
+    subnet_id: Annotated[Uuid, refers("subnet")] | UnsetType = UNSET
     ip_address: Ip | UnsetType = UNSET
 
 
 class Gateway(Wire):
-    network_id: Uuid
-    enable_snat: bool = True
-    external_fixed_ips: list[GatewayIp] = []
+    """`{}` is no gateway."""
+
+    network_id: Annotated[Uuid, refers("network")] | UnsetType = UNSET
+    enable_snat: bool | UnsetType = UNSET
+    external_fixed_ips: Annotated[list[GatewayIp], Meta(max_length=16)] | UnsetType = UNSET
 
 
 class CreateRouter(Owned):
     admin_state_up: bool = True
-    external_gateway_info: dict[str, Any] | None = None
+    external_gateway_info: Gateway | None = None
     distributed: bool | None = None
     ha: bool | None = None
-    availability_zone_hints: list[str] = []
+    availability_zone_hints: Annotated[list[Name], Meta(max_length=16)] = []
 
 
 class UpdateRouter(Named):
     admin_state_up: bool | UnsetType = UNSET
-    external_gateway_info: dict[str, Any] | UnsetType | None = UNSET
+    external_gateway_info: Gateway | UnsetType | None = UNSET
     routes: Annotated[list[HostRoute], Meta(max_length=64)] | UnsetType = UNSET
     distributed: bool | UnsetType | None = UNSET
     ha: bool | UnsetType | None = UNSET
 
 
 class RouterInterface(Wire):
-    subnet_id: Uuid | UnsetType = UNSET
-    port_id: Uuid | UnsetType = UNSET
+    subnet_id: Annotated[Uuid, refers("subnet")] | UnsetType = UNSET
+    port_id: Annotated[Uuid, refers("port")] | UnsetType = UNSET
 
 
 class CreateFloatingIp(Wire):
-    floating_network_id: Uuid
+    floating_network_id: Annotated[Uuid, refers("network")]
     project_id: Project | UnsetType = UNSET
     tenant_id: Project | UnsetType = UNSET
     description: Text = ""
-    subnet_id: Uuid | None = None
+    subnet_id: Annotated[Uuid, refers("subnet")] | None = None
     floating_ip_address: Ip | None = None
-    port_id: Uuid | None = None
+    port_id: Annotated[Uuid, refers("port")] | None = None
     fixed_ip_address: Ip | None = None
 
 
 class UpdateFloatingIp(Wire):
     description: Text | UnsetType = UNSET
-    port_id: Uuid | UnsetType | None = UNSET
+    port_id: Annotated[Uuid, refers("port")] | UnsetType | None = UNSET
     fixed_ip_address: Ip | UnsetType | None = UNSET
 
 
@@ -186,14 +241,14 @@ class UpdateGroup(Named):
 
 
 class CreateRule(Wire):
-    security_group_id: Uuid
+    security_group_id: Annotated[Uuid, refers("security group")]
     direction: Literal["ingress", "egress"]
     ethertype: Literal["IPv4", "IPv6", "ipv4", "ipv6"] = "IPv4"
-    protocol: str | int | None = None
+    protocol: Annotated[str, Meta(max_length=40)] | Annotated[int, Meta(ge=0, le=255)] | None = None
     port_range_min: Annotated[int, Meta(ge=0, le=65535)] | None = None
     port_range_max: Annotated[int, Meta(ge=0, le=65535)] | None = None
     remote_ip_prefix: Ip | None = None
-    remote_group_id: Uuid | None = None
+    remote_group_id: Annotated[Uuid, refers("security group")] | None = None
     remote_address_group_id: None = None
     description: Text = ""
     project_id: Project | UnsetType = UNSET
@@ -205,10 +260,10 @@ class Tags(Wire):
 
 
 class Quota(Wire):
-    network: int | UnsetType = UNSET
-    subnet: int | UnsetType = UNSET
-    port: int | UnsetType = UNSET
-    router: int | UnsetType = UNSET
-    floatingip: int | UnsetType = UNSET
-    security_group: int | UnsetType = UNSET
-    security_group_rule: int | UnsetType = UNSET
+    network: Most | UnsetType = UNSET
+    subnet: Most | UnsetType = UNSET
+    port: Most | UnsetType = UNSET
+    router: Most | UnsetType = UNSET
+    floatingip: Most | UnsetType = UNSET
+    security_group: Most | UnsetType = UNSET
+    security_group_rule: Most | UnsetType = UNSET

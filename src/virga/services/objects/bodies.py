@@ -119,7 +119,7 @@ class Bodies:
         sealed: bool = False,
     ) -> Received:
         """Take a body in. `expected` bytes when known; `sealed` at rest even where not everything is. Raises TooLarge past `most`,
-        NoSpace, Invalid when it is shorter than said."""
+        NoSpace, Vanished when it is shorter than said, Invalid when it is longer."""
         limit = self.settings.max_file_size if most is None else most
         if expected is not None and expected > limit:
             raise TooLarge("Your request is too large.", limit=limit)
@@ -134,6 +134,8 @@ class Bodies:
                 size += len(chunk)
                 if size > limit:
                     raise TooLarge("Your request is too large.", limit=limit)
+                if expected is not None and size > expected:
+                    raise Invalid(f"The body is longer than the {expected} bytes that were announced.")
                 held.append(chunk)
                 waiting += len(chunk)
                 if waiting >= BATCH or waiting >= max(LEAST, HELD // self.receiving):

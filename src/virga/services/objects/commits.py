@@ -8,6 +8,7 @@ ran them too would fight the loop for the interpreter at every statement. Long o
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import queue
 import threading
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 
 from virga.ground.db.engine import Database, Retry, Tx
 from virga.ground.errors import Problem, Unavailable
+from virga.ground.http.turns import PARTY
 
 T = TypeVar("T")
 Waiter = Future[Any] | asyncio.Future[Any]
@@ -38,7 +40,8 @@ class Commits:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="objects-disk")
-        self._waiting: list[Job] = []
+        self._waiting: dict[str, collections.deque[Job]] = {}
+        """Short writes by whom they are for."""
         self._under_way = False
         self.batches = self.written = 0
 
@@ -81,7 +84,7 @@ class Commits:
             return await self.write(change)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._waiting.append((change, future))
+        self._waiting.setdefault(PARTY.get().name, collections.deque()).append((change, future))
         if not self._under_way:
             self._under_way = True
             loop.call_soon(self._flush, loop)
@@ -89,7 +92,7 @@ class Commits:
 
     def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
         """On the loop: run what waits, and send it to the disk."""
-        batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+        batch = self._batch()
         if not batch:
             self._under_way = False
             return
@@ -101,6 +104,17 @@ class Commits:
         self.written += len(batch)
         # not in the thread of the long ones: the next of those may be waiting for this very commit
         self._disk.submit(self._settle, loop, *begun, batch)
+
+    def _batch(self) -> list[Job]:
+        """The next ones, one of each party in turn; who had some now is behind the others next time."""
+        batch: list[Job] = []
+        while self._waiting and len(batch) < MOST:
+            name, jobs = next(iter(self._waiting.items()))
+            del self._waiting[name]
+            batch.append(jobs.popleft())
+            if jobs:
+                self._waiting[name] = jobs
+        return batch
 
     def _begun(self, batch: list[Job]) -> tuple[Tx, list[End]] | None:
         """An open transaction in which all of them have run."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from virga.ground.bus import Bus
 from virga.ground.db.engine import Database
 from virga.ground.doors import Doors
+from virga.ground.http.turns import Threads
 from virga.ground.world import World
 from virga.services.objects.bodies import Bodies
 from virga.services.objects.commits import Commits
@@ -59,7 +59,9 @@ class Desk:
         workers: int = 12,
     ) -> None:
         self.db, self.doors, self.blobs, self.settings = db, doors, blobs, settings
-        self.threads = ThreadPoolExecutor(workers, thread_name_prefix="objects")
+        self.threads = Threads(
+            "a thread of the object store", workers, alone=workers - 1, shared=max(2, workers // 3), prefix="objects"
+        )
         self.commits = Commits(db, self.threads)
         self.world = doors.use(World)
         self.bodies = Bodies(blobs, self.commits, settings, self.world, self.threads, seal)

@@ -5,18 +5,44 @@ multipart answers. Nothing of Swift, nothing of S3."""
 from __future__ import annotations
 
 import email.utils
+import heapq
 import os
-import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, unquote_to_bytes
+from urllib.parse import parse_qsl, unquote_to_bytes, urlsplit
 
 from virga.ground.errors import Problem
+from virga.services.objects import limits
+
+LAST = (1 << 63) - 1
+"""The greatest length that has a name: Content-Length is read as 64 bits with a sign by clients, proxies and databases."""
 
 
 class Gone(Exception):
     """The client hung up."""
+
+
+def count_of(text: str, most: int) -> int | None:
+    """A whole number of ASCII digits from 0 to `most`; None for everything else, in time that does not grow with the text."""
+    if not 0 < len(text) <= 19 or not (text.isascii() and text.isdigit()):
+        return None
+    number = int(text)
+    return number if number <= most else None
+
+
+def is_address(text: str) -> bool:
+    """Whether a browser may be sent there."""
+    try:
+        return urlsplit(text).scheme in {"http", "https"}
+    except ValueError:
+        return False
+
+
+def sender(scope: Any) -> tuple[str, str]:
+    """(address, scheme) of who asks. The one place where both dialects learn them: what the server found, which believes a proxy's
+    X-Forwarded-For and X-Forwarded-Proto only where the operator listed the proxy; no header is looked at here or after."""
+    return (scope.get("client") or ("",))[0], scope.get("scheme", "http")
 
 
 @dataclass(slots=True)
@@ -44,8 +70,7 @@ class Ask:
 
     @property
     def length(self) -> int | None:
-        text = self.headers.get("content-length")
-        return int(text) if text is not None and text.isdecimal() else None
+        return count_of(self.headers.get("content-length", ""), LAST)
 
     async def body(self) -> AsyncIterator[bytes]:
         while True:
@@ -87,7 +112,7 @@ class Answered(Exception):
 
 def parse_query(raw: str) -> dict[str, str]:
     """The last value of each field. Raises ValueError for what is not UTF-8."""
-    return dict(parse_qsl(raw, keep_blank_values=True, max_num_fields=1000, errors="strict")) if raw else {}
+    return dict(parse_qsl(raw, keep_blank_values=True, max_num_fields=limits.QUERY, errors="strict")) if raw else {}
 
 
 def unquote(raw: str) -> str:
@@ -142,26 +167,30 @@ def check_conditions(ask: Ask, tags: Sequence[str], changed: float) -> bool:
 
 # -- ranges --------------------------------------------------------------------------------------------------------
 
-_UNIT = re.compile(r"\s*bytes\s*=", re.IGNORECASE)
-_RANGE = re.compile(r"\s*(\d{0,19})\s*-\s*(\d{0,19})\s*")
-MOST_RANGES = 50
+
+def _ends(text: str) -> tuple[str, str] | None:
+    """`first-last` of a range, either of which may be missing; None for what is none."""
+    low, dash, high = (p.strip() for p in text.partition("-"))
+    if not dash or not (low or high):
+        return None
+    return (low, high) if all(not t or count_of(t, 10**19) is not None for t in (low, high)) else None
 
 
 def ranges(text: str | None, size: int) -> list[tuple[int, int]] | None:
     """[(start, length), …] of `bytes=…`; None: there is no usable range and the whole is meant; []: none can be satisfied.
     Past fifty ranges, or where many overlap, the header is refused as unsatisfiable: it is an attack."""
-    found_unit = _UNIT.match(text) if text else None
-    if not text or found_unit is None:
+    unit, equals, rest = (text or "").partition("=")
+    if not equals or unit.strip().lower() != "bytes":
         return None
     out: list[tuple[int, int]] = []
-    parts = text[found_unit.end() :].strip().split(",")
-    if len(parts) > MOST_RANGES:
+    if rest.count(",") >= limits.RANGES:
         return []
+    parts = rest.split(",")
     for part in parts:
-        found = _RANGE.fullmatch(part)
-        if found is None or part.strip() == "-":
+        found = _ends(part)
+        if found is None:
             return None
-        low, high = found.groups()
+        low, high = found
         if not low:
             count = int(high)
             if count and size:
@@ -175,9 +204,13 @@ def ranges(text: str | None, size: int) -> list[tuple[int, int]] | None:
             continue
         end = min(int(high), size - 1) if high else size - 1
         out.append((start, end - start + 1))
-    if len(out) > 2:
-        overlaps = sum(1 for n, (s, c) in enumerate(out) for t, d in out[:n] if s < t + d and t < s + c)
-        if overlaps > 2:
+    open_, overlaps = list[int](), 0
+    for start, count in sorted(out):
+        while open_ and open_[0] <= start:
+            heapq.heappop(open_)
+        overlaps += len(open_)
+        heapq.heappush(open_, start + count)
+        if overlaps > 2 and len(out) > 2:
             return []
     return out
 

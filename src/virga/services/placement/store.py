@@ -212,11 +212,11 @@ def roots_in_aggregates(tx: Tx, aggregates: Iterable[str]) -> set[str]:
     return set(tx.conn.execute(query).scalars())
 
 
-def take(tx: Tx, provider_id: str, resource_class: str, amount: int, now: float) -> bool:
+def take(tx: Tx, provider_id: str, resource_class: str, amount: int, *, even_if_full: bool = False) -> bool:
     """Use `amount` more (or, negative, less) of an inventory: the row changes only if that much is free when it changes, whoever
     else takes from it at this moment. False when it is not, or the inventory is not there."""
     where = [i.provider_id == provider_id, i.resource_class == resource_class]
-    if amount > 0:
+    if amount > 0 and not even_if_full:
         where.append(i.free >= amount)
     return bool(INVENTORIES.change(tx, *where, used=i.used + amount, free=i.free - amount))
 

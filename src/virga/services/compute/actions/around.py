@@ -112,9 +112,9 @@ def limits_shown(call: Call) -> dict[str, int]:
         "maxTotalCores": value["cores"],
         "maxTotalRAMSize": value["ram"],
         "maxTotalKeypairs": value["key_pairs"],
-        "maxServerMeta": limits.METADATA_ITEMS,
-        "maxServerGroups": limits.FIXED["server_groups"],
-        "maxServerGroupMembers": limits.FIXED["server_group_members"],
+        "maxServerMeta": value["metadata_items"],
+        "maxServerGroups": value["server_groups"],
+        "maxServerGroupMembers": value["server_group_members"],
         "totalInstancesUsed": limits.INSTANCES.count(tx, project),
         "totalCoresUsed": limits.CORES.count(tx, project),
         "totalRAMUsed": limits.RAM.count(tx, project),
@@ -129,7 +129,7 @@ def limits_shown(call: Call) -> dict[str, int]:
             "totalSecurityGroupsUsed": 0,
         }
     if call.version <= (2, 38):
-        body["maxImageMeta"] = limits.METADATA_ITEMS
+        body["maxImageMeta"] = value["metadata_items"]
     if call.version <= (2, 56):
         body |= {"maxPersonality": 0, "maxPersonalitySize": 0}
     return body
@@ -142,13 +142,13 @@ def quota(call: Call, id: str) -> dict[str, Any]:
 
 
 def _quota(call: Call, project: str) -> dict[str, Any]:
-    return {"id": project} | {x.name: limit_checks.value(call.tx, x, project) for x in limits.ALL} | limits.FIXED
+    return {"id": project} | {x.name: limit_checks.value(call.tx, x, project) for x in limits.ALL}
 
 
 def default_quota(call: Call, id: str) -> dict[str, Any]:
     """GET /os-quota-sets/{project}/defaults"""
     allow(call, policy.QUOTAS_DEFAULTS)
-    return {"id": id} | {x.name: x.default for x in limits.ALL} | limits.FIXED
+    return {"id": id} | {x.name: x.default for x in limits.ALL}
 
 
 def quota_detail(call: Call, id: str) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def quota_detail(call: Call, id: str) -> dict[str, Any]:
     body: dict[str, Any] = {"id": id}
     for x in limits.ALL:
         body[x.name] = {"limit": limit_checks.value(call.tx, x, id), "in_use": x.count(call.tx, id), "reserved": 0}
-    return body | {name: {"limit": v, "in_use": 0, "reserved": 0} for name, v in limits.FIXED.items()}
+    return body
 
 
 def set_quota(call: Call, id: str, body: wire.Quota) -> dict[str, Any]:
@@ -173,8 +173,6 @@ def set_quota(call: Call, id: str, body: wire.Quota) -> dict[str, Any]:
                 f"Quota limit {value} for {x.name} must be greater than or equal to already used and reserved {used}.",
                 field=x.name,
             )
-        if value < -1:
-            raise Invalid(f"Quota limit {value} for {x.name} must be -1 or greater.", field=x.name)
         authority_store.set_limit(call.tx, id, "compute", x.name, value)
     return {k: v for k, v in _quota(call, id).items() if k != "id"}
 

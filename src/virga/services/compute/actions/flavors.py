@@ -140,6 +140,7 @@ def set_extra_specs(call: Call, id: str, body: wire.ExtraSpecs) -> dict[str, str
     """POST /flavors/{id}/os-extra_specs"""
     allow(call, policy.SPECS_CREATE)
     fresh = {k: str(v) for k, v in body.extra_specs.items()}
+    call.tx.hold(f"changed:{id}")
     store.FLAVORS.put(call.tx, id, extra_specs=found(call, id).extra_specs | fresh)
     return fresh
 
@@ -156,6 +157,7 @@ def extra_spec(call: Call, id: str, key: str) -> dict[str, str]:
 def delete_extra_spec(call: Call, id: str, key: str) -> None:
     """DELETE /flavors/{id}/os-extra_specs/{key}"""
     allow(call, policy.SPECS_DELETE)
+    call.tx.hold(f"changed:{id}")
     specs = dict(found(call, id).extra_specs)
     if key not in specs:
         raise NotFound(f"Flavor {id} has no extra specs with key {key[:64]}.")

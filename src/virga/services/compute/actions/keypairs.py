@@ -111,11 +111,13 @@ def _shown(call: Call, name: str, rule: Rule) -> model.Keypair:
 
 
 def index(call: Call) -> list[model.Keypair]:
-    """GET /os-keypairs"""
+    """GET /os-keypairs. Raises Invalid for a marker that is none of the user's keypairs."""
     user = _user(call, call.query.get("user_id"), policy.KEYPAIRS)
     limit = call.query.whole("limit", 1000)
     rows = store.KEYPAIRS.find(call.tx, store.KEYPAIRS.c.user_id == user, order=store.KEYPAIRS.c.name)
     marker = call.query.get("marker")
+    if marker is not None and all(k.name != marker for k in rows):
+        raise Invalid(f"marker [{marker[:64]}] not found", field="marker")
     return [k for k in rows if marker is None or k.name > marker][:limit]
 
 

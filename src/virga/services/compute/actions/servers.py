@@ -9,6 +9,7 @@ import datetime as dt
 import ipaddress
 import re
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -69,6 +70,12 @@ def found(call: Call, id: str) -> model.Server:
     return server
 
 
+def changing(call: Call, id: str) -> model.Server:
+    """The server as it is until this transaction ends: what is changed by what was read is changed by one request at a time."""
+    call.tx.hold(f"changed:{id}")
+    return found(call, id)
+
+
 def create(call: Call, body: wire.CreateServerBody) -> tuple[list[model.Server], str, str | None]:
     """POST /servers: everything that can be refused is refused here, with its reason; then the rows and their sagas are written.
     Gives the servers, the administrator's password, and the reservation id if one was asked for."""
@@ -86,11 +93,7 @@ def create(call: Call, body: wire.CreateServerBody) -> tuple[list[model.Server],
     boot = _boot(call, image)
     key = keypairs.mine(call, ask.key_name) if ask.key_name else None
     user_data = _user_data(ask.user_data)
-    if len(ask.metadata) > limits.METADATA_ITEMS:
-        raise Forbidden(
-            f"Quota exceeded for metadata_items: {len(ask.metadata)} wanted, at most {limits.METADATA_ITEMS}",
-            limit="metadata_items",
-        )
+    _few_enough(call, project, ask.metadata)
     _, high = _counts(ask)
     wanted = _networks(call, ask)
     if high > 1 and any(w.port_id or w.fixed_ip for w in wanted):
@@ -104,6 +107,7 @@ def create(call: Call, body: wire.CreateServerBody) -> tuple[list[model.Server],
     limit_checks.check(
         call.tx, project, {limits.INSTANCES: high, limits.CORES: high * flavor.vcpus, limits.RAM: high * flavor.ram}
     )
+    network.room_for(call, project, high * sum(1 for w in wanted if w.port_id is None))
     password = ask.adminPass if isinstance(ask.adminPass, str) else secrets.token_urlsafe(9)
     reservation = f"r-{secrets.token_hex(4)}"
     hardware.chosen(boot, flavor.extra_specs, flavor.vcpus)
@@ -131,6 +135,14 @@ def create(call: Call, body: wire.CreateServerBody) -> tuple[list[model.Server],
             )
         )
     return rows, password, reservation if wire.true(ask.return_reservation_id) else None
+
+
+def _few_enough(call: Call, project: str, metadata: dict[str, str]) -> None:
+    most = limits.metadata_items(call.tx, project)
+    if len(metadata) > most:
+        raise Forbidden(
+            f"Quota exceeded for metadata_items: {len(metadata)} wanted, at most {most}", limit="metadata_items"
+        )
 
 
 def _insert(
@@ -196,6 +208,7 @@ def _insert(
         hostname=hostname,
         locked=False,
         locked_reason=None,
+        locked_by=None,
         tags=sorted(set(ask.tags)),
         access_v4=ask.accessIPv4,
         access_v6=ask.accessIPv6,
@@ -450,7 +463,7 @@ def _listed(call: Call, rule: Rule, all_rule: Rule) -> Page[model.ListedServer]:
     if "ip" in q:
         pattern = re.escape(q.get("ip") or "")
         rows = store.LISTED.page(call.tx, *where, seen=seen, sort=ask.sort)
-        have, _ = network.shown(call.tx, [r.id for r in rows])
+        have, _ = network.shown(call.tx, {r.id: r.project_id for r in rows})
         return cut([r for r in rows if any(re.match(pattern, a.ip) for a in have.get(r.id, ()))], ask)
     return cut(
         store.LISTED.page(call.tx, *where, seen=seen, sort=ask.sort, marker=ask.marker, limit=ask.limit + 1), ask
@@ -482,7 +495,7 @@ def _moment(text: str) -> float:
 
 def _changeable(call: Call, id: str, rule: Rule) -> model.Server:
     """The server, allowed and not locked against its owner."""
-    server = found(call, id)
+    server = changing(call, id)
     allow(call, rule, project_id=server.project_id)
     if server.locked and not is_admin(call.actor):
         raise Conflict(f"Instance {id} is locked" + (f": {server.locked_reason}" if server.locked_reason else ""))
@@ -580,29 +593,37 @@ def reboot(call: Call, id: str, body: wire.Reboot) -> None:
 
 
 def lock(call: Call, id: str, body: wire.Lock) -> None:
-    """lock: its owner's slips no longer reach the server."""
-    server = found(call, id)
+    """lock: its owner's slips no longer reach the server. Who locks a server of another project is an administrator, and that lock is
+    not the owner's to change (API reference, "Lock Server")."""
+    server = changing(call, id)
     allow(call, policy.SERVERS_LOCK, project_id=server.project_id)
+    mine = server.project_id == call.actor.project_id
+    if server.locked and mine:
+        return
     store.SERVERS.put(
         call.tx,
         id,
         locked=True,
+        locked_by=model.OWNER if mine else model.ADMIN,
         locked_reason=body.locked_reason if isinstance(body.locked_reason, str) else None,
         updated=call.now(),
     )
 
 
 def unlock(call: Call, id: str) -> None:
-    """unlock"""
-    server = found(call, id)
+    """unlock: a lock of the other kind than the caller would make needs `unlock_override`."""
+    server = changing(call, id)
     allow(call, policy.SERVERS_UNLOCK, project_id=server.project_id)
-    store.SERVERS.put(call.tx, id, locked=False, locked_reason=None, updated=call.now())
+    mine = model.OWNER if server.project_id == call.actor.project_id else model.ADMIN
+    if server.locked_by not in (None, mine):
+        allow(call, policy.SERVERS_UNLOCK_OVERRIDE, project_id=server.project_id)
+    store.SERVERS.put(call.tx, id, locked=False, locked_by=None, locked_reason=None, updated=call.now())
 
 
 def reset_state(call: Call, id: str, body: wire.ResetState) -> None:
     """os-resetState, for administrators: never needed here, kept for their scripts."""
     allow(call, policy.SERVERS_RESET)
-    server = found(call, id)
+    server = changing(call, id)
     if server.task_state is not None:
         raise Conflict(
             f"Instance {id} is in task_state {server.task_state}, which ends by itself; delete works at any time."
@@ -634,22 +655,24 @@ def metadata(call: Call, id: str) -> dict[str, str]:
     return _read(call, id, policy.META_INDEX).metadata
 
 
-def _write_metadata(call: Call, id: str, values: dict[str, str], rule: Rule) -> dict[str, str]:
-    _changeable(call, id, rule)
-    if len(values) > limits.METADATA_ITEMS:
-        raise Forbidden(f"Quota exceeded for metadata_items: at most {limits.METADATA_ITEMS}", limit="metadata_items")
+def _write_metadata(
+    call: Call, id: str, rule: Rule, change: Callable[[dict[str, str]], dict[str, str]]
+) -> dict[str, str]:
+    server = _changeable(call, id, rule)
+    values = change(dict(server.metadata))
+    _few_enough(call, server.project_id, values)
     store.SERVERS.put(call.tx, id, metadata=values, updated=call.now())
     return values
 
 
 def replace_metadata(call: Call, id: str, body: wire.Metadata) -> dict[str, str]:
     """PUT /servers/{id}/metadata"""
-    return _write_metadata(call, id, body.metadata, policy.META_REPLACE)
+    return _write_metadata(call, id, policy.META_REPLACE, lambda _: body.metadata)
 
 
 def merge_metadata(call: Call, id: str, body: wire.Metadata) -> dict[str, str]:
     """POST /servers/{id}/metadata"""
-    return _write_metadata(call, id, found(call, id).metadata | body.metadata, policy.META_CREATE)
+    return _write_metadata(call, id, policy.META_CREATE, lambda before: before | body.metadata)
 
 
 def show_meta(call: Call, id: str, key: str) -> dict[str, str]:
@@ -664,17 +687,20 @@ def set_meta(call: Call, id: str, key: str, body: wire.MetaItem) -> dict[str, st
     """PUT /servers/{id}/metadata/{key}"""
     if key not in body.meta:
         raise Invalid("Request body and URI mismatch", field="meta")
-    _write_metadata(call, id, found(call, id).metadata | body.meta, policy.META_UPDATE)
+    _write_metadata(call, id, policy.META_UPDATE, lambda before: before | body.meta)
     return body.meta
 
 
 def delete_meta(call: Call, id: str, key: str) -> None:
     """DELETE /servers/{id}/metadata/{key}"""
-    values = dict(found(call, id).metadata)
-    if key not in values:
-        raise NotFound("Metadata item was not found")
-    del values[key]
-    _write_metadata(call, id, values, policy.META_DELETE)
+
+    def without(before: dict[str, str]) -> dict[str, str]:
+        if key not in before:
+            raise NotFound("Metadata item was not found")
+        del before[key]
+        return before
+
+    _write_metadata(call, id, policy.META_DELETE, without)
 
 
 def tags(call: Call, id: str) -> list[str]:
@@ -749,14 +775,9 @@ def action(call: Call, id: str, request_id: str) -> model.ActionRow:
 
 def addresses(call: Call, id: str) -> list[network.Shown]:
     """GET /servers/{id}/ips"""
-    return network.shown(call.tx, [_read(call, id, policy.IPS).id])[0].get(id, [])
-
-
-def security_groups(call: Call, id: str) -> list[str]:
-    """GET /servers/{id}/os-security-groups"""
-    return network.shown(call.tx, [_read(call, id, policy.GROUPS).id])[1].get(id, [])
+    return network.shown(call.tx, {id: _read(call, id, policy.IPS).project_id})[0].get(id, [])
 
 
 def interfaces(call: Call, id: str) -> list[network.Nic]:
     """GET /servers/{id}/os-interface"""
-    return network.nics(call.tx, _read(call, id, policy.INTERFACES).id)
+    return network.nics(call.tx, id, _read(call, id, policy.INTERFACES).project_id)

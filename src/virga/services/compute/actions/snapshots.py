@@ -64,8 +64,9 @@ def _snapshotable(call: Call, id: str, rule: Rule, action: str, metadata: dict[s
     """The server if an image can be made of it now. A lock does not hinder: nothing of the server changes (as in Nova)."""
     server = found(call, id)
     allow(call, rule, project_id=server.project_id)
-    if len(metadata) > limits.METADATA_ITEMS:
-        raise Forbidden(f"Image metadata limit exceeded: at most {limits.METADATA_ITEMS} items", limit="metadata_items")
+    most = limits.metadata_items(call.tx, server.project_id)
+    if len(metadata) > most:
+        raise Forbidden(f"Image metadata limit exceeded: at most {most} items", limit="metadata_items")
     if server.vm_state not in model.SNAPSHOT_FROM or server.task_state is not None or server.host is None:
         what = f"task_state {server.task_state}" if server.task_state is not None else f"vm_state {server.vm_state}"
         raise Conflict(f"Cannot '{action}' instance {id} while it is in {what}")

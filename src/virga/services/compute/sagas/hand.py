@@ -7,7 +7,7 @@ from typing import Any
 
 from virga.ground.bus import Bus
 from virga.ground.db.engine import Tx
-from virga.ground.errors import Problem
+from virga.ground.errors import Problem, public
 from virga.ground.events import emit
 from virga.ground.http.call import Call, Query, Request
 from virga.ground.sagas import Again, Context
@@ -83,15 +83,22 @@ def tell(ctx: Context, tx: Tx, row: model.Server, state: str, reason: str | None
     emit(
         tx,
         ctx.doors,
-        events.ServerChanged(server_id=row.id, project_id=row.project_id, state=state, host=row.host, reason=reason),
+        events.ServerChanged(
+            server_id=row.id,
+            project_id=row.project_id,
+            state=state,
+            host=row.host,
+            reason=public(reason) if reason else reason,
+        ),
     )
 
 
 def fault(ctx: Context, code: int = 500) -> dict[str, Any]:
-    """What `fault` of a server shows: the reason in one sentence."""
+    """What `fault` of a server shows: the reason in one sentence; what a tool or a library said is in the details, which
+    administrators see (OSSA-2019-003)."""
     return {
         "code": code,
         "created": ctx.world.now(),
-        "message": (ctx.error or "unknown")[:255],
+        "message": public(ctx.error or "unknown")[:255],
         "details": ctx.error or "",
     }

@@ -81,11 +81,17 @@ def create(call: Call, user_id: str, body: wire.CreateAppCredential) -> Whole:
             raise Conflict(
                 f"Conflict occurred attempting to store application_credential - Duplicate entry found with name {body.name}."
             )
+        if actor.app_credential_id is not None:
+            # One made with another ends no later than that: what was lent for a time is not kept for ever.
+            parent = store.APP_CREDENTIALS.get(tx, actor.app_credential_id)
+            if parent is not None and parent.expires is not None:
+                expires = min(expires or parent.expires, parent.expires)
         rules = None if body.access_rules is None else [_rule(tx, user_id, r) for r in body.access_rules]
         if actor.access_rules is not None:
+            own = [r.id for n in actor.access_rules if isinstance(n, model.Narrowed) for r in n.rules]
             if rules is None:
-                rules = [r.id for r in actor.access_rules if isinstance(r, model.AccessRule)]
-            elif not set(rules) <= {r.id for r in actor.access_rules if isinstance(r, model.AccessRule)}:
+                rules = own
+            elif not set(rules) <= set(own):
                 raise Forbidden(
                     "You are not authorized to perform the requested action: the access rules go beyond those of the token."
                 )
@@ -101,6 +107,7 @@ def create(call: Call, user_id: str, body: wire.CreateAppCredential) -> Whole:
             unrestricted=body.unrestricted,
             roles=sorted(roles),
             access_rules=rules,
+            made_by=actor.app_credential_id,
         )
         return _whole(tx, row, secret)
 
@@ -123,6 +130,7 @@ def _rule(tx: Tx, user_id: str, given: wire.AccessRule) -> str:
             "Invalid input for field 'access_rules': each needs an id, or service, method and path",
             field="access_rules",
         )
+    tx.hold(f"identity:access rules {user_id}")
     same = (c.user_id == user_id, c.service == given.service, c.method == given.method, c.path == given.path)
     row = store.ACCESS_RULES.one(tx, *same) or store.ACCESS_RULES.insert(
         tx, id=_later_id(), user_id=user_id, service=given.service, method=given.method, path=given.path
@@ -158,14 +166,17 @@ def show(call: Call, user_id: str, id: str) -> Whole:
 
 
 def delete(call: Call, user_id: str, id: str) -> None:
-    """DELETE /v3/users/{id}/application_credentials/{id}"""
+    """DELETE /v3/users/{id}/application_credentials/{id}, with those that were made with it."""
     row = store.APP_CREDENTIALS.get(call.tx, id)
     allow(call, policy.DELETE_APP_CREDENTIAL, user_id=row.user_id if row is not None else user_id)
     _own(call)
     unrestricted(call, "application credentials")
-    row = _found(call, user_id, id)
-    store.APP_CREDENTIALS.delete(call.tx, store.APP_CREDENTIALS.c.id == row.id)
-    call.use(Tokens).note(call.tx, {"application_credential_id": id})
+    level = [_found(call, user_id, id)]
+    while level:
+        for each in level:
+            store.APP_CREDENTIALS.delete(call.tx, store.APP_CREDENTIALS.c.id == each.id)
+            call.use(Tokens).note(call.tx, {"application_credential_id": each.id})
+        level = store.APP_CREDENTIALS.within(call.tx, "made_by", {each.id for each in level})
     call.use(Tokens).grew(call.tx)
 
 

@@ -44,8 +44,13 @@ def issue(call: Call, auth: wire.Auth) -> tuple[str, model.Session] | Halfway:
             )
     if len(methods) > MOST_METHODS:
         raise Invalid(f"Invalid input for field 'auth.identity.methods': at most {MOST_METHODS}", field="methods")
+    if call.hot and (len(methods) > 1 or methods[0] not in login.QUICK):
+        raise Cold
     call.notes["scoped"] = auth.scope is not UNSET
-    proofs = [login.METHODS[method](call, identity) for method in methods]
+    proofs: list[login.Proof] = []
+    for method in sorted(methods, key=lambda name: name == "totp"):  # what guards a passcode is asked before it
+        proofs.append(login.METHODS[method](call, identity))
+        call.notes["proven"] = True
     user = proofs[0].user
     if any(p.user.id != user.id for p in proofs):
         raise Unauthorized(DENIED)
@@ -54,6 +59,15 @@ def issue(call: Call, auth: wire.Auth) -> tuple[str, model.Session] | Halfway:
     lacking = _lacking(user, passed)
     if lacking:
         return _halfway(call, user, passed, lacking)
+    if (
+        passed == ["totp"]
+        and not user.options.get("multi_factor_auth_rules")
+        and not call.use(settings.Identity).totp_alone
+    ):
+        raise Unauthorized(
+            "A passcode alone logs nobody in: send another method with it, or have the operator allow it "
+            "(identity.totp_alone, or a multi-factor rule of the user)."
+        )
     expires = min(
         [now + call.use(settings.Identity).token_seconds, *(p.expires for p in proofs if p.expires is not None)]
     )
@@ -220,9 +234,8 @@ def revoke(call: Call) -> None:
         raise NotFound("Could not find token.")
     allow(call, policy.REVOKE_TOKEN, target={"target.token.user_id": payload.user_id})
     with call.db.write() as tx:
-        if store.REVOCATIONS.one(tx, store.REVOCATIONS.c.audit_id == payload.audit_ids[0]) is None:
-            late = call.use(settings.Identity).late_seconds
-            store.REVOCATIONS.insert(tx, audit_id=payload.audit_ids[0], expires=payload.expires + late)
+        late = call.use(settings.Identity).late_seconds
+        if store.once(tx, store.REVOCATIONS, audit_id=payload.audit_ids[0], expires=payload.expires + late):
             tokens.note(tx, {"audit_id": payload.audit_ids[0]})
         tokens.grew(tx)
 

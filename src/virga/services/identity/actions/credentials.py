@@ -11,15 +11,12 @@ from typing import Any
 from virga.authority.rules import allow, may
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
-from virga.ground.http.call import Actor, Call
+from virga.ground.http.call import Call
 from virga.ground.wire import UNSET, given
 from virga.services.identity import filters, model, policy, store, wire
-from virga.services.identity.actions import projects, users
+from virga.services.identity.actions import delegation, projects, users
 from virga.services.identity.secrets import Vault
 from virga.services.identity.tokens import Tokens
-
-SCOPED = ("trust_id", "app_cred_id", "access_token_id", "access_id")
-"""What in an EC2 credential's blob says whose delegated authority it carries; it never changes."""
 
 
 def found(tx: Tx, id: str) -> model.Credential:
@@ -34,24 +31,19 @@ def opened(call: Call, row: model.Credential) -> model.Credential:
     return model.Credential(row.id, row.type, row.user_id, row.project_id, call.use(Vault).open(row.blob), row.extra)
 
 
-def inside(actor: Actor, project_id: str | None) -> bool:
-    """A delegated token reaches the credentials of its own project and no others; none that belong to the user alone."""
-    return not actor.delegated or (project_id is not None and project_id == actor.project_id)
-
-
-def _within(call: Call, project_id: str | None) -> None:
-    if not inside(call.actor, project_id):
-        raise Forbidden(
-            "You are not authorized to perform the requested action: Credential project does not match the project scope of the delegated token."
-        )
-
-
 def unrestricted(call: Call, what: str) -> None:
     """A restricted application credential makes nothing that could outlive it."""
     if call.actor.restricted:
         raise Forbidden(
             f"You are not authorized to perform the requested action: Using method 'application_credential' is not allowed for managing additional {what}."
         )
+
+
+def _reached(call: Call, row: model.Credential) -> model.Credential:
+    """The credential with its secret, for who reaches it. Raises Forbidden for delegated authority that does not."""
+    held = opened(call, row)
+    delegation.hold(call, held.type, held.project_id, held.blob)
+    return held
 
 
 def _blob(text: str) -> dict[str, Any]:
@@ -81,7 +73,6 @@ def create(call: Call, body: wire.CreateCredential) -> model.Credential:
     actor = call.actor
     user_id = str(body.user_id) if body.user_id is not UNSET else actor.user_id
     allow(call, policy.CREATE_CREDENTIAL, target=policy.on_credential(user_id, body.project_id))
-    _within(call, body.project_id)
     text, id = _text(body.blob), uuid.uuid4().hex
     if body.type.lower() == "ec2":
         unrestricted(call, "credentials")
@@ -91,11 +82,9 @@ def create(call: Call, body: wire.CreateCredential) -> model.Credential:
                 "Invalid input for field 'credential.project_id': an ec2 credential needs one", field="project_id"
             )
         id = key_id(blob["access"])
-        marks = {
-            k: v for k, v in (("trust_id", actor.trust_id), ("app_cred_id", actor.app_credential_id)) if v is not None
-        }
-        if marks:
-            text = json.dumps(blob | marks)
+        held = delegation.marked(call, blob)
+        text = text if held == blob else json.dumps(held)
+    delegation.hold(call, body.type, body.project_id, text)
     if store.CREDENTIALS.get(call.tx, id) is not None:
         raise Conflict("Conflict occurred attempting to store credential - Duplicate entry found with this access key.")
     sealed = call.use(Vault).seal(text)
@@ -109,9 +98,7 @@ def show(call: Call, id: str) -> model.Credential:
     """GET /v3/credentials/{id}"""
     row = store.CREDENTIALS.get(call.tx, id)
     allow(call, policy.GET_CREDENTIAL, target=_target(row))
-    row = found(call.tx, id)
-    _within(call, row.project_id)
-    return opened(call, row)
+    return _reached(call, found(call.tx, id))
 
 
 def _target(row: model.Credential | None) -> policy.Target | None:
@@ -127,10 +114,10 @@ def index(call: Call) -> list[model.Credential]:
         where.append(store.CREDENTIALS.c.user_id == actor.user_id)
     rows = store.CREDENTIALS.find(call.tx, *where, order=store.CREDENTIALS.c.id)
     return [
-        opened(call, r)
-        for r in rows
-        if inside(actor, r.project_id)
-        and may(actor, policy.GET_CREDENTIAL, target=policy.on_credential(r.user_id, r.project_id))
+        row
+        for row in (opened(call, r) for r in rows)
+        if delegation.reaches(actor, row.type, row.project_id, row.blob)
+        and may(actor, policy.GET_CREDENTIAL, target=policy.on_credential(row.user_id, row.project_id))
     ]
 
 
@@ -139,18 +126,18 @@ def update(call: Call, id: str, body: wire.UpdateCredential) -> model.Credential
     row = store.CREDENTIALS.get(call.tx, id)
     allow(call, policy.UPDATE_CREDENTIAL, target=_target(row))
     row = found(call.tx, id)
-    _within(call, row.project_id)
+    held = _reached(call, row)
     change = given(body)
     extra = change.pop("extra")
     owner, project_id = change.get("user_id", row.user_id), change.get("project_id", row.project_id)
     allow(call, policy.UPDATE_CREDENTIAL, target=policy.on_credential(owner, project_id))
-    _within(call, project_id)
     if "blob" in change:
         change["blob"] = _text(change["blob"])
+    delegation.hold(call, change.get("type", row.type), project_id, change.get("blob", held.blob))
     if "ec2" in (row.type.lower(), str(change.get("type", "")).lower()):
-        old = _blob(opened(call, row).blob) if row.type.lower() == "ec2" else {}
+        old = _blob(held.blob) if row.type.lower() == "ec2" else {}
         new = _blob(change["blob"]) if "blob" in change else old
-        for name in SCOPED:
+        for name in delegation.MARKS:
             if old.get(name) != new.get(name):
                 raise Invalid(f"{name} can not be updated for credential", field=name)
         if row.type.lower() != "ec2":
@@ -172,7 +159,7 @@ def delete(call: Call, id: str) -> None:
     row = store.CREDENTIALS.get(call.tx, id)
     allow(call, policy.DELETE_CREDENTIAL, target=_target(row))
     row = found(call.tx, id)
-    _within(call, row.project_id)
+    _reached(call, row)
     store.CREDENTIALS.delete(call.tx, store.CREDENTIALS.c.id == id)
     if row.type == "ec2":
         call.use(Tokens).grew(call.tx)
@@ -184,11 +171,9 @@ def create_ec2(call: Call, user_id: str, body: wire.CreateEC2Credential) -> mode
     unrestricted(call, "credentials")
     users.found(call.tx, user_id)
     projects.found(call.tx, body.tenant_id)
-    _within(call, body.tenant_id)
-    actor = call.actor
-    blob = {"access": uuid.uuid4().hex, "secret": uuid.uuid4().hex, "trust_id": actor.trust_id}
-    if actor.app_credential_id is not None:
-        blob["app_cred_id"] = actor.app_credential_id
+    key: dict[str, Any] = {"access": uuid.uuid4().hex, "secret": uuid.uuid4().hex, "trust_id": None}
+    blob = delegation.marked(call, key)
+    delegation.hold(call, "ec2", body.tenant_id, json.dumps(blob))
     row = store.CREDENTIALS.insert(
         call.tx,
         id=key_id(str(blob["access"])),
@@ -207,7 +192,8 @@ def index_ec2(call: Call, user_id: str) -> list[model.Credential]:
     users.found(call.tx, user_id)
     c = store.CREDENTIALS.c
     rows = store.CREDENTIALS.find(call.tx, c.user_id == user_id, c.type == "ec2", order=c.id)
-    return [opened(call, r) for r in rows if inside(call.actor, r.project_id)]
+    keys = (opened(call, r) for r in rows)
+    return [key for key in keys if delegation.reaches(call.actor, key.type, key.project_id, key.blob)]
 
 
 def _ec2(call: Call, rule: Any, user_id: str, access: str) -> model.Credential:
@@ -218,13 +204,12 @@ def _ec2(call: Call, rule: Any, user_id: str, access: str) -> model.Credential:
     users.found(call.tx, user_id)
     if row.type != "ec2":
         raise Unauthorized("EC2 access key not found.")
-    _within(call, row.project_id)
-    return row
+    return _reached(call, row)
 
 
 def show_ec2(call: Call, user_id: str, access: str) -> model.Credential:
     """GET /v3/users/{id}/credentials/OS-EC2/{access}"""
-    return opened(call, _ec2(call, policy.EC2_GET, user_id, access))
+    return _ec2(call, policy.EC2_GET, user_id, access)
 
 
 def delete_ec2(call: Call, user_id: str, access: str) -> None:

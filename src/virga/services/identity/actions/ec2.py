@@ -46,6 +46,7 @@ def payload(tx: Tx, doors: Doors, access: str) -> tuple[model.Payload, str] | No
         [audit_id()],
         blob.get("trust_id"),
         app_id,
+        key=row.id,
     )
     return made, secret
 

@@ -113,8 +113,7 @@ def give(call: Call, id: str, project_id: str) -> None:
     allow(call, policy.ADD_ENDPOINT_GROUP_TO_PROJECT)
     found(call.tx, id)
     projects.found(call.tx, project_id)
-    if not _given(call.tx, id, project_id):
-        store.PROJECT_ENDPOINT_GROUPS.insert(call.tx, project_id=project_id, endpoint_group_id=id)
+    if store.once(call.tx, store.PROJECT_ENDPOINT_GROUPS, project_id=project_id, endpoint_group_id=id):
         call.use(Catalog).changes(call.tx)
 
 
@@ -157,8 +156,7 @@ def add(call: Call, project_id: str, endpoint_id: str) -> None:
     allow(call, policy.ADD_ENDPOINT_TO_PROJECT)
     projects.found(call.tx, project_id)
     endpoints.found_endpoint(call.tx, endpoint_id)
-    if not _shown(call.tx, project_id, endpoint_id):
-        store.PROJECT_ENDPOINTS.insert(call.tx, project_id=project_id, endpoint_id=endpoint_id)
+    if store.once(call.tx, store.PROJECT_ENDPOINTS, project_id=project_id, endpoint_id=endpoint_id):
         call.use(Catalog).changes(call.tx)
 
 

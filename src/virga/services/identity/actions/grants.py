@@ -83,11 +83,16 @@ def put(call: Call, place: Place, target_id: str, actor_id: str, role_id: str) -
     place.exist(call.tx, target_id, actor_id, role_id)
     role = roles.found(call.tx, role_id)
     roles.fits(call.tx, role, place.target, target_id)
-    if place.rows.one(call.tx, *place.where(target_id, actor_id, role_id)) is None:
-        values = {f"{place.who}_id": actor_id}
-        place.rows.insert(
-            call.tx, role_id=role_id, target=place.target, target_id=target_id, inherited=place.inherited, **values
-        )
+    values = {f"{place.who}_id": actor_id}
+    if store.once(
+        call.tx,
+        place.rows,
+        role_id=role_id,
+        target=place.target,
+        target_id=target_id,
+        inherited=place.inherited,
+        **values,
+    ):
         call.use(Tokens).grew(call.tx)
 
 

@@ -128,8 +128,7 @@ def add(call: Call, id: str, user_id: str) -> None:
     allow(call, policy.ADD_USER_TO_GROUP, target=_pair(call, id, user_id))
     found(call.tx, id)
     users.found(call.tx, user_id)
-    if not _inside(call.tx, id, user_id):
-        store.MEMBERSHIPS.insert(call.tx, group_id=id, user_id=user_id)
+    if store.once(call.tx, store.MEMBERSHIPS, group_id=id, user_id=user_id):
         call.use(Tokens).grew(call.tx)
 
 

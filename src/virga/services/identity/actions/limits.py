@@ -45,6 +45,7 @@ def _same(rows: Any, service_id: str, region_id: str | None, name: str) -> list[
 def register(call: Call, body: wire.RegisteredLimits) -> list[model.RegisteredLimit]:
     """POST /v3/registered_limits"""
     allow(call, policy.CREATE_REGISTERED_LIMITS)
+    call.tx.hold("identity:limits")  # one of each: what is looked up below stays so until it is written
     out = []
     for each in body.registered_limits:
         _exist(call.tx, each.service_id, each.region_id)
@@ -134,6 +135,7 @@ def create(call: Call, body: wire.Limits) -> list[model.ProjectLimit]:
     """POST /v3/limits: each of a project or a domain, for what is registered."""
     allow(call, policy.CREATE_LIMITS)
     tx, out = call.tx, []
+    tx.hold("identity:limits")
     for each in body.limits:
         _exist(tx, each.service_id, each.region_id)
         if (each.project_id is None) == (each.domain_id is None):

@@ -26,6 +26,9 @@ from virga.services.identity.tokens import Tokens
 DENIED = "The request you have made requires authentication."
 DAY = 86400.0
 TOTP_SECONDS, TOTP_DIGITS = 30, 6
+TOTP_TRIES, TOTP_WINDOW = 10, 300
+"""How many passcodes of one user are looked at in so many seconds: each try of a guesser has two chances in a million, so a day of
+guessing has one in 170. A user has ten codes in that time, and each works once."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,9 @@ def right(call: Call, user: model.User | None, password: str) -> bool:
     """Whether this is the user's password; counts the wrong ones. Nobody, and who is locked out, costs the same work."""
     own, now = call.use(settings.Identity), call.now()
     usable = user is not None and user.enabled and not _locked(own, user, now) and not idle(own, user, now)
-    fits = call.use(Passwords).verify(user.password_hash if user is not None and usable else None, password)
+    fits = call.use(Passwords).verify(
+        user.password_hash if user is not None and usable else None, password, hot=call.hot
+    )
     if user is not None and usable:
         count(call, user, fits)
     return fits and usable
@@ -116,9 +121,12 @@ def count(call: Call, user: model.User, passed: bool) -> None:
     if own.lockout_attempts and not passed:
         over = user.failed_at is not None and now >= user.failed_at + own.lockout_seconds
         with call.db.write() as tx:
-            fresh = store.USERS.get(tx, user.id)
-            if fresh is not None:
-                store.USERS.put(tx, user.id, failures=1 if over else fresh.failures + 1, failed_at=now)
+            # Counted by the database: of many that fail at once none is forgotten. The first of a new count begins it for all.
+            begun = over and store.USERS.swap(
+                tx, {"id": user.id, "failed_at": user.failed_at}, failures=1, failed_at=now
+            )
+            if not begun:
+                store.USERS.put(tx, user.id, failures=store.USERS.c.failures + 1, failed_at=now)
         return
     if passed and user.failures:
         change |= {"failures": 0, "failed_at": None}
@@ -156,6 +164,8 @@ def token(call: Call, auth: wire.Methods) -> Proof:
         raise refused("Using an OAuth-scoped token to create another token. Create a new OAuth-scoped token instead")
     if before.trust_id is not None:
         raise refused("Using trust-scoped token to create another token. Create a new trust-scoped token instead")
+    if before.key is not None:
+        raise refused("Using a token of an access key to create another token. Sign another request instead")
     return Proof(
         session.user,
         tuple(before.methods),
@@ -193,7 +203,7 @@ def application_credential(call: Call, auth: wire.Methods) -> Proof:
             owner = user_of(tx, given.user.id, given.user.name, given.user.domain)
             app = store.APP_CREDENTIALS.by(tx, user_id=owner.id, name=given.name) if owner is not None else None
         user = store.USERS.get(tx, app.user_id) if app is not None else None
-    fits = call.use(Passwords).verify(app.secret_hash if app is not None else None, given.secret)
+    fits = call.use(Passwords).verify(app.secret_hash if app is not None else None, given.secret, hot=call.hot)
     if (
         app is None
         or user is None
@@ -212,6 +222,9 @@ def totp(call: Call, auth: wire.Methods) -> Proof:
     given, now = auth.totp.user, call.now()
     with call.db.read() as tx:
         user = user_of(tx, given.id, given.name, given.domain)
+    if user is not None:
+        _try(call, user)
+    with call.db.read() as tx:
         c = store.CREDENTIALS.c
         rows = store.CREDENTIALS.find(tx, c.user_id == user.id, c.type == "totp") if user is not None else []
     own = call.use(settings.Identity)
@@ -235,6 +248,21 @@ def totp(call: Call, auth: wire.Methods) -> Proof:
     return Proof(user)
 
 
+def _try(call: Call, user: model.User) -> None:
+    """One more passcode of a user is tried, in the whole cloud: TOTP_TRIES in TOTP_WINDOW seconds, then none until the window is
+    over. Who has given the password in the same request is counted apart from who has not, so that nobody who only guesses keeps
+    the user out. Raises Unauthorized."""
+    window = int(call.now() // TOTP_WINDOW)
+    receipt = call.use(Tokens).open_receipt(call.request.headers.get("openstack-auth-receipt", ""))
+    proven = call.notes.get("proven") or (receipt is not None and receipt.user_id == user.id)
+    who = "proven" if proven else "anybody"
+    with call.db.write() as tx:
+        for n in range(TOTP_TRIES):
+            if store.spend(tx, "totp-try", f"{user.id} {who} {window} {n}", (window + 1) * TOTP_WINDOW):
+                return
+    raise Unauthorized(DENIED)
+
+
 def passcode(secret: str, window: int) -> bytes | None:
     """The six digits of a base32 secret for a half minute; None if the secret is none."""
     text = secret.strip().upper()
@@ -249,6 +277,8 @@ def passcode(secret: str, window: int) -> bytes | None:
 
 
 Method = Callable[[Call, wire.Methods], Proof]
+QUICK = frozenset({"password", "application_credential", "token"})
+"""Methods that may be tried from memory: they write nothing before they know."""
 METHODS: dict[str, Method] = {
     "password": password,
     "token": token,

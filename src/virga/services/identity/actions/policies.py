@@ -81,6 +81,7 @@ class Use:
 
 def _put(call: Call, policy_id: str, use: Use) -> None:
     found(call.tx, policy_id)
+    call.tx.hold("identity:policy uses")
     store.POLICY_USES.delete(call.tx, *use.where)
     store.POLICY_USES.insert(
         call.tx,

@@ -300,6 +300,7 @@ def has_tag(call: Call, id: str, tag: str) -> None:
 def add_tag(call: Call, id: str, tag: str) -> None:
     """PUT /v3/projects/{id}/tags/{tag}"""
     allow(call, policy.CREATE_PROJECT_TAG, target=policy.on_project(store.PROJECTS.get(call.tx, id)))
+    call.tx.hold(f"identity:tags {id}")  # tags lie in one column: two that come at once are both kept
     project = found(call.tx, id)
     if not 0 < len(tag) <= 255 or "," in tag or "/" in tag:
         raise Invalid("Invalid input for field 'tag': at most 255 characters, without comma and slash", field="tag")
@@ -312,6 +313,7 @@ def add_tag(call: Call, id: str, tag: str) -> None:
 def delete_tag(call: Call, id: str, tag: str) -> None:
     """DELETE /v3/projects/{id}/tags/{tag}"""
     allow(call, policy.DELETE_PROJECT_TAG, target=policy.on_project(store.PROJECTS.get(call.tx, id)))
+    call.tx.hold(f"identity:tags {id}")
     project = found(call.tx, id)
     if tag not in project.tags:
         raise NotFound(f"Could not find project tag: {tag}.")

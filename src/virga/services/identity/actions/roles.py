@@ -165,13 +165,12 @@ def imply(call: Call, id: str, implied_id: str) -> tuple[model.Role, model.Role]
         )
     if implied.domain_id is not None and prior.domain_id is None:
         raise Forbidden("Global role cannot imply a domain-specific role")
+    call.tx.hold("identity:implied roles")  # two that are made at once make no circle
     if prior.id in store.all_implied(call.tx, {implied_id}):
         raise Forbidden(
             f"You are not authorized to perform the requested action: {implied.name} implies {prior.name} already."
         )
-    c = store.IMPLIED_ROLES.c
-    if store.IMPLIED_ROLES.one(call.tx, c.prior_id == id, c.implied_id == implied_id) is None:
-        store.IMPLIED_ROLES.insert(call.tx, prior_id=id, implied_id=implied_id)
+    if store.once(call.tx, store.IMPLIED_ROLES, prior_id=id, implied_id=implied_id):
         call.use(Tokens).grew(call.tx)
     return prior, implied
 

@@ -11,7 +11,7 @@ from virga.ground.db.engine import Tx
 from virga.ground.errors import Forbidden, Invalid, NotFound
 from virga.ground.http.call import Call
 from virga.services.identity import model, policy, settings, store, wire
-from virga.services.identity.actions import projects, users
+from virga.services.identity.actions import delegation, projects, users
 from virga.services.identity.times import moment
 from virga.services.identity.tokens import Tokens, roles_on_project
 
@@ -66,15 +66,15 @@ def create(call: Call, body: wire.CreateTrust) -> Whole:
         raise _refused("At least one role should be specified")
     if actor.user_id != body.trustor_user_id:
         raise _refused("The authenticated user should match the trustor")
+    if actor.delegated and actor.trust_id is None:  # said before anything is looked up
+        raise _refused("Redelegation allowed for delegated by trust only")
     users.found(tx, body.trustee_user_id)
     roles = role_ids(tx, body.roles)
     expires = moment(body.expires_at, "expires_at") if isinstance(body.expires_at, str) else None
     if expires is not None and expires <= call.now():
         raise Invalid("Invalid input for field 'trust.expires_at': it is in the past", field="expires_at")
     parent = None
-    if actor.delegated:
-        if actor.trust_id is None:
-            raise _refused("Redelegation allowed for delegated by trust only")
+    if actor.trust_id is not None:
         parent = found(tx, actor.trust_id, call.now())
     if body.project_id:
         have = {r.id for r in roles_on_project(tx, body.trustor_user_id, projects.found(tx, body.project_id))}
@@ -152,6 +152,7 @@ def show(call: Call, id: str) -> Whole:
     trust = _one(call, id)
     allow(call, policy.GET_TRUST, target=policy.on_trust(trust.trustor_id, trust.trustee_id))
     _open(call)
+    delegation.hold_trust(call, trust)
     return trust, _roles(call.tx, trust)
 
 
@@ -169,7 +170,8 @@ def index(call: Call) -> list[model.Trust]:
     else:
         allow(call, policy.LIST_TRUSTS)
     _open(call)
-    return store.TRUSTS.find(call.tx, *where, order=c.id)
+    rows = store.TRUSTS.find(call.tx, *where, order=c.id)
+    return [row for row in rows if delegation.reaches_trust(call.tx, call.actor, row)]
 
 
 def delete(call: Call, id: str) -> None:
@@ -177,6 +179,7 @@ def delete(call: Call, id: str) -> None:
     trust = _one(call, id)
     allow(call, policy.DELETE_TRUST, target=policy.on_trust(trust.trustor_id, trust.trustee_id))
     _open(call)
+    delegation.hold_trust(call, trust)
     level = [trust.id]
     while level:
         for each in level:
@@ -193,6 +196,7 @@ def roles(call: Call, id: str) -> Whole:
     trust = _one(call, id)
     allow(call, policy.LIST_ROLES_FOR_TRUST, target=policy.on_trust(trust.trustor_id, trust.trustee_id))
     _open(call)
+    delegation.hold_trust(call, trust)
     return trust, _roles(call.tx, trust)
 
 
@@ -201,6 +205,7 @@ def role(call: Call, id: str, role_id: str) -> model.Role:
     trust = _one(call, id)
     allow(call, policy.GET_ROLE_FOR_TRUST, target=policy.on_trust(trust.trustor_id, trust.trustee_id))
     _open(call)
+    delegation.hold_trust(call, trust)
     known = store.ROLES.get(call.tx, role_id)
     if known is None or role_id not in trust.roles:
         raise NotFound(f"Could not find role: {role_id}.")

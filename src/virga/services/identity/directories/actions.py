@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from virga.authority.rules import allow
 from virga.ground.db.engine import Retry
 from virga.ground.errors import Forbidden, Unauthorized
-from virga.ground.http.call import Call
+from virga.ground.http.call import Call, Cold
 from virga.ground.wire import given
 from virga.services.identity import model as rows
 from virga.services.identity import policy, store, wire
@@ -81,6 +81,8 @@ def password(call: Call, given: wire.PasswordUser, password: str) -> rows.User |
     directory = known.of(domain_id) if domain_id is not None else None
     if directory is None or domain_id is None:
         return None
+    if call.hot:
+        raise Cold
     person = directory.person(local_id=local_id) if local_id is not None else directory.person(name=str(given.name))
     if not directory.right(person, password) or person is None or not person.enabled:
         raise Unauthorized(login.DENIED)

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from virga.ground.wire import UNSET, Meta, Text, UnsetType, Wire
+from virga.ground.wire import UNSET, Meta, Text, UnsetType, Wire, free
 from virga.services.identity.wire import Id
 
 RemoteId = Annotated[str, Meta(min_length=1, max_length=64)]
+RemoteIds = Annotated[list[RemoteId], Meta(max_length=256)]
 Url = Annotated[str, Meta(max_length=225, pattern=r"^https?://[^\s]+$")]
 
 
@@ -17,7 +18,7 @@ class CreateProvider(Wire, kw_only=True):
     description: Text | None = None
     domain_id: Id | None = None
     authorization_ttl: Annotated[int, Meta(ge=0, le=10**6)] | None = None
-    remote_ids: list[RemoteId] | None = None
+    remote_ids: RemoteIds | None = None
 
 
 class UpdateProvider(Wire):
@@ -25,12 +26,12 @@ class UpdateProvider(Wire):
     description: Text | UnsetType | None = UNSET
     domain_id: Id | UnsetType = UNSET
     authorization_ttl: Annotated[int, Meta(ge=0, le=10**6)] | UnsetType | None = UNSET
-    remote_ids: list[RemoteId] | UnsetType | None = UNSET
+    remote_ids: RemoteIds | UnsetType | None = UNSET
 
 
 class WriteMapping(Wire, kw_only=True):
-    rules: list[Any]
-    schema_version: str | UnsetType = UNSET
+    rules: Annotated[list[Any], free(size=262144, depth=12)]
+    schema_version: Annotated[str, Meta(max_length=8)] | UnsetType = UNSET
 
 
 class WriteProtocol(Wire):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hmac
 import secrets
 import uuid
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from virga.authority.rules import ADMIN, READ_ALL, Rule, allow
@@ -14,11 +14,11 @@ from virga.ground.db.engine import Tx
 from virga.ground.errors import Forbidden, Invalid, NotFound, Unauthorized
 from virga.ground.http.call import Answer, Call
 from virga.ground.http.table import Route
-from virga.ground.wire import UNSET, Text, UnsetType, Wire
+from virga.ground.wire import UNSET, Meta, Name, Text, UnsetType, Wire
 from virga.ground.world import iso_micro
 from virga.services.identity import store as identity
 from virga.services.identity import wire as v3
-from virga.services.identity.actions import login, projects
+from virga.services.identity.actions import delegation, login, projects
 from virga.services.identity.oauth import model, signed, store
 from virga.services.identity.secrets import Vault
 from virga.services.identity.tokens import Tokens, roles_on_project
@@ -44,11 +44,11 @@ class Consumer(Wire):
 
 class RoleRef(Wire):
     id: v3.Id | UnsetType = UNSET
-    name: str | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
 
 
 class Authorize(Wire, kw_only=True):
-    roles: list[RoleRef]
+    roles: Annotated[list[RoleRef], Meta(max_length=256)]
 
 
 # -- consumers -----------------------------------------------------------------------------------------------------
@@ -165,8 +165,7 @@ def _request(tx: Tx, id: str, now: float) -> model.RequestToken:
 def authorize(call: Call, id: str, body: Authorize) -> dict[str, Any]:
     """PUT /v3/OS-OAUTH1/authorize/{request_token}: roles that the caller has on the project; never by delegated authority."""
     allow(call, AUTHORIZE)
-    if call.actor.delegated:
-        raise Forbidden("Cannot authorize a request token with a token issued via delegation.")
+    delegation.in_person(call, "A request token is not authorized")
     request = _request(call.tx, id, call.now())
     if request.user_id is not None:
         raise Forbidden("The request token has been authorized already.")
@@ -179,7 +178,9 @@ def authorize(call: Call, id: str, body: Authorize) -> dict[str, Any]:
     if not wanted or not wanted <= set(have):
         raise Unauthorized("authorizing user does not have role required")
     verifier = secrets.token_hex(4)
-    store.REQUESTS.put(call.tx, id, verifier=verifier, user_id=call.actor.user_id, roles=sorted(wanted))
+    granted = {"verifier": verifier, "user_id": call.actor.user_id, "roles": sorted(wanted)}
+    if store.REQUESTS.swap(call.tx, {"id": id, "user_id": None}, **granted) is None:
+        raise Forbidden("The request token has been authorized already.")
     return {"token": {"oauth_verifier": verifier}}
 
 
@@ -260,15 +261,10 @@ def _granted(a: model.AccessToken, call: Call) -> dict[str, Any]:
     }
 
 
-def _own(call: Call) -> None:
-    if call.actor.delegated:
-        raise Forbidden("Cannot look at access tokens with a token issued via delegation.")
-
-
 def list_access(call: Call, user_id: str) -> dict[str, Any]:
     """GET /v3/users/{user}/OS-OAUTH1/access_tokens"""
     allow(call, LIST_ACCESS, user_id=user_id)
-    _own(call)
+    delegation.in_person(call, "Access tokens are not looked at, nor ended,")
     rows = store.ACCESS.find(call.tx, store.ACCESS.c.user_id == user_id, order=store.ACCESS.c.id)
     links = {"self": call.request.base + call.request.path, "previous": None, "next": None}
     return {"access_tokens": [_granted(a, call) for a in rows], "links": links}
@@ -277,13 +273,14 @@ def list_access(call: Call, user_id: str) -> dict[str, Any]:
 def show_access(call: Call, user_id: str, id: str) -> dict[str, Any]:
     """GET /v3/users/{user}/OS-OAUTH1/access_tokens/{id}"""
     allow(call, GET_ACCESS, user_id=user_id)
+    delegation.in_person(call, "Access tokens are not looked at, nor ended,")
     return {"access_token": _granted(_access(call, user_id, id), call)}
 
 
 def delete_access(call: Call, user_id: str, id: str) -> None:
     """DELETE /v3/users/{user}/OS-OAUTH1/access_tokens/{id}: tokens made of it end."""
     allow(call, DELETE_ACCESS, user_id=user_id)
-    _own(call)
+    delegation.in_person(call, "Access tokens are not looked at, nor ended,")
     _access(call, user_id, id)
     store.ACCESS.delete(call.tx, store.ACCESS.c.id == id)
     call.use(Tokens).grew(call.tx)
@@ -296,6 +293,7 @@ def _role(id: str, name: str, call: Call) -> dict[str, Any]:
 def list_roles(call: Call, user_id: str, id: str) -> dict[str, Any]:
     """GET /v3/users/{user}/OS-OAUTH1/access_tokens/{id}/roles"""
     allow(call, LIST_ACCESS_ROLES, user_id=user_id)
+    delegation.in_person(call, "Access tokens are not looked at, nor ended,")
     rows = identity.ROLES.within(call.tx, "id", _access(call, user_id, id).roles)
     links = {"self": call.request.base + call.request.path, "previous": None, "next": None}
     return {"roles": [_role(r.id, r.name, call) for r in rows], "links": links}
@@ -304,6 +302,7 @@ def list_roles(call: Call, user_id: str, id: str) -> dict[str, Any]:
 def show_role(call: Call, user_id: str, id: str, role_id: str) -> dict[str, Any]:
     """GET /v3/users/{user}/OS-OAUTH1/access_tokens/{id}/roles/{role}"""
     allow(call, GET_ACCESS_ROLE, user_id=user_id)
+    delegation.in_person(call, "Access tokens are not looked at, nor ended,")
     role = identity.ROLES.get(call.tx, role_id) if role_id in _access(call, user_id, id).roles else None
     if role is None:
         raise NotFound(f"Could not find role: {role_id}.")

@@ -34,6 +34,7 @@ ROUTES = (
         view=views.access,
         tx="none",
         slow=True,
+        inline=True,
         public=True,
     ),
     Route("GET", "/v2.0/tokens/{token}", tokens.show, view=views.access, tx="none"),

@@ -6,8 +6,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import msgspec
-
 from virga.ground.http.call import Answer, Call
 from virga.ground.world import iso, iso_micro
 from virga.services.identity import model
@@ -47,14 +45,13 @@ def access(found: tuple[str, model.Session], call: Call) -> Answer:
 
 
 def service_catalog(call: Call, project_id: str | None) -> list[dict[str, Any]]:
-    """The catalogue of v3, its endpoints joined by region. Our own identity service is told with v2.0's path, which clients of
-    that time do not add themselves."""
-    out = []
-    own = call.request.base + "/identity"
-    for service in msgspec.json.decode(call.use(Catalog).raw(call.request.base, project_id)):
+    """The catalogue of v3, its endpoints joined by region, and our own services told in 2013's manner: clients of that time add
+    neither identity's version nor the tenant's id themselves, and know services by their ports where these listen."""
+    out, catalog, base = [], call.use(Catalog), call.request.base
+    for service in catalog.shown(project_id):
         regions: dict[str | None, dict[str, Any]] = {}
         for e in service["endpoints"]:
-            url = f"{own}/v2.0" if service["type"] == "identity" and e["url"] == own else e["url"]
+            url = address(catalog.old(e["url"], base, e["interface"]), base, project_id)
             row = regions.setdefault(e["region_id"], {"region": e["region_id"], "id": e["id"]})
             row.setdefault(URLS[e["interface"]], url)
             if e["interface"] == "public":
@@ -153,7 +150,7 @@ def credentials(rows: list[model.Credential], _: Call) -> dict[str, Any]:
 
 def _endpoint(one: Joined, call: Call) -> dict[str, Any]:
     first = one["public"]
-    urls = {i: address(e.url, call.request.base, None) if e.url.startswith("/") else e.url for i, e in one.items()}
+    urls = {i: call.use(Catalog).old(e.url, call.request.base, i) for i, e in one.items()}
     return {
         "id": first.id,
         "service_id": first.service_id,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from virga.ground.wire import UNSET, Meta, Name, Open, Text, UnsetType, Wire, named
 from virga.services.identity.wire import Id, Password
@@ -73,7 +73,7 @@ class Endpoint(Wire, kw_only=True):
     region: Annotated[str, Meta(max_length=255)] | None = None
     internalurl: Annotated[str, Meta(max_length=2048)] | None = None
     adminurl: Annotated[str, Meta(max_length=2048)] | None = None
-    id: Any = None
+    id: Annotated[str, Meta(max_length=255)] | None = None
 
 
 class Credential(Wire):

@@ -288,7 +288,8 @@ RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 async def download(call: Call, id: str) -> Answer:
     """GET /v2/images/{id}/file, whole or one range; 204 while there are no bytes."""
-    loop, threads = asyncio.get_running_loop(), call.use(Stores).threads
+    loop = asyncio.get_running_loop()
+    threads: Executor = call.use(Stores).threads
     image, places = await loop.run_in_executor(threads, _readable, call, id)
     if not places or image.size is None:
         return Answer(code=204)
@@ -300,6 +301,7 @@ async def download(call: Call, id: str) -> Answer:
         headers["content-md5"] = image.checksum
     if call.request.method == "HEAD":
         return Answer(code=code, headers=headers, body=b"")
+    threads = call.use(Stores).reading(p.store for p in places)
     chunks = await loop.run_in_executor(threads, open_any, call.use(Stores), places, start, length)
     return Answer(code=code, headers=headers, stream=_out(threads, chunks))
 

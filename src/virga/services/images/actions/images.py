@@ -23,6 +23,12 @@ def found(call: Call, tx: Tx, id: str) -> model.Image:
     return image
 
 
+def changing(call: Call, id: str) -> model.Image:
+    """The image as it is until this transaction ends: what is changed by what was read is changed by one request at a time."""
+    call.tx.hold(f"changed:{id}")
+    return found(call, call.tx, id)
+
+
 def permit(call: Call, rule: Rule, image: model.Image) -> None:
     """Raise Forbidden unless the rule holds for the caller on this image. An operator's policy file may name what Glance's may:
     `project_id` and `owner`, `member_id` (the caller's project, if the image is shared with it), `visibility`, `status`, and the image's
@@ -30,7 +36,7 @@ def permit(call: Call, rule: Rule, image: model.Image) -> None:
     project = call.actor.project_id
     # who sees a shared image of another project without being an administrator is a member of it
     member = project if image.visibility == "shared" and project != image.owner and not is_admin(call.actor) else None
-    facts = image.properties | {
+    facts = {
         "id": image.id,
         "name": image.name,
         "owner": image.owner,
@@ -41,7 +47,7 @@ def permit(call: Call, rule: Rule, image: model.Image) -> None:
         "disk_format": image.disk_format,
         "container_format": image.container_format,
     }
-    allow(call, rule, project_id=image.owner, target=facts)
+    allow(call, rule, project_id=image.owner, target=facts, chosen=image.properties)
 
 
 def create(call: Call, body: wire.CreateImage) -> model.Image:
@@ -54,7 +60,7 @@ def create(call: Call, body: wire.CreateImage) -> model.Image:
     extra = properties.checked(body.extra)
     fits_together(call, extra, {})
     id = body.id.lower() if isinstance(body.id, str) else call.world.uuid()
-    if store.IMAGES.get(call.tx, id) is not None:
+    if store.taken(call.tx, id):
         raise Conflict(f"Image ID {id} already exists!")
     limits.check_images(call.tx, owner)
     now = call.now()
@@ -138,7 +144,7 @@ def delete(call: Call, id: str) -> None:
 
 def add_tag(call: Call, id: str, tag: str) -> None:
     """PUT /v2/images/{id}/tags/{tag}"""
-    image = found(call, call.tx, id)
+    image = changing(call, id)
     permit(call, policy.MODIFY_IMAGE, image)
     if len(tag) > 255:
         raise Invalid("Invalid input for field 'tag': a tag has at most 255 characters", field="tag")
@@ -152,7 +158,7 @@ def add_tag(call: Call, id: str, tag: str) -> None:
 
 def remove_tag(call: Call, id: str, tag: str) -> None:
     """DELETE /v2/images/{id}/tags/{tag}"""
-    image = found(call, call.tx, id)
+    image = changing(call, id)
     permit(call, policy.MODIFY_IMAGE, image)
     if tag not in image.tags:
         raise NotFound(f"Could not find tag {tag[:64]} of image {id}.")

@@ -35,7 +35,7 @@ def start_import(call: Call, id: str, body: wire.Import) -> Answer:
     if method.name == WEB:
         if not uri:
             raise Invalid("URI is required if using 'web-download' import method.", field="method.uri")
-        Guard(own).look(uri)  # before the transaction: names are resolved
+        Guard(own).read(uri)
     elif uri:
         raise Invalid(f"A URI is only for 'web-download', not for '{method.name}'.", field="method.uri")
     if method.name == GLANCE:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 from virga.authority.rules import allow, is_admin
@@ -57,7 +58,7 @@ OTHERS = frozenset(
     }
 )
 MEMBER_STATUS = ("pending", "accepted", "rejected", "all")
-DEFAULT, MOST = 25, 1000
+DEFAULT, MOST, MANY = 25, 1000, 50
 
 
 def index(call: Call) -> Page[model.Image]:
@@ -147,9 +148,18 @@ def _filters(call: Call) -> list[Any]:
             where.append(_when(column, text, name))
     if "protected" in q:
         where.append(c.protected.is_(_flag(call, "protected", "")))
-    where += [store.tagged(tag.strip()) for tag in q.all("tag")]
-    where += [store.having(k, v[-1]) for k, v in q.items.items() if k not in OTHERS]
+    where += [store.tagged(tag) for tag in sorted({tag.strip() for tag in q.all("tag")})]
+    where += properties({k: v[-1] for k, v in q.items.items() if k not in OTHERS})
     return where
+
+
+def properties(asked: Mapping[str, str]) -> list[Any]:
+    """The images that have all these properties. Each is a condition that the database must read: raises Invalid for more than MANY."""
+    if len(asked) > MANY:
+        raise Invalid(
+            f"The query asks for {len(asked)} properties, at most {MANY} in one request", field=sorted(asked)[0][:64]
+        )
+    return [store.having(name, value) for name, value in asked.items()]
 
 
 def _flag(call: Call, name: str, default: str) -> bool:

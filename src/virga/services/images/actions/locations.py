@@ -9,7 +9,7 @@ import msgspec
 
 from virga.authority.rules import allow, may
 from virga.ground import wire as ground_wire
-from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound
+from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound, OverQuota
 from virga.ground.http.call import Answer, Call
 from virga.ground.wire import UNSET
 from virga.services.images import events, model, policy, store, wire
@@ -20,6 +20,8 @@ from virga.services.images.fetch import Guard
 from virga.services.images.intake import ALGORITHM
 from virga.services.images.settings import Images
 
+MOST, MANY = 10, 64
+"""How many places an image is put at by hand (Glance's image_location_quota), and how many one list of them names."""
 LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 
@@ -58,7 +60,7 @@ def _place(call: Call, url: str) -> Store:
         raise Invalid(f"Invalid location {url[:80]}: only http and https addresses are taken", field="url")
     if web is None:
         raise Forbidden("http store must be enabled to use location API by normal user.", field="url")
-    Guard(call.use(Images)).look(url)
+    Guard(call.use(Images)).read(url)
     return web
 
 
@@ -93,6 +95,8 @@ def patch(call: Call, image: model.Image, verb: str, at: str | None, value: Any)
     values = value if verb == "replace" else [value]
     if not isinstance(values, list) or (verb == "replace" and not values):
         raise Forbidden("Cannot set locations to empty list.", field="locations")
+    if len(values) > MANY:
+        raise Invalid(f"Invalid input for field 'locations': {len(values)} of them, at most {MANY}", field="locations")
     shapes = [ground_wire.decode(wire.OldLocation, msgspec.json.encode(v)) for v in values]
     said = [s for s in shapes if isinstance(s, wire.OldLocation)]
     if verb == "replace" and image.status == model.ACTIVE:
@@ -116,6 +120,10 @@ def _again(call: Call, rows: list[model.Location], said: list[wire.OldLocation])
 def _take(call: Call, image: model.Image, rows: list[model.Location], new: list[wire.OldLocation]) -> None:
     place: Store | None = None
     known: dict[str, Any] = {}
+    if len(rows) + len(new) > MOST:
+        raise OverQuota(
+            f"The limit has been exceeded on the number of allowed image locations. Attempted: {len(rows) + len(new)}, Maximum: {MOST}"
+        )
     for shape in new:
         place = _place(call, shape.url)
         if any(r.key == shape.url for r in rows):

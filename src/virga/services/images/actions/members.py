@@ -45,9 +45,9 @@ def create(call: Call, id: str, body: wire.AddMember) -> model.Member:
     """POST /v2/images/{id}/members: offered, and pending until the other project accepts."""
     image = _shared(call, id)
     permit(call, policy.ADD_MEMBER, image)
+    call.tx.hold(f"members:{id}")
     if store.member(call.tx, id, body.member) is not None:
         raise Conflict(f"Member {body.member} is duplicated for image {id}")
-    call.tx.hold(f"members:{id}")
     have = store.MEMBERS.count(call.tx, store.MEMBERS.c.image_id == id)
     if have >= MOST:
         raise OverQuota(

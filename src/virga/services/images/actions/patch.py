@@ -14,7 +14,7 @@ from virga.ground.http.call import Call
 from virga.ground.wire import given
 from virga.services.images import model, policy, properties, store, wire
 from virga.services.images.actions import locations
-from virga.services.images.actions.images import TAGS, _may_show, fits_together, found, permit
+from virga.services.images.actions.images import TAGS, _may_show, changing, fits_together, found, permit
 
 VERBS = ("add", "remove", "replace")
 ALWAYS = (
@@ -42,7 +42,7 @@ class Step(msgspec.Struct, frozen=True):
 
 def update(call: Call, id: str) -> model.Image:
     """PATCH /v2/images/{id}: all operations or none."""
-    image = found(call, call.tx, id)
+    image = changing(call, id)
     steps = read(call)
     permit(call, policy.MODIFY_IMAGE, image)
     doc: dict[str, Any] = (
@@ -90,8 +90,8 @@ def read(call: Call) -> list[Step]:
         raise Invalid(f"The body is not JSON: {e}", field="body") from None
     if not isinstance(operations, list):
         raise Invalid("Request body must be a JSON array of operation objects.", field="body")
-    if len(operations) > 1000:
-        raise Invalid("The body has more than 1000 operations", field="body")
+    if len(operations) > wire.OPERATIONS:
+        raise Invalid(f"The body has {len(operations)} operations, at most {wire.OPERATIONS} are taken", field="body")
     return [_step(o, kind == wire.PATCH_OLD) for o in operations]
 
 
@@ -117,6 +117,8 @@ def _step(operation: Any, older: bool) -> Step:
             )
     if not isinstance(path, str) or not path.startswith("/"):
         raise Invalid(f"Pointer `{str(path)[:80]}` does not start with '/'.", field="path")
+    if len(path) > wire.POINTER:
+        raise Invalid(f"Pointer `{path[:80]}…` has {len(path)} characters, at most {wire.POINTER}", field="path")
     if path.endswith("/") or "//" in path:
         raise Invalid(f"Pointer `{path[:80]}` contains an empty part, or ends with '/'.", field="path")
     if "~" in path.replace("~0", "").replace("~1", ""):

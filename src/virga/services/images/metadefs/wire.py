@@ -5,34 +5,40 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from virga.ground.wire import UNSET, Meta, UnsetType, Wire
+from virga.ground.wire import UNSET, Meta, UnsetType, Wire, free, refers
 
 Title = Annotated[str, Meta(min_length=1, max_length=80)]
 Text = Annotated[str, Meta(max_length=500)]
-Count = Annotated[int, Meta(ge=0)]
+Long = Annotated[str, Meta(max_length=4096)]
+Names = Annotated[list[Annotated[str, Meta(max_length=255)]], Meta(max_length=256)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Bound = Annotated[float, Meta(ge=-1e300, le=1e300)]
 
 
 class Described(Wire):
     """What a property may say. `title` and `type` are needed."""
 
-    title: str
+    title: Annotated[str, Meta(max_length=255)]
     type: Literal["array", "boolean", "integer", "number", "object", "string", "null"]
-    description: str | UnsetType = UNSET
-    operators: list[str] | UnsetType = UNSET
-    required: list[str] | UnsetType = UNSET
-    minimum: float | UnsetType = UNSET
-    maximum: float | UnsetType = UNSET
+    description: Long | UnsetType = UNSET
+    operators: Names | UnsetType = UNSET
+    required: Names | UnsetType = UNSET
+    minimum: Bound | UnsetType = UNSET
+    maximum: Bound | UnsetType = UNSET
     maxLength: Count | UnsetType = UNSET
     minLength: Count | UnsetType = UNSET
-    pattern: str | UnsetType = UNSET
-    enum: list[Any] | UnsetType = UNSET
+    pattern: Long | UnsetType = UNSET
+    enum: Annotated[list[Any], free(size=65536, depth=4)] | UnsetType = UNSET
     readonly: bool | UnsetType = UNSET
-    default: Any | UnsetType = UNSET
-    items: dict[str, Any] | UnsetType = UNSET
+    default: Annotated[Any, free(size=65536, depth=4)] | UnsetType = UNSET
+    items: Annotated[dict[str, Any], free(size=65536, depth=8)] | UnsetType = UNSET
     uniqueItems: bool | UnsetType = UNSET
     minItems: Count | UnsetType = UNSET
     maxItems: Count | UnsetType = UNSET
     additionalItems: bool | UnsetType = UNSET
+
+
+Properties = Annotated[dict[Annotated[str, Meta(max_length=255)], Described], Meta(max_length=1000)]
 
 
 class Property(Described, kw_only=True):
@@ -42,8 +48,8 @@ class Property(Described, kw_only=True):
 class Object(Wire):
     name: Title
     description: Text | UnsetType = UNSET
-    required: list[str] = []
-    properties: dict[str, Described] | UnsetType = UNSET
+    required: Names = []
+    properties: Properties | UnsetType = UNSET
 
 
 class Tag(Wire):
@@ -66,11 +72,27 @@ class SetNamespace(Wire):
     description: Text | None = None
     visibility: Literal["public", "private"] = "private"
     protected: bool = False
-    owner: Annotated[str, Meta(max_length=255)] | UnsetType = UNSET
+    owner: Annotated[str, Meta(max_length=255)] | UnsetType = UNSET  # namespaces are written by administrators alone
 
 
 class Namespace(SetNamespace, kw_only=True):
-    resource_type_associations: list[Association] = []
-    properties: dict[str, Described] = {}
-    objects: list[Object] = []
-    tags: list[Tag] = []
+    resource_type_associations: Annotated[list[Association], Meta(max_length=100)] = []
+    properties: Properties = {}
+    objects: Annotated[list[Object], Meta(max_length=1000)] = []
+    tags: Annotated[list[Tag], Meta(max_length=1000)] = []
+
+
+# -- what queries may hold ---------------------------------------------------------------------------------------------
+
+Word = Annotated[str, Meta(max_length=80)]
+NAMESPACES = {
+    "visibility": Word,
+    "resource_types": Annotated[str, Meta(max_length=2048)],
+    "limit": Word,
+    "sort_key": Word,
+    "sort_dir": Word,
+    "marker": Annotated[Word, refers("namespace")],
+    "resource_type": Word,
+}
+NAMESPACE = {"resource_type": Word}
+ITEMS = {"marker": Word, "limit": Word}

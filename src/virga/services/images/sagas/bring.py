@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from virga.ground.errors import NoSpace, NotFound, Problem, Unavailable
+from virga.ground.errors import NoSpace, NotFound, Problem, Unavailable, public
 from virga.ground.events import emit
 from virga.ground.sagas import Again, Context, Saga, Step
 from virga.ground.sagas.saga import wake
@@ -59,7 +59,7 @@ def carried(ctx: Context, step: str, job: Callable[[Ticket], Any]) -> Any:
             raise StoreFailed("The disk is full; nothing was kept." if full else str(e)) from e
 
     try:
-        return porter.ensure(f"{ctx.id}:{step}", once, done)
+        return porter.ensure(f"{ctx.id}:{step}", once, done, whose=ctx.args["project"])
     except Again:
         with ctx.db.write() as tx:
             text = porter.progress(f"{ctx.id}:{step}") or step
@@ -205,7 +205,7 @@ def _tidy(ctx: Context) -> None:
 
 def failed(ctx: Context) -> None:
     where = (store.c.id == ctx.args["image"], store.c.saga_id == ctx.id)
-    reason = (ctx.error or "The import failed.")[:1000]
+    reason = public(ctx.error or "The import failed.")[:1000]
     change: dict[str, Any] = {
         "saga_id": None,
         "task_id": None,

@@ -43,8 +43,8 @@ def keep(stores: Stores, key: str, chunks: Iterable[bytes], total: int, most: in
 
 
 def from_web(ctx: Context, stores: Stores, url: str, key: str, most: int, why: str, ticket: Ticket) -> dict[str, Any]:
-    """An address that was checked when it was asked for is checked again at every connection."""
-    download = Download(Guard(ctx.doors.use(Images)), url)
+    """The URL was read when it was asked for; what its host is, is looked at for every connection."""
+    download = Download(Guard(ctx.doors.use(Images), ctx.args["project"]), url)
     try:
         download.open()
         keep(stores, key, download, download.size or 0, most, why, ticket)
@@ -90,8 +90,8 @@ def _other(
     host = urlsplit(base).hostname or ""
     own = msgspec.structs.replace(ctx.doors.use(Images), import_allow=[host, f"{host}:{urlsplit(base).port or 443}"])
     url, headers = f"{base}/v2/images/{ctx.args['from']['glance_image_id']}", {"X-Auth-Token": token}
-    about = Download(Guard(own), url, headers=headers)
-    data = Download(Guard(own), f"{url}/file", headers=headers)
+    about = Download(Guard(own, ctx.args["project"]), url, headers=headers)
+    data = Download(Guard(own, ctx.args["project"]), f"{url}/file", headers=headers)
     try:
         about.open()
         text = b""

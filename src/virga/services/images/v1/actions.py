@@ -56,7 +56,9 @@ def index(call: Call) -> Page[model.Image]:
         number = q.whole(name, high=2**62)
         if number is not None:
             where.append(column >= number if least else column <= number)
-    where += [store.having(k.removeprefix("property-"), v[-1]) for k, v in q.items.items() if k.startswith("property-")]
+    where += listing.properties(
+        {k.removeprefix("property-"): v[-1] for k, v in q.items.items() if k.startswith("property-")}
+    )
     limit = min(q.whole("limit", 25) or 0, 1000)
     key, way = q.get("sort_key", "created_at") or "", q.get("sort_dir", "desc") or ""
     if key not in listing.KEYS or way not in {"asc", "desc"}:
@@ -145,9 +147,9 @@ def _create(call: Call, said: headers.Described) -> model.Image:
 
 
 def _look(call: Call, said: headers.Described) -> str | None:
-    """The addresses are looked at before the transaction: names are resolved."""
+    """Whether the addresses are ones that may be fetched from, as far as they say it themselves."""
     if said.copy_from:
-        Guard(call.use(Images)).look(said.copy_from)
+        Guard(call.use(Images)).read(said.copy_from)
     return locations._place(call, said.location).id if said.location else None
 
 
@@ -183,7 +185,7 @@ def _update(call: Call, id: str, said: headers.Described) -> model.Image:
     with call.db.write() as tx:
         call.open = tx
         try:
-            image = images.found(call, tx, id)
+            image = images.changing(call, id)
             images.permit(call, policy.MODIFY_IMAGE, image)
             purge = call.request.headers.get("x-glance-registry-purge-props", "true").lower() in headers.YES
             extra = properties.checked(said.properties if purge else image.properties | said.properties)
@@ -235,11 +237,10 @@ def image_members(call: Call, id: str) -> list[model.Member]:
 
 
 def add_member(call: Call, id: str, member: str) -> Answer:
-    """PUT /v1/images/{id}/members/{member}: in v1 to be offered is to have."""
+    """PUT /v1/images/{id}/members/{member}: offered, and pending as in v2; whether it is taken is the member's word alone, which has
+    none in v1: its list shows what is pending, too."""
     if store.member(call.tx, id, member) is None:
         members.create(call, id, wire.AddMember(member=member))
-    m = store.MEMBERS.c
-    store.MEMBERS.change(call.tx, m.image_id == id, m.member_id == member, status=model.ACCEPTED)
     return Answer(b"", 204, dict(EMPTY))
 
 

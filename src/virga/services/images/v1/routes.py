@@ -3,16 +3,32 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from virga.ground.http.table import Route
+from virga.ground.wire import Meta, refers
+from virga.services.images import wire
 from virga.services.images.v1 import actions, views
 
+QUERY = {name: kind for name, kind in wire.IMAGES.items() if name not in {"tag", "visibility", "member_status"}} | {
+    "is_public": wire.Word
+}
+HEADERS = {
+    "x-image-meta-owner": Annotated[wire.Word, refers("project", may="set_image_owner")],
+    "x-image-meta-id": wire.Word,
+    "x-image-meta-location": Annotated[str, Meta(max_length=2048)],
+    "x-glance-api-copy-from": Annotated[str, Meta(max_length=2048)],
+    "x-image-meta-copy-from": Annotated[str, Meta(max_length=2048)],
+}
+"""Headers that take ids and addresses; the others are bounded as the fields of v2 are."""
+
 ROUTES = (
-    Route("GET", "/v1/images", actions.index, view=views.brief),
-    Route("POST", "/v1/images", actions.create, code=201, stream=True),
-    Route("GET", "/v1/images/detail", actions.index, view=views.detail),
+    Route("GET", "/v1/images", actions.index, view=views.brief, query=QUERY),
+    Route("POST", "/v1/images", actions.create, code=201, stream=True, headers=HEADERS),
+    Route("GET", "/v1/images/detail", actions.index, view=views.detail, query=QUERY),
     Route("HEAD", "/v1/images/{id}", actions.show, view=views.head),
     Route("GET", "/v1/images/{id}", actions.download, stream=True),
-    Route("PUT", "/v1/images/{id}", actions.update, stream=True),
+    Route("PUT", "/v1/images/{id}", actions.update, stream=True, headers=HEADERS),
     Route("DELETE", "/v1/images/{id}", actions.delete),
     Route("GET", "/v1/images/{id}/members", actions.image_members, view=views.members),
     Route("PUT", "/v1/images/{id}/members/{member}", actions.add_member, code=204),

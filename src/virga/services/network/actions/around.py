@@ -77,13 +77,26 @@ def _quota_project(call: Call, id: str) -> str:
 def quota(call: Call, id: str) -> dict[str, int]:
     """GET /v2.0/quotas/{project}"""
     project = _quota_project(call, id)
-    return {limit.name: limit_checks.value(call.tx, limit, project) for limit in limits.ALL}
+    own = {limit.name: limit_checks.value(call.tx, limit, project) for limit in limits.ALL}
+    return limits.UPSTREAM | own
+
+
+def quotas(call: Call) -> list[dict[str, Any]]:
+    """GET /v2.0/quotas: of each project that an administrator gave limits of its own."""
+    allow(call, policy.GET_QUOTA)
+    found = authority_store.projects(call.tx, "network")
+    return [quota(call, id) | {"project_id": id, "tenant_id": id} for id in found]
+
+
+def quota_tenant(call: Call) -> dict[str, str]:
+    """GET /v2.0/quotas/tenant and /v2.0/quotas/project: whose quota it is that the caller would be shown."""
+    return {"id": call.actor.project_id or ""}
 
 
 def default_quota(call: Call, id: str) -> dict[str, int]:
     """GET /v2.0/quotas/{project}/default"""
     _quota_project(call, id)
-    return {limit.name: limit.default for limit in limits.ALL}
+    return limits.UPSTREAM | {limit.name: limit.default for limit in limits.ALL}
 
 
 def quota_details(call: Call, id: str) -> dict[str, dict[str, int]]:
@@ -109,6 +122,11 @@ def reset_quota(call: Call, id: str) -> None:
     """DELETE /v2.0/quotas/{project}: back to the defaults."""
     allow(call, policy.UPDATE_QUOTA)
     authority_store.clear(call.tx, id, "network")
+
+
+def extension(_: Call, alias: str) -> str:
+    """GET /v2.0/extensions/{alias}: the rest is in the view."""
+    return alias
 
 
 def document(_: Call, *__: str) -> None:

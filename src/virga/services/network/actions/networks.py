@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 from typing import Any
 
 from virga.authority import limits as limit_checks
@@ -74,12 +75,7 @@ def create(call: Call, body: wire.CreateNetwork | list[wire.CreateNetwork]) -> A
     owning.admin_only(call, shared=body.shared, external=body.external, provider=provider)
     own = call.use(settings.Network)
     mtu = int(body.mtu) if body.mtu is not UNSET and body.mtu else own.mtu
-    if mtu > own.mtu and not body.external:
-        raise Invalid(
-            f"Invalid input for field 'mtu': {mtu} is more than the {own.mtu} that the underlay carries",
-            field="mtu",
-            type="InvalidInput",
-        )
+    _carried(own, mtu, body.external)
     physical = (
         body.physical_network if isinstance(body.physical_network, str) else ("physnet1" if body.external else None)
     )
@@ -109,6 +105,16 @@ def create(call: Call, body: wire.CreateNetwork | list[wire.CreateNetwork]) -> A
     )
     store.touch(call.tx, call.doors, "network", network.id)
     return network
+
+
+def _carried(own: settings.Network, mtu: int, external: bool) -> None:
+    """Raise Invalid for an MTU that the underlay does not carry; external networks do not run over it."""
+    if mtu > own.mtu and not external:
+        raise Invalid(
+            f"Invalid input for field 'mtu': {mtu} is more than the {own.mtu} that the underlay carries",
+            field="mtu",
+            type="InvalidInput",
+        )
 
 
 def show(call: Call, id: str) -> model.Network:
@@ -141,6 +147,10 @@ def update(call: Call, id: str, body: wire.UpdateNetwork) -> model.Network:
             "port_security_enabled": "port_security",
         },
     )
+    if "mtu" in change or "external" in change:
+        _carried(
+            call.use(settings.Network), change.get("mtu", network.mtu), bool(change.get("external", network.external))
+        )
     owning.admin_only(
         call,
         shared="shared" in change and change["shared"] != network.shared,
@@ -214,6 +224,7 @@ def create_subnet(call: Call, body: wire.CreateSubnet | list[wire.CreateSubnet])
             field="ipv6_ra_mode",
             type="InvalidInput",
         )
+    limit_checks.check(call.tx, project, {limits.SUBNETS: 1})
     call.tx.hold(f"network:{network.id}")
     clash = model.overlap(
         str(net), (s.cidr for s in store.SUBNETS.find(call.tx, store.SUBNETS.c.network_id == network.id))
@@ -231,7 +242,6 @@ def create_subnet(call: Call, body: wire.CreateSubnet | list[wire.CreateSubnet])
         else model.default_pools(net, gateway)
     )
     _check_addresses(body.dns_nameservers, "dns_nameservers")
-    limit_checks.check(call.tx, project, {limits.SUBNETS: 1})
     subnet = store.SUBNETS.insert(
         call.tx,
         **owning.head(call, body, project),
@@ -359,13 +369,14 @@ def _pools(net: model.Net, gateway: str | None, asked: Any) -> list[dict[str, st
                 f"Gateway ip {gateway} conflicts with allocation pool {pool.start}-{pool.end}.",
                 type="GatewayConflictWithAllocationPools",
             )
-        for other in spans:
-            if int(a) <= other[1] and other[0] <= int(b):
-                raise Conflict(
-                    f"Found overlapping allocation pools: {pool.start}-{pool.end} for subnet {net}.",
-                    type="OverlappingAllocationPools",
-                )
         spans.append((int(a), int(b)))
+    kind = type(net.network_address)
+    for one, other in itertools.pairwise(sorted(spans)):
+        if other[0] <= one[1]:
+            found = ", ".join(f"{kind(a)}-{kind(b)}" for a, b in (one, other))
+            raise Conflict(
+                f"Found overlapping allocation pools: {found} for subnet {net}.", type="OverlappingAllocationPools"
+            )
     return [{"start": str(model.address_of(p.start)), "end": str(model.address_of(p.end))} for p in asked]
 
 
@@ -381,10 +392,19 @@ def _check_addresses(values: list[str], field: str) -> None:
 
 
 def _routes(routes: Any) -> list[dict[str, str]]:
+    """Routes as one reads them: each address in its one spelling, both ends of the same IP version. Raises Invalid."""
+    out = []
     for route in routes:
-        model.network_of(route.destination, "host_routes")
-        model.address_of(route.nexthop, "host_routes")
-    return [{"destination": r.destination, "nexthop": r.nexthop} for r in routes]
+        to = model.network_of(route.destination, "host_routes")
+        via = model.address_of(route.nexthop, "host_routes")
+        if to.version != via.version:
+            raise Invalid(
+                f"Invalid input for host_routes. Reason: {to} and {via} are not of one IP version.",
+                field="host_routes",
+                type="InvalidInput",
+            )
+        out.append({"destination": str(to), "nexthop": str(via)})
+    return out
 
 
 def show_subnet(call: Call, id: str) -> model.Subnet:
@@ -403,6 +423,7 @@ def update_subnet(call: Call, id: str, body: wire.UpdateSubnet) -> model.Subnet:
     """PUT /v2.0/subnets/{id}"""
     subnet = seen_subnet(call, id)
     allow(call, policy.UPDATE_SUBNET, project_id=subnet.project_id)
+    call.tx.hold(f"network:{subnet.network_id}")
     net = model.network_of(subnet.cidr)
     change = owning.sent(
         body,

@@ -47,6 +47,7 @@ def create(call: Call, body: wire.CreatePort | list[wire.CreatePort]) -> Any:
     project = owning.project_of(call, body)
     allow(call, policy.CREATE_PORT, project_id=project)
     _may_set(call, network, project, body)
+    _may_plug(call, project, None, body)
     secure = body.port_security_enabled if body.port_security_enabled is not UNSET else network.port_security
     pairs = body.allowed_address_pairs or []
     if not secure and (pairs or body.security_groups not in (UNSET, None, [])):
@@ -141,11 +142,18 @@ def make(
         updated=now,
     )
     for subnet_id, ip in addresses(call, network, device_owner, port.mac, fixed):
-        store.PORT_IPS.insert(call.tx, port_id=port.id, subnet_id=subnet_id, ip=ip)
+        store.PORT_IPS.insert(
+            call.tx, port_id=port.id, subnet_id=subnet_id, ip=ip, router_id=_leg(device_owner, device_id)
+        )
     for group_id in group_ids or []:
         store.PORT_GROUPS.insert(call.tx, port_id=port.id, group_id=group_id)
     store.touch(call.tx, call.doors, "port", port.id)
     return port
+
+
+def _leg(owner: str, device: str) -> str | None:
+    """The router that a port is a leg of."""
+    return device if owner == model.ROUTER_INTERFACE else None
 
 
 def addresses(
@@ -161,11 +169,17 @@ def addresses(
     subnets = store.SUBNETS.every(call.tx, ("created", "id"), network_id=network.id)
     auto = [] if owner == model.ROUTER_INTERFACE else [s for s in subnets if s.makes_itself]
     if fixed is not None:
-        out = [
-            _one(call, network, subnets, mac, each, auto)
-            for each in fixed
-            if each.ip_address is not UNSET or each.subnet_id not in {s.id for s in auto}
-        ]
+        out: list[tuple[str, str]] = []
+        for each in fixed:
+            if each.ip_address is not UNSET or each.subnet_id not in {s.id for s in auto}:
+                one = _one(call, network, subnets, mac, each, auto, {ip for _, ip in out})
+                if one in out:
+                    raise Invalid(
+                        f"Invalid input for fixed_ips. Reason: Duplicate IP address '{one[1]}'.",
+                        field="fixed_ips",
+                        type="InvalidInput",
+                    )
+                out.append(one)
     else:
         out = []
         for version in (4, 6):
@@ -181,14 +195,15 @@ def addresses(
     return out + [(s.id, ip) for s, ip in made if ip is not None and (s.id, ip) not in out]
 
 
-def free_address(call: Call, subnet: model.Subnet, mac: str) -> str | None:
+def free_address(call: Call, subnet: model.Subnet, mac: str, promised: Collection[str] = ()) -> str | None:
+    """An address of the subnet that no port has and that is not `promised`; None when there is none."""
     net = model.network_of(subnet.cidr)
     if isinstance(net, ipaddress.IPv6Network) and subnet.makes_itself:
         return model.eui64(net, mac)
     for guess in model.guesses(net, subnet.pools, call.world.chance):
-        if store.PORT_IPS.by(call.tx, subnet_id=subnet.id, ip=guess) is None:
+        if guess not in promised and store.PORT_IPS.by(call.tx, subnet_id=subnet.id, ip=guess) is None:
             return guess
-    return model.pick(net, subnet.pools, store.used_ips(call.tx, subnet.id))
+    return model.pick(net, subnet.pools, store.used_ips(call.tx, subnet.id).union(promised))
 
 
 def _one(
@@ -198,6 +213,7 @@ def _one(
     mac: str,
     asked: wire.FixedIp,
     auto: list[model.Subnet],
+    promised: Collection[str],
 ) -> tuple[str, str]:
     subnet = next((s for s in subnets if s.id == asked.subnet_id), None)
     if asked.subnet_id is not UNSET and subnet is None:
@@ -213,7 +229,7 @@ def _one(
                 field="fixed_ips",
                 type="InvalidInput",
             )
-        ip = free_address(call, subnet, mac)
+        ip = free_address(call, subnet, mac, promised)
         if ip is None:
             raise Conflict(
                 f"No more IP addresses available on network {network.id}: subnet {subnet.cidr} is used up.",
@@ -266,11 +282,42 @@ def _may_set(call: Call, network: model.Network, project: str, body: Any) -> Non
     for rule, used in given:
         if used and not own:
             allow(call, rule, project_id=network.project_id)
-    owner = body.device_owner
-    if isinstance(owner, str) and owner.startswith("network:") and not own:
-        allow(call, policy.SET_DEVICE_OWNER)
     owning.admin_only(call, binding=body.host is not UNSET and bool(body.host))
     owning.admin_only(call, binding=body.profile not in (UNSET, None, {}))
+
+
+def _may_plug(call: Call, project: str, port: model.Port | None, body: Any) -> None:
+    """What a port says that it is plugged into (OSSA-2014-008). Owners `network:…` are for administrators and services; those that the
+    cloud gives are its own; a port that the cloud plugged in stays there; and nobody names a router of another project.
+    Raises Forbidden, Invalid, Conflict (Neutron: PortInUse, DeviceIDNotOwnedByTenant)."""
+    had = (port.device_owner, port.device_id) if port is not None else ("", "")
+    owner = body.device_owner if isinstance(body.device_owner, str) else had[0]
+    device = body.device_id if isinstance(body.device_id, str) else had[1]
+    if (owner, device) == had:
+        return
+    rule = policy.SET_DEVICE_OWNER if port is None else policy.CHANGE_DEVICE_OWNER
+    trusted = may(call.actor, rule)
+    if port is not None and had[1]:
+        fixed = had[0] in model.CLOUDS
+        if fixed or (had[0].startswith(("network:", "compute:")) and not trusted):
+            raise Conflict(
+                f"Unable to complete operation on port {port.id} for network {port.network_id}. Port already has an attached device {had[1]}.",
+                type="PortInUse",
+            )
+    if owner.startswith("network:") and owner != had[0]:
+        allow(call, rule)
+        if owner in model.CLOUDS:
+            raise Invalid(
+                f"Invalid input for device_owner. Reason: ports of {owner} are made by the cloud itself.",
+                field="device_owner",
+                type="InvalidInput",
+            )
+    router = store.ROUTERS.get(call.tx, device) if device and device != had[1] else None
+    if router is not None and router.project_id != project and not trusted:
+        raise Conflict(
+            f"The following device_id {device} is not owned by your tenant or matches another tenants router.",
+            type="DeviceIDNotOwnedByTenant",
+        )
 
 
 def _groups(call: Call, project: str, asked: Any) -> list[str]:
@@ -288,14 +335,7 @@ def _groups(call: Call, project: str, asked: Any) -> list[str]:
 def _pairs(pairs: list[wire.Pair]) -> list[dict[str, str]]:
     out = []
     for pair in pairs:
-        try:
-            net = ipaddress.ip_network(pair.ip_address, strict=False)
-        except ValueError:
-            raise Invalid(
-                f"Invalid input for allowed_address_pairs. Reason: '{pair.ip_address}' is not a valid IP address or subnet.",
-                field="allowed_address_pairs",
-                type="InvalidInput",
-            ) from None
+        net = model.network_of(pair.ip_address, "allowed_address_pairs", hosts=True)
         if net.prefixlen == 0:
             raise Invalid(
                 f"Invalid input for allowed_address_pairs. Reason: {net} allows every address; switch port security off instead.",
@@ -336,6 +376,7 @@ def index(call: Call) -> Page[model.ListedPort]:
 
 def update(call: Call, id: str, body: wire.UpdatePort) -> model.Port:
     """PUT /v2.0/ports/{id}"""
+    call.tx.hold(f"port:{id}")
     port = seen(call, id)
     network = store.NETWORKS.get(call.tx, port.network_id)
     assert network is not None
@@ -343,6 +384,9 @@ def update(call: Call, id: str, body: wire.UpdatePort) -> model.Port:
     if port.device_owner in {model.METADATA, model.FLOATING} and not is_admin(call.actor):
         allow(call, policy.SET_DEVICE_OWNER)
     _may_set(call, network, port.project_id, body)
+    _may_plug(call, port.project_id, port, body)
+    if body.mac_address is not UNSET or body.fixed_ips is not UNSET:
+        call.tx.hold(f"network:{network.id}")
     change = owning.sent(
         body,
         {
@@ -355,9 +399,6 @@ def update(call: Call, id: str, body: wire.UpdatePort) -> model.Port:
             "vnic_type": "vnic_type",
         },
     )
-    owner = change.get("device_owner", "")
-    if owner.startswith("network:") and owner != port.device_owner:
-        allow(call, policy.SET_DEVICE_OWNER)
     if body.profile is not UNSET:
         change["profile"] = body.profile or {}
     if body.extra_dhcp_opts is not UNSET:
@@ -369,6 +410,11 @@ def update(call: Call, id: str, body: wire.UpdatePort) -> model.Port:
                 type="PortBound",
             )
         change["mac"] = body.mac_address.lower()
+        if store.PORTS.by(call.tx, network_id=network.id, mac=change["mac"]) is not None:
+            raise Conflict(
+                f"Unable to complete operation for network {network.id}. The mac address {change['mac']} is in use.",
+                type="MacAddressInUse",
+            )
     secure = change["port_security"] = (
         bool(body.port_security_enabled) if body.port_security_enabled is not UNSET else port.port_security
     )
@@ -449,11 +495,14 @@ def _readdress(call: Call, port: model.Port, network: model.Network, wanted: lis
     for h in gone:
         store.PORT_IPS.delete(call.tx, store.PORT_IPS.c.port_id == port.id, store.PORT_IPS.c.ip == h.ip)
     for subnet_id, ip in addresses(call, network, port.device_owner, port.mac, fresh, {h.subnet_id for h in have}):
-        store.PORT_IPS.insert(call.tx, port_id=port.id, subnet_id=subnet_id, ip=ip)
+        store.PORT_IPS.insert(
+            call.tx, port_id=port.id, subnet_id=subnet_id, ip=ip, router_id=_leg(port.device_owner, port.device_id)
+        )
 
 
 def delete(call: Call, id: str) -> None:
     """DELETE /v2.0/ports/{id}: router ports go by the router, others take their floating IP's association along."""
+    call.tx.hold(f"port:{id}")
     port = seen(call, id)
     network = store.NETWORKS.get(call.tx, port.network_id)
     if not may(call.actor, policy.DELETE_PORT, project_id=port.project_id):
@@ -467,6 +516,7 @@ def delete(call: Call, id: str) -> None:
 
 
 def remove(call: Call, port: model.Port) -> None:
+    call.tx.hold(f"port:{port.id}")
     for fip in store.FLOATING_IPS.find(call.tx, store.FLOATING_IPS.c.fixed_port_id == port.id):
         owning.newer(
             call,

@@ -6,15 +6,12 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
-import msgspec
-
 from virga.authority import limits as limit_checks
-from virga.authority.rules import allow, is_admin
-from virga.ground import wire as ground_wire
+from virga.authority.rules import Rule, allow, is_admin
 from virga.ground.errors import Conflict, Invalid, NotFound
 from virga.ground.http.call import Call
 from virga.ground.http.pages import Page
-from virga.ground.wire import UNSET
+from virga.ground.wire import UNSET, UnsetType, given
 from virga.services.network import limits, model, policy, store, wire
 from virga.services.network.actions import networks, owning, ports
 
@@ -50,12 +47,44 @@ def seen(call: Call, id: str) -> model.Router:
     )
 
 
-def _gateway(info: dict[str, Any] | None) -> wire.Gateway | None:
-    if not info:
+def _held(call: Call, id: str) -> model.Router:
+    """The router as `seen`, once nobody else changes it: its gateway, legs and floating IPs belong together."""
+    call.tx.hold(f"router:{id}")
+    return seen(call, id)
+
+
+def _gateway(info: wire.Gateway | UnsetType | None) -> wire.Gateway | None:
+    """The gateway that is asked for; None for `null` and `{}`. Raises Invalid for one without a network."""
+    if info is None or info is UNSET or not given(info):
         return None
-    gateway = ground_wire.decode(wire.Gateway, msgspec.json.encode(info))
-    assert isinstance(gateway, wire.Gateway)
-    return gateway
+    if info.network_id is UNSET:
+        raise Invalid(
+            "Invalid input for external_gateway_info. Reason: network_id is missing.",
+            field="external_gateway_info",
+            type="InvalidInput",
+        )
+    return info
+
+
+def _may_choose(call: Call, project: str, gateway: wire.Gateway, ips: Rule, snat: Rule) -> None:
+    """Outer addresses and their translation are the operator's (Neutron's policy). Raises Forbidden; Invalid for two addresses of
+    one subnet, which would let one router empty it."""
+    if gateway.enable_snat is not UNSET:
+        allow(call, snat, project_id=project)
+    if gateway.external_fixed_ips is UNSET:
+        return
+    allow(call, ips, project_id=project)
+    named = [f.subnet_id for f in gateway.external_fixed_ips if f.subnet_id is not UNSET]
+    if len(set(named)) != len(named):
+        raise _one_each()
+
+
+def _one_each() -> Invalid:
+    return Invalid(
+        "Bad router request: external_fixed_ips takes at most one address of each subnet.",
+        field="external_gateway_info",
+        type="BadRequest",
+    )
 
 
 def create(call: Call, body: wire.CreateRouter) -> model.Router:
@@ -63,6 +92,9 @@ def create(call: Call, body: wire.CreateRouter) -> model.Router:
     project = owning.project_of(call, body)
     allow(call, policy.CREATE_ROUTER, project_id=project)
     _one_gateway(body)
+    gateway = _gateway(body.external_gateway_info)
+    if gateway is not None:
+        _may_choose(call, project, gateway, policy.SET_GATEWAY_IPS, policy.SET_SNAT)
     limit_checks.check(call.tx, project, {limits.ROUTERS: 1})
     router = store.ROUTERS.insert(
         call.tx,
@@ -73,7 +105,6 @@ def create(call: Call, body: wire.CreateRouter) -> model.Router:
         enable_snat=True,
         routes=[],
     )
-    gateway = _gateway(body.external_gateway_info)
     if gateway is not None:
         _set_gateway(call, router, gateway)
     store.touch(call.tx, call.doors, "router", router.id)
@@ -92,18 +123,20 @@ def _one_gateway(body: wire.CreateRouter | wire.UpdateRouter) -> None:
 
 
 def _set_gateway(call: Call, router: model.Router, gateway: wire.Gateway) -> None:
-    network = networks.seen_network(call, gateway.network_id)
+    network = networks.seen_network(call, str(gateway.network_id))
+    snat = gateway.enable_snat is not False
+    asked = gateway.external_fixed_ips if gateway.external_fixed_ips is not UNSET else []
     if not network.external:
         raise Invalid(
             f"Bad router request: Network {network.id} is not an external network.",
             field="external_gateway_info",
             type="BadRequest",
         )
-    if router.gateway_network_id == network.id and not gateway.external_fixed_ips:
-        store.ROUTERS.put(call.tx, router.id, enable_snat=gateway.enable_snat)
+    if router.gateway_network_id == network.id and not asked:
+        store.ROUTERS.put(call.tx, router.id, enable_snat=snat)
         return
     _clear_gateway(call, router)
-    fixed = [wire.FixedIp(subnet_id=f.subnet_id, ip_address=f.ip_address) for f in gateway.external_fixed_ips] or None
+    fixed = [wire.FixedIp(subnet_id=f.subnet_id, ip_address=f.ip_address) for f in asked] or None
     port = ports.make(
         call,
         network,
@@ -114,15 +147,16 @@ def _set_gateway(call: Call, router: model.Router, gateway: wire.Gateway) -> Non
         device_owner=model.ROUTER_GATEWAY,
         status="ACTIVE",
     )
-    if not store.ips_of(call.tx, [port.id]):
+    ips = store.ips_of(call.tx, [port.id]).get(port.id, [])
+    if len({i.subnet_id for i in ips}) != len(ips):
+        raise _one_each()
+    if not ips:
         raise Invalid(
             f"Bad router request: external network {network.id} has no subnet with a free address.",
             field="external_gateway_info",
             type="BadRequest",
         )
-    store.ROUTERS.put(
-        call.tx, router.id, gateway_network_id=network.id, gateway_port_id=port.id, enable_snat=gateway.enable_snat
-    )
+    store.ROUTERS.put(call.tx, router.id, gateway_network_id=network.id, gateway_port_id=port.id, enable_snat=snat)
 
 
 def _clear_gateway(call: Call, router: model.Router) -> None:
@@ -156,7 +190,7 @@ def index(call: Call) -> Page[model.Router]:
 
 def update(call: Call, id: str, body: wire.UpdateRouter) -> model.Router:
     """PUT /v2.0/routers/{id}"""
-    router = seen(call, id)
+    router = _held(call, id)
     allow(call, policy.UPDATE_ROUTER, project_id=router.project_id)
     _one_gateway(body)
     if body.external_gateway_info is not UNSET:
@@ -164,6 +198,7 @@ def update(call: Call, id: str, body: wire.UpdateRouter) -> model.Router:
         if gateway is None:
             _clear_gateway(call, router)
         else:
+            _may_choose(call, router.project_id, gateway, policy.CHANGE_GATEWAY_IPS, policy.CHANGE_SNAT)
             _set_gateway(call, router, gateway)
     change = owning.sent(body, {"name": "name", "description": "description", "admin_state_up": "admin_state_up"})
     if body.routes is not UNSET:
@@ -205,7 +240,7 @@ def interfaces(call: Call, router_id: str) -> list[tuple[model.Port, model.Subne
 
 def delete(call: Call, id: str) -> None:
     """DELETE /v2.0/routers/{id}: not while subnets hang on it; its gateway goes along."""
-    router = seen(call, id)
+    router = _held(call, id)
     allow(call, policy.DELETE_ROUTER, project_id=router.project_id)
     legs = interfaces(call, id)
     if legs:
@@ -222,7 +257,9 @@ def delete(call: Call, id: str) -> None:
 
 def add_interface(call: Call, id: str, body: wire.RouterInterface) -> dict[str, Any]:
     """PUT /v2.0/routers/{id}/add_router_interface, by subnet or by port."""
-    router = seen(call, id)
+    if isinstance(body.port_id, str):
+        call.tx.hold(f"port:{body.port_id}")
+    router = _held(call, id)
     allow(call, policy.ADD_ROUTER_INTERFACE, project_id=router.project_id)
     if (body.subnet_id is UNSET) == (body.port_id is UNSET):
         raise Invalid(
@@ -244,6 +281,12 @@ def add_interface(call: Call, id: str, body: wire.RouterInterface) -> dict[str, 
         assert network is not None
         if network.project_id != router.project_id and not network.shared and not is_admin(call.actor):
             raise owning.missing("subnet", subnet.id)
+        if router.project_id not in (subnet.project_id, network.project_id) and not is_admin(call.actor):
+            raise Invalid(  # else a tenant's router is the gateway of everybody's (LP 1757482)
+                f"Bad router request: Cannot add interface to router because subnet {subnet.id} is not owned by project making the request.",
+                field="subnet_id",
+                type="BadRequest",
+            )
         fixed = [wire.FixedIp(subnet_id=subnet.id, ip_address=subnet.gateway_ip)]
         port = ports.make(
             call,
@@ -258,6 +301,8 @@ def add_interface(call: Call, id: str, body: wire.RouterInterface) -> dict[str, 
         subnet_ids = [subnet.id]
     else:
         port = ports.seen(call, str(body.port_id))
+        if port.project_id != router.project_id and not is_admin(call.actor):
+            raise owning.missing("port", port.id)
         if port.device_id:
             raise Conflict(
                 f"Unable to complete operation on port {port.id} for network {port.network_id}. Port already has an attached device {port.device_id}.",
@@ -273,6 +318,7 @@ def add_interface(call: Call, id: str, body: wire.RouterInterface) -> dict[str, 
         subnets = store.SUBNETS.within(call.tx, "id", [r.subnet_id for r in rows])
         _no_overlap(router, legs, subnets)
         store.PORT_GROUPS.delete(call.tx, store.PORT_GROUPS.c.port_id == port.id)
+        store.PORT_IPS.change(call.tx, store.PORT_IPS.c.port_id == port.id, router_id=id)
         owning.newer(
             call,
             store.PORTS,
@@ -320,7 +366,7 @@ def _no_overlap(
 
 def remove_interface(call: Call, id: str, body: wire.RouterInterface) -> dict[str, Any]:
     """PUT /v2.0/routers/{id}/remove_router_interface: not while floating IPs or routes need it."""
-    router = seen(call, id)
+    router = _held(call, id)
     allow(call, policy.REMOVE_ROUTER_INTERFACE, project_id=router.project_id)
     if body.subnet_id is UNSET and body.port_id is UNSET:
         raise Invalid(
@@ -375,6 +421,8 @@ def create_fip(call: Call, body: wire.CreateFloatingIp) -> model.FloatingIp:
     """POST /v2.0/floatingips: an address of the external network, at once on a port if one is named."""
     project = owning.project_of(call, body)
     allow(call, policy.CREATE_FLOATINGIP, project_id=project)
+    if body.floating_ip_address is not None:
+        allow(call, policy.SET_FLOATING_ADDRESS, project_id=project)
     network = networks.seen_network(call, body.floating_network_id)
     if not network.external:
         raise Invalid(
@@ -421,6 +469,7 @@ def create_fip(call: Call, body: wire.CreateFloatingIp) -> model.FloatingIp:
 
 
 def _associate(call: Call, fip: model.FloatingIp, port_id: str, fixed_ip: str | None) -> None:
+    call.tx.hold(f"port:{port_id}")
     port = ports.seen(call, port_id)
     if port.project_id != fip.project_id and not is_admin(call.actor):
         raise owning.missing("port", port_id)
@@ -477,7 +526,10 @@ def _router_for(call: Call, port: model.Port, ip: str, fip: model.FloatingIp) ->
     )
     for router in store.ROUTERS.within(call.tx, "id", [p.device_id for p in legs]):
         if router.gateway_network_id == fip.network_id:
-            return router
+            call.tx.hold(f"router:{router.id}")
+            again = store.ROUTERS.get(call.tx, router.id)
+            if again is not None and again.gateway_network_id == fip.network_id:
+                return again
     raise NotFound(
         f"External network {fip.network_id} is not reachable from subnet {subnet_id}. Therefore, cannot associate Port {port.id} with a Floating IP.",
         type="ExternalGatewayForFloatingIPNotFound",
@@ -501,6 +553,7 @@ def index_fips(call: Call) -> Page[model.FloatingIp]:
 
 def update_fip(call: Call, id: str, body: wire.UpdateFloatingIp) -> model.FloatingIp:
     """PUT /v2.0/floatingips/{id}: onto a port, or off it."""
+    call.tx.hold(f"floatingip:{id}")
     fip = seen_fip(call, id)
     allow(call, policy.UPDATE_FLOATINGIP, project_id=fip.project_id)
     if body.description is not UNSET:
@@ -518,6 +571,7 @@ def update_fip(call: Call, id: str, body: wire.UpdateFloatingIp) -> model.Floati
 
 def delete_fip(call: Call, id: str) -> None:
     """DELETE /v2.0/floatingips/{id}"""
+    call.tx.hold(f"floatingip:{id}")
     fip = seen_fip(call, id)
     allow(call, policy.DELETE_FLOATINGIP, project_id=fip.project_id)
     store.FLOATING_IPS.delete(call.tx, store.FLOATING_IPS.c.id == id)

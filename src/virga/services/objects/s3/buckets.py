@@ -15,7 +15,7 @@ from virga.services.objects import model, policy
 from virga.services.objects.exchange import Reply
 from virga.services.objects.s3 import grants, tags
 from virga.services.objects.s3.context import Context
-from virga.services.objects.s3.errors import S3Error, el, iso, parse, reply
+from virga.services.objects.s3.errors import S3Error, el, iso, reply
 from virga.services.objects.s3.listings import number
 from virga.services.objects.s3.settings import OWNERSHIP
 from virga.services.objects.store import places
@@ -69,7 +69,7 @@ async def _asked(c: Context) -> dict[str, Any]:
     out: dict[str, Any] = {"s3": True}
     raw = await c.document()
     if raw.strip():
-        doc = parse(raw, "CreateBucketConfiguration")
+        doc = await c.tree(raw, "CreateBucketConfiguration")
         where = doc.value("LocationConstraint")
         if where:
             if REGION.fullmatch(where) is None:

@@ -9,6 +9,7 @@ import hmac
 from collections.abc import AsyncIterator
 from typing import Any
 
+from virga.services.objects.exchange import LAST, count_of
 from virga.services.objects.s3 import checksums
 from virga.services.objects.s3.errors import S3Error
 from virga.services.objects.s3.sign import EMPTY, Signed
@@ -31,6 +32,12 @@ class Body:
         """`also`: an algorithm to sum by where the client brings no sum of its own. `plain_md5`: tell the MD5 in `md5`."""
         self._source, self._signed, self._headers = source, signed, headers
         self._held = bytearray()
+        self._chunked, self._length = signed.payload.startswith("STREAMING-"), 0
+        if self._chunked:
+            length = count_of(headers.get("x-amz-decoded-content-length", ""), LAST)
+            if length is None:
+                raise S3Error("MissingContentLength")
+            self._length = length
         self.sums: dict[str, str] = {}
         self._wanted, self._announced = checksums.asked(headers)
         names = {*self._wanted, *self._announced} or ({also} if also else set())
@@ -43,8 +50,11 @@ class Body:
         self._sha = hashlib.sha256() if len(signed.payload) == 64 else None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        chunked = self._signed.payload.startswith("STREAMING-")
-        async for data in self._chunks() if chunked else self._source:
+        size = 0
+        async for data in self._chunks() if self._chunked else self._source:
+            size += len(data)
+            if self._chunked and size > self._length:
+                raise S3Error("IncompleteBody")
             for s in self._sums.values():
                 s.update(data)
             if self._sha is not None:
@@ -52,6 +62,8 @@ class Body:
             if self._md5 is not None:
                 self._md5.update(data)
             yield data
+        if self._chunked and size != self._length:
+            raise S3Error("IncompleteBody")
         if self._md5 is not None:
             self.md5 = self._md5.hexdigest()
         if self._sha is not None and self._sha.hexdigest() != self._signed.payload:

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from virga.services.objects import limits
+from virga.services.objects.exchange import count_of
 from virga.services.objects.s3.errors import Node, S3Error, Xml, el
 
 WORDS = (
@@ -32,11 +34,15 @@ def read(doc: Node) -> list[dict[str, Any]]:
             )
         if any(o.count("*") > 1 for o in one["origins"] + one["headers"]):
             raise S3Error("InvalidRequest", "AllowedOrigin and AllowedHeader can not have more than one wildcard.")
-        if age is not None and (not age.isdecimal() or len(age) > 9):
+        if age is not None and count_of(age, 10**9 - 1) is None:
             raise S3Error("MalformedXML")
+        if len(r.value("ID") or "") > 255:
+            raise S3Error("InvalidArgument", "The ID of a rule has at most 255 letters.")
         rules.append(one | {"id": r.value("ID"), "age": int(age) if age is not None else None})
-    if not 0 < len(rules) <= 100:
+    if not 0 < len(rules) <= limits.CORS_RULES:
         raise S3Error("MalformedXML")
+    if sum("*" in o for r in rules for o in r["origins"] + r["headers"]) > limits.CORS_PATTERNS:
+        raise S3Error("InvalidRequest", f"A CORS configuration has at most {limits.CORS_PATTERNS} wildcards.")
     return rules
 
 

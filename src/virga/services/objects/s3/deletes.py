@@ -5,21 +5,22 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from virga.ground.db.engine import Tx
 from virga.ground.errors import NotFound, Problem
-from virga.services.objects import model
+from virga.services.objects import limits, model
 from virga.services.objects.actions import objects as actions
-from virga.services.objects.exchange import Precondition, Reply, etags, parse_date
+from virga.services.objects.exchange import LAST, Precondition, Reply, count_of, etags, parse_date
 from virga.services.objects.s3 import rights
 from virga.services.objects.s3.context import Context, content_md5
-from virga.services.objects.s3.errors import Node, S3Error, Xml, el, parse, reply
+from virga.services.objects.s3.errors import Node, S3Error, Xml, el, reply
 from virga.services.objects.s3.versions import check_version
 from virga.services.objects.store import objects as rows
 
-MOST = 1000
+MOST = limits.MULTI_DELETE
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ class Only:
 
 def only(etag: str | None, size: str | None, changed: str | None) -> Only:
     """Conditions as they are written. Raises InvalidArgument."""
-    if size is not None and not size.isdecimal():
+    length = count_of(size, LAST) if size is not None else None
+    if size is not None and length is None:
         raise S3Error("InvalidArgument", "The size to match is no number.")
     at = None
     if changed is not None:
@@ -53,9 +55,9 @@ def only(etag: str | None, size: str | None, changed: str | None) -> Only:
         if at is None:
             try:
                 at = dt.datetime.fromisoformat(changed.replace("Z", "+00:00")).timestamp()
-            except ValueError:
+            except (ValueError, OverflowError):
                 raise S3Error("InvalidArgument", "The time to match is no date.") from None
-    return Only(etag, int(size) if size is not None else None, at)
+    return Only(etag, length, at)
 
 
 def remove(
@@ -159,7 +161,7 @@ def _decided(c: Context, wanted: list[_Each]) -> tuple[list[Xml], list[_Each]]:
 
 
 async def delete_many(c: Context) -> Reply:
-    """POST ?delete: up to 1000 keys (and versions), in one commit."""
+    """POST ?delete: up to 1000 keys (and versions), some in each commit: S3 promises no whole."""
     raw = await c.document()
     summed = (
         any(h.startswith("x-amz-checksum-") or h == "x-amz-trailer" for h in c.ask.headers)
@@ -167,7 +169,7 @@ async def delete_many(c: Context) -> Reply:
     )
     if content_md5(c.ask) is None and not summed:
         raise S3Error("InvalidRequest", "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
-    doc = parse(raw, "Delete")
+    doc = await c.tree(raw, "Delete")
     quiet = (doc.value("Quiet") or "").lower() == "true"
     wanted = doc.all("Object")
     if not 0 < len(wanted) <= MOST:
@@ -178,9 +180,9 @@ async def delete_many(c: Context) -> Reply:
     # a thousand decisions on a tenant's policy are nothing for the loop
     out, todo = await asyncio.get_running_loop().run_in_executor(desk.threads, _decided, c, each_of)
 
-    def run(tx: Tx) -> list[Xml]:
+    def run(tx: Tx, some: list[_Each]) -> list[Xml]:
         told = []
-        for each in todo:
+        for each in some:
             parts: list[Xml | None] = [el("Key", each.key), el("VersionId", each.version) if each.version else None]
             try:
                 removed = remove(tx, id, each.key, each.version, now, desk.wake_trash, bypass, each.when)
@@ -200,5 +202,7 @@ async def delete_many(c: Context) -> Reply:
                 told.append(el("Deleted", *parts))
         return told
 
-    out += await desk.commits.write(run)
+    for at in range(0, len(todo), limits.AT_ONCE):
+        some = todo[at : at + limits.AT_ONCE]
+        out += await desk.commits.write(functools.partial(run, some=some))
     return reply("DeleteResult", *out)

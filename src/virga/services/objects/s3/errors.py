@@ -12,6 +12,7 @@ from xml.parsers import expat
 from xml.sax.saxutils import escape
 
 from virga.ground import errors as e
+from virga.services.objects import limits
 from virga.services.objects.exchange import Precondition, Reply
 
 CODES: dict[str, tuple[int, str]] = {
@@ -99,6 +100,11 @@ CODES: dict[str, tuple[int, str]] = {
     "IllegalLocationConstraintException": (400, "The specified location-constraint is not valid"),
     "InvalidLocationConstraint": (400, "The specified location-constraint is not valid"),
     "MaxMessageLengthExceeded": (400, "Your request was too big."),
+    "RequestHeaderSectionTooLarge": (
+        400,
+        "Your request header and query parameters exceed the maximum allowed size.",
+    ),
+    "MaxPostPreDataLengthExceeded": (400, "Your POST request fields preceding the upload file were too large."),
     "MetadataTooLarge": (400, "Your metadata headers exceed the maximum allowed metadata size"),
     "InvalidPartNumber": (416, "The requested partnumber is not satisfiable"),
     "TooManyBuckets": (400, "You have attempted to create more buckets than allowed"),
@@ -217,27 +223,38 @@ class Node:
         return default if found is None else found.text.strip()
 
 
-def parse(raw: bytes, root: str, *, depth: int = 16, nodes: int = 40000) -> Node:
-    """The document as a tree of tags without namespaces. Raises MalformedXML; a DTD, an entity or another root is that too."""
+def parse(raw: bytes, root: str) -> Node:
+    """The document as a tree of tags without namespaces, within the limits of its root, in time that grows with its length. Raises
+    MalformedXML; a DTD, an entity or another root is that too; MaxMessageLengthExceeded."""
+    bound = limits.DOCUMENTS[root]
+    if len(raw) > bound.bytes:
+        raise S3Error("MaxMessageLengthExceeded")
     top = Node("")
     stack = [top]
+    texts: list[list[str]] = [[]]
     count = 0
     parser = expat.ParserCreate(namespace_separator="}")
+    parser.buffer_text = True
 
     def start(tag: str, attributes: dict[str, str]) -> None:
         nonlocal count
         count += 1
-        if len(stack) > depth or count > nodes:
+        if len(stack) > bound.depth or count > bound.elements:
             raise S3Error("MalformedXML", "The document is too deep or has too many elements.")
         node = Node(tag.rpartition("}")[2])
         stack[-1].children.append(node)
         stack.append(node)
+        texts.append([])
 
     def end(tag: str) -> None:
-        stack.pop()
+        # put together once: text comes in pieces, each of which added to the last would copy all before it
+        node, whole = stack.pop(), "".join(texts.pop())
+        if len(whole) > limits.TEXT and not node.children:
+            raise S3Error("MalformedXML", f"The element {node.tag[:64]} is longer than {limits.TEXT} letters.")
+        node.text = whole
 
     def text(data: str) -> None:
-        stack[-1].text += data
+        texts[-1].append(data)
 
     def never(*_: object) -> None:
         raise S3Error("MalformedXML", "A document type or an entity is not taken here.")

@@ -13,12 +13,12 @@ import hmac
 import re
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import msgspec
 
-from virga.services.objects import model
-from virga.services.objects.exchange import Reply
+from virga.services.objects import limits, model
+from virga.services.objects.exchange import Reply, is_address
 from virga.services.objects.forms import Form, FormError, boundary_of, word
 from virga.services.objects.s3 import sign, tags, versions
 from virga.services.objects.s3.chunked import Body
@@ -27,7 +27,7 @@ from virga.services.objects.s3.errors import S3Error, el, parse, reply
 from virga.services.objects.s3.sign import Signed
 from virga.services.objects.s3.writes import MOST, described, keep, taken
 
-MAX_FIELD, MAX_FIELDS = 1 << 16, 100
+MAX_FIELD, MAX_FIELDS = limits.POST_DATA, limits.POST_FIELDS
 UNGUARDED = frozenset({"awsaccesskeyid", "signature", "policy", "file", "x-amz-signature"})
 """Fields that a policy need not name."""
 STATUSES = {"200": 200, "201": 201}
@@ -45,12 +45,16 @@ async def _read(c: Context, form: Form) -> Reply:
     """The fields, up to the file. Raises FormError."""
     await form.start()
     fields: dict[str, str] = {}
+    total = 0
     while (head := await form.next()) is not None:
         where = head.get("content-disposition", "")
         name = (word(where, "name") or "").lower()
         if name == "file":
             return await _upload(c, form, fields, word(where, "filename") or "", head.get("content-type", ""))
         fields[name] = await form.text(MAX_FIELD)
+        total += len(name) + len(fields[name])
+        if total > MAX_FIELD:
+            raise S3Error("MaxPostPreDataLengthExceeded")
         if len(fields) > MAX_FIELDS:
             raise S3Error("MalformedPOSTRequest", "The form has too many fields.")
     raise S3Error("InvalidArgument", "POST requires exactly one file upload per request.")
@@ -69,7 +73,7 @@ async def _upload(c: Context, form: Form, fields: dict[str, str], filename: str,
     least, most = 0, MOST
     if "policy" in fields:
         signed = await _signed(c, fields)
-        least, most = obey(_policy(fields["policy"]), fields | {"key": key}, c.bucket.name, c.desk.now())
+        least, most = obey(_policy(fields["policy"]), fields | {"key": key}, c.name, c.desk.now())
     elif "awsaccesskeyid" in fields or "x-amz-credential" in fields:
         raise S3Error("InvalidArgument", "Bucket POST must contain a field named 'policy'.")
     headers = {
@@ -88,7 +92,7 @@ async def _upload(c: Context, form: Form, fields: dict[str, str], filename: str,
     if fields.get("tagging"):
         headers["x-amz-tagging"] = urlencode(tags.read(parse(fields["tagging"].encode(), "Tagging"), tags.OF_OBJECT))
     ask = dataclasses.replace(c.ask, headers=headers)
-    inner = dataclasses.replace(c, ask=ask, signed=signed, key=key)
+    inner = await c.signed_by(signed, ask, key)
     draft = await described(inner, ask, key)
     body = Body(_bounded(form.data(), most), Signed(), headers)
     got = await taken(inner, body, None, draft, most)
@@ -98,11 +102,8 @@ async def _upload(c: Context, form: Form, fields: dict[str, str], filename: str,
     if body.sums:
         draft.control["sums"] = body.sums
     o = await keep(inner, draft, got, None)
-    return _answer(c, fields, o) if not draft.seal.headers() else _with(_answer(c, fields, o), draft.seal.headers())
-
-
-def _with(out: Reply, headers: dict[str, str]) -> Reply:
-    out.headers |= headers
+    out = _answer(c, fields, o)
+    out.headers |= draft.seal.headers()
     return out
 
 
@@ -120,11 +121,11 @@ def _answer(c: Context, fields: dict[str, str], o: model.Object) -> Reply:
     where = f"{c.ask.base}{c.ask.raw_path.rstrip('/')}/{quote(o.name)}"
     headers = {"etag": etag, "location": where} | versions.made(o)
     to = fields.get("success_action_redirect") or fields.get("redirect") or ""
-    if to and urlsplit(to).scheme in {"http", "https"} and not any(ord(ch) < 33 for ch in to):
+    if to and is_address(to) and not any(ord(ch) < 33 for ch in to):
         mark = "&" if "?" in to else "?"
         return Reply(
             303,
-            headers | {"location": f"{to}{mark}{urlencode({'bucket': c.bucket.name, 'key': o.name, 'etag': etag})}"},
+            headers | {"location": f"{to}{mark}{urlencode({'bucket': c.name, 'key': o.name, 'etag': etag})}"},
         )
     code = STATUSES.get(fields.get("success_action_status", ""), 204)
     if code != 201:
@@ -132,7 +133,7 @@ def _answer(c: Context, fields: dict[str, str], o: model.Object) -> Reply:
     out = reply(
         "PostResponse",
         el("Location", where),
-        el("Bucket", c.bucket.name),
+        el("Bucket", c.name),
         el("Key", o.name),
         el("ETag", etag),
         code=201,

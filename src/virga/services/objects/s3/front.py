@@ -10,10 +10,10 @@ from typing import Any
 from virga.ground import log
 from virga.ground.db.engine import Retry
 from virga.ground.errors import Problem
-from virga.services.objects import model
+from virga.services.objects import limits, model
 from virga.services.objects.bodies import Replaced, Vanished, steady
 from virga.services.objects.desk import Desk
-from virga.services.objects.exchange import Answered, Ask, Gone, Reply, parse_query, unquote
+from virga.services.objects.exchange import Answered, Ask, Gone, Reply, parse_query, sender, unquote
 from virga.services.objects.s3 import (
     buckets,
     deletes,
@@ -30,7 +30,6 @@ from virga.services.objects.s3 import (
 from virga.services.objects.s3.context import Context
 from virga.services.objects.s3.errors import S3Error, answer, from_problem
 from virga.services.objects.s3.sign import who
-from virga.services.objects.store import places
 from virga.services.objects.swift.front import send_reply
 from virga.services.objects.swift.objects import Objects
 
@@ -168,18 +167,13 @@ class S3:
             raise S3Error("AccessDenied", "Writes are disabled for this cluster.")
         signed = await who(desk, ask)
         signed.actor.hold_to_rules("s3", ask.method, (ask.path, ask.mount + ask.path))
-        row = None
-        if bucket is not None and not (ask.method == "PUT" and key is None and not any(k in KNOWN for k in ask.query)):
-            row = await find(desk, signed.actor.project_id, bucket)
-        context = Context(desk, self.swift, ask, signed, bucket or "", row, key)
+        there = not (ask.method == "PUT" and key is None and not any(k in KNOWN for k in ask.query))
+        context = await Context.of(desk, self.swift, ask, signed, bucket, key, there=there)
         if ask.notes.get("website"):
             return await site.show(context)
         for name in ask.query:
             if name in UNBUILT:
                 raise S3Error("NotImplemented", f"?{name} is not implemented.")
-        expected = ask.headers.get("x-amz-expected-bucket-owner")
-        if expected is not None and row is not None and expected != model.project_of(row.account):
-            raise S3Error("AccessDenied", "The bucket's owner is not the one that was expected.")
         what = next((q for q in ask.query if q in KNOWN), "")
         if key is not None and what == "uploadId" and ask.method == "PUT" and "partNumber" not in ask.query:
             raise S3Error("InvalidArgument", "partNumber is needed.")
@@ -189,23 +183,11 @@ class S3:
             handler = forms.post
         if handler is None:
             raise S3Error("MethodNotAllowed" if not what else "NotImplemented")
-        if bucket is not None and handler is not buckets.create and row is None:
+        if bucket is not None and handler is not buckets.create and context.row is None:
             buckets.check_name(bucket)
-            raise S3Error("NoSuchBucket", BucketName=bucket)
+            if handler is not forms.post:  # who signed a form, and so whose bucket is meant, stands within it
+                raise S3Error("NoSuchBucket", BucketName=bucket)
         return await (steady(lambda: handler(context)) if ask.method in {"GET", "HEAD"} else handler(context))
-
-
-async def find(desk: Desk, project: str | None, bucket: str) -> model.Container | None:
-    """The bucket of that name: the caller's own container, else the one that S3 gave the name to."""
-
-    def read(tx: Any) -> model.Container | None:
-        if project:
-            own = places.container_row(tx, model.account_of(project), bucket)
-            if own is not None:
-                return own
-        return places.bucket(tx, bucket)
-
-    return await desk.commits.read(read)
 
 
 def _text(raw: str) -> str:
@@ -220,10 +202,17 @@ def _text(raw: str) -> str:
 
 def read_ask(scope: Any, receive: Any, mount: str, id: str, base: str) -> Ask:
     """The request with the headers that S3 knows: those of Swift's own dialect mean nothing here."""
-    headers: dict[str, str] = {}
+    several: dict[str, list[str]] = {}
     order: list[tuple[str, str]] = []
+    if (
+        len(scope["headers"]) > limits.HEADERS
+        or len(scope.get("raw_path") or b"") + len(scope.get("query_string", b"")) > limits.ADDRESS
+    ):
+        raise S3Error("RequestHeaderSectionTooLarge")
     for k, v in scope["headers"]:
         name = k.decode("latin-1")
+        if len(v) > limits.HEADER:
+            raise S3Error("RequestHeaderSectionTooLarge")
         try:
             value = v.decode()
         except UnicodeDecodeError:
@@ -231,7 +220,10 @@ def read_ask(scope: Any, receive: Any, mount: str, id: str, base: str) -> Ask:
         order.append((name, value))
         if name.startswith("x-") and not name.startswith("x-amz-"):
             continue
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
+        several.setdefault(name, []).append(value)
+    headers = {name: ",".join(values) for name, values in several.items()}
+    if any(len(value) > limits.HEADER for value in headers.values()):
+        raise S3Error("RequestHeaderSectionTooLarge")
     raw = (scope.get("raw_path") or scope["path"].encode()).partition(b"?")[0].decode("latin-1")
     raw_query = scope.get("query_string", b"").decode("latin-1")
     try:
@@ -240,6 +232,7 @@ def read_ask(scope: Any, receive: Any, mount: str, id: str, base: str) -> Ask:
         raise S3Error("InvalidRequest", "The query string is not valid.") from None
     if any("\0" in k or "\0" in v for k, v in query.items()):
         raise S3Error("InvalidRequest", "The query string holds a NUL.")
+    client, scheme = sender(scope)
     return Ask(
         id=id,
         method=scope["method"],
@@ -249,10 +242,10 @@ def read_ask(scope: Any, receive: Any, mount: str, id: str, base: str) -> Ask:
         raw_query=raw_query,
         query=query,
         headers=headers,
-        scheme=scope.get("scheme", "http"),
+        scheme=scheme,
         host=headers.get("host", ""),
         base=base,
-        client=(scope.get("client") or ("",))[0],
+        client=client,
         receive=receive,
         header_list=order,
     )

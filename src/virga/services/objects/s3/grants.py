@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from virga.services.identity import api as identity
-from virga.services.objects import acl, model
+from virga.services.objects import acl, limits, model
 from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Ask, Reply
 from virga.services.objects.s3.errors import Node, S3Error, Xml, el, reply
@@ -30,7 +30,7 @@ CANNED: dict[str, tuple[tuple[str, str], ...]] = {
     "aws-exec-read": (),
     "log-delivery-write": (),
 }
-MOST = 100
+MOST = limits.GRANTS
 
 Grants = list[tuple[str, str]]
 

@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
-from virga.services.objects import model
+from virga.services.objects import limits, model
 from virga.services.objects.actions import lifecycle as meaning
 from virga.services.objects.desk import Desk
-from virga.services.objects.exchange import http_date
+from virga.services.objects.exchange import count_of, http_date
 from virga.services.objects.s3 import tags
 from virga.services.objects.s3.errors import Node, S3Error, Xml, el
 
-MOST = 100
+MOST = limits.LIFECYCLE_RULES
 """Rules of a bucket. Each may mean a walk over its names, so there are fewer than AWS takes."""
 
 
@@ -56,6 +56,8 @@ def _rule(r: Node) -> dict[str, Any]:
     if not any(kept[k] for k in ("days", "date", "marker", "old_days", "old_keep", "abort_days")):
         raise S3Error("InvalidRequest", "At least one action needs to be specified in a rule.")
     kept |= _filter(r)
+    if len(kept["prefix"].encode()) > model.MAX_NAME:
+        raise S3Error("InvalidRequest", f"The maximum size of a prefix is {model.MAX_NAME}.")
     if (kept.get("tags") or kept.get("larger") is not None or kept.get("smaller") is not None) and (
         kept["abort_days"] or marker
     ):
@@ -103,11 +105,12 @@ def _count(at: Node, path: str, least: int = 1) -> int | None:
     text = at.value(path)
     if text is None:
         return None
-    if not text.lstrip("-").isdecimal() or len(text) > 15:
+    number = count_of(text.removeprefix("-"), 2147483647)
+    if number is None:
         raise S3Error("MalformedXML")
-    if int(text) < least:
+    if text.startswith("-") or number < least:
         raise S3Error("InvalidArgument", f"'{path.rpartition('/')[2]}' must be a positive integer")
-    return int(text)
+    return number
 
 
 def _midnight(date: str) -> None:

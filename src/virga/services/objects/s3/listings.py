@@ -8,7 +8,7 @@ import binascii
 from collections.abc import Callable
 from urllib.parse import quote
 
-from virga.services.objects import model
+from virga.services.objects import limits, model
 from virga.services.objects.exchange import Reply
 from virga.services.objects.s3 import checksums, grants
 from virga.services.objects.s3.context import Context
@@ -16,7 +16,7 @@ from virga.services.objects.s3.errors import S3Error, Xml, changed_at, el, join,
 from virga.services.objects.s3.versions import check_version
 from virga.services.objects.store import listing as lists
 
-MAX_PARTS = 10000
+MAX_PARTS = limits.PARTS
 
 
 def number(c: Context, name: str, default: int, most: int, said: str | None = None) -> int:

@@ -8,9 +8,9 @@ import datetime as dt
 from typing import Any
 
 from virga.services.objects import model
-from virga.services.objects.exchange import Ask, Reply
+from virga.services.objects.exchange import LAST, Ask, Reply, count_of
 from virga.services.objects.s3.context import Context
-from virga.services.objects.s3.errors import Node, S3Error, el, iso, parse, reply
+from virga.services.objects.s3.errors import Node, S3Error, el, iso, reply
 from virga.services.objects.s3.versions import amend, named
 
 MODES = {"GOVERNANCE", "COMPLIANCE"}
@@ -83,7 +83,7 @@ async def get_retention(c: Context) -> Reply:
 async def put_retention(c: Context) -> Reply:
     _must_lock(c)
     o = await named(c, "s3:PutObjectRetention")
-    doc = parse(await c.document(), "Retention")
+    doc = await c.form("Retention")
     bypass = c.bypass()
     old, now = o.own("retain"), c.desk.now()
     # an empty Retention takes it away
@@ -110,7 +110,7 @@ async def get_hold(c: Context) -> Reply:
 async def put_hold(c: Context) -> Reply:
     _must_lock(c)
     o = await named(c, "s3:PutObjectLegalHold")
-    status = parse(await c.document(), "LegalHold").value("Status")
+    status = (await c.form("LegalHold")).value("Status")
     if status not in {"ON", "OFF"}:
         raise S3Error("MalformedXML")
     await amend(c, o, hold=status == "ON")
@@ -132,11 +132,10 @@ def read_bucket(doc: Node) -> dict[str, Any]:
     if mode not in MODES or len(given) != 1:
         raise S3Error("MalformedXML")
     ((unit, text),) = given.items()
-    try:
-        count = int(text)
-    except ValueError:
-        raise S3Error("MalformedXML") from None
-    if not 0 < count <= (36500 if unit == "days" else 100):
+    count = count_of(text, LAST)
+    if count is None and not text.removeprefix("-").isdigit():
+        raise S3Error("MalformedXML")
+    if not 0 < (count or 0) <= (36500 if unit == "days" else 100):
         raise S3Error(
             "InvalidRetentionPeriod", "Default retention period must be a positive integer value, at most 100 years."
         )

@@ -8,7 +8,6 @@ from typing import Any
 from virga.services.objects.exchange import Reply
 from virga.services.objects.s3 import grants, rights, tags, versions
 from virga.services.objects.s3.context import Context
-from virga.services.objects.s3.errors import parse
 from virga.services.objects.s3.settings import asked_acl
 from virga.services.objects.s3.versions import amend, named
 
@@ -21,7 +20,7 @@ async def get_tagging(c: Context) -> Reply:
 
 
 async def put_tagging(c: Context) -> Reply:
-    found = tags.read(parse(await c.document(), "Tagging"), tags.OF_OBJECT)
+    found = tags.read(await c.form("Tagging"), tags.OF_OBJECT)
     o = await named(c, "s3:PutObjectTagging", tags=found)
     await amend(c, o, tags=found or None)
     return Reply(200, versions.headers(o, c.bucket))

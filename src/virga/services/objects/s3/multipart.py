@@ -18,7 +18,7 @@ from virga.services.objects.actions import objects as actions
 from virga.services.objects.exchange import Reply
 from virga.services.objects.s3 import checksums, encryption, grants, lifecycle, versions
 from virga.services.objects.s3.context import Context, content_md5
-from virga.services.objects.s3.errors import Node, S3Error, Xml, el, iso, parse, reply
+from virga.services.objects.s3.errors import Node, S3Error, Xml, el, iso, reply
 from virga.services.objects.s3.listings import MAX_PARTS, encoder, number, part_number
 from virga.services.objects.s3.writes import Draft, Summed, conditions, described, origin, taken
 from virga.services.objects.store import objects as rows
@@ -118,7 +118,7 @@ async def put_part(c: Context) -> Reply:
     now, desk = c.desk.now(), c.desk
 
     def run(tx: Tx) -> None:
-        tx.hold(f"upload:{upload.id}")
+        rows.hold_upload(tx, upload.id)
         _upload(tx, c)
         if got.data is not None:
             rows.keep_small(tx, got.body, got.data)
@@ -219,14 +219,15 @@ def _object_sums(upload: model.Upload, chosen: list[model.Part], said: dict[str,
 async def complete(c: Context) -> Reply:
     c.allow("s3:PutObject", c.path)
     raw = await c.document(whole_sum=False)
-    asked = _asked(parse(raw, "CompleteMultipartUpload"))
+    asked = _asked(await c.tree(raw, "CompleteMultipartUpload"))
     said, key = checksums.asked(c.ask.headers)[0], encryption.key(c.ask.headers)
     size = c.ask.header("x-amz-mp-object-size")
     desk, now, check = c.desk, c.desk.now(), conditions(c)
     id = c.ask.query.get("uploadId", "")
 
     def run(tx: Tx) -> model.Object:
-        tx.hold(f"upload:{id}")
+        tx.hold(f"container:{c.bucket.id}")
+        rows.hold_upload(tx, id)
         try:
             upload = _upload(tx, c)
         except S3Error:
@@ -308,7 +309,10 @@ async def abort(c: Context) -> Reply:
     c.allow("s3:AbortMultipartUpload", c.path)
     desk, now = c.desk, c.desk.now()
 
+    id = c.ask.query.get("uploadId", "")
+
     def run(tx: Tx) -> None:
+        rows.hold_upload(tx, id)
         rows.drop_upload(tx, _upload(tx, c).id, now, desk.wake_trash)
 
     await write(c, run)

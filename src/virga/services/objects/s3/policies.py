@@ -13,13 +13,12 @@ from typing import Any
 
 import msgspec
 
+from virga.ground.glob import glob
 from virga.ground.http.call import NOBODY, Actor
-from virga.services.objects import model
+from virga.services.objects import limits, model
 from virga.services.objects.exchange import Ask
 from virga.services.objects.s3.errors import S3Error
 
-MOST, MOST_ANY = 20480, 32
-"""Bytes of a policy; question marks in it, each of which is tried letter by letter."""
 NEGATED = frozenset(
     {
         "StringNotEquals",
@@ -95,35 +94,6 @@ FIXING = frozenset(
     }
 )
 """Conditions on these keep an open principal from being public."""
-
-
-def glob(pattern: str, text: str) -> bool:
-    """`*` and `?`. What lies between two stars is looked for once, from where the last one ended: no way back, whatever the tenant wrote."""
-    first, *rest = pattern.split("*")
-    if not rest:
-        return len(pattern) == len(text) and _at(first, text, 0)
-    last = rest.pop()
-    if len(first) + len(last) > len(text) or not _at(first, text, 0) or not _at(last, text, len(text) - len(last)):
-        return False
-    at, end = len(first), len(text) - len(last)
-    for part in rest:
-        at = _find(part, text, at, end)
-        if at < 0:
-            return False
-        at += len(part)
-    return True
-
-
-def _at(part: str, text: str, at: int) -> bool:
-    if "?" not in part:
-        return text.startswith(part, at)
-    return len(part) <= len(text) - at and all(run in {"?", text[at + n]} for n, run in enumerate(part))
-
-
-def _find(part: str, text: str, start: int, end: int) -> int:
-    if "?" not in part:
-        return text.find(part, start, end)
-    return next((at for at in range(start, end - len(part) + 1) if _at(part, text, at)), -1)
 
 
 # -- tests ---------------------------------------------------------------------------------------------------------
@@ -240,16 +210,23 @@ def _many(value: Any, what: str) -> tuple[str, ...]:
 
 def check(raw: bytes, bucket: str) -> str:
     """A policy that is understood whole and speaks of `bucket` alone, as text. Raises MalformedPolicy naming what is not."""
-    if len(raw) > MOST:
+    if len(raw) > limits.POLICY:
         raise S3Error("MalformedPolicy", "The policy is longer than 20 KiB.")
-    if raw.count(b"?") > MOST_ANY:
-        raise S3Error("MalformedPolicy", f"The policy has more than {MOST_ANY} question marks.")
+    if raw.count(b"?") > limits.POLICY_MARKS:
+        raise S3Error("MalformedPolicy", f"The policy has more than {limits.POLICY_MARKS} question marks.")
+    if raw.count(b"*") > limits.POLICY_STARS:
+        raise S3Error("MalformedPolicy", f"The policy has more than {limits.POLICY_STARS} stars.")
     try:
         text = raw.decode()
     except UnicodeDecodeError:
         raise S3Error("MalformedPolicy", "Policies must be valid JSON.") from None
-    arn = f"arn:aws:s3:::{bucket}"
-    for s in parse(text):
+    arn, statements = f"arn:aws:s3:::{bucket}", parse(text)
+    patterns = [p for s in statements for p in (*s.actions, *s.resources, *(v for t in s.tests for v in t.values))]
+    if sum("?" in part for p in patterns if isinstance(p, str) for part in p.split("*")[1:-1]) > limits.POLICY_FLOATING:
+        raise S3Error(
+            "MalformedPolicy", f"The policy has more than {limits.POLICY_FLOATING} question marks' runs between stars."
+        )
+    for s in statements:
         heads = [r[: min((at for at in (r.find("*"), r.find("?")) if at >= 0), default=len(r))] for r in s.resources]
         if not all(
             r == arn or r.startswith(f"{arn}/") or (h != r and arn.startswith(h))
@@ -419,6 +396,8 @@ def facts(
     ):
         if name in ask.query:
             out[key] = ask.query[name]
+    if any(len(v) > limits.FACT for v in out.values()):
+        raise S3Error("RequestHeaderSectionTooLarge")
     if prefix is not None:
         out["s3:prefix"] = prefix
     for k, v in ((o.own("tags") or {}) if o is not None else {}).items():

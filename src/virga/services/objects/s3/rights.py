@@ -78,10 +78,15 @@ def allow(
 ) -> None:
     """Raise AccessDenied unless the caller may. `tags`: those that the request puts; `prefix`: what a listing is asked for."""
     if not may(desk, ask, actor, bucket, action, key, o, tags=tags, prefix=prefix):
-        raise S3Error(
-            "AccessDenied",
-            f"{action} on {bucket.name} needs its owner's project (role member), an access list or a policy that names you.",
-        )
+        raise denied(bucket, action)
+
+
+def denied(bucket: model.Container, action: str) -> S3Error:
+    """The refusal of an action."""
+    return S3Error(
+        "AccessDenied",
+        f"{action} on {bucket.name} needs its owner's project (role member), an access list or a policy that names you.",
+    )
 
 
 def may(

@@ -14,7 +14,7 @@ from virga.services.objects import model
 from virga.services.objects.exchange import Reply
 from virga.services.objects.s3 import cors, grants, lifecycle, locks, policies, rights, tags
 from virga.services.objects.s3.context import Context
-from virga.services.objects.s3.errors import Node, S3Error, Xml, el, parse, reply
+from virga.services.objects.s3.errors import Node, S3Error, Xml, el, reply
 from virga.services.objects.store import places
 
 Handler = Callable[[Context], Awaitable[Reply]]
@@ -63,7 +63,7 @@ class Setting:
 
     async def put(self, c: Context) -> Reply:
         c.allow(f"s3:Put{self.right}")
-        kept = self.read(parse(await c.document(), self.root))
+        kept = self.read(await c.form(self.root))
         if self.check is not None:
             self.check(c, kept)
         await settle(c, lambda old, meta: old.update({self.word: kept}))
@@ -196,7 +196,7 @@ async def get_versioning(c: Context) -> Reply:
 
 async def put_versioning(c: Context) -> Reply:
     c.allow("s3:PutBucketVersioning")
-    doc = parse(await c.document(), "VersioningConfiguration")
+    doc = await c.form("VersioningConfiguration")
     if doc.value("MfaDelete", "Disabled") != "Disabled":
         raise S3Error("NotImplemented", "MfaDelete is not implemented.")
     state = {"Enabled": "enabled", "Suspended": "suspended"}.get(doc.value("Status") or "")
@@ -228,7 +228,7 @@ async def asked_acl(c: Context, owner: str) -> Any:
                 "MissingSecurityHeader",
                 "Your request was missing a required header: an access list in the body or in the headers.",
             )
-        by = grants.read(parse(raw, "AccessControlPolicy"), owner)
+        by = grants.read(await c.tree(raw, "AccessControlPolicy"), owner)
     check_acl(c, by)
     return await grants.real(c.desk, by)
 
@@ -298,7 +298,7 @@ async def get_website(c: Context) -> Reply:
 
 async def put_website(c: Context) -> Reply:
     c.allow("s3:PutBucketWebsite")
-    doc = parse(await c.document(), "WebsiteConfiguration")
+    doc = await c.form("WebsiteConfiguration")
     if doc.find("RoutingRules"):
         raise S3Error("NotImplemented", "Routing rules of a web site are not implemented.")
     all_to = None
@@ -348,7 +348,7 @@ async def get_lock(c: Context) -> Reply:
 
 async def put_lock(c: Context) -> Reply:
     c.allow("s3:PutBucketObjectLockConfiguration")
-    lock = locks.read_bucket(parse(await c.document(), "ObjectLockConfiguration"))
+    lock = locks.read_bucket(await c.form("ObjectLockConfiguration"))
     if c.bucket.control.get("versioning") != "enabled":
         raise S3Error(
             "InvalidBucketState", "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration"
@@ -364,7 +364,7 @@ async def get_payment(c: Context) -> Reply:
 
 async def put_payment(c: Context) -> Reply:
     c.allow("s3:PutBucketRequestPayment")
-    if parse(await c.document(), "RequestPaymentConfiguration").value("Payer") != "BucketOwner":
+    if (await c.form("RequestPaymentConfiguration")).value("Payer") != "BucketOwner":
         raise S3Error("NotImplemented", "Nobody is charged for requests here: the payer is BucketOwner.")
     return Reply(200)
 
@@ -385,7 +385,7 @@ async def put_lifecycle(c: Context) -> Reply:
     if asked not in SMALLEST_OF:
         raise S3Error("InvalidArgument", f"{SMALLEST} is one of {', '.join(SMALLEST_OF)}.")
     c.allow("s3:PutLifecycleConfiguration")
-    kept = lifecycle.read(parse(await c.document(), LIFECYCLE.root))
+    kept = lifecycle.read(await c.form(LIFECYCLE.root))
     await settle(
         c, lambda old, meta: old.update(lifecycle=kept, lifecycle_smallest=asked if asked != SMALLEST_OF[0] else None)
     )

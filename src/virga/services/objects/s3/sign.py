@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote_plus
 
 from virga.ground.http.call import NOBODY, Actor
 from virga.services.identity import api as identity
+from virga.services.objects import limits
 from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Ask, parse_date
 from virga.services.objects.s3.errors import S3Error
@@ -187,7 +188,10 @@ def _check(
     payload: str,
     leave: str | None,
 ) -> Signed:
-    signed = names.lower().split(";")
+    order = names.lower().split(";")
+    signed = frozenset(order)
+    if len(order) > limits.HEADERS or len(signed) != len(order):
+        raise S3Error("SignatureDoesNotMatch", "A header is signed twice, or more are than a request has.")
     if "host" not in signed:
         raise S3Error("AccessDenied", "The Host header must be signed.")
     for name in ask.headers:
@@ -203,7 +207,7 @@ def _check(
     for name, value in ask.header_list:
         values.setdefault(name, []).append(re.sub(r" +", " ", value.strip()))
     lines = ""
-    for name in signed:
+    for name in order:
         if name not in values:
             raise S3Error("SignatureDoesNotMatch", f"The header {name[:64]} is signed and not there.")
         lines += f"{name}:{','.join(values[name])}\n"

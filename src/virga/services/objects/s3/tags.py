@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl
 
+from virga.services.objects import limits
 from virga.services.objects.exchange import Reply
 from virga.services.objects.s3.errors import Node, S3Error, Xml, el, reply
 
-OF_OBJECT, OF_BUCKET = 10, 50
+OF_OBJECT, OF_BUCKET = limits.OBJECT_TAGS, limits.BUCKET_TAGS
 
 
 def check(key: str, value: str, seen: dict[str, str]) -> None:

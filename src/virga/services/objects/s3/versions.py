@@ -55,6 +55,13 @@ def made(o: model.Object) -> dict[str, str]:
     return {} if o.unversioned else {"x-amz-version-id": o.version}
 
 
+def _lists(c: Context, row: model.Container, key: str) -> bool:
+    try:
+        return rights.may(c.desk, c.ask, c.signed.actor, row, "s3:ListBucket", prefix=key)
+    except S3Error:
+        return False
+
+
 async def one(
     c: Context, row: model.Container, key: str, version: str | None, action: str, **facts: Any
 ) -> model.Object:
@@ -81,7 +88,10 @@ async def one(
         raise S3Error("NoSuchVersion", Key=key, VersionId=version or "") from None
     o = actions.alive(o, c.desk.now())
     if o is None or o.kind == model.MARKER:
-        if not rights.may(c.desk, c.ask, c.signed.actor, row, action, key, o, **facts) or row.account != c.own:
+        may = rights.may(c.desk, c.ask, c.signed.actor, row, action, key, o, **facts)
+        if not may and not _lists(c, row, key):
+            raise rights.denied(row, action)  # in the words that an object which is there is refused with
+        if may and row.account != c.own:
             rights.allow(c.desk, c.ask, c.signed.actor, row, "s3:ListBucket", prefix=key)
         if o is not None:
             raise Marker(o, version is not None)

@@ -16,7 +16,7 @@ from virga.services.objects.bodies import Received
 from virga.services.objects.exchange import Ask, Precondition, Reply, etags, parse_date, unquote
 from virga.services.objects.s3 import checksums, encryption, grants, lifecycle, locks, rights, tags, versions
 from virga.services.objects.s3.chunked import Body
-from virga.services.objects.s3.context import Context, content_md5
+from virga.services.objects.s3.context import Context, content_md5, find
 from virga.services.objects.s3.errors import S3Error, changed_at, el, reply
 from virga.services.objects.s3.reads import Source, source
 from virga.services.objects.s3.settings import check_acl
@@ -169,8 +169,6 @@ class Origin:
 
 async def origin(c: Context, ask: Ask) -> Origin:
     """What x-amz-copy-source names, readable by the signer himself."""
-    from virga.services.objects.s3.front import find
-
     path, _, query = ask.headers["x-amz-copy-source"].partition("?")
     try:
         name = unquote(path).lstrip("/")

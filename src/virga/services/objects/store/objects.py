@@ -398,8 +398,14 @@ def forget_upload(tx: Tx, id: str) -> None:
     UPLOADS.delete(tx, UPLOADS.c.id == id)
 
 
+def hold_upload(tx: Tx, id: str) -> None:
+    """Let nobody else put a part of this upload, complete it or end it. Who holds its container too holds that first."""
+    tx.hold(f"upload:{id}")
+
+
 def drop_upload(tx: Tx, id: str, now: float, wake: Callable[[], None] | None = None) -> None:
-    """An upload and the bodies of its parts."""
+    """An upload and the bodies of its parts. Held before they are read: of what completes it meanwhile nothing is taken away."""
+    hold_upload(tx, id)
     for part in parts(tx, id):
         drop_body(tx, part.body, now, wake)
     forget_upload(tx, id)

@@ -15,6 +15,7 @@ import msgspec
 
 from virga.ground import errors as e
 from virga.ground.http.faults import STATUS
+from virga.services.objects import limits
 from virga.services.objects.exchange import Answered, Ask, Precondition, Reply, unquote
 from virga.services.objects.store import places
 from virga.services.objects.swift.replies import REASONS, refuse, xml_text
@@ -23,10 +24,8 @@ if TYPE_CHECKING:
     from virga.services.objects.swift.entry import Entry
     from virga.services.objects.swift.objects import Objects
 
-MAX_DELETES = 10000
-MAX_LINE = 3 * 2048
-MAX_ERRORS = 1000
-MAX_ENTRIES = 100000
+MAX_DELETES, MAX_LINE, MAX_ERRORS = limits.DELETES, limits.DELETE_LINE, limits.FAILURES
+MAX_ENTRIES, MAX_CONTAINERS = limits.ARCHIVE_ENTRIES, limits.ARCHIVE_CONTAINERS
 AT_ONCE = 32
 """Files of an archive that may be on their way to their rows; only what lies beside its row is held in memory meanwhile."""
 RATIO = 200
@@ -135,8 +134,9 @@ async def bulk_delete(objects: Objects, ask: Ask, entry: Entry, account: str) ->
     raw = await ask.short_body(MAX_DELETES * MAX_LINE)
     if not raw.strip():
         return Tally(problems=[]).reply(ask, "Number Deleted", code="400 Bad Request", body="Invalid bulk delete.")
-    lines = raw.splitlines()
-    if len(lines) > MAX_DELETES:
+    # counted before it is cut: empty lines are cheap to send
+    lines = raw.split(b"\n") if raw.count(b"\n") <= MAX_DELETES else []
+    if not lines or sum(1 for each in lines if each.strip()) > MAX_DELETES:
         return Tally().reply(
             ask,
             "Number Deleted",
@@ -152,8 +152,8 @@ async def bulk_delete(objects: Objects, ask: Ask, entry: Entry, account: str) ->
                 ask, "Number Deleted", code="413 Request Entity Too Large", body="Maximum delete failures reached"
             )
         try:
-            text = unquote(each.decode().strip())
-            if len(each) > MAX_LINE or "\0" in text:
+            text = unquote(each[: MAX_LINE + 2].decode().strip())
+            if len(each) > MAX_LINE + 1 or "\0" in text:
                 raise UnicodeDecodeError("utf-8", each, 0, 1, "too long")
         except UnicodeDecodeError:
             tally.problems.append((each[:200].decode("utf-8", "replace"), "412 Precondition Failed"))
@@ -311,7 +311,7 @@ async def extract(objects: Objects, ask: Ask, entry: Entry, account: str, base: 
                 raise tarfile.ReadError("too many entries")
             padded = -(-info.size // 512) * 512
             if info.type in {tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGLINK}:
-                if info.size > 1 << 16:
+                if info.size > limits.ARCHIVE_HEAD:
                     raise tarfile.ReadError("an endless name")
                 raw = (await feed.take(padded))[: info.size]
                 if info.type == tarfile.GNUTYPE_LONGNAME:
@@ -339,6 +339,8 @@ async def extract(objects: Objects, ask: Ask, entry: Entry, account: str, base: 
             used = 0
             try:
                 if c not in seen:
+                    if len(seen) >= MAX_CONTAINERS:
+                        raise tarfile.ReadError(f"More than {MAX_CONTAINERS} containers to create from tar.")
                     await make_container(objects, ask, entry, account, c)
                     seen.add(c)
                 spot = await objects.look(ask, entry, account, c, o, method="PUT")
@@ -397,10 +399,11 @@ def read_pax(raw: bytes) -> dict[str, str]:
     out, at = {}, 0
     while at < len(raw):
         space = raw.find(b" ", at)
-        if space < 0 or not raw[at:space].isdigit():
+        # a length counts itself and its space: each turn goes on past what it read
+        if not 0 < space - at <= 8 or not raw[at:space].isdigit():
             break
         size = int(raw[at:space])
-        if size <= 0:
+        if size <= space - at:
             break
         key, _, value = raw[space + 1 : at + size - 1].partition(b"=")
         out[key.decode("utf-8", "replace")] = value.decode("utf-8", "surrogateescape")

@@ -16,10 +16,10 @@ import msgspec
 from virga.ground import log
 from virga.ground.db.engine import Retry
 from virga.ground.errors import Problem, Unavailable
-from virga.services.objects import model, policy
+from virga.services.objects import limits, model, policy
 from virga.services.objects.bodies import Replaced, Vanished, replaced_too_fast, steady
 from virga.services.objects.desk import Desk
-from virga.services.objects.exchange import Answered, Ask, Gone, Reply, parse_query, unquote
+from virga.services.objects.exchange import Answered, Ask, Gone, Reply, parse_query, sender, unquote
 from virga.services.objects.swift import bulk, cors, domain, info, sync, tempurl, web
 from virga.services.objects.swift.entry import Entry, enter, known
 from virga.services.objects.swift.metadata import OCTETS
@@ -53,7 +53,7 @@ INTERNAL = (
 """Headers by which upstream's own servers talk: from a client they mean nothing, and are dropped before anything looks."""
 METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE", "COPY", "OPTIONS"})
 CHANGES = frozenset({"PUT", "POST", "DELETE", "COPY"})
-MAX_HEADER = 8192
+MAX_HEADER = limits.HEADER
 
 
 class Swift:
@@ -225,8 +225,12 @@ def split_path(path: str) -> tuple[str, str | None, str | None]:
 
 def read_ask(scope: Any, receive: Any, mount: str, id: str, base: str) -> Ask:
     """The request without what only upstream's own servers may say. Raises 400 for what is not HTTP as it should be."""
-    headers: dict[str, str] = {}
+    several: dict[str, list[str]] = {}
     order: list[tuple[str, str]] = []
+    if len(scope["headers"]) > limits.HEADERS:
+        raise refuse(431, f"Too many headers: at most {limits.HEADERS}")
+    if len(scope.get("raw_path") or b"") + len(scope.get("query_string", b"")) > limits.ADDRESS:
+        raise refuse(414, "Request URI too long")
     for k, v in scope["headers"]:
         name = k.decode("latin-1")
         if name.startswith(INTERNAL):
@@ -248,15 +252,19 @@ def read_ask(scope: Any, receive: Any, mount: str, id: str, base: str) -> Ask:
         ):
             continue
         order.append((name, value))
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
+        several.setdefault(name, []).append(value)
+    headers = {name: ",".join(values) for name, values in several.items()}
+    if any(len(value.encode()) > MAX_HEADER * 4 // 3 + 8 for name, value in headers.items() if len(several[name]) > 1):
+        raise refuse(400, f"A header that stands several times is longer than {MAX_HEADER} bytes")
     raw = (scope.get("raw_path") or scope["path"].encode()).partition(b"?")[0].decode("latin-1")
     raw_query = scope.get("query_string", b"").decode("latin-1")
     try:
         query = parse_query(raw_query)
     except ValueError:
-        raise refuse(412, "The query string is not valid UTF-8, or has more than 1000 fields") from None
+        raise refuse(412, f"The query string is not valid UTF-8, or has more than {limits.QUERY} fields") from None
     if any("\0" in k or ("\0" in v and k not in {"marker", "end_marker"}) for k, v in query.items()):
         raise refuse(412, "Invalid UTF8 or contains NULL")
+    client, scheme = sender(scope)
     return Ask(
         id=id,
         method=scope["method"],
@@ -266,10 +274,10 @@ def read_ask(scope: Any, receive: Any, mount: str, id: str, base: str) -> Ask:
         raw_query=raw_query,
         query=query,
         headers=headers,
-        scheme=scope.get("scheme", "http"),
+        scheme=scheme,
         host=headers.get("host", ""),
         base=base,
-        client=(scope.get("client") or ("",))[0],
+        client=client,
         receive=receive,
         header_list=order,
     )

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from virga import __version__
-from virga.services.objects import model
+from virga.services.objects import limits, model
 from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Ask, Reply
 from virga.services.objects.realms import Realms
@@ -27,7 +27,7 @@ def capabilities(s: Objects, realms: Realms) -> dict[str, Any]:
             "max_meta_value_length": model.META_VALUE,
             "max_meta_count": model.META_COUNT,
             "max_meta_overall_size": model.META_OVERALL,
-            "max_header_size": 8192,
+            "max_header_size": limits.HEADER,
             "extra_header_count": 0,
             "max_object_name_length": model.MAX_NAME,
             "container_listing_limit": model.LISTING,
@@ -51,7 +51,10 @@ def capabilities(s: Objects, realms: Realms) -> dict[str, Any]:
         },
         "dlo": {"max_segments": model.LISTING},
         "bulk_delete": {"max_deletes_per_request": bulk.MAX_DELETES, "max_failed_deletes": bulk.MAX_ERRORS},
-        "bulk_upload": {"max_containers_per_extraction": 10000, "max_failed_extractions": bulk.MAX_ERRORS},
+        "bulk_upload": {
+            "max_containers_per_extraction": bulk.MAX_CONTAINERS,
+            "max_failed_extractions": bulk.MAX_ERRORS,
+        },
         "tempurl": {
             "methods": ["GET", "HEAD", "PUT", "POST", "DELETE"],
             "incoming_remove_headers": ["x-timestamp", "x-open-expired"],
@@ -72,10 +75,10 @@ def capabilities(s: Objects, realms: Realms) -> dict[str, Any]:
         "object_versioning": {},
         "s3api": {
             "version": __version__,
-            "max_bucket_listing": 1000,
-            "max_parts_listing": 1000,
-            "max_upload_part_num": 10000,
-            "max_multi_delete_objects": 1000,
+            "max_bucket_listing": limits.PAGE,
+            "max_parts_listing": limits.PAGE,
+            "max_upload_part_num": limits.PARTS,
+            "max_multi_delete_objects": limits.MULTI_DELETE,
             "allow_multipart_uploads": True,
             "min_segment_size": 5242880,
             "s3_acl": True,

@@ -15,11 +15,11 @@ from urllib.parse import quote
 import msgspec
 
 from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound, Problem
-from virga.services.objects import model
+from virga.services.objects import limits, model
 from virga.services.objects.actions import objects as actions
 from virga.services.objects.bodies import extents_of
 from virga.services.objects.desk import Desk
-from virga.services.objects.exchange import Answered, Ask, Reply, http_date, ranges, unquote
+from virga.services.objects.exchange import LAST, Answered, Ask, Reply, count_of, http_date, ranges, unquote
 from virga.services.objects.swift.bulk import Tally, status_of
 from virga.services.objects.swift.entry import Entry
 from virga.services.objects.swift.manifests import (
@@ -37,7 +37,7 @@ from virga.services.objects.swift.replies import REASONS, page, refuse
 if TYPE_CHECKING:
     from virga.services.objects.swift.objects import Objects
 
-MAX_MANIFEST = 8 * 1024 * 1024
+MAX_MANIFEST = limits.MANIFEST
 DEPTH = 10
 YIELD_SECONDS = 10
 
@@ -49,6 +49,11 @@ class Whole:
     size: int
     etag: str
     open: Callable[[int, int], Awaitable[AsyncIterator[bytes]]]
+
+    def __post_init__(self) -> None:
+        """Raise 409 for a size that no Content-Length says."""
+        if self.size > LAST:
+            raise broken(f"The object's segments make {self.size} bytes, more than the {LAST} that a length can say.")
 
 
 @dataclass(slots=True)
@@ -88,7 +93,8 @@ class Large:
         came of it is told in the body."""
         raw = await ask.short_body(MAX_MANIFEST)
         wanted = ask.headers.get("etag", "").strip().strip('"').lower()
-        segments = read_manifest(raw, f"{container.name}/{new.name}")
+        own = f"{container.name}/{new.name}"
+        segments = await self._off(len(raw), read_manifest, raw, own)
         if yes(ask.query.get("heartbeat")):
             work = self.store_manifest(ask, entry, account, container, new, segments, wanted, check)
             kind = asked_kind(ask)
@@ -153,13 +159,15 @@ class Large:
             }
             stored.append(line | ({"range": piece} if piece else {}) | ({"sub_slo": True} if row.kind == "slo" else {}))
             total += length
+            if total > LAST:
+                raise refuse(400, f"The segments make more than the {LAST} bytes that an object can have.\n")
             tag.update((f"{md5}:{piece};" if piece else md5).encode())
         if problems:
             raise Faulty(asked_kind(ask), problems)
         slo_etag = tag.hexdigest()
         if wanted and wanted != slo_etag:
             raise Answered(page(422, f"The segments' etag is {slo_etag}, the Etag header said {wanted[:64]}."))
-        body = msgspec.json.encode(stored)
+        body = await self._off(len(stored) * 1000, msgspec.json.encode, stored)
         got = (
             self.desk.bodies.keep(body)
             if len(body) <= 65536
@@ -172,6 +180,8 @@ class Large:
     async def _segment_row(self, ask: Ask, entry: Entry, account: str, path: str) -> model.Object | str:
         """What a segment's path leads to, or the status that says why it does not."""
         c, _, o = path.lstrip("/").partition("/")
+        if len(c.encode()) > model.MAX_CONTAINER or len(o.encode()) > model.MAX_NAME:
+            return "400 Bad Request"
         try:
             _, row = await self.objects.found(ask, entry, account, c, o)
             return (await self.objects.links.follow(ask, entry, row))[2] if row.kind == "link" else row
@@ -219,8 +229,12 @@ class Large:
 
     async def lines(self, o: model.Object) -> list[dict[str, Any]]:
         raw = await self.desk.bodies.whole(extents_of(o), 64 << 20)
-        value: list[dict[str, Any]] = msgspec.json.decode(raw)
+        value: list[dict[str, Any]] = await self._off(len(raw), msgspec.json.decode, raw)
         return value
+
+    async def _off(self, size: int, call: Callable[..., Any], *args: Any) -> Any:
+        """Work that grows with a manifest, in a thread where it is long: the loop has other callers."""
+        return call(*args) if size <= limits.OFF_LOOP else await self.desk.bodies._off(call, *args)
 
     async def manifest(self, ask: Ask, o: model.Object, headers: dict[str, str]) -> Reply:
         """?multipart-manifest=get, or the form that can be put again with format=raw (which keeps the object's own type)."""
@@ -243,11 +257,12 @@ class Large:
         text = ask.query.get("part-number")
         if text is None:
             return None
-        if not text.isdecimal() or int(text[:12]) < 1:
+        number = count_of(text, LAST)
+        if not number:
             raise refuse(400, "Part number must be an integer greater than 0")
         if "range" in ask.headers:
             raise refuse(400, "Range requests are not supported with part number queries")
-        lines, number, total = await self.lines(o), int(text[:12]), o.own("total")
+        lines, total = await self.lines(o), o.own("total")
         headers["x-parts-count"] = str(len(lines))
         headers["accept-ranges"] = "bytes"
         if number > len(lines):
@@ -296,7 +311,10 @@ class Large:
         return out
 
     async def dynamic(self, ask: Ask, entry: Entry, account: str, o: model.Object) -> list[Segment]:
-        c, _, prefix = unquote(o.meta["x-object-manifest"]).partition("/")
+        try:
+            c, _, prefix = unquote(o.meta["x-object-manifest"]).partition("/")
+        except UnicodeDecodeError:
+            raise broken("X-Object-Manifest is not UTF-8.") from None
         container, rows = await self.objects.segment_rows(account, c, prefix)
         if container is None:
             return []

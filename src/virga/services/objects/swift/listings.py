@@ -22,7 +22,7 @@ from virga.services.objects.swift.replies import location, refuse
 
 def read_limit(ask: Ask) -> int:
     text = ask.query.get("limit", "")
-    if text.isdecimal():
+    if text.isascii() and text.isdigit():
         limit = int(text[:12])
         if limit > model.LISTING:
             raise Precondition(f"Maximum limit is {model.LISTING}")

@@ -5,17 +5,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from typing import Any
 
 import msgspec
 
+from virga.services.objects import limits
 from virga.services.objects.exchange import Answered, Ask, Reply, ranges
 from virga.services.objects.swift.replies import refuse, xml_text
 
-MAX_SEGMENTS = 1000
+MAX_SEGMENTS = limits.SEGMENTS
 KEYS = frozenset({"path", "etag", "size_bytes", "range"})
-RANGE = re.compile(r"\s*(\d+\s*-\s*\d*|-\s*\d+)\s*")
 
 
 def length_of(line: dict[str, Any]) -> int:
@@ -57,6 +56,8 @@ def read_manifest(raw: bytes, own: str = "") -> list[dict[str, Any]]:
         raise refuse(400, "Manifest must be valid JSON.\n") from None
     if not isinstance(value, list):
         raise refuse(400, "Manifest must be a list.\n")
+    if len(value) > limits.MANIFEST_LINES:
+        raise refuse(413, f"Number of segments must be <= {limits.MANIFEST_LINES}")
     if not value:
         raise refuse(400, "Manifest must contain at least one segment.\n")
     faults = [
@@ -109,7 +110,7 @@ def segment_fault(s: Any, own: str, *, last: bool) -> str | None:
     if path.lstrip("/") == own:
         return "manifest must not include itself as a segment"
     if s.get("range"):
-        if not isinstance(s["range"], str) or not RANGE.fullmatch(s["range"]):
+        if not is_range(s["range"]):
             return (
                 "multiple ranges (only one allowed)"
                 if isinstance(s["range"], str) and "," in s["range"]
@@ -118,6 +119,14 @@ def segment_fault(s: Any, own: str, *, last: bool) -> str | None:
         if size is not None and len(ranges(f"bytes={s['range']}", size) or ()) != 1:
             return "unsatisfiable range"
     return None
+
+
+def is_range(text: Any) -> bool:
+    """Whether it is one range, as `first-last`, `first-` or `-count`."""
+    if not isinstance(text, str) or len(text) > limits.SEGMENT_RANGE:
+        return False
+    low, dash, high = (p.strip() for p in text.partition("-"))
+    return bool(dash and (low or high)) and all(not t or (t.isascii() and t.isdigit()) for t in (low, high))
 
 
 def asked_kind(ask: Ask) -> str:

@@ -345,12 +345,6 @@ class Objects:
         if not content_type:
             content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
         meta = object_meta(ask)
-        manifest = meta.get("x-object-manifest")
-        if manifest is not None:
-            value = unquote(manifest)
-            c, _, prefix = value.partition("/")
-            if not c or not prefix or "?" in value or "&" in value or prefix.startswith("/"):
-                raise Invalid("X-Object-Manifest must be in the format container/prefix", field="X-Object-Manifest")
         return actions.New(
             name, 0, "", content_type, meta=meta, delete_at=self.delete_at(ask), at=ask.notes.get("sync_at")
         )
@@ -479,9 +473,22 @@ def object_meta(ask: Ask) -> dict[str, str]:
             if name == "content-encoding" and "aws-chunked" in value:
                 continue
             out[name] = value
+    if "x-object-manifest" in out:
+        check_manifest(out["x-object-manifest"])
     if ask.headers.get("x-object-meta-", None) is not None:
         raise refuse(400, "Metadata name cannot be empty")
     return out
+
+
+def check_manifest(text: str) -> None:
+    """Raise 400 unless this leads to the segments of a dynamic large object, whatever request brings it."""
+    try:
+        value = unquote(text)
+    except UnicodeDecodeError:
+        value = ""
+    c, _, prefix = value.partition("/")
+    if not c or not prefix or not {"?", "&", "\0"}.isdisjoint(value) or prefix.startswith("/"):
+        raise Invalid("X-Object-Manifest must be in the format container/prefix", field="X-Object-Manifest")
 
 
 def object_headers(o: model.Object) -> dict[str, str]:
@@ -518,7 +525,9 @@ def fresh(ask: Ask, tags: list[str], changed: float) -> int:
 
 
 def whole_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 400
+    return (
+        text.isascii() and text.isdigit() and len(text) <= 400
+    )  # upstream takes any: what is later than the last second means the last second
 
 
 def check_object_name(name: str) -> None:

@@ -14,7 +14,7 @@ from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound
 from virga.services.identity import api as identity
 from virga.services.objects import acl, model
 from virga.services.objects.desk import Desk
-from virga.services.objects.exchange import Answered, Ask, Reply, http_date
+from virga.services.objects.exchange import LAST, Answered, Ask, Reply, count_of, http_date
 from virga.services.objects.store import objects as rows
 from virga.services.objects.store import places
 from virga.services.objects.swift import listings, sync
@@ -152,9 +152,9 @@ class Places:
                     "-policy-" in which and policy not in {p.lower() for p in self.desk.settings.policies}
                 ):
                     raise Invalid(f"There is no quota {which}.", field=name)
-                if not remove and value and not value.isdecimal():
+                if not remove and value and count_of(value, LAST) is None:
                     raise Invalid("Invalid bytes quota." if kind == "bytes" else "Invalid count quota.", field=name)
-        if "quota-bytes" in meta and meta["quota-bytes"] and not meta["quota-bytes"].isdecimal():
+        if meta.get("quota-bytes") and count_of(meta["quota-bytes"], LAST) is None:
             raise Invalid("Invalid bytes quota.", field="X-Account-Meta-Quota-Bytes")
         if (quotas or "quota-bytes" in meta) and not entry.reseller():
             raise Forbidden(
@@ -271,7 +271,7 @@ class Places:
     def _container_changes(self, ask: Ask, entry: Entry, account: str) -> tuple[dict[str, str], dict[str, Any]]:
         meta = user_meta(ask, "container")
         for quota in QUOTAS:
-            if meta.get(quota) and not meta[quota].isdecimal():
+            if meta.get(quota) and count_of(meta[quota], LAST) is None:
                 raise Invalid(
                     f"Invalid {quota.removeprefix('quota-')} quota.", field=f"X-Container-Meta-{quota.title()}"
                 )
@@ -293,7 +293,7 @@ class Places:
                     where = unquote(h[header], errors="strict").strip("/")
                 except UnicodeDecodeError:
                     where = "/"
-                if not where or "/" in where or "\0" in where:
+                if not where or "/" in where or "\0" in where or len(where.encode()) > model.MAX_CONTAINER:
                     raise refuse(412, f"{header.title()} must be a container's name, without a slash.")
                 control |= {"archive": where, "archive_mode": mode}
             elif (header in h or f"x-remove-{header[2:]}" in h) and not control.get("archive"):
@@ -335,8 +335,11 @@ class Places:
             )
             reply = rendered(kind, data)
         else:
-            rows = await self.desk.commits.long_read(lambda tx: listings.objects(tx, ask.query, row, limit, now))
-            reply = listing(kind, "container", row.name, "object", rows)
+            reply = await self.desk.commits.long_read(
+                lambda tx: listing(
+                    kind, "container", row.name, "object", listings.objects(tx, ask.query, row, limit, now)
+                )
+            )
         return listings.vary(ask, reply, headers)
 
 

@@ -9,12 +9,14 @@ import binascii
 import hashlib
 import hmac
 import ipaddress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from virga.ground.errors import NotFound
+from virga.services.objects import limits
 from virga.services.objects.desk import Desk
-from virga.services.objects.exchange import Answered, Ask, Reply, unquote
+from virga.services.objects.exchange import LAST, Answered, Ask, Reply, count_of, is_address, unquote
 from virga.services.objects.forms import Form, FormError, boundary_of, word
 from virga.services.objects.store import places
 from virga.services.objects.swift.entry import Pass
@@ -202,65 +204,73 @@ def _ascii(text: str) -> str:
 
 # -- forms ---------------------------------------------------------------------------------------------------------
 
-MAX_FIELD = 8192
+MAX_FIELD, MAX_FIELDS = limits.FORM_FIELD, limits.FORM_FIELDS
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """What the signature of a form says: all that may be believed of its fields. What is done is done by this, never by the fields."""
+
+    redirect: str
+    max_file_size: int
+    max_file_count: int
 
 
 async def form_post(objects: Objects, ask: Ask, account: str, container: str, prefix: str) -> Reply:
-    """POST of a form: fields redirect, max_file_size, max_file_count, expires, signature, then files."""
-    desk = objects.desk
+    """POST of a form: fields redirect, max_file_size, max_file_count, expires, signature, then files. Each file is let in by the
+    fields as they stand before it, signed anew (as upstream's formpost does); fields that are not signed permit nothing."""
     try:
-        form = Form(ask.body(), boundary_of(ask.header("content-type")))
-    except FormError:
-        return page(400, "FormPost: invalid multipart boundary")
+        return await _form(objects, ask, account, container, prefix)
+    except FormError as x:
+        return page(400, f"FormPost: {x}")
+
+
+async def _form(objects: Objects, ask: Ask, account: str, container: str, prefix: str) -> Reply:
+    """Raises FormError for what is no form, 400 and 401 for what is not signed as it should be."""
+    desk = objects.desk
+    form = Form(ask.body(), boundary_of(ask.header("content-type")))
     fields: dict[str, str] = {}
     count, status, message = 0, 201, "Success."
-    checked: str | None = None
-    try:
-        await form.start()
-        while (head := await form.next()) is not None:
-            disposition = head.get("content-disposition", "")
-            name, filename = word(disposition, "name"), word(disposition, "filename")
-            if filename is None:
-                fields[name or ""] = await form.text(MAX_FIELD)
-                if len(fields) > 50:
-                    raise ValueError("too many fields")
-                continue
-            if checked is None:
-                checked = await _form_key(desk, ask, account, container, prefix, fields)
-            if not filename:
-                async for _ in form.data():
-                    pass
-                continue
-            count += 1
-            if count > int(fields["max_file_count"]):
-                raise Answered(page(400, "max_file_count exceeded"))
-            import dataclasses
+    permit: Permit | None = None
+    await form.start()
+    while (head := await form.next()) is not None:
+        disposition = head.get("content-disposition", "")
+        name, filename = word(disposition, "name"), word(disposition, "filename")
+        if filename is None:
+            fields[(name or "").lower()] = await form.text(MAX_FIELD)
+            if len(fields) > MAX_FIELDS:
+                raise FormError(f"more than {MAX_FIELDS} fields")
+            continue
+        permit = await _permit(desk, ask, account, container, fields)
+        if not filename:
+            async for _ in form.data():
+                pass
+            continue
+        count += 1
+        if count > permit.max_file_count:
+            raise Answered(page(400, "max_file_count exceeded"))
+        headers = {"content-type": head.get("content-type", "application/octet-stream")}
+        for k in ("x-delete-at", "x-delete-after"):
+            if fields.get(k.replace("-", "_")):
+                headers[k] = fields[k.replace("-", "_")]
+        name_ = prefix + filename.replace("\\", "/").rpartition("/")[2]
+        from virga.services.objects.swift.objects import check_object_name
 
-            headers = {"content-type": head.get("content-type", "application/octet-stream")}
-            for k in ("x-delete-at", "x-delete-after"):
-                if fields.get(k.replace("-", "_")):
-                    headers[k] = fields[k.replace("-", "_")]
-            name_ = prefix + filename.replace("\\", "/").rpartition("/")[2]
-            from virga.services.objects.swift.objects import check_object_name
-
-            check_object_name(name_)
-            bare = dataclasses.replace(ask, headers=headers)
-            spot = await desk.commits.read(lambda tx: places.look(tx, account, container, None, with_account=False))
-            if spot.container is None:
-                raise NotFound("The container does not exist.")
-            new = objects.described(bare, name_)
-            got = await desk.bodies.receive(form.data(), expected=None, most=int(fields["max_file_size"]))
-            await objects.store(spot.container.id, new, got)
-    except ValueError as x:
-        return page(400, f"FormPost: {x}")
+        check_object_name(name_)
+        bare = replace(ask, headers=headers)
+        spot = await desk.commits.read(lambda tx: places.look(tx, account, container, None, with_account=False))
+        if spot.container is None:
+            raise NotFound("The container does not exist.")
+        new = objects.described(bare, name_)
+        got = await desk.bodies.receive(form.data(), expected=None, most=permit.max_file_size)
+        await objects.store(spot.container.id, new, got)
+    if permit is None:
+        permit = await _permit(desk, ask, account, container, fields)
     if count == 0:
-        if checked is None:
-            checked = await _form_key(desk, ask, account, container, prefix, fields)
         status, message = 400, "no files to process"
-    redirect = fields.get("redirect", "")
-    if redirect and urlsplit(redirect).scheme in {"http", "https"}:
-        mark = "&" if "?" in redirect else "?"
-        where = f"{redirect}{mark}status={status}&message={quote('' if status == 201 else message)}"
+    if is_address(permit.redirect):
+        mark = "&" if "?" in permit.redirect else "?"
+        where = f"{permit.redirect}{mark}status={status}&message={quote('' if status == 201 else message)}"
         reply = page(303, "See other")
         reply.headers["location"] = where
         return reply
@@ -271,13 +281,16 @@ async def form_post(objects: Objects, ask: Ask, account: str, container: str, pr
     )
 
 
-async def _form_key(desk: Desk, ask: Ask, account: str, container: str, prefix: str, fields: dict[str, str]) -> str:
-    """Raises 401 unless the fields are signed, and the time is not over."""
+async def _permit(desk: Desk, ask: Ask, account: str, container: str, fields: dict[str, str]) -> Permit:
+    """What the fields permit. Raises 401 unless they are signed, and the time is not over; 400 for a number that is none."""
     expires, signature = fields.get("expires", ""), fields.get("signature", "")
-    for number in ("expires", "max_file_size", "max_file_count"):
-        if not fields.get(number, "").isdecimal() or len(fields[number]) > 15:
-            raise Answered(page(400, f"FormPost: {number} is not a number"))
-    if int(expires) < desk.now():
+    size, count = (count_of(fields.get(name, ""), LAST) for name in ("max_file_size", "max_file_count"))
+    until = count_of(expires, LAST)
+    for name, number in (("expires", until), ("max_file_size", size), ("max_file_count", count)):
+        if number is None:
+            raise Answered(page(400, f"FormPost: {name} is not a number"))
+    assert until is not None and size is not None and count is not None
+    if until < desk.now():
         raise refused("FormPost: Form Expired")
     try:
         algorithm, given = digest_of(signature)
@@ -285,11 +298,11 @@ async def _form_key(desk: Desk, ask: Ask, account: str, container: str, prefix: 
         raise refused("FormPost: Invalid Signature") from None
     if algorithm == "sha1" and not desk.settings.tempurl_sha1:
         raise refused("FormPost: Invalid Signature")
-    path = unquote(ask.raw_path)
-    tail = f"\n{fields.get('redirect', '')}\n{fields['max_file_size']}\n{fields['max_file_count']}\n{expires}"
+    path, redirect = unquote(ask.raw_path), fields.get("redirect", "")
+    tail = f"\n{redirect}\n{fields['max_file_size']}\n{fields['max_file_count']}\n{expires}"
     for key, _ in await _keys(desk, account, container):
         for spelling in {path, path.removeprefix(ask.mount)}:
             made = hmac.new(key.encode(), (spelling + tail).encode(), algorithm).digest()
             if hmac.compare_digest(made, given):
-                return key
+                return Permit(redirect, size, count)
     raise refused("FormPost: Invalid Signature")

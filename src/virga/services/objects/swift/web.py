@@ -124,7 +124,8 @@ async def _folder(swift: Swift, ask: Ask, entry: Entry, account: str, row: model
     if prefix and not found:
         return await _error(swift, ask, entry, account, row, 404)
     ask.notes["staticweb"] = True
-    return Reply(200, {"content-type": "text/html; charset=UTF-8"}, listing_page(ask, row, prefix, found))
+    shown = await swift.desk.bodies._off(listing_page, ask, row, prefix, found)
+    return Reply(200, {"content-type": "text/html; charset=UTF-8"}, shown)
 
 
 def listing_page(ask: Ask, row: model.Container, prefix: str, found: list[lists.Entry | lists.Folder]) -> bytes:

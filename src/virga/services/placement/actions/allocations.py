@@ -10,6 +10,7 @@ import msgspec
 
 from virga.authority.rules import allow
 from virga.ground import wire as shapes
+from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Invalid, NotFound
 from virga.ground.http.call import Call
 from virga.ground.wire import UNSET
@@ -58,12 +59,13 @@ def put_listed(call: Call, id: str, body: wire.ListedAllocations) -> None:
     for each in body.allocations:
         amounts[groups.plain(each.resource_provider.uuid)] = dict(each.resources)
     assign(
-        call,
+        call.tx,
+        call.now(),
         _consumer_id(id),
         amounts,
-        str(body.project_id) if given[0] else NOBODY,
-        str(body.user_id) if given[1] else NOBODY,
-        None,
+        project_id=str(body.project_id) if given[0] else NOBODY,
+        user_id=str(body.user_id) if given[1] else NOBODY,
+        kind=None,
     )
 
 
@@ -102,7 +104,7 @@ def set_for(call: Call, id: str, body: wire.Allocations) -> None:
         if body.consumer_type is UNSET:
             raise Invalid("JSON does not validate: 'consumer_type' is a required property", field="consumer_type")
         kind = str(body.consumer_type)
-    assign(call, id, amounts, body.project_id, body.user_id, kind)
+    assign(call.tx, call.now(), id, amounts, project_id=body.project_id, user_id=body.user_id, kind=kind)
 
 
 def _same(call: Call, id: str, generation: object) -> None:
@@ -120,64 +122,76 @@ def _same(call: Call, id: str, generation: object) -> None:
 def delete(call: Call, id: str) -> None:
     """DELETE /allocations/{consumer}"""
     allow(call, policy.DELETE_ALLOCATIONS)
-    if not release(call, _consumer_id(id)):
+    if not release(call.tx, call.now(), _consumer_id(id)):
         raise NotFound(f"No allocations for consumer '{id[:64]}'")
 
 
-def release(call: Call, id: str) -> bool:
+def release(tx: Tx, now: float, id: str) -> bool:
     """A consumer uses nothing any more, and is forgotten; says whether it used something."""
-    rows = store.ALLOCATIONS.every(call.tx, ("provider_id", "resource_class"), consumer_id=id)
-    _give_back(call, rows)
-    store.CONSUMERS.delete(call.tx, store.c.id == id)
+    rows = store.ALLOCATIONS.every(tx, ("provider_id", "resource_class"), consumer_id=id)
+    _give_back(tx, now, rows)
+    store.CONSUMERS.delete(tx, store.c.id == id)
     return bool(rows)
 
 
-def _give_back(call: Call, rows: list[model.Allocation]) -> None:
+def _give_back(tx: Tx, now: float, rows: list[model.Allocation]) -> None:
     for row in rows:
-        store.take(call.tx, row.provider_id, row.resource_class, -row.used, call.now())
+        store.take(tx, row.provider_id, row.resource_class, -row.used)
         store.ALLOCATIONS.delete(
-            call.tx,
+            tx,
             store.a.consumer_id == row.consumer_id,
             store.a.provider_id == row.provider_id,
             store.a.resource_class == row.resource_class,
         )
     for provider in sorted({row.provider_id for row in rows}):
-        store.touch(call.tx, provider, call.now())
+        store.touch(tx, provider, now)
 
 
-def assign(call: Call, id: str, amounts: Amounts, project_id: str, user_id: str, kind: str | None) -> None:
-    """A consumer uses exactly `amounts` from now on. Raises Invalid for a provider or class that there is not, Conflict for what
+def assign(
+    tx: Tx,
+    now: float,
+    id: str,
+    amounts: Amounts,
+    *,
+    project_id: str,
+    user_id: str,
+    kind: str | None,
+    even_if_full: bool = False,
+) -> None:
+    """A consumer uses exactly `amounts` from now on (`even_if_full`: it does already, whatever there is). Raises Invalid for a provider or class that there is not, Conflict for what
     there is not enough of; then nothing has changed."""
-    call.tx.hold(f"consumer:{id}")
-    _give_back(call, store.ALLOCATIONS.every(call.tx, ("provider_id", "resource_class"), consumer_id=id))
+    tx.hold(f"consumer:{id}")
+    _give_back(tx, now, store.ALLOCATIONS.every(tx, ("provider_id", "resource_class"), consumer_id=id))
     if not any(amounts.values()):
-        store.CONSUMERS.delete(call.tx, store.c.id == id)
+        store.CONSUMERS.delete(tx, store.c.id == id)
         return
-    there = {row.id for row in store.PROVIDERS.within(call.tx, "id", amounts)}
+    there = {row.id for row in store.PROVIDERS.within(tx, "id", amounts)}
     absent = sorted(set(amounts) - there)
     if absent:
         raise Invalid(f"Allocation for resource provider '{absent[0]}' that does not exist.", field="allocations")
     classes = {name for part in amounts.values() for name in part}
     own = classes - set(model.standard_classes())
-    unknown = own - {row.name for row in store.CLASSES.within(call.tx, "name", own)}
+    unknown = own - {row.name for row in store.CLASSES.within(tx, "name", own)}
     if unknown:
         raise Invalid(f"Allocation for resource class '{min(unknown)[:80]}' that does not exist.", field="allocations")
-    now = call.now()
     for provider in sorted(amounts):
         for name, amount in sorted(amounts[provider].items()):
-            _take(call, provider, name, amount)
+            if not even_if_full:
+                _take(tx, provider, name, amount)
+            else:
+                store.take(tx, provider, name, amount, even_if_full=True)
             store.ALLOCATIONS.insert(
-                call.tx, consumer_id=id, provider_id=provider, resource_class=name, used=amount, created=now
+                tx, consumer_id=id, provider_id=provider, resource_class=name, used=amount, created=now
             )
-        store.touch(call.tx, provider, now)
-    consumer = store.CONSUMERS.get(call.tx, id)
+        store.touch(tx, provider, now)
+    consumer = store.CONSUMERS.get(tx, id)
     if consumer is None:
         store.CONSUMERS.insert(
-            call.tx, id=id, project_id=project_id, user_id=user_id, generation=1, type=kind, created=now, updated=now
+            tx, id=id, project_id=project_id, user_id=user_id, generation=1, type=kind, created=now, updated=now
         )
     else:
         store.CONSUMERS.put(
-            call.tx,
+            tx,
             id,
             project_id=project_id,
             user_id=user_id,
@@ -187,14 +201,14 @@ def assign(call: Call, id: str, amounts: Amounts, project_id: str, user_id: str,
         )
 
 
-def _take(call: Call, provider: str, name: str, amount: int) -> None:
-    inventory = store.INVENTORIES.by(call.tx, provider_id=provider, resource_class=name)
+def _take(tx: Tx, provider: str, name: str, amount: int) -> None:
+    inventory = store.INVENTORIES.by(tx, provider_id=provider, resource_class=name)
     if inventory is None:
         raise Conflict(
             f"Unable to allocate inventory: Inventory for '{name}' on resource provider '{provider}' does not exist."
         )
     why = inventory.refuses(amount)
-    if why is None and not store.take(call.tx, provider, name, amount, call.now()):
+    if why is None and not store.take(tx, provider, name, amount):
         why = "another request has just taken it"
     if why is not None:
         raise Conflict(
@@ -218,7 +232,9 @@ def reshape(call: Call, body: wire.Reshape) -> None:
     # Giving back counts as a change of the providers: the generations that the caller knows are those of before.
     known = {row.id: row for row in store.PROVIDERS.within(call.tx, "id", map(groups.plain, body.inventories))}
     for id in sorted(consumers):
-        _give_back(call, store.ALLOCATIONS.every(call.tx, ("provider_id", "resource_class"), consumer_id=id))
+        _give_back(
+            call.tx, call.now(), store.ALLOCATIONS.every(call.tx, ("provider_id", "resource_class"), consumer_id=id)
+        )
     for given, wanted in sorted(body.inventories.items()):
         provider = known.get(groups.plain(given))
         if provider is None:
@@ -232,4 +248,4 @@ def reshape(call: Call, body: wire.Reshape) -> None:
     for id, each in sorted(consumers.items(), key=lambda item: (bool(item[1].allocations), item[0])):
         amounts = {groups.plain(p): dict(part.resources) for p, part in each.allocations.items()}
         kind = str(each.consumer_type) if isinstance(each.consumer_type, str) else None
-        assign(call, id, amounts, each.project_id, each.user_id, kind)
+        assign(call.tx, call.now(), id, amounts, project_id=each.project_id, user_id=each.user_id, kind=kind)

@@ -5,14 +5,14 @@ and a user of ours goes to another cloud by an assertion of ours."""
 from __future__ import annotations
 
 import hmac
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs, urlencode
 
 import msgspec
 
 from virga.ground.errors import Broken, Forbidden, Invalid, NotFound, Unauthorized, Unavailable
 from virga.ground.http.call import Answer, Call
-from virga.ground.wire import Wire
+from virga.ground.wire import Meta, Wire
 from virga.services.identity import model as rows
 from virga.services.identity import settings
 from virga.services.identity import store as identity
@@ -209,7 +209,7 @@ def own_metadata(call: Call, idp: str, protocol: str) -> Answer:
 
 
 class ByToken(Wire):
-    methods: list[Literal["token"]]
+    methods: Annotated[list[Literal["token"]], Meta(max_length=8)]
     token: identity_wire.TokenMethod
 
 

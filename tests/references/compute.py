@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compute's references (see the package)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+from houses import House, Tenant
+from references import Case, network
+
+C = "/compute/v2.1"
+COUNT = itertools.count()
+PUBLIC = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGGPsB1yPGp4Vd9kVdOJh8Fjx7Gm8vX3Jq0xZb5Y6Q1r"
+
+
+def server(house: House, who: Tenant) -> str:
+    flavor, image = "42", house.image(who)["id"]
+    net = who.get(f"/network/v2.0/subnets/{network.subnet(house, who)}")["subnet"]["network_id"]
+    body = {"name": "vm", "imageRef": image, "flavorRef": flavor, "networks": [{"uuid": net}]}
+    id = str(who.post(f"{C}/servers", {"server": body})["server"]["id"])
+    house.settled(who, id)
+    return id
+
+
+def flavor(house: House, who: Tenant) -> str:
+    """One that is nobody's but the operator's: flavors belong to no project."""
+    name = f"private-{next(COUNT)}"
+    body = {"name": name, "id": name, "ram": 64, "vcpus": 1, "disk": 1, "os-flavor-access:is_public": False}
+    house.admin.post(f"{C}/flavors", {"flavor": body})
+    return name
+
+
+def keypair(house: House, who: Tenant) -> str:
+    name = f"key-{next(COUNT)}"
+    body = {"name": name, "public_key": PUBLIC}
+    who.post(f"{C}/os-keypairs", {"keypair": body})
+    return name
+
+
+def host(house: House, who: Tenant) -> str:
+    """The name of one: they are the operator's."""
+    return str(house.admin.get(f"{C}/os-services")["services"][0]["host"])
+
+
+def drop_server(house: House, who: Tenant, id: str) -> None:
+    who.delete(f"{C}/servers/{id}")
+    assert house.settled(who, id) is None
+
+
+MAKE: dict[str, Callable[[House, Tenant], str]] = {
+    "server": server,
+    "flavor": flavor,
+    "keypair": keypair,
+    "host": host,
+}
+DROP: dict[str, Callable[[House, Tenant, str], None]] = {
+    "server": drop_server,
+    "flavor": lambda house, who, id: house.admin.delete(f"{C}/flavors/{id}"),
+    "keypair": lambda house, who, name: who.delete(f"{C}/os-keypairs/{name}"),
+}
+
+
+def create_server(case: Case) -> list[dict[str, Any]]:
+    case.house.admin.put(f"{C}/os-quota-sets/{case.me.project}", {"quota_set": {"instances": -1, "cores": -1}})
+    net = case.me.get(f"/network/v2.0/subnets/{case.own('subnet')}")["subnet"]["network_id"]
+    common = {"name": "vm", "flavorRef": "42"}
+    full = common | {
+        "imageRef": case.own("image"),
+        "networks": [{"uuid": net}],
+        "key_name": case.own("keypair"),
+        "security_groups": [{"name": case.own("security group")}],
+    }
+    by_port = common | {"imageRef": case.own("image"), "networks": [{"port": case.fresh("port")}]}
+    device = {"boot_index": 0, "uuid": case.own("image"), "source_type": "image", "destination_type": "local"}
+    by_device = common | {"networks": "none", "block_device_mapping_v2": [device]}
+    return [{"server": body} for body in (full, by_port, by_device)]
+
+
+GOOD: dict[str, Callable[[Case], list[dict[str, Any]]]] = {}
+for base in ("/v2.1", "/v2"):
+    GOOD |= {
+        f"POST {base}/servers": create_server,
+        f"POST {base}/os-keypairs": lambda case: [
+            {"keypair": {"name": f"k-{next(COUNT)}", "public_key": PUBLIC, "user_id": case.me.user}}
+        ],
+    }
+PATHS: dict[str, Callable[[Case], str]] = {}
+for base in ("/v2.1", "/v2"):
+    PATHS |= {
+        f"GET {base}/os-keypairs/{{name}}": lambda case, base=base: f"{base}/os-keypairs/{case.own('keypair')}",  # type: ignore[misc]
+        f"DELETE {base}/os-keypairs/{{name}}": lambda case, base=base: f"{base}/os-keypairs/{case.fresh('keypair')}",  # type: ignore[misc]
+    }
+ALIKE: dict[str, str] = {}
