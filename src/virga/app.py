@@ -73,12 +73,14 @@ from virga.services.network.settings import Network
 from virga.services.objects import api as objects
 from virga.services.objects import loops as objects_loops
 from virga.services.objects import routes as objects_routes
+from virga.services.placement import routes as placement_routes
 from virga.settings import Settings
 
 SERVICES: list[Service] = [
     identity_routes.SERVICE,
     images_routes.SERVICE,
     network_routes.SERVICE,
+    placement_routes.SERVICE,
     compute_routes.SERVICE,
     objects_routes.SERVICE,
     objects_routes.S3,

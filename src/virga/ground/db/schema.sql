@@ -720,6 +720,76 @@ CREATE TABLE outbox (
   CONSTRAINT pk_outbox PRIMARY KEY (id)
 );
 CREATE INDEX ix_outbox_unsent ON outbox (id) WHERE sent is null;
+CREATE TABLE placement_allocations (
+  consumer_id VARCHAR(36) NOT NULL,
+  provider_id VARCHAR(36) NOT NULL,
+  resource_class VARCHAR(255) NOT NULL,
+  used BIGINT NOT NULL,
+  created DOUBLE NOT NULL,
+  CONSTRAINT pk_placement_allocations PRIMARY KEY (consumer_id, provider_id, resource_class)
+);
+CREATE INDEX ix_placement_allocations_provider ON placement_allocations (provider_id, resource_class);
+CREATE TABLE placement_classes (
+  name VARCHAR(255) NOT NULL,
+  created DOUBLE NOT NULL,
+  CONSTRAINT pk_placement_classes PRIMARY KEY (name)
+);
+CREATE TABLE placement_consumers (
+  id VARCHAR(36) NOT NULL,
+  project_id VARCHAR(255) NOT NULL,
+  user_id VARCHAR(255) NOT NULL,
+  generation INTEGER NOT NULL,
+  type VARCHAR(255),
+  created DOUBLE NOT NULL,
+  updated DOUBLE NOT NULL,
+  CONSTRAINT pk_placement_consumers PRIMARY KEY (id)
+);
+CREATE INDEX ix_placement_consumers_project ON placement_consumers (project_id, user_id);
+CREATE TABLE placement_inventories (
+  provider_id VARCHAR(36) NOT NULL,
+  resource_class VARCHAR(255) NOT NULL,
+  total BIGINT NOT NULL,
+  reserved BIGINT NOT NULL,
+  min_unit BIGINT NOT NULL,
+  max_unit BIGINT NOT NULL,
+  step_size BIGINT NOT NULL,
+  allocation_ratio DOUBLE NOT NULL,
+  used BIGINT NOT NULL,
+  free BIGINT NOT NULL,
+  updated DOUBLE NOT NULL,
+  CONSTRAINT pk_placement_inventories PRIMARY KEY (provider_id, resource_class)
+);
+CREATE INDEX ix_placement_inventories_free ON placement_inventories (resource_class, free);
+CREATE TABLE placement_provider_aggregates (
+  provider_id VARCHAR(36) NOT NULL,
+  aggregate_id VARCHAR(36) NOT NULL,
+  CONSTRAINT pk_placement_provider_aggregates PRIMARY KEY (provider_id, aggregate_id)
+);
+CREATE INDEX ix_placement_provider_aggregates_aggregate_id ON placement_provider_aggregates (aggregate_id);
+CREATE TABLE placement_provider_traits (
+  provider_id VARCHAR(36) NOT NULL,
+  trait VARCHAR(255) NOT NULL,
+  CONSTRAINT pk_placement_provider_traits PRIMARY KEY (provider_id, trait)
+);
+CREATE INDEX ix_placement_provider_traits_trait ON placement_provider_traits (trait);
+CREATE TABLE placement_providers (
+  id VARCHAR(36) NOT NULL,
+  name VARCHAR(200) NOT NULL,
+  generation INTEGER NOT NULL,
+  root_id VARCHAR(36) NOT NULL,
+  parent_id VARCHAR(36),
+  created DOUBLE NOT NULL,
+  updated DOUBLE NOT NULL,
+  CONSTRAINT pk_placement_providers PRIMARY KEY (id),
+  CONSTRAINT uq_placement_providers_name UNIQUE (name)
+);
+CREATE INDEX ix_placement_providers_parent_id ON placement_providers (parent_id);
+CREATE INDEX ix_placement_providers_root_id ON placement_providers (root_id);
+CREATE TABLE placement_traits (
+  name VARCHAR(255) NOT NULL,
+  created DOUBLE NOT NULL,
+  CONSTRAINT pk_placement_traits PRIMARY KEY (name)
+);
 CREATE TABLE port_ips (
   port_id VARCHAR(36) NOT NULL,
   subnet_id VARCHAR(36) NOT NULL,

@@ -118,3 +118,17 @@ def glance(code: int, problem: e.Problem) -> Any:
     if code == 401:
         return keystone(code, problem)
     return {"message": problem.message, "code": f"{code} {TITLES[code]}", "title": TITLES[code]}
+
+
+def placement(code: int, problem: e.Problem) -> Any:
+    """`{"errors": [{"status", "title", "detail", "code", "request_id"}]}` (API-SIG, "Errors")."""
+    if code == 401:
+        return keystone(code, problem)
+    fault: dict[str, Any] = {
+        "status": code,
+        "title": TITLES[code],
+        "detail": problem.message,
+        "code": problem.facts.get("code", "placement.undefined_code"),
+        "request_id": problem.facts.get("request_id", ""),
+    }
+    return {"errors": [fault]}

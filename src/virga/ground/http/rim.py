@@ -133,6 +133,7 @@ class Rim:
         except Exception as e:
             problem = self._problem(e, id)
             faults = service.faults if service is not None else PLAIN
+            problem.facts.setdefault("request_id", id)
             code, fault = faults.answer(problem)
             headers = {"content-type": "application/json"}
             if code == 401:

@@ -15,7 +15,7 @@ from virga.ground.db.engine import Database
 from virga.ground.doors import Doors
 from virga.ground.sagas import wake
 from virga.ground.world import World
-from virga.services.compute import metadata, model, store
+from virga.services.compute import hosts, metadata, model, store
 from virga.services.compute.driver import Capacity, Card, Machine
 from virga.services.compute.settings import Compute
 from virga.services.images import api as images
@@ -80,6 +80,9 @@ class Desk:
                 )
             else:
                 store.HOSTS.put(tx, host.id, **values)
+            kept = store.HOSTS.by(tx, name=name)
+            assert kept is not None
+            hosts.report(tx, now, kept, self.doors.use(Compute))
         return {}
 
     def assignments(self, said: dict[str, Any]) -> dict[str, Any]:

@@ -7,13 +7,15 @@ import dataclasses
 
 import msgspec
 
-from virga.ground.errors import Invalid, NotFound, Problem
-from virga.ground.sagas import Context, Saga, Step
+from virga.ground.errors import Conflict, Invalid, NotFound, Problem
+from virga.ground.sagas import Again, Context, Saga, Step
+from virga.services.compute import hosts as hosts_of
 from virga.services.compute import model, placement, store
 from virga.services.compute.sagas import hand
 from virga.services.compute.settings import Compute
 from virga.services.images import api as images
 from virga.services.network import api as network
+from virga.services.placement import api as inventories
 
 
 def verify(ctx: Context) -> str:
@@ -52,14 +54,27 @@ def place(ctx: Context) -> str | None:
     )
     own = ctx.doors.use(Compute)
     hosts = store.HOSTS.find(ctx.tx)
-    chosen, reasons = placement.choose(hosts, store.used(ctx.tx), need, own, ctx.world.now())
+    chosen, reasons = placement.choose(hosts, hosts_of.used(ctx.tx), need, own, ctx.world.now())
     if chosen is None:
         raise NoValidHost(placement.no_valid_host(reasons))
+    try:
+        inventories.claim(
+            ctx.tx,
+            ctx.world.now(),
+            row.id,
+            chosen.id,
+            hosts_of.amounts(row),
+            project_id=row.project_id,
+            user_id=row.user_id,
+        )
+    except Conflict as e:  # somebody else took it meanwhile, by placement's own API: look again
+        raise Again(0.1) from e
     store.SERVERS.put(ctx.tx, row.id, host=chosen.name, task_state="spawning")
     return chosen.name
 
 
 def unplace(ctx: Context) -> None:
+    inventories.release(ctx.tx, ctx.world.now(), ctx.args["server"])
     store.SERVERS.put(ctx.tx, ctx.args["server"], host=None)
 
 

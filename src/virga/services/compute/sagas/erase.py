@@ -8,6 +8,7 @@ from virga.ground.sagas import Context, Saga, Step
 from virga.services.compute import store
 from virga.services.compute.sagas import hand
 from virga.services.network import api as network
+from virga.services.placement import api as inventories
 
 
 def unassign(ctx: Context) -> None:
@@ -27,6 +28,7 @@ def erase(ctx: Context) -> None:
     now = ctx.world.now()
     store.end(ctx.tx, row.id, now, "compute_terminate_instance", host=row.host)
     hand.tell(ctx, ctx.tx, row, "deleted")
+    inventories.release(ctx.tx, now, row.id)
     store.SERVERS.delete(ctx.tx, store.c.id == row.id)
 
 

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The aggregates that a provider is in: names that group providers, from wherever they are minted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from virga.authority.rules import allow
+from virga.ground.errors import Invalid
+from virga.ground.http.call import Call
+from virga.services.placement import groups, model, policy, store, wire
+from virga.services.placement.actions import providers
+
+Held = tuple[model.Provider, list[str]]
+
+
+def index(call: Call, id: str) -> Held:
+    """GET /resource_providers/{uuid}/aggregates"""
+    allow(call, policy.LIST_AGGREGATES)
+    provider = providers.found(call, id)
+    return provider, sorted(store.aggregates_of(call.tx, [provider.id]).get(provider.id, ()))
+
+
+def replace(call: Call, id: str, body: wire.Aggregates) -> Held:
+    """PUT /resource_providers/{uuid}/aggregates (1.19)"""
+    allow(call, policy.UPDATE_AGGREGATES)
+    provider = providers.changed(call, providers.found(call, id), body.resource_provider_generation)
+    return provider, _write(call, provider, body.aggregates)
+
+
+def replace_bare(call: Call, id: str) -> Held:
+    """PUT /resource_providers/{uuid}/aggregates before 1.19: the body is the list, and no generation is looked at."""
+    allow(call, policy.UPDATE_AGGREGATES)
+    try:
+        ids = msgspec.json.decode(call.request.body, type=list[str])
+    except msgspec.MsgspecError as e:
+        raise Invalid(f"The body is not a list of UUIDs: {e}", field="body") from None
+    if len(ids) > wire.MOST_CLASSES:
+        raise Invalid(f"{len(ids)} aggregates, at most {wire.MOST_CLASSES} are taken", field="body")
+    bad = next((id for id in ids if not groups.is_uuid(id)), None)
+    if bad is not None:
+        raise Invalid(f"JSON does not validate: '{bad[:80]}' is not a 'uuid'", field="body")
+    provider = providers.found(call, id)
+    return provider, _write(call, provider, ids)
+
+
+def _write(call: Call, provider: model.Provider, ids: Iterable[str]) -> list[str]:
+    wanted = sorted(set(map(groups.plain, ids)))
+    store.PROVIDER_AGGREGATES.delete(call.tx, store.g.provider_id == provider.id)
+    store.PROVIDER_AGGREGATES.insert_many(call.tx, [{"provider_id": provider.id, "aggregate_id": id} for id in wanted])
+    return wanted

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who uses how much. Every change goes through `assign`: it gives back what a consumer had, takes what it shall have, and each taking
+is a compare-and-set on the inventory's own row, so that nothing is given twice whoever asks at the same moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from virga.authority.rules import allow
+from virga.ground import wire as shapes
+from virga.ground.db.engine import Tx
+from virga.ground.errors import Conflict, Invalid, NotFound
+from virga.ground.http.call import Call
+from virga.ground.wire import UNSET
+from virga.services.placement import groups, model, policy, store, wire
+from virga.services.placement.actions import inventories, providers
+
+Amounts = Mapping[str, Mapping[str, int]]
+"""provider → resource class → amount"""
+Held = tuple[model.Consumer | None, list[model.Allocation]]
+
+
+def index(call: Call, id: str) -> tuple[Held, dict[str, int]]:
+    """GET /allocations/{consumer}: what it uses, and the generations of the providers."""
+    allow(call, policy.SHOW_ALLOCATIONS)
+    consumer = store.CONSUMERS.get(call.tx, _consumer_id(id))
+    rows = store.ALLOCATIONS.every(call.tx, ("provider_id", "resource_class"), consumer_id=_consumer_id(id))
+    found = store.PROVIDERS.within(call.tx, "id", {row.provider_id for row in rows})
+    return (consumer, rows), {row.id: row.generation for row in found}
+
+
+def of_provider(call: Call, id: str) -> tuple[model.Provider, list[model.Allocation], dict[str, int]]:
+    """GET /resource_providers/{uuid}/allocations, and the generations of the consumers."""
+    allow(call, policy.PROVIDER_ALLOCATIONS)
+    provider = providers.found(call, id)
+    rows = store.ALLOCATIONS.every(call.tx, ("consumer_id", "resource_class"), provider_id=provider.id)
+    found = store.CONSUMERS.within(call.tx, "id", {row.consumer_id for row in rows})
+    return provider, rows, {row.id: row.generation for row in found}
+
+
+def put(call: Call, id: str, body: wire.Allocations) -> None:
+    """PUT /allocations/{consumer} (1.12)"""
+    allow(call, policy.UPDATE_ALLOCATIONS)
+    if not body.allocations and call.version < (1, 28):
+        raise Invalid("JSON does not validate: {} does not have enough properties", field="allocations")
+    set_for(call, _consumer_id(id), body)
+
+
+def put_listed(call: Call, id: str, body: wire.ListedAllocations) -> None:
+    """PUT /allocations/{consumer} before 1.12: a list of providers; who owns it is not told before 1.8."""
+    allow(call, policy.UPDATE_ALLOCATIONS)
+    given = isinstance(body.project_id, str), isinstance(body.user_id, str)
+    if call.version >= (1, 8) and not all(given):
+        missing = "user_id" if given[0] else "project_id"
+        raise Invalid(f"JSON does not validate: '{missing}' is a required property", field=missing)
+    amounts: dict[str, dict[str, int]] = {}
+    for each in body.allocations:
+        amounts[groups.plain(each.resource_provider.uuid)] = dict(each.resources)
+    assign(
+        call.tx,
+        call.now(),
+        _consumer_id(id),
+        amounts,
+        project_id=str(body.project_id) if given[0] else NOBODY,
+        user_id=str(body.user_id) if given[1] else NOBODY,
+        kind=None,
+    )
+
+
+NOBODY = "00000000-0000-0000-0000-000000000000"
+"""Whose an allocation is that was made before 1.8, as placement writes it."""
+
+
+def post(call: Call, body: wire.ManyAllocations) -> None:
+    """POST /allocations (1.13): many consumers, all or none."""
+    allow(call, policy.MANAGE_ALLOCATIONS)
+    if not body.extra:
+        raise Invalid("JSON does not validate: {} does not have enough properties", field="body")
+    if len(body.extra) > wire.MOST_CONSUMERS:
+        raise Invalid(f"{len(body.extra)} consumers, at most {wire.MOST_CONSUMERS} are taken", field="body")
+    asked: dict[str, wire.Allocations] = {}
+    for id, each in body.extra.items():
+        if not groups.is_uuid(id):
+            raise Invalid(f"JSON does not validate: '{id[:80]}' is not a 'uuid'", field="body")
+        read = shapes.decode(wire.Allocations, msgspec.json.encode(each), call.version)
+        assert isinstance(read, wire.Allocations)
+        asked[groups.plain(id)] = read
+    # Those that give back come first: one request may move an allocation from one consumer to another.
+    for id, one in sorted(asked.items(), key=lambda item: (bool(item[1].allocations), item[0])):
+        set_for(call, id, one)
+
+
+def set_for(call: Call, id: str, body: wire.Allocations) -> None:
+    """What a decoded body asks for one consumer."""
+    amounts = {groups.plain(p): dict(part.resources) for p, part in body.allocations.items()}
+    if call.version >= (1, 28):
+        if body.consumer_generation is UNSET:
+            raise Invalid("JSON does not validate: 'consumer_generation' is a required property", field="consumer_generation")  # fmt: skip
+        _same(call, id, body.consumer_generation)
+    kind: str | None = None
+    if call.version >= (1, 38):
+        if body.consumer_type is UNSET:
+            raise Invalid("JSON does not validate: 'consumer_type' is a required property", field="consumer_type")
+        kind = str(body.consumer_type)
+    assign(call.tx, call.now(), id, amounts, project_id=body.project_id, user_id=body.user_id, kind=kind)
+
+
+def _same(call: Call, id: str, generation: object) -> None:
+    """The consumer's generation must be what the caller believes; null: there is no such consumer."""
+    now = store.CONSUMERS.get(call.tx, id)
+    actual = now.generation if now is not None else None
+    if actual != generation:
+        raise Conflict(
+            f"consumer generation conflict - expected {'null' if actual is None else actual} but got "
+            f"{'null' if generation is None else generation}",
+            code="placement.concurrent_update",
+        )
+
+
+def delete(call: Call, id: str) -> None:
+    """DELETE /allocations/{consumer}"""
+    allow(call, policy.DELETE_ALLOCATIONS)
+    if not release(call.tx, call.now(), _consumer_id(id)):
+        raise NotFound(f"No allocations for consumer '{id[:64]}'")
+
+
+def release(tx: Tx, now: float, id: str) -> bool:
+    """A consumer uses nothing any more, and is forgotten; says whether it used something."""
+    rows = store.ALLOCATIONS.every(tx, ("provider_id", "resource_class"), consumer_id=id)
+    _give_back(tx, now, rows)
+    store.CONSUMERS.delete(tx, store.c.id == id)
+    return bool(rows)
+
+
+def _give_back(tx: Tx, now: float, rows: list[model.Allocation]) -> None:
+    for row in rows:
+        store.take(tx, row.provider_id, row.resource_class, -row.used)
+        store.ALLOCATIONS.delete(
+            tx,
+            store.a.consumer_id == row.consumer_id,
+            store.a.provider_id == row.provider_id,
+            store.a.resource_class == row.resource_class,
+        )
+    for provider in sorted({row.provider_id for row in rows}):
+        store.touch(tx, provider, now)
+
+
+def assign(
+    tx: Tx,
+    now: float,
+    id: str,
+    amounts: Amounts,
+    *,
+    project_id: str,
+    user_id: str,
+    kind: str | None,
+    even_if_full: bool = False,
+) -> None:
+    """A consumer uses exactly `amounts` from now on (`even_if_full`: it does already, whatever there is). Raises Invalid for a provider or class that there is not, Conflict for what
+    there is not enough of; then nothing has changed."""
+    tx.hold(f"consumer:{id}")
+    _give_back(tx, now, store.ALLOCATIONS.every(tx, ("provider_id", "resource_class"), consumer_id=id))
+    if not any(amounts.values()):
+        store.CONSUMERS.delete(tx, store.c.id == id)
+        return
+    there = {row.id for row in store.PROVIDERS.within(tx, "id", amounts)}
+    absent = sorted(set(amounts) - there)
+    if absent:
+        raise Invalid(f"Allocation for resource provider '{absent[0]}' that does not exist.", field="allocations")
+    classes = {name for part in amounts.values() for name in part}
+    own = classes - set(model.standard_classes())
+    unknown = own - {row.name for row in store.CLASSES.within(tx, "name", own)}
+    if unknown:
+        raise Invalid(f"Allocation for resource class '{min(unknown)[:80]}' that does not exist.", field="allocations")
+    for provider in sorted(amounts):
+        for name, amount in sorted(amounts[provider].items()):
+            if not even_if_full:
+                _take(tx, provider, name, amount)
+            else:
+                store.take(tx, provider, name, amount, even_if_full=True)
+            store.ALLOCATIONS.insert(
+                tx, consumer_id=id, provider_id=provider, resource_class=name, used=amount, created=now
+            )
+        store.touch(tx, provider, now)
+    consumer = store.CONSUMERS.get(tx, id)
+    if consumer is None:
+        store.CONSUMERS.insert(
+            tx, id=id, project_id=project_id, user_id=user_id, generation=1, type=kind, created=now, updated=now
+        )
+    else:
+        store.CONSUMERS.put(
+            tx,
+            id,
+            project_id=project_id,
+            user_id=user_id,
+            generation=consumer.generation + 1,
+            type=kind if kind is not None else consumer.type,
+            updated=now,
+        )
+
+
+def _take(tx: Tx, provider: str, name: str, amount: int) -> None:
+    inventory = store.INVENTORIES.by(tx, provider_id=provider, resource_class=name)
+    if inventory is None:
+        raise Conflict(
+            f"Unable to allocate inventory: Inventory for '{name}' on resource provider '{provider}' does not exist."
+        )
+    why = inventory.refuses(amount)
+    if why is None and not store.take(tx, provider, name, amount):
+        why = "another request has just taken it"
+    if why is not None:
+        raise Conflict(
+            f"Unable to allocate inventory: Unable to create allocation for '{name}' on resource provider "
+            f"'{provider}'. The requested amount would exceed the capacity or violate its constraints: {why}.",
+        )
+
+
+def _consumer_id(id: str) -> str:
+    if not groups.is_uuid(id):
+        raise Invalid(f"Malformed consumer_uuid: {id[:64]}", field="consumer_uuid")
+    return groups.plain(id)
+
+
+def reshape(call: Call, body: wire.Reshape) -> None:
+    """POST /reshaper (1.30): inventories and allocations of several providers change at once; what is used moves along."""
+    allow(call, policy.RESHAPE)
+    consumers = {groups.plain(id): each for id, each in body.allocations.items()}
+    for id, each in sorted(consumers.items()):
+        _same(call, id, each.consumer_generation if each.consumer_generation is not UNSET else None)
+    # Giving back counts as a change of the providers: the generations that the caller knows are those of before.
+    known = {row.id: row for row in store.PROVIDERS.within(call.tx, "id", map(groups.plain, body.inventories))}
+    for id in sorted(consumers):
+        _give_back(
+            call.tx, call.now(), store.ALLOCATIONS.every(call.tx, ("provider_id", "resource_class"), consumer_id=id)
+        )
+    for given, wanted in sorted(body.inventories.items()):
+        provider = known.get(groups.plain(given))
+        if provider is None:
+            raise Invalid(f"Resource provider {given} in inventories not found: it does not exist", field="inventories")
+        if wanted.resource_provider_generation != provider.generation:
+            raise Conflict(
+                f"resource provider generation conflict for {provider.id}", code="placement.concurrent_update"
+            )
+        store.touch(call.tx, provider.id, call.now())
+        inventories.set_all(call, provider, wanted.inventories)
+    for id, each in sorted(consumers.items(), key=lambda item: (bool(item[1].allocations), item[0])):
+        amounts = {groups.plain(p): dict(part.resources) for p, part in each.allocations.items()}
+        kind = str(each.consumer_type) if isinstance(each.consumer_type, str) else None
+        assign(call.tx, call.now(), id, amounts, project_id=each.project_id, user_id=each.user_id, kind=kind)

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Traits: what a provider is like."""
+
+from __future__ import annotations
+
+from virga.authority.rules import allow
+from virga.ground.errors import Conflict, Invalid, NotFound
+from virga.ground.http.call import Answer, Call
+from virga.services.placement import groups, model, policy, store, wire
+from virga.services.placement.actions import providers
+
+Held = tuple[model.Provider, list[str]]
+
+
+def index(call: Call) -> list[str]:
+    """GET /traits, by `name=in:A,B` or `name=startswith:CUSTOM`, `associated=true|false`."""
+    allow(call, policy.LIST_TRAITS)
+    names: set[str] = set(model.standard_traits()) | {row.name for row in store.TRAITS.find(call.tx)}
+    if "name" in call.query:
+        kind, colon, rest = (call.query.get("name") or "").partition(":")
+        if not colon or kind not in {"in", "startswith"}:
+            raise groups.bad("Badly formatted name parameter. Expected name query string parameter in form: ?name=[in|startswith]:[name1,name2|prefix]. Got: " + (call.query.get("name") or "")[:200], "name")  # fmt: skip
+        asked = set(rest.split(","))
+        names = {n for n in names if (n in asked if kind == "in" else n.startswith(rest))}
+    if "associated" in call.query:
+        text = (call.query.get("associated") or "").lower()
+        if text not in {"true", "false"}:
+            raise groups.bad(f"The query parameter 'associated' only accepts 'true' or 'false'. Got: {text[:40]}", "associated")  # fmt: skip
+        carried = {row.trait for row in store.PROVIDER_TRAITS.find(call.tx)}
+        names = {n for n in names if (n in carried) == (text == "true")}
+    return sorted(names)
+
+
+def _there(call: Call, name: str) -> bool:
+    return name in model.standard_traits() or store.TRAITS.by(call.tx, name=name) is not None
+
+
+def show(call: Call, name: str) -> Answer:
+    """GET /traits/{name}: 204 when there is one."""
+    allow(call, policy.SHOW_TRAIT)
+    if not _there(call, name):
+        raise NotFound(f"No such trait(s): {name[:80]}.")
+    return Answer(code=204)
+
+
+def put(call: Call, name: str) -> tuple[str, bool]:
+    """PUT /traits/{name}: there is one from now on; says whether it is new."""
+    allow(call, policy.UPDATE_TRAIT)
+    if model.CUSTOM.fullmatch(name) is None:
+        raise Invalid(
+            f"The trait is invalid. A valid trait must be no longer than 255 characters, start with the prefix "
+            f'"CUSTOM_" and use following characters: "A"-"Z", "0"-"9" and "_". Got: {name[:80]}',
+            field="name",
+        )
+    if store.TRAITS.by(call.tx, name=name) is not None:
+        return name, False
+    store.TRAITS.insert(call.tx, name=name, created=call.now())
+    return name, True
+
+
+def delete(call: Call, name: str) -> None:
+    """DELETE /traits/{name}: a custom one that nothing carries."""
+    allow(call, policy.DELETE_TRAIT)
+    if name in model.standard_traits():
+        raise Invalid(f"Cannot delete standard trait {name[:80]}.", field="name")
+    if store.TRAITS.by(call.tx, name=name) is None:
+        raise NotFound(f"No such trait(s): {name[:80]}.")
+    users = store.PROVIDER_TRAITS.every(call.tx, trait=name, limit=20)
+    if users:
+        raise Conflict(
+            f"The trait {name} is in use by a resource provider: {', '.join(row.provider_id for row in users)}.",
+            blocking=[row.provider_id for row in users],
+        )
+    store.TRAITS.delete(call.tx, store.TRAITS.c.name == name)
+
+
+def of_provider(call: Call, id: str) -> Held:
+    """GET /resource_providers/{uuid}/traits"""
+    allow(call, policy.LIST_PROVIDER_TRAITS)
+    provider = providers.found(call, id)
+    return provider, sorted(store.traits_of(call.tx, [provider.id]).get(provider.id, ()))
+
+
+def set_of_provider(call: Call, id: str, body: wire.ProviderTraits) -> Held:
+    """PUT /resource_providers/{uuid}/traits: these, and no others."""
+    allow(call, policy.UPDATE_PROVIDER_TRAITS)
+    wanted = set(body.traits)
+    own = wanted - model.standard_traits()
+    unknown = own - {row.name for row in store.TRAITS.within(call.tx, "name", own)}
+    if unknown:
+        raise Invalid(f"No such trait {', '.join(sorted(unknown))[:200]}", field="traits")
+    provider = providers.changed(call, providers.found(call, id), body.resource_provider_generation)
+    _write(call, provider, wanted)
+    return provider, sorted(wanted)
+
+
+def _write(call: Call, provider: model.Provider, wanted: set[str]) -> None:
+    store.PROVIDER_TRAITS.delete(call.tx, store.t.provider_id == provider.id)
+    store.PROVIDER_TRAITS.insert_many(call.tx, [{"provider_id": provider.id, "trait": name} for name in sorted(wanted)])
+
+
+def clear_provider(call: Call, id: str) -> None:
+    """DELETE /resource_providers/{uuid}/traits"""
+    allow(call, policy.DELETE_PROVIDER_TRAITS)
+    provider = providers.changed(call, providers.found(call, id))
+    _write(call, provider, set())

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is used: of a provider, by a project."""
+
+from __future__ import annotations
+
+from virga.authority.rules import allow
+from virga.ground.http.call import Call
+from virga.services.placement import groups, model, policy, store
+from virga.services.placement.actions import inventories, providers
+
+
+def of_provider(call: Call, id: str) -> tuple[model.Provider, dict[str, int]]:
+    """GET /resource_providers/{uuid}/usages"""
+    allow(call, policy.PROVIDER_USAGES)
+    provider = providers.found(call, id)
+    return provider, {row.resource_class: row.used for row in inventories.of(call, provider)}
+
+
+def total(call: Call) -> list[tuple[str | None, str, int, int]]:
+    """GET /usages (1.9) of a project, and of a user in it; from 1.38 by type of consumer."""
+    q = call.query
+    project = q.get("project_id")
+    allow(call, policy.TOTAL_USAGES, project_id=project)
+    if not project:
+        raise groups.bad("Invalid query string parameters: 'project_id' is a required property", "project_id", "placement.query.missing_value")  # fmt: skip
+    where = [store.c.project_id == project]
+    if "user_id" in q:
+        where.append(store.c.user_id == q.get("user_id"))
+    if "consumer_type" in q and call.version >= (1, 38):
+        kind = q.get("consumer_type") or ""
+        if kind == model.NO_TYPE:
+            where.append(store.c.type.is_(None))
+        elif kind != "all":
+            where.append(store.c.type == kind)
+    return store.usages(call.tx, *where)

@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which providers could give what is asked for. Trees are looked at one after the other, those with the most free first, until there
+are as many candidates as were asked for.
+
+A request has groups. The resources of the group without a suffix may come from several providers of one tree, or from providers that
+share theirs with the tree by an aggregate; those of every other group come from one provider. What several groups take from one
+provider is summed, and must fit together (Placement API, "Allocation candidates"; nested providers since 1.29)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from virga.ground.db.engine import Tx
+from virga.ground.db.rows import Where
+from virga.services.placement import model, store
+from virga.services.placement.groups import Group, Request, merged
+
+TREES = 100
+"""How many trees are read at once."""
+MOST = 1000
+"""How many candidates there are at most when the caller names no limit."""
+MOST_TRIED = 20_000
+"""How many combinations of one tree are tried: a bound on what a request of many groups can cost."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Providers and what each gives; which providers serve which group; the tree it is in."""
+
+    allocations: Mapping[str, Mapping[str, int]]
+    mappings: Mapping[str, tuple[str, ...]]
+    root_id: str
+
+
+@dataclass
+class Tree:
+    """A tree and the sharing providers that are there for it, with all that decides."""
+
+    root: str
+    own: list[model.Provider]
+    shared: list[model.Provider]
+    inventories: dict[str, dict[str, model.Inventory]] = field(default_factory=dict)
+    traits: dict[str, set[str]] = field(default_factory=dict)
+    aggregates: dict[str, set[str]] = field(default_factory=dict)
+
+    @property
+    def providers(self) -> Iterator[model.Provider]:
+        return itertools.chain(self.own, self.shared)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Candidates, and all providers of the trees that they lie in."""
+
+    candidates: list[Candidate]
+    trees: list[Tree]
+
+
+def find(tx: Tx, ask: Request, *, nested: bool = True) -> Found:
+    """The candidates of `ask`. `nested` False leaves out trees of which more than one provider would be needed (before 1.29)."""
+    limit = ask.limit or MOST
+    candidates: list[Candidate] = []
+    trees: list[Tree] = []
+    for roots in _roots(tx, ask):
+        for tree in _trees(tx, roots):
+            found = list(itertools.islice(_of_tree(tree, ask, nested), limit - len(candidates)))
+            if found:
+                candidates += found
+                trees.append(tree)
+            if len(candidates) >= limit:
+                return Found(candidates, trees)
+    return Found(candidates, trees)
+
+
+def _roots(tx: Tx, ask: Request) -> Iterator[list[str]]:
+    """The roots of trees that may hold a candidate, in lots."""
+    plain = ask.groups.get("")
+    if plain is not None and len(ask.groups) == 1 and not store.any_nested(tx) and not store.sharing(tx):
+        yield from _flat(tx, plain, ask)
+        return
+    left: list[str] | None = None
+    for group in ask.groups.values():
+        for name, amount in group.resources.items():
+            having = _with_room(tx, name, amount, shares=True)
+            left = having if left is None else [root for root in left if root in set(having)]
+        if group.in_tree is not None:
+            inside = store.PROVIDERS.get(tx, group.in_tree)
+            left = [root for root in left or [] if inside is not None and root == inside.root_id]
+    for at in range(0, len(left or ()), TREES):
+        yield (left or [])[at : at + TREES]
+
+
+def _flat(tx: Tx, group: Group, ask: Request) -> Iterator[list[str]]:
+    """The common cloud, where a host is one provider and nothing is shared: all conditions are asked of the database at once."""
+    where: list[Where] = [store.has_trait(store.p.id, names) for names in group.required]
+    where += [store.has_trait(store.p.id, [name]) for name in sorted(ask.root_required)]
+    refused = group.forbidden | ask.root_forbidden
+    if refused:
+        where.append(~store.has_trait(store.p.id, refused))
+    where += [store.in_aggregate(store.p.id, ids) for ids in group.member_of]
+    if group.not_member_of:
+        where.append(~store.in_aggregate(store.p.id, group.not_member_of))
+    if group.in_tree is not None:
+        where.append(store.p.root_id == group.in_tree)
+    limit, at = ask.limit or MOST, 0
+    while lot := store.roots_by_room(tx, group.resources, where, min(limit, TREES), at):
+        yield lot
+        at += len(lot)
+
+
+def _with_room(tx: Tx, name: str, amount: int, shares: bool) -> list[str]:
+    """The roots of trees in which, or for which, a provider could give `amount` of a class; the most free first, each once."""
+    sharing = store.sharing(tx) if shares else {}
+    out: dict[str, None] = {}
+    for id, root in store.providers_with_room(tx, name, amount):
+        out.setdefault(root)
+        if sharing.get(id):
+            out |= dict.fromkeys(sorted(store.roots_in_aggregates(tx, sharing[id])))
+    return list(out)
+
+
+def _trees(tx: Tx, roots: Sequence[str]) -> Iterator[Tree]:
+    """The trees of `roots`, in that order, with everything that decides about them."""
+    own: dict[str, list[model.Provider]] = {root: [] for root in roots}
+    for provider in store.PROVIDERS.within(tx, "root_id", roots):
+        own[provider.root_id].append(provider)
+    sharing = store.sharing(tx)
+    others = {row.id: row for row in store.PROVIDERS.within(tx, "id", sharing)}
+    ids = {row.id for rows in own.values() for row in rows} | set(others)
+    inventories: dict[str, dict[str, model.Inventory]] = {}
+    for row in store.INVENTORIES.within(tx, "provider_id", ids):
+        inventories.setdefault(row.provider_id, {})[row.resource_class] = row
+    traits, aggregates = store.traits_of(tx, ids), store.aggregates_of(tx, ids)
+    for root in roots:
+        rows = sorted(own[root], key=lambda row: (row.id != root, row.created, row.id))
+        if not rows:
+            continue
+        held = set().union(*(aggregates.get(row.id, set()) for row in rows))
+        mine = {row.id for row in rows}
+        shared = [others[id] for id, at in sharing.items() if id not in mine and at & held and id in others]
+        yield Tree(root, rows, shared, inventories, traits, aggregates)
+
+
+def _of_tree(tree: Tree, ask: Request, nested: bool) -> Iterator[Candidate]:
+    """The candidates of one tree."""
+    root = tree.traits.get(tree.root, set())
+    if not ask.root_required <= root or ask.root_forbidden & root:
+        return
+    ways: list[list[tuple[str, dict[str, dict[str, int]]]]] = []
+    for suffix, group in ask.groups.items():
+        if group.in_tree is not None and group.in_tree not in {row.id for row in tree.own}:
+            return
+        found = list(_single(tree, group)) if suffix else list(_spread(tree, group))
+        if not found:
+            return
+        ways.append([(suffix, each) for each in found])
+    seen: set[frozenset[tuple[str, str, int]]] = set()
+    for chosen in itertools.islice(itertools.product(*ways), MOST_TRIED):
+        candidate = _together(tree, ask, chosen)
+        if candidate is None or (not nested and len({id for id in candidate.allocations if _inside(tree, id)}) > 1):
+            continue
+        if not nested and any(_parent(tree, id) for id in candidate.allocations):
+            continue
+        mark = frozenset((id, name, n) for id, part in candidate.allocations.items() for name, n in part.items())
+        key = mark | {(suffix, ",".join(ids), -1) for suffix, ids in candidate.mappings.items()}
+        if key not in seen:
+            seen.add(key)
+            yield candidate
+
+
+def _inside(tree: Tree, id: str) -> bool:
+    return any(row.id == id for row in tree.own)
+
+
+def _parent(tree: Tree, id: str) -> str | None:
+    return next((row.parent_id for row in tree.own if row.id == id), None)
+
+
+def _gives(tree: Tree, id: str, name: str, amount: int) -> bool:
+    inventory = tree.inventories.get(id, {}).get(name)
+    return inventory is not None and inventory.refuses(amount) is None
+
+
+def _admitted(tree: Tree, group: Group, id: str) -> bool:
+    """Whether the group's aggregates let a provider be one of its own. A tree's members are in the aggregates of its root, too, for
+    the group without a suffix."""
+    held = set(tree.aggregates.get(id, ()))
+    if not group.suffix and _inside(tree, id):
+        held |= tree.aggregates.get(tree.root, set())
+    return all(held & ids for ids in group.member_of) and not held & group.not_member_of
+
+
+def _single(tree: Tree, group: Group) -> Iterator[dict[str, dict[str, int]]]:
+    """The providers that serve a group alone."""
+    for row in tree.providers:
+        if group.in_tree is not None and not _inside(tree, row.id):
+            continue
+        traits = tree.traits.get(row.id, set())
+        if not all(traits & names for names in group.required) or traits & group.forbidden:
+            continue
+        if not _admitted(tree, group, row.id):
+            continue
+        if all(_gives(tree, row.id, name, amount) for name, amount in group.resources.items()):
+            yield {row.id: dict(group.resources)}
+
+
+def _spread(tree: Tree, group: Group) -> Iterator[dict[str, dict[str, int]]]:
+    """The ways in which providers of a tree, and those that share with it, serve the group without a suffix: each class from one
+    provider, all required traits among them, no forbidden one on any."""
+    per_class = []
+    for name, amount in group.resources.items():
+        able = [
+            row.id
+            for row in tree.providers
+            if _gives(tree, row.id, name, amount)
+            and not tree.traits.get(row.id, set()) & group.forbidden
+            and _admitted(tree, group, row.id)
+        ]
+        if not able:
+            return
+        per_class.append([(id, name, amount) for id in able])
+    for chosen in itertools.islice(itertools.product(*per_class), MOST_TRIED):
+        ids = {id for id, _, _ in chosen}
+        if not any(_inside(tree, id) for id in ids):
+            continue  # a candidate lies in a tree; what only shares is a tree of its own
+        traits = set().union(*(tree.traits.get(id, set()) for id in ids))
+        if not all(traits & names for names in group.required):
+            continue
+        out: dict[str, dict[str, int]] = {}
+        for id, name, amount in chosen:
+            out.setdefault(id, {})[name] = amount
+        yield out
+
+
+def _together(tree: Tree, ask: Request, chosen: Iterable[tuple[str, dict[str, dict[str, int]]]]) -> Candidate | None:
+    """One way for each group, if they can be had at once."""
+    chosen = list(chosen)
+    if ask.isolate:
+        alone = [id for suffix, way in chosen if suffix and ask.groups[suffix].resources for id in way]
+        if len(alone) != len(set(alone)):
+            return None
+    by_provider: dict[str, list[dict[str, int]]] = {}
+    for _, way in chosen:
+        for id, part in way.items():
+            by_provider.setdefault(id, []).append(part)
+    allocations = {id: merged(parts) for id, parts in by_provider.items()}
+    allocations = {id: part for id, part in allocations.items() if part}
+    for id, part in allocations.items():
+        if len(by_provider[id]) > 1 and not all(_gives(tree, id, name, amount) for name, amount in part.items()):
+            return None
+    where = {suffix: tuple(way) for suffix, way in chosen}
+    if not all(_related(tree, {id for s in suffixes for id in where[s]}) for suffixes in ask.same_subtree):
+        return None
+    return Candidate(allocations, where, tree.root)
+
+
+def _related(tree: Tree, ids: set[str]) -> bool:
+    """Whether one of the providers is above all the others, or is all of them."""
+    parents = {row.id: row.parent_id for row in tree.own}
+
+    def above(id: str) -> set[str]:
+        out, at = {id}, parents.get(id)
+        while at is not None:
+            out.add(at)
+            at = parents.get(at)
+        return out
+
+    return bool(set.intersection(*(above(id) for id in ids)) & ids)
