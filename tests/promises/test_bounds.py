@@ -14,7 +14,7 @@ import pytest
 from houses import House
 from virga.ground import wire
 
-SERVICES = ("identity", "image", "network", "compute")
+SERVICES = ("identity", "image", "network", "compute", "placement")
 
 
 def unbounded(kind: Any, path: str, seen: tuple[type, ...] = ()) -> Iterator[str]:
