@@ -27,7 +27,7 @@ from virga.ground.db.engine import Database, Tx
 from virga.ground.http.rim import BRIEF, MAX_JSON
 from virga.ground.http.table import Route, Service
 
-SERVICES = ("network", "compute")
+SERVICES = ("identity", "image", "network", "compute")
 WRITE, LOOP = 0.050, 0.005
 TRIES = 5
 """A figure above its bound is measured so often at most: what is better once is possible."""
