@@ -6,6 +6,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from virga.ground.db.engine import Tx, metadata
+from virga.ground.db.rows import Lookup
 
 TABLE = sa.Table(
     "project_limits",
@@ -18,10 +19,8 @@ TABLE = sa.Table(
 
 
 def limit(tx: Tx, project_id: str, service: str, name: str) -> int | None:
-    query = sa.select(TABLE.c.value).where(
-        TABLE.c.project_id == project_id, TABLE.c.service == service, TABLE.c.name == name
-    )
-    return tx.conn.execute(query).scalar()
+    row = _OWN.first(tx, project_id=project_id, service=service, name=name)
+    return None if row is None else row[0]
 
 
 def set_limit(tx: Tx, project_id: str, service: str, name: str, value: int) -> None:
@@ -41,17 +40,8 @@ def clear(tx: Tx, project_id: str, service: str) -> None:
 
 
 def unified(tx: Tx, project_id: str, service: str, names: tuple[str, ...]) -> tuple[int | None, int | None]:
-    """Of identity's unified limits (its tables, read here because this floor is below it): the project's own, and the registered one."""
-    query = (
-        sa.select(_LIMITS.c.resource_limit, _REGISTERED.c.default_limit)
-        .select_from(
-            _REGISTERED.join(_SERVICES, _SERVICES.c.id == _REGISTERED.c.service_id).outerjoin(
-                _LIMITS, (_LIMITS.c.registered_limit_id == _REGISTERED.c.id) & (_LIMITS.c.project_id == project_id)
-            )
-        )
-        .where(_SERVICES.c.type == service, _REGISTERED.c.resource_name.in_(names))
-    )
-    row = tx.conn.execute(query).first()
+    """By one name or two. Of identity's unified limits (its tables, read here because this floor is below it): the project's own, and the registered one."""
+    row = _UNIFIED.first(tx, project_id=project_id, service=service, name=names[0], other=names[-1])
     return (None, None) if row is None else (row[0], row[1])
 
 
@@ -64,3 +54,25 @@ _REGISTERED = sa.table(
     sa.column("default_limit"),
 )
 _LIMITS = sa.table("id_limits", sa.column("registered_limit_id"), sa.column("project_id"), sa.column("resource_limit"))
+_OWN = Lookup(
+    sa.select(TABLE.c.value).where(
+        TABLE.c.project_id == sa.bindparam("project_id"),
+        TABLE.c.service == sa.bindparam("service"),
+        TABLE.c.name == sa.bindparam("name"),
+    )
+)
+_UNIFIED = Lookup(
+    sa.select(_LIMITS.c.resource_limit, _REGISTERED.c.default_limit)
+    .select_from(
+        _REGISTERED.join(_SERVICES, _SERVICES.c.id == _REGISTERED.c.service_id).outerjoin(
+            _LIMITS,
+            (_LIMITS.c.registered_limit_id == _REGISTERED.c.id) & (_LIMITS.c.project_id == sa.bindparam("project_id")),
+        )
+    )
+    .where(
+        _SERVICES.c.type == sa.bindparam("service"),
+        sa.or_(
+            _REGISTERED.c.resource_name == sa.bindparam("name"), _REGISTERED.c.resource_name == sa.bindparam("other")
+        ),
+    )
+)

@@ -34,6 +34,8 @@ MEMORY = 1 << 25
 """Bytes that the bodies of all calls may hold at once."""
 SMALL = 1 << 16
 """A body that asks for no turn: a connection buffers as much."""
+BRIEF = 1 << 13
+"""The longest body that is decoded on the event loop: as many small values as fit take milliseconds, not one of which others can use."""
 BODY_SECONDS = 60.0
 VERBS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE", "COPY", "OPTIONS", "PATCH"})
 BODIES = frozenset({"PUT", "POST", "PATCH"})
@@ -296,7 +298,7 @@ class Rim:
     ) -> tuple[Answer, int, Route]:
         """Decode the body and run the action where it belongs: from memory and short reads on the loop, the rest in threads."""
         loop = asyncio.get_running_loop()
-        if len(call.request.body) <= SMALL:
+        if len(call.request.body) <= BRIEF:
             row, args = _decoded(call, rows, route, params)
         else:
             row, args = await loop.run_in_executor(self.threads, _decoded, call, rows, route, params)
