@@ -192,6 +192,8 @@ def bodies(route: Route, version: wire.Version, size: int) -> list[bytes]:
         made = at_most(whole, size)
         if made is None:  # one string of each kind is already too much
             made = at_most(lambda scale: whole(scale, 255), size)
+        if made is None and size <= BRIEF:
+            continue  # a body of this shape with every field is never read on the loop
         assert made is not None, f"{references.key(route)}: no body of {size} bytes"
         found[made] = None
     return list(found)

@@ -34,7 +34,7 @@ MEMORY = 1 << 25
 """Bytes that the bodies of all calls may hold at once."""
 SMALL = 1 << 16
 """A body that asks for no turn: a connection buffers as much."""
-BRIEF = 1 << 13
+BRIEF = 4 * 1024
 """The longest body that is decoded on the event loop: as many small values as fit take milliseconds, not one of which others can use."""
 BODY_SECONDS = 60.0
 VERBS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE", "COPY", "OPTIONS", "PATCH"})
