@@ -83,8 +83,8 @@ def _roots(tx: Tx, ask: Request) -> Iterator[list[str]]:
     left: list[str] | None = None
     for group in ask.groups.values():
         for name, amount in group.resources.items():
-            having = _with_room(tx, name, amount, shares=True)
-            left = having if left is None else [root for root in left if root in set(having)]
+            having = _with_room(tx, name, amount)
+            left = list(having) if left is None else [root for root in left if root in having]
         if group.in_tree is not None:
             inside = store.PROVIDERS.get(tx, group.in_tree)
             left = [root for root in left or [] if inside is not None and root == inside.root_id]
@@ -110,15 +110,15 @@ def _flat(tx: Tx, group: Group, ask: Request) -> Iterator[list[str]]:
         at += len(lot)
 
 
-def _with_room(tx: Tx, name: str, amount: int, shares: bool) -> list[str]:
+def _with_room(tx: Tx, name: str, amount: int) -> dict[str, None]:
     """The roots of trees in which, or for which, a provider could give `amount` of a class; the most free first, each once."""
-    sharing = store.sharing(tx) if shares else {}
+    sharing = store.sharing(tx)
     out: dict[str, None] = {}
     for id, root in store.providers_with_room(tx, name, amount):
         out.setdefault(root)
         if sharing.get(id):
             out |= dict.fromkeys(sorted(store.roots_in_aggregates(tx, sharing[id])))
-    return list(out)
+    return out
 
 
 def _trees(tx: Tx, roots: Sequence[str]) -> Iterator[Tree]:

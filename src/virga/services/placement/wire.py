@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from virga.ground.wire import UNSET, Meta, Open, Query, UnsetType, Wire, refers, since, times
 
@@ -138,10 +138,6 @@ class Reshape(Wire):
     allocations: Annotated[dict[Uuid, Allocations], Meta(max_length=MOST_PROVIDERS)]
 
 
-class AnyList(Open):
-    """A body that is no map, read by the action."""
-
-
 Text = Annotated[str, Meta(max_length=4000)]
 Once = Annotated[str, Meta(max_length=4000), times(1)]
 Id = Annotated[str, Meta(max_length=64), times(1)]
@@ -156,4 +152,3 @@ LIST_PROVIDERS: Query = {
 LIST_TRAITS: Query = {"name": Once, "associated": Annotated[str, Meta(max_length=8), times(1)]}
 USAGES: Query = {"project_id": Annotated[str, Meta(max_length=255), times(1)], "user_id": Once, "consumer_type": Once}
 CANDIDATES: Query = {"*": Text}
-JSON = dict[str, Any]
