@@ -526,7 +526,7 @@ async def serve(
         backlog=1024,
         **tls,
     )
-    server = Server(config, connections, cloud.rim.parties)
+    server = Server(config, connections, cloud.rim.parties, cloud.rim.threads)
     for sock in sockets:
         sock.listen(1024)
     settle_memory()

@@ -239,6 +239,46 @@ def test_steps_keep_results_failures_and_cancellation() -> None:
     asyncio.run(run())
 
 
+def test_the_loop_leaves_the_interpreter_to_threads_of_others() -> None:
+    """While a thread works for somebody else, a flood's steps pause between slices; work for the flood itself stops nothing."""
+    pool = Threads("a thread", 2, alone=2, shared=1)
+    flood, quiet = Party("flood"), Party("quiet")
+    free, began = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        began.set()
+        free.wait(10)
+
+    async def paused(worker: Party) -> int:
+        rounds = Rounds(asyncio.get_running_loop(), threads=pool, slice=1e-9)
+        later: list[float] = []
+        wait = rounds.loop.call_later
+        rounds.loop.call_later = lambda after, *what: later.append(after) or wait(after, *what)  # type: ignore[method-assign,assignment,func-returns-value]
+
+        async def steps() -> None:
+            for _ in range(20):
+                await asyncio.sleep(0)
+
+        token = PARTY.set(worker)
+        began.clear()
+        work = pool.submit(hold)
+        PARTY.reset(token)
+        assert await asyncio.to_thread(began.wait, 5)
+        try:
+            tasks = [rounds.loop.create_task(rounds.run(flood, steps())) for _ in range(40)]
+            await asyncio.wait_for(asyncio.gather(*tasks), 10)
+        finally:
+            free.set()
+            await asyncio.wrap_future(work)
+            free.clear()
+        return later.count(turns.PAUSE)
+
+    assert asyncio.run(paused(quiet)) > 0
+    assert asyncio.run(paused(flood)) == 0
+    pool.shutdown()
+    assert not pool.working
+
+
 # -- threads -------------------------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
+from virga.ground.db.direct import direct
 from virga.ground.db.engine import Tx, to_json
 from virga.ground.errors import Invalid
 
@@ -125,14 +126,21 @@ class Rows(Generic[T]):
         return self.type(*out)
 
     def one(self, tx: Tx, *where: Where) -> T | None:
-        row = tx.conn.execute(self._select.where(*where).limit(1)).first()
-        return None if row is None else self.type(*row)
+        found = self._all(tx, self._select.where(*where).limit(1))
+        return found[0] if found else None
 
     def find(self, tx: Tx, *where: Where, order: Any = None, limit: int | None = None) -> list[T]:
         query = self._select.where(*where)
         if order is not None:
             query = query.order_by(*order) if isinstance(order, (list, tuple)) else query.order_by(order)
-        return [self.type(*row) for row in tx.conn.execute(query.limit(limit) if limit is not None else query).all()]
+        return self._all(tx, query if limit is None else query.limit(limit))
+
+    def _all(self, tx: Tx, query: sa.Select[Any]) -> list[T]:
+        """What a select of these rows finds."""
+        found = None if tx.embedded is None else direct(tx.embedded, query, SQLITE)
+        if found is not None:
+            return [self._made(row) for row in found]
+        return [self.type(*row) for row in tx.conn.execute(query).all()]
 
     def within(self, tx: Tx, column: str, values: Iterable[str], *where: Where) -> list[T]:
         """All rows whose `column` is one of `values`, however many they are."""
@@ -227,7 +235,7 @@ class Rows(Generic[T]):
         for name, way in order:
             column = self.table.c[name]
             query = query.order_by(sa.nulls_first(column.asc()) if way == "asc" else sa.nulls_last(column.desc()))
-        found = [self.type(*row) for row in tx.conn.execute(query.limit(limit) if limit is not None else query).all()]
+        found = self._all(tx, query if limit is None else query.limit(limit))
         return found[::-1] if reverse else found
 
 

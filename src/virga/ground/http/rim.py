@@ -79,9 +79,9 @@ class Rim:
         self.metrics_open = False
         self.apps: dict[str, App] = {}
         self.parties = Parties(lambda token: doors.use(Authenticator).hot(token))
-        self.threads = Threads(
-            "a thread", workers, alone=max(1, workers - 1), shared=max(1, workers // 4), prefix="call"
-        )
+        # SQLite's work is done in this interpreter, by one thread at a time: a second would only take its time from the others
+        shared = 1 if db.sqlite else max(1, workers // 4)
+        self.threads = Threads("a thread", workers, alone=max(1, workers - 1), shared=shared, prefix="call")
         self.slow_threads = Threads("a password's thread", 2, alone=2, shared=1, prefix="slow")
         self.memory = Turns("memory", MEMORY, alone=MEMORY // 2, shared=MEMORY // 4)
         self.nobodys_memory = Turns("memory", MEMORY // 8, alone=MEMORY // 32, shared=MEMORY // 64)

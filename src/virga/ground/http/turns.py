@@ -29,6 +29,8 @@ RECENT = 2.0
 """Seconds for which a party counts as there after its last request."""
 SLICE = 0.0003
 """Seconds of steps that the loop takes before it looks at its sockets again."""
+PAUSE = 0.001
+"""Seconds that the loop leaves the interpreter to threads that work for another party."""
 CREDIT = 0.003
 """Seconds of the loop that a quiet party has ahead of a busy one."""
 PUMP_SECONDS = 0.005
@@ -353,6 +355,13 @@ class Threads(ThreadPoolExecutor):
     def __init__(self, what: str, workers: int, *, alone: int, shared: int, prefix: str = "call") -> None:
         super().__init__(workers, thread_name_prefix=prefix)
         self.turns = Turns(what, workers, alone=alone, shared=shared)
+        self.working: dict[Party, int] = {}
+        """For whom threads work at this moment, and how many."""
+
+    def work_for_others(self, party: Party) -> bool:
+        """Whether a thread works for somebody else. Told without the lock: it is a hint."""
+        working = self.working
+        return len(working) > 1 or (bool(working) and party not in working)
 
     def submit(self, call: Callable[..., T], /, *args: Any, **named: Any) -> Future[T]:
         """As an executor does. Raises TooMany."""
@@ -376,9 +385,11 @@ class Threads(ThreadPoolExecutor):
             self.turns.leave(party, 1, 0.0)
             return
         began = time.perf_counter()
+        self._working(party, 1)
         try:
             value = call(*args, **named)
         except BaseException as e:
+            self._working(party, -1)
             self.turns.leave(party, 1, time.perf_counter() - began)
             future.set_exception(e)
             del (
@@ -388,20 +399,37 @@ class Threads(ThreadPoolExecutor):
                 named,
             )  # this frame is in the traceback, which the future holds: no circle, as in the standard library
             return
+        self._working(party, -1)
         self.turns.leave(party, 1, time.perf_counter() - began)
         future.set_result(value)
+
+    def _working(self, party: Party, more: int) -> None:
+        with _LOCK:
+            now = self.working.get(party, 0) + more
+            if now:
+                self.working[party] = now
+            else:
+                del self.working[party]
 
 
 class Rounds:
     """The event loop's own turns: each step of a request's coroutine is measured. When steps of one round have taken their slice, the
     others wait for the next, who has had least first; in between the loop looks at its sockets."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, *, slice: float = SLICE, waiting: int = WAITING) -> None:
-        self.loop, self.slice, self.waiting = loop, slice, waiting
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        threads: Threads | None = None,
+        slice: float = SLICE,
+        waiting: int = WAITING,
+    ) -> None:
+        self.loop, self.threads, self.slice, self.waiting = loop, threads, slice, waiting
         self.order: Order[asyncio.Future[None]] = Order()
         self.used = 0.0
         self.live = 0
         self.armed = False
+        self.paused = False
 
     def full(self, party: Party) -> bool:
         """Whether no more requests of the party are taken in."""
@@ -434,8 +462,17 @@ class Rounds:
         line.spent += cost - charged
         line.guess += (cost - line.guess) / 8
 
+    def _threads_first(self, party: Party) -> bool:
+        return self.threads is not None and self.threads.work_for_others(party)
+
     def _round(self) -> None:
-        """Let those go on whose turn it is, for a slice; they run in the loop's next round."""
+        """Let those go on whose turn it is, for a slice; they run in the loop's next round. The interpreter is one for the loop and the
+        threads: while a thread works for somebody else than who is first here, the loop leaves it alone for a moment between slices."""
+        first = self.order.first()
+        self.paused = not self.paused and first is not None and self._threads_first(first.party)
+        if self.paused:
+            self.loop.call_later(PAUSE, self._round)
+            return
         self.used = granted = 0.0
         while granted < self.slice and (line := self.order.first()) is not None:
             future = line.queue.popleft()
