@@ -267,6 +267,8 @@ def test_list_filters(shared: House) -> None:
     assert [s["name"] for s in rest["servers"]] == ["web-2"]
     assert t.ask("GET", "/compute/v2.1/servers?all_tenants=1").code == 403
     assert t.ask("GET", f"/compute/v2.1/{t.project}/servers").code == 200, "the project may stand in the path"
+    other = t.ask("GET", f"/compute/v2.1/{'0' * 32}/servers")
+    assert other.code == 400 and f"'{t.project}'" in other.text, "another project's is not one's own"
 
 
 def test_keypairs(shared: House) -> None:

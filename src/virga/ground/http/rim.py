@@ -226,8 +226,9 @@ class Rim:
         if service.spelled is not None:
             parts = service.spelled(parts)
         version = _version(service, headers, parts)
-        asked = parts
+        asked, project = parts, ""
         if service.tenant_in_path and len(parts) > 1 and _is_project(parts[1]):
+            project = parts[1]
             parts = [parts[0], *parts[2:]]
         rows, params = self.tables[service.name].find(method, parts)
         route = None if isinstance(rows, dict) else fit(rows, version)
@@ -278,6 +279,15 @@ class Rim:
                 _access(call.actor, service, method, asked)
         if not public and call.actor is NOBODY:
             raise errors.Unauthorized("The request you have made requires authentication.")
+        if (
+            project
+            and call.actor is not NOBODY
+            and project.replace("-", "") != (call.actor.project_id or "").replace("-", "")
+        ):
+            raise errors.Invalid(  # as Nova says it
+                f"Malformed request URL: URL's project_id '{project}' doesn't match Context's project_id '{call.actor.project_id}'",
+                field="project_id",
+            )
         if route is not None and route.stream:
             request.stream = _chunks(receive)
             answer = await route.action(call, *params)

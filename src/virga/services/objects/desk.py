@@ -62,6 +62,8 @@ class Desk:
         self.threads = Threads(
             "a thread of the object store", workers, alone=workers - 1, shared=max(2, workers // 3), prefix="objects"
         )
+        # a name server that does not answer holds a thread; it must not be one that serves requests
+        self.names = Threads("a look-up of a host's name", 8, alone=4, shared=2, prefix="names")
         self.commits = Commits(db, self.threads)
         self.world = doors.use(World)
         self.bodies = Bodies(blobs, self.commits, settings, self.world, self.threads, seal)
@@ -78,4 +80,5 @@ class Desk:
 
     def close(self) -> None:
         self.commits.stop()
+        self.names.shutdown(wait=False, cancel_futures=True)
         self.threads.shutdown(wait=True)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from urllib.parse import quote
 
@@ -11,6 +12,9 @@ from virga.services.objects import model
 from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Ask
 from virga.services.objects.swift.replies import refuse
+
+LOOKUP_SECONDS = 5.0
+"""Who names a host chooses its name server, and so how long an answer would be waited for."""
 
 
 def _canonical(host: str) -> str | None:
@@ -33,7 +37,10 @@ async def remap(desk: Desk, ask: Ask) -> None:
             or ask.path.startswith("/v1")
         ):
             return
-        found = await asyncio.get_running_loop().run_in_executor(desk.threads, _canonical, host)
+        found = None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOKUP_SECONDS):
+                found = await asyncio.get_running_loop().run_in_executor(desk.names, _canonical, host)
         if found is None or not found.rstrip(".").lower().endswith(domain):
             raise refuse(400, "CNAME lookup failed to resolve to a valid domain")
         host = found.rstrip(".")
