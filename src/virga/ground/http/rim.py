@@ -315,9 +315,11 @@ class Rim:
         if row.inline:
             call.hot = True
             try:
-                if row.slow:
+                if row.slow and not (
+                    row.brief is not None and self.db.sqlite and not self.db.busy and row.brief(*args)
+                ):
                     return await loop.run_in_executor(self.threads, self._act, row, call, args)
-                return self._finish(row, row.action(call, *args), call)
+                return self._act(row, call, args) if row.slow else self._finish(row, row.action(call, *args), call)
             except Cold:
                 call.hot = False
         if self.db.sqlite and row.short and not self.db.busy:

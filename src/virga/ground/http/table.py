@@ -21,7 +21,8 @@ class Route:
     `write` open a transaction around the action (GET reads, others write), `none` leaves it to the action. `inline` rows answer
     from memory on the event loop. `stream` rows are async and get the body as it arrives. `public` rows need no token. `slow`
     rows compute for long (password hashes) and have two threads of their own, so that they starve nobody; those that are `inline`, too,
-    are first tried in an ordinary thread with what is remembered, and say Cold before they write anything.
+    are first tried in an ordinary thread with what is remembered, and say Cold before they write anything. `brief` tells of a body
+    that it asks for no more than some reads: on an embedded database that is cheaper than a change of threads.
 
     `query` and `headers` declare the parameters and headers that the action reads, with their bounds and what they refer to
     (`wire.refers`); `most` bounds the things of one bulk body."""
@@ -42,6 +43,7 @@ class Route:
     inline: bool = False
     stream: bool = False
     slow: bool = False
+    brief: Callable[[Any], bool] | None = None
     accepts: tuple[str, ...] = ("application/json",)
     query: Query | None = None
     headers: Query | None = None

@@ -113,6 +113,7 @@ ROUTES = (
         code=201,
         tx="none",
         slow=True,
+        brief=auth.by_token_alone,
         inline=True,
         public=True,
     ),
