@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from houses import House, make
-from virga.cli import main as virga
+from virga.cli.main import main as virga
 from virga.ground.db.engine import Database
 from virga.ground.errors import Broken
 from virga.ground.loops.loop import Round

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 from accounts import Account, S3Key, nobody, round_of
 from houses import House, make
-from virga.cli import main
+from virga.cli.main import main
 from virga.ground.errors import Broken
 from virga.services.objects import loops
 from virga.services.objects.desk import Desk

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from virga.cli.context import settings_of
+
 if TYPE_CHECKING:
     from virga.app import Cloud
 
@@ -22,10 +24,9 @@ def identity() -> None:
 def _cloud(ctx: click.Context) -> Cloud:
     """The cloud of the settings with its schema made current."""
     from virga.app import Cloud
-    from virga.cli import _settings
     from virga.ground.db.migrate import migrate
 
-    settings = _settings(ctx)
+    settings = settings_of(ctx)
     if settings.ephemeral:
         raise click.ClickException("An ephemeral cloud keeps nothing: there is no database to work on.")
     if not settings.database.url:

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`virga keys`: new keys for tokens, credentials and objects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from virga.cli.context import settings_of
+from virga.cli.process import pid_of
+
+
+@click.group()
+def keys() -> None:
+    """The keys that seal tokens, credentials and objects."""
+
+
+@keys.command("rotate")
+@click.pass_context
+def rotate_keys(ctx: click.Context) -> None:
+    """Make a new token key. Nobody is logged out; the old keys go when no living token needs them."""
+    from virga.app import Cloud
+
+    cloud = Cloud(settings_of(ctx))
+    with cloud.db.write() as tx:
+        cloud.tokens.load(tx)
+        number = cloud.tokens.rotate(tx)
+    cloud.db.close()
+    click.echo(f"Token key {number} is made.")
+
+
+@keys.command("forget")
+@click.pass_context
+def forget_keys(ctx: click.Context) -> None:
+    """The credential key file is lost: drop all token keys, so that the cloud starts again. Everybody logs in anew; credentials that the
+    lost file sealed stay unreadable until it is found."""
+    from virga.app import Cloud
+
+    settings = settings_of(ctx)
+    if pid_of(settings) is not None:
+        raise click.ClickException("The cloud is running: 'virga down' first.")
+    cloud = Cloud(settings)
+    with cloud.db.write() as tx:
+        cloud.tokens.forget(tx)
+    cloud.db.close()
+    click.echo("There is a new token key.")
+
+
+@keys.command("objects")
+@click.pass_context
+def rotate_objects(ctx: click.Context) -> None:
+    """Seal what comes from now on with a new key. The cloud may be up; what older keys sealed stays readable while the file keeps them."""
+    from virga.ground.keyfile import KeyFile
+    from virga.services.objects.api import keys_of
+
+    file = KeyFile(keys_of(Path(settings_of(ctx).state)))
+    file.rotate()
+    count = len(file.read())
+    click.echo(
+        f"{file.path} has {count} key{'s' if count > 1 else ''}; new objects are sealed with the first. Keep a copy: without it they are lost."
+    )
+
+
+@keys.command("credentials")
+@click.pass_context
+def rotate_credentials(ctx: click.Context) -> None:
+    """Seal all credentials and token keys with a new key, and drop the old keys. The cloud must be down: it keeps the keys in memory."""
+    from virga.app import Cloud
+    from virga.services.identity import api
+
+    settings = settings_of(ctx)
+    if pid_of(settings) is not None:
+        raise click.ClickException("The cloud is running: 'virga down' first.")
+    cloud = Cloud(settings)
+    click.echo(f"{api.reseal(cloud.db, cloud.doors)} secrets are sealed with a new key.")
+    cloud.db.close()
