@@ -20,9 +20,8 @@ def config(ctx: click.Context) -> None:
 @click.command()
 def policy() -> None:
     """Print every rule with its default, as a policy.yaml to start from."""
-    import virga.app  # noqa: F401 - every service declares its rules
-    from virga.authority.rules import REGISTRY
+    from virga.roles.parts import PARTS
 
-    for rule in sorted(REGISTRY.values(), key=lambda r: r.name):
+    for rule in sorted((rule for part in PARTS for rule in part.rules), key=lambda r: r.name):
         scopes = f" (scope: {', '.join(rule.scopes)})" if rule.scopes else ""
         click.echo(f"# {rule.text}{scopes}\n#{json.dumps(rule.name)}: {json.dumps(rule.source)}\n")

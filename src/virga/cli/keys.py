@@ -20,13 +20,14 @@ def keys() -> None:
 @click.pass_context
 def rotate_keys(ctx: click.Context) -> None:
     """Make a new token key. Nobody is logged out; the old keys go when no living token needs them."""
-    from virga.app import Cloud
+    from virga.roles.site import offline
+    from virga.services.identity.part import PART
+    from virga.services.identity.tokens import Tokens
 
-    cloud = Cloud(settings_of(ctx))
-    with cloud.db.write() as tx:
-        cloud.tokens.load(tx)
-        number = cloud.tokens.rotate(tx)
-    cloud.db.close()
+    with offline(settings_of(ctx), PART) as site, site.db.write() as tx:
+        tokens = site.doors.use(Tokens)
+        tokens.load(tx)
+        number = tokens.rotate(tx)
     click.echo(f"Token key {number} is made.")
 
 
@@ -35,15 +36,15 @@ def rotate_keys(ctx: click.Context) -> None:
 def forget_keys(ctx: click.Context) -> None:
     """The credential key file is lost: drop all token keys, so that the cloud starts again. Everybody logs in anew; credentials that the
     lost file sealed stay unreadable until it is found."""
-    from virga.app import Cloud
+    from virga.roles.site import offline
+    from virga.services.identity.part import PART
+    from virga.services.identity.tokens import Tokens
 
     settings = settings_of(ctx)
     if pid_of(settings) is not None:
         raise click.ClickException("The cloud is running: 'virga down' first.")
-    cloud = Cloud(settings)
-    with cloud.db.write() as tx:
-        cloud.tokens.forget(tx)
-    cloud.db.close()
+    with offline(settings, PART) as site, site.db.write() as tx:
+        site.doors.use(Tokens).forget(tx)
     click.echo("There is a new token key.")
 
 
@@ -66,12 +67,12 @@ def rotate_objects(ctx: click.Context) -> None:
 @click.pass_context
 def rotate_credentials(ctx: click.Context) -> None:
     """Seal all credentials and token keys with a new key, and drop the old keys. The cloud must be down: it keeps the keys in memory."""
-    from virga.app import Cloud
+    from virga.roles.site import offline
     from virga.services.identity import api
+    from virga.services.identity.part import PART
 
     settings = settings_of(ctx)
     if pid_of(settings) is not None:
         raise click.ClickException("The cloud is running: 'virga down' first.")
-    cloud = Cloud(settings)
-    click.echo(f"{api.reseal(cloud.db, cloud.doors)} secrets are sealed with a new key.")
-    cloud.db.close()
+    with offline(settings, PART) as site:
+        click.echo(f"{api.reseal(site.db, site.doors)} secrets are sealed with a new key.")

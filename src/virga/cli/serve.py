@@ -38,7 +38,7 @@ def serve(ctx: click.Context, roles: str, workers: int, listen: str, worker: int
     if worker is not None:
         _work(settings, worker)
         return
-    from virga.app import listen as bound
+    from virga.serving import listen as bound
 
     sock = bound(listen)
     words = [
@@ -71,12 +71,14 @@ def _work(settings: Settings, descriptor: int) -> None:
     import socket
 
     from virga.app import Cloud
-    from virga.app import serve as answer
     from virga.ground import log
+    from virga.roles.objects import OBJECTS
+    from virga.serving import serve as answer
 
     log.setup(settings.server.log_level)
-    cloud = Cloud(settings)
-    cloud.only_objects()
+    cloud = Cloud(settings, OBJECTS)
+    cloud.prepare()
+    cloud.start()
 
     async def run() -> None:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
@@ -88,6 +90,4 @@ def _work(settings: Settings, descriptor: int) -> None:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(run())
     finally:
-        cloud.loops.stop()
-        cloud.objects.close()
-        cloud.db.close()
+        cloud.stop()

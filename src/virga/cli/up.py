@@ -72,8 +72,10 @@ def _foreground(settings: Settings) -> None:
     from virga.ground import log
 
     log.setup(settings.server.log_level)
-    from virga.app import Cloud, serve
+    from virga.app import Cloud
     from virga.ground.errors import Broken
+    from virga.roles.all import ALL
+    from virga.serving import serve
 
     steps = Steps()
     if not settings.simulated:
@@ -84,7 +86,7 @@ def _foreground(settings: Settings) -> None:
         _remember(settings)
         write_pid(state)
     steps("database and first accounts")
-    cloud = Cloud(settings)
+    cloud = Cloud(settings, ALL)
     guests = {"how": "leave"}
     try:
         try:
