@@ -59,15 +59,12 @@ def bootstrap(ctx: click.Context, username: str, project: str) -> None:
     state folder.
     """
     from virga.services.identity import api
-    from virga.services.identity.part import first_password
-    from virga.services.identity.passwords import Passwords
+    from virga.services.identity.part import hashed_password
 
     with _identity(ctx) as site:
-        password, passwords = first_password(site.state), site.doors.use(Passwords)
+        hashed = hashed_password(site, username)
         with site.db.read() as tx:
-            wanted = api.needs_bootstrap(tx, password, passwords, username)
             before = api.census(tx)
-        hashed = passwords.hash(password) if wanted else None
         with site.db.write() as tx:
             api.bootstrap(tx, hashed, admin=username, project=project)
             api.register(tx, site.apis, site.region)

@@ -21,13 +21,11 @@ def keys() -> None:
 def rotate_keys(ctx: click.Context) -> None:
     """Make a new token key. Nobody is logged out; the old keys go when no living token needs them."""
     from virga.roles.site import offline
+    from virga.services.identity import api
     from virga.services.identity.part import PART
-    from virga.services.identity.tokens import Tokens
 
     with offline(settings_of(ctx), PART) as site, site.db.write() as tx:
-        tokens = site.doors.use(Tokens)
-        tokens.load(tx)
-        number = tokens.rotate(tx)
+        number = api.new_token_key(tx, site.doors)
     click.echo(f"Token key {number} is made.")
 
 
@@ -37,14 +35,14 @@ def forget_keys(ctx: click.Context) -> None:
     """The credential key file is lost: drop all token keys, so that the cloud starts again. Everybody logs in anew; credentials that the
     lost file sealed stay unreadable until it is found."""
     from virga.roles.site import offline
+    from virga.services.identity import api
     from virga.services.identity.part import PART
-    from virga.services.identity.tokens import Tokens
 
     settings = settings_of(ctx)
     if pid_of(settings) is not None:
         raise click.ClickException("The cloud is running: 'virga down' first.")
     with offline(settings, PART) as site, site.db.write() as tx:
-        site.doors.use(Tokens).forget(tx)
+        api.forget_token_keys(tx, site.doors)
     click.echo("There is a new token key.")
 
 

@@ -47,6 +47,15 @@ def first_password(state: Path | None) -> str:
     return file.read_text().strip()
 
 
+def hashed_password(site: Site, admin: str = "admin") -> str | None:
+    """The first password of `admin`, hashed, where it is to be written: nobody of that name yet, or another password. Hashing takes long,
+    so it is done outside of the transaction that writes, and only then."""
+    password, passwords = first_password(site.state), site.doors.use(Passwords)
+    with site.db.read() as tx:
+        wanted = api.needs_bootstrap(tx, password, passwords, admin)
+    return passwords.hash(password) if wanted else None
+
+
 def _apis(doors: Doors) -> tuple[Service, ...]:
     return (routes.chosen(doors.use(Identity).v2),)
 
@@ -70,13 +79,9 @@ def _furnish(site: Site) -> None:
 
 
 def _prepare(site: Site) -> None:
-    """The first administrator, the catalogue, the first token key, the domains of directories. The password is hashed outside of the
-    transaction, and only when it is to be written."""
+    """The first administrator, the catalogue, the first token key, the domains of directories."""
     doors, own = site.doors, site.doors.use(Identity)
-    password, passwords = first_password(site.state), doors.use(Passwords)
-    with site.db.read() as tx:
-        wanted = own.bootstrap and api.needs_bootstrap(tx, password, passwords)
-    hashed = passwords.hash(password) if wanted else None
+    hashed = hashed_password(site) if own.bootstrap else None
     with site.db.write() as tx:
         api.bootstrap(tx, hashed, everything=own.bootstrap)
         api.register(tx, site.apis, site.region)
