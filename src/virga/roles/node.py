@@ -17,6 +17,7 @@ from virga.services.part import Site
 from virga.settings import Settings
 
 if TYPE_CHECKING:
+    from virga.node.central import Central
     from virga.node.chassis import Chassis
     from virga.node.metadata import Metadata
     from virga.node.supervisor import Supervisor
@@ -40,11 +41,13 @@ class LocalNode:
         self.node: Node | None = None
         self._metadata: Metadata | None = None
         self._supervisor: Supervisor | None = None
+        self._central: Central | None = None
         self._chassis: Chassis | None = None
 
     def equip(self, step: Callable[[str], None]) -> None:
         """The drivers of a real cloud: OVN's daemons and libvirtd as children, each adopted if it still runs. Raises RuntimeError for a
         cloud that keeps nothing, and what engines say that do not come up."""
+        from virga.node.central import Central
         from virga.node.chassis import Chassis
         from virga.node.libvirtd import engine, kvm_works
         from virga.node.metadata import Metadata
@@ -61,11 +64,12 @@ class LocalNode:
         chassis = self._chassis = Chassis(
             own.name, state / "ovn", own.network.uplink, own.network.external_cidr, supervisor
         )
+        central = self._central = Central(state / "ovn", supervisor)
         step("network engine (Open vSwitch, OVN)")
-        chassis.start()
-        if chassis.nb is None:
-            raise RuntimeError("the chassis did not open the northbound database")
-        switch = OvnSwitch(chassis.nb, chassis.id)
+        central.start()
+        chassis.start(central.southbound)
+        central.await_chassis(chassis.id)
+        switch = OvnSwitch(central.nb, chassis.id)
         switch.prepare()
         doors.put(Switch, switch)
         step("hypervisor (libvirt, QEMU)")
@@ -118,6 +122,8 @@ class LocalNode:
 
     def close(self, guests: str) -> None:
         """End the engines; while guests are left, their data plane goes on."""
-        if self._supervisor is not None and self._chassis is not None:
+        if self._supervisor is not None:
             self._supervisor.stop(data_plane=guests != "leave")
-            self._chassis.close()
+        for part in (self._central, self._chassis):
+            if part is not None:
+                part.close()
