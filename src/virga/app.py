@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The composition root: settings and a role in, a running cloud out. What services are made of, their parts say."""
+"""The composition root: settings and a role in, a running cloud out. What services are made of, their parts say; what a role does not run is
+not even imported."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from virga.authority.overrides import Overrides
 from virga.ground import log, metrics
@@ -16,13 +17,13 @@ from virga.ground.http.rim import Rim
 from virga.ground.loops.loop import LoopRunner
 from virga.ground.sagas.runner import Hook, Runner
 from virga.ground.world import VirtualClock, World
-from virga.node.node import Node
-from virga.roles.node import LocalNode
-from virga.roles.parts import bring_up_to_date
 from virga.roles.role import Role
-from virga.roles.simulated import advance, simulate, stock
 from virga.roles.site import open_site
 from virga.settings import Settings
+
+if TYPE_CHECKING:
+    from virga.node.node import Node
+    from virga.roles.node import LocalNode
 
 
 class Cloud:
@@ -44,7 +45,11 @@ class Cloud:
             sagas = [saga for part in role.parts for saga in part.sagas]
             self.runner = self.doors.put(Runner, Runner(self.db, self.doors, sagas, hook=hook))
         self.loops = self.doors.put(LoopRunner, LoopRunner(self.db, self.doors, role.loops(self.doors)))
-        self.local = LocalNode(settings, site) if role.node else None
+        self.local: LocalNode | None = None
+        if role.node:
+            from virga.roles.node import LocalNode
+
+            self.local = LocalNode(settings, site)
         self.connections: Connections | None = None
         self.rim = self._rim()
 
@@ -81,6 +86,8 @@ class Cloud:
         memory. Repeatable."""
         self.doors.use(Overrides).load()
         if self.role.control:
+            from virga.roles.parts import bring_up_to_date
+
             done = bring_up_to_date(self.db)
             for part in self.role.parts:
                 part.prepare(self.site)
@@ -90,16 +97,22 @@ class Cloud:
 
     def simulate(self) -> None:
         """The drivers of a simulated cloud: nothing outside of the state folder."""
+        from virga.roles.simulated import simulate
+
         simulate(self.site, self.settings)
         if isinstance(self.world.clock, VirtualClock):
             self.rim.hooks["sim/clock"] = self._move_clock
 
     def stock(self) -> None:
         """What a new simulated cloud begins with."""
+        from virga.roles.simulated import stock
+
         stock(self.site, self.settings)
 
     def _move_clock(self, body: bytes) -> dict[str, Any]:
         """POST /sim/clock {"advance": seconds}: simulated time goes on, and what waited for it is looked at."""
+        from virga.roles.simulated import advance
+
         now = advance(self.site, body)
         if self.node is not None:
             self.node.hello()

@@ -5,6 +5,8 @@ by control in another."""
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -121,3 +123,17 @@ def test_an_offline_command_has_the_part_it_needs_and_starts_nothing(tmp_path: P
         with site.db.read() as tx:
             site.doors.use(Tokens).load(tx)
         assert threading.active_count() == before
+
+
+def test_what_a_role_does_not_run_is_not_imported() -> None:
+    """A worker is as small as its role: the other services' code is not in its memory."""
+    words = "import sys, virga.app, virga.serving, virga.roles.objects; print(*sorted(sys.modules))"
+    said = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True, timeout=60)
+    there = said.stdout.split()
+    assert "virga.services.objects.part" in there and "virga.services.identity.part" in there
+    strangers = [name for name in there if name.startswith(("virga.services.", "virga.node", "virga.roles.parts"))]
+    allowed = ("virga.services.identity", "virga.services.objects", "virga.services.part")
+    assert [
+        n for n in strangers if not n.startswith(allowed) and n.count(".") > 2 and not n.endswith(".settings")
+    ] == []
+    assert "virga.node.node" not in there and "virga.roles.parts" not in there
