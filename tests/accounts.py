@@ -13,8 +13,9 @@ from typing import Any
 from urllib.parse import quote
 
 from houses import House, Tenant
-from virga.app import Cloud, serve
+from virga.app import Cloud
 from virga.ground.loops.loop import Round
+from virga.serving import serve
 
 EMPTY = hashlib.sha256(b"").hexdigest()
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from virga.app import own_certificate
 from virga.client import wait
+from virga.serving import own_certificate
 
 SUFFIX = "dc=corp,dc=test"
 ADMIN = f"cn=admin,{SUFFIX}"

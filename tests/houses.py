@@ -13,11 +13,13 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
-from virga.app import Cloud, serve
+from virga.app import Cloud
 from virga.client import wait
 from virga.ground import log
 from virga.ground.sagas.runner import Hook
 from virga.ground.world import VirtualClock, World
+from virga.roles.all import ALL
+from virga.serving import serve
 from virga.settings import load
 
 log.setup("error")
@@ -182,7 +184,7 @@ def make(
         **({"database.url": url} if url else {}),
         **({"server.workers": 4} | over),
     )
-    cloud = Cloud(settings, world=World(clock, seed=7) if clock is not None else None, hook=hook)
+    cloud = Cloud(settings, ALL, world=World(clock, seed=7) if clock is not None else None, hook=hook)
     cloud.prepare()
     cloud.simulate()
     return cloud

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`python -m virga`"""
 
-from virga.cli import main
+from virga.cli.main import main
 
 main()

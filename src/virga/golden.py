@@ -16,7 +16,7 @@ FILE = Path(__file__).parent / "ground/db/schema.sql"
 
 def text() -> str:
     """Every table and index of the program in SQLite's SQL, in the order of their names."""
-    import virga.app  # noqa: F401 - every store registers its tables
+    import virga.roles.parts  # noqa: F401 - every store registers its tables
 
     dialect = sqlite.dialect()
     parts = []

@@ -40,7 +40,7 @@ def northbound(tmp_path: Path) -> Iterator[Ovsdb]:
     ]
     server = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     from virga.client import wait
-    from virga.node.chassis import answers
+    from virga.node.daemons import answers
 
     assert wait(lambda: answers(sock), 10, every=0.02)
     db = Ovsdb(str(sock), "OVN_Northbound")

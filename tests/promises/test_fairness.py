@@ -23,6 +23,7 @@ from virga.ground.http import rim, turns
 from virga.ground.http.call import Cold
 from virga.ground.http.turns import CROWD, PARTY, Parties, Party, Rounds, Threads, Turns
 from virga.services.identity import passwords
+from virga.services.identity.tokens import Tokens
 
 
 class Clock:
@@ -344,7 +345,7 @@ def test_a_party_is_the_project_or_else_the_address(house: House) -> None:
     house.tenant("bob")
     house.admin.delete(f"/identity/v3/users/{mallory.user}")  # tokens must be looked at again
     with pytest.raises(Cold):
-        house.cloud.tokens.hot(alice.token)
+        house.cloud.doors.use(Tokens).hot(alice.token)
     assert of(("x-auth-token", alice.token)) == f"project {alice.project}", (
         "whose turns a token has is forgotten too soon"
     )

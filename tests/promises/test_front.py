@@ -507,9 +507,10 @@ def test_metrics_of_a_real_cloud_are_not_for_the_world(house: House) -> None:
 
 def test_metrics_open_by_themselves_only_where_all_is_simulated(tmp_path: Path) -> None:
     from virga.app import Cloud
+    from virga.roles.all import ALL
 
     for simulated in (True, False):
-        cloud = Cloud(load(env={}, state=str(tmp_path / str(simulated)), simulated=simulated))
+        cloud = Cloud(load(env={}, state=str(tmp_path / str(simulated)), simulated=simulated), ALL)
         assert cloud.rim.metrics_open is simulated
         cloud.db.close()
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from test_crash import Sim
 
 from virga.client import wait
+from virga.services.objects.desk import Desk
 from virga.services.objects.store import objects as rows
 
 OPERATIONS = int(os.environ.get("VIRGA_TEST_OBJECT_OPERATIONS", "10000"))
@@ -113,7 +114,6 @@ def after_the_sweep(state: Path) -> None:
     from houses import make
     from virga.ground.loops.loop import Round
     from virga.services.objects import loops
-    from virga.services.objects.desk import Desk
 
     cloud = make(state=state, **{"objects.orphan_seconds": 0, "objects.trash_seconds": 0})
     round = Round(cloud.db, cloud.world, cloud.doors)
@@ -128,5 +128,5 @@ def after_the_sweep(state: Path) -> None:
         smalls = tx.conn.exec_driver_sql("select count(*) from obj_small").scalar()
         named_small = tx.conn.exec_driver_sql("select count(*) from obj_objects where body like 'i%'").scalar()
     assert named == len(there) and smalls == named_small
-    cloud.objects.close()
+    cloud.doors.use(Desk).close()
     cloud.db.close()

@@ -16,6 +16,7 @@ from virga.client import wait
 from virga.ground.loops.loop import Round
 from virga.services.identity.directories.loops import renew
 from virga.services.identity.directories.model import public_id
+from virga.services.identity.directories.registry import Directories
 
 SQL, LDAP = "sql", "ldap"
 
@@ -140,8 +141,8 @@ def test_one_contract(corp: House, kind: str) -> None:
 
 def renewed(house: House) -> None:
     """One round of the loop, now."""
-    for id in house.cloud.directories.due:
-        house.cloud.directories.due[id] = 0.0
+    for id in house.cloud.doors.use(Directories).due:
+        house.cloud.doors.use(Directories).due[id] = 0.0
     renew(Round(house.cloud.db, house.cloud.world, house.cloud.doors))
 
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from click.testing import CliRunner
 
 from houses import House, Tenant, make
-from virga.cli import main as virga
+from virga.cli.main import main as virga
 from virga.ground.db.engine import Database
 from virga.services.identity import store
 from virga.services.identity.imports import source

@@ -15,13 +15,14 @@ import pytest
 from click.testing import CliRunner
 
 from houses import House, make
-from virga.cli import main as virga
+from virga.cli.main import main as virga
 from virga.ground.db.engine import Database
 from virga.ground.errors import Broken
 from virga.ground.loops.loop import Round
 from virga.ground.world import VirtualClock
 from virga.services.identity import loops, store
 from virga.services.identity.secrets import TOKEN_KEY, Vault
+from virga.services.identity.tokens import Tokens
 
 I = "/identity/v3"  # noqa: E741
 
@@ -50,7 +51,7 @@ def test_token_keys_are_sealed_and_old_ones_become_so(database: str | None, tmp_
     again = make(database, tmp_path)
     assert again.db.url == url
     (now,) = _secrets(again.db)
-    assert now not in {bare, sealed} and again.tokens.open(token) is not None
+    assert now not in {bare, sealed} and again.doors.use(Tokens).open(token) is not None
     assert Vault(tmp_path / "credential.keys").open(now, TOKEN_KEY) == bare
     with pytest.raises(Broken, match="A credential was sealed with a key"):
         Vault(tmp_path / "credential.keys").open(now)
@@ -84,9 +85,9 @@ def test_two_processes_read_each_others_tokens(postgres: Any, tmp_path: Path) ->
     for here, there in ((a, b), (b, a)):
         assert there.http.get(f"{I}/users", headers={"X-Auth-Token": here.admin.token}).status_code == 200
     with one.db.write() as tx:
-        one.tokens.rotate(tx)
+        one.doors.use(Tokens).rotate(tx)
     with two.db.read() as tx:
-        assert two.tokens.refresh(tx)
+        assert two.doors.use(Tokens).refresh(tx)
     assert all(len(s) > 64 for s in _secrets(one.db)) and len(_secrets(one.db)) == 2
     assert (
         b.http.get(f"{I}/users", headers={"X-Auth-Token": a.login("admin", "admin", "admin").token}).status_code == 200
@@ -103,7 +104,7 @@ def test_the_key_file_is_changed(tmp_path: Path) -> None:
     assert done.exit_code == 0 and "1 secrets" in done.output, done.output
     assert (tmp_path / "credential.keys").read_text() != file
     again = make(None, tmp_path)
-    assert _secrets(again.db) != before and again.tokens.open(token) is not None
+    assert _secrets(again.db) != before and again.doors.use(Tokens).open(token) is not None
     again.db.close()
 
 

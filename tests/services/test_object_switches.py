@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 from accounts import Account, S3Key, nobody, round_of
 from houses import House, make
-from virga.cli import main
+from virga.cli.main import main
 from virga.ground.errors import Broken
 from virga.services.objects import loops
 from virga.services.objects.desk import Desk
@@ -437,7 +437,7 @@ def test_bodies_at_rest_say_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         a("PUT", "/sealed/plain", big, 201)
 
     def rotated(house: House, a: Account) -> None:
-        seal = house.cloud.objects.bodies.seal
+        seal = house.cloud.doors.use(Desk).bodies.seal
         assert seal is not None
         before = seal.mark()
         said = CliRunner().invoke(main, ["--state", str(state), "keys", "objects"])

@@ -226,7 +226,7 @@ def test_the_old_form() -> None:
     cloud = make(**{"server.listen": "127.0.0.1:0", "objects.sync_hosts": ["127.0.0.1"]})
     with served(cloud) as address:
         host = address.removeprefix("http://")
-        cloud.objects.realms.hosts.append(host)
+        cloud.doors.use(Desk).realms.hosts.append(host)
         house = House(cloud)
         a, b = Account(house.tenant("one")), Account(house.tenant("two"))
         b("PUT", "/c", code=201, X_Container_Sync_Key="shared")

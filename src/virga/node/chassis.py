@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network of one machine: OVN's daemons in a network namespace of their own, the external network's end, machines' taps and
-metadata's doors. Everything carries the cloud's name, so that `purge` finds all of it."""
+"""The network of one host: Open vSwitch and ovn-controller in a network namespace of their own, the external network's end, machines' taps
+and metadata's doors. Everything carries the cloud's name, so that `purge` finds all of it. What the whole cloud has once is in
+`central.py`; a chassis is only told where that is."""
 
 from __future__ import annotations
 
@@ -14,25 +15,11 @@ from pathlib import Path
 
 from virga.ground.errors import Unavailable
 from virga.ground.world import CommandFailed, run
+from virga.node.daemons import Daemons, answers
 from virga.node.supervisor import Engine, Supervisor
 from virga.services.network.drivers.ovsdb import Ovsdb, ovs_map, ovs_set, plain
 
-SCHEMAS = {
-    "nb": "/usr/share/ovn/ovn-nb.ovsschema",
-    "sb": "/usr/share/ovn/ovn-sb.ovsschema",
-    "conf": "/usr/share/openvswitch/vswitch.ovsschema",
-}
-QUIET = ("-vconsole:off", "-vsyslog:off", "-vfile:warn")
-
-
-def answers(path: Path) -> bool:
-    """Whether something accepts on a unix socket."""
-    with socket.socket(socket.AF_UNIX) as s:
-        try:
-            s.connect(str(path))
-        except OSError:
-            return False
-    return True
+SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 
 
 def namespaces() -> set[str]:
@@ -44,6 +31,13 @@ def links(namespace: str | None = None) -> set[str]:
     """The names of the links in a namespace (or here)."""
     out = run(["ip", *(["-n", namespace] if namespace else []), "-o", "link"])
     return {line.split(": ")[1].partition("@")[0] for line in out.splitlines()}
+
+
+def pair(link: str, other: str, namespace: str, *, near: str | None = None) -> None:
+    """Two links that are each other's ends: `link` in `near` (or here), `other` in `namespace`. Ends of this kind, and plain taps, are what
+    Open vSwitch finds again after it was started anew; a port of its own making in another namespace would be lost to it."""
+    here = ["-n", near] if near else []
+    run(["ip", *here, "link", "add", link, "type", "veth", "peer", "name", other, "netns", namespace])
 
 
 class Chassis:
@@ -61,155 +55,90 @@ class Chassis:
         self.storage_link = f"{name}-sto"
         self.table = f"virga_{name}"
         self.id = f"{name}-{socket.gethostname()}"
+        self.daemons = Daemons(folder)
         self._lock = threading.Lock()
-        self.nb: Ovsdb | None = None
         self.conf: Ovsdb | None = None
 
     # -- start and stop --------------------------------------------------------------------------------------------
 
-    def sock(self, name: str) -> Path:
-        return self.folder / f"{name}.sock"
-
-    def start(self) -> None:
-        """Namespace, daemons, bridges, the external end. Repeatable; what runs is adopted."""
+    def start(self, southbound: str) -> None:
+        """Namespace, daemons, bridges, the external end. `southbound`: where OVN's southbound database is (`unix:…`). Repeatable; what runs
+        is adopted."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._namespace(self.namespace)
-        env = {
-            f"{p}_{k}": str(self.folder) for p in ("OVS", "OVN") for k in ("RUNDIR", "DBDIR", "SYSCONFDIR", "LOGDIR")
-        }
-        env["PATH"] = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
-        for name in ("nb", "sb", "conf"):
-            self.supervisor.run(self._database(name, env))
-        self._vsctl("--no-wait", "init")
-        run(["ovn-nbctl", f"--db=unix:{self.sock('nb')}", "init"])
-        run(["ovn-sbctl", f"--db=unix:{self.sock('sb')}", "init"])
-        self._vsctl(
-            "--no-wait",
-            "set",
-            "Open_vSwitch",
-            ".",
+        own = self.daemons
+        self.supervisor.run(own.database("conf", SCHEMA, data_plane=True))
+        self._configure(southbound)
+        inside = ("--net", self.namespace, "--")
+        control = self.folder / "vswitchd.ctl"
+        vswitchd = (
+            *inside,
+            "ovs-vswitchd",
+            f"unix:{own.sock('conf')}",
+            "--disable-system",
+            f"--unixctl={control}",
+            *own.logged("ovs-vswitchd"),
+        )
+        self.supervisor.run(
+            Engine(
+                "ovs-vswitchd",
+                vswitchd,
+                own.env,
+                ready=lambda: answers(self.folder / "br-int.mgmt"),
+                data_plane=True,
+                # told to end, it takes its taps along; ended by a signal, it leaves them for its successor
+                stop=lambda: run(["ovs-appctl", "-t", str(control), "exit", "--cleanup"], timeout=10),
+            )
+        )
+        controller = (*inside, "ovn-controller", f"unix:{own.sock('conf')}", *own.logged("ovn-controller"))
+        self.supervisor.run(Engine("ovn-controller", controller, own.env, data_plane=True))
+        self._external()
+        self.conf = Ovsdb(str(own.sock("conf")), "Open_vSwitch")
+
+    def _configure(self, southbound: str) -> None:
+        """What Open vSwitch and ovn-controller read when they start.
+
+        `datapath_type=netdev` and `--disable-system`: packets are switched in ovs-vswitchd itself, so that no kernel module is needed. One
+        vswitchd makes a tap `ovs-netdev` of that very name, hence the namespace of our own.
+
+        `userspace-tso-enable`: a guest or a veth leaves checksums and the cutting of segments to the card that it believes in. A switch in
+        user space reads the bare frame and would hand it on with the checksum undone: ping and DHCP work, TCP hangs. Either every such
+        end has its offloads off, or, as here, vswitchd finishes what was left undone, which is six to nine times faster between machines
+        of this host. The price: with this option on, Open vSwitch 3.1 drops offloaded packets that go into a tunnel. It must be off, and
+        guests' offloads with it, on a chassis that has tunnels to others; it is read only when vswitchd starts.
+
+        `ovn-encap-ip=127.0.0.1`: OVN registers no chassis without an end for tunnels, and with one chassis none is built.
+
+        `fail-mode=secure`: until ovn-controller has written flows, the integration bridge passes nothing; the other mode would make it an
+        ordinary switch between tenants. `ovn-bridge-mappings` is how the external network's `localnet` port finds its bridge.
+        """
+        about = (
             f"external_ids:system-id={self.id}",
             f"external_ids:hostname={socket.gethostname()}",
-            f"external_ids:ovn-remote=unix:{self.sock('sb')}",
+            f"external_ids:ovn-remote={southbound}",
             "external_ids:ovn-encap-type=geneve",
             "external_ids:ovn-encap-ip=127.0.0.1",
             "external_ids:ovn-bridge=br-int",
             "external_ids:ovn-bridge-datapath-type=netdev",
             "external_ids:ovn-bridge-mappings=physnet1:br-ex",
             "other_config:userspace-tso-enable=true",
-            "--",
-            "--may-exist",
-            "add-br",
-            "br-int",
-            "--",
-            "set",
-            "bridge",
-            "br-int",
-            "datapath_type=netdev",
-            "fail-mode=secure",
-            "--",
-            "--may-exist",
-            "add-br",
-            "br-ex",
-            "--",
-            "set",
-            "bridge",
-            "br-ex",
-            "datapath_type=netdev",
         )
-        inside = ("--net", self.namespace, "--")
-        control = self.folder / "vswitchd.ctl"
-        self.supervisor.run(
-            Engine(
-                "ovs-vswitchd",
-                (
-                    *inside,
-                    "ovs-vswitchd",
-                    f"unix:{self.sock('conf')}",
-                    "--disable-system",
-                    f"--unixctl={control}",
-                    *self._logged("ovs-vswitchd"),
-                ),
-                env,
-                ready=lambda: answers(self.folder / "br-int.mgmt"),
-                data_plane=True,
-                stop=lambda: run(["ovs-appctl", "-t", str(control), "exit", "--cleanup"], timeout=10),
-            )
-        )
-        self.supervisor.run(
-            Engine(
-                "ovn-northd",
-                (
-                    "ovn-northd",
-                    f"--ovnnb-db=unix:{self.sock('nb')}",
-                    f"--ovnsb-db=unix:{self.sock('sb')}",
-                    f"--unixctl={self.folder / 'northd.ctl'}",
-                    *self._logged("ovn-northd"),
-                ),
-                env,
-            )
-        )
-        self.supervisor.run(
-            Engine(
-                "ovn-controller",
-                (*inside, "ovn-controller", f"unix:{self.sock('conf')}", *self._logged("ovn-controller")),
-                env,
-                data_plane=True,
-            )
-        )
-        self._external()
-        self.nb = Ovsdb(str(self.sock("nb")), "OVN_Northbound")
-        self.conf = Ovsdb(str(self.sock("conf")), "Open_vSwitch")
-        self._registered()
-
-    def _logged(self, name: str) -> tuple[str, ...]:
-        return (*QUIET, f"--log-file={self.folder / name}.log", f"--pidfile={self.folder / name}.pid")
-
-    def _database(self, name: str, env: dict[str, str]) -> Engine:
-        file, schema = self.folder / f"{name}.db", SCHEMAS[name]
-
-        def before() -> None:
-            self.sock(name).unlink(missing_ok=True)
-            if not file.exists():
-                fresh = file.with_suffix(".new")
-                fresh.unlink(missing_ok=True)
-                (self.folder / f".{fresh.name}.~lock~").unlink(missing_ok=True)
-                run(["ovsdb-tool", "create", str(fresh), schema])
-                fresh.rename(file)
-
-        argv = (
-            "ovsdb-server",
-            str(file),
-            f"--remote=punix:{self.sock(name)}",
-            f"--unixctl={self.folder / name}.ctl",
-            *self._logged(f"ovsdb-{name}"),
-        )
-        return Engine(
-            f"ovsdb-{name}", argv, env, ready=lambda: answers(self.sock(name)), before=before, data_plane=name != "nb"
+        self._vsctl("--no-wait", "init")
+        self._vsctl(
+            *("--no-wait", "set", "Open_vSwitch", ".", *about),
+            *("--", "--may-exist", "add-br", "br-int"),
+            *("--", "set", "bridge", "br-int", "datapath_type=netdev", "fail-mode=secure"),
+            *("--", "--may-exist", "add-br", "br-ex"),
+            *("--", "set", "bridge", "br-ex", "datapath_type=netdev"),
         )
 
     def _vsctl(self, *words: str) -> None:
-        run(["ovs-vsctl", f"--db=unix:{self.sock('conf')}", *words])
-
-    def _registered(self) -> None:
-        """ovn-controller has told the southbound database of this chassis: only then do ports come up."""
-        sb = Ovsdb(str(self.sock("sb")), "OVN_Southbound")
-        pause = threading.Event()
-        try:
-            for _ in range(500):
-                if sb.rows("Chassis", [["name", "==", self.id]], ["name"]):
-                    return
-                pause.wait(0.02)
-        finally:
-            sb.close()
-        raise Unavailable(
-            f"ovn-controller did not register chassis {self.id} within 10 s; see {self.folder / 'ovn-controller.log'}"
-        )
+        run(["ovs-vsctl", f"--db=unix:{self.daemons.sock('conf')}", *words])
 
     def close(self) -> None:
-        for db in (self.nb, self.conf):
-            if db is not None:
-                db.close()
+        """Hang up; what the supervisor left running goes on."""
+        if self.conf is not None:
+            self.conf.close()
 
     # -- links -----------------------------------------------------------------------------------------------------
 
@@ -243,39 +172,9 @@ class Chassis:
         if inner not in links(self.namespace):
             if self.uplink == "none":
                 self._namespace(self.outside)
-                run(
-                    [
-                        "ip",
-                        "-n",
-                        self.namespace,
-                        "link",
-                        "add",
-                        inner,
-                        "type",
-                        "veth",
-                        "peer",
-                        "name",
-                        "ext0",
-                        "netns",
-                        self.outside,
-                    ]
-                )
+                pair(inner, "ext0", self.outside, near=self.namespace)
             else:
-                run(
-                    [
-                        "ip",
-                        "link",
-                        "add",
-                        self.host_link,
-                        "type",
-                        "veth",
-                        "peer",
-                        "name",
-                        inner,
-                        "netns",
-                        self.namespace,
-                    ]
-                )
+                pair(self.host_link, inner, self.namespace)
         run(["ip", "-n", self.namespace, "link", "set", inner, "up"])
         where = ["-n", self.outside] if self.uplink == "none" else []
         link = "ext0" if self.uplink == "none" else self.host_link
@@ -317,21 +216,7 @@ class Chassis:
         )  # each cloud of a machine has a pair of its own, away from metadata's address
         here, there = (f"169.254.{192 + pair // 64}.{pair % 64 * 4 + n}" for n in (1, 2))
         if "sto0" not in links(self.namespace):
-            run(
-                [
-                    "ip",
-                    "link",
-                    "add",
-                    self.storage_link,
-                    "type",
-                    "veth",
-                    "peer",
-                    "name",
-                    "sto0",
-                    "netns",
-                    self.namespace,
-                ]
-            )
+            pair(self.storage_link, "sto0", self.namespace)
         run(["ip", "addr", "replace", f"{here}/30", "dev", self.storage_link])
         run(["ip", "link", "set", self.storage_link, "up"])
         run(["ip", "-n", self.namespace, "addr", "replace", f"{there}/30", "dev", "sto0"])
@@ -433,23 +318,7 @@ class Chassis:
             if "md0" not in links(name):
                 if outer in links(self.namespace):
                     run(["ip", "-n", self.namespace, "link", "del", outer])
-                run(
-                    [
-                        "ip",
-                        "-n",
-                        self.namespace,
-                        "link",
-                        "add",
-                        outer,
-                        "type",
-                        "veth",
-                        "peer",
-                        "name",
-                        "md0",
-                        "netns",
-                        name,
-                    ]
-                )
+                pair(outer, "md0", name, near=self.namespace)
             run(["ip", "-n", name, "link", "set", "md0", "address", mac, "mtu", str(mtu), "up"])
             for cidr in [*cidrs, "169.254.169.254/32"]:
                 run(["ip", "-n", name, "addr", "replace", cidr, "dev", "md0"])

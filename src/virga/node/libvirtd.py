@@ -13,7 +13,7 @@ import uuid
 from pathlib import Path
 
 from virga.ground import log
-from virga.node.chassis import answers
+from virga.node.daemons import answers
 from virga.node.supervisor import Engine
 
 PROBE_SECONDS = 5.0

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 
 from virga.ground.db.engine import Database, metadata
 
-HEAD = "0014"
 HERE = Path(__file__).parent / "migrations"
+HEAD = max(path.name for path in (HERE / "versions").glob("[0-9]*.py"))[:4]
+"""The newest migration."""
 
 
 def migrate(db: Database) -> str:

@@ -223,6 +223,18 @@ def reseal(db: Database, doors: Doors) -> int:
     return done
 
 
+def new_token_key(tx: Tx, doors: Doors) -> int:
+    """Make a token key that seals from now on; its number. Tokens of the older keys go on."""
+    tokens = doors.use(Tokens)
+    tokens.load(tx)
+    return tokens.rotate(tx)
+
+
+def forget_token_keys(tx: Tx, doors: Doors) -> None:
+    """Drop all token keys for a new one: everybody logs in anew."""
+    doors.use(Tokens).forget(tx)
+
+
 def endpoint(tx: Tx, type: str, region: str, interface: str) -> str | None:
     """The address of a service's endpoint as the catalogue has it: a path where it is one of ours."""
     s, e = store.SERVICES, store.ENDPOINTS

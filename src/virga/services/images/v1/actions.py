@@ -18,7 +18,7 @@ from virga.services.images.actions import data, images, imports, listing, locati
 from virga.services.images.driver import Stores
 from virga.services.images.fetch import Guard
 from virga.services.images.settings import Images
-from virga.services.images.v1 import headers, views
+from virga.services.images.v1 import headers
 
 KEYS = {
     "name",
@@ -112,7 +112,7 @@ async def create(call: Call) -> Answer:
             await asyncio.shield(run(None, _forget, call, image.id))
             raise
     return Answer(
-        ground_wire.encode(views.one(image)),
+        ground_wire.encode(headers.document(image)),
         201,
         {"location": call.request.link(f"/v1/images/{image.id}"), "etag": image.checksum or ""},
     )
@@ -177,7 +177,7 @@ async def update(call: Call, id: str) -> Answer:
     image = await run(None, _update, call, id, said)
     if _has_body(call):
         image = await _upload(call, id, said)
-    return Answer(ground_wire.encode(views.one(image)), 200)
+    return Answer(ground_wire.encode(headers.document(image)), 200)
 
 
 def _update(call: Call, id: str, said: headers.Described) -> model.Image:

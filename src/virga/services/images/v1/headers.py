@@ -130,6 +130,11 @@ def meta(i: model.Image) -> dict[str, Any]:
     }
 
 
+def document(i: model.Image) -> dict[str, Any]:
+    """The answer to a write."""
+    return {"image": meta(i)}
+
+
 def _when(seconds: float) -> str:
     return iso(seconds).removesuffix("Z") + ".000000"
 

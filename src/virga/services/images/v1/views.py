@@ -21,10 +21,6 @@ def detail(page: Page[model.Image], _: Call) -> dict[str, Any]:
     return {"images": [headers.meta(i) for i in page.items]}
 
 
-def one(i: model.Image) -> dict[str, Any]:
-    return {"image": headers.meta(i)}
-
-
 def head(i: model.Image, _: Call) -> Answer:
     return Answer(b"", 200, headers.written(i) | {"etag": i.checksum or ""})
 

@@ -97,7 +97,7 @@ async def _upload(c: Context, form: Form, fields: dict[str, str], filename: str,
     body = Body(_bounded(form.data(), most), Signed(), headers)
     got = await taken(inner, body, None, draft, most)
     if got.size < least:
-        await c.swift.thrown_away(got)
+        await c.swift.writes.thrown_away(got)
         raise S3Error("EntityTooSmall", ProposedSize=str(got.size), MinSizeAllowed=str(least))
     if body.sums:
         draft.control["sums"] = body.sums

@@ -107,7 +107,7 @@ async def put_part(c: Context) -> Reply:
         got = await taken(c, body, c.length, draft)
         sums, plain_md5 = body.sums, body.md5
         if md5 is not None and md5 != (body.md5 or got.md5):
-            await c.swift.thrown_away(got)
+            await c.swift.writes.thrown_away(got)
             raise S3Error("BadDigest")
     kept: dict[str, Any] = {"sums": sums} if sums else {}
     etag = got.md5

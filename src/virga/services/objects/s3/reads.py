@@ -32,7 +32,7 @@ class Source:
 async def source(c: Context, account: str, o: model.Object, key: encryption.Key | None) -> Source:
     """Raises InvalidRequest when the key is not the object's."""
     if o.kind == "link":
-        account, _, o, _ = await c.swift.follow(c.ask, c.entry(), o)
+        account, _, o, _ = await c.swift.links.follow(c.ask, c.entry(), o)
     kept = encryption.sealed_of(o)
     encryption.prove(kept, key)
     if o.kind == "slo" or "x-object-manifest" in o.meta:

@@ -122,7 +122,7 @@ async def taken(c: Context, body: Body | Summed, length: int | None, draft: Draf
 
 async def keep(c: Context, draft: Draft, got: Received, check: actions.Check | None) -> model.Object:
     draft.new.control = draft.control or None
-    return await c.swift.commit(c.bucket.id, draft.new, got, check)
+    return await c.swift.writes.commit(c.bucket.id, draft.new, got, check)
 
 
 async def put(c: Context) -> Reply:
@@ -139,7 +139,7 @@ async def put(c: Context) -> Reply:
     body = c.body(c.ask.header("x-amz-sdk-checksum-algorithm").lower(), plain_md5=draft.seal.key is not None)
     got = await taken(c, body, length, draft)
     if md5 is not None and md5 != (body.md5 or got.md5):
-        await c.swift.thrown_away(got)
+        await c.swift.writes.thrown_away(got)
         raise S3Error("BadDigest")
     if body.sums:
         draft.control["sums"] = body.sums

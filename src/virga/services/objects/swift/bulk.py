@@ -9,20 +9,21 @@ import bz2
 import zlib
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from virga.ground import errors as e
 from virga.ground.http.faults import STATUS
-from virga.services.objects import limits
+from virga.services.objects import limits, model
+from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Answered, Ask, Precondition, Reply, unquote
 from virga.services.objects.store import places
+from virga.services.objects.swift.entry import Entry
+from virga.services.objects.swift.lookup import Lookup
+from virga.services.objects.swift.places import check_container_name
 from virga.services.objects.swift.replies import REASONS, refuse, xml_text
-
-if TYPE_CHECKING:
-    from virga.services.objects.swift.entry import Entry
-    from virga.services.objects.swift.objects import Objects
+from virga.services.objects.swift.writes import Writes, check_object_name
 
 MAX_DELETES, MAX_LINE, MAX_ERRORS = limits.DELETES, limits.DELETE_LINE, limits.FAILURES
 MAX_ENTRIES, MAX_CONTAINERS = limits.ARCHIVE_ENTRIES, limits.ARCHIVE_CONTAINERS
@@ -40,7 +41,8 @@ class Tally:
 
     async def delete(
         self,
-        objects: Objects,
+        lookup: Lookup,
+        writes: Writes,
         ask: Ask,
         entry: Entry,
         account: str,
@@ -52,19 +54,19 @@ class Tally:
         path = f"/{container}/{name}" if name else f"/{container}"
         try:
             if name:
-                spot = await objects.look(ask, entry, account, container, name, method="DELETE")
+                spot = await lookup.look(ask, entry, account, container, name, method="DELETE")
                 assert spot.container is not None
                 if version is not None:
-                    objects.versioned(entry, account, spot.container, version)
-                if not (await objects.remove(spot.container.id, name, version)).found:
+                    lookup.versioned(entry, account, spot.container, version)
+                if not (await writes.remove(spot.container.id, name, version)).found:
                     raise e.NotFound("gone")
             else:
-                row = await objects.desk.commits.read(lambda tx: places.container_row(tx, account, container))
+                row = await writes.desk.commits.read(lambda tx: places.container_row(tx, account, container))
                 await entry.allow(ask, account, row, container_name=container, method="DELETE")
                 if row is None:
                     raise e.NotFound("gone")
                 id = row.id
-                if not await objects.desk.commits.write(lambda tx: places.delete_container(tx, id)):
+                if not await writes.desk.commits.write(lambda tx: places.delete_container(tx, id)):
                     raise e.Conflict("not empty")
             self.done += 1
         except e.NotFound:
@@ -129,7 +131,7 @@ def status_of(p: e.Problem) -> str:
     return f"{code} {REASONS.get(code, '')}"
 
 
-async def bulk_delete(objects: Objects, ask: Ask, entry: Entry, account: str) -> Reply:
+async def bulk_delete(lookup: Lookup, writes: Writes, ask: Ask, entry: Entry, account: str) -> Reply:
     """POST or DELETE ?bulk-delete: a line is a container or an object, quoted."""
     raw = await ask.short_body(MAX_DELETES * MAX_LINE)
     if not raw.strip():
@@ -161,7 +163,7 @@ async def bulk_delete(objects: Objects, ask: Ask, entry: Entry, account: str) ->
         c, _, o = text.lstrip("/").partition("/")
         if not c:
             continue
-        await tally.delete(objects, ask, entry, account, c, o)
+        await tally.delete(lookup, writes, ask, entry, account, c, o)
     return tally.reply(ask, "Number Deleted")
 
 
@@ -288,7 +290,7 @@ class Flight:
             self._settle()
 
 
-async def extract(objects: Objects, ask: Ask, entry: Entry, account: str, base: str, kind: str) -> Reply:
+async def extract(lookup: Lookup, writes: Writes, ask: Ask, entry: Entry, account: str, base: str, kind: str) -> Reply:
     """PUT ?extract-archive=tar|tar.gz|tar.bz2: regular files become objects under `base`, containers are made as needed."""
     import tarfile
 
@@ -341,17 +343,15 @@ async def extract(objects: Objects, ask: Ask, entry: Entry, account: str, base: 
                 if c not in seen:
                     if len(seen) >= MAX_CONTAINERS:
                         raise tarfile.ReadError(f"More than {MAX_CONTAINERS} containers to create from tar.")
-                    await make_container(objects, ask, entry, account, c)
+                    await make_container(writes.desk, ask, entry, account, c)
                     seen.add(c)
-                spot = await objects.look(ask, entry, account, c, o, method="PUT")
+                spot = await lookup.look(ask, entry, account, c, o, method="PUT")
                 assert spot.container is not None
-                from virga.services.objects.swift.objects import check_object_name
-
                 check_object_name(o)
-                new = objects.described(_bare(ask, extra), o)
+                new = writes.described(_bare(ask, extra), o)
                 used = info.size
-                got = await objects.desk.bodies.receive(feed.pieces(info.size), expected=info.size)
-                await flight.add(path, objects.store(spot.container.id, new, got))
+                got = await writes.desk.bodies.receive(feed.pieces(info.size), expected=info.size)
+                await flight.add(path, writes.store(spot.container.id, new, got))
             except (Answered, e.Problem) as p:
                 flight.failed(path, p)
                 if len(tally.problems) >= MAX_ERRORS:
@@ -411,12 +411,8 @@ def read_pax(raw: bytes) -> dict[str, str]:
     return out
 
 
-async def make_container(objects: Objects, ask: Ask, entry: Entry, account: str, name: str) -> None:
+async def make_container(desk: Desk, ask: Ask, entry: Entry, account: str, name: str) -> None:
     """A container for what is about to come, if the caller may make it."""
-    from virga.services.objects import model
-    from virga.services.objects.swift.places import check_container_name
-
-    desk = objects.desk
     if await desk.commits.read(lambda tx: places.container_row(tx, account, name)) is not None:
         return
     await entry.allow(ask, account, None, container_name=name, method="PUT")

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from virga.ground.errors import NotFound
@@ -25,19 +24,20 @@ from virga.services.objects.exchange import (
     unquote,
 )
 from virga.services.objects.swift.entry import Entry
+from virga.services.objects.swift.large import Large
+from virga.services.objects.swift.links import Links
+from virga.services.objects.swift.lookup import Lookup
 from virga.services.objects.swift.manifests import raw_form, read_manifest
 from virga.services.objects.swift.metadata import check_meta_total, yes
 from virga.services.objects.swift.replies import page, refuse
-
-if TYPE_CHECKING:
-    from virga.services.objects.swift.objects import Objects
+from virga.services.objects.swift.writes import Writes, check_object_name, created, object_meta
 
 OF_SOURCE = frozenset({"if-match", "if-modified-since", "if-unmodified-since", "if-none-match", "range"})
 
 
 class Copies:
-    def __init__(self, desk: Desk, objects: Objects) -> None:
-        self.desk, self.objects = desk, objects
+    def __init__(self, desk: Desk, lookup: Lookup, writes: Writes, links: Links, large: Large) -> None:
+        self.desk, self.lookup, self.writes, self.links, self.large = desk, lookup, writes, links, large
 
     async def copy(self, ask: Ask, entry: Entry, account: str, container: str, name: str) -> Reply:
         """COPY: to Destination (and Destination-Account)."""
@@ -77,27 +77,24 @@ class Copies:
         return c, o
 
     async def _copy(self, ask: Ask, entry: Entry, source: tuple[str, str, str], to: tuple[str, str, str]) -> Reply:
-        objects = self.objects
         account, version = source[0], ask.query.get("version-id") or None
-        _, old = await objects.found(ask, entry, *source, version)
+        _, old = await self.lookup.found(ask, entry, *source, version)
         as_link = old.kind == "link" and ask.query.get("symlink") == "get"
         if old.kind == "link" and not as_link:
-            account, _, old, _ = await objects.links.follow(ask, entry, old)
+            account, _, old, _ = await self.links.follow(ask, entry, old)
         if not check_conditions(self._of_source(ask), [old.own("slo_etag", old.etag)], old.changed):
             return Reply(304, {"etag": old.etag})
-        spot = await objects.look(ask, entry, *to, method="PUT")
+        spot = await self.lookup.look(ask, entry, *to, method="PUT")
         if spot.container is None:
             raise NotFound("The resource could not be found.")
-        from virga.services.objects.swift.objects import check_object_name
-
         check_object_name(to[2])
         new = self._described(ask, to[2], old)
-        check = objects.check_new(ask)
+        check = self.writes.check_new(ask)
         shown: dict[str, str] = {}
         if "x-symlink-target" in ask.headers:
-            target = objects.links.target(ask, *to)
+            target = self.links.target(ask, *to)
             assert target is not None
-            return await objects.links.put(
+            return await self.links.put(
                 dataclasses.replace(ask, receive=_nothing), entry, spot.container, new, target, check
             )
         manifest = ask.query.get("multipart-manifest") == "get"
@@ -109,20 +106,20 @@ class Copies:
             elif target.get("here"):
                 target["account"] = to[0]  # a link that names no account means the one that it lies in
             if target.get("etag"):
-                target, _ = await objects.links.hold(
+                target, _ = await self.links.hold(
                     ask, entry, {k: v for k, v in target.items() if k not in {"bytes", "slo_etag"}}
                 )
             new.kind, new.control = "link", {"target": target}
-            o = await objects.store(spot.container.id, new, self.desk.bodies.keep(b""), check)
+            o = await self.writes.store(spot.container.id, new, self.desk.bodies.keep(b""), check)
         elif old.kind == "slo" and manifest:
-            segments = read_manifest(raw_form(await objects.large.lines(old)))
-            o = await objects.large.store_manifest(ask, entry, to[0], spot.container, new, segments, "", check)
+            segments = read_manifest(raw_form(await self.large.lines(old)))
+            o = await self.large.store_manifest(ask, entry, to[0], spot.container, new, segments, "", check)
             shown["etag"] = f'"{o.own("slo_etag")}"'
         else:
-            o = await objects.store(
+            o = await self.writes.store(
                 spot.container.id, new, await self._body(ask, entry, account, old, new, manifest), check
             )
-        reply = objects.created(o, shown.get("etag"))
+        reply = created(o, shown.get("etag"))
         reply.headers |= {
             "x-copied-from": f"{quote(source[1])}/{quote(source[2])}",
             "x-copied-from-account": quote(source[0]),
@@ -135,16 +132,16 @@ class Copies:
         self, ask: Ask, entry: Entry, account: str, old: model.Object, new: actions.New, manifest: bool
     ) -> Received:
         """The bytes that a GET would give: a large object put together, a range of it, a part of it."""
-        objects, bodies = self.objects, self.desk.bodies
+        bodies = self.desk.bodies
         if old.kind == "slo" and "part-number" in ask.query:
-            said = await objects.large.part(dataclasses.replace(ask, method="GET"), old, {})
+            said = await self.large.part(dataclasses.replace(ask, method="GET"), old, {})
             if said is not None:
                 raise Answered(said)
         large = old.kind == "slo" or ("x-object-manifest" in old.meta and not manifest)
         if large:
             if "x-object-manifest" not in ask.headers:
                 new.meta.pop("x-object-manifest", None)
-            whole = await objects.large.whole(ask, entry, account, old)
+            whole = await self.large.whole(ask, entry, account, old)
             size, etag, open_range = whole.size, whole.etag, whole.open
         else:
             size, etag = old.size, old.etag
@@ -164,17 +161,15 @@ class Copies:
         return await bodies.receive(stream, expected=length)
 
     def _described(self, ask: Ask, name: str, old: model.Object) -> actions.New:
-        from virga.services.objects.swift.objects import object_meta
-
         new = actions.New(name, 0, "", old.content_type)
         if "content-type" in ask.headers:
             new.content_type = ask.headers["content-type"]
         own = object_meta(ask)
         if yes(ask.headers.get("x-fresh-metadata")):
-            new.meta, new.delete_at = own, self.objects.delete_at(ask)
+            new.meta, new.delete_at = own, self.writes.delete_at(ask)
         else:
             new.meta = dict(old.meta) | own
-            new.delete_at = self.objects.delete_at(ask) or old.delete_at
+            new.delete_at = self.writes.delete_at(ask) or old.delete_at
         check_meta_total({k[14:]: v for k, v in new.meta.items() if k.startswith("x-object-meta-")})
         return new
 

@@ -120,7 +120,7 @@ class Swift:
         if tempurl.wanted(ask):
             entry.ticket = await tempurl.ticket(self.desk, ask, account, container, name)
             if name is None:
-                shown = await web.container(self, ask, entry, account, container or "")
+                shown = await web.container(self.objects, ask, entry, account, container or "")
                 if shown is None or (shown.code == 200 and "staticweb" not in ask.notes):
                     raise tempurl.refused("Temp URL invalid")
                 reply = shown
@@ -129,24 +129,28 @@ class Swift:
             tempurl.dress(ask, reply, name or "")
             return reply
         if ask.method == "POST" and container and ask.header("content-type").lower().startswith("multipart/form-data"):
-            return await tempurl.form_post(self.objects, ask, account, container, name or "")
+            return await tempurl.form_post(
+                self.objects.lookup, self.objects.writes, ask, account, container, name or ""
+            )
         if not known(self.desk, account):
             await entry.allow(ask, account, None, name, container_name=container)
             raise refuse(404, "There is no such account.")
         if ask.method in {"POST", "DELETE"} and "bulk-delete" in ask.query:
             await entry.allow(ask, account, None, None, container_name=container or "", method="POST")
-            return await bulk.bulk_delete(self.objects, ask, entry, account)
+            return await bulk.bulk_delete(self.objects.lookup, self.objects.writes, ask, entry, account)
         if ask.method == "PUT" and "extract-archive" in ask.query:
             await entry.allow(ask, account, None, None, container_name=container or "", method="POST")
             base = "/".join(p for p in (container, name) if p)
-            return await bulk.extract(self.objects, ask, entry, account, base, ask.query["extract-archive"])
+            return await bulk.extract(
+                self.objects.lookup, self.objects.writes, ask, entry, account, base, ask.query["extract-archive"]
+            )
         if container is None:
             return await self.places.account(ask, entry, account)
         if self.desk.settings.ratelimit and ask.method in CHANGES:
             self.slow_down(account, container)
         if name is None:
             if ask.method in {"GET", "HEAD"}:
-                shown = await web.container(self, ask, entry, account, container)
+                shown = await web.container(self.objects, ask, entry, account, container)
                 if shown is not None:
                     return shown
             return await self.places.container(ask, entry, account, container)
@@ -170,7 +174,7 @@ class Swift:
                 lambda: (
                     o.get(ask, entry, account, container, name)
                     if read is None
-                    else read(self, ask, entry, account, container, name)
+                    else read(o, ask, entry, account, container, name)
                 )
             )
         elif m == "PUT":

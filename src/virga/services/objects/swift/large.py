@@ -7,21 +7,27 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
+from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound, Problem
 from virga.services.objects import limits, model
 from virga.services.objects.actions import objects as actions
 from virga.services.objects.bodies import extents_of
 from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import LAST, Answered, Ask, Reply, count_of, http_date, ranges, unquote
+from virga.services.objects.store import objects as rows
+from virga.services.objects.store import places
 from virga.services.objects.swift.bulk import Tally, status_of
+from virga.services.objects.swift.contents import Whole, answer, broken
 from virga.services.objects.swift.entry import Entry
+from virga.services.objects.swift.links import Links
+from virga.services.objects.swift.lookup import Lookup
 from virga.services.objects.swift.manifests import (
     MAX_SEGMENTS,
     Faulty,
@@ -33,27 +39,11 @@ from virga.services.objects.swift.manifests import (
 )
 from virga.services.objects.swift.metadata import yes
 from virga.services.objects.swift.replies import REASONS, page, refuse
-
-if TYPE_CHECKING:
-    from virga.services.objects.swift.objects import Objects
+from virga.services.objects.swift.writes import Writes, created
 
 MAX_MANIFEST = limits.MANIFEST
 DEPTH = 10
 YIELD_SECONDS = 10
-
-
-@dataclass(slots=True)
-class Whole:
-    """An object that can be read anywhere: its size, its etag, and `open(start, length)`."""
-
-    size: int
-    etag: str
-    open: Callable[[int, int], Awaitable[AsyncIterator[bytes]]]
-
-    def __post_init__(self) -> None:
-        """Raise 409 for a size that no Content-Length says."""
-        if self.size > LAST:
-            raise broken(f"The object's segments make {self.size} bytes, more than the {LAST} that a length can say.")
 
 
 @dataclass(slots=True)
@@ -75,8 +65,8 @@ class Cut(Exception):
 
 
 class Large:
-    def __init__(self, desk: Desk, objects: Objects) -> None:
-        self.desk, self.objects = desk, objects
+    def __init__(self, desk: Desk, lookup: Lookup, writes: Writes, links: Links) -> None:
+        self.desk, self.lookup, self.writes, self.links = desk, lookup, writes, links
 
     # -- putting a manifest ----------------------------------------------------------------------------------------
 
@@ -100,7 +90,7 @@ class Large:
             kind = asked_kind(ask)
             return Reply(202, {"content-type": kind}, stream=self._beats(work, kind))
         o = await self.store_manifest(ask, entry, account, container, new, segments, wanted, check)
-        return self.objects.created(o, f'"{o.own("slo_etag")}"')
+        return created(o, f'"{o.own("slo_etag")}"')
 
     async def store_manifest(
         self,
@@ -175,7 +165,7 @@ class Large:
         )
         new.kind, new.etag = "slo", got.md5
         new.control = {"slo_etag": slo_etag, "total": total, "manifest_md5": got.md5}
-        return await self.objects.store(container.id, new, got, check)
+        return await self.writes.store(container.id, new, got, check)
 
     async def _segment_row(self, ask: Ask, entry: Entry, account: str, path: str) -> model.Object | str:
         """What a segment's path leads to, or the status that says why it does not."""
@@ -183,8 +173,8 @@ class Large:
         if len(c.encode()) > model.MAX_CONTAINER or len(o.encode()) > model.MAX_NAME:
             return "400 Bad Request"
         try:
-            _, row = await self.objects.found(ask, entry, account, c, o)
-            return (await self.objects.links.follow(ask, entry, row))[2] if row.kind == "link" else row
+            _, row = await self.lookup.found(ask, entry, account, c, o)
+            return (await self.links.follow(ask, entry, row))[2] if row.kind == "link" else row
         except Answered as a:
             return f"{a.reply.code} {REASONS.get(a.reply.code, '')}"
         except Problem as p:
@@ -248,9 +238,7 @@ class Large:
         async def open_range(start: int, length: int) -> AsyncIterator[bytes]:
             return _once(body[start : start + length])
 
-        return await self.objects.answer(
-            ask, headers, Whole(len(body), headers["etag"], open_range), [headers["etag"]], o.changed
-        )
+        return await answer(ask, headers, Whole(len(body), headers["etag"], open_range), [headers["etag"]], o.changed)
 
     async def part(self, ask: Ask, o: model.Object, headers: dict[str, str]) -> Reply | None:
         """?part-number= of a static large object: sets the range of the request. A reply when there is nothing to open."""
@@ -310,12 +298,23 @@ class Large:
             out.append(Segment(length, None, account, c, name, start, s["hash"], s["bytes"]))
         return out
 
+    async def _segment_rows(
+        self, account: str, container: str, prefix: str
+    ) -> tuple[model.Container | None, list[model.Object]]:
+        """DLO: the objects whose names begin with `prefix`, in order."""
+
+        def read(tx: Tx) -> tuple[model.Container | None, list[model.Object]]:
+            c = places.container_row(tx, account, container)
+            return c, [] if c is None else rows.first_names(tx, c.id, model.LISTING, prefix)
+
+        return await self.desk.commits.long_read(read)
+
     async def dynamic(self, ask: Ask, entry: Entry, account: str, o: model.Object) -> list[Segment]:
         try:
             c, _, prefix = unquote(o.meta["x-object-manifest"]).partition("/")
         except UnicodeDecodeError:
             raise broken("X-Object-Manifest is not UTF-8.") from None
-        container, rows = await self.objects.segment_rows(account, c, prefix)
+        container, rows = await self._segment_rows(account, c, prefix)
         if container is None:
             return []
         await entry.allow(ask, account, container, prefix, method="GET")
@@ -373,9 +372,9 @@ class Large:
     ) -> AsyncIterator[bytes]:
         if s.data is not None:
             return _once(s.data[low : low + count])
-        _, row = await self.objects.found(ask, entry, s.account, s.container, s.name)
+        _, row = await self.lookup.found(ask, entry, s.account, s.container, s.name)
         if row.kind == "link":
-            _, _, row, _ = await self.objects.links.follow(ask, entry, row)
+            _, _, row, _ = await self.links.follow(ask, entry, row)
         size, etag = row.own("total", row.size), row.own("slo_etag", row.etag)
         if size != s.size or etag != s.etag:
             raise Conflict(f"The segment {s.container}/{s.name} is not the one that the manifest names.")
@@ -397,7 +396,7 @@ class Large:
         async def collect(c: str, o: str, which: str | None, depth: int) -> None:
             if depth > DEPTH or len(todo) > 10 * MAX_SEGMENTS:
                 raise Conflict(f"The manifest nests deeper than {DEPTH} levels.")
-            _, row = await self.objects.found(ask, entry, account, c, o, which)
+            _, row = await self.lookup.found(ask, entry, account, c, o, which)
             if row.kind == "slo":
                 for s in await self.lines(row):
                     if "data" in s:
@@ -423,15 +422,8 @@ class Large:
         except Problem as p:
             tally.problems.append((f"/{container}/{name}", status_of(p)))
         for c, o, which in dict.fromkeys(todo):
-            await tally.delete(self.objects, ask, entry, account, c, o, which)
+            await tally.delete(self.lookup, self.writes, ask, entry, account, c, o, which)
         return tally.reply(ask, "Number Deleted")
-
-
-def broken(why: str) -> Answered:
-    """A large object that cannot be put together: what upstream says, with the reason in a header of its own."""
-    reply = page(409, "There was a conflict when trying to complete your request.")
-    reply.headers["x-conflict-reason"] = "".join(c if c.isprintable() else "?" for c in why)[:512]
-    return Answered(reply)
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

@@ -4,7 +4,7 @@ Each hop is read with the caller's own rights; whatever goes wrong on the way sa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from virga.ground.errors import Problem
 from virga.services.objects import model
@@ -12,10 +12,9 @@ from virga.services.objects.actions import objects as actions
 from virga.services.objects.desk import Desk
 from virga.services.objects.exchange import Answered, Ask, Reply, unquote
 from virga.services.objects.swift.entry import Entry
+from virga.services.objects.swift.lookup import Lookup
 from virga.services.objects.swift.replies import fault, location, plain, refuse
-
-if TYPE_CHECKING:
-    from virga.services.objects.swift.objects import Objects
+from virga.services.objects.swift.writes import Writes, created
 
 HOPS = 2
 ENDLESS = f"Too many levels of symbolic links, maximum allowed is {HOPS}"
@@ -23,8 +22,8 @@ FORM = "X-Symlink-Target header must be of the form <container name>/<object nam
 
 
 class Links:
-    def __init__(self, desk: Desk, objects: Objects) -> None:
-        self.desk, self.objects = desk, objects
+    def __init__(self, desk: Desk, lookup: Lookup, writes: Writes) -> None:
+        self.desk, self.lookup, self.writes = desk, lookup, writes
 
     async def follow(
         self, ask: Ask, entry: Entry, o: model.Object, *, soft: bool = True, hops: int = HOPS
@@ -36,7 +35,7 @@ class Links:
             account, container, name = t["account"], t["container"], t["object"]
             path = location(t)
             try:
-                _, o = await self.objects.found(ask, entry, account, container, name)
+                _, o = await self.lookup.found(ask, entry, account, container, name)
             except Answered as a:
                 a.reply.headers["content-location"] = path
                 raise
@@ -104,7 +103,7 @@ class Links:
         elif not typed:
             new.content_type = "application/symlink"
         new.kind, new.control = "link", {"target": target}
-        return self.objects.created(await self.objects.store(container.id, new, self.desk.bodies.keep(b""), check))
+        return created(await self.writes.store(container.id, new, self.desk.bodies.keep(b""), check))
 
     async def hold(self, ask: Ask, entry: Entry, target: dict[str, Any]) -> tuple[dict[str, Any], str]:
         """The target of a static link with what a listing shows of it, and its content type. Raises 409 when it is not there or is

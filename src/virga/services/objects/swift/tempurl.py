@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import ipaddress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from virga.ground.errors import NotFound
@@ -20,10 +20,9 @@ from virga.services.objects.exchange import LAST, Answered, Ask, Reply, count_of
 from virga.services.objects.forms import Form, FormError, boundary_of, word
 from virga.services.objects.store import places
 from virga.services.objects.swift.entry import Pass
+from virga.services.objects.swift.lookup import Lookup
 from virga.services.objects.swift.replies import page
-
-if TYPE_CHECKING:
-    from virga.services.objects.swift.objects import Objects
+from virga.services.objects.swift.writes import Writes, check_object_name
 
 DIGESTS = {40: "sha1", 64: "sha256", 128: "sha512"}
 METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE")
@@ -216,18 +215,18 @@ class Permit:
     max_file_count: int
 
 
-async def form_post(objects: Objects, ask: Ask, account: str, container: str, prefix: str) -> Reply:
+async def form_post(lookup: Lookup, writes: Writes, ask: Ask, account: str, container: str, prefix: str) -> Reply:
     """POST of a form: fields redirect, max_file_size, max_file_count, expires, signature, then files. Each file is let in by the
     fields as they stand before it, signed anew (as upstream's formpost does); fields that are not signed permit nothing."""
     try:
-        return await _form(objects, ask, account, container, prefix)
+        return await _form(lookup, writes, ask, account, container, prefix)
     except FormError as x:
         return page(400, f"FormPost: {x}")
 
 
-async def _form(objects: Objects, ask: Ask, account: str, container: str, prefix: str) -> Reply:
+async def _form(lookup: Lookup, writes: Writes, ask: Ask, account: str, container: str, prefix: str) -> Reply:
     """Raises FormError for what is no form, 400 and 401 for what is not signed as it should be."""
-    desk = objects.desk
+    desk = writes.desk
     form = Form(ask.body(), boundary_of(ask.header("content-type")))
     fields: dict[str, str] = {}
     count, status, message = 0, 201, "Success."
@@ -254,16 +253,14 @@ async def _form(objects: Objects, ask: Ask, account: str, container: str, prefix
             if fields.get(k.replace("-", "_")):
                 headers[k] = fields[k.replace("-", "_")]
         name_ = prefix + filename.replace("\\", "/").rpartition("/")[2]
-        from virga.services.objects.swift.objects import check_object_name
-
         check_object_name(name_)
         bare = replace(ask, headers=headers)
         spot = await desk.commits.read(lambda tx: places.look(tx, account, container, None, with_account=False))
         if spot.container is None:
             raise NotFound("The container does not exist.")
-        new = objects.described(bare, name_)
+        new = writes.described(bare, name_)
         got = await desk.bodies.receive(form.data(), expected=None, most=permit.max_file_size)
-        await objects.store(spot.container.id, new, got)
+        await writes.store(spot.container.id, new, got)
     if permit is None:
         permit = await _permit(desk, ask, account, container, fields)
     if count == 0:

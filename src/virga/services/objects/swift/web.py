@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 from html import escape
-from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, unquote_to_bytes
 
 from virga.ground.errors import NotFound
@@ -16,11 +15,8 @@ from virga.services.objects.store import listing as lists
 from virga.services.objects.store import places
 from virga.services.objects.swift.entry import Entry
 from virga.services.objects.swift.metadata import yes
+from virga.services.objects.swift.objects import Objects
 from virga.services.objects.swift.replies import page
-
-if TYPE_CHECKING:
-    from virga.services.objects.swift.front import Swift
-
 
 HOST = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 
@@ -34,13 +30,13 @@ def active(ask: Ask, entry: Entry) -> bool:
     return entry.actor is NOBODY or entry.ticket is not None or yes(ask.headers.get("x-web-mode"))
 
 
-async def container(swift: Swift, ask: Ask, entry: Entry, account: str, name: str) -> Reply | None:
+async def container(objects: Objects, ask: Ask, entry: Entry, account: str, name: str) -> Reply | None:
     """The site's front page; None: an ordinary listing is meant."""
     if not active(ask, entry) or any(
         k in ask.query for k in ("format", "prefix", "delimiter", "marker", "limit", "path")
     ):
         return None
-    row = await swift.desk.commits.read(lambda tx: places.container_row(tx, account, name))
+    row = await objects.desk.commits.read(lambda tx: places.container_row(tx, account, name))
     if row is None or not _is_site(row):
         return None
     if not (row.meta.get("web-index") or row.meta.get("web-listings")):
@@ -49,10 +45,10 @@ async def container(swift: Swift, ask: Ask, entry: Entry, account: str, name: st
         try:
             await entry.allow(ask, account, row)
         except Answered as a:
-            return await _error(swift, ask, entry, account, row, a.reply.code)
+            return await _error(objects, ask, entry, account, row, a.reply.code)
     if not ask.path.endswith("/"):
         return _move(ask)
-    return await _folder(swift, ask, entry, account, row, "")
+    return await _folder(objects, ask, entry, account, row, "")
 
 
 def _move(ask: Ask) -> Reply:
@@ -63,68 +59,68 @@ def _move(ask: Ask) -> Reply:
     return reply
 
 
-async def object(swift: Swift, ask: Ask, entry: Entry, account: str, name: str, path: str) -> Reply:
+async def object(objects: Objects, ask: Ask, entry: Entry, account: str, name: str, path: str) -> Reply:
     """An object for a caller without a token: if the container is a site, folders and error pages too."""
     try:
-        reply = await swift.objects.get(ask, entry, account, name, path)
+        reply = await objects.get(ask, entry, account, name, path)
         if (
             reply.headers.get("content-type", "").partition(";")[0] != "application/directory"
             or (reply.length or len(reply.body)) > 1
         ):
             return reply
-        row = await swift.desk.commits.read(lambda tx: places.container_row(tx, account, name))
+        row = await objects.desk.commits.read(lambda tx: places.container_row(tx, account, name))
         if row is None or not (row.meta.get("web-index") or row.meta.get("web-listings")):
             return reply
         raise NotFound("It stands for a folder.")
     except NotFound:
-        row = await swift.desk.commits.read(lambda tx: places.container_row(tx, account, name))
+        row = await objects.desk.commits.read(lambda tx: places.container_row(tx, account, name))
         if row is None or not _is_site(row):
             raise
         if path.endswith("/"):
-            return await _folder(swift, ask, entry, account, row, path)
+            return await _folder(objects, ask, entry, account, row, path)
         site = row.id
         if row.meta.get("web-index") or yes(row.meta.get("web-listings")):
-            found = await swift.desk.commits.read(lambda tx: lists.listing(tx, site, prefix=f"{path}/", limit=1))
+            found = await objects.desk.commits.read(lambda tx: lists.listing(tx, site, prefix=f"{path}/", limit=1))
             if found:
                 return _move(ask)
-        return await _error(swift, ask, entry, account, row, 404)
+        return await _error(objects, ask, entry, account, row, 404)
     except Answered as a:
         if a.reply.code not in {401, 403}:
             raise
-        row = await swift.desk.commits.read(lambda tx: places.container_row(tx, account, name))
+        row = await objects.desk.commits.read(lambda tx: places.container_row(tx, account, name))
         if row is None or not _is_site(row):
             raise
-        reply = await _error(swift, ask, entry, account, row, a.reply.code)
+        reply = await _error(objects, ask, entry, account, row, a.reply.code)
         reply.headers |= {k: v for k, v in a.reply.headers.items() if k == "www-authenticate"}
         return reply
 
 
-async def _folder(swift: Swift, ask: Ask, entry: Entry, account: str, row: model.Container, prefix: str) -> Reply:
+async def _folder(objects: Objects, ask: Ask, entry: Entry, account: str, row: model.Container, prefix: str) -> Reply:
     index = row.meta.get("web-index")
     if index:
         try:
-            return await swift.objects.get(ask, entry, account, row.name, prefix + index)
+            return await objects.get(ask, entry, account, row.name, prefix + index)
         except NotFound:
             pass
         except Answered as a:
             if a.reply.code not in {401, 403}:
                 raise
-            return await _error(swift, ask, entry, account, row, a.reply.code)
+            return await _error(objects, ask, entry, account, row, a.reply.code)
     if entry.ticket is None:
         try:
             await entry.allow(ask, account, row)
         except Answered as a:
-            return await _error(swift, ask, entry, account, row, a.reply.code)
+            return await _error(objects, ask, entry, account, row, a.reply.code)
     if not yes(row.meta.get("web-listings")):
-        return await _error(swift, ask, entry, account, row, 404)
-    now = swift.desk.now()
-    found = await swift.desk.commits.long_read(
+        return await _error(objects, ask, entry, account, row, 404)
+    now = objects.desk.now()
+    found = await objects.desk.commits.long_read(
         lambda tx: lists.listing(tx, row.id, prefix=prefix, delimiter="/", alive_at=now)
     )
     if prefix and not found:
-        return await _error(swift, ask, entry, account, row, 404)
+        return await _error(objects, ask, entry, account, row, 404)
     ask.notes["staticweb"] = True
-    shown = await swift.desk.bodies._off(listing_page, ask, row, prefix, found)
+    shown = await objects.desk.bodies._off(listing_page, ask, row, prefix, found)
     return Reply(200, {"content-type": "text/html; charset=UTF-8"}, shown)
 
 
@@ -172,12 +168,12 @@ def listing_page(ask: Ask, row: model.Container, prefix: str, found: list[lists.
     ).encode()
 
 
-async def _error(swift: Swift, ask: Ask, entry: Entry, account: str, row: model.Container, code: int) -> Reply:
+async def _error(objects: Objects, ask: Ask, entry: Entry, account: str, row: model.Container, code: int) -> Reply:
     """The site's own page for a code, if it has one."""
     name = row.meta.get("web-error")
     if name:
         try:
-            reply = await swift.objects.get(ask, entry, account, row.name, f"{code}{name}")
+            reply = await objects.get(ask, entry, account, row.name, f"{code}{name}")
             if reply.code == 200:
                 reply.code = code
                 return reply

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`virga serve`, the object store in processes of its own, and `virga objects`, how it is."""
+"""`virga serve`: one role of a cloud in processes of its own."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import subprocess
 import sys
@@ -12,6 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from virga.cli.context import settings_of
+from virga.cli.process import loop_factory
 
 if TYPE_CHECKING:
     from virga.settings import Settings
@@ -28,9 +30,7 @@ if TYPE_CHECKING:
 def serve(ctx: click.Context, roles: str, workers: int, listen: str, worker: int | None) -> None:
     """Serve one role of a cloud that is up, in processes of its own, on the same database and disks. Put it behind the same address,
     or name it in the catalogue."""
-    from virga.cli import _settings
-
-    settings = _settings(ctx)
+    settings = settings_of(ctx)
     if roles != "objects":
         raise click.ClickException(f"There is no role {roles} to serve alone; there is: objects.")
     if settings.ephemeral or not (settings.database.url or (Path(settings.state) / "virga.db").exists()):
@@ -38,7 +38,7 @@ def serve(ctx: click.Context, roles: str, workers: int, listen: str, worker: int
     if worker is not None:
         _work(settings, worker)
         return
-    from virga.app import listen as bound
+    from virga.serving import listen as bound
 
     sock = bound(listen)
     words = [
@@ -71,13 +71,14 @@ def _work(settings: Settings, descriptor: int) -> None:
     import socket
 
     from virga.app import Cloud
-    from virga.app import serve as answer
-    from virga.cli import _loop_factory
     from virga.ground import log
+    from virga.roles.objects import OBJECTS
+    from virga.serving import serve as answer
 
     log.setup(settings.server.log_level)
-    cloud = Cloud(settings)
-    cloud.only_objects()
+    cloud = Cloud(settings, OBJECTS)
+    cloud.prepare()
+    cloud.start()
 
     async def run() -> None:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
@@ -86,35 +87,7 @@ def _work(settings: Settings, descriptor: int) -> None:
         await answer(cloud, None, stop, socket.socket(fileno=descriptor))
 
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(run())
     finally:
-        cloud.loops.stop()
-        cloud.objects.close()
-        cloud.db.close()
-
-
-@click.group()
-def objects() -> None:
-    """The object store."""
-
-
-@objects.command("status")
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
-@click.pass_context
-def objects_status(ctx: click.Context, as_json: bool) -> None:
-    """Disks, what waits to be removed, what is rotten, what housekeeping did."""
-    from virga.cli import _client, _settings
-    from virga.ground.world import iso
-
-    said = _client(_settings(ctx)).get("/object-store/housekeeping")
-    if as_json:
-        click.echo(json.dumps(said))
-        return
-    for disk in said["disks"]:
-        click.echo(f"disk         {disk['name']}: {disk['free'] / 2**30:.1f} GiB free of {disk['size'] / 2**30:.1f}")
-    click.echo(f"to remove    {said['trash']} bodies")
-    click.echo("since start  " + ", ".join(f"{k} {v}" for k, v in said["done"].items()))
-    for q in said["quarantine"]:
-        click.echo(click.style("rotten       ", fg="red") + f"{q['body']} since {iso(q['since'])}: {q['why']}")
-    ctx.exit(1 if said["quarantine"] else 0)
+        cloud.stop()

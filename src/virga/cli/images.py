@@ -11,6 +11,8 @@ from pathlib import Path
 
 import click
 
+from virga.cli.context import client_of, settings_of
+
 
 @click.group()
 def image() -> None:
@@ -43,7 +45,6 @@ def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
 def image_import(ctx: click.Context, alias: str | None, name: str | None, mirror: str | None) -> None:
     """Bring a distribution's official image into the cloud. Without ALIAS: list what is known. Its published hash is shown, and what
     does not have it is not kept."""
-    from virga.cli import _client, _settings
     from virga.client import Refused
     from virga.distributions import ALIASES, ImportFailed, bring, mirrored
 
@@ -57,7 +58,12 @@ def image_import(ctx: click.Context, alias: str | None, name: str | None, mirror
     try:
         with _bar(alias) as progress:
             made = bring(
-                _client(_settings(ctx)), alias, source, lambda text: click.echo(f"  {text}", err=True), name, progress
+                client_of(settings_of(ctx)),
+                alias,
+                source,
+                lambda text: click.echo(f"  {text}", err=True),
+                name,
+                progress,
             )
     except (ImportFailed, Refused, OSError) as e:
         raise click.ClickException(f"{alias} was not imported: {e}") from e
@@ -80,7 +86,7 @@ def image_build(folder: Path, debian: bool, parts: bool, size: int, packages: tu
     """Build an image from Debian packages into FOLDER: the tiny one (a kernel and a shell, half a minute), or --debian (the whole system
     with cloud-init, some minutes). Root."""
     kind = "debian" if debian else "tiny"
-    script = Path(__file__).parent / "node/guest" / {"tiny": "build.sh", "debian": "debian.sh"}[kind]
+    script = Path(__file__).parents[1] / "node/guest" / {"tiny": "build.sh", "debian": "debian.sh"}[kind]
     folder.mkdir(parents=True, exist_ok=True)
     env = (
         os.environ | {"ROOTMB": str(size), "PACKAGES": ",".join(packages), "PARTS": "1" if parts else ""}

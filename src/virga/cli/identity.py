@@ -4,14 +4,17 @@ the cloud runs or not, and may be repeated."""
 
 from __future__ import annotations
 
-import os
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from virga.cli.context import settings_of
+
 if TYPE_CHECKING:
-    from virga.app import Cloud
+    from virga.services.part import Site
 
 
 @click.group()
@@ -19,20 +22,19 @@ def identity() -> None:
     """First administrator; bring in what a Keystone had."""
 
 
-def _cloud(ctx: click.Context) -> Cloud:
-    """The cloud of the settings with its schema made current."""
-    from virga.app import Cloud
-    from virga.cli import _settings
-    from virga.ground.db.migrate import migrate
+@contextlib.contextmanager
+def _identity(ctx: click.Context) -> Iterator[Site]:
+    """Identity's part of the cloud, with the schema made current. The catalogue knows the APIs of all parts."""
+    from virga.roles.parts import PARTS, bring_up_to_date
+    from virga.roles.site import offline
+    from virga.services.identity.part import PART
 
-    settings = _settings(ctx)
+    settings = settings_of(ctx)
     if settings.ephemeral:
         raise click.ClickException("An ephemeral cloud keeps nothing: there is no database to work on.")
-    if not settings.database.url:
-        Path(settings.state).mkdir(parents=True, exist_ok=True, mode=0o711)
-    cloud = Cloud(settings)
-    migrate(cloud.db)
-    return cloud
+    with offline(settings, PART, known=PARTS) as site:
+        bring_up_to_date(site.db)
+        yield site
 
 
 def _tell(said: list[str], dry: bool = False) -> None:
@@ -57,21 +59,18 @@ def bootstrap(ctx: click.Context, username: str, project: str) -> None:
     state folder.
     """
     from virga.services.identity import api
+    from virga.services.identity.part import hashed_password
 
-    cloud = _cloud(ctx)
-    password = os.environ.get("VIRGA_ADMIN_PASSWORD") or cloud._kept_password()
-    with cloud.db.read() as tx:
-        hashed = (
-            cloud.passwords.hash(password) if api.needs_bootstrap(tx, password, cloud.passwords, username) else None
-        )
-        before = api.census(tx)
-    with cloud.db.write() as tx:
-        api.bootstrap(tx, hashed, admin=username, project=project)
-        api.register(tx, cloud.services, cloud.settings.identity.region)
-        after = api.census(tx)
+    with _identity(ctx) as site:
+        hashed = hashed_password(site, username)
+        with site.db.read() as tx:
+            before = api.census(tx)
+        with site.db.write() as tx:
+            api.bootstrap(tx, hashed, admin=username, project=project)
+            api.register(tx, site.apis, site.region)
+            after = api.census(tx)
     said = [f"{after[noun] - before[noun]} {noun}" for noun in after if after[noun] != before[noun]]
     _tell(said + ([f"the password of {username}"] if hashed is not None else []))
-    cloud.db.close()
 
 
 @identity.command()
@@ -89,11 +88,9 @@ def catalog(ctx: click.Context, file: Path, dry_run: bool) -> None:
         raise click.ClickException(f"{file}: {e}") from None
     if not entries:
         raise click.ClickException(f"{file}: no line of the form catalog.REGION.SERVICE.KEY = VALUE")
-    cloud = _cloud(ctx)
-    with cloud.db.read() if dry_run else cloud.db.write() as tx:
+    with _identity(ctx) as site, site.db.read() if dry_run else site.db.write() as tx:
         said = templates.bring(tx, entries)
     _tell(said, dry_run)
-    cloud.db.close()
 
 
 @identity.command("import")
@@ -116,10 +113,8 @@ def import_(ctx: click.Context, source: str, dry_run: bool, keep_ours: bool) -> 
 
     try:
         tables = sources.read(source)
-        cloud = _cloud(ctx)
-        ours = {s.type for s in cloud.services}
-        with cloud.db.read() if dry_run else cloud.db.write() as tx:
-            report = keystone.bring(tx, tables, ours, keep_ours)
+        with _identity(ctx) as site, site.db.read() if dry_run else site.db.write() as tx:
+            report = keystone.bring(tx, tables, {api.type for api in site.apis}, keep_ours)
     except Problem as e:
         conflicts = e.facts.get("blocking")
         if isinstance(conflicts, list):
@@ -134,4 +129,3 @@ def import_(ctx: click.Context, source: str, dry_run: bool, keep_ours: bool) -> 
     click.echo(
         "Nothing to do." if not made else f"{made} {'would be made; nothing was written' if dry_run else 'made'}."
     )
-    cloud.db.close()

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node of this host: its engines, its drivers, and what converges them."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from virga.ground.bus import Bus
+from virga.node.node import Node
+from virga.roles.role import Role
+from virga.services.compute.driver import Hypervisor
+from virga.services.images import api as images
+from virga.services.network.driver import Switch
+from virga.services.part import Site
+from virga.settings import Settings
+
+if TYPE_CHECKING:
+    from virga.node.central import Central
+    from virga.node.chassis import Chassis
+    from virga.node.metadata import Metadata
+    from virga.node.supervisor import Supervisor
+
+NODE = Role(name="node", parts=(), node=True)
+"""It has no part of its own, and is no process of its own yet: its hypervisor reads images by the images' part beside it."""
+
+
+@runtime_checkable
+class GuestsEnd(Protocol):
+    """A hypervisor whose machines outlive this process and can be ended with it."""
+
+    def end_guests(self, *, ask: bool) -> None: ...
+
+
+class LocalNode:
+    """`equip` (or the simulation) leaves drivers in the site's doors; `start` begins to converge; `stop` and `close` end it."""
+
+    def __init__(self, settings: Settings, site: Site) -> None:
+        self.settings, self.site = settings, site
+        self.node: Node | None = None
+        self._metadata: Metadata | None = None
+        self._supervisor: Supervisor | None = None
+        self._central: Central | None = None
+        self._chassis: Chassis | None = None
+
+    def equip(self, step: Callable[[str], None]) -> None:
+        """The drivers of a real cloud: OVN's daemons and libvirtd as children, each adopted if it still runs. Raises RuntimeError for a
+        cloud that keeps nothing, and what engines say that do not come up."""
+        from virga.node.central import Central
+        from virga.node.chassis import Chassis
+        from virga.node.libvirtd import engine, kvm_works
+        from virga.node.metadata import Metadata
+        from virga.node.supervisor import Supervisor, adopt_orphans
+        from virga.services.compute.drivers.libvirt import LibvirtHypervisor
+        from virga.services.compute.drivers.rbd_disks import RbdDisks
+        from virga.services.network.drivers.ovn import OvnSwitch
+
+        own, doors, state = self.settings, self.site.doors, self.site.state
+        if state is None:
+            raise RuntimeError("real disks and networks cannot live in memory")
+        adopt_orphans()
+        supervisor = self._supervisor = Supervisor(state / "engines")
+        chassis = self._chassis = Chassis(
+            own.name, state / "ovn", own.network.uplink, own.network.external_cidr, supervisor
+        )
+        central = self._central = Central(state / "ovn", supervisor)
+        step("network engine (Open vSwitch, OVN)")
+        central.start()
+        chassis.start(central.southbound)
+        central.await_chassis(chassis.id)
+        switch = OvnSwitch(central.nb, chassis.id)
+        switch.prepare()
+        doors.put(Switch, switch)
+        step("hypervisor (libvirt, QEMU)")
+        (state / "machines").mkdir(exist_ok=True, mode=0o711)
+        rbd = RbdDisks(own.compute.disks) if own.compute.disks else None
+        if rbd is not None:
+            chassis.storage(rbd.networks())
+        kvm = own.compute.virt_type == "kvm" or (own.compute.virt_type == "auto" and kvm_works(state / "kvm.json")[0])
+        supervisor.run(engine(own.name, state / "libvirt", state / "machines", chassis.namespace, kvm))
+        hypervisor = LibvirtHypervisor(
+            state / "libvirt/run/libvirt-sock",
+            state,
+            kvm=kvm,
+            plug=chassis.plug,
+            unplug=chassis.unplug,
+            image=lambda id: images.path(doors, id),
+            rbd=rbd,
+            urls=lambda id: images.urls(doors, id),
+        )
+        doors.put(Hypervisor, hypervisor)
+        self._metadata = Metadata(chassis, doors.use(Bus))
+        supervisor.watch()
+
+    def start(self) -> None:
+        """Watch the switch, converge machines, answer their metadata."""
+        doors = self.site.doors
+        bus = doors.use(Bus)
+
+        def seen(port: str, up: bool) -> None:
+            bus.call("compute.port", {"port": port, "up": up})
+
+        doors.use(Switch).watch(seen)
+        name = self.settings.name if self.settings.simulated else socket.gethostname()
+        self.node = Node(name, bus, doors.use(Hypervisor))
+        self.node.start()
+        if self._metadata is not None:
+            self._metadata.start()
+
+    def stop(self, guests: str) -> None:
+        """Converge no more. `guests`: `leave` them running, `stop` them first, or `kill` them without asking."""
+        if self.node is not None:
+            self.node.stop()
+        if self._metadata is not None:
+            self._metadata.stop()
+        if self.node is not None:
+            hypervisor = self.site.doors.use(Hypervisor)
+            if guests != "leave" and isinstance(hypervisor, GuestsEnd):
+                hypervisor.end_guests(ask=guests == "stop")
+            hypervisor.close()
+
+    def close(self, guests: str) -> None:
+        """End the engines; while guests are left, their data plane goes on."""
+        if self._supervisor is not None:
+            self._supervisor.stop(data_plane=guests != "leave")
+        for part in (self._central, self._chassis):
+            if part is not None:
+                part.close()

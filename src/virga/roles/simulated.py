@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a simulated cloud has in the place of engines: drivers that touch nothing outside of the state folder, time that is moved by a
+request, and something to begin with."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from virga.ground import wire
+from virga.ground.errors import NotFound
+from virga.ground.http.call import Call, Query, Request
+from virga.ground.world import VirtualClock
+from virga.services.compute.driver import Hypervisor
+from virga.services.compute.drivers.fake import Dial, FakeHypervisor
+from virga.services.identity import api as identity
+from virga.services.images import api as images
+from virga.services.network import api as network
+from virga.services.network.driver import Switch
+from virga.services.network.drivers.fake import FakeSwitch
+from virga.services.part import Site
+from virga.settings import Settings
+
+
+class Advance(wire.Wire):
+    """How far simulated time moves, in seconds."""
+
+    advance: Annotated[float, wire.Meta(ge=0, le=10**9)] = 0.0
+
+
+def simulate(site: Site, settings: Settings) -> None:
+    """Leave the simulated drivers in the doors."""
+    switch = site.doors.put(FakeSwitch, FakeSwitch())
+    site.doors.put(Switch, switch)
+    dial = site.doors.put(Dial, Dial(settings.sim.fail, site.world))
+    hypervisor = FakeHypervisor(
+        site.world,
+        file=site.file("machines.json"),
+        dial=dial,
+        plug=switch.plug,
+        boot_seconds=settings.sim.boot_seconds,
+    )
+    site.doors.put(Hypervisor, hypervisor)
+
+
+def stock(site: Site, settings: Settings) -> None:
+    """What a new simulated cloud begins with: an image and a network, for the administrator's first machine. Nothing when the cloud
+    has had an image before, or by setting (`sim.stock`)."""
+    if not settings.sim.stock:
+        return
+    with site.db.write() as tx:
+        project = identity.project_id(tx, "admin")
+        if project is None:
+            return
+        request = Request("start", "POST", "/", "", Query({}), "", {}, "", "")
+        call = Call(network.system_actor(project), (0, 0), request, site.doors, site.db, open=tx)
+        if images.first_image(call) is not None:
+            own = settings.network
+            network.first_private(call, network.ensure_external(call, own.external_name, own.external_cidr))
+
+
+def advance(site: Site, body: bytes) -> float:
+    """Move simulated time as a body {"advance": seconds} says; the new time. Raises Invalid for another body, NotFound where time is real."""
+    asked = wire.decode(Advance, body) if body else Advance()
+    if not isinstance(site.world.clock, VirtualClock) or not isinstance(asked, Advance):
+        raise NotFound("This cloud's time is the real one.")
+    return site.world.clock.advance(asked.advance)

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compute as a part of a process: the talk with nodes, the sagas of machines, the keeper."""
+
+from __future__ import annotations
+
+from virga.services.compute import api, loops, policy, routes
+from virga.services.compute.assignments import Desk
+from virga.services.compute.sagas import SAGAS
+from virga.services.compute.settings import Compute
+from virga.services.part import Part, Site, rules_of
+
+
+def _listen(site: Site) -> None:
+    Desk(site.db, site.doors).open()
+
+
+def _prepare(site: Site) -> None:
+    with site.db.write() as tx:
+        api.first_flavors(tx, site.world.now())
+
+
+PART = Part(
+    name="compute",
+    apis=lambda _: (routes.SERVICE,),
+    rules=rules_of(policy),
+    settings=Compute,
+    sagas=SAGAS,
+    loops=lambda _: loops.LOOPS,
+    listen=_listen,
+    prepare=_prepare,
+)

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Network as a part of a process. The switch is the node's: whoever runs the machine's drivers leaves it in the doors."""
+
+from __future__ import annotations
+
+from virga.ground.http.call import Call, Query, Request
+from virga.services.identity import api as identity
+from virga.services.network import api, loops, policy, routes
+from virga.services.network.settings import Network
+from virga.services.part import Part, Site, rules_of
+
+
+def _prepare(site: Site) -> None:
+    """The external network of a new cloud."""
+    own = site.doors.use(Network)
+    with site.db.write() as tx:
+        project = identity.project_id(tx, "admin") or ""
+        request = Request("start", "POST", "/", "", Query({}), "", {}, "", "")
+        call = Call(api.system_actor(project), (0, 0), request, site.doors, site.db, open=tx)
+        api.ensure_external(call, own.external_name, own.external_cidr)
+
+
+PART = Part(
+    name="network",
+    apis=lambda _: (routes.SERVICE,),
+    rules=rules_of(policy),
+    settings=Network,
+    loops=lambda _: loops.LOOPS,
+    prepare=_prepare,
+)
