@@ -52,7 +52,7 @@ class Addresses:
             return model.eui64(net, mac)
         taken = self._taken.setdefault(subnet.id, set())
         if subnet.id not in self._ranges:
-            self._ranges[subnet.id] = model.ranges(subnet.pools)
+            self._ranges[subnet.id] = list(model.ranges(subnet.pools))
         ranges = self._ranges[subnet.id]
         for guess in model.guesses(net, ranges, self._call.world.chance):
             if guess not in taken and store.PORT_IPS.by(self._call.tx, subnet_id=subnet.id, ip=guess) is None:
@@ -142,19 +142,20 @@ class Addresses:
                 field="fixed_ips",
                 type="InvalidIpForSubnet",
             )
-        one = (subnet.id, str(address))
+        text = str(address)
+        one = (subnet.id, text)
         if one in before:
             raise Invalid(
                 f"Invalid input for fixed_ips. Reason: Duplicate IP address '{address}'.",
                 field="fixed_ips",
                 type="InvalidInput",
             )
-        holder = store.PORT_IPS.by(self._call.tx, subnet_id=subnet.id, ip=str(address))
-        if holder is not None:
+        holder = store.PORT_IPS.by(self._call.tx, subnet_id=subnet.id, ip=text)
+        if holder is not None or text in self._taken.get(subnet.id, ()):
             raise Conflict(
                 f"IP address {address} already allocated in subnet {subnet.id}.",
                 type="IpAddressAlreadyAllocated",
-                blocking=[holder.port_id],
+                blocking=[holder.port_id] if holder is not None else [],
             )
         return one
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from virga.authority.rules import allow
@@ -18,6 +19,13 @@ def seen(call: Call, id: str) -> model.Network:
     """The network if the caller may see it. Raises NotFound."""
     return owning.found(
         call, store.NETWORKS, store.networks_seen(*owning.sight(call, policy.GET_NETWORK)), "network", id
+    )
+
+
+def seen_all(call: Call, ids: Iterable[str]) -> dict[str, model.Network]:
+    """As `seen`, of many: id → network. Raises NotFound."""
+    return owning.found_all(
+        call, store.NETWORKS, store.networks_seen(*owning.sight(call, policy.GET_NETWORK)), "network", ids
     )
 
 

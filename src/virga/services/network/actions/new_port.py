@@ -47,20 +47,30 @@ def make_all(call: Call, wanted: list[NewPort]) -> list[model.PortDetails]:
     for at, each in enumerate(wanted):
         by_network.setdefault(each.network_id, []).append(at)
     made: dict[int, model.PortDetails] = {}
+    ips: list[dict[str, str | None]] = []
+    groups: list[dict[str, str]] = []
     for network_id in sorted(by_network):
         call.tx.hold(f"network:{network_id}")
         places = by_network[network_id]
         macs = addresses.macs(call, network_id, [wanted[at].mac for at in places])
         free = Addresses(call, network_id)
         for at, mac in zip(places, macs, strict=True):
-            made[at] = _write(call, wanted[at], mac, free)
+            new, port = wanted[at], _write(call, wanted[at], mac)
+            given = sorted(free.give(new.device_owner, mac, new.fixed))
+            leg = leg_of(new.device_owner, new.device_id)
+            ips += [{"port_id": port.id, "subnet_id": subnet, "ip": ip, "router_id": leg} for subnet, ip in given]
+            groups += [{"port_id": port.id, "group_id": group} for group in new.group_ids]
+            shown = [{"subnet_id": subnet, "ip_address": ip} for subnet, ip in given]
+            made[at] = model.PortDetails(port, shown, sorted(new.group_ids))
+    store.insert_all(call.tx, store.PORT_IPS, ips)
+    store.insert_all(call.tx, store.PORT_GROUPS, groups)
     store.touch(call.tx, call.doors, "port", *(d.port.id for d in made.values()))
     return [made[at] for at in range(len(wanted))]
 
 
-def _write(call: Call, new: NewPort, mac: str, free: Addresses) -> model.PortDetails:
+def _write(call: Call, new: NewPort, mac: str) -> model.Port:
     now = call.now()
-    port = store.PORTS.insert(
+    return store.PORTS.insert(
         call.tx,
         id=call.world.uuid(),
         name=new.name,
@@ -83,14 +93,6 @@ def _write(call: Call, new: NewPort, mac: str, free: Addresses) -> model.PortDet
         created=now,
         updated=now,
     )
-    given = free.give(new.device_owner, mac, new.fixed)
-    router = leg_of(new.device_owner, new.device_id)
-    for subnet_id, ip in given:
-        store.PORT_IPS.insert(call.tx, port_id=port.id, subnet_id=subnet_id, ip=ip, router_id=router)
-    for group_id in new.group_ids:
-        store.PORT_GROUPS.insert(call.tx, port_id=port.id, group_id=group_id)
-    shown = [{"subnet_id": subnet_id, "ip_address": ip} for subnet_id, ip in sorted(given)]
-    return model.PortDetails(port, shown, sorted(new.group_ids))
 
 
 def leg_of(owner: str, device: str) -> str | None:

@@ -72,6 +72,16 @@ def found(call: Call, rows: Rows[T], seen: Any, noun: str, id: str) -> T:
     return row
 
 
+def found_all(call: Call, rows: Rows[T], seen: Any, noun: str, ids: Iterable[str]) -> dict[str, T]:
+    """As `found`, of many in one query: id → row. Raises NotFound for the first that is not seen."""
+    named = list(dict.fromkeys(ids))
+    there = {row.id: row for row in rows.within(call.tx, "id", named, seen)}  # type: ignore[attr-defined]
+    for id in named:
+        if id not in there:
+            raise missing(noun, id)
+    return there
+
+
 def missing(noun: str, id: str) -> NotFound:
     words = "".join(w.capitalize() for w in noun.split())
     return NotFound(f"{noun.capitalize()} {id[:64]} could not be found.", type=f"{words}NotFound")
@@ -142,6 +152,11 @@ def never_active(call: Call) -> bool:
 def sent(body: Wire, names: dict[str, str]) -> dict[str, Any]:
     """The fields that the caller sent and that are columns: name in the code → column."""
     return {column: v for name, column in names.items() if (v := getattr(body, name)) is not UNSET}
+
+
+def newer_all(call: Call, rows: Rows[Any], ids: Iterable[str]) -> None:
+    """The next revision of many, of which nothing else changes."""
+    rows.change(call.tx, rows.c.id.in_(list(ids)), revision=rows.c.revision + 1, updated=call.now())
 
 
 def newer(call: Call, rows: Rows[Any], id: str, change: dict[str, Any]) -> None:

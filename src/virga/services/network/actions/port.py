@@ -31,8 +31,8 @@ def create(call: Call, body: wire.CreatePort | list[wire.CreatePort]) -> model.P
     """POST /v2.0/ports, one or many in one transaction."""
     many = isinstance(body, list)
     bodies = body if isinstance(body, list) else [body]
-    seen = functools.cache(functools.partial(network.seen, call))
-    wanted = [_wanted(call, each, seen(each.network_id)) for each in bodies]
+    networks = network.seen_all(call, (each.network_id for each in bodies))
+    wanted = [_wanted(call, each, networks[each.network_id]) for each in bodies]
     owning.room(call, limits.PORTS, (new.project_id for new in wanted))
     grouped = [new.secure and not new.device_owner.startswith("network:") for new in wanted]
     asked: list[AskedGroups] = [each.security_groups if has else [] for each, has in zip(bodies, grouped, strict=True)]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 from virga.authority.rules import allow, is_admin
@@ -23,6 +24,17 @@ def seen(call: Call, id: str) -> model.Group:
         store.owned(store.GROUPS, *owning.sight(call, policy.GET_SECURITY_GROUP)),
         "security group",
         id,
+    )
+
+
+def seen_all(call: Call, ids: Iterable[str]) -> dict[str, model.Group]:
+    """As `seen`, of many: id → group. Raises NotFound."""
+    return owning.found_all(
+        call,
+        store.GROUPS,
+        store.owned(store.GROUPS, *owning.sight(call, policy.GET_SECURITY_GROUP)),
+        "security group",
+        ids,
     )
 
 

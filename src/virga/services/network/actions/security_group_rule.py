@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 from virga.authority.rules import allow
@@ -35,15 +34,13 @@ def create(call: Call, body: wire.CreateRule | list[wire.CreateRule]) -> model.G
 def make(call: Call, bodies: list[wire.CreateRule]) -> list[model.GroupRule]:
     """Rules of groups that the caller sees: what is looked up is looked up once a group. Raises NotFound, Forbidden, Invalid, Conflict
     (a rule that says the same is there), OverQuota."""
-    group_seen = functools.cache(functools.partial(security_group.seen, call))
+    remote = [body.remote_group_id for body in bodies if body.remote_group_id is not None]
+    seen = security_group.seen_all(call, (*(body.security_group_id for body in bodies), *remote))
     wanted = []
     for body in bodies:
-        group = group_seen(body.security_group_id)
+        group = seen[body.security_group_id]
         allow(call, policy.CREATE_SECURITY_GROUP_RULE, project_id=group.project_id)
-        says = _says(body)
-        if body.remote_group_id is not None:
-            group_seen(body.remote_group_id)
-        wanted.append((group, says, body.description))
+        wanted.append((group, _says(body), body.description))
     groups = {group.id: group for group, *_ in wanted}
     said = store.rules_said(call.tx, groups)
     for group, says, _ in wanted:
@@ -59,8 +56,7 @@ def make(call: Call, bodies: list[wire.CreateRule]) -> list[model.GroupRule]:
         said[key] = ""
     owning.room(call, limits.RULES, (group.project_id for group, *_ in wanted))
     made = [security_group.insert_rule(call, group, **says, description=text) for group, says, text in wanted]
-    for id in groups:
-        owning.newer(call, store.GROUPS, id, {})
+    owning.newer_all(call, store.GROUPS, groups)
     store.touch(call.tx, call.doors, "group", *groups)
     return made
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 from typing import Any
 
@@ -23,49 +22,61 @@ def seen(call: Call, id: str) -> model.Subnet:
 
 
 def create(call: Call, body: wire.CreateSubnet | list[wire.CreateSubnet]) -> model.Subnet | list[model.Subnet]:
-    """POST /v2.0/subnets, one or many in one transaction."""
+    """POST /v2.0/subnets, one or many in one transaction. What needs no database is done before it begins: pools and routes by the
+    thousand are much to read."""
     if isinstance(body, list):
-        return make(call, body)
-    return make(call, [body])[0]
+        wanted = [_wanted(call, each) for each in body]
+        with call.db.write() as call.open:
+            return _make(call, wanted)
+    one = _wanted(call, body)
+    with call.db.write() as call.open:
+        return _make(call, [one])[0]
 
 
 def make(call: Call, bodies: list[wire.CreateSubnet]) -> list[model.Subnet]:
-    """Subnets of networks that the caller sees: what is looked up is looked up once a network. Raises NotFound, Forbidden, Invalid,
-    OverQuota, Conflict (no room for the metadata port)."""
-    seen = functools.cache(functools.partial(network.seen, call))
-    wanted = [_wanted(call, body, seen(body.network_id)) for body in bodies]
+    """Subnets of networks that the caller sees, in the open transaction. Raises NotFound, Forbidden, Invalid, OverQuota, Conflict (pools
+    that overlap, no room for the metadata port)."""
+    return _make(call, [_wanted(call, body) for body in bodies])
+
+
+def _make(call: Call, wanted: list[dict[str, Any]]) -> list[model.Subnet]:
+    """Write what is wanted: what is looked up is looked up once a network."""
+    networks = network.seen_all(call, (values["network_id"] for values in wanted))
+    for values in wanted:
+        on = networks[values["network_id"]]
+        if on.project_id != values["project_id"]:
+            allow(call, policy.CREATE_SUBNET, project_id=on.project_id)
     owning.room(call, limits.SUBNETS, (values["project_id"] for values in wanted))
-    ids = sorted({values["network_id"] for values in wanted})
+    ids = sorted(networks)
     for id in ids:
         call.tx.hold(f"network:{id}")
     spans = {id: model.Spans(store.cidrs_of(call.tx, id)) for id in ids}
     made = [_insert(call, values, spans[values["network_id"]]) for values in wanted]
     for id in ids:
-        served = [s for s in made if s.network_id == id and s.ip_version == 4 and s.enable_dhcp]
+        own = [s for s in made if s.network_id == id]
+        served = [s for s in own if s.ip_version == 4 and s.enable_dhcp]
         if served:
             port = metadata_port.find(call, id)
             for subnet in served:
                 metadata_port.address(call, port, subnet, set())
             store.touch(call.tx, call.doors, "port", port.id)
-        for subnet in made:
-            if subnet.network_id == id and subnet.makes_itself:
+        for subnet in own:
+            if subnet.makes_itself:
                 _address_ports(call, subnet)
     store.touch(call.tx, call.doors, "network", *ids)
     return made
 
 
-def _wanted(call: Call, body: wire.CreateSubnet, on: model.Network) -> dict[str, Any]:
-    """The columns of a new subnet of the network. Raises Forbidden, Invalid, Conflict (pools that overlap)."""
+def _wanted(call: Call, body: wire.CreateSubnet) -> dict[str, Any]:
+    """The columns of a new subnet; reads no database. Raises Forbidden, Invalid, Conflict (pools that overlap)."""
     project = owning.project_of(call, body)
     allow(call, policy.CREATE_SUBNET, project_id=project)
-    if on.project_id != project:
-        allow(call, policy.CREATE_SUBNET, project_id=on.project_id)
     net = subnet_shape.prefix(body)
     gateway = subnet_shape.gateway(net, body.gateway_ip, first=body.gateway_ip is UNSET)
     subnet_shape.nameservers(body.dns_nameservers)
     pools = body.allocation_pools
     return owning.head(call, body, project) | {
-        "network_id": on.id,
+        "network_id": body.network_id,
         "ip_version": net.version,
         "cidr": str(net),
         "gateway_ip": gateway,

@@ -68,7 +68,7 @@ ROUTES = (
     rows.show(nouns.NETWORK, network.show),
     rows.update(nouns.NETWORK, network.update, wire.UpdateNetwork),
     rows.delete(nouns.NETWORK, network.delete),
-    rows.create(nouns.SUBNET, subnet.create, wire.CreateSubnet),
+    rows.create(nouns.SUBNET, subnet.create, wire.CreateSubnet, tx="none"),
     rows.index(nouns.SUBNET, subnet.index),
     rows.show(nouns.SUBNET, subnet.show),
     rows.update(nouns.SUBNET, subnet.update, wire.UpdateSubnet),

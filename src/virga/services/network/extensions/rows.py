@@ -20,10 +20,17 @@ def one(noun: Noun) -> One:
     return One(noun.name, noun.collection, noun.view)
 
 
-def create(noun: Noun, action: Action, body: type[ground_wire.Wire], *, bulk: bool = True) -> Route:
+def create(
+    noun: Noun,
+    action: Action,
+    body: type[ground_wire.Wire],
+    *,
+    bulk: bool = True,
+    tx: Literal["none"] | None = None,
+) -> Route:
     """POST /v2.0/{collection}"""
     many = noun.collection if bulk else None
-    return Route("POST", noun.path, action, body=body, key=noun.name, bulk=many, view=one(noun), code=201)
+    return Route("POST", noun.path, action, body=body, key=noun.name, bulk=many, view=one(noun), code=201, tx=tx)
 
 
 def index(noun: Noun, action: Action, *, tx: Literal["none"] | None = None) -> Route:

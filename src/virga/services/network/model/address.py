@@ -28,10 +28,8 @@ def network_of(text: str, field: str = "cidr", hosts: bool = False) -> Net:
             field=field,
             type="InvalidInput",
         ) from None
-    try:
-        return meant if hosts else ipaddress.ip_network(text)
-    except ValueError:
-        pass
+    if hosts or ipaddress.ip_address(text.partition("/")[0]) == meant.network_address:
+        return meant
     raise Invalid(
         f"Invalid input for {field}. Reason: '{text[:64]}' isn't a recognized IP subnet cidr, '{meant}' is recommended.",
         field=field,
@@ -68,12 +66,13 @@ def default_pools(net: Net, gateway: str | None) -> list[dict[str, str]]:
     return [{"start": str(kind(a)), "end": str(kind(b))} for a, b in spans if a <= b]
 
 
-def ranges(pools: list[dict[str, str]]) -> list[tuple[int, int]]:
-    """First and last address of each pool, as numbers."""
-    return [(int(ipaddress.ip_address(p["start"])), int(ipaddress.ip_address(p["end"]))) for p in pools]
+def ranges(pools: list[dict[str, str]]) -> Iterator[tuple[int, int]]:
+    """First and last address of each pool, as numbers; read as they are needed, for mostly the first has what is wanted."""
+    for pool in pools:
+        yield int(ipaddress.ip_address(pool["start"])), int(ipaddress.ip_address(pool["end"]))
 
 
-def guesses(net: Net, pools: list[tuple[int, int]], chance: random.Random) -> Iterator[str]:
+def guesses(net: Net, pools: Iterable[tuple[int, int]], chance: random.Random) -> Iterator[str]:
     """Random addresses of the large pools (of `ranges`): in a wide subnet nearly each is free, and asking is cheaper than reading all
     that are not."""
     kind = type(net.network_address)
@@ -83,7 +82,7 @@ def guesses(net: Net, pools: list[tuple[int, int]], chance: random.Random) -> It
                 yield str(kind(chance.randint(first, last)))
 
 
-def free(net: Net, pools: list[tuple[int, int]], used: set[str]) -> Iterator[str]:
+def free(net: Net, pools: Iterable[tuple[int, int]], used: set[str]) -> Iterator[str]:
     """The addresses of the pools (of `ranges`) that are not `used` when their turn comes (the set may grow meanwhile), in order; of
     each pool at most its first 65,537."""
     kind = type(net.network_address)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from virga.services.network.store.columns import ids, of_project, owned
+from virga.services.network.store.columns import ids, insert_all, of_project, owned
 from virga.services.network.store.devices import Card, cards_of, device_groups, names
 from virga.services.network.store.dirty import DIRTY, WAKE, touch
 from virga.services.network.store.floatingip import FLOATING_IP_FILTERS, FLOATING_IPS, floating_ip_details
@@ -73,6 +73,7 @@ __all__ = [
     "group_details",
     "groups_of",
     "ids",
+    "insert_all",
     "ips_of",
     "macs_among",
     "names",
