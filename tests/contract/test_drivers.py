@@ -22,6 +22,7 @@ from virga.services.network import driver
 from virga.services.network.drivers.fake import FakeSwitch
 from virga.services.network.drivers.ovn import OvnSwitch, acl_match
 from virga.services.network.drivers.ovsdb import Ovsdb
+from virga.services.network.kinds import KINDS
 
 
 @pytest.fixture
@@ -121,6 +122,15 @@ def test_switch(switch: Any, name: str) -> None:
     assert switch.observe() == {"network": set(), "group": set(), "port": set(), "router": set()}
     if isinstance(switch, OvnSwitch):
         assert not switch.nb.rows("DHCP_Options") and not switch.nb.rows("Logical_Switch_Port")
+
+
+def test_every_kind_has_its_part(switch: Any) -> None:
+    """Each kind that the switch is told of, and none besides."""
+    for kind in KINDS:
+        switch.remove(kind, ids(1)[0])
+    assert not any(switch.observe().values())
+    if isinstance(switch, OvnSwitch):
+        assert set(switch.observe()) == set(KINDS)
 
 
 def test_acl_says_what_the_rule_says() -> None:

@@ -149,7 +149,10 @@ def test_without_one(cloud: Without, things: Things, alias: str) -> None:
     for each in gone:
         _no_rows(who, each)
     for noun, body in things.bodies().items():
-        if _there(noun, gone):
+        if not _there(noun, gone):
+            below = who.ask("GET", f"/network{noun.path}/{things.id(noun)}/tags")
+            assert below.code == 404, "what is below it goes along, whose extension it may be"
+        else:
             _no_fields(things, noun, body, gone)
             _no_filters(things, noun, gone)
 
