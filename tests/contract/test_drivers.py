@@ -22,6 +22,7 @@ from virga.services.network import driver
 from virga.services.network.drivers.fake import FakeSwitch
 from virga.services.network.drivers.ovn import OvnSwitch, acl_match
 from virga.services.network.drivers.ovsdb import Ovsdb
+from virga.services.network.kinds import KINDS
 
 
 @pytest.fixture
@@ -91,12 +92,12 @@ def test_switch(switch: Any, name: str) -> None:
         router, name, True, (interface,), gateway, True, (("192.168.7.0/24", "10.0.0.77"),), floating
     )
     for _ in range(2):
-        switch.ensure_network(network)
-        switch.ensure_network(driver.NetworkSpec(ext, name, 1500, "physnet1", (outer,), None))
-        switch.ensure_group(driver.GroupSpec(group, True, rules))
-        switch.ensure_group(driver.GroupSpec(other, False, ()))
-        switch.ensure_port(card)
-        switch.ensure_router(full)
+        switch.ensure(network)
+        switch.ensure(driver.NetworkSpec(ext, name, 1500, "physnet1", (outer,), None))
+        switch.ensure(driver.GroupSpec(group, True, rules))
+        switch.ensure(driver.GroupSpec(other, False, ()))
+        switch.ensure(card)
+        switch.ensure(full)
         assert switch.observe() == {"network": {net, ext}, "group": {group, other}, "port": {port}, "router": {router}}
     if isinstance(switch, OvnSwitch):
         nb = switch.nb
@@ -107,20 +108,29 @@ def test_switch(switch: Any, name: str) -> None:
         )
         assert len(nb.rows("ACL")) == 6 + 4 and len(nb.rows("DHCP_Options")) == 1
         assert json.dumps(nb.rows("Logical_Switch_Port", [["name", "==", meta]], ["type"])) == '[{"type": "localport"}]'
-    switch.ensure_router(driver.RouterSpec(router, name, False, (), None, True, (), ()))
-    switch.ensure_port(driver.PortSpec(port, net, card.mac, card.ips, False, False, (), (), "", "", ""))
+    switch.ensure(driver.RouterSpec(router, name, False, (), None, True, (), ()))
+    switch.ensure(driver.PortSpec(port, net, card.mac, card.ips, False, False, (), (), "", "", ""))
     if isinstance(switch, OvnSwitch):
         assert not switch.nb.rows("NAT") and not switch.nb.rows("Logical_Router_Port")
     for _ in range(2):
-        switch.remove_router(router)
-        switch.remove_port(port)
-        switch.remove_group(group)
-        switch.remove_group(other)
-        switch.remove_network(net)
-        switch.remove_network(ext)
+        switch.remove("router", router)
+        switch.remove("port", port)
+        switch.remove("group", group)
+        switch.remove("group", other)
+        switch.remove("network", net)
+        switch.remove("network", ext)
     assert switch.observe() == {"network": set(), "group": set(), "port": set(), "router": set()}
     if isinstance(switch, OvnSwitch):
         assert not switch.nb.rows("DHCP_Options") and not switch.nb.rows("Logical_Switch_Port")
+
+
+def test_every_kind_has_its_part(switch: Any) -> None:
+    """Each kind that the switch is told of, and none besides."""
+    for kind in KINDS:
+        switch.remove(kind, ids(1)[0])
+    assert not any(switch.observe().values())
+    if isinstance(switch, OvnSwitch):
+        assert set(switch.observe()) == set(KINDS)
 
 
 def test_acl_says_what_the_rule_says() -> None:

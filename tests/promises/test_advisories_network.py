@@ -173,18 +173,18 @@ def test_2019_002_overlapping_ranges_are_rules_of_their_own(northbound: Ovsdb) -
     def rules(*spans: tuple[int, int]) -> tuple[driver.RuleSpec, ...]:
         return tuple(driver.RuleSpec(f"r{a}-{b}", "ingress", "IPv4", "tcp", a, b, None, None) for a, b in spans)
 
-    switch.ensure_group(driver.GroupSpec(ids[0], True, rules((1, 100), (50, 60), (60, 60))))
-    switch.ensure_group(driver.GroupSpec(ids[1], True, rules((40, 70), (1, 65535))))
-    switch.ensure_network(driver.NetworkSpec(ids[2], "n", 1442, None, (), None))
+    switch.ensure(driver.GroupSpec(ids[0], True, rules((1, 100), (50, 60), (60, 60))))
+    switch.ensure(driver.GroupSpec(ids[1], True, rules((40, 70), (1, 65535))))
+    switch.ensure(driver.NetworkSpec(ids[2], "n", 1442, None, (), None))
     card = driver.PortSpec(
         ids[3], ids[2], "fa:16:3e:00:00:03", (), True, True, (), (ids[0], ids[1]), "x", "compute:nova", "h"
     )
-    switch.ensure_port(card)
+    switch.ensure(card)
     group = f"pg_{ids[0].replace('-', '_')}"
     seen = {r["match"] for r in northbound.rows("ACL", [], ["match"])}
     for spec in rules((1, 100), (50, 60), (60, 60)):
         assert acl_match(group, spec) in seen
-    switch.ensure_group(driver.GroupSpec(ids[4], True, rules((1, 2))))
+    switch.ensure(driver.GroupSpec(ids[4], True, rules((1, 2))))
     assert ids[4] in switch.observe()["group"]
 
 
@@ -195,11 +195,9 @@ def test_2016_009_a_card_speaks_for_its_own_addresses(northbound: Ovsdb, secure:
     switch = OvnSwitch(northbound, "chassis")
     switch.prepare()
     net, port = (f"00000000-0000-4000-8000-00000000000{n}" for n in (1, 2))
-    switch.ensure_network(driver.NetworkSpec(net, "n", 1442, None, (), None))
+    switch.ensure(driver.NetworkSpec(net, "n", 1442, None, (), None))
     ips = (("10.0.0.3", "s"), ("fd00::3", "t"))
-    switch.ensure_port(
-        driver.PortSpec(port, net, "fa:16:3e:00:00:03", ips, True, secure, (), (), "x", "compute:nova", "h")
-    )
+    switch.ensure(driver.PortSpec(port, net, "fa:16:3e:00:00:03", ips, True, secure, (), (), "x", "compute:nova", "h"))
     row = northbound.rows("Logical_Switch_Port", [["name", "==", port]], ["_uuid", "port_security", "addresses"])[0]
     group = northbound.rows("Port_Group", [["name", "==", DROP]], ["ports"])[0]
     if secure:
@@ -231,16 +229,16 @@ def test_2015_021_a_changed_group_reaches_its_cards(northbound: Ovsdb) -> None: 
     net, port, group = (f"00000000-0000-4000-8000-00000000000{n}" for n in (1, 2, 3))
     ssh = driver.RuleSpec("r1", "ingress", "IPv4", "tcp", 22, 22, None, None)
     web = driver.RuleSpec("r2", "ingress", "IPv4", "tcp", 80, 80, None, None)
-    switch.ensure_group(driver.GroupSpec(group, True, (ssh,)))
-    switch.ensure_network(driver.NetworkSpec(net, "n", 1442, None, (), None))
-    switch.ensure_port(
+    switch.ensure(driver.GroupSpec(group, True, (ssh,)))
+    switch.ensure(driver.NetworkSpec(net, "n", 1442, None, (), None))
+    switch.ensure(
         driver.PortSpec(
             port, net, "fa:16:3e:00:00:03", (("10.0.0.3", "s"),), True, True, (), (group,), "x", "compute:nova", "h"
         )
     )
     name = f"pg_{group.replace('-', '_')}"
     for rules in ((web,), (), (ssh, web)):
-        switch.ensure_group(driver.GroupSpec(group, True, rules))
+        switch.ensure(driver.GroupSpec(group, True, rules))
         seen = {r["match"] for r in northbound.rows("ACL", [], ["match"]) if name in r["match"]}
         assert seen == {acl_match(name, r) for r in rules}
         card = northbound.rows("Logical_Switch_Port", [["name", "==", port]], ["_uuid"])[0]["_uuid"][1]

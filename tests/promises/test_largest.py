@@ -355,8 +355,48 @@ def _quota(house: House, who: Tenant) -> Callable[[], int]:
     return lambda: house.admin.ask("PUT", f"{N}/quotas/{who.project}", {"quota": dict.fromkeys(FREE, 2**31 - 1)}).code
 
 
+def _subnets(house: House, who: Tenant) -> Callable[[], int]:
+    on = _network(who)
+    many = [{"network_id": on, "cidr": f"10.{i}.0.0/24", "name": f"{i}".rjust(255, "s")} for i in range(50)]
+    return lambda: who.ask("POST", f"{N}/subnets", {"subnets": many}).code
+
+
+def _pools(first: int) -> list[dict[str, str]]:
+    return [{"start": f"10.{first}.{i}.10", "end": f"10.{first}.{i}.200"} for i in range(64)]
+
+
+def _pooled(house: House, who: Tenant) -> Callable[[], int]:
+    one = {"network_id": _network(who), "cidr": "10.7.0.0/16", "allocation_pools": _pools(7)}
+    return lambda: who.ask("POST", f"{N}/subnets", {"subnet": one}).code
+
+
+def _ports(house: House, who: Tenant) -> Callable[[], int]:
+    on = _network(who)
+    who.post(f"{N}/subnets", {"subnet": {"network_id": on, "cidr": "10.7.0.0/16", "allocation_pools": _pools(7)}}, 201)
+    group = who.post(f"{N}/security-groups", {"security_group": {"name": "g"}})["security_group"]["id"]
+    many = [{"network_id": on, "name": f"{i}".rjust(255, "p"), "security_groups": [group]} for i in range(50)]
+    return lambda: who.ask("POST", f"{N}/ports", {"ports": many}).code
+
+
+def _rules(house: House, who: Tenant) -> Callable[[], int]:
+    group = who.post(f"{N}/security-groups", {"security_group": {"name": "g"}})["security_group"]["id"]
+    one = {"security_group_id": group, "direction": "ingress", "protocol": "tcp", "remote_group_id": group}
+    many = [one | {"port_range_min": i + 1, "port_range_max": i + 1, "description": "d" * 255} for i in range(50)]
+    return lambda: who.ask("POST", f"{N}/security-group-rules", {"security_group_rules": many}).code
+
+
+def _groups(house: House, who: Tenant) -> Callable[[], int]:
+    many = [{"name": f"{i}".rjust(255, "g"), "description": "d" * 255} for i in range(50)]
+    return lambda: who.ask("POST", f"{N}/security-groups", {"security_groups": many}).code
+
+
 WORK = {
     "50 networks": _networks,
+    "50 subnets": _subnets,
+    "a subnet of 64 pools": _pooled,
+    "50 ports": _ports,
+    "50 rules of a group": _rules,
+    "50 security groups": _groups,
     "300 changes of an image": _image,
     "50 tags": _tags,
     "a quota": _quota,

@@ -61,7 +61,6 @@ READ_THE_DATABASE = {
     ("compute.views", "compute.store"),
     ("identity.views", "identity.store"),
     ("images.views", "images.store"),
-    ("network.views", "network.store"),
 }
 """Views that ask the database, and are to be given rows instead."""
 SPEAK_SQL = {"services.identity.filters", "services.identity.imports.source", "services.identity.tokens", "golden"}

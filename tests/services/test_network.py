@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from houses import House, Tenant
+from virga.ground.bus import Bus
+from virga.services.network import driver, store
+from virga.services.network.kinds import KINDS, Kind
 
 
 def router(house: House, who: Tenant, subnet: str) -> tuple[Any, Any]:
@@ -242,3 +245,97 @@ def test_who_sees_what(house: House) -> None:
     unscoped = Tenant(house.http, house.auth("rita", "pw", None, unscoped={}).headers["x-subject-token"], "", "")
     for noun in ("ports", "routers", "floatingips", "subnets", "security-groups"):
         assert unscoped.get(f"/network/v2.0/{noun}")[noun.replace("-", "_")] == [], noun
+
+
+class Meter(driver.Spec, frozen=True):
+    """A thing of a kind that there is not."""
+
+    kind: ClassVar[str] = "meter"
+
+
+def test_one_more_kind_is_one_value(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Marked, told, compared and forgotten like the others, and its topic hears of it, without a line anywhere else."""
+    meters = Kind(
+        name="meter",
+        order=4,
+        rows=store.NETWORKS,
+        spec=lambda tx, id, _: Meter(id) if store.NETWORKS.get(tx, id) is not None else None,
+        told="meter.changed",
+    )
+    monkeypatch.setitem(KINDS, "meter", meters)
+    heard: list[str] = []
+    house.cloud.doors.use(Bus).subscribe("meter.changed", lambda said: heard.append(said["meter"]))
+    t = house.tenant("meters")
+    net, _ = house.network(t)
+
+    def told() -> set[str]:
+        house.cloud.loops.once("network.repair")
+        house.cloud.loops.once("network.sync")
+        return house.cloud.doors.use(driver.Switch).observe()["meter"]  # type: ignore[type-abstract]
+
+    assert net["id"] in told() and net["id"] in heard
+    t.delete(f"/network/v2.0/networks/{net['id']}", 204)
+    assert net["id"] not in told() and heard.count(net["id"]) > 1
+
+
+def test_a_mark_of_a_kind_that_is_not_known_waits(house: House) -> None:
+    """What a newer program marked is left for it, and holds nothing up."""
+    with house.cloud.db.write() as tx:
+        store.touch(tx, house.cloud.doors, "unheard", "x")
+    t = house.tenant("waits")
+    net, _ = house.network(t)
+    house.cloud.loops.once("network.sync")
+    assert net["id"] in house.cloud.doors.use(driver.Switch).observe()["network"]  # type: ignore[type-abstract]
+    with house.cloud.db.read() as tx:
+        assert [(m.kind, m.id) for m in store.DIRTY.find(tx)] == [("unheard", "x")]
+
+
+def test_a_bulk_body_is_one_thing(house: House) -> None:
+    """All of it or nothing, the quota counts the whole of it, and what it makes meets itself: addresses, MACs, prefixes, rules."""
+    t = house.tenant("whole")
+    net, subnet = house.network(t, "10.0.0.0/28")
+    on = {"network_id": net["id"]}
+
+    def ports() -> list[str]:
+        return sorted(p["id"] for p in t.get(f"/network/v2.0/ports?network_id={net['id']}")["ports"])
+
+    before = ports()
+    house.admin.put(f"/network/v2.0/quotas/{t.project}", {"quota": {"port": 5}})
+    over = t.ask("POST", "/network/v2.0/ports", {"ports": [on] * 6})
+    assert over.code == 409 and "Requested 6, but already used 0 of 5" in over.json["NeutronError"]["message"]
+    house.admin.put(f"/network/v2.0/quotas/{t.project}", {"quota": {"port": -1}})
+    fixed = on | {"fixed_ips": [{"ip_address": "10.0.0.9"}]}
+    mac = on | {"mac_address": "fa:16:3e:00:00:55"}
+    for many, type in (
+        ([on, fixed, fixed], "IpAddressAlreadyAllocated"),
+        ([mac, on, mac], "MacAddressInUse"),
+        ([on] * 13, "IpAddressGenerationFailure"),
+        ([on, on | {"security_groups": ["00000000-0000-4000-8000-000000000000"]}], "SecurityGroupNotFound"),
+        ([on, {"network_id": "00000000-0000-4000-8000-000000000000"}], "NetworkNotFound"),
+    ):
+        got = t.ask("POST", "/network/v2.0/ports", {"ports": many})
+        assert got.json["NeutronError"]["type"] == type, got.text
+    assert ports() == before, "nothing of a body that was refused is there"
+    made = t.post("/network/v2.0/ports", {"ports": [fixed, *[on] * 10]}, 201)["ports"]
+    assert made[0]["fixed_ips"] == [{"subnet_id": subnet["id"], "ip_address": "10.0.0.9"}]
+    assert len({p["fixed_ips"][0]["ip_address"] for p in made}) == 11 and len({p["mac_address"] for p in made}) == 11
+    for port in made:
+        assert t.get(f"/network/v2.0/ports/{port['id']}")["port"] == port, "what was answered is what is there"
+    clash = [{**on, "cidr": "10.1.0.0/24"}, {**on, "cidr": "10.2.0.0/24"}, {**on, "cidr": "10.1.0.128/25"}]
+    got = t.ask("POST", "/network/v2.0/subnets", {"subnets": clash})
+    assert got.code == 400 and "10.1.0.0/24" in got.json["NeutronError"]["message"]
+    subnets = t.post("/network/v2.0/subnets", {"subnets": clash[:2]}, 201)["subnets"]
+    assert t.get(f"/network/v2.0/networks/{net['id']}")["network"]["subnets"] == [
+        subnet["id"],
+        *(s["id"] for s in subnets),
+    ]
+    group = t.post("/network/v2.0/security-groups", {"security_group": {"name": "g"}}, 201)["security_group"]
+    assert t.get(f"/network/v2.0/security-groups/{group['id']}")["security_group"] == group
+    rule = {"security_group_id": group["id"], "direction": "ingress", "protocol": "tcp"}
+    twice = t.ask("POST", "/network/v2.0/security-group-rules", {"security_group_rules": [rule, rule]})
+    assert twice.code == 409 and twice.json["NeutronError"]["type"] == "SecurityGroupRuleExists"
+    both = [rule, rule | {"port_range_min": 1, "port_range_max": 2}]
+    rules = t.post("/network/v2.0/security-group-rules", {"security_group_rules": both}, 201)["security_group_rules"]
+    now = t.get(f"/network/v2.0/security-groups/{group['id']}")["security_group"]
+    assert {r["id"] for r in rules} < {r["id"] for r in now["security_group_rules"]}
+    assert now["revision_number"] == group["revision_number"] + 1

@@ -211,10 +211,9 @@ class Chassis:
     def storage(self, networks: list[str]) -> None:
         """A way for the hypervisor's own processes, which are in the namespace, to a storage cluster, and to nothing else. Tenants' packets
         do not come here: their taps are on the integration bridge. Repeatable."""
-        pair = (
-            zlib.crc32(self.name.encode()) % 2048
-        )  # each cloud of a machine has a pair of its own, away from metadata's address
-        here, there = (f"169.254.{192 + pair // 64}.{pair % 64 * 4 + n}" for n in (1, 2))
+        # each cloud of a machine has two addresses of its own, away from metadata's
+        nth = zlib.crc32(self.name.encode()) % 2048
+        here, there = (f"169.254.{192 + nth // 64}.{nth % 64 * 4 + n}" for n in (1, 2))
         if "sto0" not in links(self.namespace):
             pair(self.storage_link, "sto0", self.namespace)
         run(["ip", "addr", "replace", f"{here}/30", "dev", self.storage_link])

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,14 +12,20 @@ from virga.authority import limits as limit_checks
 from virga.authority.rules import allow
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Invalid, NotFound
-from virga.ground.http.call import Actor, Call
+from virga.ground.http.call import Call
 from virga.services.network import limits, model, policy, store, wire
-from virga.services.network.actions import groups, networks, owning, ports, proxied, routers
+from virga.services.network.actions import new_port, owning, proxied, starting
+from virga.services.network.actions import port as ports
+from virga.services.network.actions import security_group as groups
+from virga.services.network.actions.new_port import NewPort
 
 COMPUTE = "compute:"
 port_seen = ports.port_seen
 nova = proxied
 """What Nova's API once answered for Neutron."""
+ensure_external = starting.ensure_external
+first_private = starting.first_private
+system_actor = starting.system_actor
 
 
 class Nic(msgspec.Struct, frozen=True):
@@ -186,19 +191,21 @@ def claim(
             raise NotFound(f"Network {each.network_id} could not be found.")
         room_for(call, project_id, 1)
         fixed = [wire.FixedIp(ip_address=each.fixed_ip)] if each.fixed_ip is not None else None
-        port = ports.make(
+        made_now = new_port.make(
             call,
-            network,
-            project_id,
-            secure=network.port_security,
-            group_ids=group_ids if network.port_security else [],
-            fixed=fixed,
-            device_id=server_id,
-            device_owner=COMPUTE + zone,
-            host=host,
-            profile={"made_by": "compute"},
+            NewPort(
+                network_id=network.id,
+                project_id=project_id,
+                secure=network.port_security,
+                group_ids=group_ids if network.port_security else [],
+                fixed=fixed,
+                device_id=server_id,
+                device_owner=COMPUTE + zone,
+                host=host,
+                profile={"made_by": "compute"},
+            ),
         )
-        out.append(port.id)
+        out.append(made_now.port.id)
     return out
 
 
@@ -316,43 +323,3 @@ def port_owners(tx: Tx) -> dict[str, list[str]]:
     for p in store.PORTS.find(tx, store.PORTS.c.device_owner.startswith(COMPUTE)):
         out.setdefault(p.device_id, []).append(p.id)
     return out
-
-
-def ensure_external(call: Call, name: str, cidr: str) -> str:
-    """The external network of a fresh cloud: the gateway is the first address, floating IPs come from the second half."""
-
-    found = store.NETWORKS.find(call.tx, store.NETWORKS.c.external.is_(True))
-    if found:
-        return found[0].id
-    network = networks.create(call, wire.CreateNetwork(name=name, external=True, is_default=True))
-    net = ipaddress.ip_network(cidr)
-    first, last = net.network_address + 10, net.broadcast_address - 1
-    pools = [wire.Pool(start=str(first), end=str(last))]
-    networks.create_subnet(
-        call,
-        wire.CreateSubnet(
-            network_id=network.id, cidr=cidr, enable_dhcp=False, allocation_pools=pools, name=f"{name}-subnet"
-        ),
-    )
-    return str(network.id)
-
-
-def first_private(call: Call, external_id: str) -> str:
-    """A network `private` of the caller's project with a subnet, behind a `router` to the external network, as a devstack begins; the
-    network's id."""
-    network = networks.create(call, wire.CreateNetwork(name="private"))
-    subnet = networks.create_subnet(
-        call, wire.CreateSubnet(network_id=network.id, cidr="10.0.0.0/24", ip_version=4, name="private-subnet")
-    )
-    router = routers.create(
-        call, wire.CreateRouter(name="router", external_gateway_info=wire.Gateway(network_id=external_id))
-    )
-    routers.add_interface(call, router.id, wire.RouterInterface(subnet_id=subnet.id))
-    return str(network.id)
-
-
-def system_actor(project_id: str) -> Actor:
-    """Virga itself, for what it does on its own behalf."""
-    return Actor(
-        user_id="virga", user_name="virga", user_domain_id="default", roles=frozenset({"admin"}), project_id=project_id
-    )

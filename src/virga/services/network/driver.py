@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plug for a switch engine. The engine is told whole things, as they should be (`ensure_*`) or not be (`remove_*`); each verb
-may be repeated. What it keeps is a cache of our database and may be lost."""
+"""The plug for a switch engine. The engine is told whole things, as they should be (`ensure`) or not be (`remove`), all kinds alike; each
+verb may be repeated. What it keeps is a cache of our database and may be lost."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 import msgspec
 
 
 class Spec(msgspec.Struct, frozen=True):
-    """A thing as the engine should have it."""
+    """A thing of a kind (see `kinds`) as the engine should have it."""
+
+    kind: ClassVar[str]
+    id: str
 
 
-class SubnetSpec(Spec, frozen=True):
+class SubnetSpec(msgspec.Struct, frozen=True):
     id: str
     cidr: str
     gateway: str | None
@@ -28,7 +31,7 @@ class SubnetSpec(Spec, frozen=True):
 class NetworkSpec(Spec, frozen=True):
     """`physical` names the physical network that the external one ends on; `metadata` is (port id, MAC)."""
 
-    id: str
+    kind: ClassVar[str] = "network"
     name: str
     mtu: int
     physical: str | None
@@ -39,7 +42,7 @@ class NetworkSpec(Spec, frozen=True):
 class PortSpec(Spec, frozen=True):
     """`ips`: (address, subnet id). `security` off: anything may pass."""
 
-    id: str
+    kind: ClassVar[str] = "port"
     network_id: str
     mac: str
     ips: tuple[tuple[str, str], ...]
@@ -52,7 +55,7 @@ class PortSpec(Spec, frozen=True):
     host: str
 
 
-class RuleSpec(Spec, frozen=True):
+class RuleSpec(msgspec.Struct, frozen=True):
     id: str
     direction: str
     ethertype: str
@@ -64,12 +67,12 @@ class RuleSpec(Spec, frozen=True):
 
 
 class GroupSpec(Spec, frozen=True):
-    id: str
+    kind: ClassVar[str] = "group"
     stateful: bool
     rules: tuple[RuleSpec, ...]
 
 
-class InterfaceSpec(Spec, frozen=True):
+class InterfaceSpec(msgspec.Struct, frozen=True):
     """A router's leg: `cidrs` are its addresses with prefix length."""
 
     port_id: str
@@ -80,7 +83,7 @@ class InterfaceSpec(Spec, frozen=True):
     mtu: int = 1442
 
 
-class GatewaySpec(Spec, frozen=True):
+class GatewaySpec(msgspec.Struct, frozen=True):
     port_id: str
     network_id: str
     mac: str
@@ -88,7 +91,7 @@ class GatewaySpec(Spec, frozen=True):
     next_hops: tuple[str, ...]
 
 
-class FloatingSpec(Spec, frozen=True):
+class FloatingSpec(msgspec.Struct, frozen=True):
     id: str
     external_ip: str
     fixed_ip: str
@@ -96,7 +99,7 @@ class FloatingSpec(Spec, frozen=True):
 
 
 class RouterSpec(Spec, frozen=True):
-    id: str
+    kind: ClassVar[str] = "router"
     name: str
     enabled: bool
     interfaces: tuple[InterfaceSpec, ...]
@@ -106,24 +109,35 @@ class RouterSpec(Spec, frozen=True):
     floating: tuple[FloatingSpec, ...]
 
 
+S_contra = TypeVar("S_contra", bound=Spec, contravariant=True)
+
+
+class Part(Protocol, Generic[S_contra]):
+    """What an engine does with one kind."""
+
+    def ensure(self, spec: S_contra) -> None:
+        """Make the thing as it should be, whatever it was. Raises Unavailable while something that it needs is not there yet."""
+        ...
+
+    def remove(self, id: str) -> None:
+        """Take the thing away; one that never was is fine."""
+        ...
+
+    def ids(self) -> set[str]:
+        """The things of this kind that the engine has."""
+        ...
+
+
 class Switch(Protocol):
     """The central side of the engine."""
 
-    def ensure_network(self, spec: NetworkSpec) -> None: ...
+    def ensure(self, spec: Spec) -> None:
+        """Make a thing as it should be, whatever it was. Raises Unavailable while something that it needs is not there yet."""
+        ...
 
-    def remove_network(self, id: str) -> None: ...
-
-    def ensure_port(self, spec: PortSpec) -> None: ...
-
-    def remove_port(self, id: str) -> None: ...
-
-    def ensure_group(self, spec: GroupSpec) -> None: ...
-
-    def remove_group(self, id: str) -> None: ...
-
-    def ensure_router(self, spec: RouterSpec) -> None: ...
-
-    def remove_router(self, id: str) -> None: ...
+    def remove(self, kind: str, id: str) -> None:
+        """Take a thing away; one that never was is fine."""
+        ...
 
     def observe(self) -> dict[str, set[str]]:
         """What the engine has: kind → ids."""

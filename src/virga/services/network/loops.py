@@ -3,17 +3,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from virga.ground import log
-from virga.ground.bus import Bus
-from virga.ground.db.rows import Rows
 from virga.ground.loops.loop import Loop, Round
-from virga.services.network import model, specs, store
+from virga.services.network import model, store
 from virga.services.network.driver import Switch
-from virga.services.network.settings import Network
+from virga.services.network.kinds import KINDS
 
-ORDER = {"network": 0, "group": 1, "port": 2, "router": 3}
 BATCH = 200
 LOG = log.get("network")
 
@@ -23,10 +18,10 @@ def sync(round: Round) -> int:
     done = 0
     while True:
         with round.db.read() as tx:
-            marks = store.DIRTY.find(tx, limit=2000)
+            marks = store.DIRTY.find(tx, store.DIRTY.c.kind.in_(KINDS), limit=2000)
         if not marks:
             return done
-        marks.sort(key=lambda d: ORDER[d.kind])
+        marks.sort(key=lambda mark: KINDS[mark.kind].order)
         for at in range(0, len(marks), BATCH):
             part = marks[at : at + BATCH]
             for mark in part:
@@ -43,48 +38,26 @@ def sync(round: Round) -> int:
 
 
 def _tell(round: Round, mark: model.Dirty) -> None:
-    switch = round.doors.use(Switch)
+    kind = KINDS[mark.kind]
     with round.db.read() as tx:
-        if mark.kind == "network":
-            network = specs.network(tx, mark.id, round.doors.use(Network))
-        elif mark.kind == "group":
-            group = specs.group(tx, mark.id)
-        elif mark.kind == "router":
-            router = specs.router(tx, mark.id)
-        else:
-            port = specs.port(tx, mark.id)
-    if mark.kind == "network":
-        switch.ensure_network(network) if network is not None else switch.remove_network(mark.id)
-    elif mark.kind == "group":
-        switch.ensure_group(group) if group is not None else switch.remove_group(mark.id)
-    elif mark.kind == "router":
-        switch.ensure_router(router) if router is not None else switch.remove_router(mark.id)
+        spec = kind.spec(tx, mark.id, round.doors)
+    if spec is not None:
+        kind.ensure(round.doors, spec)
     else:
-        switch.ensure_port(port) if port is not None else switch.remove_port(mark.id)
-    if mark.kind == "network":
-        round.doors.use(Bus).publish("network.changed", {"network": mark.id})
+        kind.remove(round.doors, mark.id)
 
 
 def repair(round: Round) -> int:
     """Mark everything that we have, and everything that only the switch has; `sync` does the rest. Runs at start and every ten
     minutes, so that a switch that lost its memory gets it back."""
-    seen = round.doors.use(Switch).observe()
-    ours: dict[str, Rows[Any]] = {
-        "network": store.NETWORKS,
-        "group": store.GROUPS,
-        "router": store.ROUTERS,
-        "port": store.PORTS,
-    }
-    with round.db.read() as tx:
-        have = {
-            kind: set(tx.conn.execute(rows.table.select().with_only_columns(rows.c.id)).scalars())
-            for kind, rows in ours.items()
-        }
+    there = round.doors.use(Switch).observe()
     marked = 0
-    for kind, there in seen.items():
-        for ids in _slices(sorted(have[kind] | there)):
+    for kind in KINDS.values():
+        with round.db.read() as tx:
+            have = store.ids(tx, kind.rows)
+        for ids in _slices(sorted(have | there.get(kind.name, set()))):
             with round.db.write() as tx:
-                store.touch(tx, round.doors, kind, *ids)
+                store.touch(tx, round.doors, kind.name, *ids)
             marked += len(ids)
     return marked
 

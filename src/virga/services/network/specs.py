@@ -6,13 +6,14 @@ from __future__ import annotations
 import ipaddress
 
 from virga.ground.db.engine import Tx
+from virga.ground.doors import Doors
 from virga.services.network import driver, model, store
 from virga.services.network.settings import Network
 
-METADATA_IP = "169.254.169.254"
 
-
-def network(tx: Tx, id: str, own: Network) -> driver.NetworkSpec | None:
+def network(tx: Tx, id: str, doors: Doors) -> driver.NetworkSpec | None:
+    """A network with its subnets and its metadata port."""
+    own = doors.use(Network)
     row = store.NETWORKS.get(tx, id)
     if row is None:
         return None
@@ -37,14 +38,10 @@ def network(tx: Tx, id: str, own: Network) -> driver.NetworkSpec | None:
     )
 
 
-def port(tx: Tx, id: str) -> driver.PortSpec | None:
+def port(tx: Tx, id: str, _: Doors) -> driver.PortSpec | None:
+    """A port that machines are plugged into; those of the network itself are its network's or router's."""
     row = store.PORTS.get(tx, id)
-    if row is None or row.device_owner in {
-        model.FLOATING,
-        model.ROUTER_INTERFACE,
-        model.ROUTER_GATEWAY,
-        model.METADATA,
-    }:
+    if row is None or row.device_owner in model.CLOUDS:
         return None
     ips = store.ips_of(tx, [id]).get(id, [])
     groups = store.groups_of(tx, [id]).get(id, [])
@@ -64,7 +61,8 @@ def port(tx: Tx, id: str) -> driver.PortSpec | None:
     )
 
 
-def group(tx: Tx, id: str) -> driver.GroupSpec | None:
+def group(tx: Tx, id: str, _: Doors) -> driver.GroupSpec | None:
+    """A security group with its rules."""
     row = store.GROUPS.get(tx, id)
     if row is None:
         return None
@@ -96,7 +94,8 @@ def _cidrs(tx: Tx, port_id: str) -> tuple[tuple[str, ...], list[model.Subnet]]:
     ]
 
 
-def router(tx: Tx, id: str) -> driver.RouterSpec | None:
+def router(tx: Tx, id: str, _: Doors) -> driver.RouterSpec | None:
+    """A router with its legs, way out, floating IPs and routes."""
     row = store.ROUTERS.get(tx, id)
     if row is None:
         return None

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-import msgspec
-
+from virga.authority import limits
+from virga.authority.limits import Limit
 from virga.authority.rules import Rule, allow, is_admin, may
 from virga.ground.db.rows import Row, Rows, tagged
 from virga.ground.errors import Forbidden, Invalid, NotFound
-from virga.ground.http.call import Call
+from virga.ground.http.call import Call, Query
 from virga.ground.http.pages import Page, asked, cut
 from virga.ground.wire import UNSET, Wire
 from virga.services.network import policy
@@ -69,6 +72,16 @@ def found(call: Call, rows: Rows[T], seen: Any, noun: str, id: str) -> T:
     return row
 
 
+def found_all(call: Call, rows: Rows[T], seen: Any, noun: str, ids: Iterable[str]) -> dict[str, T]:
+    """As `found`, of many in one query: id → row. Raises NotFound for the first that is not seen."""
+    named = list(dict.fromkeys(ids))
+    there = {row.id: row for row in rows.within(call.tx, "id", named, seen)}  # type: ignore[attr-defined]
+    for id in named:
+        if id not in there:
+            raise missing(noun, id)
+    return there
+
+
 def missing(noun: str, id: str) -> NotFound:
     words = "".join(w.capitalize() for w in noun.split())
     return NotFound(f"{noun.capitalize()} {id[:64]} could not be found.", type=f"{words}NotFound")
@@ -87,9 +100,27 @@ def admin_only(call: Call, **asked_for: bool) -> None:
             allow(call, rules[name])
 
 
-def listed(call: Call, rows: Rows[T], seen: Any, filters: dict[str, str], *more: Any) -> Page[T]:
+def room(call: Call, limit: Limit, projects: Iterable[str]) -> None:
+    """Raise OverQuota unless every project that is named has room for one more, as often as it is named."""
+    for project, more in Counter(projects).items():
+        limits.check(call.tx, project, {limit: more})
+
+
+def _offered(call: Call) -> Call:
+    """The call without the parameters of its query that its row does not declare: they are of an extension that there is not."""
+    declared = call.query.declared
+    if declared is None or all(name in declared for name in call.query.items):
+        return call
+    kept = Query({name: values for name, values in call.query.items.items() if name in declared})
+    return dataclasses.replace(call, request=dataclasses.replace(call.request, query=kept))
+
+
+def listed(call: Call, rows: Rows[T], seen: Any, filters: Mapping[str, str], *more: Any) -> Page[T]:
     """A list by the columns in `filters` (name on the wire → column), each given once or many times."""
-    ask = asked(call, sortable={**filters, "id": "id"}, default=(("created", "asc"),), most=10000, default_way="asc")
+    declared = call.query.declared
+    call = _offered(call)
+    sortable = {n: c for n, c in filters.items() if declared is None or n in declared} | {"id": "id"}
+    ask = asked(call, sortable=sortable, default=(("created", "asc"),), most=10000, default_way="asc")
     where = [*more]
     for name, values in call.query.items.items():
         column = filters.get(name)
@@ -112,15 +143,22 @@ def listed(call: Call, rows: Rows[T], seen: Any, filters: dict[str, str], *more:
     )
 
 
+def never_active(call: Call) -> bool:
+    """Whether the list is asked for things in another status than the one that networks and routers have, ACTIVE."""
+    status = call.query.all("status")
+    return bool(status) and "ACTIVE" not in status
+
+
 def sent(body: Wire, names: dict[str, str]) -> dict[str, Any]:
     """The fields that the caller sent and that are columns: name in the code → column."""
     return {column: v for name, column in names.items() if (v := getattr(body, name)) is not UNSET}
 
 
+def newer_all(call: Call, rows: Rows[Any], ids: Iterable[str]) -> None:
+    """The next revision of many, of which nothing else changes."""
+    rows.change(call.tx, rows.c.id.in_(list(ids)), revision=rows.c.revision + 1, updated=call.now())
+
+
 def newer(call: Call, rows: Rows[Any], id: str, change: dict[str, Any]) -> None:
     """Write a change with the next revision."""
     rows.put(call.tx, id, **change, revision=rows.c.revision + 1, updated=call.now())
-
-
-def replace(row: T, **values: Any) -> T:
-    return msgspec.structs.replace(row, **values)

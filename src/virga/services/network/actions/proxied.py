@@ -12,7 +12,10 @@ from virga.authority.rules import allow, may
 from virga.ground.errors import Invalid, NotFound
 from virga.ground.http.call import Call
 from virga.services.network import model, policy, store, wire
-from virga.services.network.actions import groups, networks, owning, ports, routers
+from virga.services.network.actions import floatingip, owning, security_group_rule
+from virga.services.network.actions import network as networks
+from virga.services.network.actions import port as ports
+from virga.services.network.actions import security_group as groups
 
 
 class Net(msgspec.Struct, frozen=True):
@@ -62,7 +65,7 @@ def nets(call: Call) -> list[Net]:
 
 def net(call: Call, id: str) -> Net:
     """Raises NotFound."""
-    found = networks.seen_network(call, id)
+    found = networks.seen(call, id)
     return Net(found.id, found.name)
 
 
@@ -109,7 +112,7 @@ def floating_ips(call: Call) -> list[Floating]:
 
 def floating_ip(call: Call, id: str) -> Floating:
     """Raises NotFound."""
-    return _floating(call, [routers.seen_fip(call, id)])[0]
+    return _floating(call, [floatingip.seen(call, id)])[0]
 
 
 def allocate(call: Call, pool: str | None) -> Floating:
@@ -118,13 +121,13 @@ def allocate(call: Call, pool: str | None) -> Floating:
     chosen = next((p for p in pools(call) if pool in (None, p.name, p.id)), None)
     if chosen is None:
         raise NotFound(f"Floating IP pool {(pool or '')[:255]} not found." if pool else "No floating IP pools defined.")
-    made = routers.create_fip(call, wire.CreateFloatingIp(floating_network_id=chosen.id))
-    return _floating(call, [made])[0]
+    made = floatingip.create(call, wire.CreateFloatingIp(floating_network_id=chosen.id))
+    return _floating(call, [made.floating_ip])[0]
 
 
 def free_floating(call: Call, id: str) -> None:
     """Give a floating IP back. Raises NotFound."""
-    routers.delete_fip(call, id)
+    floatingip.delete(call, id)
 
 
 def _by_address(call: Call, address: str) -> model.FloatingIp:
@@ -142,10 +145,10 @@ def associate(call: Call, server_id: str, project: str, address: str, fixed: str
     ips = [(p.id, i.ip) for p in cards for i in store.ips_of(call.tx, [p.id]).get(p.id, []) if ":" not in i.ip]
     if not ips:
         raise Invalid("No fixed IPs associated to instance", field="addFloatingIp")
-    chosen = next(((port, ip) for port, ip in ips if fixed in (None, ip)), None)
+    chosen = next(((card, ip) for card, ip in ips if fixed in (None, ip)), None)
     if chosen is None:
         raise Invalid(f"Specified fixed address {fixed} not assigned to instance", field="fixed_address")
-    routers.update_fip(call, fip.id, wire.UpdateFloatingIp(port_id=chosen[0], fixed_ip_address=chosen[1]))
+    floatingip.update(call, fip.id, wire.UpdateFloatingIp(port_id=chosen[0], fixed_ip_address=chosen[1]))
 
 
 def disassociate(call: Call, server_id: str, address: str) -> None:
@@ -153,7 +156,7 @@ def disassociate(call: Call, server_id: str, address: str) -> None:
     fip = _by_address(call, address)
     if _floating(call, [fip])[0].server_id != server_id:
         raise Invalid(f"Floating IP {address} is not associated with instance {server_id}.", field="address")
-    routers.update_fip(call, fip.id, wire.UpdateFloatingIp(port_id=None))
+    floatingip.update(call, fip.id, wire.UpdateFloatingIp(port_id=None))
 
 
 def _groups(call: Call, rows: list[model.Group]) -> list[Group]:
@@ -179,11 +182,7 @@ def security_groups(call: Call, *, everybody: bool = False) -> list[Group]:
     transactions: mostly nothing is written."""
     project, c = call.actor.project_id, store.GROUPS.c
     if project is not None and may(call.actor, policy.GET_SECURITY_GROUP, project_id=project):
-        with call.db.read() as tx:
-            there = store.GROUPS.one(tx, c.project_id == project, c.is_default.is_(True)) is not None
-        if not there:
-            with call.db.write() as call.open:
-                groups.default(call, project)
+        groups.with_default(call)
     where = [] if everybody else [c.project_id == project]
     with call.db.read() as call.open:
         seen = store.owned(store.GROUPS, *owning.sight(call, policy.GET_SECURITY_GROUP))
@@ -206,11 +205,13 @@ def security_group(call: Call, id: str) -> Group:
 
 def create_group(call: Call, name: str, description: str) -> Group:
     """A security group of the caller's project; refusals are network's own."""
-    return _groups(call, [groups.create(call, wire.CreateGroup(name=name, description=description))])[0]
+    made = groups.make(call, [wire.CreateGroup(name=name, description=description)])[0]
+    return _groups(call, [made.group])[0]
 
 
 def update_group(call: Call, id: str, name: str, description: str) -> Group:
-    return _groups(call, [groups.update(call, id, wire.UpdateGroup(name=name, description=description))])[0]
+    changed = groups.update(call, id, wire.UpdateGroup(name=name, description=description))
+    return _groups(call, [changed.group])[0]
 
 
 def delete_group(call: Call, id: str) -> None:
@@ -236,12 +237,12 @@ def create_group_rule(
         remote_ip_prefix=cidr,
         remote_group_id=remote,
     )
-    made = groups.create_rule(call, body)
+    made = security_group_rule.make(call, [body])[0]
     return _rule(made, {g.id: g for g in store.GROUPS.within(call.tx, "id", [remote] if remote else [])})
 
 
 def delete_group_rule(call: Call, id: str) -> None:
-    groups.delete_rule(call, id)
+    security_group_rule.delete(call, id)
 
 
 def change_groups(call: Call, server_id: str, project: str, name: str, *, add: bool) -> None:
@@ -253,13 +254,13 @@ def change_groups(call: Call, server_id: str, project: str, name: str, *, add: b
         raise NotFound(f"Security group {name[:255]} not found for project {call.actor.project_id}.")
     group = next((g.id for g in mine if g.id == name), mine[0].id)
     changed = False
-    for port in store.PORTS.find(call.tx, store.PORTS.c.device_id == server_id, store.PORTS.c.project_id == project):
-        allow(call, policy.UPDATE_PORT, project_id=port.project_id)
-        have = [r.group_id for r in store.PORT_GROUPS.find(call.tx, store.PORT_GROUPS.c.port_id == port.id)]
-        if not port.port_security or (group in have) == add:
+    for card in store.PORTS.find(call.tx, store.PORTS.c.device_id == server_id, store.PORTS.c.project_id == project):
+        allow(call, policy.UPDATE_PORT, project_id=card.project_id)
+        have = [r.group_id for r in store.PORT_GROUPS.find(call.tx, store.PORT_GROUPS.c.port_id == card.id)]
+        if not card.port_security or (group in have) == add:
             continue
         wanted = [*have, group] if add else [g for g in have if g != group]
-        ports.update(call, port.id, wire.UpdatePort(security_groups=wanted))
+        ports.update(call, card.id, wire.UpdatePort(security_groups=wanted))
         changed = True
     if not add and not changed:
         raise NotFound(f"Security group {name[:255]} not associated with the instance {server_id}")

@@ -12,41 +12,17 @@ from virga.services.network import driver
 class FakeSwitch:
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self.things: dict[str, dict[str, driver.Spec]] = {"network": {}, "port": {}, "group": {}, "router": {}}
+        self.things: dict[str, dict[str, driver.Spec]] = {}
         self.plugged: set[str] = set()
         self._tell: Callable[[str, bool], None] | None = None
 
-    def _put(self, kind: str, id: str, spec: driver.Spec) -> None:
+    def ensure(self, spec: driver.Spec) -> None:
         with self._lock:
-            self.things[kind][id] = spec
+            self.things.setdefault(spec.kind, {})[spec.id] = spec
 
-    def _drop(self, kind: str, id: str) -> None:
+    def remove(self, kind: str, id: str) -> None:
         with self._lock:
-            self.things[kind].pop(id, None)
-
-    def ensure_network(self, spec: driver.NetworkSpec) -> None:
-        self._put("network", spec.id, spec)
-
-    def remove_network(self, id: str) -> None:
-        self._drop("network", id)
-
-    def ensure_port(self, spec: driver.PortSpec) -> None:
-        self._put("port", spec.id, spec)
-
-    def remove_port(self, id: str) -> None:
-        self._drop("port", id)
-
-    def ensure_group(self, spec: driver.GroupSpec) -> None:
-        self._put("group", spec.id, spec)
-
-    def remove_group(self, id: str) -> None:
-        self._drop("group", id)
-
-    def ensure_router(self, spec: driver.RouterSpec) -> None:
-        self._put("router", spec.id, spec)
-
-    def remove_router(self, id: str) -> None:
-        self._drop("router", id)
+            self.things.get(kind, {}).pop(id, None)
 
     def observe(self) -> dict[str, set[str]]:
         with self._lock:

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which addresses and MACs a port gets: what is asked for, or what is free."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection, Iterator
+
+from virga.ground.errors import Conflict, Invalid
+from virga.ground.http.call import Call
+from virga.ground.wire import UNSET
+from virga.services.network import model, settings, store, wire
+
+Given = tuple[str, str]
+"""Subnet and address."""
+
+
+class Addresses:
+    """The addresses of one network for as long as one request gives them out: what they are given from is read once. Whoever makes one
+    holds the network."""
+
+    def __init__(self, call: Call, network_id: str) -> None:
+        self._call, self._network = call, network_id
+        self.subnets = store.SUBNETS.every(call.tx, ("created", "id"), network_id=network_id)
+        self._nets = {s.id: model.network_of(s.cidr) for s in self.subnets}
+        self._ranges: dict[str, list[tuple[int, int]]] = {}
+        self._taken: dict[str, set[str]] = {}
+        self._free: dict[str, Iterator[str]] = {}
+
+    def automatic(self, owner: str) -> list[model.Subnet]:
+        """The subnets that every port of this owner has an address of, whatever is asked for: guests make it themselves (SLAAC). A
+        router's ports have none."""
+        return [] if owner == model.ROUTER_INTERFACE else [s for s in self.subnets if s.makes_itself]
+
+    def give(
+        self, owner: str, mac: str, fixed: list[wire.FixedIp] | None, handled: Collection[str] = ()
+    ) -> list[Given]:
+        """What a port gets: what is asked for, or one address of each IP version; and one of each automatic subnet that is not in
+        `handled`. Raises Invalid for what cannot be an address of it, Conflict for what is taken or used up."""
+        auto = self.automatic(owner)
+        out = self._usual(mac) if fixed is None else self._asked(mac, fixed, auto)
+        for subnet in auto:
+            ip = self.free(subnet, mac) if subnet.id not in handled else None
+            if ip is not None and (subnet.id, ip) not in out:
+                out.append((subnet.id, ip))
+        return out
+
+    def free(self, subnet: model.Subnet, mac: str) -> str | None:
+        """An address of the subnet that no port has and that nobody was given; None when there is none."""
+        net = self._nets[subnet.id]
+        if isinstance(net, ipaddress.IPv6Network) and subnet.makes_itself:
+            return model.eui64(net, mac)
+        taken = self._taken.setdefault(subnet.id, set())
+        if subnet.id not in self._ranges:
+            self._ranges[subnet.id] = list(model.ranges(subnet.pools))
+        ranges = self._ranges[subnet.id]
+        for guess in model.guesses(net, ranges, self._call.world.chance):
+            if guess not in taken and store.PORT_IPS.by(self._call.tx, subnet_id=subnet.id, ip=guess) is None:
+                taken.add(guess)
+                return guess
+        if subnet.id not in self._free:
+            taken |= store.used_ips(self._call.tx, subnet.id)
+            self._free[subnet.id] = model.free(net, ranges, taken)
+        ip = next(self._free[subnet.id], None)
+        if ip is not None:
+            taken.add(ip)
+        return ip
+
+    def _usual(self, mac: str) -> list[Given]:
+        out = []
+        for version in (4, 6):
+            wide = [s for s in self.subnets if s.ip_version == version and not s.makes_itself]
+            found = next(((s.id, ip) for s in wide if (ip := self.free(s, mac)) is not None), None)
+            if found is not None:
+                out.append(found)
+            elif wide:
+                raise Conflict(
+                    f"No more IP addresses available on network {self._network}: {', '.join(s.cidr for s in wide)} are used up.",
+                    type="IpAddressGenerationFailure",
+                )
+        return out
+
+    def _asked(self, mac: str, fixed: list[wire.FixedIp], auto: list[model.Subnet]) -> list[Given]:
+        out: list[Given] = []
+        automatic = {s.id for s in auto}
+        for each in fixed:
+            if each.ip_address is UNSET and each.subnet_id in automatic:
+                continue  # it is given anyway
+            one = self._one(mac, each, automatic, out)
+            self._taken.setdefault(one[0], set()).add(one[1])
+            out.append(one)
+        return out
+
+    def _one(self, mac: str, asked: wire.FixedIp, automatic: Collection[str], before: list[Given]) -> Given:
+        subnet = next((s for s in self.subnets if s.id == asked.subnet_id), None)
+        if asked.subnet_id is not UNSET and subnet is None:
+            raise Invalid(
+                f"Invalid input for operation: Failed to create port on network {self._network}, because fixed_ips included invalid subnet {asked.subnet_id}.",
+                field="fixed_ips",
+                type="InvalidInput",
+            )
+        if asked.ip_address is not UNSET:
+            return self._exact(model.address_of(str(asked.ip_address)), subnet, automatic, before)
+        if subnet is None:
+            raise Invalid(
+                "Invalid input for fixed_ips: a subnet_id or an ip_address is needed.",
+                field="fixed_ips",
+                type="InvalidInput",
+            )
+        ip = self.free(subnet, mac)
+        if ip is None:
+            raise Conflict(
+                f"No more IP addresses available on network {self._network}: subnet {subnet.cidr} is used up.",
+                type="IpAddressGenerationFailure",
+            )
+        return subnet.id, ip
+
+    def _exact(
+        self, address: model.Address, subnet: model.Subnet | None, automatic: Collection[str], before: list[Given]
+    ) -> Given:
+        """The very address, of the subnet that is named or of the one that it is in."""
+        if subnet is None:
+            inside = (s for s in self.subnets if address.version == s.ip_version and address in self._nets[s.id])
+            subnet = next(inside, None)
+        if subnet is None:
+            raise Invalid(
+                f"IP address {address} is not a valid IP for any of the subnets on network {self._network}.",
+                field="fixed_ips",
+                type="InvalidIpForNetwork",
+            )
+        if subnet.id in automatic:
+            raise Invalid(
+                f"IPv6 address {address} can not be directly assigned to a port on subnet {subnet.id} as the subnet is configured for automatic addresses.",
+                field="fixed_ips",
+                type="AllocationOnAutoAddressSubnet",
+            )
+        net = self._nets[subnet.id]
+        edge = net.version == 4 and net.prefixlen < 31 and address in (net.network_address, net.broadcast_address)
+        if address not in net or edge:
+            raise Invalid(
+                f"IP address {address} is not a valid IP for the specified subnet {subnet.cidr}.",
+                field="fixed_ips",
+                type="InvalidIpForSubnet",
+            )
+        text = str(address)
+        one = (subnet.id, text)
+        if one in before:
+            raise Invalid(
+                f"Invalid input for fixed_ips. Reason: Duplicate IP address '{address}'.",
+                field="fixed_ips",
+                type="InvalidInput",
+            )
+        holder = store.PORT_IPS.by(self._call.tx, subnet_id=subnet.id, ip=text)
+        if holder is not None or text in self._taken.get(subnet.id, ()):
+            raise Conflict(
+                f"IP address {address} already allocated in subnet {subnet.id}.",
+                type="IpAddressAlreadyAllocated",
+                blocking=[holder.port_id] if holder is not None else [],
+            )
+        return one
+
+
+def macs(call: Call, network_id: str, asked: list[str | None]) -> list[str]:
+    """As many MACs as are asked for, each the one that is named or one that no port of the network has. Raises Invalid for one that is no
+    card's, Conflict for one that a port has (or that is asked for twice)."""
+    named = [mac.lower() for mac in asked if mac is not None]
+    for mac in named:
+        if int(mac[:2], 16) & 1 or mac == "00:00:00:00:00:00":
+            raise Invalid(
+                f"Invalid input for mac_address. Reason: '{mac}' is not a unicast address.",
+                field="mac_address",
+                type="InvalidInput",
+            )
+    taken = store.macs_among(call.tx, network_id, named)
+    for mac in named:
+        if mac in taken:
+            raise Conflict(
+                f"Unable to complete operation for network {network_id}. The mac address {mac} is in use.",
+                type="MacAddressInUse",
+            )
+        taken.add(mac)
+    fresh = iter(_fresh(call, network_id, len(asked) - len(named), taken))
+    return [mac.lower() if mac is not None else next(fresh) for mac in asked]
+
+
+def _fresh(call: Call, network_id: str, count: int, taken: set[str]) -> list[str]:
+    prefix = call.use(settings.Network).mac_prefix
+    out: list[str] = []
+    for _ in range(64):
+        guesses = {
+            prefix + "".join(f":{call.world.chance.randrange(256):02x}" for _ in range(3))
+            for _ in range(count - len(out))
+        }
+        fresh = guesses - taken
+        fresh -= store.macs_among(call.tx, network_id, fresh)
+        taken |= fresh
+        out += sorted(fresh)
+        if len(out) == count:
+            return out
+    raise Conflict(f"Unable to generate unique mac on network {network_id}.", type="MacAddressGenerationFailure")

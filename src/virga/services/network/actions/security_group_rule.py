@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules of security groups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from virga.authority.rules import allow
+from virga.ground.errors import Conflict, Invalid
+from virga.ground.http.call import Call
+from virga.ground.http.pages import Page
+from virga.services.network import limits, model, policy, store, wire
+from virga.services.network.actions import owning, security_group
+
+
+def seen(call: Call, id: str) -> model.GroupRule:
+    """The rule if the caller may see it. Raises NotFound."""
+    return owning.found(
+        call,
+        store.RULES,
+        store.owned(store.RULES, *owning.sight(call, policy.GET_SECURITY_GROUP_RULE)),
+        "security group rule",
+        id,
+    )
+
+
+def create(call: Call, body: wire.CreateRule | list[wire.CreateRule]) -> model.GroupRule | list[model.GroupRule]:
+    """POST /v2.0/security-group-rules, one or many in one transaction."""
+    if isinstance(body, list):
+        return make(call, body)
+    return make(call, [body])[0]
+
+
+def make(call: Call, bodies: list[wire.CreateRule]) -> list[model.GroupRule]:
+    """Rules of groups that the caller sees: what is looked up is looked up once a group. Raises NotFound, Forbidden, Invalid, Conflict
+    (a rule that says the same is there), OverQuota."""
+    remote = [body.remote_group_id for body in bodies if body.remote_group_id is not None]
+    seen = security_group.seen_all(call, (*(body.security_group_id for body in bodies), *remote))
+    wanted = []
+    for body in bodies:
+        group = seen[body.security_group_id]
+        allow(call, policy.CREATE_SECURITY_GROUP_RULE, project_id=group.project_id)
+        wanted.append((group, _says(body), body.description))
+    groups = {group.id: group for group, *_ in wanted}
+    said = store.rules_said(call.tx, groups)
+    for group, says, _ in wanted:
+        key = (group.id, *(says[name] for name in store.SAYS))
+        if key in said:
+            raise Conflict(
+                f"Security group rule already exists. Rule id is {said[key]}."
+                if said[key]
+                else "Security group rule already exists: two of the request say the same.",
+                type="SecurityGroupRuleExists",
+                blocking=[said[key]] if said[key] else [],
+            )
+        said[key] = ""
+    owning.room(call, limits.RULES, (group.project_id for group, *_ in wanted))
+    made = [security_group.insert_rule(call, group, **says, description=text) for group, says, text in wanted]
+    owning.newer_all(call, store.GROUPS, groups)
+    store.touch(call.tx, call.doors, "group", *groups)
+    return made
+
+
+def _says(body: wire.CreateRule) -> dict[str, Any]:
+    """Neutron's rules of rules: protocols, port ranges, one remote, one IP version."""
+    protocol = model.protocol_of(body.protocol)
+    ethertype = {"ipv4": "IPv4", "ipv6": "IPv6"}[body.ethertype.lower()]
+    low, high = body.port_range_min, body.port_range_max
+    if body.remote_ip_prefix is not None and body.remote_group_id is not None:
+        raise Invalid(
+            "Only remote_ip_prefix or remote_group_id may be provided.",
+            field="remote_group_id",
+            type="SecurityGroupRemoteGroupAndRemoteIpPrefix",
+        )
+    if protocol in {"icmp", "1", "ipv6-icmp", "58"}:
+        if (low is not None and low > 255) or (high is not None and high > 255):
+            raise Invalid(
+                f"Invalid value for ICMP type or code: {low}, {high}; each is 0 to 255.",
+                field="port_range_min",
+                type="SecurityGroupInvalidIcmpValue",
+            )
+        if low is None and high is not None:
+            raise Invalid(
+                f"ICMP code (port-range-max) {high} is provided but ICMP type (port-range-min) is missing.",
+                field="port_range_min",
+                type="SecurityGroupMissingIcmpType",
+            )
+    elif protocol in {
+        "tcp",
+        "udp",
+        "sctp",
+        "6",
+        "17",
+        "132",
+    }:  # the switch knows no ports of dccp and udplite: a rule with
+        # them would open all (OSSA-2019-001 is about rules that cannot be made)
+        if (low is None) != (high is None):
+            raise Invalid(
+                "For TCP/UDP protocols, both port_range_min and port_range_max are needed, or neither.",
+                field="port_range_min",
+                type="SecurityGroupInvalidPortRange",
+            )
+        if low is not None and high is not None and (low > high or low == 0):
+            raise Invalid(
+                "For TCP/UDP protocols, port_range_min must be <= port_range_max, and at least 1.",
+                field="port_range_min",
+                type="SecurityGroupInvalidPortRange",
+            )
+    elif low is not None or high is not None:
+        raise Invalid(
+            f"Must also specify protocol (one of TCP, UDP, SCTP, ICMP) if port range is given; it is {protocol}.",
+            field="protocol",
+            type="SecurityGroupProtocolRequiredWithPorts",
+        )
+    if protocol == "ipv6-icmp" and ethertype == "IPv4":
+        raise Invalid(
+            "Invalid ethertype IPv4 for protocol ipv6-icmp.",
+            field="ethertype",
+            type="SecurityGroupEthertypeConflictWithProtocol",
+        )
+    prefix = None
+    if body.remote_ip_prefix is not None:
+        net = model.network_of(body.remote_ip_prefix, "remote_ip_prefix", hosts=True)
+        if f"IPv{net.version}" != ethertype:
+            raise Invalid(
+                f"Conflicting value ethertype {ethertype} for CIDR {body.remote_ip_prefix}.",
+                field="ethertype",
+                type="SecurityGroupRuleParameterConflict",
+            )
+        prefix = str(net)
+    return {
+        "direction": body.direction,
+        "ethertype": ethertype,
+        "protocol": protocol,
+        "port_min": low,
+        "port_max": high,
+        "remote_ip_prefix": prefix,
+        "remote_group_id": body.remote_group_id,
+    }
+
+
+def show(call: Call, id: str) -> model.GroupRule:
+    """GET /v2.0/security-group-rules/{id}"""
+    return seen(call, id)
+
+
+def index(call: Call) -> Page[model.GroupRule]:
+    """GET /v2.0/security-group-rules"""
+    seen = store.owned(store.RULES, *owning.sight(call, policy.GET_SECURITY_GROUP_RULE))
+    return owning.listed(call, store.RULES, seen, store.RULE_FILTERS)
+
+
+def delete(call: Call, id: str) -> None:
+    """DELETE /v2.0/security-group-rules/{id}"""
+    rule = seen(call, id)
+    allow(call, policy.DELETE_SECURITY_GROUP_RULE, project_id=rule.project_id)
+    store.RULES.delete(call.tx, store.RULES.c.id == id)
+    owning.newer(call, store.GROUPS, rule.group_id, {})
+    store.touch(call.tx, call.doors, "group", rule.group_id)

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Quotas."""
+
+from __future__ import annotations
+
+from virga.ground.http.table import Route
+from virga.services.network import nouns, wire
+from virga.services.network.actions import quota
+from virga.services.network.extensions import rows
+from virga.services.network.extensions.extension import Extension
+from virga.services.network.views import quota as views
+from virga.services.network.views.answers import One
+
+_PATH = f"{nouns.QUOTA.path}/{{project}}"
+EXTENSIONS = (
+    Extension(
+        alias="quotas",
+        name="Quota management support",
+        description="How much a project may have",
+        updated="2012-07-29T10:00:00-00:00",
+        routes=(
+            Route("GET", nouns.QUOTA.path, quota.index, view=rows.one(nouns.QUOTA)),
+            Route("GET", f"{nouns.QUOTA.path}/tenant", quota.tenant, view=views.tenant("tenant")),
+            Route("GET", f"{nouns.QUOTA.path}/project", quota.tenant, view=views.tenant("project")),
+            Route("GET", _PATH, quota.show, view=rows.one(nouns.QUOTA)),
+            Route("GET", f"{_PATH}/default", quota.default, view=rows.one(nouns.QUOTA)),
+            Route("PUT", _PATH, quota.update, body=wire.Quota, key="quota", view=rows.one(nouns.QUOTA)),
+            Route("DELETE", _PATH, quota.reset, code=204),
+        ),
+    ),
+    Extension(
+        alias="quota_details",
+        name="Quota details management support",
+        description="How much a project has of what it may",
+        updated="2017-02-10T10:00:00-00:00",
+        routes=(
+            Route("GET", f"{_PATH}/details", quota.details, view=One("quota", nouns.QUOTA.collection, views.details)),
+        ),
+        needs=("quotas",),
+    ),
+)
