@@ -19,8 +19,8 @@ import msgspec
 from virga.authority.overrides import Overrides
 from virga.ground import events, log, metrics, wire
 from virga.ground.bus import Bus, LocalBus
-from virga.ground.db.engine import Database
-from virga.ground.db.migrate import migrate
+from virga.ground.db.engine import Database, Tx
+from virga.ground.db.migrate import alone, migrate
 from virga.ground.doors import Doors
 from virga.ground.errors import NotFound
 from virga.ground.http.call import Authenticator, Call, Query, Request
@@ -200,9 +200,15 @@ class Cloud:
         self.rim.metrics_open = settings.simulated and not settings.server.metrics_token
 
     def prepare(self) -> None:
-        """Schema, first administrator, catalogue: whatever is missing. Repeatable."""
+        """Schema, first administrator, catalogue: whatever is missing. Repeatable; of processes that start at once, one does it.
+        Where several share a database, the schema is contracted by `virga db migrate`: others may not be as new as this one."""
         self.policy.load()
-        done = migrate(self.db)
+        done = migrate(self.db, contract=self.db.sqlite)
+        with alone(self.db):
+            self.db.again(self._first_rows)
+        self.log.info("prepared", schema=done)
+
+    def _first_rows(self) -> None:
         password = os.environ.get("VIRGA_ADMIN_PASSWORD") or self._kept_password()
         with self.db.read() as tx:
             wanted = self.settings.identity.bootstrap and identity.needs_bootstrap(tx, password, self.passwords)
@@ -223,24 +229,25 @@ class Cloud:
             network.ensure_external(call, self.settings.network.external_name, self.settings.network.external_cidr)
             compute.first_flavors(tx, self.world.now())
             images.first_definitions(tx, self.world.now(), self.world.uuid)
-        self.log.info("prepared", schema=done)
 
     def stock(self) -> None:
         """What a new simulated cloud begins with: an image and a network, for the administrator's first machine. Nothing when the cloud
         has had an image before, or by setting (`sim.stock`)."""
         if not self.settings.sim.stock:
             return
-        with self.db.write() as tx:
-            project = identity.project_id(tx, "admin")
-            if project is None:
-                return
-            request = Request("start", "POST", "/", "", Query({}), "", {}, "", "")
-            call = Call(network.system_actor(project), (0, 0), request, self.doors, self.db, open=tx)
-            if images.first_image(call) is not None:
-                external = network.ensure_external(
-                    call, self.settings.network.external_name, self.settings.network.external_cidr
-                )
-                network.first_private(call, external)
+        self.db.run(self._first_things)
+
+    def _first_things(self, tx: Tx) -> None:
+        project = identity.project_id(tx, "admin")
+        if project is None:
+            return
+        request = Request("start", "POST", "/", "", Query({}), "", {}, "", "")
+        call = Call(network.system_actor(project), (0, 0), request, self.doors, self.db, open=tx)
+        if images.first_image(call) is not None:
+            external = network.ensure_external(
+                call, self.settings.network.external_name, self.settings.network.external_cidr
+            )
+            network.first_private(call, external)
 
     def _kept_password(self) -> str:
         """The administrator's password: made once and kept in the state folder, readable by its owner."""

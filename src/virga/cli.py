@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from virga import __version__
+from virga.cli_db import db
 from virga.cli_identity import identity
 from virga.cli_images import image
 from virga.cli_objects import objects, serve
@@ -58,7 +59,7 @@ def main(ctx: click.Context, state: str | None, config: Path | None) -> None:
     ctx.obj = {"state": state, "config": config}
 
 
-for command in (identity, image, objects, serve):
+for command in (db, identity, image, objects, serve):
     main.add_command(command)
 
 

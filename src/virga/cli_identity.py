@@ -31,7 +31,7 @@ def _cloud(ctx: click.Context) -> Cloud:
     if not settings.database.url:
         Path(settings.state).mkdir(parents=True, exist_ok=True, mode=0o711)
     cloud = Cloud(settings)
-    migrate(cloud.db)
+    migrate(cloud.db, contract=cloud.db.sqlite)
     return cloud
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from virga.authority.rules import allow
-from virga.ground.db.engine import Retry
+from virga.ground.db.engine import Tx
 from virga.ground.errors import Forbidden, Unauthorized
 from virga.ground.http.call import Call, Cold
 from virga.ground.wire import given
@@ -27,17 +27,15 @@ T = TypeVar("T")
 
 def inside(call: Call, do: Callable[..., T], *args: Any) -> T:
     """`do` in a transaction of its own, as the rim runs a row that writes."""
-    for attempt in range(4):
-        try:
-            with call.db.write() as tx:
-                call.open = tx
-                return do(call, *args)
-        except Retry:
-            if attempt == 3:
-                raise
-        finally:
-            call.open = None
-    raise AssertionError
+
+    def attempt(tx: Tx) -> T:
+        call.open = tx
+        return do(call, *args)
+
+    try:
+        return call.db.run(attempt)
+    finally:
+        call.open = None
 
 
 def _entry(call: Call, id: str) -> tuple[Entry, Directory] | None:
