@@ -304,6 +304,24 @@ NOUNS: dict[str, Noun] = {
             ("PUT", f"{K}/groups/{{group}}/users/{{u1}}", None),
         ),
     ),
+    "password": Noun(
+        project,
+        (
+            ("POST", f"{K}/users/{{u1}}/password", {"user": {"original_password": "pw", "password": "one"}}),
+            ("POST", f"{K}/users/{{u1}}/password", {"user": {"original_password": "pw", "password": "two"}}),
+            ("PATCH", f"{K}/users/{{u1}}", {"user": {"options": {"lock_password": True}}}),
+            ("PATCH", f"{K}/users/{{u1}}", {"user": {"options": {"ignore_password_expiry": True}}}),
+        ),
+        (f"{K}/users/{{u1}}",),
+        (
+            (
+                "PATCH",
+                f"{K}/users/{{u1}}",
+                {"user": {"options": {"lock_password": None, "ignore_password_expiry": None}}},
+            ),
+            ("PATCH", f"{K}/users/{{u1}}", {"user": {"password": "pw"}}),
+        ),
+    ),
     "assignments": Noun(
         project,
         (
