@@ -4,6 +4,7 @@ not even imported."""
 
 from __future__ import annotations
 
+import functools
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -83,14 +84,16 @@ class Cloud:
 
     def prepare(self) -> None:
         """Schema, first administrator, catalogue: whatever is missing, where this process is to care for that; then what parts keep in
-        memory. Repeatable."""
+        memory. Repeatable; of processes that start at once, one does it."""
         self.doors.use(Overrides).load()
         if self.role.control:
+            from virga.ground.db.migrate import alone
             from virga.roles.parts import bring_up_to_date
 
             done = bring_up_to_date(self.db)
-            for part in self.role.parts:
-                part.prepare(self.site)
+            with alone(self.db):
+                for part in self.role.parts:
+                    self.db.again(functools.partial(part.prepare, self.site))
             self.log.info("prepared", schema=done)
         for part in self.role.parts:
             part.load(self.site)

@@ -12,6 +12,7 @@ import click
 from virga import __version__
 from virga.cli.config import config as config_sample
 from virga.cli.config import policy
+from virga.cli.db import db
 from virga.cli.down import down
 from virga.cli.identity import identity
 from virga.cli.images import image
@@ -40,6 +41,7 @@ COMMANDS: tuple[click.Command, ...] = (
     objects,
     keys,
     sagas,
+    db,
 )
 """Every command. A new one is imported above and has a line here."""
 

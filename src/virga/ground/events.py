@@ -54,7 +54,7 @@ def deliver(round: Round) -> int:
     for row in rows:
         bus.publish(f"event.{row.topic}", row.payload)
     now = round.world.now()
-    with round.db.write() as tx:
+    with round.db.claim() as tx:
         tx.conn.execute(sa.update(TABLE).where(TABLE.c.id.in_([r.id for r in rows])).values(sent=now))
         tx.conn.execute(sa.delete(TABLE).where(TABLE.c.sent < now - KEEP))
     return len(rows)

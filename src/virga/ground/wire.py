@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import threading
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -228,6 +229,10 @@ def _project(kind: Any, version: Version) -> Any:
     return origin[parts] if origin is not None else kind
 
 
+BUILDING = threading.Lock()
+"""Two threads that make msgspec look at one new type at the same time end the process: it shows the second a half of what it found."""
+
+
 @functools.cache
 def _body_decoder(
     shape: type[Wire], key: str | None, bulk: str | None, version: Version, most: int
@@ -240,7 +245,8 @@ def _body_decoder(
         )
     elif key is not None:
         target = msgspec.defstruct("Body", [("inner", target)], rename={"inner": key}, forbid_unknown_fields=True)
-    return msgspec.json.Decoder(target, strict=not shape.lax)
+    with BUILDING:
+        return msgspec.json.Decoder(target, strict=not shape.lax)
 
 
 BULK = 50

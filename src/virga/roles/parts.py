@@ -18,5 +18,6 @@ PARTS: tuple[Part, ...] = (IDENTITY, IMAGES, NETWORK, PLACEMENT, COMPUTE, OBJECT
 
 def bring_up_to_date(db: Database) -> str:
     """Make the schema that of this program: the stores of all parts are imported here, and with them every table is declared. Says what
-    was done: `made`, `current` or `migrated`."""
-    return migrate.migrate(db)
+    was done: see `migrate.migrate`. Where several processes share a database, it is contracted by `virga db migrate`: others may not be
+    as new as this one."""
+    return migrate.migrate(db, contract=db.sqlite)

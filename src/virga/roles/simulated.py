@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from virga.ground import wire
+from virga.ground.db.engine import Tx
 from virga.ground.errors import NotFound
 from virga.ground.http.call import Call, Query, Request
 from virga.ground.world import VirtualClock
@@ -47,7 +48,8 @@ def stock(site: Site, settings: Settings) -> None:
     has had an image before, or by setting (`sim.stock`)."""
     if not settings.sim.stock:
         return
-    with site.db.write() as tx:
+
+    def first(tx: Tx) -> None:
         project = identity.project_id(tx, "admin")
         if project is None:
             return
@@ -56,6 +58,8 @@ def stock(site: Site, settings: Settings) -> None:
         if images.first_image(call) is not None:
             own = settings.network
             network.first_private(call, network.ensure_external(call, own.external_name, own.external_cidr))
+
+    site.db.run(first)
 
 
 def advance(site: Site, body: bytes) -> float:

@@ -1,22 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Connections and transactions. SQLite: WAL, one writer at a time, BEGIN IMMEDIATE, synchronous FULL (an answered intent is on
-the disk). PostgreSQL 15: one transaction each, `hold` for what SQLite's single writer gives for free."""
+the disk). PostgreSQL 15: serializable writes, which begin again when two disturb each other (`isolation.py` says why)."""
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
 import threading
-import zlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from virga.ground.errors import Conflict, NoSpace, Unavailable
+from virga.ground.db import isolation
+from virga.ground.db.isolation import Ahead, Collision, Locks, Queue, Retry
+from virga.ground.errors import NoSpace, Unavailable
+
+T = TypeVar("T")
 
 metadata = sa.MetaData(
     naming_convention={
@@ -34,10 +37,6 @@ def to_json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-class Retry(Exception):
-    """The database asks for the same transaction again (deadlock, serialisation): nothing was written."""
-
-
 class Lengthy(Exception):
     """What was asked takes long, and this transaction runs where nothing may: it is undone, and begins again elsewhere."""
 
@@ -46,15 +45,21 @@ class Tx:
     """One open transaction. `conn` is for stores only, `embedded` is SQLite's own connection beneath it, for reads that are asked
     thousands of times a second; `after_commit` runs callbacks once the commit is durable. `brief`: it runs on the event loop."""
 
-    __slots__ = ("_after", "brief", "conn", "embedded", "writes")
+    __slots__ = ("_after", "_locks", "brief", "conn", "embedded", "writes")
 
     def __init__(
-        self, conn: sa.Connection, writes: bool, embedded: sqlite3.Connection | None = None, brief: bool = False
+        self,
+        conn: sa.Connection,
+        writes: bool,
+        embedded: sqlite3.Connection | None = None,
+        brief: bool = False,
+        locks: Locks | Queue | None = None,
     ) -> None:
         self.conn = conn
         self.writes = writes
         self.brief = brief
         self.embedded = embedded
+        self._locks = locks
         self._after: list[Callable[[], None]] = []
 
     def after_commit(self, call: Callable[[], None]) -> None:
@@ -66,17 +71,17 @@ class Tx:
             raise Lengthy
 
     def hold(self, name: str) -> None:
-        """Let no other transaction that holds `name` run beside this one (until commit)."""
-        if self.conn.dialect.name == "postgresql":
-            key = zlib.crc32(name.encode()) | (len(name) & 0x7FFF) << 32
-            self.conn.exec_driver_sql("select pg_advisory_xact_lock(%s)", (key,))
+        """Let no other transaction that holds `name` run beside this one (until commit): those that would disturb each other queue.
+        Best said first: then it waits. Later it may raise Retry, and waits in the next attempt."""
+        if self._locks is not None:
+            self._locks.hold(name)
 
     def committed(self) -> None:
         for call in self._after:
             call()
 
 
-def _collision(cause: object) -> Conflict:
+def _collision(cause: object) -> Collision:
     """What a constraint of the database refused, in the field's words: which values are taken, not how tables are called."""
     detail = str(getattr(getattr(cause, "diag", None), "message_detail", None) or cause).splitlines()[0]
     if detail.startswith("UNIQUE constraint failed: "):
@@ -84,11 +89,11 @@ def _collision(cause: object) -> Conflict:
     elif detail.startswith("Key (") and "already exists" in detail:
         names = [part.strip() for part in detail[5:].partition(")")[0].split(",")]
     else:
-        return Conflict(
+        return Collision(
             "Something that the request builds on has been changed or deleted meanwhile; look and try again."
         )
     words = " and ".join(name.removesuffix("_id").replace("_", " ") for name in names)
-    return Conflict(f"The same {words} has just been taken by another request; look and try again.")
+    return Collision(f"The same {words} has just been taken by another request; look and try again.")
 
 
 class Turn:
@@ -153,18 +158,23 @@ class Database:
                 "connect_args": {"check_same_thread": False},
             }
         else:
-            args = {"pool_size": 18, "max_overflow": 8, "pool_pre_ping": True}
+            args = {"pool_size": 18, "max_overflow": 8, "pool_pre_ping": True, "isolation_level": "SERIALIZABLE"}
         self.engine = sa.create_engine(url, json_serializer=to_json, json_deserializer=msgspec.json.decode, **args)
+        self._ahead = Ahead()
+        self._reading = self._claiming = self.engine
         if self.sqlite:
             event.listen(self.engine, "connect", self._pragmas)
+        else:
+            self._reading = self.engine.execution_options(isolation_level="REPEATABLE READ")
+            self._claiming = self.engine.execution_options(isolation_level="READ COMMITTED")
 
     @staticmethod
     def _pragmas(raw: Any, _: object) -> None:
         raw.isolation_level = None
         for pragma in (
+            "busy_timeout=15000",  # first: the others may have to wait
             "journal_mode=WAL",
             "synchronous=FULL",
-            "busy_timeout=15000",
             "foreign_keys=ON",
             "temp_store=MEMORY",
         ):
@@ -197,7 +207,7 @@ class Database:
                 own.rollback()
                 self._kept = conn
             return
-        with self._writer if self.memory else contextlib.nullcontext(), self._faults(), self.engine.connect() as conn:
+        with self._writer if self.memory else contextlib.nullcontext(), self._faults(), self._reading.connect() as conn:
             if self.memory and conn.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]
                 yield Tx(conn, False, conn.connection.dbapi_connection)  # type: ignore[arg-type]
                 return  # the one connection is in a transaction of this thread's: a view inside it ends with it
@@ -209,21 +219,58 @@ class Database:
                 if raw is not None:
                     raw.rollback()
 
+    def again(self, do: Callable[[], T]) -> T:
+        """`do()`, which opens transactions of its own, begun again for as long as the database asks: see `isolation.again`."""
+        return do() if self.sqlite else isolation.again(do, self._ahead)
+
+    def run(self, change: Callable[[Tx], T]) -> T:
+        """`change(tx)` in a writing transaction, begun again for as long as the database asks."""
+
+        def attempt() -> T:
+            with self.write() as tx:
+                return change(tx)
+
+        return self.again(attempt)
+
     @contextlib.contextmanager
     def write(self) -> Iterator[Tx]:
-        """Commit at the end of the block, roll back on any exception. Callbacks run after the writer lock is free."""
+        """Commit at the end of the block, roll back on any exception. Callbacks run after the writer lock is free. Raises Retry when
+        the database wants it begun again: inside `again`, as every route, saga and loop is, or by `run`, that is done."""
         with self._writer, self._faults(), self.engine.connect() as conn:
             raw = self._begun(conn, "BEGIN IMMEDIATE")
-            tx = Tx(conn, True, raw)
+            locks = None if self.sqlite else Locks(conn)
+            tx = Tx(conn, True, raw, locks=locks)
             try:
                 conn.begin()
+                if locks is not None and self._ahead.names:
+                    locks.take_first(self._ahead.names)
                 yield tx
                 conn.commit()
             except BaseException:
+                if locks is not None and self._ahead.names is not None:
+                    self._ahead.names |= locks.names
                 conn.rollback()
                 if raw is not None:
                     raw.rollback()
                 raise
+            finally:
+                if locks is not None:
+                    locks.release()
+        tx.committed()
+
+    @contextlib.contextmanager
+    def claim(self) -> Iterator[Tx]:
+        """A writing transaction for compare-and-set of rows that everybody reaches for: claims, leases, what was delivered. On
+        PostgreSQL each statement sees what is committed at that moment (READ COMMITTED), nothing is begun again, and nothing that
+        was read before holds later: the statement that writes must say what it builds on."""
+        if self.sqlite:
+            with self.write() as tx:
+                yield tx
+            return
+        with self._faults(), self._claiming.connect() as conn:
+            tx = Tx(conn, True, locks=Queue(conn))
+            with conn.begin():
+                yield tx
         tx.committed()
 
     @property

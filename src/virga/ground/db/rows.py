@@ -1,6 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows as frozen types. A store declares `SERVERS = Rows(table, Server)`, the type's fields in the order of the columns, and
-has get, find, page, insert, change (compare-and-set) and delete; what is special it writes in SQLAlchemy Core."""
+"""Rows as frozen types. A store declares `SERVERS = Rows(table, Server)`, the type's fields in the order of the columns, and has these
+verbs; what is special it writes in SQLAlchemy Core.
+
+    one row                                     many rows
+    get      by its id                          every    columns have these values (the short way)
+    by       columns have these values          find     conditions
+    one      conditions, an order               within   a column is one of many values
+    locked   get, and nobody else has it so     page     one page of a list, after a marker
+
+    insert   a row that is new                  insert_many
+    put      columns of the row with this id    change   columns of all rows that meet conditions: how many
+    swap     compare-and-set, gives the row     delete   all rows that meet conditions: how many
+    upsert   insert, or put where the key is taken
+
+Read, decide and write with `get` and `put`: transactions see to it that no update is lost (`isolation.py`). `locked` is for a row that
+many write at the same time: they queue instead of beginning again. `swap` and `change` with a condition are for `Database.claim`, and
+for what a user compares (a revision, a generation)."""
 
 from __future__ import annotations
 
@@ -85,6 +100,11 @@ class Rows(Generic[T]):
 
     def get(self, tx: Tx, id: str) -> T | None:
         return self.by(tx, id=id)
+
+    def locked(self, tx: Tx, id: str) -> T | None:
+        """The row, while no other transaction that asks for it like this runs beside this one. Best asked first: see `Tx.hold`."""
+        tx.hold(f"{self.table.name}:{id}")
+        return self.get(tx, id)
 
     def by(self, tx: Tx, **values: object) -> T | None:
         """The row whose columns have these values. On the embedded database the statement is kept as text and asked of SQLite
@@ -185,6 +205,26 @@ class Rows(Generic[T]):
         elif values:
             sets = ", ".join(f'"{name}" = ?' for name in values)
             tx.embedded.execute(f"UPDATE {self.table.name} SET {sets} WHERE id = ?", [*self._bound(values), id])
+
+    def upsert(self, tx: Tx, key: Sequence[str], values: Mapping[str, object], *, keep: Sequence[str] = ()) -> T:
+        """The row with `values`, inserted; where one has these values in the columns of `key` (which are unique), that one takes them,
+        but for the columns `keep`, which stay as they were (`id`, `created`). Gives the row as it now is."""
+        row = self.type(**values)
+        full = {f: getattr(row, f) for f in self.type.__struct_fields__}
+        insert = self._insert_of(tx)(self.table).values(full)
+        change = {name: insert.excluded[name] for name in full if name not in key and name not in keep}
+        if not change:  # nothing to write, and the row is wanted all the same
+            change = {key[0]: insert.excluded[key[0]]}
+        done = insert.on_conflict_do_update(index_elements=list(key), set_=change).returning(*self.table.c)
+        return self.type(*tx.conn.execute(done).one())
+
+    @staticmethod
+    def _insert_of(tx: Tx) -> Any:
+        if tx.conn.dialect.name == "postgresql":
+            from sqlalchemy.dialects.postgresql import insert
+
+            return insert
+        return sqlite.insert
 
     def swap(self, tx: Tx, at: Mapping[str, object], **values: object) -> T | None:
         """Compare-and-set of one row: the row as it now is if its columns were as `at` says (None: null), else None, and nothing

@@ -885,6 +885,13 @@ CREATE TABLE sagas (
 );
 CREATE INDEX ix_sagas_due ON sagas (wake, lease) WHERE ended is null;
 CREATE UNIQUE INDEX uq_sagas_exclusive ON sagas ("exclusive") WHERE ended is null;
+CREATE TABLE schema_history (
+  number VARCHAR(8) NOT NULL,
+  name VARCHAR(64) NOT NULL,
+  kind VARCHAR(8) NOT NULL,
+  applied DOUBLE NOT NULL,
+  CONSTRAINT pk_schema_history PRIMARY KEY (number)
+);
 CREATE TABLE security_group_rules (
   id VARCHAR(36) NOT NULL,
   group_id VARCHAR(36) NOT NULL,

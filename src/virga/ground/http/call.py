@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from virga.ground.db.engine import Database, Tx
 from virga.ground.doors import Doors
@@ -16,6 +17,7 @@ from virga.ground.wire import Version
 from virga.ground.world import World
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class Overrides(Protocol):
@@ -225,3 +227,14 @@ class Answer:
 
 
 View = Callable[[Any, Call], Any]
+
+
+def repeated(do: Callable[Concatenate[Call, P], T]) -> Callable[Concatenate[Call, P], T]:
+    """`do(call, …)`, begun again when the database asks: for what streams run in threads. The rim does it for other rows, and cannot
+    for these, whose body comes only once."""
+
+    @functools.wraps(do)
+    def begun(call: Call, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return call.db.again(lambda: do(call, *args, **kwargs))
+
+    return begun

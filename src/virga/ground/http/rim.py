@@ -14,7 +14,8 @@ from urllib.parse import parse_qs, unquote_to_bytes
 import msgspec
 
 from virga.ground import errors, log, metrics, wire
-from virga.ground.db.engine import Database, Retry
+from virga.ground.db.engine import Database
+from virga.ground.db.isolation import Retry
 from virga.ground.doors import Doors
 from virga.ground.http.call import NOBODY, Actor, Answer, Authenticator, Call, Cold, Query, Request
 from virga.ground.http.faults import Faults, keystone
@@ -329,20 +330,18 @@ class Rim:
     def _act(self, route: Route, call: Call, args: tuple[Any, ...]) -> tuple[Answer, int, Route]:
         """Run the action in its transaction, again if the database asks, then the view on what it returned."""
         kind = route.transaction
-        for attempt in range(4):
+
+        def attempt() -> Any:
             try:
                 if kind == "none":
-                    value = route.action(call, *args)
-                else:
-                    with self.db.read() if kind == "read" else self.db.write() as tx:
-                        call.open = tx
-                        value = route.action(call, *args)
-                break
-            except Retry:
-                if attempt == 3:
-                    raise
+                    return route.action(call, *args)
+                with self.db.read() if kind == "read" else self.db.write() as tx:
+                    call.open = tx
+                    return route.action(call, *args)
             finally:
                 call.open = None
+
+        value = self.db.again(attempt)
         return self._finish(route, value, call)
 
     def _finish(self, route: Route, value: Any, call: Call) -> tuple[Answer, int, Route]:

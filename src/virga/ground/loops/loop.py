@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from virga.ground import log, metrics
 from virga.ground.bus import Bus
-from virga.ground.db.engine import Database, Retry, metadata
+from virga.ground.db.engine import Database, metadata
+from virga.ground.db.isolation import Retry
 from virga.ground.doors import Doors
 from virga.ground.errors import Problem
 from virga.ground.owners import alive
@@ -109,7 +110,8 @@ class LoopRunner:
         status.rounds += 1
         status.last = self.doors.use(World).now()
         try:
-            status.changed += loop.run(Round(self.db, self.doors.use(World), self.doors))
+            round = Round(self.db, self.doors.use(World), self.doors)
+            status.changed += self.db.again(lambda: loop.run(round))
             status.error = None
         except Exception as e:
             status.failed += 1
@@ -129,7 +131,7 @@ class LoopRunner:
         if self._held.get(loop.name, 0.0) - now > span / 2:
             return True
         try:
-            with self.db.write() as tx:
+            with self.db.claim() as tx:
                 tx.hold(f"lease:{loop.name}")
                 row = tx.conn.execute(sa.select(LEASES).where(LEASES.c.name == loop.name)).first()
                 if row is not None and row.owner != self.owner and row.until > now and alive(row.owner, self.owner):

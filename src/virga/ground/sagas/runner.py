@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 import sqlalchemy as sa
 
 from virga.ground import log, metrics
-from virga.ground.db.engine import Database, Retry, Tx
+from virga.ground.db.engine import Database, Tx
+from virga.ground.db.isolation import Retry
 from virga.ground.doors import Doors
 from virga.ground.errors import NoSpace, Problem, Unavailable, told
 from virga.ground.owners import alive
@@ -64,7 +65,7 @@ class Runner:
         dead = [o for o in owners if o != self.owner and not alive(o, self.owner)]
         if not dead:
             return 0
-        with self.db.write() as tx:
+        with self.db.claim() as tx:
             return SAGAS.change(tx, TABLE.c.ended.is_(None), TABLE.c.owner.in_(dead), lease=0.0)
 
     def stop(self, timeout: float = 10) -> None:
@@ -114,7 +115,7 @@ class Runner:
         with self.db.read() as tx:
             if tx.conn.execute(DUE, {"now": now}).first() is None:
                 return None
-        with self.db.write() as tx:
+        with self.db.claim() as tx:
             id = tx.conn.execute(PICK, {"now": now}).scalar()
             if id is None:
                 return None
@@ -132,7 +133,7 @@ class Runner:
         saga = self.sagas.get(row.name)
         if saga is None:
             self.log.error("unknown_saga", saga=row.name, id=row.id)
-            with self.db.write() as tx:
+            with self.db.claim() as tx:
                 SAGAS.change(
                     tx, TABLE.c.id == row.id, TABLE.c.epoch == row.epoch, wake=self.world.now() + 60, lease=0.0
                 )
@@ -159,7 +160,7 @@ class Runner:
                 )
             step = saga.steps[row.cursor]
             try:
-                return self._do(saga, row, step, ctx)
+                return self.db.again(lambda: self._do(saga, row, step, ctx))
             except Again as again:
                 self._rest(row, again.seconds)
                 return None
@@ -175,7 +176,7 @@ class Runner:
                 return self._turn(row, told(e))
         step = saga.steps[row.cursor]
         try:
-            return self._undo(saga, row, step, ctx)
+            return self.db.again(lambda: self._undo(saga, row, step, ctx))
         except Fenced:
             raise
         except Exception as e:
@@ -251,7 +252,8 @@ class Runner:
         return fresh
 
     def _record(self, row: SagaRow, change: dict[str, object]) -> SagaRow:
-        with self.db.write() as tx:
+        """Compare-and-set of the row and of nothing else."""
+        with self.db.claim() as tx:
             return self._fenced(tx, row, change)
 
     def _turn(self, row: SagaRow, error: str) -> SagaRow:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -43,7 +44,13 @@ class Desk:
             ("compute.metadata_ports", self.metadata_ports),
             ("compute.port", self.port),
         ):
-            bus.serve(subject, handler)
+            bus.serve(subject, self._repeated(handler))
+
+    def _repeated(
+        self, handler: Callable[[dict[str, Any]], dict[str, Any]]
+    ) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        """The handler, begun again when the database asks."""
+        return lambda said: self.db.again(lambda: handler(said))
 
     def hello(self, said: dict[str, Any]) -> dict[str, Any]:
         """A node reports itself: name and capacity. Repeated every ten seconds; silence for a minute is being down."""

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from virga.ground import log
-from virga.ground.db.engine import Retry, Tx
+from virga.ground.db.engine import Tx
+from virga.ground.db.isolation import Retry
 from virga.ground.errors import Forbidden, Invalid, NoSpace, TooLarge, Unavailable
 from virga.ground.world import World
 from virga.services.objects import model

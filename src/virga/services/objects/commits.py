@@ -16,8 +16,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from virga.ground.db.engine import Database, Retry, Tx
-from virga.ground.errors import Problem, Unavailable
+from virga.ground.db.engine import Database, Tx
+from virga.ground.errors import Problem
 from virga.ground.http.turns import PARTY
 
 T = TypeVar("T")
@@ -59,14 +59,8 @@ class Commits:
         return await asyncio.get_running_loop().run_in_executor(self.threads, self.read_now, ask)
 
     def read_now(self, ask: Callable[[Tx], T]) -> T:
-        for attempt in range(4):
-            try:
-                with self.db.read() as tx:
-                    return ask(tx)
-            except Retry:
-                if attempt == 3:
-                    raise
-        raise AssertionError
+        with self.db.read() as tx:
+            return ask(tx)
 
     # -- writes ----------------------------------------------------------------------------------------------------
 
@@ -169,14 +163,7 @@ class Commits:
 
     def write_now(self, change: Callable[[Tx], T]) -> T:
         """From a thread: in a transaction of its own, again if the database asks."""
-        for attempt in range(6):
-            try:
-                with self.db.write() as tx:
-                    return change(tx)
-            except Retry:
-                if attempt == 5:
-                    raise Unavailable("The database asks to try again.") from None
-        raise AssertionError
+        return self.db.run(change)
 
     def _start(self) -> None:
         if self._thread is None:

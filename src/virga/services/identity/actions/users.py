@@ -264,7 +264,9 @@ def change_password(call: Call, id: str, body: wire.ChangePassword) -> None:
             )
     hashed = passwords.hash(body.password)
     with call.db.write() as tx:
-        user = found(tx, id)
+        checked, user = user, found(tx, id)
+        if user.password_set != checked.password_set:  # another was given meanwhile: the old one opens nothing any more
+            raise Unauthorized(login.DENIED)
         if not user.enabled:
             raise Forbidden("The user is disabled.")
         store.USERS.put(tx, id, **set_password(tx, call, user, hashed, by_user=True))

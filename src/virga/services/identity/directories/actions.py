@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from virga.authority.rules import allow
-from virga.ground.db.engine import Retry
+from virga.ground.db.engine import Tx
 from virga.ground.errors import Forbidden, Unauthorized
 from virga.ground.http.call import Call, Cold
 from virga.ground.wire import given
@@ -26,18 +26,16 @@ T = TypeVar("T")
 
 
 def inside(call: Call, do: Callable[..., T], *args: Any) -> T:
-    """`do` in a transaction of its own, as the rim runs a row that writes."""
-    for attempt in range(4):
-        try:
-            with call.db.write() as tx:
-                call.open = tx
-                return do(call, *args)
-        except Retry:
-            if attempt == 3:
-                raise
-        finally:
-            call.open = None
-    raise AssertionError
+    """`do` in a transaction of its own, as the rim runs a row that writes. What the directory was told is not told twice."""
+
+    def attempt(tx: Tx) -> T:
+        call.open = tx
+        return do(call, *args)
+
+    try:
+        return call.db.run(attempt)
+    finally:
+        call.open = None
 
 
 def _entry(call: Call, id: str) -> tuple[Entry, Directory] | None:
@@ -52,8 +50,7 @@ def _entry(call: Call, id: str) -> tuple[Entry, Directory] | None:
 
 def _renew(call: Call, domain_id: str, directory: Directory, person: Person) -> rows.User:
     circles = directory.circles_of(person)
-    with call.db.write() as tx:
-        return shadow.one(tx, domain_id, person, circles, call.use(Tokens).grew)
+    return call.db.run(lambda tx: shadow.one(tx, domain_id, person, circles, call.use(Tokens).grew))
 
 
 # -- logging in ----------------------------------------------------------------------------------------------------
@@ -106,11 +103,12 @@ def create_user(call: Call, body: wire.CreateUser) -> rows.User:
     person = directory.add_person(body.name.strip(), body.password, body.enabled is not False, body.extra)
     row = _renew(call, domain_id, directory, person)
     kept = {k: v for k, v in (("default_project_id", body.default_project_id), ("options", body.options)) if v}
-    if kept:
-        with call.db.write() as tx:
-            store.USERS.put(tx, row.id, **kept)
-            return users.found(tx, row.id)
-    return row
+
+    def keep(tx: Tx) -> rows.User:
+        store.USERS.put(tx, row.id, **kept)
+        return users.found(tx, row.id)
+
+    return call.db.run(keep) if kept else row
 
 
 def update_user(call: Call, id: str, body: wire.UpdateUser) -> rows.User:
@@ -132,15 +130,19 @@ def update_user(call: Call, id: str, body: wire.UpdateUser) -> rows.User:
     if theirs:
         person = directory.change_person(entry.local_id, theirs)
         _renew(call, entry.domain_id, directory, person)
-    with call.db.write() as tx:
-        if "options" in ours:
-            ours["options"] = domains.merged(user.options, ours["options"])
+
+    def keep(tx: Tx) -> rows.User:
+        kept = dict(ours)
+        if "options" in kept:  # with those of this moment: the directory was asked meanwhile
+            kept["options"] = domains.merged(users.found(tx, id).options, kept["options"])
         if "password" in theirs:
-            ours["valid_after"] = call.now()
+            kept["valid_after"] = call.now()
             call.use(Tokens).grew(tx)
-        if ours:
-            store.USERS.put(tx, id, **ours)
+        if kept:
+            store.USERS.put(tx, id, **kept)
         return users.found(tx, id)
+
+    return call.db.run(keep)
 
 
 def delete_user(call: Call, id: str) -> None:
@@ -158,8 +160,7 @@ def delete_user(call: Call, id: str) -> None:
 
 
 def _forget(call: Call, id: str) -> None:
-    with call.db.write() as tx:
-        ENTRIES.delete(tx, ENTRIES.c.id == id)
+    call.db.run(lambda tx: ENTRIES.delete(tx, ENTRIES.c.id == id))
 
 
 def change_password(call: Call, id: str, body: wire.ChangePassword) -> None:
@@ -177,9 +178,12 @@ def change_password(call: Call, id: str, body: wire.ChangePassword) -> None:
         )
     users.fit(call, body.password)
     directory.change_person(entry.local_id, {"password": body.password})
-    with call.db.write() as tx:
+
+    def told(tx: Tx) -> None:
         store.USERS.put(tx, id, valid_after=call.now())
         call.use(Tokens).grew(tx)
+
+    call.db.run(told)
     return None
 
 

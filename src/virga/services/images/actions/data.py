@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from virga.authority.rules import is_admin
+from virga.ground.db.engine import Tx
 from virga.ground.errors import (
     Conflict,
     Forbidden,
@@ -24,7 +25,7 @@ from virga.ground.errors import (
     Unavailable,
     UnsupportedMedia,
 )
-from virga.ground.http.call import Answer, Call
+from virga.ground.http.call import Answer, Call, repeated
 from virga.services.images import events, limits, model, policy, store
 from virga.services.images.actions.images import found, permit
 from virga.services.images.driver import Store, Stores, Writer
@@ -130,6 +131,7 @@ def _reason(e: BaseException) -> str:
     return "The upload was broken off before its end."
 
 
+@repeated
 def _begin(call: Call, id: str) -> Arrival:
     stores, upload_id = call.use(Stores), call.world.uuid()
     place = stores.get(call.request.headers.get("x-image-meta-store") or stores.default.id)
@@ -191,6 +193,7 @@ async def _batches(call: Call, idle: int) -> AsyncIterator[bytes]:
         yield b"".join(held)
 
 
+@repeated
 def _renew(call: Call, id: str, upload_id: str) -> None:
     with call.db.write() as tx:
         if not store.IMAGES.change(tx, store.c.id == id, store.c.upload == upload_id, upload_lease=call.now() + LEASE):
@@ -203,25 +206,28 @@ def _finish(call: Call, arrival: Arrival, writer: Writer, kept: Kept) -> None:
     assert place is not None
     seen = look(call, image, writer, kept.size)
     writer.commit()
+
+    def active(tx: Tx) -> None:
+        limits.check_bytes(tx, image.owner, kept.size)
+        where = (store.c.id == image.id, store.c.upload == arrival.upload)
+        changed = store.activate(
+            tx,
+            where,
+            image.id,
+            kept,
+            seen.format,
+            seen.virtual_size,
+            {place.id: arrival.key},
+            call.now(),
+            call.world.uuid,
+        )
+        if not changed:
+            raise NotFound(f"Image {image.id} was deleted while its bytes arrived.")
+        call.open = tx
+        call.emit(events.ImageActive(image_id=image.id))
+
     try:
-        with call.db.write() as tx:
-            limits.check_bytes(tx, image.owner, kept.size)
-            where = (store.c.id == image.id, store.c.upload == arrival.upload)
-            changed = store.activate(
-                tx,
-                where,
-                image.id,
-                kept,
-                seen.format,
-                seen.virtual_size,
-                {place.id: arrival.key},
-                call.now(),
-                call.world.uuid,
-            )
-            if not changed:
-                raise NotFound(f"Image {image.id} was deleted while its bytes arrived.")
-            call.open = tx
-            call.emit(events.ImageActive(image_id=image.id))
+        call.db.run(active)
     except BaseException:
         place.blobs.remove(arrival.key)
         raise
@@ -239,6 +245,7 @@ def look(call: Call, image: model.Image, writer: Writer, size: int) -> Inspectio
     return seen
 
 
+@repeated
 def _begin_stage(call: Call, id: str) -> Arrival:
     upload_id = call.world.uuid()
     with call.db.write() as tx:
@@ -257,21 +264,21 @@ def _begin_stage(call: Call, id: str) -> Arrival:
 def _finish_stage(call: Call, arrival: Arrival, writer: Writer, kept: Kept) -> None:
     writer.commit()
     lease = call.now() + call.use(Images).stage_seconds
-    with call.db.write() as tx:
-        where = (store.c.id == arrival.image.id, store.c.upload == arrival.upload)
-        kept_row = {
-            "staged": arrival.key,
-            "staged_size": kept.size,
-            "size": kept.size,
-            "upload": None,
-            "upload_lease": lease,
-        }
-        changed = store.IMAGES.change(tx, *where, **kept_row, updated=call.now())
+    where = (store.c.id == arrival.image.id, store.c.upload == arrival.upload)
+    kept_row = {
+        "staged": arrival.key,
+        "staged_size": kept.size,
+        "size": kept.size,
+        "upload": None,
+        "upload_lease": lease,
+    }
+    changed = call.db.run(lambda tx: store.IMAGES.change(tx, *where, **kept_row, updated=call.now()))
     if not changed:
         call.use(Stores).staging.remove(arrival.key)
         raise NotFound(f"Image {arrival.image.id} was deleted while its bytes arrived.")
 
 
+@repeated
 def _give_up(call: Call, arrival: Arrival, reason: str) -> bool:
     """Queued again, with the reason; whether the image is still there."""
     try:

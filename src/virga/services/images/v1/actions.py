@@ -11,7 +11,7 @@ import msgspec
 from virga.authority.rules import allow, is_admin
 from virga.ground import wire as ground_wire
 from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound
-from virga.ground.http.call import Answer, Call
+from virga.ground.http.call import Answer, Call, repeated
 from virga.ground.http.pages import Page
 from virga.services.images import model, policy, properties, store, wire
 from virga.services.images.actions import data, images, imports, listing, locations, members
@@ -128,12 +128,14 @@ def _has_body(call: Call) -> bool:
     return "transfer-encoding" in sent or sent.get("content-length", "0") != "0"
 
 
+@repeated
 def _forget(call: Call, id: str) -> None:
     """What could not be uploaded in the request that made it is not left behind."""
     with call.db.write() as tx:
         store.remove(tx, id)
 
 
+@repeated
 def _create(call: Call, said: headers.Described) -> model.Image:
     body = headers.shape(said)
     place = _look(call, said)
@@ -180,6 +182,7 @@ async def update(call: Call, id: str) -> Answer:
     return Answer(ground_wire.encode(headers.document(image)), 200)
 
 
+@repeated
 def _update(call: Call, id: str, said: headers.Described) -> model.Image:
     place = _look(call, said)
     with call.db.write() as tx:

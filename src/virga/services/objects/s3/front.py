@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from virga.ground import log
-from virga.ground.db.engine import Retry
+from virga.ground.db.isolation import Retry
 from virga.ground.errors import Problem
 from virga.services.objects import limits, model
 from virga.services.objects.bodies import Replaced, Vanished, steady

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from virga.ground import log
-from virga.ground.db.engine import Retry
+from virga.ground.db.isolation import Retry
 from virga.ground.errors import Problem, Unavailable
 from virga.services.objects import limits, model, policy
 from virga.services.objects.bodies import Replaced, Vanished, replaced_too_fast, steady
