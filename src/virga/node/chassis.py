@@ -33,7 +33,7 @@ def links(namespace: str | None = None) -> set[str]:
     return {line.split(": ")[1].partition("@")[0] for line in out.splitlines()}
 
 
-def pair(link: str, other: str, namespace: str, *, near: str | None = None) -> None:
+def veth(link: str, other: str, namespace: str, *, near: str | None = None) -> None:
     """Two links that are each other's ends: `link` in `near` (or here), `other` in `namespace`. Ends of this kind, and plain taps, are what
     Open vSwitch finds again after it was started anew; a port of its own making in another namespace would be lost to it."""
     here = ["-n", near] if near else []
@@ -172,9 +172,9 @@ class Chassis:
         if inner not in links(self.namespace):
             if self.uplink == "none":
                 self._namespace(self.outside)
-                pair(inner, "ext0", self.outside, near=self.namespace)
+                veth(inner, "ext0", self.outside, near=self.namespace)
             else:
-                pair(self.host_link, inner, self.namespace)
+                veth(self.host_link, inner, self.namespace)
         run(["ip", "-n", self.namespace, "link", "set", inner, "up"])
         where = ["-n", self.outside] if self.uplink == "none" else []
         link = "ext0" if self.uplink == "none" else self.host_link
@@ -215,7 +215,7 @@ class Chassis:
         nth = zlib.crc32(self.name.encode()) % 2048
         here, there = (f"169.254.{192 + nth // 64}.{nth % 64 * 4 + n}" for n in (1, 2))
         if "sto0" not in links(self.namespace):
-            pair(self.storage_link, "sto0", self.namespace)
+            veth(self.storage_link, "sto0", self.namespace)
         run(["ip", "addr", "replace", f"{here}/30", "dev", self.storage_link])
         run(["ip", "link", "set", self.storage_link, "up"])
         run(["ip", "-n", self.namespace, "addr", "replace", f"{there}/30", "dev", "sto0"])
@@ -317,7 +317,7 @@ class Chassis:
             if "md0" not in links(name):
                 if outer in links(self.namespace):
                     run(["ip", "-n", self.namespace, "link", "del", outer])
-                pair(outer, "md0", name, near=self.namespace)
+                veth(outer, "md0", name, near=self.namespace)
             run(["ip", "-n", name, "link", "set", "md0", "address", mac, "mtu", str(mtu), "up"])
             for cidr in [*cidrs, "169.254.169.254/32"]:
                 run(["ip", "-n", name, "addr", "replace", cidr, "dev", "md0"])

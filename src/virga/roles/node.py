@@ -124,6 +124,7 @@ class LocalNode:
         """End the engines; while guests are left, their data plane goes on."""
         if self._supervisor is not None:
             self._supervisor.stop(data_plane=guests != "leave")
-        for part in (self._central, self._chassis):
-            if part is not None:
-                part.close()
+        if self._chassis is not None:
+            self._chassis.close()
+        if self._central is not None:
+            self._central.close()
