@@ -370,6 +370,21 @@ def _pooled(house: House, who: Tenant) -> Callable[[], int]:
     return lambda: who.ask("POST", f"{N}/subnets", {"subnet": one}).code
 
 
+def _whole_subnets(house: House, who: Tenant) -> Callable[[], int]:
+    on = _network(who)
+    many = [
+        {
+            "network_id": on,
+            "cidr": f"10.{i}.0.0/16",
+            "allocation_pools": _pools(i),
+            "dns_nameservers": [f"9.9.9.{n}" for n in range(16)],
+            "host_routes": [{"destination": f"192.168.{n}.0/24", "nexthop": f"10.{i}.0.{n + 1}"} for n in range(64)],
+        }
+        for i in range(50)
+    ]
+    return lambda: who.ask("POST", f"{N}/subnets", {"subnets": many}).code
+
+
 def _ports(house: House, who: Tenant) -> Callable[[], int]:
     on = _network(who)
     who.post(f"{N}/subnets", {"subnet": {"network_id": on, "cidr": "10.7.0.0/16", "allocation_pools": _pools(7)}}, 201)
@@ -393,6 +408,7 @@ def _groups(house: House, who: Tenant) -> Callable[[], int]:
 WORK = {
     "50 networks": _networks,
     "50 subnets": _subnets,
+    "50 subnets with all that they may have": _whole_subnets,
     "a subnet of 64 pools": _pooled,
     "50 ports": _ports,
     "50 rules of a group": _rules,

@@ -176,6 +176,20 @@ def test_quota_says_how_much(shared: House) -> None:
     assert "1 of 1 network" in got.json["NeutronError"]["message"]
 
 
+def test_a_quota_below_what_is_used(shared: House) -> None:
+    """`openstack quota set` asks for the check, with `--force` it does not."""
+    t = shared.tenant("below")
+    for _ in range(2):
+        t.post("/network/v2.0/networks", {"network": {}}, 201)
+    path = f"/network/v2.0/quotas/{t.project}"
+    got = shared.admin.ask("PUT", path, {"quota": {"network": 1, "check_limit": True}})
+    assert got.code == 400 and "already used 2" in got.json["NeutronError"]["message"]
+    assert shared.admin.get(path)["quota"]["network"] == 100
+    assert shared.admin.put(path, {"quota": {"network": 2, "check_limit": True}})["quota"]["network"] == 2
+    assert shared.admin.put(path, {"quota": {"network": 1, "force": True}})["quota"]["network"] == 1
+    assert shared.admin.put(path, {"quota": {"network": -1, "check_limit": True}})["quota"]["network"] == -1
+
+
 def test_addresses_that_make_themselves(house: House) -> None:
     """A SLAAC subnet gives every port an address of its MAC, whatever else was asked for, and nobody chooses one there."""
     t = house.tenant("six")

@@ -94,11 +94,12 @@ GOOD: dict[str, Any] = {
     "stateful": True,
     "description": "d",
     "routes": [],
+    "check_limit": False,
     "project_id": "p",
-    "router": 7,
-    "floatingip": 7,
-    "security_group": 7,
-    "security_group_rule": 7,
+    "router": -1,
+    "floatingip": -1,
+    "security_group": -1,
+    "security_group_rule": -1,
 }
 """A value of each field that a body takes by an extension."""
 
@@ -211,6 +212,24 @@ def test_a_field_inside_another(cloud: Without, things: Things) -> None:
     body = {"external_gateway_info": {"network_id": things.outside}}
     shown = things.who.post(f"{N}/routers", {"router": body}, 201)["router"]["external_gateway_info"]
     assert set(shown) == {"network_id", "external_fixed_ips"}
+
+
+def test_quotas_of_nouns_that_come_and_go(cloud: Without, things: Things) -> None:
+    path = f"{N}/quotas/{things.who.project}"
+    for alias, names in (
+        ("router", {"router", "floatingip"}),
+        ("security-group", {"security_group", "security_group_rule"}),
+        ("quota-check-limit", {"check_limit"}),
+    ):
+        cloud.off()
+        assert things.who.put(path, {"quota": {name: GOOD[name] for name in names}})
+        whole = set(things.who.get(f"{path}/details")["quota"])
+        cloud.off(alias)
+        assert whole - set(things.who.get(f"{path}/details")["quota"]) == names & whole
+        assert not names & set(things.who.get(path)["quota"])
+        for name in names:
+            got = things.who.ask("PUT", path, {"quota": {name: GOOD[name]}})
+            assert got.code == 400 and name in got.json["NeutronError"]["message"]
 
 
 def test_rules_in_groups_say_no_more_than_rules(cloud: Without, things: Things) -> None:

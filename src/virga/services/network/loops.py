@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-from virga.ground import log
 from virga.ground.loops.loop import Loop, Round
 from virga.services.network import model, store
 from virga.services.network.driver import Switch
 from virga.services.network.kinds import KINDS
 
 BATCH = 200
-LOG = log.get("network")
 
 
 def sync(round: Round) -> int:

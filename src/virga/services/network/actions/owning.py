@@ -17,6 +17,7 @@ from virga.ground.http.call import Call, Query
 from virga.ground.http.pages import Page, asked, cut
 from virga.ground.wire import UNSET, Wire
 from virga.services.network import policy
+from virga.services.network.wire import ORDERS, PAGES
 
 T = TypeVar("T", bound=Row)
 CONTROL = {"fields", "limit", "marker", "sort_key", "sort_dir", "page_reverse"}
@@ -109,7 +110,8 @@ def room(call: Call, limit: Limit, projects: Iterable[str]) -> None:
 def _offered(call: Call) -> Call:
     """The call without the parameters of its query that its row does not declare: they are of an extension that there is not."""
     declared = call.query.declared
-    if declared is None or all(name in declared for name in call.query.items):
+    read = (*call.query.items, *PAGES, *ORDERS)
+    if declared is None or all(name in declared for name in read):
         return call
     kept = Query({name: values for name, values in call.query.items.items() if name in declared})
     return dataclasses.replace(call, request=dataclasses.replace(call.request, query=kept))

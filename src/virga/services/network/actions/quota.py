@@ -6,6 +6,7 @@ from __future__ import annotations
 from virga.authority import limits as checks
 from virga.authority import store as authority_store
 from virga.authority.rules import allow, may, refusal
+from virga.ground.errors import Invalid
 from virga.ground.http.call import Call
 from virga.ground.wire import UNSET
 from virga.services.network import limits, policy, wire
@@ -53,11 +54,18 @@ def details(call: Call, id: str) -> dict[str, wire.Used]:
 
 
 def update(call: Call, id: str, body: wire.Quota) -> dict[str, int]:
-    """PUT /v2.0/quotas/{project}"""
+    """PUT /v2.0/quotas/{project}. With `check_limit` not below what the project has: raises Invalid. Without, as with `force`, it may
+    be: then nothing more is made until enough is gone."""
     allow(call, policy.UPDATE_QUOTA)
     for limit in limits.ALL:
         value = getattr(body, limit.name)
         if value is not UNSET:
+            used = limit.count(call.tx, id) if body.check_limit else 0
+            if 0 <= value < used:
+                raise Invalid(
+                    f"Quota limit {value} for {limit.name} must be greater than or equal to already used {used}",
+                    field=limit.name,
+                )
             authority_store.set_limit(call.tx, id, "network", limit.name, value)
     return show(call, id)
 

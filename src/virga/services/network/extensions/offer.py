@@ -111,10 +111,11 @@ def check(extensions: Sequence[Extension] = ALL) -> None:
         there = set(noun.filters) | set(noun.also)
         for shape in (noun.answer, *noun.bodies):
             there |= set(_fields(shape))
+        taken = {name for e in extensions for name in e.takes.get(noun, ())}
         claimed = [*core.FIELDS.get(noun, ()), *(name for e in extensions for name in e.fields.get(noun, ()))]
         twice = {name for name in claimed if claimed.count(name) > 1}
-        nobodys = {name for name in there if "." not in name} - set(claimed)
-        nowhere = set(claimed) - there
+        nobodys = {name for name in there if "." not in name} - set(claimed) - taken
+        nowhere = (set(claimed) | taken) - there
         if twice or nobodys or nowhere:
             raise TypeError(f"{noun.name}: claimed twice {twice}, by nobody {nobodys}, and not there {nowhere}")
 

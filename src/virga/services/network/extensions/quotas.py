@@ -29,6 +29,14 @@ EXTENSIONS = (
         ),
     ),
     Extension(
+        alias="quota-check-limit",
+        name="Quota engine limit check",
+        description="A limit that is less than what is used is refused where that is asked for",
+        updated="2021-09-08T16:00:00-00:00",
+        takes={nouns.QUOTA: ("check_limit", "force")},
+        needs=("quotas",),
+    ),
+    Extension(
         alias="quota_details",
         name="Quota details management support",
         description="How much a project has of what it may",

@@ -17,6 +17,8 @@ class Quota(Wire):
     floatingip: Most | UnsetType = UNSET
     security_group: Most | UnsetType = UNSET
     security_group_rule: Most | UnsetType = UNSET
+    check_limit: bool = False
+    force: bool = False
 
 
 class QuotaShown(msgspec.Struct, frozen=True, kw_only=True):
