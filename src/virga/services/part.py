@@ -39,9 +39,9 @@ class Site:
 
     def file(self, name: str, chosen: str = "") -> Path | None:
         """The file `chosen` by a setting, or `name` in the state folder; None where nothing is kept."""
-        if self.state is None:
-            return None
-        return Path(chosen) if chosen else self.state / name
+        if chosen:
+            return Path(chosen)
+        return self.state / name if self.state is not None else None
 
 
 def _no_loops(_: Doors) -> tuple[Loop, ...]:
