@@ -5,3 +5,6 @@ from __future__ import annotations
 
 SERVICES = frozenset({"identity", "images", "network", "placement"})
 """Services whose views still make dicts."""
+
+UNSAMPLED = frozenset({"identity", "image", "network", "placement"})
+"""Services whose operations have no golden samples."""

@@ -21,6 +21,7 @@ from virga import __version__
 from virga.cli_identity import identity
 from virga.cli_images import image
 from virga.cli_objects import objects, serve
+from virga.cli_openapi import openapi
 
 if TYPE_CHECKING:
     from virga.client import Client
@@ -58,7 +59,7 @@ def main(ctx: click.Context, state: str | None, config: Path | None) -> None:
     ctx.obj = {"state": state, "config": config}
 
 
-for command in (identity, image, objects, serve):
+for command in (identity, image, objects, serve, openapi):
     main.add_command(command)
 
 

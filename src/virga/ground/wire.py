@@ -208,6 +208,8 @@ def at(shape: type[msgspec.Struct], version: Version) -> type[msgspec.Struct]:
     fields: list[Any] = []
     rename: dict[str, str] = {}
     for f in msgspec.structs.fields(shape):
+        if f.name == "extra" and issubclass(shape, OpenShape):
+            continue  # what is in it stands beside the fields
         kind: Any = hints[f.name]
         marks: tuple[Any, ...] = ()
         if get_origin(kind) is Annotated:
@@ -227,9 +229,13 @@ def at(shape: type[msgspec.Struct], version: Version) -> type[msgspec.Struct]:
             fields.append((f.name, kind, msgspec.field(default_factory=f.default_factory)))
         else:
             fields.append((f.name, kind))
-    name = f"{shape.__name__}_{version[0]}_{version[1]}"
     projected = msgspec.defstruct(
-        name, fields, rename=rename, kw_only=True, forbid_unknown_fields=not issubclass(shape, (Open, OpenShape))
+        shape.__name__,
+        fields,
+        rename=rename,
+        kw_only=True,
+        forbid_unknown_fields=not issubclass(shape, (Open, OpenShape)),
+        module=shape.__module__,
     )
     _DECLARED[projected] = shape
     return projected
@@ -558,3 +564,62 @@ def hold(answer: Any, raw: bytes, version: Version) -> str | None:
 @functools.cache
 def _answer_decoder(shape: Any, version: Version) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(_project(shape, version))
+
+
+def schemas(kinds: Sequence[Any], version: Version, ref: str) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
+    """JSON Schema (2020-12) of `kinds` as `version` shows them: one for each, and the named ones that they refer to by `ref`, a
+    template with `{name}`. Two shapes of one name, a body and an answer, are told apart by their last word."""
+    projected = [_project(kind, version) for kind in kinds]
+    found, named_ones = msgspec.json.schema_components(projected, ref_template="#{name}")
+    names, free_form = {}, set()
+    for kind in _structs(projected, set()):
+        name = kind.__name__
+        shape = _DECLARED.get(kind, kind)
+        if name not in named_ones:
+            name = f"{kind.__module__}.{name}"
+            last = "Body" if issubclass(shape, Wire) else "Answer"
+            names[name] = f"{kind.__name__}{last}"
+        if issubclass(shape, Open):
+            free_form.add(name)
+    for name in free_form:
+        named_ones[name]["properties"].pop("extra", None)
+
+    def put_right(value: Any) -> Any:
+        if isinstance(value, list):
+            return [put_right(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        out = {k: put_right(v) for k, v in value.items()}
+        if "$ref" in out:
+            name = out["$ref"][1:]
+            out["$ref"] = ref.format(name=names.get(name, name))
+        elif "title" in out and out.get("type") == "object":
+            del out["title"]
+        return out
+
+    return [put_right(s) for s in found], {names.get(n, n): put_right(s) for n, s in sorted(named_ones.items())}
+
+
+def _structs(kinds: Sequence[Any], seen: set[type[msgspec.Struct]]) -> set[type[msgspec.Struct]]:
+    """Every struct in `kinds`, all the way down."""
+    for kind in kinds:
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            if kind not in seen:
+                seen.add(kind)
+                _structs(list(get_type_hints(kind, include_extras=True).values()), seen)
+        else:
+            _structs(get_args(kind), seen)
+    return seen
+
+
+def changes(kind: Any) -> frozenset[Version]:
+    """The versions that change something in `kind`: a shape, or a type with shapes or marks anywhere inside."""
+    hints = [h for each in _structs([kind], set()) for h in get_type_hints(each, include_extras=True).values()]
+    out: set[Version] = set()
+    for hint in (kind, *hints):
+        for mark in _marks(hint):
+            if isinstance(mark, since):
+                out.add((mark.major, mark.minor))
+            elif isinstance(mark, until):
+                out.add((mark.major, mark.minor + 1))
+    return frozenset(out)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from virga.ground.errors import MethodNotAllowed, NotFound
 from virga.ground.http.call import Actor, Call, View
 from virga.ground.http.faults import Faults
-from virga.ground.wire import BULK, Query, Version, Wire, lives, query_bounds
+from virga.ground.wire import BULK, Query, Version, Wire, changes, lives, query_bounds
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,12 @@ class Route:
         if self.sends is None:
             return ()
         return tuple(name for name, kind in self.sends.items() if not lives(kind, version))
+
+    def changes(self) -> frozenset[Version]:
+        """The versions, of those in which the row lives, that change what it takes or answers; the first of them too."""
+        parts = (self.body, self.answer, *(self.query or {}).values(), *(self.sends or {}).values())
+        found = {version for part in parts for version in changes(part)}
+        return frozenset({self.since, *(v for v in found if self.since < v <= self.until)})
 
     @property
     def transaction(self) -> str:
