@@ -48,6 +48,12 @@ Scene = Callable[[Stage, str], Request]
 """The request at a version (`2.47`), after everything that it needs was put there."""
 
 
+def numbers(version: str) -> Version:
+    """`2.47` → (2, 47)"""
+    major, _, minor = version.partition(".")
+    return int(major), int(minor)
+
+
 def text(version: Version) -> str:
     return f"{version[0]}.{version[1]}"
 
@@ -141,8 +147,9 @@ def sample(stage: Stage, service: Service, rows: list[Route], version: Version, 
 def scenes() -> dict[str, tuple[str, dict[str, Scene]]]:
     """Service → the prefix of its rows, and its scenes."""
     import samples_compute
+    import samples_placement
 
-    return {"compute": ("/v2.1", samples_compute.SCENES)}
+    return {"compute": ("/v2.1", samples_compute.SCENES), "placement": ("/", samples_placement.SCENES)}
 
 
 def all_samples(house: House) -> Iterator[tuple[str, dict[str, Any]]]:

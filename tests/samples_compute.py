@@ -6,16 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from samples import Request, Scene, Stage
+from samples import Request, Scene, Stage, numbers
 
 V = "/v2.1"
 S = "/compute/v2.1/servers"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPu9Hc8wQmLJ2T2bYwZ8yX5sBX0bqYvXQ1Jj7O3k5b1c sample"
-
-
-def _at(version: str) -> tuple[int, int]:
-    major, _, minor = version.partition(".")
-    return int(major), int(minor)
 
 
 # -- what scenes find ---------------------------------------------------------------------------------------------------
@@ -126,14 +121,14 @@ def _create(stage: Stage, version: str) -> Request:
         ((2, 52), "tags", ["sample"]),
         ((2, 90), "hostname", "sample-host"),
     ):
-        if _at(version) >= since:
+        if numbers(version) >= since:
             server[name] = value
     return Request(f"{V}/servers", {"server": server})
 
 
 def _update(stage: Stage, version: str) -> Request:
     body: dict[str, Any] = {"name": "changed"}
-    if _at(version) >= (2, 19):
+    if numbers(version) >= (2, 19):
         body["description"] = "changed"
     return Request(f"{V}/servers/{_server(stage, 'changing')}", {"server": body})
 
@@ -161,7 +156,7 @@ def _settled_action(body: dict[str, Any]) -> Scene:
 
 
 def _lock(stage: Stage, version: str) -> Request:
-    body = {"locked_reason": "a sample"} if _at(version) >= (2, 73) else None
+    body = {"locked_reason": "a sample"} if numbers(version) >= (2, 73) else None
     return Request(f"{V}/servers/{_server(stage, 'locking')}/action", {"lock": body})
 
 
@@ -182,9 +177,9 @@ def _new_flavor(stage: Stage, version: str) -> Request:
 
 def _new_keypair(stage: Stage, version: str) -> Request:
     body = {"name": f"new-{version}", "public_key": KEY}
-    if _at(version) >= (2, 2):
+    if numbers(version) >= (2, 2):
         body["type"] = "ssh"
-    if _at(version) >= (2, 10):
+    if numbers(version) >= (2, 10):
         body["user_id"] = stage.admin.user
     return Request(f"{V}/os-keypairs", {"keypair": body})
 
@@ -248,7 +243,7 @@ SCENES: dict[str, Scene] = {
     "around.document": lambda stage, version: Request("/"),
     "around.document.v2.1": _read("/"),
     "around.document.extensions": _read("/extensions"),
-    "keypairs.index": lambda stage, version: Request(f"{V}/os-keypairs?limit=1" if _keypair(stage) and _at(version) >= (2, 35) else f"{V}/os-keypairs"),
+    "keypairs.index": lambda stage, version: Request(f"{V}/os-keypairs?limit=1" if _keypair(stage) and numbers(version) >= (2, 35) else f"{V}/os-keypairs"),
     "keypairs.show": _of("/os-keypairs/{}", _keypair),
     "proxies.images": _beside("/images?name=sample", _image),
     "proxies.images.detail": _beside("/images/detail?name=sample", _image),

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-SERVICES = frozenset({"identity", "images", "network", "placement"})
+SERVICES = frozenset({"identity", "images", "network"})
 """Services whose views still make dicts."""
 
-UNSAMPLED = frozenset({"identity", "image", "network", "placement"})
+UNSAMPLED = frozenset({"identity", "image", "network"})
 """Services whose operations have no golden samples."""

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 import pytest
 
@@ -48,3 +50,18 @@ def test_an_open_shape_inside_a_strict_one_under_a_key_and_many_at_once() -> Non
     assert [each.extra for each in many] == [{"x": 1}, {}]
     with pytest.raises(errors.Invalid, match="color"):
         wire.decode(Branch, b'{"branch": {"leaf": {"name": "a"}, "color": "red"}}', key="branch")
+
+
+class Newer(wire.Wire):
+    name: str
+    age: Annotated[int | wire.UnsetType, wire.since(1, 38)] = wire.UNSET
+
+
+class ByName(wire.Wire):
+    things: dict[str, Newer]
+
+
+def test_shapes_inside_maps_are_given_as_declared_with_fields_that_the_version_does_not_have() -> None:
+    got = wire.decode(ByName, b'{"things": {"a": {"name": "x"}}}', (1, 30))
+    assert isinstance(got, ByName)
+    assert isinstance(got.things["a"], Newer) and got.things["a"].age is wire.UNSET

@@ -41,6 +41,7 @@ __all__ = [
     "since",
     "times",
     "until",
+    "varies",
 ]
 
 Version = tuple[int, int]
@@ -80,6 +81,13 @@ class refers(msgspec.Struct, frozen=True):
 
     noun: str
     may: str = "see"
+
+
+class varies(msgspec.Struct, frozen=True):
+    """What the field holds changes with versions, beside shapes inside it that come and go: these marks say which. A view asks for them
+    by `call.has`."""
+
+    marks: tuple[since | until, ...]
 
 
 class times(msgspec.Struct, frozen=True):
@@ -194,6 +202,11 @@ def _live(marks: tuple[Any, ...], version: Version) -> bool:
         if isinstance(mark, until) and version > (mark.major, mark.minor):
             return False
     return True
+
+
+def holds(mark: since | until, version: Version) -> bool:
+    """Whether what is marked so is there at `version`."""
+    return _live((mark,), version)
 
 
 def lives(hint: Any, version: Version) -> bool:
@@ -370,6 +383,9 @@ def _declared(value: Any, sent: Any = None) -> Any:
     if isinstance(value, list):
         many = sent if isinstance(sent, list) else [None] * len(value)
         return [_declared(v, s) for v, s in zip(value, many, strict=True)]
+    if isinstance(value, dict) and isinstance(next(iter(value.values()), None), msgspec.Struct):
+        named_ones = sent if isinstance(sent, dict) else {}
+        return {k: _declared(v, named_ones.get(k)) for k, v in value.items()}
     return value
 
 
@@ -612,12 +628,17 @@ def _structs(kinds: Sequence[Any], seen: set[type[msgspec.Struct]]) -> set[type[
     return seen
 
 
+def _spread(marks: tuple[Any, ...]) -> list[Any]:
+    """The marks, with those inside of others."""
+    return [each for mark in marks for each in (mark.marks if isinstance(mark, varies) else (mark,))]
+
+
 def changes(kind: Any) -> frozenset[Version]:
     """The versions that change something in `kind`: a shape, or a type with shapes or marks anywhere inside."""
     hints = [h for each in _structs([kind], set()) for h in get_type_hints(each, include_extras=True).values()]
     out: set[Version] = set()
     for hint in (kind, *hints):
-        for mark in _marks(hint):
+        for mark in _spread(_marks(hint)):
             if isinstance(mark, since):
                 out.add((mark.major, mark.minor))
             elif isinstance(mark, until):

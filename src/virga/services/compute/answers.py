@@ -380,7 +380,9 @@ class Hypervisor(BriefHypervisor, kw_only=True):
     free_disk_gb: Annotated[int, until(2, 87)]
     current_workload: Annotated[int, until(2, 87)]
     disk_available_least: Annotated[int, until(2, 87)]
-    cpu_info: Annotated[dict[str, Any], until(2, 87)]
+    cpu_info_text: Annotated[str, named("cpu_info"), until(2, 27)]
+    """The same as JSON, written into a string."""
+    cpu_info: Annotated[dict[str, Any], since(2, 28), until(2, 87)]
 
 
 class HypervisorsAnswer(Shape):

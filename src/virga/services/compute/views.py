@@ -468,6 +468,7 @@ def _hypervisor(held: Held, call: Call) -> answers.Hypervisor:
         host_ip=info.get("ip", "127.0.0.1"),
         service=answers.HypervisorService(host=h.name, number=h.number, id=h.id, disabled_reason=h.disabled_reason),
         uptime=None,
+        cpu_info_text=msgspec.json.encode(info.get("cpu", {})).decode(),
         cpu_info=info.get("cpu", {}),
         **_capacity([held]),
     )
