@@ -172,22 +172,23 @@ def _parameters(row: Route) -> list[dict[str, Any]]:
         ("query", row.query, row.query_bounds),
         ("header", row.headers, row.header_bounds),
     ):
-        for name in declared or {}:
+        if declared is None:
+            continue
+        for name in declared:
             characters, repeats = (bounds or {})[name]
             text: dict[str, Any] = {"type": "string", "maxLength": characters}
             if name == "*":
                 schema: dict[str, Any] = {"type": "object", "additionalProperties": text}
                 out.append({"name": "others", "in": place, "style": "form", "explode": True, "schema": schema})
                 continue
-            if place == "query" and repeats > 1 and _times(declared or {}, name):
+            if repeats > 1 and _times(declared[name]):
                 text = {"type": "array", "items": text, "maxItems": repeats}
             out.append({"name": name, "in": place, "schema": text})
     return out
 
 
-def _times(declared: wire.Query, name: str) -> bool:
+def _times(kind: Any) -> bool:
     """Whether the row says how often the parameter may be given."""
-    kind = declared[name]
     return get_origin(kind) is Annotated and any(isinstance(mark, wire.times) for mark in get_args(kind)[1:])
 
 

@@ -479,25 +479,39 @@ def _shown(shape: type[msgspec.Struct], version: Version) -> type[msgspec.Struct
 
 @functools.cache
 def making(shape: type[S], version: Version) -> type[S]:
-    """A constructor that takes what `shape` takes and gives what `version` shows of it: for lists of many large things, which then are
+    """A constructor that takes what `shape` takes and gives what `version` shows of it (an open shape: as a map): for lists of many large things, which then are
     not made in full and cut to size. What is given for its fields must be ready itself: plain, or made so. (It is also faster than
     msgspec's own by keywords, which looks each of them up among all fields.)"""
-    if issubclass(shape, OpenShape):
-        raise TypeError(f"{shape.__name__} is open: it is cut to size when it is written down")
-    words: list[str] = []
-    scope: dict[str, Any] = {"shown": _shown(shape, version)}
+    live, words, scope = _names_at(shape, version), [], dict[str, Any]()
     for f in msgspec.structs.fields(shape):
-        if f.default_factory is not msgspec.NODEFAULT:
+        if f.name == "extra" and issubclass(shape, OpenShape):
+            words.append(f.name)
+        elif f.default_factory is not msgspec.NODEFAULT:
             raise TypeError(f"{shape.__name__}.{f.name} has a default that is made anew each time")
-        if f.default is msgspec.NODEFAULT:
+        elif f.default is msgspec.NODEFAULT:
             words.append(f.name)
         else:
             words.append(f"{f.name}=_{f.name}")
             scope[f"_{f.name}"] = f.default
-    code = f"def make(*, {', '.join(words)}):\n    return shown({', '.join(_names_at(shape, version))})"
-    exec(code, scope)  # noqa: S102 - the names are those of our own fields
+    if issubclass(shape, OpenShape):
+        code = _making_open(live, scope)
+    else:
+        scope["shown"] = _shown(shape, version)
+        code = f"    return shown({', '.join(live)})"
+    exec(f"def make(*, {', '.join(words)}):\n{code}", scope)  # noqa: S102 - the names are those of our own fields
     made: type[S] = scope["make"]
     return made
+
+
+def _making_open(live: dict[str, str], scope: dict[str, Any]) -> str:
+    """An open shape as the map that is written down: what may be UNSET is put in last."""
+    scope["UNSET"] = UNSET
+    often = {f: name for f, name in live.items() if f != "extra" and scope.get(f"_{f}") is not UNSET}
+    lines = [f"    out = {{**extra, {', '.join(f'{name!r}: {f}' for f, name in often.items())}}}"]
+    for f, name in live.items():
+        if f != "extra" and f not in often:
+            lines += [f"    if {f} is not UNSET:", f"        out[{name!r}] = {f}"]
+    return "\n".join([*lines, "    return out"])
 
 
 @functools.cache
@@ -551,7 +565,9 @@ def _turning_of(hint: Any, version: Version) -> Turn | None:
 
 def _turned_list(rows: list[Any], version: Version) -> list[Any]:
     """Rows of one type."""
-    kind: type[msgspec.Struct] = type(rows[0]) if rows else msgspec.Struct
+    if not rows or not isinstance(rows[0], msgspec.Struct):
+        return rows
+    kind: type[msgspec.Struct] = type(rows[0])
     turn = _turning(kind, version)
     return rows if turn is None else [turn(row) for row in rows]
 

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from virga.ground.wire import UNSET, Query, Shape, UnsetType, named, since, until, varies
+from virga.ground.wire import UNSET, Shape, UnsetType, named, since, until, varies
 
-DATED: Query = {"last-modified": Annotated[str, since(1, 15)], "cache-control": Annotated[str, since(1, 15)]}
+DATED: dict[str, Any] = {"last-modified": Annotated[str, since(1, 15)], "cache-control": Annotated[str, since(1, 15)]}
 """The time of the last change, and the word that the answer must not be kept."""
-PLACE: Query = {"location": str}
+PLACE: dict[str, Any] = {"location": str}
 RELS = {"aggregates": since(1, 1), "traits": since(1, 6), "allocations": since(1, 11)}
 """What a provider has links to, beside inventories and usages."""
 WHOLE_TREES = since(1, 27)
@@ -135,11 +136,11 @@ class Named(Shape):
 
 class ListedPart(Shape):
     resource_provider: Named
-    resources: dict[str, int]
+    resources: Mapping[str, int]
 
 
 class Part(Shape):
-    resources: dict[str, int]
+    resources: Mapping[str, int]
 
 
 class AllocationRequest(Shape):
