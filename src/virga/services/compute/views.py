@@ -99,13 +99,13 @@ class _Shared:
             made = self._flavors[key] = self._flavor(
                 id=id,
                 links=[_links(self.call, "flavors", id)[1]],
-                vcpus=was["vcpus"],
-                ram=was["ram"],
-                disk=was["disk"],
-                ephemeral=was["ephemeral"],
-                swap=was["swap"],
-                original_name=was["original_name"],
-                extra_specs=was["extra_specs"],
+                vcpus=was.get("vcpus", 0),
+                ram=was.get("ram", 0),
+                disk=was.get("disk", 0),
+                ephemeral=was.get("ephemeral", 0),
+                swap=was.get("swap", 0),
+                original_name=was.get("original_name", ""),
+                extra_specs=was.get("extra_specs") or {},
             )
         return made
 
