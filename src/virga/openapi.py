@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any, get_args, get_origin
+from typing import Any
 
 from virga.ground import wire
 from virga.ground.http.faults import SHAPES, TITLES, KeystoneFault
@@ -189,7 +189,7 @@ def _parameters(row: Route) -> list[dict[str, Any]]:
 
 def _times(kind: Any) -> bool:
     """Whether the row says how often the parameter may be given."""
-    return get_origin(kind) is Annotated and any(isinstance(mark, wire.times) for mark in get_args(kind)[1:])
+    return any(isinstance(mark, wire.times) for mark in getattr(kind, "__metadata__", ()))
 
 
 def _body(rows: list[Route], shapes: _Shapes) -> dict[str, Any] | None:

@@ -335,7 +335,7 @@ def action(a: model.ActionRow, call: Call) -> answers.InstanceActionAnswer:
 
 
 def _flavor(f: model.Flavor, call: Call) -> answers.Flavor:
-    return answers.Flavor(
+    return call.making(answers.Flavor)(
         id=f.id,
         name=f.name,
         ram=f.ram,
