@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 GUEST := .cache/guest/guest.qcow2
 
 .DEFAULT_GOAL := help
-.PHONY: help install packages deps guest up down test check bench bench-images bench-identity bench-objects bench-fairness bench-upstream schema clients legacy-clients tempest sdk matrix
+.PHONY: help install packages deps guest up down test check bench bench-images bench-identity bench-objects bench-fairness bench-upstream schema wire clients legacy-clients tempest sdk matrix
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -125,6 +125,9 @@ bench-objects: install .venv-swift/bin/swift-proxy-server ## objects beside upst
 	@.venv-swift/bin/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-swift
 	@.venv-swift/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/swift.txt
 	@touch $@
+
+wire: $(BIN)/pytest ## rewrite the golden samples of what is on the wire
+	@cd tests && ../$(BIN)/python -W ignore samples.py
 
 schema: install ## rewrite the golden schema after a migration
 	@$(BIN)/python -m virga.golden

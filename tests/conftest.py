@@ -92,3 +92,24 @@ def _declared_queries() -> None:
         raise AssertionError(f"the query parameter {name!r} is read and not declared in its route's `query`")
 
     call.undeclared = undeclared
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _declared_answers() -> None:
+    """An answer that is not as its route declares fails the test that met it; what is not declared yet is in a list that shrinks."""
+    from undeclared_answers import undeclared
+    from virga.ground import wire
+    from virga.ground.http import rim
+
+    def answered(route: Any, version: wire.Version, answer: Any) -> None:
+        if undeclared(route):
+            return
+        what = f"{route.method} {route.path} {route.verb or ''}at {version}"
+        assert (answer.code or route.code) in {route.code, *route.codes}, f"{what} answers {answer.code}"
+        if answer.body:
+            why = wire.hold(route.answer, answer.body, version)
+            assert why is None, f"{what} is not what its row declares: {why}\n{answer.body[:2000]!r}"
+        else:
+            assert {None, type(None), bytes} & set(wire.alternatives(route.answer)), f"{what} answers nothing"
+
+    rim.answered = answered

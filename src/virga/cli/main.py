@@ -20,6 +20,7 @@ from virga.cli.keys import keys
 from virga.cli.machines import launch, ssh
 from virga.cli.nodes import doctor, status
 from virga.cli.objects import objects
+from virga.cli.openapi import openapi
 from virga.cli.openrc import openrc
 from virga.cli.sagas import sagas
 from virga.cli.serve import serve
@@ -42,6 +43,7 @@ COMMANDS: tuple[click.Command, ...] = (
     keys,
     sagas,
     db,
+    openapi,
 )
 """Every command. A new one is imported above and has a line here."""
 

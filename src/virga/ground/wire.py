@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shapes on the wire. One declaration per shape; fields say since and until which microversion they exist and what they are
 called. `decode` is strict and names the field; `encode` projects to the caller's version. The only file that knows msgspec's
-converters, so that the library can be replaced."""
+converters, so that the library can be replaced.
+
+Bodies are `Wire`; answers are `Shape`: a view makes them in full, with whatever any version shows, and `encode` lets through what the
+caller's version has. What that takes is worked out once for a shape and a version."""
 
 from __future__ import annotations
 
 import functools
 import json
+import operator
 import threading
 import types
 import typing
@@ -22,6 +26,8 @@ __all__ = [
     "UNSET",
     "Meta",
     "Name",
+    "OpenShape",
+    "Shape",
     "Text",
     "UnsetType",
     "Version",
@@ -36,13 +42,17 @@ __all__ = [
     "since",
     "times",
     "until",
+    "varies",
 ]
 
 Version = tuple[int, int]
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
 Text = Annotated[str, Meta(max_length=65535)]
 W = TypeVar("W", bound="Wire")
+S = TypeVar("S", bound="Shape")
 MAX_DEPTH = 64
+_DECLARED: dict[type[Any], type[Any]] = {}
+"""A projection → the shape as it is declared."""
 
 
 class since(msgspec.Struct, frozen=True):
@@ -72,6 +82,13 @@ class refers(msgspec.Struct, frozen=True):
 
     noun: str
     may: str = "see"
+
+
+class varies(msgspec.Struct, frozen=True):
+    """What the field holds changes with versions, beside shapes inside it that come and go: these marks say which. A view asks for them
+    by `call.has`."""
+
+    marks: tuple[since | until, ...]
 
 
 class times(msgspec.Struct, frozen=True):
@@ -163,6 +180,17 @@ class Open(Wire, kw_only=True, forbid_unknown_fields=False):
     extra: Annotated[dict[str, Any], free(size=65536, depth=16)] = {}
 
 
+class Shape(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """A shape of an answer, or a part of one. A field that is UNSET is not said. Views make many of them and keep none, so the
+    collector does not look at them."""
+
+
+class OpenShape(Shape, kw_only=True, forbid_unknown_fields=False):
+    """An answer that says more than it names: what is in `extra` stands beside the named fields, which win."""
+
+    extra: dict[str, Any] = {}
+
+
 def given(shape: msgspec.Struct) -> dict[str, Any]:
     """The fields that the caller sent, by their names in the code."""
     return {f: v for f in shape.__struct_fields__ if (v := getattr(shape, f)) is not UNSET}
@@ -177,7 +205,14 @@ def _live(marks: tuple[Any, ...], version: Version) -> bool:
     return True
 
 
-_DECLARED: dict[type[Any], type[Any]] = {}
+def holds(mark: since | until, version: Version) -> bool:
+    """Whether what is marked so is there at `version`."""
+    return _live((mark,), version)
+
+
+def lives(hint: Any, version: Version) -> bool:
+    """Whether what is annotated so is there at `version`."""
+    return _live(get_args(hint)[1:] if get_origin(hint) is Annotated else (), version)
 
 
 @functools.cache
@@ -187,6 +222,8 @@ def at(shape: type[msgspec.Struct], version: Version) -> type[msgspec.Struct]:
     fields: list[Any] = []
     rename: dict[str, str] = {}
     for f in msgspec.structs.fields(shape):
+        if f.name == "extra" and issubclass(shape, OpenShape):
+            continue  # what is in it stands beside the fields
         kind: Any = hints[f.name]
         marks: tuple[Any, ...] = ()
         if get_origin(kind) is Annotated:
@@ -206,9 +243,13 @@ def at(shape: type[msgspec.Struct], version: Version) -> type[msgspec.Struct]:
             fields.append((f.name, kind, msgspec.field(default_factory=f.default_factory)))
         else:
             fields.append((f.name, kind))
-    name = f"{shape.__name__}_{version[0]}_{version[1]}"
     projected = msgspec.defstruct(
-        name, fields, rename=rename, kw_only=True, forbid_unknown_fields=not issubclass(shape, Open)
+        shape.__name__,
+        fields,
+        rename=rename,
+        kw_only=True,
+        forbid_unknown_fields=not issubclass(shape, (Open, OpenShape)),
+        module=shape.__module__,
     )
     _DECLARED[projected] = shape
     return projected
@@ -359,6 +400,9 @@ def _declared(value: Any, sent: Any = None) -> Any:
     if isinstance(value, list):
         many = sent if isinstance(sent, list) else [None] * len(value)
         return [_declared(v, s) for v, s in zip(value, many, strict=True)]
+    if isinstance(value, dict) and isinstance(next(iter(value.values()), None), msgspec.Struct):
+        named_ones = sent if isinstance(sent, dict) else {}
+        return {k: _declared(v, named_ones.get(k)) for k, v in value.items()}
     return value
 
 
@@ -405,18 +449,6 @@ _encoder = msgspec.json.Encoder()
 _to_json: Callable[[Any], bytes] = _encoder.encode
 
 
-@functools.cache
-def _plain(shape: type[msgspec.Struct], version: Version) -> bool:
-    """Whether every field of `shape` lives at `version` under its own name, so that no projection is needed."""
-    for hint in get_type_hints(shape, include_extras=True).values():
-        if get_origin(hint) is Annotated and any(isinstance(m, (since, until, named)) for m in get_args(hint)[1:]):
-            return False
-        for part in (hint, *get_args(hint)):
-            if isinstance(part, type) and issubclass(part, msgspec.Struct) and not _plain(part, version):
-                return False
-    return True
-
-
 def encode(value: Any, version: Version = (0, 0)) -> bytes:
     """JSON of an answer: a shape as `version` shows it, or dicts and lists that are already as they should be (`project` is for
     versioned shapes inside them)."""
@@ -426,13 +458,222 @@ def encode(value: Any, version: Version = (0, 0)) -> bytes:
 def project(value: Any, version: Version) -> Any:
     """Shapes inside `value` turned into their projections."""
     if isinstance(value, msgspec.Struct):
-        kind = type(value)
-        if _plain(kind, version):
-            return value
-        target = at(kind, version)
-        return target(**{f: project(getattr(value, f), version) for f in target.__struct_fields__})
+        turn = _turning(type(value), version)
+        return value if turn is None else turn(value)
     if isinstance(value, list):
         return [project(v, version) for v in value] if value and isinstance(value[0], (msgspec.Struct, dict)) else value
     if isinstance(value, dict):
         return {k: project(v, version) if isinstance(v, (msgspec.Struct, list, dict)) else v for k, v in value.items()}
     return value
+
+
+Turn = Callable[[Any], Any]
+
+
+def _names_at(shape: type[msgspec.Struct], version: Version) -> dict[str, str]:
+    """Attribute → name on the wire, of the fields that live at `version`."""
+    hints, out = get_type_hints(shape, include_extras=True), {}
+    for f in msgspec.structs.fields(shape):
+        hint = hints[f.name]
+        marks = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+        if lives(hint, version):
+            out[f.name] = next((m.name for m in marks if isinstance(m, named)), f.encode_name)
+    return out
+
+
+_READY: set[type[Any]] = set()
+"""Types whose instances are as some version shows them."""
+
+
+@functools.cache
+def _shown(shape: type[msgspec.Struct], version: Version) -> type[msgspec.Struct]:
+    """`shape` with the fields that live at `version`, by position, and their names there; not for reading."""
+    names = _names_at(shape, version)
+    target = msgspec.defstruct(f"{shape.__name__}_shown", [(f, Any) for f in names], rename=names, gc=False)
+    _READY.add(target)
+    return target
+
+
+@functools.cache
+def making(shape: type[S], version: Version) -> type[S]:
+    """A constructor that takes what `shape` takes and gives what `version` shows of it (an open shape: as a map): for lists of many large things, which then are
+    not made in full and cut to size. What is given for its fields must be ready itself: plain, or made so. (It is also faster than
+    msgspec's own by keywords, which looks each of them up among all fields.)"""
+    live, words, scope = _names_at(shape, version), [], dict[str, Any]()
+    for f in msgspec.structs.fields(shape):
+        if f.name == "extra" and issubclass(shape, OpenShape):
+            words.append(f.name)
+        elif f.default_factory is not msgspec.NODEFAULT:
+            raise TypeError(f"{shape.__name__}.{f.name} has a default that is made anew each time")
+        elif f.default is msgspec.NODEFAULT:
+            words.append(f.name)
+        else:
+            words.append(f"{f.name}=_{f.name}")
+            scope[f"_{f.name}"] = f.default
+    if issubclass(shape, OpenShape):
+        code = _making_open(live, scope)
+    else:
+        scope["shown"] = _shown(shape, version)
+        code = f"    return shown({', '.join(live)})"
+    exec(f"def make(*, {', '.join(words)}):\n{code}", scope)  # noqa: S102 - the names are those of our own fields
+    made: type[S] = scope["make"]
+    return made
+
+
+def _making_open(live: dict[str, str], scope: dict[str, Any]) -> str:
+    """An open shape as the map that is written down: what may be UNSET is put in last."""
+    scope["UNSET"] = UNSET
+    often = {f: name for f, name in live.items() if f != "extra" and scope.get(f"_{f}") is not UNSET}
+    lines = [f"    out = {{**extra, {', '.join(f'{name!r}: {f}' for f, name in often.items())}}}"]
+    for f, name in live.items():
+        if f != "extra" and f not in often:
+            lines += [f"    if {f} is not UNSET:", f"        out[{name!r}] = {f}"]
+    return "\n".join([*lines, "    return out"])
+
+
+@functools.cache
+def _turning(kind: type[msgspec.Struct], version: Version) -> Turn | None:
+    """What makes an instance of `kind` ready to be written down at `version`; None where it is ready as it is."""
+    if kind in _READY:
+        return None
+    hints, names = get_type_hints(kind, include_extras=True), _names_at(kind, version)
+    inner = [(n, turn) for n, name in enumerate(names) if (turn := _turning_of(hints[name], version)) is not None]
+    if issubclass(kind, OpenShape):
+        return functools.partial(_opened, [(f, name) for f, name in names.items() if f != "extra"], version)
+    if names == {f.name: f.encode_name for f in msgspec.structs.fields(kind)} and not inner:
+        return None
+    if not names:
+        return lambda _: {}
+    target, read = _shown(kind, version), operator.attrgetter(*names)
+    if len(names) == 1:
+        only = inner[0][1] if inner else None
+        return lambda value: target(read(value) if only is None else only(read(value)))
+    if not inner:
+        return lambda value: target(*read(value))
+
+    def turned(value: Any) -> Any:
+        parts = list(read(value))
+        for n, turn in inner:
+            parts[n] = turn(parts[n])
+        return target(*parts)
+
+    return turned
+
+
+def _opened(names: list[tuple[str, str]], version: Version, value: Any) -> dict[str, Any]:
+    out = dict(value.extra)
+    for attribute, name in names:
+        held = getattr(value, attribute)
+        if held is not UNSET:
+            out[name] = project(held, version)
+    return out
+
+
+def _turning_of(hint: Any, version: Version) -> Turn | None:
+    """What makes a value of the type `hint` ready; None where nothing inside it has to be turned."""
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return None if _turning(hint, version) is None else lambda value: project(value, version)
+    if all(_turning_of(part, version) is None for part in get_args(hint)):
+        return None
+    if get_origin(hint) is list and isinstance(get_args(hint)[0], type):
+        return lambda rows: _turned_list(rows, version)
+    return lambda value: project(value, version)
+
+
+def _turned_list(rows: list[Any], version: Version) -> list[Any]:
+    """Rows of one type."""
+    if not rows or not isinstance(rows[0], msgspec.Struct):
+        return rows
+    kind: type[msgspec.Struct] = type(rows[0])
+    turn = _turning(kind, version)
+    return rows if turn is None else [turn(row) for row in rows]
+
+
+def alternatives(answer: Any) -> tuple[Any, ...]:
+    """The shapes that a route's answer may have: one, or those of a union (`None`: no body at all)."""
+    return get_args(answer) if get_origin(answer) in (Union, types.UnionType) else (answer,)
+
+
+def hold(answer: Any, raw: bytes, version: Version) -> str | None:
+    """Why the JSON in `raw` is not what `answer` declares at `version`; None when it is. For tests: answers are made by us, and
+    checking them at each request would be paid for by whoever waits."""
+    why = "the row declares no body"
+    for shape in alternatives(answer):
+        if shape in (None, type(None), bytes):
+            continue
+        try:
+            _answer_decoder(shape, version).decode(raw)
+        except msgspec.ValidationError as e:
+            why = str(e)
+        else:
+            return None
+    return why
+
+
+@functools.cache
+def _answer_decoder(shape: Any, version: Version) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(_project(shape, version))
+
+
+def schemas(kinds: Sequence[Any], version: Version, ref: str) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
+    """JSON Schema (2020-12) of `kinds` as `version` shows them: one for each, and the named ones that they refer to by `ref`, a
+    template with `{name}`. Two shapes of one name, a body and an answer, are told apart by their last word."""
+    projected = [_project(kind, version) for kind in kinds]
+    found, named_ones = msgspec.json.schema_components(projected, ref_template="#{name}")
+    names, free_form = {}, set()
+    for kind in _structs(projected, set()):
+        name = kind.__name__
+        shape = _DECLARED.get(kind, kind)
+        if name not in named_ones:
+            name = f"{kind.__module__}.{name}"
+            last = "Body" if issubclass(shape, Wire) else "Answer"
+            names[name] = f"{kind.__name__}{last}"
+        if issubclass(shape, Open):
+            free_form.add(name)
+    for name in free_form:
+        named_ones[name]["properties"].pop("extra", None)
+
+    def put_right(value: Any) -> Any:
+        if isinstance(value, list):
+            return [put_right(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        out = {k: put_right(v) for k, v in value.items()}
+        if "$ref" in out:
+            name = out["$ref"][1:]
+            out["$ref"] = ref.format(name=names.get(name, name))
+        elif "title" in out and out.get("type") == "object":
+            del out["title"]
+        return out
+
+    return [put_right(s) for s in found], {names.get(n, n): put_right(s) for n, s in sorted(named_ones.items())}
+
+
+def _structs(kinds: Sequence[Any], seen: set[type[msgspec.Struct]]) -> set[type[msgspec.Struct]]:
+    """Every struct in `kinds`, all the way down."""
+    for kind in kinds:
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            if kind not in seen:
+                seen.add(kind)
+                _structs(list(get_type_hints(kind, include_extras=True).values()), seen)
+        else:
+            _structs(get_args(kind), seen)
+    return seen
+
+
+def _spread(marks: tuple[Any, ...]) -> list[Any]:
+    """The marks, with those inside of others."""
+    return [each for mark in marks for each in (mark.marks if isinstance(mark, varies) else (mark,))]
+
+
+def changes(kind: Any) -> frozenset[Version]:
+    """The versions that change something in `kind`: a shape, or a type with shapes or marks anywhere inside."""
+    hints = [h for each in _structs([kind], set()) for h in get_type_hints(each, include_extras=True).values()]
+    out: set[Version] = set()
+    for hint in (kind, *hints):
+        for mark in _spread(_marks(hint)):
+            if isinstance(mark, since):
+                out.add((mark.major, mark.minor))
+            elif isinstance(mark, until):
+                out.add((mark.major, mark.minor + 1))
+    return frozenset(out)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from virga.ground.db import migrate
 from virga.ground.db.engine import Database
+from virga.ground.doors import Doors
+from virga.ground.http.table import Service
 from virga.services.compute.part import PART as COMPUTE
 from virga.services.identity.part import PART as IDENTITY
 from virga.services.images.part import PART as IMAGES
@@ -14,6 +16,15 @@ from virga.services.part import Part
 from virga.services.placement.part import PART as PLACEMENT
 
 PARTS: tuple[Part, ...] = (IDENTITY, IMAGES, NETWORK, PLACEMENT, COMPUTE, OBJECTS)
+
+
+def described() -> tuple[Service, ...]:
+    """Every API, as it is with the settings that nobody changed: for what describes them without a cloud."""
+    registry = Doors()
+    for part in PARTS:
+        if part.settings is not None:
+            registry.put(part.settings, part.settings())
+    return tuple(api for part in PARTS for api in part.apis(registry))
 
 
 def bring_up_to_date(db: Database) -> str:

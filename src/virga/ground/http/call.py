@@ -13,11 +13,12 @@ from virga.ground.db.engine import Database, Tx
 from virga.ground.doors import Doors
 from virga.ground.errors import Invalid, Unauthorized
 from virga.ground.events import Event, emit
-from virga.ground.wire import Version
+from virga.ground.wire import Shape, Version, holds, making, since, until
 from virga.ground.world import World
 
 T = TypeVar("T")
 P = ParamSpec("P")
+S = TypeVar("S", bound=Shape)
 
 
 class Overrides(Protocol):
@@ -209,6 +210,14 @@ class Call:
 
     def use(self, kind: type[T]) -> T:
         return self.doors.use(kind)
+
+    def making(self, shape: type[S]) -> type[S]:
+        """The constructor of `shape` as the caller's version shows it (`wire.making`)."""
+        return making(shape, self.version)
+
+    def has(self, mark: since | until) -> bool:
+        """Whether the caller's version has what a shape declares with `mark` (`wire.varies`)."""
+        return holds(mark, self.version)
 
     def emit(self, event: Event) -> None:
         emit(self.tx, self.doors, event)

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from virga.ground import errors as e
+from virga.ground.wire import Meta, Shape
 
 STATUS: dict[type[e.Problem], int] = {
     e.Invalid: 400,
@@ -132,3 +133,56 @@ def placement(code: int, problem: e.Problem) -> Any:
         "request_id": problem.facts.get("request_id", ""),
     }
     return {"errors": [fault]}
+
+
+class _KeystoneError(Shape):
+    code: int
+    message: str
+    title: str
+
+
+class KeystoneFault(Shape):
+    error: _KeystoneError
+
+
+class NovaError(Shape):
+    code: int
+    message: str
+
+
+class _NeutronError(Shape):
+    type: str
+    message: str
+    detail: str
+
+
+class NeutronFault(Shape):
+    NeutronError: _NeutronError
+
+
+class GlanceFault(Shape):
+    message: str
+    code: str
+    title: str
+
+
+class _PlacementError(Shape):
+    status: int
+    title: str
+    detail: str
+    code: str
+    request_id: str
+
+
+class PlacementFault(Shape):
+    errors: list[_PlacementError]
+
+
+SHAPES: dict[Body, Any] = {
+    keystone: KeystoneFault,
+    nova: Annotated[dict[str, NovaError], Meta(min_length=1, max_length=1)],
+    neutron: NeutronFault,
+    glance: GlanceFault,
+    placement: PlacementFault,
+}
+"""What each of them makes, but for 401, which is Keystone's everywhere, and Nova's 406."""

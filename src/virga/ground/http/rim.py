@@ -47,6 +47,10 @@ class Gone(Exception):
     """The client hung up."""
 
 
+def answered(route: Route, version: wire.Version, answer: Answer) -> None:
+    """Called with every answer that is written down. Tests hold it against what the row declares."""
+
+
 class Rim:
     """The ASGI application. `services` are mounted at their paths and, on their own ports, at the root."""
 
@@ -348,8 +352,12 @@ class Rim:
         out = route.view(value, call) if route.view is not None else value
         answer = out if isinstance(out, Answer) else Answer(body=out)
         answer.version = call.version
+        if route.sends is not None:
+            for name in route.unsent(call.version):
+                answer.headers.pop(name, None)
         if answer.stream is None and not isinstance(answer.body, bytes):
             answer.body = b"" if answer.body is None else wire.encode(answer.body, call.version)
+            answered(route, call.version, answer)
         code = answer.code or route.code
         return answer, code, route
 

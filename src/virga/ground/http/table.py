@@ -11,7 +11,7 @@ from typing import Any, Literal
 from virga.ground.errors import MethodNotAllowed, NotFound
 from virga.ground.http.call import Actor, Call, View
 from virga.ground.http.faults import Faults
-from virga.ground.wire import BULK, Query, Version, Wire, query_bounds
+from virga.ground.wire import BULK, Query, Version, Wire, changes, lives, query_bounds
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,11 @@ class Route:
     that it asks for no more than some reads: on an embedded database that is cheaper than a change of threads.
 
     `query` and `headers` declare the parameters and headers that the action reads, with their bounds and what they refer to
-    (`wire.refers`); `most` bounds the things of one bulk body."""
+    (`wire.refers`); `most` bounds the things of one bulk body.
+
+    `answer` is the shape of what is answered, as any version shows it (a union where it may be one of several; `bytes` for a stream;
+    None: no body); `sends` are the headers of the answer beside, name → annotated type, of which the caller's version has some;
+    `codes` are other codes than `code` that say it went well."""
 
     method: str
     path: str
@@ -34,7 +38,10 @@ class Route:
     key: str | None = None
     bulk: str | None = None
     view: View | None = None
+    answer: Any = None
+    sends: Query | None = None
     code: int = 200
+    codes: tuple[int, ...] = ()
     verb: str | None = None
     since: Version = (0, 0)
     until: Version = (9999, 0)
@@ -65,6 +72,18 @@ class Route:
     @functools.cached_property
     def header_bounds(self) -> dict[str, tuple[int, int]] | None:
         return None if self.headers is None else query_bounds(self.headers)
+
+    def unsent(self, version: Version) -> tuple[str, ...]:
+        """The headers of `sends` that `version` does not have yet, or has no more."""
+        if self.sends is None:
+            return ()
+        return tuple(name for name, kind in self.sends.items() if not lives(kind, version))
+
+    def changes(self) -> frozenset[Version]:
+        """The versions, of those in which the row lives, that change what it takes or answers; the first of them too."""
+        parts = (self.body, self.answer, *(self.query or {}).values(), *(self.sends or {}).values())
+        found = {version for part in parts for version in changes(part)}
+        return frozenset({self.since, *(v for v in found if self.since < v <= self.until)})
 
     @property
     def transaction(self) -> str:

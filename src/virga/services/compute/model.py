@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -89,6 +89,16 @@ class Host(Row, frozen=True):
     seen: float
     created: float
     number: int
+
+
+class HostState(NamedTuple):
+    """As much of a host as its servers show."""
+
+    name: str
+    zone: str
+    enabled: bool
+    forced_down: bool
+    seen: float
 
 
 OWNER, ADMIN = "owner", "admin"
@@ -195,12 +205,15 @@ class ActionRow(Row, frozen=True):
     events: list[dict[str, Any]]
 
 
+_STATUS = {BUILDING: "BUILD", ACTIVE: "ACTIVE", STOPPED: "SHUTOFF", ERROR: "ERROR"}
+
+
 def status(vm_state: str, task_state: str | None) -> str:
     """Nova's one word for both states."""
     if vm_state == ACTIVE and task_state in {"rebooting", "rebooting_hard"}:
         return "REBOOT" if task_state == "rebooting" else "HARD_REBOOT"
-    return {BUILDING: "BUILD", ACTIVE: "ACTIVE", STOPPED: "SHUTOFF", ERROR: "ERROR"}[vm_state]
+    return _STATUS[vm_state]
 
 
-def host_down(host: Host, now: float) -> bool:
+def host_down(host: Host | HostState, now: float) -> bool:
     return host.forced_down or now - host.seen > 60.0

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from virga.ground.db.engine import Tx, metadata
-from virga.ground.db.rows import Rows
+from virga.ground.db.rows import Prepared, Rows
 from virga.services.compute import hardware as hardware_of
 from virga.services.compute import model
 from virga.services.compute.driver import Hardware
@@ -158,6 +159,15 @@ ACTIONS = Rows(
     model.ActionRow,
 )
 c = SERVERS.c
+
+
+_h = HOSTS.c
+_STATES = Prepared(sa.select(_h.name, _h.zone, _h.enabled, _h.forced_down, _h.seen), among=_h.name)
+
+
+def host_states(tx: Tx, names: Iterable[str]) -> dict[str, model.HostState]:
+    """The hosts of these names, in one query however many there are in the cloud."""
+    return {row[0]: model.HostState(*row) for row in _STATES.rows(tx, names)}
 
 
 def seen(tx: Tx, id: str, project_id: str | None, admin: bool) -> model.Server | None:

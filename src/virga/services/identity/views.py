@@ -7,13 +7,12 @@ from typing import Any
 
 import msgspec
 
-from virga.ground.db.rows import Rows
 from virga.ground.http.call import Answer, Call
 from virga.ground.http.pages import Page, next_link
 from virga.ground.world import iso_micro
-from virga.services.identity import edges, home, model, settings, store
+from virga.services.identity import home, model, settings
 from virga.services.identity.actions import app_credentials
-from virga.services.identity.actions.assignments import Assignment
+from virga.services.identity.actions.assignments import Assignment, Named
 from virga.services.identity.actions.auth import Halfway
 from virga.services.identity.actions.projects import Whole
 from virga.services.identity.catalog import Catalog, address
@@ -375,11 +374,10 @@ def endpoint_group_in_project(found: tuple[str, str], call: Call) -> dict[str, A
     return {"project_endpoint_group": {"endpoint_group_id": group, "project_id": project, "links": links}}
 
 
-def memberships(found: Page[model.Group], call: Call) -> dict[str, Any]:
+def memberships(found: tuple[Page[model.Group], dict[str, float]], call: Call) -> dict[str, Any]:
     """A user's groups; those that an identity provider lent, with the end of that."""
-    page: dict[str, Any] = many(model.Group)(found, call)
-    with call.db.read() as tx:
-        ends = edges.ends(tx, call.request.path.rstrip("/").rpartition("/users/")[2].partition("/")[0])
+    groups, ends = found
+    page: dict[str, Any] = many(model.Group)(groups, call)
     for shown in page["groups"]:
         until = ends.get(shown["id"])
         shown["membership_expires_at"] = None if until is None else iso_micro(until)
@@ -472,28 +470,20 @@ def many(noun: type[Any]) -> Any:
     return page
 
 
-def assignments(rows: list[Assignment], call: Call) -> dict[str, Any]:
-    """Assignments with ids, or with names when `include_names` is asked for; each with the address of the grant behind it."""
-    named = _names(rows, call) if "include_names" in call.query and call.query.yes("include_names") else {}
+def assignments(found: tuple[list[Assignment], dict[str, Named]], call: Call) -> dict[str, Any]:
+    """Assignments with ids, or with names when `include_names` was asked for; each with the address of the grant behind it."""
+    rows, names = found
+    named = {id: _named(id, thing) for id, thing in names.items()}
     return {
         "role_assignments": [_assignment(r, named, call) for r in rows],
         "links": {"self": call.request.base + call.request.path, "previous": None, "next": None},
     }
 
 
-def _names(rows: list[Assignment], call: Call) -> dict[str, dict[str, Any]]:
-    """Every id that occurs, as id, name and domain."""
-    ids = {i for r in rows for i in (r.user_id, r.group_id, r.role_id, r.target_id) if i is not None}
-    with call.db.read() as tx:
-        domains = {d.id: {"id": d.id, "name": d.name} for d in store.DOMAINS.find(tx)}
-        out: dict[str, dict[str, Any]] = dict(domains)
-        tables: tuple[Rows[Any], ...] = (store.USERS, store.GROUPS, store.PROJECTS, store.ROLES)
-        for table in tables:
-            for thing in table.within(tx, "id", ids):
-                domain = domains.get(thing.domain_id)
-                out[thing.id] = {"id": thing.id, "name": thing.name} | (
-                    {"domain": domain} if domain is not None else {}
-                )
+def _named(id: str, thing: Named) -> dict[str, Any]:
+    out: dict[str, Any] = {"id": id, "name": thing.name}
+    if thing.domain is not None:
+        out["domain"] = {"id": thing.domain[0], "name": thing.domain[1]}
     return out
 
 

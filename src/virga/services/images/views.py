@@ -9,8 +9,10 @@ from urllib.parse import parse_qsl, urlencode
 
 from virga.ground.http.call import Answer, Call
 from virga.ground.http.pages import Page
+from virga.ground.wire import UNSET, UnsetType
 from virga.ground.world import iso
-from virga.services.images import model, store
+from virga.services.images import answers, model
+from virga.services.images.actions.images import Whole
 from virga.services.images.cache import Entry
 from virga.services.images.driver import Store, Stores
 from virga.services.images.settings import Images
@@ -37,104 +39,114 @@ VERSIONS = (
 )
 
 
-def image(i: model.Image, call: Call) -> dict[str, Any]:
+def _image(i: model.Image, call: Call, locations: list[answers.Location] | UnsetType = UNSET) -> answers.Image:
     path = "/v2/images/" + i.id
-    out = {
-        **i.properties,
-        "id": i.id,
-        "name": i.name,
-        "owner": i.owner,
-        "status": i.status,
-        "visibility": i.visibility,
-        "disk_format": i.disk_format,
-        "container_format": i.container_format,
-        "min_disk": i.min_disk,
-        "min_ram": i.min_ram,
-        "size": i.size,
-        "virtual_size": i.virtual_size,
-        "checksum": i.checksum,
-        "os_hash_algo": i.os_hash_algo,
-        "os_hash_value": i.os_hash_value,
-        "protected": i.protected,
-        "os_hidden": i.os_hidden,
-        "tags": i.tags,
-        "created_at": iso(i.created),
-        "updated_at": iso(i.updated),
-        "self": path,
-        "file": path + "/file",
-        "schema": "/v2/schemas/image",
-    }
+    busy = bool(i.importing or i.failed or i.task_id is not None or len(i.stores) > 1)
+    stores: str | UnsetType = UNSET
     if i.stores:
-        out["stores"] = i.stores[0] if len(i.stores) == 1 else ",".join(call.use(Stores).ordered(i.stores))
-    if i.task_id is not None:
-        out["os_glance_import_task"] = i.task_id
-    if i.importing or i.failed or i.task_id is not None or len(i.stores) > 1:
-        out["os_glance_importing_to_stores"], out["os_glance_failed_import"] = ",".join(i.importing), ",".join(i.failed)
-    if i.reason is not None:
-        out["os_glance_reason"] = i.reason
-    return out
+        stores = i.stores[0] if len(i.stores) == 1 else ",".join(call.use(Stores).ordered(i.stores))
+    return call.making(answers.Image)(
+        extra=i.properties,
+        id=i.id,
+        name=i.name,
+        owner=i.owner,
+        status=i.status,
+        visibility=i.visibility,
+        disk_format=i.disk_format,
+        container_format=i.container_format,
+        min_disk=i.min_disk,
+        min_ram=i.min_ram,
+        size=i.size,
+        virtual_size=i.virtual_size,
+        checksum=i.checksum,
+        os_hash_algo=i.os_hash_algo,
+        os_hash_value=i.os_hash_value,
+        protected=i.protected,
+        os_hidden=i.os_hidden,
+        tags=i.tags,
+        created_at=iso(i.created),
+        updated_at=iso(i.updated),
+        self_=path,
+        file=path + "/file",
+        schema="/v2/schemas/image",
+        stores=stores,
+        task=i.task_id if i.task_id is not None else UNSET,
+        importing=",".join(i.importing) if busy else UNSET,
+        failed=",".join(i.failed) if busy else UNSET,
+        reason=i.reason if i.reason is not None else UNSET,
+        locations=locations,
+        direct_url=locations[0].url if locations is not UNSET and locations else UNSET,
+    )
 
 
-def with_locations(i: model.Image, call: Call) -> dict[str, Any]:
+def image(whole: Whole, call: Call) -> answers.Image:
     """One image; where its bytes lie too, if the setting shows it."""
-    out = image(i, call)
-    if call.use(Images).show_locations:
-        rows = store.locations(call.tx, i.id) if call.open is not None else _read(i.id, call)
-        out["locations"] = locations(rows, call)
-        if out["locations"]:
-            out["direct_url"] = out["locations"][0]["url"]
-    return out
+    return _image(whole.image, call, locations(whole.locations, call) if call.use(Images).show_locations else UNSET)
 
 
-def _read(id: str, call: Call) -> list[model.Location]:
-    with call.db.read() as tx:
-        return store.locations(tx, id)
-
-
-def created(i: model.Image, call: Call) -> Answer:
+def created(whole: Whole, call: Call) -> Answer:
     own = call.use(Images)
     headers = {
-        "location": call.request.link(f"/v2/images/{i.id}"),
+        "location": call.request.link(f"/v2/images/{whole.image.id}"),
         "openstack-image-import-methods": ",".join(own.import_methods),
+        "openstack-image-store-ids": ",".join(s.id for s in call.use(Stores).writable()),
     }
-    headers["openstack-image-store-ids"] = ",".join(s.id for s in call.use(Stores).writable())
-    return Answer(with_locations(i, call), 201, headers)
+    return Answer(image(whole, call), headers=headers)
 
 
-def images(page: Page[model.Image], call: Call) -> dict[str, Any]:
+def _pages(what: str, marker: str | None, call: Call) -> tuple[str, str | UnsetType]:
+    """The addresses of the first page and, when more follow, of the next."""
     pairs = [(k, v) for k, v in parse_qsl(call.request.raw_query) if k != "marker"]
-    first = "/v2/images" + (f"?{urlencode(pairs)}" if pairs else "")
-    body: dict[str, Any] = {
-        "images": [image(i, call) for i in page.items],
-        "first": first,
-        "schema": "/v2/schemas/images",
-    }
-    if page.marker:
-        body["next"] = "/v2/images?" + urlencode([*pairs, ("marker", page.marker)])
-    return body
+    first = f"/v2/{what}" + (f"?{urlencode(pairs)}" if pairs else "")
+    return first, f"/v2/{what}?" + urlencode([*pairs, ("marker", marker)]) if marker else UNSET
 
 
-def member(m: model.Member, _: Call) -> dict[str, Any]:
-    times = {"created_at": iso(m.created), "updated_at": iso(m.updated)}
-    return {
-        "member_id": m.member_id,
-        "image_id": m.image_id,
-        "status": m.status,
-        "schema": "/v2/schemas/member",
-    } | times
+def images(page: Page[model.Image], call: Call) -> answers.ImagesAnswer:
+    first, following = _pages("images", page.marker, call)
+    return answers.ImagesAnswer(
+        images=[_image(i, call) for i in page.items], first=first, schema="/v2/schemas/images", next=following
+    )
 
 
-def members(rows: list[model.Member], call: Call) -> dict[str, Any]:
-    return {"members": [member(m, call) for m in rows], "schema": "/v2/schemas/members"}
+def member(m: model.Member, _: Call) -> answers.Member:
+    return answers.Member(
+        member_id=m.member_id,
+        image_id=m.image_id,
+        status=m.status,
+        schema="/v2/schemas/member",
+        created_at=iso(m.created),
+        updated_at=iso(m.updated),
+    )
 
 
-def locations(rows: list[model.Location], call: Call) -> list[dict[str, Any]]:
+def members(rows: list[model.Member], call: Call) -> answers.MembersAnswer:
+    return answers.MembersAnswer(members=[member(m, call) for m in rows], schema="/v2/schemas/members")
+
+
+def locations(rows: list[model.Location], call: Call) -> list[answers.Location]:
     stores = call.use(Stores)
     known = [r for r in rows if r.store in stores.by_id]
-    return [{"url": stores.by_id[r.store].blobs.url(r.key), "metadata": r.meta | {"store": r.store}} for r in known]
+    return [
+        answers.Location(url=stores.by_id[r.store].blobs.url(r.key), metadata=r.meta | {"store": r.store})
+        for r in known
+    ]
 
 
-def task(t: model.Task, call: Call) -> dict[str, Any]:
+def _listed_task(t: model.Task) -> dict[str, Any]:
+    """What every task says."""
+    return {
+        "id": t.id,
+        "type": t.type,
+        "status": t.status,
+        "owner": t.owner,
+        "created_at": iso(t.created),
+        "updated_at": iso(t.updated),
+        "expires_at": None if t.expires is None else iso(t.expires),
+    }
+
+
+def _task(t: model.Task) -> dict[str, Any]:
+    """What one task says, beside."""
     more = {
         "input": t.input,
         "result": t.result,
@@ -143,101 +155,79 @@ def task(t: model.Task, call: Call) -> dict[str, Any]:
         "request_id": t.request_id,
         "user_id": t.user_id,
     }
-    return listed_task(t, call) | more
+    return _listed_task(t) | more
 
 
-def listed_task(t: model.Task, _: Call) -> dict[str, Any]:
-    times = {
-        "created_at": iso(t.created),
-        "updated_at": iso(t.updated),
-        "expires_at": None if t.expires is None else iso(t.expires),
-    }
-    return {
-        "id": t.id,
-        "type": t.type,
-        "status": t.status,
-        "owner": t.owner,
-        "self": f"/v2/tasks/{t.id}",
-        "schema": "/v2/schemas/task",
-    } | times
+def task(t: model.Task, _: Call) -> answers.Task:
+    return answers.Task(**_task(t), self_=f"/v2/tasks/{t.id}", schema="/v2/schemas/task")
 
 
-def tasks(page: Page[model.Task], call: Call) -> dict[str, Any]:
-    pairs = [(k, v) for k, v in parse_qsl(call.request.raw_query) if k != "marker"]
-    first = "/v2/tasks" + (f"?{urlencode(pairs)}" if pairs else "")
-    body: dict[str, Any] = {
-        "tasks": [listed_task(t, call) for t in page.items],
-        "first": first,
-        "schema": "/v2/schemas/tasks",
-    }
-    if page.marker:
-        body["next"] = "/v2/tasks?" + urlencode([*pairs, ("marker", page.marker)])
-    return body
+def tasks(page: Page[model.Task], call: Call) -> answers.TasksAnswer:
+    first, following = _pages("tasks", page.marker, call)
+    rows = [
+        answers.ListedTask(**_listed_task(t), self_=f"/v2/tasks/{t.id}", schema="/v2/schemas/task") for t in page.items
+    ]
+    return answers.TasksAnswer(tasks=rows, first=first, schema="/v2/schemas/tasks", next=following)
 
 
-def image_tasks(rows: list[model.Task], _: Call) -> dict[str, Any]:
-    """Without the links that a task has of its own: this is a part of its image."""
-    gone = {"self", "schema"}
-    return {"tasks": [{k: v for k, v in task(t, _).items() if k not in gone} for t in rows]}
+def image_tasks(rows: list[model.Task], _: Call) -> answers.ImageTasksAnswer:
+    return answers.ImageTasksAnswer(tasks=[answers.ImageTask(**_task(t)) for t in rows])
 
 
-def methods(names: list[str], _: Call) -> dict[str, Any]:
-    return {"import-methods": {"description": "Import methods available.", "type": "array", "value": names}}
-
-
-def stores(rows: list[Store], call: Call) -> dict[str, Any]:
-    return {"stores": [_store(s, call) for s in rows]}
+def methods(names: list[str], _: Call) -> answers.MethodsAnswer:
+    shown = answers.Methods(description="Import methods available.", type="array", value=names)
+    return answers.MethodsAnswer(methods=shown)
 
 
 def _store(s: Store, call: Call) -> dict[str, Any]:
-    out = {"id": s.id} | ({"description": s.description} if s.description else {})
-    if s is call.use(Stores).default:
-        out["default"] = "true"
-    if s.read_only:
-        out["read-only"] = "true"
-    return out
-
-
-def stores_detail(rows: list[Store], call: Call) -> dict[str, Any]:
     return {
-        "stores": [
-            _store(s, call) | {"type": s.type, "weight": s.weight, "properties": dict(s.facts or {})} for s in rows
-        ]
+        "id": s.id,
+        "description": s.description or UNSET,
+        "default": "true" if s is call.use(Stores).default else UNSET,
+        "read_only": "true" if s.read_only else UNSET,
     }
 
 
-def usage(rows: dict[str, tuple[int, int]], _: Call) -> dict[str, Any]:
-    return {"usage": {name: {"usage": used, "limit": most} for name, (used, most) in rows.items()}}
+def stores(rows: list[Store], call: Call) -> answers.StoresAnswer:
+    return answers.StoresAnswer(stores=[answers.Store(**_store(s, call)) for s in rows])
 
 
-def cache(found: tuple[list[Entry], list[str]], _: Call) -> dict[str, Any]:
-    cached = [
-        {
-            "image_id": e.image_id,
-            "hits": e.hits,
-            "last_accessed": e.accessed,
-            "last_modified": e.modified,
-            "size": e.size,
-        }
-        for e in found[0]
+def stores_detail(rows: list[Store], call: Call) -> answers.StoresDetailAnswer:
+    shown = [
+        answers.StoreDetail(**_store(s, call), type=s.type, weight=s.weight, properties=dict(s.facts or {}))
+        for s in rows
     ]
-    return {"cached_images": cached, "queued_images": found[1]}
+    return answers.StoresDetailAnswer(stores=shown)
 
 
-def pruned(found: tuple[int, int], _: Call) -> dict[str, int]:
-    return {"total_files_pruned": found[0], "total_bytes_pruned": found[1]}
+def usage(rows: dict[str, tuple[int, int]], _: Call) -> answers.UsageAnswer:
+    return answers.UsageAnswer(
+        usage={name: answers.Usage(usage=used, limit=most) for name, (used, most) in rows.items()}
+    )
 
 
-def versions(_: None, call: Call) -> Answer:
-    link = [{"rel": "self", "href": call.request.link("/v2/")}]
-    rows = [{"id": v, "status": "CURRENT" if v == VERSIONS[0] else "SUPPORTED", "links": link} for v in VERSIONS]
-    return Answer({"versions": rows}, 300)
+def cache(found: tuple[list[Entry], list[str]], _: Call) -> answers.CacheAnswer:
+    entries, queued = found
+    cached = [
+        answers.CachedImage(
+            image_id=e.image_id, hits=e.hits, last_accessed=e.accessed, last_modified=e.modified, size=e.size
+        )
+        for e in entries
+    ]
+    return answers.CacheAnswer(cached_images=cached, queued_images=queued)
 
 
-def versions_ok(_: None, call: Call) -> Answer:
-    answer = versions(None, call)
-    answer.code = 200
-    return answer
+def pruned(found: tuple[int, int], _: Call) -> answers.PrunedAnswer:
+    files, size = found
+    return answers.PrunedAnswer(total_files_pruned=files, total_bytes_pruned=size)
+
+
+def versions(_: None, call: Call) -> answers.VersionsAnswer:
+    link = [answers.Link(rel="self", href=call.request.link("/v2/"))]
+    rows = [
+        answers.ApiVersion(id=v, status="CURRENT" if v == VERSIONS[0] else "SUPPORTED", links=link) for v in VERSIONS
+    ]
+    return answers.VersionsAnswer(versions=rows)
 
 
 def schema(found: dict[str, Any]) -> Callable[[None, Call], dict[str, Any]]:

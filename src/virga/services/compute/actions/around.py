@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from virga.authority import limits as limit_checks
 from virga.authority import store as authority_store
@@ -97,7 +97,19 @@ def zones_detail(call: Call) -> list[model.Host]:
     return store.HOSTS.find(call.tx, order=store.HOSTS.c.name)
 
 
-def limits_shown(call: Call) -> dict[str, int]:
+Kept = dict[str, int]
+"""Limits of a project by their names; -1 is none."""
+
+
+class Used(NamedTuple):
+    """What of a project's limits is used."""
+
+    instances: int
+    cores: int
+    ram: int
+
+
+def limits_shown(call: Call) -> tuple[Kept, Used]:
     """GET /limits: absolute limits and their use."""
     allow(call, policy.LIMITS)
     project = call.actor.project_id or ""
@@ -105,62 +117,37 @@ def limits_shown(call: Call) -> dict[str, int]:
     if asked is not None and asked != project:
         allow(call, policy.LIMITS_OTHER)
         project = asked
-    tx = call.tx
-    value = {x.name: limit_checks.value(tx, x, project) for x in limits.ALL}
-    body = {
-        "maxTotalInstances": value["instances"],
-        "maxTotalCores": value["cores"],
-        "maxTotalRAMSize": value["ram"],
-        "maxTotalKeypairs": value["key_pairs"],
-        "maxServerMeta": value["metadata_items"],
-        "maxServerGroups": value["server_groups"],
-        "maxServerGroupMembers": value["server_group_members"],
-        "totalInstancesUsed": limits.INSTANCES.count(tx, project),
-        "totalCoresUsed": limits.CORES.count(tx, project),
-        "totalRAMUsed": limits.RAM.count(tx, project),
-        "totalServerGroupsUsed": 0,
-    }
-    if call.version <= (2, 35):
-        body |= {
-            "maxTotalFloatingIps": -1,
-            "maxSecurityGroups": -1,
-            "maxSecurityGroupRules": -1,
-            "totalFloatingIpsUsed": 0,
-            "totalSecurityGroupsUsed": 0,
-        }
-    if call.version <= (2, 38):
-        body["maxImageMeta"] = value["metadata_items"]
-    if call.version <= (2, 56):
-        body |= {"maxPersonality": 0, "maxPersonalitySize": 0}
-    return body
+    used = Used(
+        instances=limits.INSTANCES.count(call.tx, project),
+        cores=limits.CORES.count(call.tx, project),
+        ram=limits.RAM.count(call.tx, project),
+    )
+    return _kept(call, project), used
 
 
-def quota(call: Call, id: str) -> dict[str, Any]:
-    """GET /os-quota-sets/{project}"""
+def _kept(call: Call, project: str) -> Kept:
+    return {x.name: limit_checks.value(call.tx, x, project) for x in limits.ALL}
+
+
+def quota(call: Call, id: str) -> tuple[str, Kept]:
+    """GET /os-quota-sets/{project}: the project, and its limits."""
     allow(call, policy.QUOTAS_SHOW, project_id=id)
-    return _quota(call, id)
+    return id, _kept(call, id)
 
 
-def _quota(call: Call, project: str) -> dict[str, Any]:
-    return {"id": project} | {x.name: limit_checks.value(call.tx, x, project) for x in limits.ALL}
-
-
-def default_quota(call: Call, id: str) -> dict[str, Any]:
+def default_quota(call: Call, id: str) -> tuple[str, Kept]:
     """GET /os-quota-sets/{project}/defaults"""
     allow(call, policy.QUOTAS_DEFAULTS)
-    return {"id": id} | {x.name: x.default for x in limits.ALL}
+    return id, {x.name: x.default for x in limits.ALL}
 
 
-def quota_detail(call: Call, id: str) -> dict[str, Any]:
-    """GET /os-quota-sets/{project}/detail"""
+def quota_detail(call: Call, id: str) -> tuple[str, Kept, dict[str, int]]:
+    """GET /os-quota-sets/{project}/detail: the project, its limits, and what is used of each."""
     allow(call, policy.QUOTAS_DETAIL, project_id=id)
-    body: dict[str, Any] = {"id": id}
-    for x in limits.ALL:
-        body[x.name] = {"limit": limit_checks.value(call.tx, x, id), "in_use": x.count(call.tx, id), "reserved": 0}
-    return body
+    return id, _kept(call, id), {x.name: x.count(call.tx, id) for x in limits.ALL}
 
 
-def set_quota(call: Call, id: str, body: wire.Quota) -> dict[str, Any]:
+def set_quota(call: Call, id: str, body: wire.Quota) -> Kept:
     """PUT /os-quota-sets/{project}: not below what is used, unless forced."""
     allow(call, policy.QUOTAS_UPDATE)
     for x in limits.ALL:
@@ -174,7 +161,7 @@ def set_quota(call: Call, id: str, body: wire.Quota) -> dict[str, Any]:
                 field=x.name,
             )
         authority_store.set_limit(call.tx, id, "compute", x.name, value)
-    return {k: v for k, v in _quota(call, id).items() if k != "id"}
+    return _kept(call, id)
 
 
 def reset_quota(call: Call, id: str) -> None:

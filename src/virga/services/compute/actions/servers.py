@@ -24,7 +24,8 @@ from virga.ground.http.pages import Page, asked, cut
 from virga.ground.sagas import start as start_saga
 from virga.ground.wire import UNSET
 from virga.services.compute import hardware, limits, model, policy, store, wire
-from virga.services.compute.actions import flavors, keypairs
+from virga.services.compute.actions import flavors, keypairs, neighbours
+from virga.services.compute.actions.neighbours import Neighbours
 from virga.services.compute.settings import Compute as _Settings
 from virga.services.identity import api as identity
 from virga.services.images import api as images
@@ -405,9 +406,10 @@ def _read(call: Call, id: str, rule: Rule) -> model.Server:
     return server
 
 
-def show(call: Call, id: str) -> model.Server:
+def show(call: Call, id: str) -> tuple[model.Server, Neighbours]:
     """GET /servers/{id}"""
-    return _read(call, id, policy.SERVERS_SHOW)
+    server = _read(call, id, policy.SERVERS_SHOW)
+    return server, neighbours.of(call.tx, [server])
 
 
 def index(call: Call) -> Page[model.ListedServer]:
@@ -415,9 +417,10 @@ def index(call: Call) -> Page[model.ListedServer]:
     return _listed(call, policy.SERVERS_INDEX, policy.SERVERS_ALL)
 
 
-def detail(call: Call) -> Page[model.ListedServer]:
+def detail(call: Call) -> tuple[Page[model.ListedServer], Neighbours]:
     """GET /servers/detail"""
-    return _listed(call, policy.SERVERS_DETAIL, policy.SERVERS_DETAIL_ALL)
+    page = _listed(call, policy.SERVERS_DETAIL, policy.SERVERS_DETAIL_ALL)
+    return page, neighbours.of(call.tx, page.items)
 
 
 def _listed(call: Call, rule: Rule, all_rule: Rule) -> Page[model.ListedServer]:
@@ -502,7 +505,7 @@ def _changeable(call: Call, id: str, rule: Rule) -> model.Server:
     return server
 
 
-def update(call: Call, id: str, body: wire.UpdateServer) -> model.Server:
+def update(call: Call, id: str, body: wire.UpdateServer) -> tuple[model.Server, Neighbours]:
     """PUT /servers/{id}"""
     _changeable(call, id, policy.SERVERS_UPDATE)
     names = {
@@ -519,7 +522,8 @@ def update(call: Call, id: str, body: wire.UpdateServer) -> model.Server:
     if "name" in change:
         change["name"] = change["name"].strip()
     store.SERVERS.put(call.tx, id, **change, updated=call.now())
-    return found(call, id)
+    server = found(call, id)
+    return server, neighbours.of(call.tx, [server])
 
 
 def delete(call: Call, id: str) -> None:
@@ -631,7 +635,7 @@ def reset_state(call: Call, id: str, body: wire.ResetState) -> None:
     store.SERVERS.put(call.tx, id, vm_state=body.state, updated=call.now())
 
 
-def console_output(call: Call, id: str, body: wire.ConsoleOutput) -> dict[str, str]:
+def console_output(call: Call, id: str, body: wire.ConsoleOutput) -> str:
     """os-getConsoleOutput: the last `length` lines, or all that is kept. Asks the node, so outside of any transaction."""
     try:
         length = int(body.length) if body.length not in (None, "") else -1
@@ -644,7 +648,7 @@ def console_output(call: Call, id: str, body: wire.ConsoleOutput) -> dict[str, s
         raise Conflict(f"Instance {id} is not ready: it is on no host, and has no console yet.")
     reply = call.use(Bus).call(f"node.{server.host}.console", {"server": id})
     lines = str(reply["output"]).splitlines(keepends=True)
-    return {"output": "".join(lines if length < 0 else lines[-length:] if length else [])}
+    return "".join(lines if length < 0 else lines[-length:] if length else [])
 
 
 # -- metadata and tags ---------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from virga.authority.rules import allow
 from virga.ground.db.engine import Tx
@@ -36,8 +36,35 @@ def _flag(call: Call, name: str) -> bool:
     return name in call.query and bool(call.query.yes(name))
 
 
-def index(call: Call) -> list[Assignment]:
-    """GET /v3/role_assignments by role.id, user.id, group.id, scope.project.id, scope.domain.id, scope.system,
+class Named(NamedTuple):
+    """What an id stands for: its name, and the domain it is in (id and name), if it is in one."""
+
+    name: str
+    domain: tuple[str, str] | None
+
+
+def index(call: Call) -> tuple[list[Assignment], dict[str, Named]]:
+    """GET /v3/role_assignments: those that are asked for, and what their ids stand for where `include_names` is said."""
+    rows = _asked(call)
+    return rows, _names(call.tx, rows) if _flag(call, "include_names") else {}
+
+
+def _names(tx: Tx, rows: Iterable[Assignment]) -> dict[str, Named]:
+    """Every id that occurs, in as many questions as there are kinds of things."""
+    ids = {id for r in rows for id in (r.user_id, r.group_id, r.role_id, r.target_id) if id is not None}
+    tables: tuple[Rows[Any], ...] = (store.USERS, store.GROUPS, store.PROJECTS, store.ROLES)
+    things = [thing for table in tables for thing in table.within(tx, "id", ids)]
+    homes = {thing.domain_id for thing in things if thing.domain_id is not None}
+    domains = {d.id: d.name for d in store.DOMAINS.within(tx, "id", ids | homes)}
+    out = {id: Named(name, None) for id, name in domains.items() if id in ids}
+    for thing in things:
+        home = domains.get(thing.domain_id)
+        out[thing.id] = Named(thing.name, None if home is None else (thing.domain_id, home))
+    return out
+
+
+def _asked(call: Call) -> list[Assignment]:
+    """By role.id, user.id, group.id, scope.project.id, scope.domain.id, scope.system,
     scope.OS-INHERIT:inherited_to, effective, include_subtree."""
     q, own = call.query, call.actor.domain_id
     subtree, effective = _flag(call, "include_subtree"), _flag(call, "effective")

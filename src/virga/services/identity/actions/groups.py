@@ -11,7 +11,7 @@ from virga.ground.errors import Conflict, Invalid, NotFound
 from virga.ground.http.call import Call
 from virga.ground.http.pages import Page
 from virga.ground.wire import given
-from virga.services.identity import filters, model, policy, store, wire
+from virga.services.identity import edges, filters, model, policy, store, wire
 from virga.services.identity.actions import domains, users
 from virga.services.identity.tokens import Tokens
 
@@ -113,14 +113,15 @@ def members(call: Call, id: str) -> Page[model.User]:
     )
 
 
-def of_user(call: Call, user_id: str) -> Page[model.Group]:
-    """GET /v3/users/{id}/groups"""
+def of_user(call: Call, user_id: str) -> tuple[Page[model.Group], dict[str, float]]:
+    """GET /v3/users/{id}/groups; beside them, by group, the end of what an identity provider lent."""
     user = store.USERS.get(call.tx, user_id)
     allow(call, policy.LIST_GROUPS_FOR_USER, user_id=user_id, target=policy.on_user(user))
     users.found(call.tx, user_id)
     mine = store.GROUPS.c.id.in_(store.group_ids(user_id))
     own = [store.GROUPS.c.domain_id == call.actor.domain_id] if call.actor.domain_id else []
-    return filters.listed(call, store.GROUPS, mine, *filters.where(call, store.GROUPS, "name"), *own)
+    page = filters.listed(call, store.GROUPS, mine, *filters.where(call, store.GROUPS, "name"), *own)
+    return page, edges.ends(call.tx, user_id)
 
 
 def add(call: Call, id: str, user_id: str) -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from virga.authority.rules import Rule, allow, is_admin
 from virga.ground.db.engine import Tx
@@ -11,8 +11,16 @@ from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound, OverQuot
 from virga.ground.http.call import Call
 from virga.ground.sagas.saga import SAGAS
 from virga.services.images import events, limits, model, policy, properties, store, wire
+from virga.services.images.settings import Images
 
 TAGS = 128
+
+
+class Whole(NamedTuple):
+    """An image, and where its bytes lie."""
+
+    image: model.Image
+    locations: list[model.Location]
 
 
 def found(call: Call, tx: Tx, id: str) -> model.Image:
@@ -120,6 +128,21 @@ def _may_show(call: Call, owner: str, visibility: str) -> None:
         allow(call, policy.PUBLICIZE_IMAGE, project_id=owner)
     if visibility == "community":
         allow(call, policy.COMMUNITIZE_IMAGE, project_id=owner)
+
+
+def whole(call: Call, image: model.Image) -> Whole:
+    """The image with where its bytes lie, if the setting shows that."""
+    return Whole(image, store.locations(call.tx, image.id) if call.use(Images).show_locations else [])
+
+
+def create_whole(call: Call, body: wire.CreateImage) -> Whole:
+    """POST /v2/images"""
+    return whole(call, create(call, body))
+
+
+def show_whole(call: Call, id: str) -> Whole:
+    """GET /v2/images/{id}"""
+    return whole(call, show(call, id))
 
 
 def show(call: Call, id: str) -> model.Image:

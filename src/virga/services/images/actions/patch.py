@@ -14,7 +14,7 @@ from virga.ground.http.call import Call
 from virga.ground.wire import given
 from virga.services.images import model, policy, properties, store, wire
 from virga.services.images.actions import locations
-from virga.services.images.actions.images import TAGS, _may_show, changing, fits_together, found, permit
+from virga.services.images.actions.images import TAGS, Whole, _may_show, changing, fits_together, found, permit, whole
 
 VERBS = ("add", "remove", "replace")
 ALWAYS = (
@@ -40,7 +40,7 @@ class Step(msgspec.Struct, frozen=True):
     older: bool
 
 
-def update(call: Call, id: str) -> model.Image:
+def update(call: Call, id: str) -> Whole:
     """PATCH /v2/images/{id}: all operations or none."""
     image = changing(call, id)
     steps = read(call)
@@ -56,7 +56,7 @@ def update(call: Call, id: str) -> model.Image:
             _apply(doc, step, image)
     if steps:
         _keep(call, image, doc)
-    return found(call, call.tx, id)
+    return whole(call, found(call, call.tx, id))
 
 
 def _keep(call: Call, image: model.Image, doc: dict[str, Any]) -> None:
