@@ -180,7 +180,7 @@ class Locks:
     def _untouched(self) -> bool:
         return int(self.conn.connection.dbapi_connection.info.transaction_status) == 0  # type: ignore[union-attr]
 
-    def _outside(self, statement: str, *values: object) -> Sequence[sa.Row[Any]]:
+    def _outside(self, statement: str, *values: Any) -> Sequence[sa.Row[Any]]:
         """The rows of a statement that runs by itself, outside of the transaction."""
         raw = self.conn.connection.dbapi_connection
         raw.autocommit = True  # type: ignore[union-attr]
