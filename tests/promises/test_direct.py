@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from virga.ground.db import direct
 from virga.ground.db.engine import Database
-from virga.ground.db.rows import SQLITE, Row, Rows, among, holds
+from virga.ground.db.rows import Row, Rows, among, holds
+from virga.ground.db.statements import SQLITE
 
 META = sa.MetaData()
 TABLE = sa.Table(

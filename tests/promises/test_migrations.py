@@ -148,9 +148,8 @@ def test_six_processes_migrate_at_once(url: str, tmp_path: Path) -> None:
 
 def test_an_older_program_beside_a_newer_schema(url: str, tmp_path: Path) -> None:
     """It starts and works while the schema is only expanded, is told so once it is contracted, and never takes anything back."""
-    state = None if not url.startswith("sqlite") else tmp_path
-    keys = {"identity.credential_keys": str(tmp_path / "credential.keys")}  # processes of one cloud share them
-    old = make(None if state else url, state, **keys)
+    shared = None if url.startswith("sqlite") else url
+    old = make(shared, tmp_path)
     house = House(old)
     house.admin.post("/compute/v2.1/os-keypairs", {"keypair": {"name": "one"}})
     newer = program(tmp_path, **{"9001_expand_colours": WIDER, "9002_contract_colours": NARROWER})
@@ -161,7 +160,7 @@ def test_an_older_program_beside_a_newer_schema(url: str, tmp_path: Path) -> Non
         tx.conn.exec_driver_sql("update keypairs set colour = 'red'")
     # the process that ran all along, and one that starts now
     house.admin.post("/compute/v2.1/os-keypairs", {"keypair": {"name": "two"}})
-    again = House(make(None if state else url, state, **keys))
+    again = House(make(shared, tmp_path))
     assert len(again.admin.get("/compute/v2.1/os-keypairs")["keypairs"]) == 2
     assert migrations.migrate(again.cloud.db) == "newer"
     assert migrations.status(again.cloud.db).unknown == ("9001",)

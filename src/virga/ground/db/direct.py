@@ -28,3 +28,17 @@ def direct(connection: Any, select: sa.Select[Any], dialect: sa.Dialect) -> list
     bound = [encoders[name](named[name]) if name in encoders else named[name] for name in compiled.positiontup or ()]
     found: list[tuple[Any, ...]] = connection.execute(compiled.string, bound).fetchall()
     return found
+
+
+def decoders(select: sa.Select[Any], dialect: sa.Dialect) -> Decoders:
+    """What makes values of what the columns of `select` are stored as."""
+    kinds = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in select.selected_columns]
+    return [(n, decode) for n, decode in enumerate(kinds) if decode is not None]
+
+
+def decoded(row: Sequence[Any], how: Decoders) -> Sequence[Any]:
+    """The row with its values as they are meant."""
+    out = list(row)
+    for n, decode in how:
+        out[n] = decode(out[n])
+    return out

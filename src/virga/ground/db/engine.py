@@ -16,7 +16,7 @@ from sqlalchemy import event
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from virga.ground.db import isolation
-from virga.ground.db.isolation import Ahead, Collision, Locks, Queue, Retry
+from virga.ground.db.isolation import Ahead, Collision, Crowd, Locks, Queue, Retry
 from virga.ground.errors import NoSpace, Unavailable
 
 T = TypeVar("T")
@@ -160,7 +160,7 @@ class Database:
         else:
             args = {"pool_size": 18, "max_overflow": 8, "pool_pre_ping": True, "isolation_level": "SERIALIZABLE"}
         self.engine = sa.create_engine(url, json_serializer=to_json, json_deserializer=msgspec.json.decode, **args)
-        self._ahead = Ahead()
+        self._ahead, self._crowd = Ahead(), Crowd()
         self._reading = self._claiming = self.engine
         if self.sqlite:
             event.listen(self.engine, "connect", self._pragmas)
@@ -221,7 +221,7 @@ class Database:
 
     def again(self, do: Callable[[], T]) -> T:
         """`do()`, which opens transactions of its own, begun again for as long as the database asks: see `isolation.again`."""
-        return do() if self.sqlite else isolation.again(do, self._ahead)
+        return do() if self.sqlite else isolation.again(do, self._ahead, self._crowd)
 
     def run(self, change: Callable[[Tx], T]) -> T:
         """`change(tx)` in a writing transaction, begun again for as long as the database asks."""

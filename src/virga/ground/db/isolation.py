@@ -10,7 +10,13 @@ write; it needs no lock to be right.
 Why not REPEATABLE READ for writes: it refuses two updates of one row, and nothing else. What spans rows (a quota that is counted, the
 last member of a group, an address that nobody has yet) it lets through, and an advisory lock does not mend it: the snapshot is made by
 the first statement, which is the one that waits for the lock, so that what is counted behind the lock is what there was before the
-wait. Why not READ COMMITTED with locks by hand: each forgotten one is an update lost, and `read` is no view of any moment.
+wait. Why not READ COMMITTED with locks by hand: each forgotten one is an update lost, and `read` is no view of any moment. (A router's
+leg taken off while a floating IP was tied behind it left the address tied to nothing: no row was written twice.)
+
+What it costs, six clients at once on two busy cores, tables of a few hundred rows: ports, groups and images of different projects are
+made at 0.6 to 0.9 of READ COMMITTED's rate for the same processor time, a quarter of them in two attempts; one client alone
+notices nothing. Small tables are read whole, and then neighbours look like the same row: `Crowd` has them queue for a moment.
+Without the planner's sequential scans it is not better, and lists take a second.
 
 `Tx.hold` remains as the queue: those who are known to disturb each other wait for their turn instead of losing work. It is taken
 before the snapshot wherever that can be: as a transaction's first statement, and in every further attempt. In the middle of one it is
@@ -23,6 +29,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
@@ -34,8 +41,9 @@ from virga.ground.errors import Conflict
 T = TypeVar("T")
 TRIES = 12
 """As often as one transaction is begun. PostgreSQL lets one of those that disturb each other commit each time."""
-QUEUE = 3
-"""After so many attempts, those that lost go one behind the other."""
+CROWD = 0.05
+"""Seconds for which a process queues its writes after one of them lost: on small tables PostgreSQL takes neighbours for the same row, and
+to wait costs less than to do a thing twice."""
 ALONE = 7
 """After so many, a transaction keeps every other writer out: it cannot lose."""
 COLLISIONS = 2
@@ -65,27 +73,43 @@ class Ahead(threading.local):
     names: set[str] | None = None
 
 
-def again(do: Callable[[], T], ahead: Ahead) -> T:
+class Crowd:
+    """Whether one of this process's transactions lost a moment ago."""
+
+    __slots__ = ("until",)
+
+    def __init__(self) -> None:
+        self.until = 0.0
+
+    def came(self) -> None:
+        self.until = time.monotonic() + CROWD
+
+    def __bool__(self) -> bool:
+        return time.monotonic() < self.until
+
+
+def again(do: Callable[[], T], ahead: Ahead, crowd: Crowd) -> T:
     """`do()`, begun again for as long as the database asks. What `do` does beside its transactions must bear repeating.
     Raises Retry after TRIES, and whatever `do` raises."""
     outer, ahead.names = ahead.names, set()
     collisions = 0
     try:
         for attempt in range(1, TRIES + 1):
+            if attempt > 1 or crowd:
+                ahead.names.add(LOSERS)
             try:
                 return do()
             except Retry:
+                crowd.came()
                 if attempt == TRIES:
                     raise
             except Collision:
                 collisions += 1
                 if collisions > COLLISIONS or attempt == TRIES:
                     raise
-            if attempt >= QUEUE:
-                ahead.names.add(LOSERS)
             if attempt >= ALONE:
                 ahead.names.add(EVERYTHING)
-            if attempt > 1:
+            if attempt > 2:
                 threading.Event().wait(random.uniform(0.0, PAUSE * 2 ** min(attempt, 6)))
         raise AssertionError
     finally:
@@ -116,8 +140,9 @@ class Locks:
         self._session: list[int] = []
 
     def take_first(self, names: Iterable[str]) -> None:
-        """Wait for all of them, in an order that is everybody's, before the transaction has a snapshot."""
-        fresh = sorted({key(name) for name in names})
+        """Wait for all of them, in an order that is everybody's (the queue of those that lost comes first), before the transaction has a
+        snapshot."""
+        fresh = [key(name) for name in sorted(names, key=lambda name: (name != LOSERS, key(name)))]
         self.names.update(names)
         tables: list[str] = []
         if fresh:
@@ -136,7 +161,7 @@ class Locks:
         """Take one. Raises Retry when somebody else has it and the snapshot is made already."""
         if name in self.names:
             return
-        if not self.names and self._untouched():
+        if self.names <= {LOSERS} and self._untouched():
             self.take_first([name])
             return
         self.names.add(name)
@@ -155,7 +180,7 @@ class Locks:
     def _untouched(self) -> bool:
         return int(self.conn.connection.dbapi_connection.info.transaction_status) == 0  # type: ignore[union-attr]
 
-    def _outside(self, statement: str, *values: object) -> Sequence[sa.Row[Any]]:
+    def _outside(self, statement: str, *values: Any) -> Sequence[sa.Row[Any]]:
         """The rows of a statement that runs by itself, outside of the transaction."""
         raw = self.conn.connection.dbapi_connection
         raw.autocommit = True  # type: ignore[union-attr]

@@ -26,14 +26,26 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
-from virga.ground.db.direct import direct
-from virga.ground.db.engine import Tx, to_json
+from virga.ground.db.direct import decoded, decoders, direct
+from virga.ground.db.engine import Tx
+from virga.ground.db.statements import SQLITE, Lookup, Prepared, Statement
 from virga.ground.errors import Invalid
 
-SQLITE = sqlite.dialect()
-SQLITE._json_deserializer = msgspec.json.decode  # what the engine itself is given
-SQLITE._json_serializer = to_json
-SQLITE_NAMED = sqlite.dialect(paramstyle="named")
+__all__ = [
+    "MOST_TAGS",
+    "Lookup",
+    "Prepared",
+    "Row",
+    "Rows",
+    "Statement",
+    "T",
+    "Undecoded",
+    "Where",
+    "among",
+    "holds",
+    "like_any",
+    "tagged",
+]
 T = TypeVar("T", bound=msgspec.Struct)
 V = TypeVar("V", bound=msgspec.Struct)
 Where = sa.ColumnElement[bool]
@@ -66,16 +78,12 @@ class Rows(Generic[T]):
         if names != columns:
             raise TypeError(f"{type.__name__} has {names}, {table.name} has {columns}")
         self._read(sa.select(table))
-        kinds = {c.name: c.type.dialect_impl(SQLITE).bind_processor(SQLITE) for c in table.columns}
-        self._encoders = {name: encode for name, encode in kinds.items() if encode is not None}
-        self._names = ", ".join(f'"{name}"' for name in names)
-        self._insert = f"INSERT INTO {table.name} ({self._names}) VALUES ({', '.join('?' * len(names))})"
+        self._insert = Statement(sa.insert(table), names)
 
     def _read(self, select: sa.Select[Any]) -> None:
         self._select = select
-        self._lookups: dict[tuple[tuple[str, ...], tuple[str, ...] | None], str] = {}
-        kinds = [c.type.dialect_impl(SQLITE).result_processor(SQLITE, None) for c in select.selected_columns]
-        self._decoders = [(n, decode) for n, decode in enumerate(kinds) if decode is not None]
+        self._decoders = decoders(select, SQLITE)
+        self._statements: dict[tuple[Any, ...], Statement] = {}
 
     def narrow(self, type: type[V]) -> Rows[V]:
         """The same rows read as `type`, which names some of the columns (those that a list is sorted by among them); its fields of
@@ -107,43 +115,38 @@ class Rows(Generic[T]):
         return self.get(tx, id)
 
     def by(self, tx: Tx, **values: object) -> T | None:
-        """The row whose columns have these values. On the embedded database the statement is kept as text and asked of SQLite
-        itself: the way to one row is what most requests begin with."""
-        if tx.embedded is None:
-            return self.one(tx, *(self.table.c[name] == value for name, value in values.items()))
-        row = tx.embedded.execute(self._text(tuple(values)), tuple(values.values())).fetchone()
-        return None if row is None else self._made(row)
+        """The row whose columns have these values (null equals nothing): the way to one row is what most requests begin with."""
+        row = self._of("by", tuple(values)).first(tx, values)
+        return None if row is None else self.type(*row)
 
     def every(self, tx: Tx, order: tuple[str, ...] = (), limit: int | None = None, **values: object) -> list[T]:
         """The rows whose columns have these values, in the order of columns; as `by`, on a short way."""
-        if tx.embedded is None:
-            c = self.table.c
-            return self.find(
-                tx,
-                *(c[name] == value for name, value in values.items()),
-                order=[c[name] for name in order] or None,
-                limit=limit,
-            )
-        text, most = self._text(tuple(values), order), -1 if limit is None else limit
-        return [self._made(row) for row in tx.embedded.execute(text, (*values.values(), most)).fetchall()]
+        if limit is None:
+            return [self.type(*row) for row in self._of("every", tuple(values), order).all(tx, values)]
+        found = self._of("some", tuple(values), order).all(tx, {**values, "at_most": limit})
+        return [self.type(*row) for row in found]
 
-    def _text(self, names: tuple[str, ...], order: tuple[str, ...] | None = None) -> str:
-        text = self._lookups.get((names, order))
-        if text is None:
-            query = self._select.where(*(self.table.c[name] == sa.bindparam(name) for name in names))
-            if order is not None:
-                query = query.order_by(*(self.table.c[name] for name in order))
-            tail = "" if order is None else " LIMIT ?"
-            text = self._lookups.setdefault((names, order), str(query.compile(dialect=SQLITE)) + tail)
-        return text
+    def _of(self, verb: str, names: tuple[str, ...], more: tuple[str, ...] = ()) -> Statement:
+        """The statement of a verb with these columns, built when it is first asked for."""
+        found = self._statements.get((verb, names, more))
+        return (
+            found
+            if found is not None
+            else self._statements.setdefault((verb, names, more), self._built(verb, names, more))
+        )
 
-    def _made(self, row: tuple[Any, ...]) -> T:
-        if not self._decoders:
-            return self.type(*row)
-        out = list(row)
-        for n, decode in self._decoders:
-            out[n] = decode(out[n])
-        return self.type(*out)
+    def _built(self, verb: str, names: tuple[str, ...], more: tuple[str, ...]) -> Statement:
+        c = self.table.c
+        for name in names:
+            c[name]  # a KeyError for what is no column: an update would leave it out
+        if verb == "put":
+            return Statement(sa.update(self.table).where(c.id == sa.bindparam("at_id")), names)
+        if verb == "swap":
+            where = [c[name].is_not_distinct_from(sa.bindparam(f"at_{name}", type_=c[name].type)) for name in more]
+            return Statement(sa.update(self.table).where(*where).returning(*c), names)
+        query = self._select.where(*(c[name] == sa.bindparam(name, type_=c[name].type) for name in names))
+        query = query.order_by(*(c[name] for name in more))
+        return Statement(query.limit(sa.bindparam("at_most", type_=sa.Integer)) if verb == "some" else query)
 
     def one(self, tx: Tx, *where: Where) -> T | None:
         found = self._all(tx, self._select.where(*where).limit(1))
@@ -159,7 +162,8 @@ class Rows(Generic[T]):
         """What a select of these rows finds."""
         found = None if tx.embedded is None else direct(tx.embedded, query, SQLITE)
         if found is not None:
-            return [self._made(row) for row in found]
+            made, decode = self.type, self._decoders
+            return [made(*(decoded(row, decode) if decode else row)) for row in found]
         return [self.type(*row) for row in tx.conn.execute(query).all()]
 
     def within(self, tx: Tx, column: str, values: Iterable[str], *where: Where) -> list[T]:
@@ -181,15 +185,8 @@ class Rows(Generic[T]):
         """Write one row; gives it back as the database would."""
         row = self.type(**values)
         full = {f: getattr(row, f) for f in self.type.__struct_fields__}
-        if tx.embedded is None:
-            tx.conn.execute(sa.insert(self.table), full)
-        else:
-            tx.embedded.execute(self._insert, self._bound(full))
+        self._insert(tx, full)
         return row
-
-    def _bound(self, values: Mapping[str, object]) -> list[Any]:
-        encoders = self._encoders
-        return [encoders[name](value) if name in encoders else value for name, value in values.items()]
 
     def insert_many(self, tx: Tx, rows: Sequence[Mapping[str, object]]) -> None:
         if rows:
@@ -200,11 +197,10 @@ class Rows(Generic[T]):
         return tx.conn.execute(sa.update(self.table).where(*where).values(**values)).rowcount
 
     def put(self, tx: Tx, id: str, **values: object) -> None:
-        if tx.embedded is None or any(isinstance(v, sa.ClauseElement) for v in values.values()):
+        if any(isinstance(v, sa.ClauseElement) for v in values.values()):
             self.change(tx, self.table.c.id == id, **values)
         elif values:
-            sets = ", ".join(f'"{name}" = ?' for name in values)
-            tx.embedded.execute(f"UPDATE {self.table.name} SET {sets} WHERE id = ?", [*self._bound(values), id])
+            self._of("put", tuple(values))(tx, {**values, "at_id": id})
 
     def upsert(self, tx: Tx, key: Sequence[str], values: Mapping[str, object], *, keep: Sequence[str] = ()) -> T:
         """The row with `values`, inserted; where one has these values in the columns of `key` (which are unique), that one takes them,
@@ -229,15 +225,13 @@ class Rows(Generic[T]):
     def swap(self, tx: Tx, at: Mapping[str, object], **values: object) -> T | None:
         """Compare-and-set of one row: the row as it now is if its columns were as `at` says (None: null), else None, and nothing
         is written."""
-        if tx.embedded is None or any(isinstance(v, sa.ClauseElement) for v in values.values()):
+        if any(isinstance(v, sa.ClauseElement) for v in values.values()):
             where = [self.table.c[name].is_not_distinct_from(value) for name, value in at.items()]
             row = tx.conn.execute(sa.update(self.table).where(*where).values(**values).returning(*self.table.c)).first()
-            return None if row is None else self.type(*row)
-        sets = ", ".join(f'"{name}" = ?' for name in values)
-        match = " AND ".join(f'"{name}" IS ?' for name in at)
-        text = f"UPDATE {self.table.name} SET {sets} WHERE {match} RETURNING {self._names}"
-        found = tx.embedded.execute(text, [*self._bound(values), *at.values()]).fetchone()
-        return None if found is None else self._made(found)
+        else:
+            both = values | {f"at_{name}": value for name, value in at.items()}
+            row = self._of("swap", tuple(values), tuple(at)).first(tx, both)
+        return None if row is None else self.type(*row)
 
     def delete(self, tx: Tx, *where: Where) -> int:
         return tx.conn.execute(sa.delete(self.table).where(*where)).rowcount
@@ -294,79 +288,6 @@ def _after(table: sa.Table, order: list[tuple[str, str]], at: msgspec.Struct) ->
         either.append(sa.and_(*equal, beyond))
         equal.append(same)
     return sa.or_(*either)
-
-
-class Prepared:
-    """A select of plain columns that is asked thousands of times a second, built once: for what lists and views need beside their
-    rows. `among` is a column whose values are given at each call; the select's own parameters come by name."""
-
-    def __init__(self, select: sa.Select[Any], among: sa.ColumnElement[Any]) -> None:
-        values = sa.func.json_each(sa.bindparam("among", type_=sa.Text)).table_valued("value")
-        embedded = select.where(among.in_(sa.select(values.c.value)))
-        self._text = str(embedded.compile(dialect=SQLITE_NAMED))
-        self._query = select.where(among == sa.any_(sa.bindparam("among", type_=sa.ARRAY(sa.Text))))
-
-    def rows(self, tx: Tx, among: Iterable[str], **values: object) -> Sequence[Any]:
-        """The rows as tuples; none without a question when `among` is empty."""
-        keys = sorted(set(among))
-        if not keys:
-            return ()
-        if tx.embedded is None:
-            return tx.conn.execute(self._query, {"among": keys, **values}).all()
-        return tx.embedded.execute(self._text, {"among": msgspec.json.encode(keys).decode(), **values}).fetchall()
-
-
-class Lookup:
-    """A select for one row that most requests begin with, built once: its parameters come by name, and the row is decoded as the
-    engine would. On the embedded database the statement is kept as text, as in `Rows.by`."""
-
-    def __init__(self, select: sa.Select[Any]) -> None:
-        self._select = select
-        compiled = select.compile(dialect=SQLITE)
-        self._text, self._order = str(compiled), compiled.positiontup or []
-        kinds = [c.type.dialect_impl(SQLITE).result_processor(SQLITE, None) for c in select.selected_columns]
-        self._decoders = [(n, decode) for n, decode in enumerate(kinds) if decode is not None]
-
-    def first(self, tx: Tx, **values: Any) -> Sequence[Any] | None:
-        """The row, or None."""
-        if tx.embedded is None:
-            return tx.conn.execute(self._select, values).first()
-        row = tx.embedded.execute(self._text, [values[name] for name in self._order]).fetchone()
-        if row is None:
-            return None
-        out = list(row)
-        for n, decode in self._decoders:
-            if out[n] is not None:
-                out[n] = decode(out[n])
-        return out
-
-
-class Statement:
-    """A write that is given its values thousands of times a second, compiled once for each database: a request pays for the row and
-    not for the statement. `names` are the values it takes."""
-
-    def __init__(self, statement: Any, names: Sequence[str]) -> None:
-        self._statement, self._names = statement, list(names)
-        self._made: dict[str, Callable[[Mapping[str, Any]], tuple[str, Any]]] = {}
-
-    def __call__(self, tx: Tx, values: Mapping[str, Any]) -> int:
-        """How many rows it wrote."""
-        dialect = tx.conn.dialect
-        made = self._made.get(dialect.name)
-        if made is None:
-            made = self._made[dialect.name] = self._compile(dialect)
-        text, parameters = made(values)
-        if tx.embedded is not None:
-            return tx.embedded.execute(text, parameters).rowcount
-        return tx.conn.exec_driver_sql(text, parameters).rowcount
-
-    def _compile(self, dialect: Any) -> Callable[[Mapping[str, Any]], tuple[str, Any]]:
-        compiled = self._statement.compile(dialect=dialect, column_keys=self._names)
-        encode = compiled._bind_processors
-        order, text = compiled.positiontup, compiled.string
-        if order is None:
-            return lambda v: (text, {k: encode[k](v[k]) if k in encode else v[k] for k in self._names})
-        return lambda v: (text, tuple(encode[k](v[k]) if k in encode else v[k] for k in order))
 
 
 def among(tx: Tx, column: sa.ColumnElement[Any], values: Iterable[str]) -> Where:

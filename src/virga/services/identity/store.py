@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from virga.ground.db.engine import Tx, metadata
 from virga.ground.db.rows import Rows
+from virga.ground.db.statements import Lookup, Statement
 from virga.services.identity import model
 
 _id = sa.String(64)
@@ -404,14 +405,12 @@ STATE = sa.Table(
     sa.Column("one", sa.Integer, primary_key=True),
     sa.Column("generation", sa.Integer, nullable=False),
 )
-_GENERATION = sa.select(STATE.c.generation)
+_GENERATION = Lookup(sa.select(STATE.c.generation))
 
 
 def generation(tx: Tx) -> int:
     """Grows with every change that may take something from a token."""
-    if tx.embedded is None:
-        return tx.conn.execute(_GENERATION).scalar() or 0
-    row = tx.embedded.execute("SELECT generation FROM id_state").fetchone()
+    row = _GENERATION.first(tx)
     return 0 if row is None else int(row[0])
 
 
@@ -436,15 +435,12 @@ def member_ids(group_id: str) -> sa.Select[Any]:
     return sa.select(MEMBERSHIPS.c.user_id).where(MEMBERSHIPS.c.group_id == group_id)
 
 
-_GROUPS_OF = sa.select(MEMBERSHIPS.c.group_id).where(MEMBERSHIPS.c.user_id == sa.bindparam("user"))
-_IMPLIES = sa.select(IMPLIED_ROLES.table)
+_IMPLIES = Statement(sa.select(IMPLIED_ROLES.c.prior_id, IMPLIED_ROLES.c.implied_id))
 
 
 def groups_of(tx: Tx, user_id: str) -> list[str]:
     """The ids of the groups that a user is in."""
-    if tx.embedded is not None:
-        return [m.group_id for m in MEMBERSHIPS.every(tx, user_id=user_id)]
-    return list(tx.conn.execute(_GROUPS_OF, {"user": user_id}).scalars())
+    return [m.group_id for m in MEMBERSHIPS.every(tx, user_id=user_id)]
 
 
 Place = tuple[str, Collection[str], bool]
@@ -533,12 +529,7 @@ def forget_role(tx: Tx, role_id: str) -> None:
 def all_implied(tx: Tx, ids: Collection[str]) -> set[str]:
     """The roles with all that they bring along, and what that brings."""
     brings: dict[str, list[str]] = {}
-    pairs = (
-        tx.conn.execute(_IMPLIES)
-        if tx.embedded is None
-        else tx.embedded.execute("SELECT prior_id, implied_id FROM id_implied_roles")
-    )
-    for prior, implied in pairs:
+    for prior, implied in _IMPLIES.all(tx, {}):
         brings.setdefault(prior, []).append(implied)
     found, fresh = set(ids), list(ids)
     while fresh:
