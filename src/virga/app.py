@@ -28,8 +28,9 @@ from virga.ground.http.connections import OWN_FILES, Connections, raise_files
 from virga.ground.http.rim import Rim
 from virga.ground.http.table import Service
 from virga.ground.loops.loop import Loop, LoopRunner
-from virga.ground.sagas.runner import Hook, Runner
-from virga.ground.sagas.saga import Book, Saga, Wakeup
+from virga.ground.processes import Process
+from virga.ground.sagas.runner import Runner
+from virga.ground.sagas.saga import Book, Hook, Saga
 from virga.ground.world import VirtualClock, World
 from virga.node.node import Node
 from virga.services.compute import api as compute
@@ -122,7 +123,10 @@ class Cloud:
         self.world = doors.put(World, world or World(clock, seed=settings.sim.seed if settings.simulated else None))
         self.db = doors.put(Database, Database(settings.records()))
         self.bus = doors.put(Bus, LocalBus())
-        doors.put(Wakeup, Wakeup())
+        self.process = doors.put(
+            Process,
+            Process(self.db, self.world, settings.name, None if settings.ephemeral else self.state / "processes"),
+        )
         doors.put(Settings, settings)
         doors.put(Identity, settings.identity)
         self.passwords = doors.put(Passwords, Passwords())
@@ -278,6 +282,7 @@ class Cloud:
         now = self.world.clock.advance(asked.advance)
         if self.node is not None:
             self.node.hello()
+        self.process.beat()
         self.runner.poke()
         return {"now": now}
 
@@ -344,6 +349,7 @@ class Cloud:
         """Take up what the last process left, and go on."""
         self.porter.start()
         self.image_cache.start()
+        self.process.start()
         self.runner.start()
         self.loops.start()
         switch = self.doors.use(Switch)
@@ -374,6 +380,7 @@ class Cloud:
             hypervisor.close()
         self.loops.stop()
         self.runner.stop()
+        self.process.stop()
         self.porter.stop()
         self.image_cache.stop()
         self.objects.close()

@@ -21,9 +21,11 @@ from virga import __version__
 from virga.cli_identity import identity
 from virga.cli_images import image
 from virga.cli_objects import objects, serve
+from virga.cli_sagas import sagas
 
 if TYPE_CHECKING:
     from virga.client import Client
+    from virga.ground.sagas.progress import Progress
     from virga.settings import Settings
 
 GUEST_IMAGE = "virga-guest"
@@ -58,7 +60,7 @@ def main(ctx: click.Context, state: str | None, config: Path | None) -> None:
     ctx.obj = {"state": state, "config": config}
 
 
-for command in (identity, image, objects, serve):
+for command in (identity, image, objects, sagas, serve):
     main.add_command(command)
 
 
@@ -450,22 +452,20 @@ def doctor(ctx: click.Context) -> None:
             click.echo(f"         -> {f.fix}")
         worst = max(worst, 1 if f.level == "bad" else 0)
     for saga in _troubled(settings):
-        click.echo(
-            click.style("  warn ", fg="yellow")
-            + f"saga {saga['name']} {saga['id']}: its undo is tried for the {saga['attempts']}th time: {saga['error']}"
-        )
+        on = f" on {' '.join(saga.resources)}" if saga.resources else ""
+        what = f"its undo is tried for the {saga.tries}th time" if saga.state == "undo" else "it is late, and goes on"
+        click.echo(click.style("  warn ", fg="yellow") + f"saga {saga.kind} {saga.id}{on}: {what}: {saga.error}")
     ctx.exit(worst)
 
 
-def _troubled(settings: Settings) -> list[dict[str, Any]]:
+def _troubled(settings: Settings) -> list[Progress]:
     if settings.ephemeral or (not (Path(settings.state) / "virga.db").exists() and not settings.database.url):
         return []
     from virga.ground.db.engine import Database
-    from virga.ground.sagas.saga import SAGAS
+    from virga.ground.sagas import progress
 
     with Database(settings.records()).read() as tx:
-        rows = SAGAS.find(tx, SAGAS.c.ended.is_(None), SAGAS.c.state == "undo", SAGAS.c.attempts > 2)
-    return [{"name": s.name, "id": s.id, "attempts": s.attempts, "error": s.error} for s in rows]
+        return progress.troubled(tx)
 
 
 def _client(settings: Settings) -> Client:
@@ -641,22 +641,6 @@ def ssh(ctx: click.Context, name: str, command: tuple[str, ...]) -> None:
         raise click.ClickException(f"{name} has no floating IP; 'virga launch {name}' gives it one.")
     words = [*launching.ssh_words(address, Path(settings.state) / "id_virga", _outside(settings)), *command]
     os.execvp(words[0], words)
-
-
-@main.command()
-@click.pass_context
-def sagas(ctx: click.Context) -> None:
-    """Long operations under way, and those that failed lately, with the reason."""
-    from virga.ground.db.engine import Database
-    from virga.ground.sagas.saga import SAGAS
-    from virga.ground.world import iso
-
-    with Database(_settings(ctx).records()).read() as tx:
-        rows = SAGAS.find(
-            tx, SAGAS.c.ended.is_(None) | (SAGAS.c.state == "failed"), order=SAGAS.c.created.desc(), limit=50
-        )
-    for s in rows:
-        click.echo(f"{iso(s.created)}  {s.state:<6} {s.name} {s.exclusive or ''}  {s.error or ''}")
 
 
 if __name__ == "__main__":
