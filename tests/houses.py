@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from virga.app import Cloud
 from virga.client import wait
 from virga.ground import log
-from virga.ground.sagas.runner import Hook
+from virga.ground.sagas.saga import Hook
 from virga.ground.world import VirtualClock, World
 from virga.roles.all import ALL
 from virga.serving import serve

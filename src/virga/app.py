@@ -16,7 +16,9 @@ from virga.ground.bus import Bus
 from virga.ground.http.connections import Connections
 from virga.ground.http.rim import Rim
 from virga.ground.loops.loop import LoopRunner
-from virga.ground.sagas.runner import Hook, Runner
+from virga.ground.processes import Process
+from virga.ground.sagas.runner import Runner
+from virga.ground.sagas.saga import Hook
 from virga.ground.world import VirtualClock, World
 from virga.roles.role import Role
 from virga.roles.site import open_site
@@ -38,6 +40,7 @@ class Cloud:
         self.state = Path(settings.state)
         self.doors, self.db, self.world = site.doors, site.db, site.world
         self.bus = self.doors.use(Bus)
+        self.process = self.doors.use(Process)
         self.services = [api for part in role.serving for api in part.apis(self.doors)]
         self.runner: Runner | None = None
         if role.control:
@@ -119,6 +122,7 @@ class Cloud:
         now = advance(self.site, body)
         if self.node is not None:
             self.node.hello()
+        self.process.beat()
         if self.runner is not None:
             self.runner.poke()
         return {"now": now}
@@ -132,6 +136,7 @@ class Cloud:
         """Take up what the last process left, and go on."""
         for part in self.role.parts:
             part.start(self.site)
+        self.process.start()
         if self.runner is not None:
             self.runner.start()
         self.loops.start()
@@ -146,6 +151,7 @@ class Cloud:
         self.loops.stop()
         if self.runner is not None:
             self.runner.stop()
+        self.process.stop()
         for part in reversed(self.role.parts):
             part.stop(self.site)
         self.rim.threads.shutdown(wait=True)

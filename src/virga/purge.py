@@ -56,7 +56,7 @@ def purge(settings: Settings) -> None:
             disks.remove(machine.name)
     for name in STATE_FILES:
         (state / name).unlink(missing_ok=True)
-    for name in ("images", "cache", "objects", "machines", "base", "ovn", "libvirt", "engines", "keys"):
+    for name in ("images", "cache", "objects", "machines", "base", "ovn", "libvirt", "engines", "keys", "processes"):
         shutil.rmtree(state / name, ignore_errors=True)
     for name in ("id_virga", "id_virga.pub", "tls.crt", "tls.key"):
         (state / name).unlink(missing_ok=True)

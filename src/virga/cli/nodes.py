@@ -13,6 +13,7 @@ from virga.cli.context import client_of, settings_of, url_of
 from virga.cli.process import pid_of
 
 if TYPE_CHECKING:
+    from virga.ground.sagas.progress import Progress
     from virga.settings import Settings
 
 
@@ -32,22 +33,20 @@ def doctor(ctx: click.Context) -> None:
             click.echo(f"         -> {f.fix}")
         worst = max(worst, 1 if f.level == "bad" else 0)
     for saga in _troubled(settings):
-        click.echo(
-            click.style("  warn ", fg="yellow")
-            + f"saga {saga['name']} {saga['id']}: its undo is tried for the {saga['attempts']}th time: {saga['error']}"
-        )
+        on = f" on {' '.join(saga.resources)}" if saga.resources else ""
+        what = f"its undo is tried for the {saga.tries}th time" if saga.state == "undo" else "it is late, and goes on"
+        click.echo(click.style("  warn ", fg="yellow") + f"saga {saga.kind} {saga.id}{on}: {what}: {saga.error}")
     ctx.exit(worst)
 
 
-def _troubled(settings: Settings) -> list[dict[str, Any]]:
+def _troubled(settings: Settings) -> list[Progress]:
     if settings.ephemeral or (not (Path(settings.state) / "virga.db").exists() and not settings.database.url):
         return []
     from virga.ground.db.engine import Database
-    from virga.ground.sagas.saga import SAGAS
+    from virga.ground.sagas import progress
 
     with Database(settings.records()).read() as tx:
-        rows = SAGAS.find(tx, SAGAS.c.ended.is_(None), SAGAS.c.state == "undo", SAGAS.c.attempts > 2)
-    return [{"name": s.name, "id": s.id, "attempts": s.attempts, "error": s.error} for s in rows]
+        return progress.troubled(tx)
 
 
 @click.command()

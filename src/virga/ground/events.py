@@ -13,6 +13,7 @@ from virga.ground.bus import Bus
 from virga.ground.db.engine import Tx, metadata
 from virga.ground.doors import Doors
 from virga.ground.loops.loop import Loop, Round
+from virga.ground.sagas.saga import wake_any
 from virga.ground.world import World
 
 TABLE = sa.Table(
@@ -45,7 +46,8 @@ def emit(tx: Tx, doors: Doors, event: Event) -> None:
 
 
 def deliver(round: Round) -> int:
-    """Publish what is unsent, oldest first; drop what is older than a day."""
+    """Publish what is unsent, oldest first, and wake the sagas that wait for one of them (`Again(on="event.TOPIC")`); drop what is older
+    than a day."""
     with round.db.read() as tx:
         rows = tx.conn.execute(sa.select(TABLE).where(TABLE.c.sent.is_(None)).order_by(TABLE.c.id).limit(500)).all()
     if not rows:
@@ -57,6 +59,7 @@ def deliver(round: Round) -> int:
     with round.db.claim() as tx:
         tx.conn.execute(sa.update(TABLE).where(TABLE.c.id.in_([r.id for r in rows])).values(sent=now))
         tx.conn.execute(sa.delete(TABLE).where(TABLE.c.sent < now - KEEP))
+        wake_any(tx, round.doors, {f"event.{row.topic}" for row in rows})
     return len(rows)
 
 

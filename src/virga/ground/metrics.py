@@ -89,6 +89,9 @@ class Seconds:
 REGISTRY = CollectorRegistry(auto_describe=True)
 REQUESTS, SECONDS = Requests(REGISTRY), Seconds(REGISTRY)
 SAGAS = Counter("virga_sagas", "Sagas ended", ["saga", "end"], registry=REGISTRY)
+SAGAS_LATE = Counter(
+    "virga_sagas_late", "Limits passed by sagas that go on all the same", ["saga", "step"], registry=REGISTRY
+)
 SAGA_STEPS = Counter("virga_saga_steps", "Saga steps taken", ["saga", "step", "way"], registry=REGISTRY)
 LOOPS = Counter("virga_loop_rounds", "Rounds of the reconcile loops", ["loop", "end"], registry=REGISTRY)
 KEEPER = Counter("virga_keeper_settled", "Rows settled by the keeper (each one is a bug)", ["noun"], registry=REGISTRY)

@@ -13,7 +13,8 @@ from virga.authority.overrides import Overrides
 from virga.ground.bus import Bus, LocalBus
 from virga.ground.db.engine import Database
 from virga.ground.doors import Doors
-from virga.ground.sagas.saga import Book, Wakeup
+from virga.ground.processes import Process
+from virga.ground.sagas.saga import Book
 from virga.ground.world import VirtualClock, World
 from virga.services.part import Part, Site
 from virga.settings import Settings
@@ -41,7 +42,8 @@ def open_site(
     doors.put(World, world or World(clock, seed=seed))
     doors.put(Database, Database(settings.records()))
     doors.put(Bus, LocalBus())
-    doors.put(Wakeup, Wakeup())
+    folder = state / "processes" if state is not None else None
+    doors.put(Process, Process(doors.use(Database), doors.use(World), settings.name, folder))
     doors.put(Overrides, Overrides(state, settings.server.policy_file))
     doors.put(Book, Book([saga for part in parts for saga in part.sagas]))
     for part in {part.name: part for part in (*parts, *known)}.values():

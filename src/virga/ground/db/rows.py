@@ -227,7 +227,9 @@ class Rows(Generic[T]):
         is written."""
         if any(isinstance(v, sa.ClauseElement) for v in values.values()):
             where = [self.table.c[name].is_not_distinct_from(value) for name, value in at.items()]
-            row = tx.conn.execute(sa.update(self.table).where(*where).values(**values).returning(*self.table.c)).first()
+            row: Sequence[Any] | None = tx.conn.execute(
+                sa.update(self.table).where(*where).values(**values).returning(*self.table.c)
+            ).first()
         else:
             both = values | {f"at_{name}": value for name, value in at.items()}
             row = self._of("swap", tuple(values), tuple(at)).first(tx, both)

@@ -499,7 +499,7 @@ CREATE TABLE keypairs (
 CREATE TABLE leases (
   name VARCHAR(128) NOT NULL,
   owner VARCHAR(64) NOT NULL,
-  until DOUBLE NOT NULL,
+  epoch INTEGER NOT NULL,
   CONSTRAINT pk_leases PRIMARY KEY (name)
 );
 CREATE TABLE metadef_items (
@@ -838,6 +838,13 @@ CREATE INDEX ix_ports_device_id ON ports (device_id);
 CREATE INDEX ix_ports_project_id ON ports (project_id);
 CREATE UNIQUE INDEX uq_ports_gateway ON ports (device_id) WHERE device_owner = 'network:router_gateway';
 CREATE UNIQUE INDEX uq_ports_metadata ON ports (network_id) WHERE device_owner = 'network:distributed';
+CREATE TABLE processes (
+  id VARCHAR(36) NOT NULL,
+  node VARCHAR(255) NOT NULL,
+  started DOUBLE NOT NULL,
+  seen DOUBLE NOT NULL,
+  CONSTRAINT pk_processes PRIMARY KEY (id)
+);
 CREATE TABLE project_limits (
   project_id VARCHAR(64) NOT NULL,
   service VARCHAR(32) NOT NULL,
@@ -862,6 +869,14 @@ CREATE TABLE routers (
   CONSTRAINT pk_routers PRIMARY KEY (id)
 );
 CREATE INDEX ix_routers_project_id ON routers (project_id);
+CREATE TABLE saga_resources (
+  resource VARCHAR(128) NOT NULL,
+  saga_id VARCHAR(36) NOT NULL,
+  hold VARCHAR(9) NOT NULL,
+  CONSTRAINT pk_saga_resources PRIMARY KEY (resource, saga_id)
+);
+CREATE INDEX ix_saga_resources_saga_id ON saga_resources (saga_id);
+CREATE UNIQUE INDEX uq_saga_resources_exclusive ON saga_resources (resource) WHERE hold = 'exclusive';
 CREATE TABLE sagas (
   id VARCHAR(36) NOT NULL,
   name VARCHAR(64) NOT NULL,
@@ -869,22 +884,32 @@ CREATE TABLE sagas (
   notes JSON NOT NULL,
   state VARCHAR(12) NOT NULL,
   cursor INTEGER NOT NULL,
-  "exclusive" VARCHAR(128),
+  step VARCHAR(64) NOT NULL,
+  parent VARCHAR(36),
+  parent_step VARCHAR(64),
+  children INTEGER NOT NULL,
   owner VARCHAR(64),
   epoch INTEGER NOT NULL,
-  lease DOUBLE NOT NULL,
   wake DOUBLE NOT NULL,
+  awaits VARCHAR(128),
   nudges INTEGER NOT NULL,
   attempts INTEGER NOT NULL,
   deadline DOUBLE NOT NULL,
+  until DOUBLE NOT NULL,
+  waits TEXT,
+  done BIGINT NOT NULL,
+  total BIGINT NOT NULL,
+  what VARCHAR(255),
   error TEXT,
   request_id VARCHAR(64),
   created DOUBLE NOT NULL,
   ended DOUBLE,
   CONSTRAINT pk_sagas PRIMARY KEY (id)
 );
-CREATE INDEX ix_sagas_due ON sagas (wake, lease) WHERE ended is null;
-CREATE UNIQUE INDEX uq_sagas_exclusive ON sagas ("exclusive") WHERE ended is null;
+CREATE INDEX ix_sagas_awaits ON sagas (awaits) WHERE ended is null and awaits is not null;
+CREATE INDEX ix_sagas_due ON sagas (wake) WHERE ended is null;
+CREATE INDEX ix_sagas_held ON sagas (until) WHERE ended is null and owner is not null;
+CREATE INDEX ix_sagas_parent ON sagas (parent) WHERE parent is not null;
 CREATE TABLE schema_history (
   number VARCHAR(8) NOT NULL,
   name VARCHAR(64) NOT NULL,

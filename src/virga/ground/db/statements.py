@@ -33,7 +33,7 @@ class Statement:
             dialect=SQLITE, column_keys=self._names or None
         )
         self._text, self._bind = _form(compiled)
-        columns = statement.selected_columns if statement.is_select else statement._returning
+        columns = statement.selected_columns if statement.is_select else getattr(statement, "_returning", ())
         self._direct = not statement.is_select and not columns
         kinds = [c.type.dialect_impl(SQLITE).result_processor(SQLITE, None) for c in columns]
         self._decoders = [(n, decode) for n, decode in enumerate(kinds) if decode is not None]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -12,29 +11,44 @@ import sqlalchemy as sa
 
 from virga.ground import log, metrics
 from virga.ground.bus import Bus
-from virga.ground.db.engine import Database, metadata
+from virga.ground.db.engine import Database, Tx, metadata
+from virga.ground.db.fenced import FencedDatabase
 from virga.ground.db.isolation import Retry
 from virga.ground.doors import Doors
 from virga.ground.errors import Problem
-from virga.ground.owners import alive
+from virga.ground.processes import Fenced, Process, alive
 from virga.ground.world import World
 
 LEASES = sa.Table(
     "leases",
     metadata,
     sa.Column("name", sa.String(128), primary_key=True),
-    sa.Column("owner", sa.String(64), nullable=False),
-    sa.Column("until", sa.Double, nullable=False),
+    sa.Column("owner", sa.String(64), nullable=False),  # a process
+    sa.Column("epoch", sa.Integer, nullable=False),  # how often it changed hands
 )
 
 
 @dataclass(frozen=True)
 class Round:
-    """What a loop's function gets: the database, the world and the doors."""
+    """What a loop's function gets: the database, the world and the doors. In a leased round `epoch` says which holder this is (for
+    engines that can refuse an older one), and each write on `db` raises Fenced once another process holds the lease."""
 
     db: Database
     world: World
     doors: Doors
+    epoch: int = 0
+    proof: Callable[[Tx], None] | None = None
+
+    def still(self) -> bool:
+        """Whether the lease is still held: to be asked before something is done outside of the database."""
+        if self.proof is None:
+            return True
+        try:
+            with self.db.read() as tx:
+                self.proof(tx)
+        except Fenced:
+            return False
+        return True
 
 
 @dataclass(frozen=True)
@@ -59,20 +73,20 @@ class Status:
 
 
 class LoopRunner:
-    """One thread per loop; `once` runs a round in the caller's thread (tests, `virga loops`)."""
+    """One thread per loop; `once` runs a round in the caller's thread, without a lease (tests, `virga loops`)."""
 
     def __init__(self, db: Database, doors: Doors, loops: Iterable[Loop]) -> None:
         self.db, self.doors = db, doors
         self.loops = {x.name: x for x in loops}
         self.status = {name: Status() for name in self.loops}
-        self.owner = f"{os.uname().nodename}:{os.getpid()}"
+        self.process = doors.use(Process)
         self._wake = {name: threading.Event() for name in self.loops}
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._held: dict[str, float] = {}
         self.log = log.get("loops")
 
     def start(self) -> None:
+        """Set the loops going; the process must be known (`Process.start`) before it holds a lease."""
         bus = self.doors.use(Bus)
         for name, loop in self.loops.items():
             if loop.topic is not None:
@@ -98,26 +112,27 @@ class LoopRunner:
         wake, pause = self._wake[loop.name], 0.0
         while not self._stop.is_set():
             wake.clear()
-            held = not loop.shared or self._lease(loop)
-            ok = self.once(loop.name) if held else True
+            epoch = self.take(loop.name) if loop.shared else 0
+            ok = epoch is None or self.once(loop.name, epoch)
             pause = 0.0 if ok else min(30.0, max(0.5, pause * 2))
-            if wake.wait(pause or (loop.every if held else min(loop.every, 5.0))) and pause:
+            if wake.wait(pause or (min(loop.every, 5.0) if epoch is None else loop.every)) and pause:
                 self._stop.wait(min(pause, 0.5))
 
-    def once(self, name: str) -> bool:
-        """One round; False if it failed (it is logged, counted and tried again after a pause)."""
+    def once(self, name: str, epoch: int = 0) -> bool:
+        """One round, fenced by `epoch` (from `take`; 0: without a lease); False if it failed: it is logged, counted and tried again
+        after a pause."""
         loop, status = self.loops[name], self.status[name]
         status.rounds += 1
         status.last = self.doors.use(World).now()
         try:
-            round = Round(self.db, self.doors.use(World), self.doors)
+            round = self._round(name, epoch)
             status.changed += self.db.again(lambda: loop.run(round))
             status.error = None
         except Exception as e:
             status.failed += 1
             status.error = f"{type(e).__name__}: {e}"
             metrics.LOOPS.labels(name, "failed").inc()
-            if isinstance(e, (Problem, Retry)):
+            if isinstance(e, (Problem, Retry, Fenced)):
                 self.log.warning("loop_waits", loop=name, why=status.error)
             else:
                 self.log.exception("loop_failed", loop=name)
@@ -125,24 +140,44 @@ class LoopRunner:
         metrics.LOOPS.labels(name, "ok").inc()
         return True
 
-    def _lease(self, loop: Loop) -> bool:
-        now = self.doors.use(World).now()
-        span = max(30.0, loop.every * 3)
-        if self._held.get(loop.name, 0.0) - now > span / 2:
-            return True
+    def _round(self, name: str, epoch: int) -> Round:
+        world = self.doors.use(World)
+        if not epoch:
+            return Round(self.db, world, self.doors)
+        held = (
+            sa.select(LEASES.c.epoch).where(LEASES.c.name == name, LEASES.c.epoch == epoch).with_for_update(read=True)
+        )
+
+        def proof(tx: Tx) -> None:
+            if tx.conn.execute(held).first() is None:
+                raise Fenced(f"another process runs {name} now")
+
+        return Round(FencedDatabase(self.db, proof), world, self.doors, epoch, proof)
+
+    def take(self, name: str) -> int | None:
+        """The epoch of this process's lease of the loop: the one that it has, or a new one if nobody alive has it. None: somebody has.
+        A lease needs no renewal of its own; it is held while its process lives."""
+        row = sa.select(LEASES).where(LEASES.c.name == name)
         try:
+            now = self.process.now()
+            with self.db.read() as tx:
+                there = tx.conn.execute(row).first()
+                if there is not None and there.owner == self.process.id:
+                    return int(there.epoch)
+                if there is not None and alive(tx, there.owner, now):
+                    return None
             with self.db.claim() as tx:
-                tx.hold(f"lease:{loop.name}")
-                row = tx.conn.execute(sa.select(LEASES).where(LEASES.c.name == loop.name)).first()
-                if row is not None and row.owner != self.owner and row.until > now and alive(row.owner, self.owner):
-                    return False
-                if row is None:
-                    tx.conn.execute(sa.insert(LEASES).values(name=loop.name, owner=self.owner, until=now + span))
-                else:
-                    tx.conn.execute(
-                        sa.update(LEASES).where(LEASES.c.name == loop.name).values(owner=self.owner, until=now + span)
-                    )
+                tx.hold(f"lease:{name}")
+                there = tx.conn.execute(row).first()
+                if there is None:
+                    tx.conn.execute(sa.insert(LEASES).values(name=name, owner=self.process.id, epoch=1))
+                    return 1
+                if alive(tx, there.owner, now):
+                    return None
+                fresh = int(there.epoch) + 1
+                tx.conn.execute(
+                    sa.update(LEASES).where(LEASES.c.name == name).values(owner=self.process.id, epoch=fresh)
+                )
+                return fresh
         except (Problem, Retry):
-            return False
-        self._held[loop.name] = now + span
-        return True
+            return None

@@ -1,78 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The declaration of a saga and the table that remembers it. A saga is a named tuple of steps; each step has `do` and, where it
-leaves something behind, `undo`; arguments and notes are JSON. Steps are short and repeatable: ids are minted before the start."""
+"""The declaration of a saga, and how one begins, is woken and gives way. A saga is a named tuple of steps; each step has `do` and,
+where it leaves something behind, `undo`; arguments and notes are JSON. Steps are repeatable: ids are minted before the start."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 
-from virga.ground.db.engine import Database, Tx, metadata
-from virga.ground.db.rows import Row, Rows
+from virga.ground import metrics
+from virga.ground.bus import Bus
+from virga.ground.db.engine import Database, Tx
 from virga.ground.doors import Doors
 from virga.ground.errors import Conflict
+from virga.ground.processes import Fenced, Process
+from virga.ground.sagas import resources
+from virga.ground.sagas.table import SAGAS, TABLE, SagaRow
 from virga.ground.world import World
 
-TABLE = sa.Table(
-    "sagas",
-    metadata,
-    sa.Column("id", sa.String(36), primary_key=True),
-    sa.Column("name", sa.String(64), nullable=False),
-    sa.Column("args", sa.JSON, nullable=False),
-    sa.Column("notes", sa.JSON, nullable=False),
-    sa.Column("state", sa.String(12), nullable=False),  # run | undo | done | failed | superseded
-    sa.Column("cursor", sa.Integer, nullable=False),
-    sa.Column("exclusive", sa.String(128)),
-    sa.Column("owner", sa.String(64)),
-    sa.Column("epoch", sa.Integer, nullable=False),
-    sa.Column("lease", sa.Double, nullable=False),
-    sa.Column("wake", sa.Double, nullable=False),
-    sa.Column("nudges", sa.Integer, nullable=False),
-    sa.Column("attempts", sa.Integer, nullable=False),
-    sa.Column("deadline", sa.Double, nullable=False),
-    sa.Column("error", sa.Text),
-    sa.Column("request_id", sa.String(64)),
-    sa.Column("created", sa.Double, nullable=False),
-    sa.Column("ended", sa.Double),
-)
-LIVE = sa.text("ended is null")
-sa.Index("ix_sagas_due", TABLE.c.wake, TABLE.c.lease, sqlite_where=LIVE)
-sa.Index("uq_sagas_exclusive", TABLE.c.exclusive, unique=True, sqlite_where=LIVE)
-
-
-class SagaRow(Row, frozen=True):
-    id: str
-    name: str
-    args: dict[str, Any]
-    notes: dict[str, Any]
-    state: str
-    cursor: int
-    exclusive: str | None
-    owner: str | None
-    epoch: int
-    lease: float
-    wake: float
-    nudges: int
-    attempts: int
-    deadline: float
-    error: str | None
-    request_id: str | None
-    created: float
-    ended: float | None
-
-
-SAGAS = Rows(TABLE, SagaRow)
+__all__ = ["SAGAS", "TABLE", "Again", "Book", "Context", "Saga", "SagaRow", "Step", "begin", "start", "wake"]
+WAKE = "sagas.wake"
+"""The bus's subject that says: a saga may be ready to run. Losing it costs a second."""
+FALLBACK = 60.0
+"""How long a step that waits to be woken sleeps at most: who wakes it may have died before it could."""
+TOLD_EVERY = 1.0
+Hook = Callable[[str, str, str], None]
+"""Called as (before|after, do|undo|superseded, saga:step): the injector's way in."""
 
 
 class Again(Exception):
-    """The world is not ready: take this step again after `seconds`, or when woken."""
+    """The world is not ready: take this step again after `seconds`, or when woken: by `wake` of a resource that the saga holds, or of
+    the name `on`. Before it sleeps on a name the step is taken once more, so that nothing is missed between its look and its sleep.
+    `why` is shown to whoever asks what the saga waits for."""
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"again in {seconds} s")
-        self.seconds = seconds
+    def __init__(self, seconds: float | None = None, *, on: str | None = None, why: str = "") -> None:
+        self.seconds = FALLBACK if seconds is None else seconds
+        self.on, self.why = on, why
+        super().__init__(why or f"again in {self.seconds:g} s")
 
 
 @dataclass
@@ -83,11 +49,22 @@ class Context:
     db: Database
     world: World
     doors: Doors
-    args: dict[str, Any]
+    row: SagaRow
+    saga: Saga
     notes: dict[str, Any]
-    id: str
     error: str | None = None
     open: Tx | None = None
+    spawned: int = 0
+    said: dict[str, object] = field(default_factory=dict)
+    told: float = 0.0
+
+    @property
+    def id(self) -> str:
+        return self.row.id
+
+    @property
+    def args(self) -> dict[str, Any]:
+        return self.row.args
 
     @property
     def tx(self) -> Tx:
@@ -95,15 +72,60 @@ class Context:
             raise RuntimeError("this step is not atomic: open a transaction on ctx.db")
         return self.open
 
+    def say(self, done: int, total: int = 0, what: str = "") -> None:
+        """How far the step is, for whoever looks at the saga (`progress.of`): `done` of `total` (bytes, volumes; 0 when nobody knows) of
+        `what`. Written at most once a second; a helper of the step may say it from its own thread. Raises Fenced when the step is over:
+        nobody wants the work any more."""
+        self.said = {"done": done, "total": total, "what": what[:255] or None}
+        now = self.world.now()
+        if self.open is not None or (0 <= now - self.told < TOLD_EVERY and done != total):
+            return
+        self.told = now
+        here = (TABLE.c.id == self.id, TABLE.c.ended.is_(None), TABLE.c.state == self.row.state)
+        with self.db.write() as tx:
+            if not SAGAS.change(tx, *here, TABLE.c.cursor == self.row.cursor, **self.said):
+                raise Fenced
+
+    def spawn(
+        self,
+        name: str,
+        args: dict[str, Any],
+        *,
+        key: str | None = None,
+        exclusive: str | Sequence[str] | None = None,
+        shared: Sequence[str] = (),
+    ) -> str:
+        """Start a saga as a child of this one; its id. The same child is started once, however often the step is repeated: `key` tells
+        it from its siblings (default: its name and arguments). The kind must be declared in `Saga.spawns`. If this step is undone, the
+        child is undone first. Raises Conflict when somebody else holds what it claims."""
+        from virga.ground.sagas import children
+
+        if self.open is not None:
+            return children.spawn(self, self.open, name, args, key, exclusive, shared)
+        with self.db.write() as tx:
+            return children.spawn(self, tx, name, args, key, exclusive, shared)
+
+    def join(self, *ids: str) -> list[dict[str, Any]]:
+        """The notes of the children (all of them, when none is named), once they have done; Again until then. Raises
+        `children.ChildFailed` with the words of the first that failed."""
+        from virga.ground.sagas import children
+
+        if self.open is not None:
+            return children.join(self, self.open, ids)
+        with self.db.read() as tx:
+            return children.join(self, tx, ids)
+
 
 @dataclass(frozen=True)
 class Step:
     """`do(ctx)` gives a note (JSON or None), kept under the step's name. `atomic` runs do and undo inside the transaction that
-    records them, so that they happen exactly once; the others happen at least once."""
+    records them, so that they happen exactly once; the others happen at least once. `within`: the seconds that the step may take,
+    all its repetitions together; then the saga fails with that as its reason, and a call that still hangs is left to itself."""
 
     do: Callable[[Context], Any]
     undo: Callable[[Context], None] | None = None
     atomic: bool = False
+    within: float | None = None
 
     @property
     def name(self) -> str:
@@ -116,13 +138,27 @@ def _nothing(_: Context) -> None:
 
 @dataclass(frozen=True)
 class Saga:
-    """`done` and `failed` settle the rows in the transaction that ends the saga (`ctx.tx`, `ctx.error`)."""
+    """`done` and `failed` settle the rows in the transaction that ends the saga (`ctx.tx`, `ctx.error`); `superseded` in the one in
+    which another takes its place: no step of it is undone, so what it leaves is the other's, or is given up here. `deadline`: seconds
+    from the start after which it fails. An `endless` saga has no way back (a delete): what fails is tried again, and at a deadline it
+    does not give up but raises the alarm, with what it waits for, and once more after each further deadline. `spawns` names the
+    kinds of its children."""
 
     name: str
     steps: tuple[Step, ...]
     deadline: float = 600
     done: Callable[[Context], None] = field(default=_nothing)
     failed: Callable[[Context], None] = field(default=_nothing)
+    superseded: Callable[[Context], None] = field(default=_nothing)
+    endless: bool = False
+    spawns: tuple[str, ...] = ()
+
+    def until(self, now: float, cursor: int, deadline: float) -> float:
+        """When the step at `cursor`, begun now, passes its limit; of an endless saga that is late already, when it says so again."""
+        if self.endless and deadline <= now:
+            deadline = now + self.deadline
+        within = self.steps[cursor].within if cursor < len(self.steps) else None
+        return deadline if within is None else min(deadline, now + within)
 
 
 class Book:
@@ -130,17 +166,13 @@ class Book:
 
     def __init__(self, sagas: Iterable[Saga]) -> None:
         self.sagas = {s.name: s for s in sagas}
+        self.hook: Hook = lambda when, way, step: None
 
 
-class Wakeup:
-    """Told whenever a saga may be ready to run in this process."""
-
-    def __init__(self) -> None:
-        self.listeners: list[Callable[[], None]] = []
-
-    def __call__(self) -> None:
-        for listener in self.listeners:
-            listener()
+def context(doors: Doors, saga: Saga, row: SagaRow, *, error: str | None = None, open: Tx | None = None) -> Context:
+    """What a step of `row` gets."""
+    world = doors.use(World)
+    return Context(doors.use(Database), world, doors, row, saga, dict(row.notes), error or row.error, open)
 
 
 def start(
@@ -149,25 +181,47 @@ def start(
     name: str,
     args: dict[str, Any],
     *,
-    exclusive: str | None = None,
+    exclusive: str | Sequence[str] | None = None,
+    shared: Sequence[str] = (),
     supersede: bool = False,
     request_id: str | None = None,
 ) -> str:
-    """Write the intent into the caller's transaction; the runner takes it up after the commit. A second saga on the same
-    `exclusive` resource is a Conflict, unless it supersedes: then the first one ends where it stands. Returns the saga's id."""
-    world = doors.use(World)
-    saga = doors.use(Book).sagas[name]
-    now = world.now()
-    if exclusive is not None:
-        tx.hold(f"saga:{exclusive}")
-        running = SAGAS.one(tx, TABLE.c.exclusive == exclusive, TABLE.c.ended.is_(None))
-        if running is not None:
-            if not supersede:
-                raise Conflict(
-                    f"{running.name} is under way on {exclusive.replace(':', ' ')}; wait until it ends", saga=running.id
-                )
-            SAGAS.change(tx, TABLE.c.id == running.id, state="superseded", ended=now, epoch=running.epoch + 1)
-    id = world.uuid()
+    """Write the intent into the caller's transaction; the runner takes it up after the commit. It claims each `exclusive` resource
+    (`server:ID`; one, or several) for itself and each `shared` one beside others. A claim that another saga's excludes is a Conflict
+    that names it, unless this one supersedes: then the others end where they stand. Returns the saga's id."""
+    id = doors.use(World).uuid()
+    begin(tx, doors, id, name, args, resources.wanted(exclusive, shared), supersede=supersede, request_id=request_id)
+    return id
+
+
+def begin(
+    tx: Tx,
+    doors: Doors,
+    id: str,
+    name: str,
+    args: dict[str, Any],
+    wants: dict[str, str],
+    *,
+    supersede: bool = False,
+    request_id: str | None = None,
+    family: Sequence[str] = (),
+    parent_step: str | None = None,
+) -> None:
+    """Write a saga whose id is known. `family`: its ancestors, the nearest first. Raises Conflict."""
+    saga, now = doors.use(Book).sagas[name], doors.use(Process).now()
+    in_the_way, lent = resources.seen(tx, wants, family)
+    for claim in in_the_way:
+        running = SAGAS.get(tx, claim.saga_id)
+        if running is None or running.ended is not None:
+            continue  # it gave way together with another
+        if not supersede:
+            raise Conflict(
+                f"{running.name} is under way on {claim.resource.replace(':', ' ')}; wait until it ends",
+                saga=running.id,
+            )
+        give_way(tx, doors, running, f"{saga.name} took its place")
+    resources.take(tx, id, wants, lent)
+    deadline = now + saga.deadline
     SAGAS.insert(
         tx,
         id=id,
@@ -176,24 +230,78 @@ def start(
         notes={},
         state="run",
         cursor=0,
-        exclusive=exclusive,
+        step=saga.steps[0].name,
+        parent=family[0] if family else None,
+        parent_step=parent_step,
+        children=0,
         owner=None,
         epoch=0,
-        lease=0.0,
         wake=0.0,
+        awaits=None,
         nudges=0,
         attempts=0,
-        deadline=now + saga.deadline,
+        deadline=deadline,
+        until=saga.until(now, 0, deadline),
+        waits=None,
+        done=0,
+        total=0,
+        what=None,
         error=None,
         request_id=request_id,
         created=now,
         ended=None,
     )
-    tx.after_commit(doors.use(Wakeup))
-    return id
+    poke(tx, doors)
 
 
-def wake(tx: Tx, doors: Doors, exclusive: str) -> None:
-    """Something happened to `exclusive`: the saga that waits for it looks again now."""
-    if SAGAS.change(tx, TABLE.c.exclusive == exclusive, TABLE.c.ended.is_(None), wake=0.0, nudges=TABLE.c.nudges + 1):
-        tx.after_commit(doors.use(Wakeup))
+def give_way(tx: Tx, doors: Doors, row: SagaRow, why: str) -> None:
+    """End a live saga where it stands, its live children first; each says by its `superseded` what that means. Who waits for it is told
+    why."""
+    for child in SAGAS.find(tx, TABLE.c.parent == row.id, TABLE.c.ended.is_(None), order=TABLE.c.created):
+        give_way(tx, doors, child, why)
+    book, now = doors.use(Book), doors.use(Process).now()
+    change = {"state": "superseded", "ended": now, "epoch": TABLE.c.epoch + 1, "owner": None, "error": why}
+    if not SAGAS.change(tx, TABLE.c.id == row.id, TABLE.c.ended.is_(None), **change):
+        return  # it came to its own end meanwhile
+    saga = book.sagas.get(row.name)
+    if saga is not None:
+        book.hook("before", "superseded", f"{saga.name}:superseded")
+        saga.superseded(context(doors, saga, row, error=why, open=tx))
+        book.hook("after", "superseded", f"{saga.name}:superseded")
+    over(tx, doors, row, done=False)
+    tx.after_commit(lambda: metrics.SAGAS.labels(row.name, "superseded").inc())
+
+
+def over(tx: Tx, doors: Doors, row: SagaRow, *, done: bool) -> None:
+    """A saga has ended: its claims are free, or its parent's; its parent looks again."""
+    if row.parent is None:
+        resources.release(tx, row.id)
+        return
+    if done:
+        resources.pass_on(tx, row.id, row.parent)
+    else:
+        resources.release(tx, row.id)
+    _look_again(tx, doors, TABLE.c.id == row.parent)
+
+
+def wake(tx: Tx, doors: Doors, name: str) -> None:
+    """Something happened to the resource `name`, or what is called so: the sagas that hold it or wait for it look again now."""
+    tx.hold(f"wake:{name}")
+    holders = sa.select(resources.TABLE.c.saga_id).where(resources.TABLE.c.resource == name)
+    waiting = sa.select(TABLE.c.id).where(TABLE.c.awaits == name, TABLE.c.ended.is_(None))
+    _look_again(tx, doors, TABLE.c.id.in_(holders.union(waiting)))
+
+
+def wake_any(tx: Tx, doors: Doors, names: Iterable[str]) -> None:
+    """`wake` for whoever waits (`Again(on=…)`) for one of many names, in one statement."""
+    _look_again(tx, doors, TABLE.c.awaits.in_(sorted(set(names))))
+
+
+def _look_again(tx: Tx, doors: Doors, which: sa.ColumnElement[bool]) -> None:
+    if SAGAS.change(tx, which, TABLE.c.ended.is_(None), wake=0.0, nudges=TABLE.c.nudges + 1):
+        poke(tx, doors)
+
+
+def poke(tx: Tx, doors: Doors) -> None:
+    """After the commit, say that a saga may be ready."""
+    tx.after_commit(lambda: doors.use(Bus).publish(WAKE))

@@ -12,15 +12,19 @@ from typing import Any
 
 from virga.ground.sagas.saga import Again
 
+Tell = Callable[[int, int, str], None]
+"""Hears how much is done, of how much, and of what."""
+
 
 class Stopped(Exception):
     """Nobody wants this work any more."""
 
 
 class Ticket:
-    """What the work may say while it goes on, and whether it still is wanted."""
+    """What the work may say while it goes on, and whether it still is wanted. `tell` hears it too: `Context.say` of the saga's step."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Tell | None = None) -> None:
+        self.tell = tell
         self.stopped = False
         self.done, self.total = 0, 0
         self.what = ""
@@ -30,6 +34,8 @@ class Ticket:
         if self.stopped:
             raise Stopped
         self.done, self.total, self.what = done, total, what or self.what
+        if self.tell is not None:
+            self.tell(done, total, self.what)
 
     @property
     def text(self) -> str:
@@ -57,18 +63,23 @@ class Porter:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="porter")
 
     def ensure(
-        self, key: str, job: Callable[[Ticket], Any], done: Callable[[], None] = lambda: None, whose: str = ""
+        self,
+        key: str,
+        job: Callable[[Ticket], Any],
+        done: Callable[[], None] = lambda: None,
+        whose: str = "",
+        tell: Tell | None = None,
     ) -> Any:
         """The job's result if it is done (once), its exception if it failed; else it is started if it does not run and `whose` work (a
-        project's) has not its share already, and Again is raised. `done` is called when it ends."""
+        project's) has not its share already, and Again is raised. `done` is called when it ends, `tell` as it goes on."""
         if self._pool is None:
-            return job(Ticket())
+            return job(Ticket(tell))
         with self._lock:
             found = self._work.get(key)
             if found is None:
                 if whose and self._busy[whose] >= EACH:
                     raise Again(1.0)
-                ticket = Ticket()
+                ticket = Ticket(tell)
                 self._busy[whose] += 1
                 future = self._pool.submit(job, ticket)
                 self._work[key] = found = (future, ticket)

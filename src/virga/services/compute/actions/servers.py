@@ -541,8 +541,6 @@ def _delete(call: Call, id: str, rule: Rule) -> None:
     if server.task_state == "deleting":
         return
     now = call.now()
-    if server.verb_image is not None and server.saga_id is not None:
-        images.abandon_snapshot(call.tx, call.doors, server.verb_image, server.saga_id)
     saga = start_saga(
         call.tx,
         call.doors,
@@ -552,7 +550,6 @@ def _delete(call: Call, id: str, rule: Rule) -> None:
         supersede=True,
         request_id=call.request.id,
     )
-    store.end(call.tx, id, now, "superseded", error="the server is deleted")
     store.begin(call.tx, server, "delete", call.request.id, call.actor.user_id, now)
     store.SERVERS.put(call.tx, id, task_state="deleting", saga_id=saga, updated=now)
 

@@ -160,6 +160,7 @@ CREATE_SERVER = Saga(
     deadline=900,
     done=done,
     failed=failed,
+    superseded=hand.superseded,
 )
 
 CREATE_VERIFIED_SERVER = dataclasses.replace(

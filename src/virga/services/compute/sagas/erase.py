@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Delete a server, from every state: the machine off its node, the ports back, the row away. There is no way back and no end
-before the end: each step is repeated until it holds."""
+"""Delete a server, from every state: the machine off its node, the ports back, the row away. There is no way back: each
+step is repeated until it holds, and after an hour, and each further one, the alarm is raised with what it waits for."""
 
 from __future__ import annotations
 
@@ -35,5 +35,6 @@ def erase(ctx: Context) -> None:
 DELETE_SERVER = Saga(
     "compute.delete_server",
     (Step(unassign), Step(release_ports, atomic=True), Step(erase, atomic=True)),
-    deadline=10**9,
+    deadline=3600,
+    endless=True,
 )

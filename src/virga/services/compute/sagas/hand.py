@@ -41,7 +41,7 @@ def awaited(ctx: Context, generation: int) -> model.Server | None:
     if row is None:
         return None
     if row.seen_generation < generation:
-        raise Again(POLL)
+        raise Again(POLL, why=f"host {row.host} has not done {row.verb} (generation {generation}) yet")
     if row.seen_error:
         raise NodeFailed(row.seen_error)
     return row
@@ -60,7 +60,7 @@ def gone_from_node(ctx: Context) -> None:
             fresh = server(ctx, tx)
             if fresh is not None and fresh.verb != "remove":
                 want(ctx, tx, fresh, "remove")
-        raise Again(POLL)
+        raise Again(POLL, why=f"host {row.host} is told to remove the machine")
     if row.seen_generation >= row.generation and row.seen_error is None:
         return
     if host is None or model.host_down(host, ctx.world.now()):
@@ -70,7 +70,7 @@ def gone_from_node(ctx: Context) -> None:
             fresh = server(ctx, tx)
             if fresh is not None:
                 want(ctx, tx, fresh, "remove")
-    raise Again(POLL)
+    raise Again(POLL, why=f"host {row.host} has not removed the machine: {row.seen_error or 'it has not answered yet'}")
 
 
 def as_call(ctx: Context, tx: Tx, project_id: str) -> Call:
@@ -91,6 +91,11 @@ def tell(ctx: Context, tx: Tx, row: model.Server, state: str, reason: str | None
             reason=public(reason) if reason else reason,
         ),
     )
+
+
+def superseded(ctx: Context) -> None:
+    """Another saga, a delete, took the server: the action log says so, and what is left of this one is the delete's to remove."""
+    store.end(ctx.tx, ctx.args["server"], ctx.world.now(), "superseded", error="the server is deleted")
 
 
 def fault(ctx: Context, code: int = 500) -> dict[str, Any]:

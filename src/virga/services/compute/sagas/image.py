@@ -113,6 +113,12 @@ def failed(ctx: Context) -> None:
     hand.tell(ctx, ctx.tx, row, row.vm_state, ctx.error)
 
 
+def superseded(ctx: Context) -> None:
+    """The server is deleted while an image of it is made: there will be no image. Its bytes are the sweeper's."""
+    images.abandon_snapshot(ctx.tx, ctx.doors, ctx.args["image"], ctx.id)
+    hand.superseded(ctx)
+
+
 CREATE_IMAGE = Saga(
     "compute.create_image",
     (
@@ -125,4 +131,5 @@ CREATE_IMAGE = Saga(
     deadline=4 * 3600,
     done=done,
     failed=failed,
+    superseded=superseded,
 )

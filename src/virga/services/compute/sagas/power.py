@@ -54,5 +54,10 @@ def failed(ctx: Context) -> None:
 
 
 CHANGE_POWER = Saga(
-    "compute.change_power", (Step(assign, atomic=True), Step(await_done)), deadline=300, done=done, failed=failed
+    "compute.change_power",
+    (Step(assign, atomic=True), Step(await_done)),
+    deadline=300,
+    done=done,
+    failed=failed,
+    superseded=hand.superseded,
 )

@@ -105,7 +105,7 @@ def take(
                 "The image store's disk is full; nothing was kept." if full else f"The image store failed: {e}"
             ) from e
 
-    found: dict[str, Any] = ctx.doors.use(Porter).ensure(f"{ctx.id}:snapshot", job, done)
+    found: dict[str, Any] = ctx.doors.use(Porter).ensure(f"{ctx.id}:snapshot", job, done, tell=ctx.say)
     return found
 
 
@@ -231,5 +231,5 @@ def verify(ctx: Context, id: str, exclusive: str) -> str:
         signature.verify()
         return str(image.properties["img_signature_certificate_uuid"])
 
-    found: str = ctx.doors.use(Porter).ensure(f"{ctx.id}:verify", job, done)
+    found: str = ctx.doors.use(Porter).ensure(f"{ctx.id}:verify", job, done, tell=ctx.say)
     return found

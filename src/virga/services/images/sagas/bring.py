@@ -59,7 +59,7 @@ def carried(ctx: Context, step: str, job: Callable[[Ticket], Any]) -> Any:
             raise StoreFailed("The disk is full; nothing was kept." if full else str(e)) from e
 
     try:
-        return porter.ensure(f"{ctx.id}:{step}", once, done, whose=ctx.args["project"])
+        return porter.ensure(f"{ctx.id}:{step}", once, done, whose=ctx.args["project"], tell=ctx.say)
     except Again:
         with ctx.db.write() as tx:
             text = porter.progress(f"{ctx.id}:{step}") or step
