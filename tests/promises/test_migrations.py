@@ -83,13 +83,17 @@ def run(code: str, *args: object, **env: str) -> subprocess.Popen[str]:
     )
 
 
+FIRST_RELEASE = "0018"
+"""Until then nobody runs an older process beside a newer one, and a migration may do both halves at once."""
+
+
 def test_names_say_what_a_migration_does() -> None:
-    """From 0015 on a migration is an expansion or a contraction, and an expansion only adds what older programs need not know."""
+    """Since the first release a migration is an expansion or a contraction, and an expansion only adds what older programs need not know."""
     mine = migrations.known()
     numbers = [m.number for m in mine]
     assert numbers == sorted(set(numbers)), "two migrations of one number"
     for migration in mine:
-        if migration.number < "0015":
+        if migration.number <= FIRST_RELEASE and migration.kind == "plain":
             continue
         assert migration.kind != "plain", f"{migration.path.name}: call it NNNN_expand_… or NNNN_contract_…"
         if migration.kind == "contract":
@@ -167,7 +171,8 @@ def test_an_older_program_beside_a_newer_schema(url: str, tmp_path: Path) -> Non
     with other.read() as tx:
         kept = tx.conn.exec_driver_sql("select colour from keypairs where name = 'one'").scalar()
         # what a program of before 0015 looks at: an expansion is not there
-        assert tx.conn.exec_driver_sql("select version_num from alembic_version").scalar() == "0014"
+        floor = max(m.number for m in migrations.known() if m.kind != "expand")
+        assert tx.conn.exec_driver_sql("select version_num from alembic_version").scalar() == floor
     assert kept == "red"
     assert migrations.migrate(other, expand=False, folder=newer) == "migrated"
     assert migrations.migrate(other, folder=newer) == "current"
