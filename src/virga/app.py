@@ -18,7 +18,7 @@ import msgspec
 
 from virga.authority.overrides import Overrides
 from virga.ground import events, log, metrics, wire
-from virga.ground.bus import Bus, LocalBus
+from virga.ground.bus import Bus, LocalBus, LocalConnection
 from virga.ground.db.engine import Database
 from virga.ground.db.migrate import migrate
 from virga.ground.doors import Doors
@@ -31,15 +31,20 @@ from virga.ground.loops.loop import Loop, LoopRunner
 from virga.ground.sagas.runner import Hook, Runner
 from virga.ground.sagas.saga import Book, Saga, Wakeup
 from virga.ground.world import VirtualClock, World
+from virga.node import identity as node_identity
+from virga.node.images import Images as NodeImages
+from virga.node.journal import Journal
 from virga.node.node import Node
+from virga.protocol.topics import Link
 from virga.services.compute import api as compute
 from virga.services.compute import loops as compute_loops
 from virga.services.compute import routes as compute_routes
-from virga.services.compute.assignments import Desk
+from virga.services.compute.agent import NodeApi
 from virga.services.compute.driver import Hypervisor
 from virga.services.compute.drivers.fake import Dial, FakeHypervisor
 from virga.services.compute.sagas import SAGAS
 from virga.services.compute.settings import Compute
+from virga.services.compute.transfers import Transfers
 from virga.services.identity import api as identity
 from virga.services.identity import loops as identity_loops
 from virga.services.identity import routes as identity_routes
@@ -169,9 +174,11 @@ class Cloud:
             *objects_loops.timed(settings.objects),
         ]
         doors.put(Book, Book(sagas))
-        self.desk = Desk(self.db, doors)
-        self.desk.open()
+        self.transfers = doors.put(Transfers, Transfers(lambda id: images.path(doors, id)))
+        self.nodes = NodeApi(self.db, doors)
+        self.nodes.open()
         self.node: Node | None = None
+        self._link: Link | None = None
         self.metadata: Any = None
         self.supervisor: Any = None
         self.chassis: Any = None
@@ -314,6 +321,7 @@ class Cloud:
             own.compute.virt_type == "auto" and kvm_works(self.state / "kvm.json")[0]
         )
         supervisor.run(engine(own.name, self.state / "libvirt", self.state / "machines", chassis.namespace, kvm))
+        kept = NodeImages(self.link(), self.transfers)
         self.doors.put(
             Hypervisor,
             LibvirtHypervisor(
@@ -322,12 +330,12 @@ class Cloud:
                 kvm=kvm,
                 plug=chassis.plug,
                 unplug=chassis.unplug,
-                image=lambda id: images.path(self.doors, id),
+                image=kept.file,
                 rbd=rbd,
-                urls=lambda id: images.urls(self.doors, id),
+                urls=kept.urls,
             ),
         )
-        self.metadata = Metadata(chassis, self.bus)
+        self.metadata = Metadata(chassis, self.link())
         supervisor.watch()
 
     def only_objects(self) -> None:
@@ -349,16 +357,41 @@ class Cloud:
         switch = self.doors.use(Switch)
         switch.watch(self._port_seen)
         self.node = Node(
-            self.settings.name if self.settings.simulated else socket.gethostname(),
-            self.bus,
+            self.link(),
             self.doors.use(Hypervisor),
+            name=self.host_name,
+            door=self.transfers,
+            journal=Journal(None if self.settings.ephemeral else self.state / "node.orders"),
         )
         self.node.start()
         if self.metadata is not None:
             self.metadata.start()
 
+    @property
+    def host_name(self) -> str:
+        """What the node of this process is called."""
+        return self.settings.name if self.settings.simulated else socket.gethostname()
+
+    def link(self) -> Link:
+        """The connection of this process's node, by its id."""
+        if self._link is None:
+            self._link = Link(LocalConnection(self.bus, self._node_id()))
+        return self._link
+
+    def _node_id(self) -> str:
+        """Kept in the state folder. A host of before nodes had ids is this one, if it has this machine's name; a cloud in memory has no
+        folder, and whose name it has, it is."""
+
+        def before(claimed: bool) -> str | None:
+            with self.db.read() as tx:
+                return compute.host_of(tx, self.host_name, claimed=claimed)
+
+        if self.settings.ephemeral:
+            return before(True) or self.world.uuid()
+        return node_identity.kept(self.state / "node.id", lambda: before(False))
+
     def _port_seen(self, port: str, up: bool) -> None:
-        self.bus.call("compute.port", {"port": port, "up": up})
+        self.nodes.port(port, up)
 
     def stop(self, *, guests: str = "leave") -> None:
         """End this process's part. `leave`: machines and the data plane go on; `stop`: they are switched off first;

@@ -108,7 +108,7 @@ class Steps:
     "--sim-fail",
     multiple=True,
     metavar="POINT=N%",
-    help="Make a verb fail that often: compute.spawn=5%, compute.stop, compute.reboot, compute.remove.",
+    help="Make a verb fail that often: compute.spawn=5%, compute.stop, compute.reboot, compute.withdraw.",
 )
 @click.option(
     "--sim-clock", is_flag=True, help='Simulated time stands still until POST /sim/clock {"advance": seconds} moves it.'

@@ -62,7 +62,7 @@ def _tell(round: Round, mark: model.Dirty) -> None:
     else:
         switch.ensure_port(port) if port is not None else switch.remove_port(mark.id)
     if mark.kind == "network":
-        round.doors.use(Bus).publish("network.changed", {"network": mark.id})
+        round.doors.use(Bus).publish("all.network.changed", {"network": mark.id})
 
 
 def repair(round: Round) -> int:

@@ -22,8 +22,11 @@ from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound
 from virga.ground.http.call import Call
 from virga.ground.http.pages import Page, asked, cut
 from virga.ground.sagas import start as start_saga
+from virga.ground.sagas.saga import SAGAS
 from virga.ground.wire import UNSET
-from virga.services.compute import hardware, limits, model, policy, store, wire
+from virga.protocol import topics
+from virga.protocol.machines import ConsoleAsked
+from virga.services.compute import hardware, limits, machines, model, policy, store, wire
 from virga.services.compute.actions import flavors, keypairs
 from virga.services.compute.settings import Compute as _Settings
 from virga.services.identity import api as identity
@@ -217,17 +220,12 @@ def _insert(
         groups=groups,
         reservation_id=reservation,
         launch_index=index,
-        generation=0,
-        verb="none",
-        seen_generation=0,
-        seen_error=None,
         saga_id=saga,
         fault=None,
         created=now,
         updated=now,
         launched=None,
         boot=msgspec.to_builtins(boot),
-        verb_image=None,
         ephemeral=flavor.ephemeral,
     )
     store.begin(call.tx, server, "create", call.request.id, call.actor.user_id, now)
@@ -537,8 +535,9 @@ def _delete(call: Call, id: str, rule: Rule) -> None:
     if server.task_state == "deleting":
         return
     now = call.now()
-    if server.verb_image is not None and server.saga_id is not None:
-        images.abandon_snapshot(call.tx, call.doors, server.verb_image, server.saga_id)
+    running = SAGAS.get(call.tx, server.saga_id) if server.saga_id is not None else None
+    if running is not None and running.name == "compute.create_image":
+        images.abandon_snapshot(call.tx, call.doors, running.args["image"], running.id)
     saga = start_saga(
         call.tx,
         call.doors,
@@ -640,10 +639,11 @@ def console_output(call: Call, id: str, body: wire.ConsoleOutput) -> dict[str, s
     with call.db.read() as call.open:
         server = found(call, id)
         allow(call, policy.CONSOLE_OUTPUT, project_id=server.project_id)
-    if server.host is None:
+        machine = machines.of(call.tx, id)
+    if machine is None:
         raise Conflict(f"Instance {id} is not ready: it is on no host, and has no console yet.")
-    reply = call.use(Bus).call(f"node.{server.host}.console", {"server": id})
-    lines = str(reply["output"]).splitlines(keepends=True)
+    reply = topics.call(call.use(Bus), machine.host_id, topics.CONSOLE, ConsoleAsked(id))
+    lines = reply.output.splitlines(keepends=True)
     return {"output": "".join(lines if length < 0 else lines[-length:] if length else [])}
 
 
