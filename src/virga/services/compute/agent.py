@@ -103,10 +103,11 @@ class NodeApi:
         return Welcome(every=EVERY)
 
     def report(self, node: str, said: Report) -> Taken:
-        """What changed on a node. A report without content says that the node is there, and costs no write here."""
+        """What changed on a node. A report without content says that the node is there, and costs one look-up and no write here."""
         with self.db.read() as tx:
-            if store.HOSTS.get(tx, node) is None:
-                return Taken(unknown=True)
+            undone = store.heard(tx, node)
+        if undone is None:
+            return Taken(unknown=True)
         self.presence.note(node)
         if said.machines or said.orders:
             with self.db.write() as tx:
@@ -114,10 +115,11 @@ class NodeApi:
                     self._order(tx, node, order)
                 for machine in sorted(said.machines, key=lambda m: m.server):
                     self._machine(tx, node, machine)
+            with self.db.read() as tx:
+                undone = store.undone(tx, node)
         for stray in said.strays[:100]:
             self.log.warning("stray", host=node, server=stray[:64])
-        with self.db.read() as tx:
-            return Taken(undone=store.undone(tx, node))
+        return Taken(undone=undone)
 
     def _machine(self, tx: Tx, node: str, said: MachineReport) -> None:
         row = store.MACHINES.by(tx, server_id=said.server, host_id=node)

@@ -9,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from virga.ground.db.engine import Tx, metadata
-from virga.ground.db.rows import Rows
+from virga.ground.db.rows import Lookup, Rows
 from virga.protocol.machines import Hardware
 from virga.services.compute import hardware as hardware_of
 from virga.services.compute import model
@@ -213,6 +213,26 @@ def boot(server: model.Server) -> model.Boot:
 def hardware(server: model.Server) -> Hardware:
     """What kind of machine the server is."""
     return hardware_of.chosen(boot(server), server.flavor.get("extra_specs") or {}, server.vcpus)
+
+
+_node = sa.bindparam("node", type_=sa.String)
+_HEARD = Lookup(
+    sa.select(
+        HOSTS.c.id,
+        sa.or_(
+            sa.exists().where(MACHINES.c.host_id == _node, MACHINES.c.seen < MACHINES.c.generation),
+            sa.exists().where(ORDERS.c.host_id == _node, ORDERS.c.state == sa.literal_column("'wanted'")),
+        ),
+    ).where(HOSTS.c.id == _node)
+)
+
+
+def heard(tx: Tx, host_id: str) -> list[str] | None:
+    """Servers for which the host has something to do, mostly none; None for a host that is not known. Asked at every beat of every node."""
+    row = _HEARD.first(tx, node=host_id)
+    if row is None:
+        return None
+    return undone(tx, host_id) if row[1] else []
 
 
 def undone(tx: Tx, host_id: str) -> list[str]:
