@@ -143,7 +143,7 @@ class Node:
         for id in quiet:
             seen = told_of.get(id)
             if id not in told_of or there.get(id) != (seen.power if seen is not None else None):
-                found[id] = self.hypervisor.find(id) if id in there else None
+                found[id] = self._find(id) if id in there else None
         with self._lock:
             return [
                 MachineReport(server=id, generation=self._done[id], found=seen)
@@ -163,7 +163,10 @@ class Node:
         gone = [id for id, times in self._strays.items() if times >= 2]
         for id in gone:
             self.log.warning("stray_withdrawn", server=id)
-            self.hypervisor.withdraw(id)
+            try:
+                self.hypervisor.withdraw(id)
+            except Exception as e:
+                self.log.warning("stray_stays", server=id, why=f"{type(e).__name__}: {e}")
         return gone
 
     def _report(self, report: Report) -> Taken:

@@ -23,7 +23,6 @@ class ImageReference(msgspec.Struct, frozen=True):
     (`rbd://fsid/pool/image/snap`), for a node that reaches those itself."""
 
     reference: str = ""
-    size: int = 0
     urls: list[str] = []
 
 

@@ -83,7 +83,8 @@ class NodeApi:
                     f"this one ({node}) needs a name of its own.",
                     blocking=[other.id],
                 )
-            if store.HOSTS.get(tx, node) is None:
+            before = store.HOSTS.get(tx, node)
+            if before is None:
                 store.HOSTS.insert(
                     tx,
                     id=node,
@@ -97,6 +98,8 @@ class NodeApi:
                 )
             else:
                 store.HOSTS.put(tx, node, **values)
+                if before.name != said.name:
+                    store.SERVERS.change(tx, store.c.host == before.name, host=said.name)
             kept = store.HOSTS.get(tx, node)
             assert kept is not None
             hosts.report(tx, now, kept, self.doors.use(Compute))

@@ -9,9 +9,8 @@ from typing import Any
 import msgspec
 
 from virga.ground.bus import Bus
-from virga.ground.db.engine import Tx
+from virga.ground.db.engine import Retry, Tx
 from virga.ground.doors import Doors
-from virga.ground.errors import NotFound
 from virga.ground.world import World
 from virga.protocol import topics
 from virga.protocol.machines import Disk, Nic, OrderKind, Power, Wake, Wanted
@@ -100,7 +99,7 @@ def _change(tx: Tx, doors: Doors, row: model.MachineRow, want: Wanted, role: str
         error=None,
     )
     if changed is None:
-        raise NotFound(f"The machine of server {row.server_id} is not what it was a moment ago.")
+        raise Retry  # somebody else changed it meanwhile: what is wanted is decided anew
     _wake(tx, doors, row.host_id, row.server_id)
     return changed
 
