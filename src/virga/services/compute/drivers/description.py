@@ -97,6 +97,14 @@ def extra_disk(disk: Disk, target: str, cache: str) -> ET.Element:
     return made
 
 
+def named(device: ET.Element) -> ET.Element:
+    """A card or a disk by what tells it from others. Its address is left out: the running machine and the one that is written down may
+    have it at different ones."""
+    top = ET.Element(device.tag, device.attrib)
+    top.extend(child for child in device if child.tag in {"mac", "source", "target"})
+    return top
+
+
 def free_target(bus: str, taken: set[str]) -> str:
     """A name that no disk of the machine has yet. Raises ValueError when there is none."""
     prefix = {"virtio": "vd", "ide": "hd"}.get(bus, "sd")

@@ -30,7 +30,7 @@ from virga.services.compute.drivers.description import PREFIX
 from virga.services.compute.drivers.rbd_disks import RbdDisks
 
 ASK_SECONDS = 60.0
-LET_GO_SECONDS = 20.0
+LET_GO_SECONDS = 30.0
 LOG_KEEP = 4 << 20
 RECORD, WITHDRAWN = "machine.json", "withdrawn.json"
 BOTH = libvirt.VIR_DOMAIN_AFFECT_LIVE | libvirt.VIR_DOMAIN_AFFECT_CONFIG
@@ -199,10 +199,10 @@ class LibvirtHypervisor:
 
     def stop(self, machine: Machine) -> None:
         domain = self._domain(machine.id)
-        if domain is None:
+        if domain is None or not domain.isActive():
             self._define(machine)
             return
-        if domain.isActive() and not self._ask_off(domain):
+        if not self._ask_off(domain):
             self._off(domain)
 
     def _ask_off(self, domain: Any) -> bool:
@@ -239,18 +239,21 @@ class LibvirtHypervisor:
         asked for: a plug that was not finished is finished now."""
         tree = _tree(domain)
         before = self._record(machine.id)
-        _write(self.machines / machine.id / RECORD, msgspec.json.encode(machine))
+        kept = {nic.port_id for nic in machine.nics}
+        leaving = [nic for nic in (before.nics if before is not None else ()) if nic.port_id not in kept]
+        record = self.machines / machine.id / RECORD
+        both = msgspec.structs.replace(machine, nics=[*machine.nics, *leaving])
+        _write(record, msgspec.json.encode(both))  # whoever withdraws it from here on finds every tap
         have = {mac.get("address", "") for mac in tree.iterfind("devices/interface/mac")}
         for nic in [n for n in machine.nics if n.mac not in have]:
             self._attach(domain, description.nic(nic, self.plug(nic.port_id, nic.mtu), machine.hardware.vif_model))
         wanted = {nic.mac for nic in machine.nics}
         for each in [i for i in tree.iterfind("devices/interface") if _mac(i) not in wanted]:
             self._detach(domain, each, "interface", _mac)
-        kept = {nic.port_id for nic in machine.nics}
-        for nic in before.nics if before is not None else ():
-            if nic.port_id not in kept:
-                self.unplug(nic.port_id)
+        for nic in leaving:
+            self.unplug(nic.port_id)
         self._disks_of(domain, tree, machine)
+        _write(record, msgspec.json.encode(machine))
 
     def _disks_of(self, domain: Any, tree: ET.Element, machine: Machine) -> None:
         """The disks beside the machine's own, told by their serial numbers."""
@@ -278,7 +281,7 @@ class LibvirtHypervisor:
 
     def _detach(self, domain: Any, device: ET.Element, tag: str, key: Callable[[ET.Element], str]) -> None:
         """Pull a device out and wait until the guest has let go of it."""
-        domain.detachDeviceFlags(ET.tostring(device, encoding="unicode"), BOTH)
+        domain.detachDeviceFlags(ET.tostring(description.named(device), encoding="unicode"), BOTH)
         for _ in range(int(LET_GO_SECONDS * 10)):
             left = _tree(domain)
             if key(device) not in {key(each) for each in left.iterfind(f"devices/{tag}")}:
