@@ -13,6 +13,10 @@ import msgspec
 from virga.protocol.reports import OrderReport
 
 
+MOST = 1000
+"""Ends that control never took, because nobody wanted the order any more: the oldest go."""
+
+
 class Journal:
     """`file`: where it is kept, or None for memory alone."""
 
@@ -32,6 +36,8 @@ class Journal:
         """The order has ended so; that is on the disk when this returns."""
         with self._lock:
             self._ends[end.order] = end
+            while len(self._ends) > MOST:
+                del self._ends[next(iter(self._ends))]
             self._save()
 
     def forget(self, order: str) -> None:
