@@ -12,7 +12,6 @@ import msgspec
 
 from virga.protocol.reports import OrderReport
 
-
 MOST = 1000
 """Ends that control never took, because nobody wanted the order any more: the oldest go."""
 
