@@ -402,17 +402,7 @@ def test_the_guides_catalogue_as_it_stands(tmp_path: Path, monkeypatch: pytest.M
     house = House(cloud)
     access = log_in(house, "admin", "admin", tenantName="admin").json()["access"]
     by_type = {s["type"]: s for s in access["serviceCatalog"]}
-    assert set(by_type) == {
-        "identity",
-        "compute",
-        "volume",
-        "ec2",
-        "image",
-        "network",
-        "object-store",
-        "placement",
-        "s3",
-    }
+    assert set(by_type) == {"identity", "compute", "volume", "ec2", "image", "network", "object-store", "placement", "s3"}
     assert by_type["identity"]["name"] == "Identity Service"
     p, e = house.admin.project, {k: s["endpoints"][0] for k, s in by_type.items()}
     assert e["compute"]["publicURL"] == f"http://195.208.117.140:8774/v1.1/{p}"
