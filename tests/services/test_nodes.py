@@ -407,6 +407,32 @@ def test_a_reference_is_good_once(local: Two) -> None:
         two.cloud.transfers.put("guessed", None)  # type: ignore[arg-type]
 
 
+def test_a_copy_that_was_handed_to_a_process_that_died(local: Two) -> None:
+    """References live in memory: the next process asks the node anew, and the image is whole."""
+    two = local
+    id = two.server("a")
+    made = two.house.admin.ask("POST", f"{S}/{id}/action", {"createImage": {"name": "copy"}})
+    image = made.headers["location"].rpartition("/")[2]
+
+    def ordered() -> list[str]:
+        return sorted(o.kind for o in two.orders(id) if o.state == "done")
+
+    for _ in range(4):
+        while two.cloud.runner.tick():
+            pass
+        work(two.nodes["a"])
+        if two.cloud.transfers._offered:
+            break
+    assert ordered() == ["snapshot", "upload"]
+    two.cloud.transfers._offered.clear()
+    two.turn()
+    assert ordered() == ["snapshot", "tidy", "upload", "upload"], (two.orders(id), two.house.admin.get(f"{S}/{id}"))
+    shown = two.house.admin.get(f"/image/v2/images/{image}")
+    assert shown["status"] == "active" and shown["size"] > 0
+    assert not two.cloud.transfers._offered and not two.cloud.transfers._expected
+    assert not two.hypervisor("a").machines[id].get("copies")
+
+
 def test_two_hosts_of_one_name(local: Two) -> None:
     two = local
     with pytest.raises(Conflict, match=f"a already, of id {two.nodes['a'].id}"):

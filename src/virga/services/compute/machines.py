@@ -17,6 +17,8 @@ from virga.protocol.machines import Disk, Nic, OrderKind, Power, Wake, Wanted
 from virga.services.compute import model, store
 
 POLL = 5.0
+TICK = 1e-5
+"""Orders for one server are told apart by when they were made, also when the clock stands still or goes back."""
 
 
 def of(tx: Tx, server_id: str, role: str = model.RUN) -> model.MachineRow | None:
@@ -116,6 +118,7 @@ def order(
     """Have the host do something once; the order's id."""
     world = doors.use(World)
     id = world.uuid()
+    created = max(world.now(), store.last_order(tx, server_id) + TICK)
     store.ORDERS.insert(
         tx,
         id=id,
@@ -128,7 +131,7 @@ def order(
         result=None,
         error=None,
         saga_id=saga_id,
-        created=world.now(),
+        created=created,
         ended=None,
     )
     _wake(tx, doors, host_id, server_id)

@@ -257,6 +257,12 @@ def standing(tx: Tx, server_id: str, host_id: str) -> list[model.OrderRow]:
     )
 
 
+def last_order(tx: Tx, server_id: str) -> float:
+    """When the newest order for the server was made; 0 when there is none."""
+    query = sa.select(sa.func.max(ORDERS.c.created)).where(ORDERS.c.server_id == server_id)
+    return float(tx.conn.execute(query).scalar() or 0.0)
+
+
 def orders_of(tx: Tx, server_id: str, host_id: str, kind: str, saga_id: str) -> list[model.OrderRow]:
     """What a saga ordered of one kind, oldest first."""
     return ORDERS.every(
