@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import os
 import threading
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,16 @@ from starlette.testclient import TestClient
 from virga.app import Cloud
 from virga.client import wait
 from virga.ground import log
+from virga.ground.bus import LocalConnection
 from virga.ground.sagas.saga import Hook
 from virga.ground.world import VirtualClock, World
+from virga.node.journal import Journal
+from virga.node.node import Node
+from virga.protocol.reports import Report
+from virga.protocol.topics import REPORT, Link
 from virga.roles.all import ALL
+from virga.services.compute.driver import Hypervisor
+from virga.services.compute.transfers import Transfers
 from virga.serving import serve
 from virga.settings import load
 
@@ -188,6 +196,32 @@ def make(
     cloud.prepare()
     cloud.simulate()
     return cloud
+
+
+def node(
+    cloud: Cloud,
+    *,
+    name: str = "sim",
+    id: str | None = None,
+    hypervisor: Any = None,
+    journal: Journal | None = None,
+    workers: int = 0,
+) -> Node:
+    """Another node of a cloud, or its only one when the cloud itself was not started. Without workers nothing happens by itself."""
+    return Node(
+        Link(LocalConnection(cloud.bus, id or str(uuid.uuid4()))),
+        hypervisor or cloud.doors.use(Hypervisor),
+        name=name,
+        door=cloud.doors.use(Transfers),
+        journal=journal,
+        workers=workers,
+    )
+
+
+def work(one: Node) -> None:
+    """What a node does when it is heard of: everything that is undone, once."""
+    for id in one.link.call(REPORT, Report()).undone:
+        one.converge(id)
 
 
 @contextlib.contextmanager

@@ -8,8 +8,11 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+import pytest
+
 from virga.client import wait
-from virga.services.compute.driver import Card, Machine
+from virga.services.compute.driver import Disk, Machine, Nic, StillHere
 
 
 def machine(id: str, cards: bool = True) -> Machine:
@@ -19,13 +22,19 @@ def machine(id: str, cards: bool = True) -> Machine:
         project_id="p",
         generation=1,
         vcpus=1,
-        ram=128,
+        ram=192,
         disk=1,
         image_id="i",
         image_format="qcow2",
-        cards=[Card("port", "fa:16:3e:00:00:01", 1442, "n")] if cards else [],
+        nics=[Nic("port", "fa:16:3e:00:00:01", 1442, "n")] if cards else [],
         files={"openstack/latest/user_data": "hello"},
     )
+
+
+def gone(h: Any, id: str) -> None:
+    """Nothing of the machine is left."""
+    h.withdraw(id)
+    h.destroy_disks(id, shared=True)
 
 
 def holds(make: Callable[[], Any], says: bytes, cards: bool = True) -> None:
@@ -34,7 +43,7 @@ def holds(make: Callable[[], Any], says: bytes, cards: bool = True) -> None:
     id = str(uuid.uuid4())
     there = machine(id, cards)
     before = h.observe()
-    h.remove(id)
+    gone(h, id)
     for _ in range(2):
         h.run(there)
         assert h.observe() == before | {id: "running"}
@@ -49,14 +58,52 @@ def holds(make: Callable[[], Any], says: bytes, cards: bool = True) -> None:
     assert again.observe() == before | {id: "running"}
     again.reboot(there, hard=True)
     assert again.observe() == before | {id: "running"}
+    found = again.find(id)
+    assert found is not None and found.power == "running" and any(disk.id == "root" for disk in found.disks)
+    assert [nic.port_id for nic in found.nics] == [nic.port_id for nic in there.nics]
+    with pytest.raises(StillHere):
+        again.destroy_disks(id, shared=True)
+    assert again.observe() == before | {id: "running"}, "a machine whose disks must not go runs on"
     for _ in range(2):
-        again.remove(id)
+        again.withdraw(id)
+        assert again.observe() == before and again.find(id) is None
+    again.run(there)
+    assert again.observe() == before | {id: "running"}, "what was withdrawn may run again"
+    for _ in range(2):
+        again.withdraw(id)
+        again.destroy_disks(id, shared=True)
         assert again.observe() == before and again.console(id) == b""
     fresh = machine(str(uuid.uuid4()), cards)
     again.stop(fresh)
     assert again.observe() == before | {fresh.id: "stopped"}, "a machine may be made without being started"
-    again.remove(fresh.id)
+    gone(again, fresh.id)
     assert again.observe() == before
     capacity = again.capacity()
     assert capacity.vcpus > 0 and capacity.memory_mb > 0 and capacity.disk_gb > 0 and capacity.type
     again.close()
+
+
+ID = "00000000-0000-4000-8000-0000000000aa"
+
+
+def plugs(make: Callable[[], Any], volume: str) -> None:
+    """A machine that runs takes a second card and a disk (`volume`: a raw file), and gives them back, and is not started anew for any of
+    it. It is left running with its second card alone."""
+    h = make()
+    there = machine(ID)
+    second = Nic("second", "fa:16:3e:00:00:02", 1442, "n")
+    disk = Disk("volume-0123456789", volume)
+    h.run(there)
+    for nics, disks in (
+        ([*there.nics, second], []),
+        ([*there.nics, second], [disk]),
+        ([*there.nics, second], [disk]),
+        ([second], [disk]),
+        ([second], []),
+    ):
+        h.run(msgspec.structs.replace(there, nics=nics, disks=disks))
+        found = h.find(ID)
+        assert found is not None and found.power == "running"
+        assert {nic.port_id for nic in found.nics} == {nic.port_id for nic in nics}
+        assert all(nic.device for nic in found.nics)
+        assert [d.id for d in found.disks if d.id.startswith("volume")] == [d.id for d in disks]

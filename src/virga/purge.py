@@ -28,6 +28,9 @@ STATE_FILES = (
     "clouds.yaml",
     "kvm.json",
     "machines.json",
+    "disks.json",
+    "node.id",
+    "node.orders",
 )
 
 

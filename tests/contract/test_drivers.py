@@ -15,7 +15,8 @@ import pytest
 import hypervisors
 from houses import blob_contract
 from virga.ground.world import World
-from virga.services.compute.drivers.fake import FakeHypervisor
+from virga.services.compute.driver import StillHere
+from virga.services.compute.drivers.fake import FakeDisks, FakeHypervisor
 from virga.services.images.drivers.files import FileStore
 from virga.services.images.drivers.memory import MemoryStore
 from virga.services.network import driver
@@ -150,6 +151,34 @@ def test_fake_hypervisor(tmp_path: Path) -> None:
         lambda: FakeHypervisor(world, file=file, plug=lambda port, on: plugged.update({port: on})), b"boot finished"
     )
     assert plugged == {"port": False}
+
+
+def test_shared_disks_outlive_a_host(tmp_path: Path) -> None:
+    """Of two hosts that share storage the one that withdraws a machine leaves its disk to the other; alone, with `shared` false, it
+    destroys only what is its own."""
+    world, shared = World(), FakeDisks(storage="rbd://fsid/machines")
+    one, two = FakeHypervisor(world, disks=shared), FakeHypervisor(world, disks=shared)
+    id = str(uuid.uuid4())
+    there = hypervisors.machine(id)
+    one.run(there)
+    one.withdraw(id)
+    two.run(there)
+    one.withdraw(id)
+    one.destroy_disks(id, shared=False)
+    assert set(shared.there) == {id} and two.observe() == {id: "running"}
+    with pytest.raises(StillHere):
+        two.destroy_disks(id, shared=True)
+    two.withdraw(id)
+    one.destroy_disks(id, shared=True)
+    assert not shared.there and one.capacity().storages == two.capacity().storages == ["rbd://fsid/machines"]
+
+
+def test_a_running_machine_takes_cards_and_disks(tmp_path: Path) -> None:
+    """What is new is plugged in, what is not wanted any more pulled out, and the machine is not started anew."""
+    plugged: dict[str, bool] = {}
+    h = FakeHypervisor(World(), file=tmp_path / "m.json", plug=lambda port, on: plugged.update({port: on}))
+    hypervisors.plugs(lambda: h, str(tmp_path / "volume"))
+    assert h.console(hypervisors.ID).count(b"boot finished") == 1 and plugged == {"port": False, "second": True}
 
 
 @pytest.mark.parametrize("kind", ["files", "memory"])

@@ -20,7 +20,9 @@ from virga.authority.rules import Facts
 from virga.client import wait
 from virga.ground.errors import Invalid, Unavailable
 from virga.ground.http.call import Actor
-from virga.services.compute.assignments import Desk
+from virga.protocol.guests import MetadataAsked
+from virga.protocol.machines import Asked
+from virga.protocol.topics import ASSIGNMENT, METADATA
 from virga.services.images import names as image_names
 from virga.services.images import porter
 from virga.services.images.driver import Stores
@@ -73,17 +75,16 @@ def test_h3_a_port_of_another_project_joins_no_machine_and_reads_no_metadata(hou
     id = house.server(alice, house.image()["id"], net["id"], user_data=secret, config_drive=True)["id"]
     s = house.settled(alice, id)
     port, ip = intrude(house, mallory, id)
-    desk = Desk(house.cloud.db, house.cloud.doors)
-    host = house.admin.get(f"{S}/{id}")["server"]["OS-EXT-SRV-ATTR:host"]
-    machine = desk.assignment({"server": id, "host": host})["machine"]
-    assert [c["network_id"] for c in machine["cards"]] == [net["id"]]
-    assert port["mac_address"] not in json.dumps(machine["files"])
+    link = house.cloud.local.link()
+    machine = link.call(ASSIGNMENT, Asked(id)).machine
+    assert machine is not None and [nic.network_id for nic in machine.nics] == [net["id"]]
+    assert port["mac_address"] not in json.dumps(machine.files)
     for path in ("/openstack/latest/user_data", "/openstack/latest/meta_data.json", "/2009-04-04/user-data"):
-        said = desk.metadata({"network": port["network_id"], "ip": ip, "path": path})
-        assert said["status"] == 404 and b"alice" not in base64.b64decode(said["body"])
+        said = link.call(METADATA, MetadataAsked(port["network_id"], ip, path))
+        assert said.status == 404 and b"alice" not in said.body
     own = s["addresses"]["net"][0]["addr"]
-    said = desk.metadata({"network": net["id"], "ip": own, "path": "/openstack/latest/network_data.json"})
-    assert said["status"] == 200 and port["mac_address"].encode() not in base64.b64decode(said["body"])
+    said = link.call(METADATA, MetadataAsked(net["id"], own, "/openstack/latest/network_data.json"))
+    assert said.status == 200 and port["mac_address"].encode() not in said.body
 
 
 # -- H6: names that do not answer ------------------------------------------------------------------------------------

@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
-from houses import House, make
+from houses import House, make, node, work
 from signatures import trusting
 from virga.ground.sagas import progress
 from virga.ground.sagas.saga import SAGAS as ROWS
 from virga.ground.sagas.saga import TABLE, Saga, start
 from virga.ground.sagas.testing import Hook, Injection, Killed, die, giving_way, injections
 from virga.ground.world import VirtualClock
+from virga.services.compute import store
+from virga.services.compute.agent import NodeApi
 from virga.services.compute.driver import Hypervisor
 from virga.services.compute.sagas import SAGAS
 from virga.services.compute.store import ACTIONS
@@ -31,14 +33,10 @@ class Driven:
     def __init__(self, url: str | None) -> None:
         self.clock = VirtualClock(1_800_000_000.0)
         self.cloud = make(url, clock=self.clock)
-        from virga.node.node import Node
-
-        self.node = Node("sim", self.cloud.bus, self.cloud.doors.use(Hypervisor))
+        self.node = node(self.cloud)
         self.node.hello()
         self.cloud.process.beat()
-        self.cloud.doors.use(Switch).watch(
-            lambda port, up: self.cloud.bus.call("compute.port", {"port": port, "up": up}) and None
-        )
+        self.cloud.doors.use(Switch).watch(self.cloud.doors.use(NodeApi).port)
         self.house = House(self.cloud)
         self.more = contextlib.ExitStack()
 
@@ -51,8 +49,7 @@ class Driven:
             except Killed:
                 die(self.cloud.process)  # the process is gone; what it held is free in time, its node lives
                 self.node.hello()
-        for id in list(self.cloud.bus.call("compute.assignments", {"host": "sim"})["servers"]):
-            self.node.converge(id)
+        work(self.node)
         self.clock.advance(6)
         self.cloud.process.beat()
         self.node.hello()
@@ -75,7 +72,6 @@ class Driven:
 
     def close(self) -> None:
         self.cloud.runner.hook = lambda *_: None
-        self.node._pool.shutdown()
         self.more.close()
         self.cloud.stop()
 
@@ -96,17 +92,30 @@ def laws(d: Driven, id: str) -> Any:
     seen = d.cloud.doors.use(Switch).observe()["port"]
     assert {p["id"] for p in ports} == seen, "the switch has other ports than we"
     if got.code == 404:
-        assert not ports and not machines, "a server that is gone left something"
+        assert not ports and not machines and not hypervisor.disks.there, "a server that is gone left something"
         return None
     server = got.json["server"]
+    with d.cloud.db.read() as tx:
+        rows = store.MACHINES.every(tx, server_id=id)
+        host = store.HOSTS.get(tx, rows[0].host_id).name if rows else None  # type: ignore[union-attr]
     assert server["OS-EXT-STS:task_state"] is None
     if server["status"] in {"ACTIVE", "SHUTOFF"}:
         assert machines == {id: "running" if server["status"] == "ACTIVE" else "stopped"}
+        assert set(hypervisor.disks.there) == {id}
+        assert rows and rows[0].role == "run" and host == server["OS-EXT-SRV-ATTR:host"], (
+            "what is shown is not what runs"
+        )
         assert [p["device_id"] for p in ports] == [id]
     else:
         assert server["status"] == "ERROR"
         assert server["fault"]["message"]
-        assert not machines and not ports and server["OS-EXT-SRV-ATTR:host"] is None
+        assert (
+            not machines
+            and not ports
+            and not hypervisor.disks.there
+            and not rows
+            and server["OS-EXT-SRV-ATTR:host"] is None
+        )
     for loop in ("compute.keep", "compute.orphans"):
         before = d.cloud.loops.status[loop].changed
         assert d.cloud.loops.once(loop)

@@ -35,8 +35,9 @@ FLOORS = {
     "__main__": 9,
 }
 """Modules and packages of `virga`. Each may import what is below it, and itself."""
-OUTSIDE = frozenset({"api", "part", "settings", "driver", "drivers", "imports"})
-"""What the floors above know of a service: its door, its part, its settings, its plugs, and what an operator brings into it."""
+OUTSIDE = frozenset({"api", "part", "settings", "driver", "drivers", "imports", "agent", "transfers"})
+"""What the floors above know of a service: its door, its part, its settings, its plugs, what an operator brings into it, and the two ends
+at which a node beside it meets control."""
 ORDER = (
     ("part",),
     ("routes",),

@@ -15,6 +15,7 @@ import pytest
 
 import hypervisors
 from real_clouds import GUEST, left_nothing, machine_facts
+from virga.client import wait
 from virga.node.libvirtd import engine
 from virga.node.supervisor import Supervisor
 
@@ -51,3 +52,40 @@ def test_hypervisor_contract(folder: Path) -> None:
 
     hypervisors.holds(made, b"SYSLINUX", cards=False)
     assert list((folder / "machines").iterdir()) == [] and list((folder / "base").iterdir()) == []
+
+
+def test_cards_and_disks_of_a_running_machine(folder: Path) -> None:
+    """The guest takes a card and a disk while it runs, lets go of them when it is asked to, and is not started anew."""
+    from virga.services.compute.drivers.libvirt import LibvirtHypervisor
+
+    space, there = f"th{os.getpid() % 100000:x}", set()
+
+    def plug(port: str, mtu: int) -> str:
+        if port not in there:
+            there.add(port)
+            subprocess.run(["ip", "-n", space, "tuntap", "add", "dev", f"t-{port}", "mode", "tap"], check=True)
+        return f"t-{port}"
+
+    h = LibvirtHypervisor(
+        folder / "libvirt" / "run" / "libvirt-sock",
+        folder,
+        kvm=False,
+        plug=plug,
+        unplug=there.discard,
+        image=lambda id: GUEST,
+    )
+    volume = folder / "volume.raw"
+    volume.touch()
+    os.truncate(volume, 64 << 20)
+
+    def booted() -> LibvirtHypervisor:
+        h.run(hypervisors.machine(hypervisors.ID))
+        assert wait(lambda: b"boot finished" in h.console(hypervisors.ID), 300), h.console(hypervisors.ID)[-500:]
+        return h
+
+    try:
+        hypervisors.plugs(booted, str(volume))
+        assert h.console(hypervisors.ID).count(b"SYSLINUX") == 1 and there == {"second"}
+    finally:
+        hypervisors.gone(h, hypervisors.ID)
+        h.close()

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+import hypervisors
 from disks import qcow2, vmdk
 from houses import House, make
 from real_clouds import GUEST, left_nothing, machine_facts
@@ -64,7 +65,7 @@ def driver(folder: Path, image: Path = GUEST) -> Any:
 def machine(format: str = "qcow2", **more: Any) -> Machine:
     fields: dict[str, Any] = {"disk": 1, "image_id": f"i-{uuid.uuid4()}", "vcpus": 1, "files": None} | more
     return Machine(
-        id=str(uuid.uuid4()), name="m", project_id="p", generation=1, ram=192, image_format=format, cards=[], **fields
+        id=str(uuid.uuid4()), name="m", project_id="p", generation=1, ram=192, image_format=format, nics=[], **fields
     )
 
 
@@ -147,16 +148,16 @@ def test_copy_of_a_running_and_of_a_stopped_machine(folder: Path) -> None:
             ).stdout
             assert "backing" not in info and '"virtual-size": 1073741824' in info
             assert contents(copy, folder)[SECTOR : SECTOR + 18] == b"the guest was here"
-            assert h.snapshot_size(m.id, image) == copy.stat().st_size < 4 << 20
-            assert b"".join(h.snapshot_bytes(m.id, image)) == copy.read_bytes()
+            assert h.copied(m.id, image).size == copy.stat().st_size < 4 << 20
+            assert b"".join(h.copied(m.id, image).read()) == copy.read_bytes()
             assert h.observe()[m.id] == state
             h.tidy(m.id)
             h.tidy(m.id)
             assert not copy.exists()
         with pytest.raises(FileNotFoundError):
-            h.snapshot_size(m.id, image)
+            h.copied(m.id, image)
     finally:
-        h.remove(m.id)
+        hypervisors.gone(h, m.id)
 
 
 @pytest.mark.parametrize("kind", ["qcow2 backing", "qcow2 data file", "vmdk"])
@@ -200,7 +201,7 @@ def test_a4_a_guest_overwrites_its_own_disk(folder: Path, kind: str) -> None:
         finally:
             again.remove(other.id)
     finally:
-        h.remove(m.id)
+        hypervisors.gone(h, m.id)
 
 
 def qemu_words(id: str) -> str:
@@ -247,7 +248,7 @@ def test_a5_formats_are_always_said(folder: Path, monkeypatch: pytest.MonkeyPatc
             h._off(h._domain(m.id))
             h.snapshot(m, "still", lambda: True)
         finally:
-            h.remove(m.id)
+            hypervisors.gone(h, m.id)
         image.unlink()
     ours = [a for a in seen if any(Path(w).name == "qemu-img" for w in a[:1])]
     assert {a[1] for a in ours} == {"info", "create", "convert"}
@@ -264,7 +265,7 @@ def test_a9_a_deleted_machine_leaves_nothing_to_the_next(folder: Path) -> None:
     first = machine("raw")
     h.run(first)
     assert wait(lambda: b"OVERWRITTEN" in h.console(first.id), 60)
-    h.remove(first.id)
+    hypervisors.gone(h, first.id)
     assert not (folder / "machines" / first.id).exists() and not list((folder / "base").iterdir())
     h = driver(folder, writer(folder, b"clean"))
     for _ in range(2):
@@ -273,7 +274,7 @@ def test_a9_a_deleted_machine_leaves_nothing_to_the_next(folder: Path) -> None:
         h.snapshot(second, "live", lambda: True)
         assert b"MY-SECRET" not in (folder / "machines" / second.id / "copy-live.qcow2").read_bytes()
         assert h.console(second.id).count(b"OVERWRITTEN") == 0
-        h.remove(second.id)
+        hypervisors.gone(h, second.id)
 
 
 BOOTS: list[dict[str, str]] = [
@@ -312,9 +313,9 @@ def test_machines_of_every_kind_boot(folder: Path, properties: dict[str, str]) -
     try:
         assert wait(lambda: b"BOOTED" in h.console(m.id), 60), h.console(m.id)
         h.snapshot(m, "live", lambda: True)
-        assert h.snapshot_size(m.id, "live") > 0
+        assert h.copied(m.id, "live").size > 0
     finally:
-        h.remove(m.id)
+        hypervisors.gone(h, m.id)
 
 
 def test_what_this_host_offers(folder: Path) -> None:
@@ -344,7 +345,7 @@ def test_uefi(folder: Path) -> None:
         assert "OVMF_CODE" in qemu_words(m.id)
         assert wait(lambda: b"BdsDxe" in h.console(m.id), 150), h.console(m.id)
     finally:
-        h.remove(m.id)
+        hypervisors.gone(h, m.id)
     assert not list((folder / "libvirt/lib/qemu/nvram").iterdir())
 
 
@@ -385,7 +386,7 @@ def test_iso_boots(folder: Path) -> None:
             h.snapshot(m, "live", lambda: True)
             assert contents(folder / "machines" / m.id / "copy-live.qcow2", folder)[32769:32774] == b"CD001"
         finally:
-            h.remove(m.id)
+            hypervisors.gone(h, m.id)
 
 
 def test_kernel_and_ramdisk_boot(folder: Path) -> None:
@@ -415,7 +416,7 @@ def test_kernel_and_ramdisk_boot(folder: Path) -> None:
         assert wait(lambda: b"=== rcS done" in h.console(m.id), 150), h.console(m.id)[-2000:]
         assert b"said-by=the-image" in h.console(m.id)
     finally:
-        h.remove(m.id)
+        hypervisors.gone(h, m.id)
     assert all(p.exists() for p in paths.values())
 
 

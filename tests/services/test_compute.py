@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 
 from houses import House
+from virga.protocol.guests import MetadataAsked
+from virga.protocol.machines import Asked
+from virga.protocol.topics import ASSIGNMENT, METADATA
 from virga.services.compute import metadata, placement
+from virga.services.compute.driver import Hypervisor
 from virga.services.compute.drivers.fake import Dial
 from virga.services.compute.settings import Compute
 
@@ -78,6 +82,7 @@ def test_a_hypervisor_that_fails_says_so(house: House) -> None:
     assert s["status"] == "ERROR" and s["fault"]["message"] == "SimulatedFailure"
     assert "simulated failure at compute.spawn" in s["fault"]["details"], "the words are for administrators"
     assert [p for p in a.get("/network/v2.0/ports")["ports"] if p["device_owner"].startswith("compute")] == []
+    assert house.cloud.doors.use(Hypervisor).disks.there == {}, "nor is its disk left"  # type: ignore[attr-defined]
 
 
 def test_the_empty_disk_counts(house: House) -> None:
@@ -92,8 +97,8 @@ def test_the_empty_disk_counts(house: House) -> None:
     assert house.settled(a, id)["status"] == "ACTIVE"
     shown = a.get("/compute/v2.1/os-hypervisors/detail")["hypervisors"][0]
     assert shown["local_gb_used"] == 6
-    said = house.cloud.bus.call("compute.assignment", {"host": shown["hypervisor_hostname"], "server": id})
-    assert said["machine"]["ephemeral"] == 5
+    said = house.cloud.local.link().call(ASSIGNMENT, Asked(id))
+    assert said.machine is not None and said.machine.ephemeral == 5
 
 
 def test_quota_counts_what_is_there(house: House) -> None:
@@ -306,8 +311,8 @@ def test_metadata_documents(house: House) -> None:
     house.settled(t, id)
 
     def ask(path: str, ip: str = "10.0.0.3", network: str = net["id"]) -> tuple[int, bytes]:
-        said = house.cloud.bus.call("compute.metadata", {"network": network, "ip": ip, "path": path})
-        return said["status"], base64.b64decode(said["body"])
+        said = house.cloud.local.link().call(METADATA, MetadataAsked(network, ip, path))
+        return said.status, said.body
 
     import json
 

@@ -14,7 +14,7 @@ import pytest
 from houses import House
 from virga.ground.errors import Invalid
 from virga.services.compute import hardware
-from virga.services.compute.driver import Card, Hardware, Hypervisor, Machine
+from virga.services.compute.driver import Hardware, Hypervisor, Machine, Nic
 from virga.services.compute.drivers import description
 from virga.services.compute.model import Boot
 
@@ -34,7 +34,7 @@ def described(h: Hardware, kvm: bool = False, **more: Any) -> ET.Element:
         disk=1,
         image_id="i",
         image_format="raw",
-        cards=[Card("port", "fa:16:3e:00:00:01", 1442, "n")],
+        nics=[Nic("port", "fa:16:3e:00:00:01", 1442, "n")],
         hardware=h,
         **fields,
     )

@@ -12,6 +12,8 @@ from disks import qcow2
 from houses import House, Tenant
 from signatures import properties, trusting
 from virga.client import wait
+from virga.protocol.machines import Asked
+from virga.protocol.topics import ASSIGNMENT
 from virga.services.compute.driver import Hypervisor
 from virga.services.compute.drivers.fake import Dial
 from virga.services.images.driver import Stores
@@ -200,11 +202,8 @@ def test_the_machine_stays_what_it_was(house: House) -> None:
     base = house.image(hw_disk_bus="scsi")
     id = made(house, a, base["id"])
     a.delete(f"/image/v2/images/{base['id']}", 204)
-    said = house.cloud.bus.call(
-        "compute.assignment",
-        {"host": a.get(f"/compute/v2.1/servers/{id}")["server"]["OS-EXT-SRV-ATTR:host"], "server": id},
-    )
-    assert said["machine"]["image_format"] == "raw"
+    said = house.cloud.local.link().call(ASSIGNMENT, Asked(id))
+    assert said.machine is not None and said.machine.image_format == "raw"
     assert (
         active(a, act(a, id, createImage={"name": "x"}).headers["location"].rpartition("/")[2])["hw_disk_bus"] == "scsi"
     )
@@ -280,8 +279,9 @@ def test_a10_no_name_of_a_tenant_is_a_path(shared: House) -> None:
             user_data=base64.b64encode(word.encode()).decode(),
         )["id"]
         shared.settled(a, id)
-        host = a.get(f"/compute/v2.1/servers/{id}")["server"]["OS-EXT-SRV-ATTR:host"]
-        drives.append(shared.cloud.bus.call("compute.assignment", {"host": host, "server": id})["machine"]["files"])
+        said = shared.cloud.local.link().call(ASSIGNMENT, Asked(id))
+        assert said.machine is not None and said.machine.files is not None
+        drives.append(said.machine.files)
     assert set(drives[0]) == set(drives[1]) and drives[0] != drives[1]
 
 

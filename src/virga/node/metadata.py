@@ -5,16 +5,16 @@ a request arrives tells the network, its source address tells the guest; port se
 from __future__ import annotations
 
 import asyncio
-import base64
 import ctypes
 import os
 import socket
 import threading
-from typing import Any
 
 from virga.ground import log
-from virga.ground.bus import Bus
 from virga.node.chassis import Chassis
+from virga.protocol.guests import MetadataAnswer, MetadataAsked
+from virga.protocol.machines import Nothing
+from virga.protocol.topics import METADATA, METADATA_PORTS, NETWORKS, WAKE, Link
 
 CLONE_NEWNET = 0x40000000
 IP_FREEBIND = 15
@@ -57,8 +57,8 @@ def listen_in(namespace: str, address: tuple[str, int]) -> socket.socket:
 class Metadata:
     """Keeps a door open on every network that has a metadata port, and answers in all of them."""
 
-    def __init__(self, chassis: Chassis, bus: Bus, every: float = 20.0) -> None:
-        self.chassis, self.bus, self.every = chassis, bus, every
+    def __init__(self, chassis: Chassis, link: Link, every: float = 20.0) -> None:
+        self.chassis, self.link, self.every = chassis, link, every
         self.log = log.get("metadata")
         self._loop = asyncio.new_event_loop()
         self._servers: dict[str, tuple[asyncio.Server, tuple[str, ...]]] = {}
@@ -71,7 +71,8 @@ class Metadata:
         self._slots: dict[str, asyncio.Semaphore] = {}
 
     def start(self) -> None:
-        self.bus.subscribe("network.changed", lambda _: self._wake.set())
+        self.link.hear(WAKE, lambda _: self._wake.set())  # a machine comes or goes: with it perhaps a network
+        self.link.hear(NETWORKS, lambda _: self._wake.set())
         for thread in self._threads:
             thread.start()
 
@@ -95,13 +96,13 @@ class Metadata:
 
     def compare(self) -> None:
         """Open the doors that lack, close those of networks that are gone."""
-        wanted = {p["network"]: p for p in self.bus.call("compute.metadata_ports")["ports"] if p["cidrs"]}
+        wanted = {p.network: p for p in self.link.call(METADATA_PORTS, Nothing()).ports if p.cidrs}
         for network, p in wanted.items():
-            shape = (p["port"], p["mac"], str(p["mtu"]), *p["cidrs"])
+            shape = (p.port, p.mac, str(p.mtu), *p.cidrs)
             known = self._servers.get(network)
             if known is not None and known[1] == shape:
                 continue
-            name = self.chassis.door(network, p["port"], p["mac"], p["mtu"], p["cidrs"])
+            name = self.chassis.door(network, p.port, p.mac, p.mtu, p.cidrs)
             if known is None:
                 sock = listen_in(name, ("169.254.169.254", 80))
                 server = asyncio.run_coroutine_threadsafe(self._serve(network, sock), self._loop).result(10)
@@ -137,13 +138,17 @@ class Metadata:
             path = rest.rpartition(" ")[0]
             keep = "HTTP/1.1" in rest and not any(h.lower().replace(" ", "") == "connection:close" for h in headers)
             if method not in {"GET", "HEAD"}:
-                said: dict[str, Any] = {"status": 405, "type": "text/plain", "body": ""}
+                said = MetadataAnswer(405, "text/plain")
             else:
                 ip = writer.get_extra_info("peername")[0]
                 async with self._slots[network]:
                     said = await self._loop.run_in_executor(None, self._ask, network, ip, path)
-            body = base64.b64decode(said["body"])
-            top = f"HTTP/1.1 {said['status']} {REASONS.get(said['status'], 'OK')}\r\nContent-Type: {said['type']}\r\nContent-Length: {len(body)}\r\n"
+            body = said.body
+            top = (
+                f"HTTP/1.1 {said.status} {REASONS.get(said.status, 'OK')}\r\n"
+                f"Content-Type: {said.type}\r\n"
+                f"Content-Length: {len(body)}\r\n"
+            )
             writer.write(
                 (top + ("" if keep else "Connection: close\r\n") + "\r\n").encode()
                 + (body if method != "HEAD" else b"")
@@ -152,9 +157,9 @@ class Metadata:
             if not keep:
                 return
 
-    def _ask(self, network: str, ip: str, path: str) -> dict[str, Any]:
+    def _ask(self, network: str, ip: str, path: str) -> MetadataAnswer:
         try:
-            return self.bus.call("compute.metadata", {"network": network, "ip": ip, "path": path})
+            return self.link.call(METADATA, MetadataAsked(network, ip, path))
         except Exception as e:
             self.log.warning("unanswered", why=str(e))
-            return {"status": 503, "type": "text/plain", "body": ""}
+            return MetadataAnswer(503, "text/plain")

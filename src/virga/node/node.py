@@ -1,98 +1,197 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One node: converges its hypervisor to what compute assigned. Lost messages do not matter: it compares generations on every wake
-and every few seconds, and removes machines that nobody assigned to it."""
+"""One node: converges its hypervisor to what control wants of it, does what it was ordered once, and reports what changed. Lost messages
+do not matter: control says in each answer for which servers there is something to do, and the node looks at its machines every few
+seconds. It destroys disks by order only; a machine that nobody assigned to it is withdrawn, and its disks stay."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import msgspec
-
 from virga.ground import log
-from virga.ground.bus import Bus
-from virga.ground.errors import Problem, told
-from virga.services.compute.driver import Hypervisor, Machine
+from virga.ground.errors import Problem, Unavailable, told
+from virga.node.journal import Journal
+from virga.protocol import topics
+from virga.protocol.machines import Asked, Assignment, ConsoleAsked, ConsoleOutput, Machine, Nothing, Order
+from virga.protocol.reports import Found, Hello, MachineReport, OrderReport, Progress, Report, Taken
+from virga.protocol.transfers import Door
+from virga.services.compute.driver import Hypervisor, Unwanted
 
-HELLO = 10.0
+BEAT = 10.0
+"""How often control hears of a node of which nothing changed."""
 LOOK = 3.0
 WORKERS = 4
 
 
 class Node:
-    """`host` is its name in the cloud. `before(machine)` and `after(id)` are the network's part of a machine's life on this node."""
+    """`link` is its connection, and with it its id; `name` is what people call the host. `door` is where bytes go; `journal` remembers the
+    orders that are finished. Without `workers` nothing begins by itself: a test calls `converge`."""
 
     def __init__(
-        self, host: str, bus: Bus, hypervisor: Hypervisor, *, workers: int = WORKERS, look: float = LOOK
+        self,
+        link: topics.Link,
+        hypervisor: Hypervisor,
+        *,
+        name: str,
+        door: Door,
+        journal: Journal | None = None,
+        address: str = "127.0.0.1",
+        workers: int = WORKERS,
+        look: float = LOOK,
+        beat: float = BEAT,
     ) -> None:
-        self.host, self.bus, self.hypervisor, self.look = host, bus, hypervisor, look
+        self.link, self.hypervisor, self.door = link, hypervisor, door
+        self.name, self.address = name, address
+        self.look, self.beat = look, beat
+        self.journal = journal or Journal(None)
         self.log = log.get("node")
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="node")
-        self._busy: dict[str, bool] = {}  # server → whether it must be looked at again
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="node") if workers else None
         self._lock = threading.Lock()
+        self._busy: dict[str, bool] = {}  # server → whether it must be looked at again
+        self._turns: dict[str, int] = {}  # server → how often it was worked at: an older look at it says nothing
+        self._done: dict[str, int] = {}  # server → the newest generation that was done, or given up
+        self._again: set[str] = set()  # servers of which something could not be done, and is tried again
+        self._told: dict[str, Found | None] = {}  # server → what control was last told of its machine
+        self._strays: dict[str, int] = {}
+        self._said: Any = None
+        self._listed = False
         self._stop = threading.Event()
         self._leave: list[Callable[[], None]] = []
         self._thread = threading.Thread(target=self._rounds, name="node", daemon=True)
-        self._strays: dict[str, int] = {}
+
+    @property
+    def id(self) -> str:
+        return self.link.node
 
     def start(self) -> None:
-        self._leave.append(self.bus.subscribe(f"node.{self.host}.wake", lambda said: self.wake(said["server"])))
-        self._leave.append(self.bus.serve(f"node.{self.host}.console", self.console))
-        self.hello()
+        self._leave.append(self.link.hear(topics.WAKE, lambda said: self.wake(said.server)))
+        self._leave.append(self.link.serve(topics.CONSOLE, self.console))
+        try:
+            self.hello()
+        except Problem as e:
+            self.log.warning("not_welcome", why=e.message)
         self._thread.start()
 
     def stop(self) -> None:
         self._stop.set()
         for leave in self._leave:
             leave()
-        self._thread.join(10)
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._thread.is_alive():
+            self._thread.join(10)
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
 
     def hello(self) -> None:
-        capacity = msgspec.to_builtins(self.hypervisor.capacity())
-        self.bus.call("compute.hello", {"host": self.host, "capacity": capacity})
+        """Introduce this node. Raises what control refuses with: Conflict when another host has its name."""
+        capacity = self.hypervisor.capacity()
+        self.link.call(topics.HELLO, Hello(name=self.name, capacity=capacity, address=self.address))
+        self._said = capacity
 
-    def console(self, said: dict[str, Any]) -> dict[str, Any]:
-        return {"output": self.hypervisor.console(said["server"]).decode(errors="replace")}
+    def console(self, said: ConsoleAsked) -> ConsoleOutput:
+        return ConsoleOutput(self.hypervisor.console(said.server).decode(errors="replace"))
 
-    # -- convergence -----------------------------------------------------------------------------------------------
+    # -- rounds ----------------------------------------------------------------------------------------------------
 
     def _rounds(self) -> None:
-        since_hello = 0.0
+        since = self.beat
         while not self._stop.is_set():
             try:
-                if since_hello >= HELLO:
-                    self.hello()
-                    since_hello = 0.0
-                self.compare()
+                beat = since >= self.beat
+                since = 0.0 if beat else since
+                self.compare(beat=beat)
             except Exception as e:
                 self.log.warning("round_failed", why=f"{type(e).__name__}: {e}")
             self._stop.wait(self.look)
-            since_hello += self.look
+            since += self.look
 
-    def compare(self) -> None:
-        """One look at everything: undone generations are woken, strays removed, power states reported."""
+    def compare(self, *, beat: bool = True) -> None:
+        """One look at all machines here. Control hears of it if something changed, or if it is time to (`beat`); what it wants done is
+        begun."""
+        if beat and self._said != self.hypervisor.capacity():
+            self.hello()
+        if not self._listed:
+            self._list()
+        with self._lock:
+            turns = dict(self._turns)
         there = self.hypervisor.observe()
-        assigned = self.bus.call("compute.assignments", {"host": self.host})["servers"]
-        for id, (generation, verb, seen) in assigned.items():
-            if seen < generation:
-                self.wake(id)
-            del verb
-        self._sweep(set(there) - set(assigned))
-        self.bus.call("compute.powers", {"host": self.host, "powers": there})
+        changed, found = self._changes(there, turns)
+        strays = self._stray(there)
+        for id in list(self._again):
+            self.wake(id)
+        if changed or strays or beat:
+            self._report(Report(machines=changed, strays=strays))
+            with self._lock:
+                self._told |= {id: seen for id, seen in found.items() if self._turns.get(id) == turns.get(id)}
 
-    def _sweep(self, strays: set[str]) -> None:
-        """A machine that is not assigned in two looks in a row is not ours to run."""
-        self._strays = {id: self._strays.get(id, 0) + 1 for id in strays}
-        for id, times in self._strays.items():
-            if times >= 2 and id not in self._busy:
-                self.log.warning("stray_removed", server=id)
-                self.hypervisor.remove(id)
+    def _list(self) -> None:
+        """Learn which machines are this node's: at its start, and when there is one that it does not know."""
+        said = self.link.call(topics.ASSIGNED, Nothing())
+        with self._lock:
+            self._done = {id: max(seen, self._done.get(id, 0)) for id, seen in said.servers.items()}
+            self._listed = True
+
+    def _changes(
+        self, there: dict[str, str], turns: dict[str, int]
+    ) -> tuple[list[MachineReport], dict[str, Found | None]]:
+        """Machines that are not as control was last told, and that nobody works at just now."""
+        with self._lock:
+            quiet = [id for id in self._done if id not in self._busy and self._turns.get(id, 0) == turns.get(id, 0)]
+            told_of = {id: self._told[id] for id in quiet if id in self._told}
+        found: dict[str, Found | None] = {}
+        for id in quiet:
+            seen = told_of.get(id)
+            if id not in told_of or there.get(id) != (seen.power if seen is not None else None):
+                found[id] = self._find(id) if id in there else None
+        with self._lock:
+            return [
+                MachineReport(server=id, generation=self._done[id], found=seen)
+                for id, seen in sorted(found.items())
+                if id in self._done and self._turns.get(id, 0) == turns.get(id, 0)
+            ], found
+
+    def _stray(self, there: dict[str, str]) -> list[str]:
+        """Machines that are not this node's in two looks in a row are withdrawn; what they had written stays on their disks."""
+        with self._lock:
+            unknown = {id for id in there if id not in self._done and id not in self._busy}
+        if unknown:
+            self._list()
+            with self._lock:
+                unknown = {id for id in unknown if id not in self._done and id not in self._busy}
+        self._strays = {id: self._strays.get(id, 0) + 1 for id in unknown}
+        gone = [id for id, times in self._strays.items() if times >= 2]
+        for id in gone:
+            self.log.warning("stray_withdrawn", server=id)
+            try:
+                self.hypervisor.withdraw(id)
+            except Exception as e:
+                self.log.warning("stray_stays", server=id, why=f"{type(e).__name__}: {e}")
+        return gone
+
+    def _report(self, report: Report) -> Taken:
+        """Tell control, and begin with what it wants done."""
+        taken = self.link.call(topics.REPORT, report)
+        if taken.unknown:
+            self.hello()
+            taken = self.link.call(topics.REPORT, report)
+        self._forget()
+        for id in taken.undone:
+            self.wake(id)
+        return taken
+
+    def _forget(self) -> None:
+        with self._lock:
+            for known in (self._told, self._turns):
+                for id in [id for id in known if id not in self._done and id not in self._busy]:
+                    del known[id]
+
+    # -- one server ------------------------------------------------------------------------------------------------
 
     def wake(self, id: str) -> None:
         """Look at one server soon; never twice at once."""
+        if self._pool is None:
+            return
         with self._lock:
             if id in self._busy:
                 self._busy[id] = True
@@ -109,7 +208,10 @@ class Node:
             try:
                 self.converge(id)
             except Exception as e:
-                self.log.exception("converge_failed", server=id, why=str(e))
+                with self._lock:
+                    self._again.add(id)
+                if not isinstance(e, Unavailable):
+                    self.log.exception("converge_failed", server=id, why=str(e))
             with self._lock:
                 if self._stop.is_set() or not self._busy.get(id):
                     self._busy.pop(id, None)
@@ -117,41 +219,126 @@ class Node:
                 self._busy[id] = False
 
     def converge(self, id: str) -> None:
-        """Do what the newest generation asks and report it; the report of an older one is refused by compute."""
-        said = self.bus.call("compute.assignment", {"host": self.host, "server": id})
-        if not said or said["seen"] >= said["generation"]:
-            return
-        machine = msgspec.convert(said["machine"], Machine)
-        error = None
+        """Bring the server's machine to the newest generation, then do its orders, and report each; what is reported of an older generation
+        changes nothing at control."""
+        with self._lock:
+            self._again.discard(id)
+            self._turns[id] = self._turns.get(id, 0) + 1
+        said = self.link.call(topics.ASSIGNMENT, Asked(id))
+        gone = said.power == "gone"
+        if said.power is not None and said.seen < said.generation:
+            error = self._bring(said)
+            found = None if gone and error is None else self._find(id)
+            with self._lock:
+                if gone and error is None:
+                    self._done.pop(id, None)
+                    self._told.pop(id, None)
+                elif not gone:
+                    self._done[id] = said.generation
+                    self._told[id] = found
+                else:
+                    self._again.add(id)
+            done = MachineReport(server=id, generation=said.generation, tried=True, error=error, found=found)
+            self._report(Report(machines=[done]))
+            if gone and error is not None:
+                return
+        for order in said.orders:
+            self._obey(said, order)
+
+    def _find(self, id: str) -> Found | None:
         try:
-            self._do(said["verb"], machine, said)
+            return self.hypervisor.find(id)
+        except Exception as e:
+            self.log.warning("not_found", server=id, why=f"{type(e).__name__}: {e}")
+            return None
+
+    def _bring(self, said: Assignment) -> str | None:
+        """Make the machine what it should be; why that could not be, or None."""
+        try:
+            if said.power == "gone":
+                self.hypervisor.withdraw(said.server)
+            elif said.machine is None:
+                raise LookupError("control says how the machine should be, and not which it is")
+            elif said.power == "running":
+                self.hypervisor.run(said.machine)
+            else:
+                self.hypervisor.stop(said.machine)
         except Exception as e:
             if not isinstance(e, Problem):
-                self.log.warning("verb_failed", verb=said["verb"], server=id, why=str(e))
-            error = told(e)
-        self.bus.call(
-            "compute.observed", {"host": self.host, "server": id, "generation": said["generation"], "error": error}
-        )
+                self.log.warning("not_converged", power=said.power, server=said.server, why=str(e))
+            return told(e)
+        return None
 
-    def _still(self, id: str, generation: int) -> bool:
-        """Whether `generation` still is what compute wants; a bus that does not answer changes nothing."""
+    # -- orders ----------------------------------------------------------------------------------------------------
+
+    def _obey(self, said: Assignment, order: Order) -> None:
+        """Do an order that was not finished before, and report how it ended."""
+        finished = self.journal.finished(order.id)
+        if finished is None:
+            try:
+                result = self._do(said, order)
+                finished = OrderReport(order.id, "done", result=result)
+            except Unwanted:
+                return
+            except Exception as e:
+                if not isinstance(e, Problem):
+                    self.log.warning("order_failed", kind=order.kind, server=said.server, why=str(e))
+                finished = OrderReport(order.id, "failed", error=told(e))
+            self.journal.write(finished)
+        found = []
+        if said.machine is not None:
+            seen = self._find(said.server)
+            with self._lock:
+                self._told[said.server] = seen
+            found = [MachineReport(server=said.server, generation=said.generation, found=seen)]
+        self._report(Report(machines=found, orders=[finished]))
+        self.journal.forget(order.id)
+
+    def _do(self, said: Assignment, order: Order) -> dict[str, Any]:
+        machine, given = said.machine, order.arguments
+        if order.kind == "destroy_disks":
+            self.hypervisor.destroy_disks(said.server, shared=bool(given["shared"]))
+            return {}
+        if order.kind == "tidy":
+            self.hypervisor.tidy(said.server)
+            return {}
+        if order.kind == "upload":
+            copy = self.hypervisor.copied(said.server, given["image"])
+            self.door.put(given["reference"], copy)
+            return {"size": copy.size, "format": copy.format}
+        if machine is None:
+            raise LookupError(f"there is no machine of server {said.server} on this host to {order.kind}")
+        if order.kind == "reboot":
+            self.hypervisor.reboot(machine, hard=bool(given["hard"]))
+        elif order.kind == "snapshot":
+            self._snapshot(machine, order)
+        return {}
+
+    def _snapshot(self, machine: Machine, order: Order) -> None:
+        told_of = 0
+
+        def say(done: int, total: int) -> None:
+            nonlocal told_of
+            if total and done - told_of >= total // 20:
+                told_of = done
+                progress = Progress(done, total)
+                self._try(
+                    lambda: self.link.call(topics.REPORT, Report(orders=[OrderReport(order.id, "working", progress)]))
+                )
+
+        self.hypervisor.snapshot(machine, order.arguments["image"], lambda: self._still(machine.id, order.id), say)
+
+    def _still(self, server: str, order: str) -> bool:
+        """Whether the order still is wanted; a bus that does not answer changes nothing."""
+        said = self._try(lambda: self.link.call(topics.ASSIGNMENT, Asked(server)))
+        return said is None or _names(said.orders, order)
+
+    def _try(self, ask: Callable[[], Any]) -> Any:
         try:
-            return bool(
-                self.bus.call("compute.assignment", {"host": self.host, "server": id}).get("generation") == generation
-            )
+            return ask()
         except Problem:
-            return True
+            return None
 
-    def _do(self, verb: str, machine: Machine, said: dict[str, Any]) -> None:
-        if verb == "run":
-            self.hypervisor.run(machine)
-        elif verb == "stop":
-            self.hypervisor.stop(machine)
-        elif verb in {"reboot_soft", "reboot_hard"}:
-            self.hypervisor.reboot(machine, hard=verb == "reboot_hard")
-        elif verb == "snapshot":
-            self.hypervisor.snapshot(machine, said["image"], lambda: self._still(machine.id, said["generation"]))
-        elif verb == "tidy":
-            self.hypervisor.tidy(machine.id)
-        elif verb == "remove":
-            self.hypervisor.remove(machine.id)
+
+def _names(orders: Iterable[Order], id: str) -> bool:
+    return any(order.id == id for order in orders)

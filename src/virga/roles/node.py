@@ -7,11 +7,16 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from virga.ground.bus import Bus
+from virga.ground.bus import Bus, LocalConnection
+from virga.node import identity
+from virga.node.journal import Journal
 from virga.node.node import Node
+from virga.protocol.topics import Link
 from virga.roles.role import Role
+from virga.services.compute import api as compute
+from virga.services.compute.agent import NodeApi
 from virga.services.compute.driver import Hypervisor
-from virga.services.images import api as images
+from virga.services.compute.transfers import Transfers
 from virga.services.network.driver import Switch
 from virga.services.part import Site
 from virga.settings import Settings
@@ -23,7 +28,7 @@ if TYPE_CHECKING:
     from virga.node.supervisor import Supervisor
 
 NODE = Role(name="node", parts=(), node=True)
-"""It has no part of its own, and is no process of its own yet: its hypervisor reads images by the images' part beside it."""
+"""It has no part of its own, and is no process of its own yet: its bytes come through the data door of the process that it is in."""
 
 
 @runtime_checkable
@@ -39,6 +44,7 @@ class LocalNode:
     def __init__(self, settings: Settings, site: Site) -> None:
         self.settings, self.site = settings, site
         self.node: Node | None = None
+        self._link: Link | None = None
         self._metadata: Metadata | None = None
         self._supervisor: Supervisor | None = None
         self._central: Central | None = None
@@ -49,6 +55,7 @@ class LocalNode:
         cloud that keeps nothing, and what engines say that do not come up."""
         from virga.node.central import Central
         from virga.node.chassis import Chassis
+        from virga.node.images import Images
         from virga.node.libvirtd import engine, kvm_works
         from virga.node.metadata import Metadata
         from virga.node.supervisor import Supervisor, adopt_orphans
@@ -79,34 +86,63 @@ class LocalNode:
             chassis.storage(rbd.networks())
         kvm = own.compute.virt_type == "kvm" or (own.compute.virt_type == "auto" and kvm_works(state / "kvm.json")[0])
         supervisor.run(engine(own.name, state / "libvirt", state / "machines", chassis.namespace, kvm))
+        kept = Images(self.link(), doors.use(Transfers))
         hypervisor = LibvirtHypervisor(
             state / "libvirt/run/libvirt-sock",
             state,
             kvm=kvm,
             plug=chassis.plug,
             unplug=chassis.unplug,
-            image=lambda id: images.path(doors, id),
+            image=kept.file,
             rbd=rbd,
-            urls=lambda id: images.urls(doors, id),
+            urls=kept.urls,
         )
         doors.put(Hypervisor, hypervisor)
-        self._metadata = Metadata(chassis, doors.use(Bus))
+        self._metadata = Metadata(chassis, self.link())
         supervisor.watch()
 
     def start(self) -> None:
         """Watch the switch, converge machines, answer their metadata."""
-        doors = self.site.doors
-        bus = doors.use(Bus)
+        doors, state = self.site.doors, self.site.state
+        nodes = doors.use(NodeApi)
 
         def seen(port: str, up: bool) -> None:
-            bus.call("compute.port", {"port": port, "up": up})
+            nodes.port(port, up)
 
         doors.use(Switch).watch(seen)
-        name = self.settings.name if self.settings.simulated else socket.gethostname()
-        self.node = Node(name, bus, doors.use(Hypervisor))
+        self.node = Node(
+            self.link(),
+            doors.use(Hypervisor),
+            name=self.host_name,
+            door=doors.use(Transfers),
+            journal=Journal(state / "node.orders" if state is not None else None),
+        )
         self.node.start()
         if self._metadata is not None:
             self._metadata.start()
+
+    @property
+    def host_name(self) -> str:
+        """What people call this host."""
+        return self.settings.name if self.settings.simulated else socket.gethostname()
+
+    def link(self) -> Link:
+        """The node's connection, by its id."""
+        if self._link is None:
+            self._link = Link(LocalConnection(self.site.doors.use(Bus), self._id()))
+        return self._link
+
+    def _id(self) -> str:
+        """Kept in the state folder. A host of before nodes had ids is this one, if it has this machine's name; a cloud in memory has no
+        folder, and whose name it has, it is."""
+
+        def before(claimed: bool) -> str | None:
+            with self.site.db.read() as tx:
+                return compute.host_of(tx, self.host_name, claimed=claimed)
+
+        if self.site.state is None:
+            return before(True) or self.site.world.uuid()
+        return identity.kept(self.site.state / "node.id", lambda: before(False))
 
     def stop(self, guests: str) -> None:
         """Converge no more. `guests`: `leave` them running, `stop` them first, or `kill` them without asking."""

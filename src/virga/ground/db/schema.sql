@@ -108,6 +108,8 @@ CREATE TABLE hosts (
   seen DOUBLE NOT NULL,
   created DOUBLE NOT NULL,
   number INTEGER NOT NULL,
+  storages JSON DEFAULT '[]' NOT NULL,
+  claimed BOOLEAN DEFAULT 0 NOT NULL,
   CONSTRAINT pk_hosts PRIMARY KEY (id),
   CONSTRAINT uq_hosts_name UNIQUE (name)
 );
@@ -502,6 +504,25 @@ CREATE TABLE leases (
   epoch INTEGER NOT NULL,
   CONSTRAINT pk_leases PRIMARY KEY (name)
 );
+CREATE TABLE machines (
+  id VARCHAR(36) NOT NULL,
+  server_id VARCHAR(36) NOT NULL,
+  host_id VARCHAR(36) NOT NULL,
+  role VARCHAR(16) NOT NULL,
+  wanted JSON NOT NULL,
+  generation INTEGER NOT NULL,
+  seen INTEGER NOT NULL,
+  error TEXT,
+  power VARCHAR(16),
+  found JSON,
+  reported DOUBLE NOT NULL,
+  created DOUBLE NOT NULL,
+  CONSTRAINT pk_machines PRIMARY KEY (id),
+  CONSTRAINT uq_machines_server_id UNIQUE (server_id, host_id)
+);
+CREATE INDEX ix_machines_host ON machines (host_id);
+CREATE INDEX ix_machines_undone ON machines (host_id, server_id) WHERE seen < generation;
+CREATE UNIQUE INDEX uq_machines_run ON machines (server_id) WHERE role = 'run';
 CREATE TABLE metadef_items (
   id VARCHAR(36) NOT NULL,
   namespace_id VARCHAR(36) NOT NULL,
@@ -711,6 +732,25 @@ CREATE TABLE obj_uploads (
   CONSTRAINT pk_obj_uploads PRIMARY KEY (id)
 );
 CREATE INDEX ix_obj_uploads_name ON obj_uploads (container_id, name, id);
+CREATE TABLE orders (
+  id VARCHAR(36) NOT NULL,
+  server_id VARCHAR(36) NOT NULL,
+  host_id VARCHAR(36) NOT NULL,
+  kind VARCHAR(32) NOT NULL,
+  arguments JSON NOT NULL,
+  state VARCHAR(16) NOT NULL,
+  progress JSON,
+  result JSON,
+  error TEXT,
+  saga_id VARCHAR(36),
+  created DOUBLE NOT NULL,
+  ended DOUBLE,
+  CONSTRAINT pk_orders PRIMARY KEY (id)
+);
+CREATE INDEX ix_orders_ended ON orders (ended);
+CREATE INDEX ix_orders_saga_id ON orders (saga_id);
+CREATE INDEX ix_orders_server_id ON orders (server_id);
+CREATE INDEX ix_orders_undone ON orders (host_id, server_id) WHERE state = 'wanted';
 CREATE TABLE outbox (
   id INTEGER NOT NULL,
   topic VARCHAR(64) NOT NULL,
@@ -999,17 +1039,12 @@ CREATE TABLE servers (
   groups JSON NOT NULL,
   reservation_id VARCHAR(32) NOT NULL,
   launch_index INTEGER NOT NULL,
-  generation INTEGER NOT NULL,
-  verb VARCHAR(16) NOT NULL,
-  seen_generation INTEGER NOT NULL,
-  seen_error TEXT,
   saga_id VARCHAR(36),
   fault JSON,
   created DOUBLE NOT NULL,
   updated DOUBLE NOT NULL,
   launched DOUBLE,
   boot JSON DEFAULT '{}' NOT NULL,
-  verb_image VARCHAR(36),
   ephemeral INTEGER DEFAULT '0' NOT NULL,
   locked_by VARCHAR(8),
   CONSTRAINT pk_servers PRIMARY KEY (id),

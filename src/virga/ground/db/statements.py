@@ -74,12 +74,19 @@ class Statement:
 def _form(compiled: Any) -> tuple[str, Bind]:
     """The text, and how values become its parameters: by position where the driver counts, else by name."""
     encode, order = compiled._bind_processors, compiled.positiontup
+    own = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
+    if own:  # values that stand in the statement itself
+        text, bind = _form_of(compiled.string, encode, order, list(compiled.binds))
+        return text, lambda v: bind({**own, **v})
+    return _form_of(compiled.string, encode, order, list(compiled.binds))
+
+
+def _form_of(text: str, encode: Mapping[str, Any], order: list[str] | None, names: list[str]) -> tuple[str, Bind]:
     if order is None:
-        names = list(compiled.binds)
-        return compiled.string, lambda v: {k: encode[k](v[k]) if k in encode else v[k] for k in names}
+        return text, lambda v: {k: encode[k](v[k]) if k in encode else v[k] for k in names}
     if not any(k in encode for k in order):
-        return compiled.string, lambda v: [v[k] for k in order]
-    return compiled.string, lambda v: [encode[k](v[k]) if k in encode else v[k] for k in order]
+        return text, lambda v: [v[k] for k in order]
+    return text, lambda v: [encode[k](v[k]) if k in encode else v[k] for k in order]
 
 
 class Lookup:

@@ -52,6 +52,7 @@ class Runner:
     def __init__(self, db: Database, doors: Doors, sagas: Iterable[Saga], *, hook: Hook | None = None) -> None:
         self.db, self.doors = db, doors
         self.world, self.process, self.book = doors.use(World), doors.use(Process), doors.use(Book)
+        self.book.family = children
         self.sagas = {s.name: s for s in sagas}
         if hook is not None:
             self.hook = hook

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
@@ -98,22 +98,20 @@ class Context:
         """Start a saga as a child of this one; its id. The same child is started once, however often the step is repeated: `key` tells
         it from its siblings (default: its name and arguments). The kind must be declared in `Saga.spawns`. If this step is undone, the
         child is undone first. Raises Conflict when somebody else holds what it claims."""
-        from virga.ground.sagas import children
-
+        family = self.doors.use(Book).family
         if self.open is not None:
-            return children.spawn(self, self.open, name, args, key, exclusive, shared)
+            return family.spawn(self, self.open, name, args, key, exclusive, shared)
         with self.db.write() as tx:
-            return children.spawn(self, tx, name, args, key, exclusive, shared)
+            return family.spawn(self, tx, name, args, key, exclusive, shared)
 
     def join(self, *ids: str) -> list[dict[str, Any]]:
         """The notes of the children (all of them, when none is named), once they have done; Again until then. Raises
         `children.ChildFailed` with the words of the first that failed."""
-        from virga.ground.sagas import children
-
+        family = self.doors.use(Book).family
         if self.open is not None:
-            return children.join(self, self.open, ids)
+            return family.join(self, self.open, ids)
         with self.db.read() as tx:
-            return children.join(self, tx, ids)
+            return family.join(self, tx, ids)
 
 
 @dataclass(frozen=True)
@@ -161,12 +159,32 @@ class Saga:
         return deadline if within is None else min(deadline, now + within)
 
 
+class Family(Protocol):
+    """How a saga has children: `virga.ground.sagas.children`, which the runner brings along."""
+
+    @staticmethod
+    def spawn(
+        ctx: Context,
+        tx: Tx,
+        name: str,
+        args: dict[str, Any],
+        key: str | None,
+        exclusive: str | Sequence[str] | None,
+        shared: Sequence[str],
+        /,
+    ) -> str: ...
+
+    @staticmethod
+    def join(ctx: Context, tx: Tx, ids: Sequence[str], /) -> list[dict[str, Any]]: ...
+
+
 class Book:
     """The sagas of this program by name: actions start them by name, because sagas stand above actions."""
 
     def __init__(self, sagas: Iterable[Saga]) -> None:
         self.sagas = {s.name: s for s in sagas}
         self.hook: Hook = lambda when, way, step: None
+        self.family: Family
 
 
 def context(doors: Doors, saga: Saga, row: SagaRow, *, error: str | None = None, open: Tx | None = None) -> Context:

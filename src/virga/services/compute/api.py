@@ -42,5 +42,11 @@ def first_flavors(tx: Tx, now: float) -> int:
     return len(FLAVORS)
 
 
+def host_of(tx: Tx, name: str, *, claimed: bool) -> str | None:
+    """The id of the host of that name; with `claimed` also of one whose node says its id itself."""
+    host = store.HOSTS.by(tx, name=name)
+    return host.id if host is not None and (claimed or not host.claimed) else None
+
+
 def hosts(tx: Tx, now: float) -> list[dict[str, Any]]:
     return [{"name": h.name, "up": not model.host_down(h, now), "enabled": h.enabled} for h in store.HOSTS.find(tx)]

@@ -1,119 +1,63 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plug for a hypervisor. Verbs say how a machine should be and may be repeated; the driver decides what is left to do."""
+"""The plug for a hypervisor. Verbs say how a machine should be and may be repeated; the driver decides what is left to do. Only nodes
+know it: control says what it wants in `virga.protocol`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
-import msgspec
+from virga.protocol.machines import Disk, Hardware, Machine, Nic
+from virga.protocol.reports import Capacity, Found
+from virga.protocol.transfers import Content
 
-
-class Card(msgspec.Struct, frozen=True):
-    """A machine's network card."""
-
-    port_id: str
-    mac: str
-    mtu: int
-    network_id: str
-
-
-class Hardware(msgspec.Struct, frozen=True):
-    """What kind of machine it is; every word of it is one that the program knows, but for `command_line`."""
-
-    machine: str = "pc"
-    firmware: str = "bios"
-    secure_boot: bool = False
-    disk_bus: str = "virtio"
-    cdrom_bus: str = ""
-    scsi_model: str = "virtio-scsi"
-    boots_cdrom: bool = False
-    vif_model: str = "virtio"
-    video_model: str = ""
-    video_mb: int = 0
-    agent: bool = False
-    quiesce: bool = False
-    rng: bool = True
-    rng_bytes: int = 0
-    rng_period: int = 1000
-    watchdog: str = ""
-    sockets: int = 0
-    cores: int = 1
-    threads: int = 1
-    serial_ports: int = 1
-    boot_menu: bool = False
-    input_bus: str = ""
-    windows: bool = False
-    hpet: bool = False
-    kernel_id: str = ""
-    ramdisk_id: str = ""
-    command_line: str = ""
-
-
-class Machine(msgspec.Struct, frozen=True):
-    """A machine as its node should run it. `files` is the content of the config drive, path → text, or None for none;
-    `ephemeral` the GiB of an empty disk beside the root disk."""
-
-    id: str
-    name: str
-    project_id: str
-    generation: int
-    vcpus: int
-    ram: int
-    disk: int
-    image_id: str | None
-    image_format: str
-    cards: list[Card]
-    files: dict[str, str] | None = None
-    hardware: Hardware = Hardware()
-    ephemeral: int = 0
+__all__ = ["Capacity", "Content", "Disk", "Found", "Hardware", "Hypervisor", "Machine", "Nic", "StillHere", "Unwanted"]
 
 
 class Unwanted(Exception):
     """What was asked for is not wanted any more."""
 
 
-class Capacity(msgspec.Struct, frozen=True):
-    vcpus: int
-    memory_mb: int
-    disk_gb: int
-    type: str
-    version: int
-    cpu: dict[str, Any] = {}
-    offers: dict[str, list[str]] = {}
-    """Image property → the values that this host can build; what is not named is not known."""
+class StillHere(Exception):
+    """Disks of a machine that is here are not destroyed: it must be withdrawn first."""
+
+
+def silent(done: int, total: int) -> None:
+    """Nobody wants to know how far it is."""
 
 
 class Hypervisor(Protocol):
     def run(self, machine: Machine) -> None:
-        """The machine exists as described and runs."""
+        """The machine exists as described and runs. On one that runs, cards and disks that are new are plugged in, and those that are not
+        asked for any more pulled out; it is not started anew for that."""
         ...
 
     def stop(self, machine: Machine) -> None:
-        """The machine exists and does not run; the guest is asked first."""
+        """The machine exists as described and does not run; the guest is asked first."""
         ...
 
     def reboot(self, machine: Machine, hard: bool) -> None: ...
 
-    def remove(self, id: str) -> None:
-        """No trace of the machine is left. Works for machines that never were."""
+    def withdraw(self, id: str) -> None:
+        """The machine is not here any more: it does not run, its cards are unplugged, nothing will start it. Its disks lie untouched, so that
+        the same machine may run again, here or where else its disks can be reached. Works for machines that never were."""
         ...
 
-    def snapshot(self, machine: Machine, image: str, wanted: Callable[[], bool]) -> None:
+    def destroy_disks(self, id: str, *, shared: bool) -> None:
+        """No disk of the machine, and nothing else of it, is on this host; with `shared`, neither in the storage that it shares with others.
+        Raises StillHere for a machine that is not withdrawn. Works for machines that never were."""
+        ...
+
+    def snapshot(
+        self, machine: Machine, image: str, wanted: Callable[[], bool], say: Callable[[int, int], None] = silent
+    ) -> None:
         """A whole copy of the machine's root disk, as it is now, lies beside the machine under the name `image`; a repeat keeps a copy
-        that is whole. The machine goes on as it was. `wanted` is asked now and then; when it says no, the work ends with Unwanted."""
+        that is whole. The machine goes on as it was. `wanted` is asked now and then; when it says no, the work ends with Unwanted. `say`
+        is told how many bytes of how many are done, where that is known."""
         ...
 
-    def snapshot_size(self, id: str, image: str) -> int:
-        """How many bytes the copy has. Raises FileNotFoundError."""
-        ...
-
-    def snapshot_format(self, id: str, image: str) -> str:
-        """The disk format of the copy's bytes: qcow2 or raw."""
-        ...
-
-    def snapshot_bytes(self, id: str, image: str) -> Iterator[bytes]:
-        """The copy. Raises FileNotFoundError."""
+    def copied(self, id: str, image: str) -> Content:
+        """The copy: its size, format and bytes. Raises FileNotFoundError."""
         ...
 
     def tidy(self, id: str) -> None:
@@ -121,7 +65,11 @@ class Hypervisor(Protocol):
         ...
 
     def observe(self) -> dict[str, str]:
-        """Machines that are there: id → running | stopped | crashed."""
+        """Machines that are there: id → running | paused | stopped | crashed."""
+        ...
+
+    def find(self, id: str) -> Found | None:
+        """One machine as it is: power, the links of its cards, the names of its disks, its consoles."""
         ...
 
     def console(self, id: str) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from virga.ground.errors import Invalid
-from virga.services.compute.driver import Hardware
+from virga.protocol.machines import Hardware
 from virga.services.compute.model import Boot
 
 TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})

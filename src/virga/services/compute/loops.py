@@ -7,11 +7,13 @@ from virga.ground import log, metrics
 from virga.ground.http.call import Call, Query, Request
 from virga.ground.loops.loop import Loop, Round
 from virga.ground.sagas.saga import SAGAS, start
-from virga.services.compute import model, store
+from virga.services.compute import model, power, store
+from virga.services.compute.presence import FLUSH, Presence
 from virga.services.identity import api as identity
 from virga.services.network import api as network
 
 LOG = log.get("keeper")
+KEPT = 24 * 3600.0
 
 
 def keep(round: Round) -> int:
@@ -79,7 +81,32 @@ def orphans(round: Round) -> int:
     return freed
 
 
+def powers(round: Round) -> int:
+    """Servers that were in a task when their machine's power changed are shown as it is now."""
+    with round.db.read() as tx:
+        ids = store.unsettled(tx)
+    changed = 0
+    for id in ids:
+        with round.db.write() as tx:
+            changed += power.settle(tx, round.world.now(), id)
+    return changed
+
+
+def presence(round: Round) -> int:
+    """Nodes that were heard of are written down."""
+    return round.doors.use(Presence).flush()
+
+
+def orders(round: Round) -> int:
+    """Orders that were over yesterday are forgotten."""
+    with round.db.write() as tx:
+        return store.forget_old_orders(tx, round.world.now() - KEPT)
+
+
 LOOPS = (
+    Loop("compute.powers", powers, every=10),
+    Loop("compute.presence", presence, every=FLUSH, shared=False),
+    Loop("compute.orders", orders, every=3600),
     Loop("compute.keep", keep, every=10),
     Loop("compute.orphans", orphans, every=60, topic="event.identity.project.deleted"),
 )

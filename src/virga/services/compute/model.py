@@ -89,6 +89,54 @@ class Host(Row, frozen=True):
     seen: float
     created: float
     number: int
+    storages: list[str] = []
+    """Storage that it shares with other hosts, by names that are the same on each."""
+    claimed: bool = False
+    """Whether its node has said this id itself; hosts of before nodes had ids are claimed at their first hello."""
+
+
+RUN, INCOMING, WITHDRAWN = "run", "incoming", "withdrawn"
+
+
+class MachineRow(Row, frozen=True):
+    """One machine of a server on one host, as control wants it (`wanted`, of type `protocol.machines.Wanted`, counted by `generation`) and
+    as its node has it: `seen` is the newest generation that it did or gave up, `error` why it could not, `power` and `found` (of type
+    `protocol.reports.Found`) how it is. A server has one machine of role `run`, or none; `incoming` is one that is on its way to another
+    host; `withdrawn` is one that its host must let go of. That may outlive its server: the host may be away."""
+
+    id: str
+    server_id: str
+    host_id: str
+    role: str
+    wanted: dict[str, Any]
+    generation: int
+    seen: int
+    error: str | None
+    power: str | None
+    found: dict[str, Any] | None
+    reported: float
+    created: float
+
+
+WANTED, DONE, FAILED, VOID = "wanted", "done", "failed", "void"
+
+
+class OrderRow(Row, frozen=True):
+    """Something that a host does once: `kind` and `arguments` are those of `protocol.machines.Order`. `state` is wanted until the node says
+    done (with `result`) or failed (with `error`), or nobody wants it any more (void)."""
+
+    id: str
+    server_id: str
+    host_id: str
+    kind: str
+    arguments: dict[str, Any]
+    state: str
+    progress: dict[str, Any] | None
+    result: dict[str, Any] | None
+    error: str | None
+    saga_id: str | None
+    created: float
+    ended: float | None
 
 
 class HostState(NamedTuple):
@@ -106,8 +154,8 @@ OWNER, ADMIN = "owner", "admin"
 
 
 class Server(Row, frozen=True):
-    """`generation` counts what is wanted of the node (`verb`, of an image `verb_image`), `seen_generation` what it has done. `boot` is what
-    the server was made from, as it was then: the image may change or go, the machine stays what it is."""
+    """What the API shows. `host` is the name of the host of the machine that runs (`MachineRow`), which is what counts. `boot` is what the
+    server was made from, as it was then: the image may change or go, the machine stays what it is."""
 
     id: str
     name: str
@@ -141,17 +189,12 @@ class Server(Row, frozen=True):
     groups: list[str]
     reservation_id: str
     launch_index: int
-    generation: int
-    verb: str
-    seen_generation: int
-    seen_error: str | None
     saga_id: str | None
     fault: dict[str, Any] | None
     created: float
     updated: float
     launched: float | None
     boot: dict[str, Any]
-    verb_image: str | None
     ephemeral: int
     locked_by: str | None
 

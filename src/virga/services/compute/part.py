@@ -4,14 +4,22 @@
 from __future__ import annotations
 
 from virga.services.compute import api, loops, policy, routes
-from virga.services.compute.assignments import Desk
+from virga.services.compute.agent import NodeApi
 from virga.services.compute.sagas import SAGAS
 from virga.services.compute.settings import Compute
+from virga.services.compute.transfers import Transfers
+from virga.services.images import api as images
 from virga.services.part import Part, Site, rules_of
 
 
+def _furnish(site: Site) -> None:
+    doors = site.doors
+    doors.put(Transfers, Transfers(lambda id: images.path(doors, id)))
+    doors.put(NodeApi, NodeApi(site.db, doors))
+
+
 def _listen(site: Site) -> None:
-    Desk(site.db, site.doors).open()
+    site.doors.use(NodeApi).open()
 
 
 def _prepare(site: Site) -> None:
@@ -26,6 +34,7 @@ PART = Part(
     settings=Compute,
     sagas=SAGAS,
     loops=lambda _: loops.LOOPS,
+    furnish=_furnish,
     listen=_listen,
     prepare=_prepare,
 )

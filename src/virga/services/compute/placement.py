@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from virga.protocol.machines import Hardware
 from virga.services.compute import hardware, model
-from virga.services.compute.driver import Hardware
 from virga.services.compute.model import Used
 from virga.services.compute.settings import Compute
 

@@ -10,10 +10,10 @@ import msgspec
 import sqlalchemy as sa
 
 from virga.ground.db.engine import Tx, metadata
-from virga.ground.db.rows import Prepared, Rows
+from virga.ground.db.rows import Lookup, Prepared, Rows
+from virga.protocol.machines import Hardware
 from virga.services.compute import hardware as hardware_of
 from virga.services.compute import model
-from virga.services.compute.driver import Hardware
 from virga.services.compute.model import Used
 
 _id = sa.String(36)
@@ -82,6 +82,8 @@ HOSTS = Rows(
         sa.Column("seen", sa.Double, nullable=False),
         sa.Column("created", sa.Double, nullable=False),
         _whole("number"),
+        sa.Column("storages", sa.JSON, nullable=False, server_default="[]"),
+        sa.Column("claimed", sa.Boolean, nullable=False, server_default=sa.false()),
     ),
     model.Host,
 )
@@ -121,17 +123,12 @@ SERVERS = Rows(
         _json("groups"),
         _text("reservation_id", 32),
         _whole("launch_index"),
-        _whole("generation"),
-        _text("verb", 16),
-        _whole("seen_generation"),
-        sa.Column("seen_error", sa.Text),
         _text("saga_id", 36, null=True),
         _json("fault", null=True),
         sa.Column("created", sa.Double, nullable=False),
         sa.Column("updated", sa.Double, nullable=False),
         sa.Column("launched", sa.Double),
         sa.Column("boot", sa.JSON, nullable=False, server_default="{}"),
-        _text("verb_image", 36, null=True),
         sa.Column("ephemeral", sa.Integer, nullable=False, server_default="0"),
         _text("locked_by", 8, null=True),
         sa.CheckConstraint("task_state is null or saga_id is not null", name="task_has_a_saga"),
@@ -140,6 +137,49 @@ SERVERS = Rows(
     ),
     model.Server,
 )
+MACHINES = Rows(
+    sa.Table(
+        "machines",
+        metadata,
+        sa.Column("id", _id, primary_key=True),
+        sa.Column("server_id", _id, nullable=False),
+        sa.Column("host_id", _id, nullable=False),
+        _text("role", 16),
+        _json("wanted"),
+        _whole("generation"),
+        _whole("seen"),
+        sa.Column("error", sa.Text),
+        _text("power", 16, null=True),
+        _json("found", null=True),
+        sa.Column("reported", sa.Double, nullable=False),
+        sa.Column("created", sa.Double, nullable=False),
+        sa.UniqueConstraint("server_id", "host_id"),
+        sa.Index("ix_machines_host", "host_id"),
+    ),
+    model.MachineRow,
+)
+sa.Index("ix_machines_undone", MACHINES.c.host_id, MACHINES.c.server_id, sqlite_where=sa.text("seen < generation"))
+sa.Index("uq_machines_run", MACHINES.c.server_id, unique=True, sqlite_where=sa.text("role = 'run'"))
+ORDERS = Rows(
+    sa.Table(
+        "orders",
+        metadata,
+        sa.Column("id", _id, primary_key=True),
+        sa.Column("server_id", _id, nullable=False, index=True),
+        sa.Column("host_id", _id, nullable=False),
+        _text("kind", 32),
+        _json("arguments"),
+        _text("state", 16),
+        _json("progress", null=True),
+        _json("result", null=True),
+        sa.Column("error", sa.Text),
+        sa.Column("saga_id", _id, index=True),
+        sa.Column("created", sa.Double, nullable=False),
+        sa.Column("ended", sa.Double, index=True),
+    ),
+    model.OrderRow,
+)
+sa.Index("ix_orders_undone", ORDERS.c.host_id, ORDERS.c.server_id, sqlite_where=sa.text("state = 'wanted'"))
 LISTED = SERVERS.narrow(model.ListedServer)
 ACTIONS = Rows(
     sa.Table(
@@ -183,6 +223,118 @@ def boot(server: model.Server) -> model.Boot:
 def hardware(server: model.Server) -> Hardware:
     """What kind of machine the server is."""
     return hardware_of.chosen(boot(server), server.flavor.get("extra_specs") or {}, server.vcpus)
+
+
+_node = sa.bindparam("node", type_=sa.String)
+_HEARD = Lookup(
+    sa.select(
+        HOSTS.c.id,
+        sa.or_(
+            sa.exists().where(MACHINES.c.host_id == _node, MACHINES.c.seen < MACHINES.c.generation),
+            sa.exists().where(ORDERS.c.host_id == _node, ORDERS.c.state == sa.literal_column("'wanted'")),
+        ),
+    ).where(HOSTS.c.id == _node)
+)
+
+
+def heard(tx: Tx, host_id: str) -> list[str] | None:
+    """Servers for which the host has something to do, mostly none; None for a host that is not known. Asked at every beat of every node."""
+    row = _HEARD.first(tx, node=host_id)
+    if row is None:
+        return None
+    return undone(tx, host_id) if row[1] else []
+
+
+def undone(tx: Tx, host_id: str) -> list[str]:
+    """Servers for which the host has something to do."""
+    m, o = MACHINES.c, ORDERS.c
+    query = sa.union(
+        sa.select(m.server_id).where(m.host_id == host_id, m.seen < m.generation),
+        sa.select(o.server_id).where(o.host_id == host_id, o.state == model.WANTED),
+    )
+    return [row[0] for row in tx.conn.execute(query)]
+
+
+def standing(tx: Tx, server_id: str, host_id: str) -> list[model.OrderRow]:
+    """What the host should do once for the server, in the order in which it was asked."""
+    o = ORDERS.c
+    return ORDERS.find(
+        tx,
+        o.server_id == server_id,
+        o.host_id == host_id,
+        o.state == model.WANTED,
+        order=[o.created, o.id],
+    )
+
+
+def last_order(tx: Tx, server_id: str) -> float:
+    """When the newest order for the server was made; 0 when there is none."""
+    query = sa.select(sa.func.max(ORDERS.c.created)).where(ORDERS.c.server_id == server_id)
+    return float(tx.conn.execute(query).scalar() or 0.0)
+
+
+def orders_of(tx: Tx, server_id: str, host_id: str, kind: str, saga_id: str) -> list[model.OrderRow]:
+    """What a saga ordered of one kind, oldest first."""
+    return ORDERS.every(
+        tx,
+        order=("created", "id"),
+        server_id=server_id,
+        host_id=host_id,
+        kind=kind,
+        saga_id=saga_id,
+    )
+
+
+def ordered_by(tx: Tx, saga_id: str, kind: str) -> list[model.OrderRow]:
+    """What a saga ordered of one kind, of whichever host."""
+    return ORDERS.every(tx, order=("created", "id"), saga_id=saga_id, kind=kind)
+
+
+def forget_orders(tx: Tx, server_id: str) -> None:
+    """Orders for a server that are over; one that a host still has to do stays."""
+    ORDERS.delete(tx, ORDERS.c.server_id == server_id, ORDERS.c.state != model.WANTED)
+
+
+def forget_old_orders(tx: Tx, before: float) -> int:
+    """Orders that were over at that time."""
+    return ORDERS.delete(tx, ORDERS.c.ended < before)
+
+
+def servers_on(tx: Tx, host_id: str) -> list[model.Server]:
+    """Servers that have a machine on the host."""
+    here = sa.select(MACHINES.c.server_id).where(MACHINES.c.host_id == host_id)
+    return SERVERS.find(tx, c.id.in_(here))
+
+
+def images_of(server: model.Server) -> set[str]:
+    """The images that a machine of the server is made of: its disk, its kernel, its initial RAM disk."""
+    made = boot(server)
+    return {id for id in (server.image_id, made.kernel_id, made.ramdisk_id) if id}
+
+
+def saw(tx: Tx, host_ids: list[str], now: float) -> None:
+    """These hosts were heard of."""
+    HOSTS.change(tx, HOSTS.c.id.in_(host_ids), seen=now)
+
+
+def unsettled(tx: Tx) -> list[str]:
+    """Servers in no task that are shown otherwise than their machine was last reported."""
+    m = MACHINES.c
+    runs = m.power.in_(("running", "paused"))
+    query = (
+        sa.select(c.id)
+        .join(MACHINES.table, (m.server_id == c.id) & (m.role == model.RUN))
+        .where(
+            c.task_state.is_(None),
+            m.seen == m.generation,
+            m.reported > 0,
+            sa.or_(
+                (c.vm_state == model.ACTIVE) & sa.not_(sa.func.coalesce(runs, sa.false())),
+                (c.vm_state == model.STOPPED) & runs,
+            ),
+        )
+    )
+    return [row[0] for row in tx.conn.execute(query)]
 
 
 def used(tx: Tx) -> dict[str, Used]:

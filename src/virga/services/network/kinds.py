@@ -46,7 +46,7 @@ class Kind:
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind(name="network", order=0, rows=store.NETWORKS, spec=specs.network, told="network.changed"),
+        Kind(name="network", order=0, rows=store.NETWORKS, spec=specs.network, told="all.network.changed"),
         Kind(name="group", order=1, rows=store.GROUPS, spec=specs.group),
         Kind(name="port", order=2, rows=store.PORTS, spec=specs.port),
         Kind(name="router", order=3, rows=store.ROUTERS, spec=specs.router),

@@ -23,7 +23,9 @@ from virga.ground.http.call import Call
 from virga.ground.http.pages import Page, asked, cut
 from virga.ground.sagas import start as start_saga
 from virga.ground.wire import UNSET
-from virga.services.compute import hardware, limits, model, policy, store, wire
+from virga.protocol import topics
+from virga.protocol.machines import ConsoleAsked
+from virga.services.compute import hardware, limits, machines, model, policy, store, wire
 from virga.services.compute.actions import flavors, keypairs, neighbours
 from virga.services.compute.actions.neighbours import Neighbours
 from virga.services.compute.settings import Compute as _Settings
@@ -218,17 +220,12 @@ def _insert(
         groups=groups,
         reservation_id=reservation,
         launch_index=index,
-        generation=0,
-        verb="none",
-        seen_generation=0,
-        seen_error=None,
         saga_id=saga,
         fault=None,
         created=now,
         updated=now,
         launched=None,
         boot=msgspec.to_builtins(boot),
-        verb_image=None,
         ephemeral=flavor.ephemeral,
     )
     store.begin(call.tx, server, "create", call.request.id, call.actor.user_id, now)
@@ -641,10 +638,11 @@ def console_output(call: Call, id: str, body: wire.ConsoleOutput) -> str:
     with call.db.read() as call.open:
         server = found(call, id)
         allow(call, policy.CONSOLE_OUTPUT, project_id=server.project_id)
-    if server.host is None:
+        machine = machines.of(call.tx, id)
+    if machine is None:
         raise Conflict(f"Instance {id} is not ready: it is on no host, and has no console yet.")
-    reply = call.use(Bus).call(f"node.{server.host}.console", {"server": id})
-    lines = str(reply["output"]).splitlines(keepends=True)
+    reply = topics.call(call.use(Bus), machine.host_id, topics.CONSOLE, ConsoleAsked(id))
+    lines = reply.output.splitlines(keepends=True)
     return "".join(lines if length < 0 else lines[-length:] if length else [])
 
 

@@ -114,7 +114,5 @@ def _begin(
         min_ram=boot.min_ram,
     )
     store.begin(call.tx, server, action, call.request.id, call.actor.user_id, now)
-    store.SERVERS.put(
-        call.tx, server.id, task_state="image_snapshot_pending", saga_id=saga, verb_image=image, updated=now
-    )
+    store.SERVERS.put(call.tx, server.id, task_state="image_snapshot_pending", saga_id=saga, updated=now)
     return image

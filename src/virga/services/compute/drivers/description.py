@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from virga.services.compute.driver import Hardware, Machine
+from virga.protocol.machines import Disk, Hardware, Machine, Nic
 
 PREFIX = "virga-"
 CONSOLE = "console=tty0 console=ttyS0"
@@ -67,14 +67,51 @@ def domain(
         add(top, event, action)
     devices = add(top, "devices")
     _disks(devices, machine, folder, "none" if direct else "writeback", root)
-    for card in machine.cards:
-        nic = add(devices, "interface", type="ethernet")
-        add(nic, "mac", address=card.mac)
-        add(nic, "target", dev=taps[card.port_id], managed="no")
-        add(nic, "model", type=h.vif_model)
-        add(nic, "mtu", size=str(card.mtu))
+    taken = {target.get("dev", "") for target in devices.iterfind("disk/target")}
+    for disk in machine.disks:
+        taken.add(name := free_target(disk.bus, taken))
+        devices.append(extra_disk(disk, name, "none" if direct else "writeback"))
+    for each in machine.nics:
+        devices.append(nic(each, taps[each.port_id], h.vif_model))
     _around(devices, h, folder)
     return top
+
+
+def nic(card: Nic, tap: str, model: str) -> ET.Element:
+    """A network card on a link of the host that is there already; `model` is the kind that the guest sees."""
+    top = ET.Element("interface", type="ethernet")
+    add(top, "mac", address=card.mac)
+    add(top, "target", dev=tap, managed="no")
+    add(top, "model", type=model)
+    add(top, "mtu", size=str(card.mtu))
+    return top
+
+
+def extra_disk(disk: Disk, target: str, cache: str) -> ET.Element:
+    """A disk beside the machine's own; the guest reads its id, cut to 20 characters, as its serial number."""
+    devices = ET.Element("devices")
+    made = _disk(devices, "disk", disk.format, cache, target, disk.bus, Path(disk.source))
+    if disk.read_only:
+        add(made, "readonly")
+    add(made, "serial", disk.id[:20])
+    return made
+
+
+def named(device: ET.Element) -> ET.Element:
+    """A card or a disk by what tells it from others. Its address is left out: the running machine and the one that is written down may
+    have it at different ones."""
+    top = ET.Element(device.tag, device.attrib)
+    top.extend(child for child in device if child.tag in {"mac", "source", "target"})
+    return top
+
+
+def free_target(bus: str, taken: set[str]) -> str:
+    """A name that no disk of the machine has yet. Raises ValueError when there is none."""
+    prefix = {"virtio": "vd", "ide": "hd"}.get(bus, "sd")
+    for letter in "abcdefghijklmnopqrstuvwxy":  # vdz is the config drive
+        if prefix + letter not in taken:
+            return prefix + letter
+    raise ValueError(f"the machine has no name for another disk on {bus}")
 
 
 def _boot(top: ET.Element, h: Hardware, folder: Path) -> None:

@@ -21,20 +21,35 @@ import msgspec
 
 from virga.ground import log
 from virga.ground.world import CommandFailed, run
-from virga.services.compute.driver import Capacity, Machine, Unwanted
+from virga.protocol.machines import Machine
+from virga.protocol.reports import Capacity, Console, DiskSeen, Found, NicSeen, Seen
+from virga.protocol.transfers import Content
+from virga.services.compute.driver import StillHere, Unwanted, silent
 from virga.services.compute.drivers import description, offers, qemu_img
 from virga.services.compute.drivers.description import PREFIX
 from virga.services.compute.drivers.rbd_disks import RbdDisks
 
 ASK_SECONDS = 60.0
+LET_GO_SECONDS = 30.0
 LOG_KEEP = 4 << 20
+RECORD, WITHDRAWN = "machine.json", "withdrawn.json"
+BOTH = libvirt.VIR_DOMAIN_AFFECT_LIVE | libvirt.VIR_DOMAIN_AFFECT_CONFIG
+STATES: dict[int, Seen] = {
+    libvirt.VIR_DOMAIN_RUNNING: "running",
+    libvirt.VIR_DOMAIN_BLOCKED: "running",
+    libvirt.VIR_DOMAIN_PAUSED: "paused",
+    libvirt.VIR_DOMAIN_SHUTDOWN: "running",
+    libvirt.VIR_DOMAIN_CRASHED: "crashed",
+}
 PATH = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*")
 libvirt.registerErrorHandler(lambda *_: None, None)
 
 
 class LibvirtHypervisor:
     """`folder` holds machines/<id> and base/<image>; `plug(port, mtu)` gives a tap, `unplug(port)` takes it away;
-    `image(id)` is the path of an image's bytes, `urls(id)` is how its stores call them. With `rbd` new root disks are in Ceph."""
+    `image(id)` is the path of an image's bytes, `urls(id)` is how its stores call them. With `rbd` new root disks are in Ceph.
+
+    In machines/<id> lies what the machine is (`machine.json`) beside its disks; of one that was withdrawn it is `withdrawn.json`."""
 
     def __init__(
         self,
@@ -58,6 +73,7 @@ class LibvirtHypervisor:
         self._lock = threading.Lock()
         self._held: Any = None
         self._direct = _direct_io(folder)
+        self.nvram = socket.parent.parent / "lib/qemu/nvram"
         self._bases: dict[str, threading.Lock] = {}
         self._version = 0
         self._pause = threading.Event()
@@ -86,6 +102,7 @@ class LibvirtHypervisor:
         if domain is not None and domain.isActive():
             if domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
                 domain.resume()
+            self._converge(domain, machine)
             return
         domain = self._define(machine)
         domain.create()
@@ -93,7 +110,8 @@ class LibvirtHypervisor:
     def _define(self, machine: Machine) -> Any:
         folder = self.machines / machine.id
         folder.mkdir(mode=0o711, exist_ok=True)
-        _write(folder / "machine.json", msgspec.json.encode(machine))
+        _write(folder / RECORD, msgspec.json.encode(machine))
+        (folder / WITHDRAWN).unlink(missing_ok=True)
         disk = folder / "disk.qcow2"
         root = self._in_ceph(machine.id)
         if root is not None:
@@ -111,7 +129,7 @@ class LibvirtHypervisor:
             if image and not (folder / part).exists():
                 self._twin(image, folder / part)
         (folder / "console.log").touch()
-        taps = {c.port_id: self.plug(c.port_id, c.mtu) for c in machine.cards}
+        taps = {nic.port_id: self.plug(nic.port_id, nic.mtu) for nic in machine.nics}
         tree = description.domain(
             machine,
             folder,
@@ -181,10 +199,10 @@ class LibvirtHypervisor:
 
     def stop(self, machine: Machine) -> None:
         domain = self._domain(machine.id)
-        if domain is None:
+        if domain is None or not domain.isActive():
             self._define(machine)
             return
-        if domain.isActive() and not self._ask_off(domain):
+        if not self._ask_off(domain):
             self._off(domain)
 
     def _ask_off(self, domain: Any) -> bool:
@@ -214,40 +232,112 @@ class LibvirtHypervisor:
             self._off(domain)
         self.run(machine)
 
-    def remove(self, id: str) -> None:
+    # -- what hangs on a running machine ---------------------------------------------------------------------------
+
+    def _converge(self, domain: Any, machine: Machine) -> None:
+        """Plug in what is new, pull out what is not wanted any more; the guest runs on. What libvirt has is compared, not what was last
+        asked for: a plug that was not finished is finished now."""
+        tree = _tree(domain)
+        before = self._record(machine.id)
+        kept = {nic.port_id for nic in machine.nics}
+        leaving = [nic for nic in (before.nics if before is not None else ()) if nic.port_id not in kept]
+        record = self.machines / machine.id / RECORD
+        both = msgspec.structs.replace(machine, nics=[*machine.nics, *leaving])
+        _write(record, msgspec.json.encode(both))  # whoever withdraws it from here on finds every tap
+        have = {mac.get("address", "") for mac in tree.iterfind("devices/interface/mac")}
+        for nic in [n for n in machine.nics if n.mac not in have]:
+            self._attach(domain, description.nic(nic, self.plug(nic.port_id, nic.mtu), machine.hardware.vif_model))
+        wanted = {nic.mac for nic in machine.nics}
+        for each in [i for i in tree.iterfind("devices/interface") if _mac(i) not in wanted]:
+            self._detach(domain, each, "interface", _mac)
+        for nic in leaving:
+            self.unplug(nic.port_id)
+        self._disks_of(domain, tree, machine)
+        _write(record, msgspec.json.encode(machine))
+
+    def _disks_of(self, domain: Any, tree: ET.Element, machine: Machine) -> None:
+        """The disks beside the machine's own, told by their serial numbers."""
+        own = {machine.id[:20]}
+        found = {
+            serial: each for each in tree.iterfind("devices/disk") if (serial := _serial(each)) and serial not in own
+        }
+        wanted = {disk.id[:20]: disk for disk in machine.disks}
+        for serial, each in found.items():
+            if serial not in wanted:
+                self._detach(domain, each, "disk", _serial)
+        taken = {target.get("dev", "") for target in tree.iterfind("devices/disk/target")}
+        for serial, disk in wanted.items():
+            if serial not in found:
+                taken.add(target := description.free_target(disk.bus, taken))
+                self._attach(domain, description.extra_disk(disk, target, self._cache))
+
+    @property
+    def _cache(self) -> str:
+        return "none" if self._direct else "writeback"
+
+    @staticmethod
+    def _attach(domain: Any, device: ET.Element) -> None:
+        domain.attachDeviceFlags(ET.tostring(device, encoding="unicode"), BOTH)
+
+    def _detach(self, domain: Any, device: ET.Element, tag: str, key: Callable[[ET.Element], str]) -> None:
+        """Pull a device out and wait until the guest has let go of it."""
+        domain.detachDeviceFlags(ET.tostring(description.named(device), encoding="unicode"), BOTH)
+        for _ in range(int(LET_GO_SECONDS * 10)):
+            left = _tree(domain)
+            if key(device) not in {key(each) for each in left.iterfind(f"devices/{tag}")}:
+                return
+            self._pause.wait(0.1)
+        raise RuntimeError(f"the guest did not let go of {tag} {key(device)} within {LET_GO_SECONDS:.0f} s")
+
+    # -- letting go ------------------------------------------------------------------------------------------------
+
+    def _record(self, id: str) -> Machine | None:
+        """What the machine was last described as; None when it never was here."""
+        for name in (RECORD, WITHDRAWN):
+            with contextlib.suppress(OSError):
+                return _machine((self.machines / id / name).read_bytes())
+        return None
+
+    def withdraw(self, id: str) -> None:
         domain = self._domain(id)
         if domain is not None:
             if domain.isActive():
                 self._off(domain)
-            domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM | libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE)
+            domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM | libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE)
+        record = self._record(id)
+        for nic in record.nics if record is not None else ():
+            self.unplug(nic.port_id)
         folder = self.machines / id
-        record = folder / "machine.json"
-        image = None
-        if record.exists():
-            machine = msgspec.json.decode(record.read_bytes(), type=Machine)
-            image = machine.image_id
-            for card in machine.cards:
-                self.unplug(card.port_id)
-        if self.rbd is not None:
+        if (folder / RECORD).exists():
+            (folder / RECORD).rename(folder / WITHDRAWN)
+
+    def destroy_disks(self, id: str, *, shared: bool) -> None:
+        if self._domain(id) is not None:
+            raise StillHere(f"machine {id} is here, and its disks are in use")
+        folder, record = self.machines / id, self._record(id)
+        if self.rbd is not None and shared:
             self.rbd.remove(id)
+        (self.nvram / f"{PREFIX}{id}_VARS.fd").unlink(missing_ok=True)
         if folder.exists():
             shutil.rmtree(folder)
-        if image is not None:
-            self._forget_base(image)
+        if record is not None and record.image_id is not None:
+            self._forget_base(record.image_id)
 
     def _forget_base(self, image: str) -> None:
-        """Drop a base that no machine stands on any more."""
+        """Drop a base that no machine's disk stands on any more."""
         with self._of_image(image):
-            for record in self.machines.glob("*/machine.json"):
+            for record in (*self.machines.glob(f"*/{RECORD}"), *self.machines.glob(f"*/{WITHDRAWN}")):
                 with contextlib.suppress(OSError, msgspec.DecodeError):
-                    if msgspec.json.decode(record.read_bytes(), type=Machine).image_id == image:
+                    if _machine(record.read_bytes()).image_id == image:
                         return
             for base in self.base.glob(f"{image}.*"):
                 base.unlink(missing_ok=True)
 
     # -- copies ----------------------------------------------------------------------------------------------------
 
-    def snapshot(self, machine: Machine, image: str, wanted: Callable[[], bool]) -> None:
+    def snapshot(
+        self, machine: Machine, image: str, wanted: Callable[[], bool], say: Callable[[int, int], None] = silent
+    ) -> None:
         root = self._in_ceph(machine.id)
         if root is not None:
             domain = self._domain(machine.id)
@@ -264,7 +354,7 @@ class LibvirtHypervisor:
             if domain is None or not domain.isActive() or machine.hardware.boots_cdrom:
                 qemu_img.convert(str(whole.parent / "disk.qcow2"), "qcow2", str(fresh), "qcow2", wanted)
                 break
-            if self._backup(domain, fresh, machine, wanted):
+            if self._backup(domain, fresh, machine, wanted, say):
                 break
         else:
             raise RuntimeError("the copy of the disk was broken off three times")
@@ -275,7 +365,9 @@ class LibvirtHypervisor:
     def _copy(self, id: str, image: str) -> Path:
         return self.machines / id / f"copy-{image}.qcow2"
 
-    def _backup(self, domain: Any, target: Path, machine: Machine, wanted: Callable[[], bool]) -> bool:
+    def _backup(
+        self, domain: Any, target: Path, machine: Machine, wanted: Callable[[], bool], say: Callable[[int, int], None]
+    ) -> bool:
         """Have QEMU copy the running machine's disk as it is at this moment into `target`; False when the machine went off meanwhile."""
         self._end_backup(domain)
         try:
@@ -287,8 +379,10 @@ class LibvirtHypervisor:
             raise
         while True:
             try:
-                if domain.jobInfo()[0] == libvirt.VIR_DOMAIN_JOB_NONE:
+                job = domain.jobInfo()
+                if job[0] == libvirt.VIR_DOMAIN_JOB_NONE:
                     break
+                say(job[4], job[3])  # bytes processed, of how many
             except libvirt.libvirtError:
                 if not domain.isActive():
                     return False
@@ -349,23 +443,12 @@ class LibvirtHypervisor:
             return False
         return True
 
-    def snapshot_size(self, id: str, image: str) -> int:
+    def copied(self, id: str, image: str) -> Content:
         root = self._in_ceph(id)
         if root is not None:
-            return root.snapshot_size(id, image)
-        return self._copy(id, image).stat().st_size
-
-    def snapshot_format(self, id: str, image: str) -> str:
-        return "qcow2" if self._in_ceph(id) is None else "raw"
-
-    def snapshot_bytes(self, id: str, image: str) -> Iterator[bytes]:
-        root = self._in_ceph(id)
-        if root is not None:
-            yield from root.read(id, image)
-            return
-        with open(self._copy(id, image), "rb", buffering=0) as file:
-            while piece := file.read(1 << 20):
-                yield piece
+            return Content(root.snapshot_size(id, image), "raw", lambda: root.read(id, image))
+        file = self._copy(id, image)
+        return Content(file.stat().st_size, "qcow2", lambda: _pieces(file))
 
     def tidy(self, id: str) -> None:
         domain = self._domain(id)
@@ -380,25 +463,48 @@ class LibvirtHypervisor:
     # -- looking ---------------------------------------------------------------------------------------------------
 
     def observe(self) -> dict[str, str]:
-        out = {}
+        out: dict[str, str] = {}
         for domain in self.conn().listAllDomains():
             try:
                 if not domain.name().startswith(PREFIX):
                     continue
-                state = domain.state()[0]
-                out[domain.UUIDString()] = {
-                    libvirt.VIR_DOMAIN_RUNNING: "running",
-                    libvirt.VIR_DOMAIN_BLOCKED: "running",
-                    libvirt.VIR_DOMAIN_PAUSED: "running",
-                    libvirt.VIR_DOMAIN_SHUTDOWN: "running",
-                    libvirt.VIR_DOMAIN_CRASHED: "crashed",
-                }.get(state, "stopped")
+                out[domain.UUIDString()] = STATES.get(domain.state()[0], "stopped")
             except libvirt.libvirtError:
                 continue
         for folder in self.machines.iterdir():
-            out.setdefault(folder.name, "stopped")
+            if (folder / RECORD).exists():
+                out.setdefault(folder.name, "stopped")
             self._trim(folder / "console.log")
         return out
+
+    def find(self, id: str) -> Found | None:
+        domain, record = self._domain(id), self._record(id)
+        if domain is None:
+            return Found("stopped") if (self.machines / id / RECORD).exists() else None
+        tree = _tree(domain)
+        ports = {nic.mac: nic.port_id for nic in record.nics} if record is not None else {}
+        extra = {disk.id[:20]: disk.id for disk in record.disks} if record is not None else {}
+        nics = [
+            NicSeen(ports.get(_mac(each), ""), target.get("dev", ""))
+            for each in tree.iterfind("devices/interface")
+            if (target := each.find("target")) is not None
+        ]
+        disks = [self._seen(id, each, extra) for each in tree.iterfind("devices/disk")]
+        consoles = [
+            Console("vnc", int(each.get("port", "-1")))
+            for each in tree.iterfind("devices/graphics[@type='vnc']")
+            if int(each.get("port", "-1")) > 0
+        ]
+        return Found(STATES.get(domain.state()[0], "stopped"), nics, disks, consoles)
+
+    def _seen(self, id: str, disk: ET.Element, extra: dict[str, str]) -> DiskSeen:
+        source, target = disk.find("source"), disk.find("target")
+        where = "" if source is None else source.get("file", "")
+        own = {"disk.qcow2": "root", "ephemeral.qcow2": "ephemeral", "config.iso": "config"}
+        network = source is not None and source.get("protocol") == "rbd"
+        name = extra.get(_serial(disk)) or ("root" if network else own.get(Path(where).name, where))
+        storage = self.rbd.storage() if network and self.rbd is not None else ""
+        return DiskSeen(name, target.get("dev", "") if target is not None else "", storage)
 
     @staticmethod
     def _trim(file: Path) -> None:
@@ -431,7 +537,14 @@ class LibvirtHypervisor:
             self._version = self.conn().getVersion()
         cpu = {"arch": os.uname().machine, "topology": {"cores": os.cpu_count() or 1, "sockets": 1, "threads": 1}}
         return Capacity(
-            os.cpu_count() or 1, memory, disk, "QEMU" if not self.kvm else "KVM", self._version, cpu, self._offered()
+            os.cpu_count() or 1,
+            memory,
+            disk,
+            "QEMU" if not self.kvm else "KVM",
+            self._version,
+            cpu,
+            self._offered(),
+            [self.rbd.storage()] if self.rbd is not None else [],
         )
 
     def _room(self) -> int:
@@ -493,6 +606,33 @@ def _direct_io(folder: Path) -> bool:
         probe.unlink(missing_ok=True)
     os.close(fd)
     return True
+
+
+def _machine(record: bytes) -> Machine:
+    """A machine as it was written down; what was written before cards were called so has them as `cards`."""
+    raw = msgspec.json.decode(record)
+    raw.setdefault("nics", raw.pop("cards", []))
+    return msgspec.convert(raw, Machine)
+
+
+def _tree(domain: Any) -> ET.Element:
+    """The machine as libvirt has it just now."""
+    return ET.fromstring(domain.XMLDesc())  # noqa: S314 - libvirt wrote it
+
+
+def _mac(interface: ET.Element) -> str:
+    found = interface.find("mac")
+    return "" if found is None else found.get("address", "")
+
+
+def _serial(disk: ET.Element) -> str:
+    return disk.findtext("serial") or ""
+
+
+def _pieces(file: Path) -> Iterator[bytes]:
+    with open(file, "rb", buffering=0) as source:
+        while piece := source.read(1 << 20):
+            yield piece
 
 
 def _write(file: Path, data: bytes) -> None:

@@ -66,6 +66,10 @@ class RbdDisks:
             self._fsid = run(["ceph-conf", "-c", self.conf, "--lookup", "fsid"]).strip()
         return self._fsid
 
+    def storage(self) -> str:
+        """What the pool is called wherever it is reached."""
+        return f"rbd://{self.fsid()}/{self.pool}"
+
     def name(self, id: str) -> str:
         return f"{self.pool}/{id}_disk"
 

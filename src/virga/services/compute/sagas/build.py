@@ -9,8 +9,9 @@ import msgspec
 
 from virga.ground.errors import Conflict, Invalid, NotFound, Problem
 from virga.ground.sagas import Again, Context, Saga, Step
+from virga.protocol.machines import Nic, Wanted
 from virga.services.compute import hosts as hosts_of
-from virga.services.compute import model, placement, store
+from virga.services.compute import machines, model, placement, store
 from virga.services.compute.sagas import hand
 from virga.services.compute.settings import Compute
 from virga.services.images import api as images
@@ -99,11 +100,22 @@ def assign(ctx: Context) -> int:
     row = hand.server(ctx, ctx.tx)
     if row is None:
         raise NotFound("The server is gone.")
-    return hand.want(ctx, ctx.tx, row, "run")
+    nics = [
+        Nic(port_id=n.port_id, mac=n.mac, mtu=n.mtu, network_id=n.network_id)
+        for n in network.nics(ctx.tx, row.id, row.project_id)
+    ]
+    want = Wanted(power="running", nics=nics)
+    return machines.assign(ctx.tx, ctx.doors, row.id, hand.host_id(ctx.tx, row), want).generation
 
 
 def unassign(ctx: Context) -> None:
-    hand.gone_from_node(ctx)
+    """The host lets go of the machine, and its disks, of which there may be some, go."""
+    with ctx.db.write() as tx:
+        row = hand.server(ctx, tx)
+        hand.withdraw(ctx, tx)
+        hosts = [hand.host_id(tx, row)] if row is not None and row.host is not None else []
+    hand.await_withdrawn(ctx)
+    hand.destroy_disks(ctx, hosts)
 
 
 def await_running(ctx: Context) -> None:

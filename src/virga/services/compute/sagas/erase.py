@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Delete a server, from every state: the machine off its node, the ports back, the row away. There is no way back: each
+"""Delete a server, from every state: the machine off its host, then its disks, the ports back, the row away. There is no way back: each
 step is repeated until it holds, and after an hour, and each further one, the alarm is raised with what it waits for."""
 
 from __future__ import annotations
@@ -11,8 +11,18 @@ from virga.services.network import api as network
 from virga.services.placement import api as inventories
 
 
-def unassign(ctx: Context) -> None:
-    hand.gone_from_node(ctx)
+def withdraw(ctx: Context) -> list[str]:
+    """Every host lets go of its machine of the server; which hosts these are."""
+    return hand.withdraw(ctx, ctx.tx)
+
+
+def await_withdrawn(ctx: Context) -> None:
+    hand.await_withdrawn(ctx)
+
+
+def destroy_disks(ctx: Context) -> None:
+    """After the machine is gone, because a disk in use cannot be destroyed; and never by a host that merely came back."""
+    hand.destroy_disks(ctx, ctx.notes.get("withdraw") or [])
 
 
 def release_ports(ctx: Context) -> None:
@@ -29,12 +39,19 @@ def erase(ctx: Context) -> None:
     store.end(ctx.tx, row.id, now, "compute_terminate_instance", host=row.host)
     hand.tell(ctx, ctx.tx, row, "deleted")
     inventories.release(ctx.tx, now, row.id)
+    store.forget_orders(ctx.tx, row.id)
     store.SERVERS.delete(ctx.tx, store.c.id == row.id)
 
 
 DELETE_SERVER = Saga(
     "compute.delete_server",
-    (Step(unassign), Step(release_ports, atomic=True), Step(erase, atomic=True)),
+    (
+        Step(withdraw, atomic=True),
+        Step(await_withdrawn),
+        Step(destroy_disks),
+        Step(release_ports, atomic=True),
+        Step(erase, atomic=True),
+    ),
     deadline=3600,
     endless=True,
 )

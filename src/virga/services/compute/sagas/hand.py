@@ -5,16 +5,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from virga.ground.bus import Bus
 from virga.ground.db.engine import Tx
-from virga.ground.errors import Problem, public
+from virga.ground.errors import NotFound, Problem, public
 from virga.ground.events import emit
 from virga.ground.http.call import Call, Query, Request
 from virga.ground.sagas import Again, Context
-from virga.services.compute import events, model, store
+from virga.protocol.machines import OrderKind, Power
+from virga.services.compute import events, machines, model, store
+from virga.services.compute.machines import POLL
 from virga.services.network import api as network
-
-POLL = 5.0
 
 
 class NodeFailed(Problem):
@@ -25,52 +24,122 @@ def server(ctx: Context, tx: Tx) -> model.Server | None:
     return store.SERVERS.get(tx, ctx.args["server"])
 
 
-def want(ctx: Context, tx: Tx, row: model.Server, verb: str) -> int:
-    """Set what the node should do next; the generation it will carry."""
-    generation = row.generation + 1
-    store.SERVERS.put(tx, row.id, generation=generation, verb=verb, seen_error=None)
-    bus = ctx.doors.use(Bus)
-    tx.after_commit(lambda: bus.publish(f"node.{row.host}.wake", {"server": row.id}))
-    return generation
+def host_id(tx: Tx, row: model.Server) -> str:
+    """The id of the host that the server is placed on. Raises NotFound when it is on none."""
+    host = store.HOSTS.by(tx, name=row.host) if row.host is not None else None
+    if host is None:
+        raise NotFound("The server has no machine: it is on no host.")
+    return host.id
+
+
+def want(ctx: Context, tx: Tx, row: model.Server, power: Power) -> int:
+    """Have the server's machine be so; the generation that says it. Raises NotFound for a server without a machine."""
+    machine = machines.of(tx, row.id)
+    if machine is None:
+        raise NotFound("The server has no machine: it is on no host.")
+    return machines.want(tx, ctx.doors, machine, power=power)
 
 
 def awaited(ctx: Context, generation: int) -> model.Server | None:
     """The server once its node has done `generation`; Again until then. Raises NodeFailed with the node's words."""
     with ctx.db.read() as tx:
         row = server(ctx, tx)
-    if row is None:
+        machine = machines.of(tx, ctx.args["server"])
+    if row is None or machine is None:
         return None
-    if row.seen_generation < generation:
-        raise Again(POLL, why=f"host {row.host} has not done {row.verb} (generation {generation}) yet")
-    if row.seen_error:
-        raise NodeFailed(row.seen_error)
+    if machine.seen < generation:
+        raise Again(POLL, why=f"host {row.host} has not done generation {generation} of the machine yet")
+    if machine.error:
+        raise NodeFailed(machine.error)
     return row
 
 
-def gone_from_node(ctx: Context) -> None:
-    """Have the node remove the machine, and wait until it has; a node that is away is not waited for: it removes what is not its
-    own when it comes back."""
+def order(ctx: Context, tx: Tx, row: model.Server, kind: OrderKind, **arguments: Any) -> str:
+    """Have the host of the server's machine do something once; the order's id."""
+    machine = machines.of(tx, row.id)
+    if machine is None:
+        raise NotFound("The server has no machine: it is on no host.")
+    return machines.order(tx, ctx.doors, row.id, machine.host_id, kind, ctx.id, **arguments)
+
+
+def obeyed(ctx: Context, id: str) -> model.OrderRow:
+    """The order once it is done; Again until then. Raises NodeFailed with the node's words."""
     with ctx.db.read() as tx:
-        row = server(ctx, tx)
-        host = store.HOSTS.by(tx, name=row.host) if row is not None and row.host is not None else None
-    if row is None or row.host is None:
-        return
-    if row.verb != "remove":
+        row = store.ORDERS.get(tx, id)
+    if row is None or row.state == model.VOID:
+        raise NodeFailed("The order is not wanted any more.")
+    if row.state == model.WANTED:
+        raise Again(POLL, why=f"host {row.host_id} has not done its order {row.kind} yet")
+    if row.state == model.FAILED:
+        raise NodeFailed(row.error or "The node does not say why.")
+    return row
+
+
+# -- letting go ----------------------------------------------------------------------------------------------------
+
+
+def withdraw(ctx: Context, tx: Tx) -> list[str]:
+    """Every host that has a machine of the server lets go of it, and what was ordered for it is not wanted any more; the hosts' ids."""
+    id = ctx.args["server"]
+    machines.void_orders(tx, ctx.world.now(), id)
+    rows = store.MACHINES.every(tx, server_id=id)
+    for row in rows:
+        machines.withdraw(tx, ctx.doors, row)
+    return [row.host_id for row in rows]
+
+
+def await_withdrawn(ctx: Context) -> None:
+    """No host that answers has a machine of the server; Again until then. One that is away is not waited for: it lets go when it comes
+    back, before anything else."""
+    with ctx.db.read() as tx:
+        rows = store.MACHINES.every(tx, server_id=ctx.args["server"])
+        hosts = {h.id: h for h in store.HOSTS.within(tx, "id", [r.host_id for r in rows])}
+    now = ctx.world.now()
+    left = [hosts[r.host_id].name for r in rows if r.host_id in hosts and not model.host_down(hosts[r.host_id], now)]
+    if left:
+        raise Again(POLL, why=f"{', '.join(left)} has not let go of the machine yet")
+
+
+def destroy_disks(ctx: Context, host_ids: list[str]) -> None:
+    """The server's disks are gone from these hosts and from the storage that they share; Again until then. A host that is away does it
+    when it comes back; what it shares with others, one of those does now."""
+    for host_id in host_ids:
+        with ctx.db.read() as tx:
+            host = store.HOSTS.get(tx, host_id)
+        if host is None:
+            continue
+        down = model.host_down(host, ctx.world.now())
+        _destroyed(ctx, host_id, wait=not down)
+        if down and host.storages:
+            _destroyed_by_another(ctx, host)
+
+
+def _destroyed_by_another(ctx: Context, host: model.Host) -> None:
+    now = ctx.world.now()
+    with ctx.db.read() as tx:
+        others = [
+            h
+            for h in store.HOSTS.find(tx)
+            if h.id != host.id and not model.host_down(h, now) and set(h.storages) & set(host.storages)
+        ]
+    if others:
+        _destroyed(ctx, min(h.id for h in others), wait=True, again=False)
+
+
+def _destroyed(ctx: Context, host_id: str, *, wait: bool, again: bool = True) -> None:
+    """One host's order. What failed is ordered `again`, or left to the host that had the machine: it may still hold the disk."""
+    id = ctx.args["server"]
+    with ctx.db.read() as tx:
+        orders = store.orders_of(tx, id, host_id, "destroy_disks", ctx.id)
+    if not orders or (orders[-1].state == model.FAILED and again):
         with ctx.db.write() as tx:
-            fresh = server(ctx, tx)
-            if fresh is not None and fresh.verb != "remove":
-                want(ctx, tx, fresh, "remove")
-        raise Again(POLL, why=f"host {row.host} is told to remove the machine")
-    if row.seen_generation >= row.generation and row.seen_error is None:
+            machines.order(tx, ctx.doors, id, host_id, "destroy_disks", ctx.id, shared=True)
+        if wait:
+            why = orders[-1].error if orders else None
+            raise Again(POLL, why=f"host {host_id} is told to destroy the disks" + (f": {why}" if why else ""))
         return
-    if host is None or model.host_down(host, ctx.world.now()):
-        return
-    if row.seen_generation >= row.generation:
-        with ctx.db.write() as tx:
-            fresh = server(ctx, tx)
-            if fresh is not None:
-                want(ctx, tx, fresh, "remove")
-    raise Again(POLL, why=f"host {row.host} has not removed the machine: {row.seen_error or 'it has not answered yet'}")
+    if orders[-1].state == model.WANTED and wait:
+        raise Again(POLL, why=f"host {host_id} has not destroyed the disks yet")
 
 
 def as_call(ctx: Context, tx: Tx, project_id: str) -> Call:

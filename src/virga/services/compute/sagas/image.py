@@ -1,54 +1,62 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make an image of a server's disk: the node copies the disk as it is, the porter carries the copy into the image store, the node
-forgets it, the image is published. Whatever dies on the way: the image is there whole, or it is not there at all."""
+"""Make an image of a server's disk: the node copies the disk as it is and hands the copy over, the porter carries it into the image
+store, the node forgets it, the image is published. Whatever dies on the way: the image is there whole, or it is not there at all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from virga.ground.errors import NotFound
 from virga.ground.sagas import Again, Context, Saga, Step
-from virga.services.compute import model, store
-from virga.services.compute.driver import Hypervisor
+from virga.ground.sagas.saga import wake
+from virga.protocol.transfers import Content
+from virga.services.compute import machines, model, store
+from virga.services.compute.machines import POLL
 from virga.services.compute.sagas import hand
+from virga.services.compute.transfers import Transfers
 from virga.services.images import api as images
 
 EVENT = {"createImage": "compute_snapshot_instance", "createBackup": "compute_backup_instance"}
 
 
-def snapshot(ctx: Context) -> int:
+def snapshot(ctx: Context) -> str:
     """Tell the node to copy the disk."""
     row = hand.server(ctx, ctx.tx)
     if row is None or row.host is None:
         raise NotFound("The server has no machine: it is on no host.")
     store.SERVERS.put(ctx.tx, row.id, task_state="image_snapshot")
-    return hand.want(ctx, ctx.tx, row, "snapshot")
+    return hand.order(ctx, ctx.tx, row, "snapshot", image=ctx.args["image"])
 
 
 def await_snapshot(ctx: Context) -> None:
     """The node has the whole copy."""
-    row = hand.awaited(ctx, ctx.notes["snapshot"])
-    if row is None:
-        raise NotFound("The server is gone.")
+    order = ctx.notes["snapshot"]
+    if not isinstance(order, str):
+        raise hand.NodeFailed("The program was upgraded while the disk was copied: make the image again.")
+    hand.obeyed(ctx, order)
     with ctx.db.write() as tx:
-        store.SERVERS.change(tx, store.c.id == row.id, store.c.saga_id == ctx.id, task_state="image_pending_upload")
+        store.SERVERS.change(
+            tx,
+            store.c.id == ctx.args["server"],
+            store.c.saga_id == ctx.id,
+            task_state="image_pending_upload",
+        )
 
 
 def forget_snapshot(ctx: Context) -> None:
     """Have the node take its copy away, and wait until it has; a node that is away does it when it comes back."""
+    id = ctx.args["server"]
     with ctx.db.read() as tx:
-        row = hand.server(ctx, tx)
-        host = store.HOSTS.by(tx, name=row.host) if row is not None and row.host is not None else None
-    if row is None or row.host is None or row.verb == "remove":
+        machine = machines.of(tx, id)
+        host = store.HOSTS.get(tx, machine.host_id) if machine is not None else None
+        orders = store.orders_of(tx, id, host.id, "tidy", ctx.id) if host is not None else []
+    if host is None:
         return
-    if row.verb != "tidy":
+    if not orders or orders[-1].state == model.FAILED:
         with ctx.db.write() as tx:
-            fresh = hand.server(ctx, tx)
-            if fresh is not None and fresh.verb not in {"tidy", "remove"}:
-                hand.want(ctx, tx, fresh, "tidy")
-        raise Again(hand.POLL)
-    if row.seen_generation < row.generation and host is not None and not model.host_down(host, ctx.world.now()):
-        raise Again(hand.POLL)
+            machines.void_orders(tx, ctx.world.now(), id)
+            machines.order(tx, ctx.doors, id, host.id, "tidy", ctx.id)
+        raise Again(POLL)
+    if orders[-1].state == model.WANTED and not model.host_down(host, ctx.world.now()):
+        raise Again(POLL)
 
 
 def upload(ctx: Context) -> dict[str, object]:
@@ -58,17 +66,45 @@ def upload(ctx: Context) -> dict[str, object]:
         row = hand.server(ctx, tx)
     if row is None:
         raise NotFound("The server is gone.")
-    hypervisor, boot = ctx.doors.use(Hypervisor), store.boot(row)
-    size = hypervisor.snapshot_size(server, image)
-
-    def chunks() -> Iterator[bytes]:
-        return hypervisor.snapshot_bytes(server, image)
-
+    copy = _handed_over(ctx, row)
     if row.task_state != "image_uploading":
         with ctx.db.write() as tx:
             store.SERVERS.change(tx, store.c.id == server, store.c.saga_id == ctx.id, task_state="image_uploading")
-    formats = ("ami", "ami") if boot.disk_format == "ami" else (hypervisor.snapshot_format(server, image), "bare")
-    return images.take_snapshot(ctx, image, f"server:{server}", chunks, size, formats)
+    formats = ("ami", "ami") if store.boot(row).disk_format == "ami" else (copy.format, "bare")
+    return images.take_snapshot(ctx, image, f"server:{server}", copy.read, copy.size, formats)
+
+
+def _handed_over(ctx: Context, row: model.Server) -> Content:
+    """The copy as the node gave it; Again until it has. A reference that this process does not know is of one that is gone: the node is
+    asked anew."""
+    transfers = ctx.doors.use(Transfers)
+    with ctx.db.read() as tx:
+        machine = machines.of(tx, row.id)
+        orders = store.orders_of(tx, row.id, machine.host_id, "upload", ctx.id) if machine is not None else []
+    last = orders[-1] if orders else None
+    if last is not None and last.state == model.FAILED and transfers.expected(last.arguments["reference"]):
+        raise hand.NodeFailed(last.error or "The node does not say why.")
+    if last is not None and transfers.expected(last.arguments["reference"]):
+        copy = transfers.offered(last.arguments["reference"])
+        if copy is not None:
+            return copy
+        raise Again(POLL)
+    server = row.id
+
+    def arrived() -> None:
+        with ctx.db.write() as tx:
+            wake(tx, ctx.doors, f"server:{server}")
+
+    with ctx.db.write() as tx:
+        machines.void_orders(tx, ctx.world.now(), server)
+        hand.order(ctx, tx, row, "upload", image=ctx.args["image"], reference=transfers.expect(arrived))
+    raise Again(POLL)
+
+
+def _drop(ctx: Context) -> None:
+    transfers = ctx.doors.use(Transfers)
+    for order in store.ordered_by(ctx.tx, ctx.id, "upload"):
+        transfers.drop(order.arguments["reference"])
 
 
 def unupload(ctx: Context) -> None:
@@ -78,8 +114,8 @@ def unupload(ctx: Context) -> None:
 def tidy(ctx: Context) -> None:
     """The node's copy is not needed any more."""
     row = hand.server(ctx, ctx.tx)
-    if row is not None and row.host is not None:
-        hand.want(ctx, ctx.tx, row, "tidy")
+    if row is not None and machines.of(ctx.tx, row.id) is not None:
+        hand.order(ctx, ctx.tx, row, "tidy")
 
 
 def publish(ctx: Context) -> None:
@@ -87,6 +123,7 @@ def publish(ctx: Context) -> None:
 
 
 def done(ctx: Context) -> None:
+    _drop(ctx)
     backup = ctx.args.get("backup")
     row = hand.server(ctx, ctx.tx)
     if row is None:
@@ -94,27 +131,27 @@ def done(ctx: Context) -> None:
     now = ctx.world.now()
     if backup:
         images.rotate_backups(ctx.tx, ctx.doors, ctx.args["owner"], row.id, backup["kind"], backup["keep"])
-    store.SERVERS.put(ctx.tx, row.id, task_state=None, saga_id=None, verb_image=None, updated=now)
+    store.SERVERS.put(ctx.tx, row.id, task_state=None, saga_id=None, updated=now)
     store.end(ctx.tx, row.id, now, EVENT[ctx.args["action"]], host=row.host)
     hand.tell(ctx, ctx.tx, row, row.vm_state)
 
 
 def failed(ctx: Context) -> None:
     """The server is as it was; the action log says why there is no image."""
+    _drop(ctx)
     images.abandon_snapshot(ctx.tx, ctx.doors, ctx.args["image"], ctx.id)
     row = hand.server(ctx, ctx.tx)
     if row is None:
         return
     now = ctx.world.now()
-    store.SERVERS.put(
-        ctx.tx, row.id, task_state=None, saga_id=None, verb_image=None, fault=hand.fault(ctx), updated=now
-    )
+    store.SERVERS.put(ctx.tx, row.id, task_state=None, saga_id=None, fault=hand.fault(ctx), updated=now)
     store.end(ctx.tx, row.id, now, EVENT[ctx.args["action"]], error=ctx.error, host=row.host)
     hand.tell(ctx, ctx.tx, row, row.vm_state, ctx.error)
 
 
 def superseded(ctx: Context) -> None:
     """The server is deleted while an image of it is made: there will be no image. Its bytes are the sweeper's."""
+    _drop(ctx)
     images.abandon_snapshot(ctx.tx, ctx.doors, ctx.args["image"], ctx.id)
     hand.superseded(ctx)
 

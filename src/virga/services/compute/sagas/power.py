@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Start, stop and reboot: one saga, because to the node they are one thing, another way for the machine to be."""
+"""Start, stop and reboot. To start and to stop is another way for the machine to be; a reboot is something that happens once."""
 
 from __future__ import annotations
 
 from virga.ground.errors import NotFound
 from virga.ground.sagas import Context, Saga, Step
-from virga.services.compute import model, store
+from virga.protocol.machines import Power
+from virga.services.compute import machines, model, store
+from virga.services.compute import power as shown
 from virga.services.compute.sagas import hand
 
-NODE_VERB = {"start": "run", "stop": "stop", "reboot_soft": "reboot_soft", "reboot_hard": "reboot_hard"}
+POWER: dict[str, Power] = {"start": "running", "stop": "stopped"}
 EVENT = {
     "start": "compute_start_instance",
     "stop": "compute_stop_instance",
@@ -17,15 +19,26 @@ EVENT = {
 }
 
 
-def assign(ctx: Context) -> int:
+def assign(ctx: Context) -> int | str:
+    """Tell the node: the generation that it should do, or the order."""
     row = hand.server(ctx, ctx.tx)
-    if row is None or row.host is None:
+    if row is None:
         raise NotFound("The server has no machine: it is on no host.")
-    return hand.want(ctx, ctx.tx, row, NODE_VERB[ctx.args["verb"]])
+    verb = ctx.args["verb"]
+    if verb in POWER:
+        return hand.want(ctx, ctx.tx, row, POWER[verb])
+    machine = machines.of(ctx.tx, row.id)
+    if machine is not None and machines.wanted(machine).power != "running":  # a hard reboot starts what is stopped
+        return hand.want(ctx, ctx.tx, row, "running")
+    return hand.order(ctx, ctx.tx, row, "reboot", hard=verb == "reboot_hard")
 
 
 def await_done(ctx: Context) -> None:
-    hand.awaited(ctx, ctx.notes["assign"])
+    told = ctx.notes["assign"]
+    if isinstance(told, int):
+        hand.awaited(ctx, told)
+    else:
+        hand.obeyed(ctx, told)
 
 
 def done(ctx: Context) -> None:
@@ -43,12 +56,13 @@ def done(ctx: Context) -> None:
 
 
 def failed(ctx: Context) -> None:
-    """The server is as it was before; the log says why. The power loop corrects it if the machine is not."""
+    """The server is as it was before, or as its machine is now; the log says why."""
     row = hand.server(ctx, ctx.tx)
     if row is None:
         return
     now = ctx.world.now()
     store.SERVERS.put(ctx.tx, row.id, task_state=None, saga_id=None, fault=hand.fault(ctx), updated=now)
+    shown.settle(ctx.tx, now, row.id)
     store.end(ctx.tx, row.id, now, EVENT[ctx.args["verb"]], error=ctx.error, host=row.host)
     hand.tell(ctx, ctx.tx, row, row.vm_state, ctx.error)
 
