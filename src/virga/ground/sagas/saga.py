@@ -162,8 +162,8 @@ class Saga:
 class Family(Protocol):
     """How a saga has children: `virga.ground.sagas.children`, which the runner brings along."""
 
-    @staticmethod
     def spawn(
+        self,
         ctx: Context,
         tx: Tx,
         name: str,
@@ -174,8 +174,7 @@ class Family(Protocol):
         /,
     ) -> str: ...
 
-    @staticmethod
-    def join(ctx: Context, tx: Tx, ids: Sequence[str], /) -> list[dict[str, Any]]: ...
+    def join(self, ctx: Context, tx: Tx, ids: Sequence[str], /) -> list[dict[str, Any]]: ...
 
 
 class Book:
