@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from virga.ground.db.engine import Database, metadata
 
-HEAD = "0014"
+HEAD = "0018"
 HERE = Path(__file__).parent / "migrations"
 
 

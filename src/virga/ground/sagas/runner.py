@@ -19,6 +19,8 @@ from virga.ground.sagas.saga import SAGAS, TABLE, Again, Context, Saga, SagaRow,
 from virga.ground.world import World
 
 LEASE = 60.0
+MOST_TOLD = 1 << 16
+"""How many characters of a failure are kept."""
 NOW = sa.bindparam("now", type_=sa.Double)
 DUE = sa.select(TABLE.c.id).where(TABLE.c.ended.is_(None), TABLE.c.wake <= NOW, TABLE.c.lease <= NOW).limit(1)
 PICK = DUE.order_by(TABLE.c.wake, TABLE.c.created).with_for_update(skip_locked=True)
@@ -257,7 +259,7 @@ class Runner:
     def _turn(self, row: SagaRow, error: str) -> SagaRow:
         """Begin to unwind, from the step that failed."""
         self.log.warning("saga_turns", saga=row.name, id=row.id, cursor=row.cursor, why=error)
-        return self._record(row, {"state": "undo", "error": error[:4000], "attempts": 0})
+        return self._record(row, {"state": "undo", "error": error[:MOST_TOLD], "attempts": 0})
 
     def _rest(self, row: SagaRow, seconds: float, **more: object) -> None:
         """Let go of the row until `seconds` have passed; at once if it was woken while it was held."""

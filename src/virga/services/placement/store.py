@@ -44,7 +44,7 @@ INVENTORIES = Rows(
         sa.Column("free", sa.BigInteger, nullable=False),
         sa.Column("updated", sa.Double, nullable=False),
         # The providers of a class with the most left come first, and a search ends when it has enough of them.
-        sa.Index("ix_placement_inventories_free", "resource_class", "free"),
+        sa.Index("ix_placement_inventories_free", "resource_class", "free", "provider_id"),
     ),
     model.Inventory,
 )
@@ -162,21 +162,27 @@ def in_aggregate(provider: sa.ColumnElement[str], ids: Iterable[str]) -> Where:
 
 
 def roots_by_room(
-    tx: Tx, amounts: Mapping[str, int], conditions: Sequence[Where], limit: int, after: int = 0
-) -> list[str]:
-    """Providers that are whole trees by themselves (no parent) with room for all of `amounts`, those with the most memory free
-    (or of the first class) first: the search walks an index and ends at `limit`."""
+    tx: Tx,
+    amounts: Mapping[str, int],
+    conditions: Sequence[Where],
+    limit: int,
+    after: tuple[int, str] | None = None,
+) -> list[tuple[int, str]]:
+    """(free, provider) of those that are whole trees by themselves (no parent) with room for all of `amounts`, those with the most
+    memory free (or of the first class) first: the search walks an index, begins behind `after` and ends at `limit`."""
     first = "MEMORY_MB" if "MEMORY_MB" in amounts else next(iter(amounts))
     rest = {name: amount for name, amount in amounts.items() if name != first}
     query = (
-        sa.select(i.provider_id)
+        sa.select(i.free, i.provider_id)
         .select_from(INVENTORIES.table.join(PROVIDERS.table, p.id == i.provider_id))
         .where(has_room(first, amounts[first]), *with_room(rest, i.provider_id), *conditions)
-        .order_by(i.free.desc(), i.provider_id)
+        .order_by(i.free.desc(), i.provider_id.desc())
         .limit(limit)
-        .offset(after)
     )
-    return list(tx.conn.execute(query).scalars())
+    if after is not None:
+        free, id = after
+        query = query.where(i.free <= free, sa.or_(i.free < free, i.provider_id < id))
+    return [(row[0], row[1]) for row in tx.conn.execute(query)]
 
 
 def providers_with_room(tx: Tx, resource_class: str, amount: int) -> list[tuple[str, str]]:
@@ -192,7 +198,7 @@ def providers_with_room(tx: Tx, resource_class: str, amount: int) -> list[tuple[
 
 def any_nested(tx: Tx) -> bool:
     """Whether any provider has a parent."""
-    return PROVIDERS.one(tx, p.parent_id.is_not(None)) is not None
+    return PROVIDERS.one(tx, p.parent_id > "") is not None  # a range of the index: `is not null` is read row by row
 
 
 def sharing(tx: Tx) -> dict[str, set[str]]:

@@ -14,18 +14,15 @@ from virga.services.placement.actions import aggregates, allocations, inventorie
 LOW, HIGH = (1, 0), (1, 39)
 
 
-def versions(_: None, call: Call) -> Any:
-    return {
-        "versions": [
-            {
-                "id": "v1.0",
-                "max_version": f"{HIGH[0]}.{HIGH[1]}",
-                "min_version": f"{LOW[0]}.{LOW[1]}",
-                "status": "CURRENT",
-                "links": [{"rel": "self", "href": ""}],
-            }
-        ]
+def versions(_: None, call: Call) -> Answer:
+    about = {
+        "id": "v1.0",
+        "max_version": f"{HIGH[0]}.{HIGH[1]}",
+        "min_version": f"{LOW[0]}.{LOW[1]}",
+        "status": "CURRENT",
+        "links": [{"rel": "self", "href": ""}],
     }
+    return dated(call, {"versions": [about]})
 
 
 def dated(call: Call, body: Any, changed: Iterable[float] = (), **more: Any) -> Answer:
@@ -113,6 +110,10 @@ def provider_traits(held: traits.Held, call: Call) -> Answer:
     return dated(call, {"resource_provider_generation": held[0].generation, "traits": held[1]}, [held[0].updated])
 
 
+def known_trait(_: None, call: Call) -> Answer:
+    return dated(call, None, code=204)
+
+
 def all_traits(names: list[str], call: Call) -> Answer:
     return dated(call, {"traits": names})
 
@@ -122,8 +123,10 @@ def made(kind: str) -> Any:
 
     def view(held: tuple[str, bool], call: Call) -> Answer:
         name, new = held
-        place = {"location": f"{call.request.base}{call.request.service_path}/{kind}/{name}"}
-        return dated(call, None, code=201 if new else 204, headers=place)
+        code, place = 201 if new else 204, f"{call.request.base}{call.request.service_path}/{kind}/{name}"
+        if kind == "resource_classes":  # upstream dates traits and not classes
+            return Answer(None, code=code, headers={"location": place})
+        return dated(call, None, code=code, headers={"location": place})
 
     return view
 
@@ -223,10 +226,11 @@ def allocation_candidates(held: tuple[groups.Request, candidates.Found], call: C
             request["mappings"] = {suffix: list(ids) for suffix, ids in each.mappings.items()}
         requests.append(request)
     used = {id for each in found.candidates for id in each.allocations}
+    roots = {row.root_id for tree in found.trees for row in tree.providers if row.id in used}
     summaries: dict[str, Any] = {}
     for tree in found.trees:
         for row in tree.providers:
-            if row.id in summaries or (row.id not in used and (call.version < (1, 27) or row not in tree.own)):
+            if row.id in summaries or not (row.id in used or (call.version >= (1, 29) and row.root_id in roots)):
                 continue
             summaries[row.id] = _summary(tree, row, wanted, call)
     return dated(call, {"allocation_requests": requests, "provider_summaries": summaries})
