@@ -239,33 +239,34 @@ class Bench:
 
 
 def figures(ms: list[float]) -> dict[str, float]:
-    cuts = statistics.quantiles(ms, n=100)
+    cuts = statistics.quantiles(ms, n=100, method="inclusive")
     return {"p50_ms": round(cuts[49], 2), "p99_ms": round(cuts[98], 2), "max_ms": round(max(ms), 2), "n": len(ms)}
 
 
-def measured(bench: Bench, rounds: int) -> dict[str, dict[str, Any]]:
-    """question → its figures."""
+def measured(bench: Bench, rounds: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each question with its figures."""
     shape: Callable[[], tuple[int, int, int]] = lambda: bench.chance.choice(SHAPES)  # noqa: E731
     bench.one_by_one([bench.row(*shape()) for _ in range(10)], "placed")  # statements are compiled once
-    out: dict[str, dict[str, Any]] = {}
-    out["plain"] = bench.one_by_one([bench.row(*shape()) for _ in range(rounds)], "placed")
+    yield "plain", bench.one_by_one([bench.row(*shape()) for _ in range(rounds)], "placed")
     spec = {"trait:HW_CPU_X86_AVX": "required"}
     rows = [bench.row(*shape(), specs=spec, zone="zone1") for _ in range(rounds)]
-    out["zone and trait"] = bench.one_by_one(rows, "placed")
+    yield "zone and trait", bench.one_by_one(rows, "placed")
     rows = [bench.row(1, 10**9, 1) for _ in range(max(10, rounds // 10))]
-    out["no host has room"] = bench.one_by_one(rows, "refused")
+    yield "no host has room", bench.one_by_one(rows, "refused")
     for name, hosts in (("16 at once", len(bench.hosts)), ("16 at once, 20 hosts", 20), ("16 at once, 2 hosts", 2)):
         if hosts < len(bench.hosts):
             with bench.cloud.db.write() as tx:
                 placed.PROVIDER_TRAITS.delete(tx, placed.t.trait == "COMPUTE_STATUS_DISABLED")
             bench.crowd(hosts)
         took, counts, seconds = bench.at_once(4 if hosts == 2 else 20)
-        out[name] = figures(took) | {
-            "refused": counts["refused"],
-            "again": counts["again"],
-            "per_second": round(len(took) / seconds, 1),
-        }
-    return out
+        told = {"refused": counts["refused"], "again": counts["again"], "per_second": round(len(took) / seconds, 1)}
+        yield name, figures(took) | told
+
+
+def line(database: str, question: str, f: dict[str, Any]) -> str:
+    more = [f.get(name, "") for name in ("n", "cpu_p50_ms", "cpu_p99_ms", "again", "refused", "per_second")]
+    times = " ".join(f"{f[name]:8}" for name in ("p50_ms", "p99_ms", "max_ms"))
+    return f"{database:10} {question:22} {times} " + " ".join(f"{each!s:>8}" for each in more)
 
 
 def main() -> int:
@@ -281,28 +282,22 @@ def main() -> int:
     print(
         f"{asked.hosts} hosts, {asked.machines} machines; a decision is candidates, filters, weighers, claim and commit"
     )
-    print(
-        f"{'database':10} {'question':24} {'p50 ms':>8} {'p99 ms':>8} {'max ms':>8} {'n':>5} {'cpu p50':>8} {'cpu p99':>8} {'again':>6} {'refused':>8} {'per s':>7}"
-    )
+    titles = ("p50 ms", "p99 ms", "max ms", "n", "cpu p50", "cpu p99", "again", "refused", "per s")
+    print(f"{'database':10} {'question':22} " + " ".join(f"{each:>8}" for each in titles), flush=True)
     for name in [asked.database] if asked.database else list(made):
         folder = Path(tempfile.mkdtemp(prefix="virga-bench-placement-"))
         try:
             with made[name](folder) as url:
                 bench = Bench(url, folder / "state", asked.hosts, asked.machines)
-                try:
-                    result[name] = measured(bench, asked.rounds)
-                finally:
-                    bench.cloud.db.close()
+                result[name] = {}
+                for question, f in measured(bench, asked.rounds):
+                    result[name][question] = f
+                    print(line(name, question, f), flush=True)
+                    alone = "refused" not in f and question != "no host has room"
+                    bad += (alone and f["p99_ms"] > GOAL_MS) or bool(f.get("refused"))
+                bench.cloud.db.close()
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        for question, f in result[name].items():
-            more = tuple(f.get(name, "") for name in ("cpu_p50_ms", "cpu_p99_ms", "again", "refused", "per_second"))
-            print(
-                f"{name:10} {question:24} {f['p50_ms']:8} {f['p99_ms']:8} {f['max_ms']:8} {f['n']:5} {more[0]:>8} {more[1]:>8} {more[2]:>6} {more[3]:>8} {more[4]:>7}",
-                flush=True,
-            )
-            alone = "refused" not in f and question != "no host has room"
-            bad += (alone and f["p99_ms"] > GOAL_MS) or bool(f.get("refused"))
     Path("bench_placement.json").write_text(json.dumps(result, indent=1) + "\n")
     return 1 if bad else 0
 
