@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 GUEST := .cache/guest/guest.qcow2
 
 .DEFAULT_GOAL := help
-.PHONY: help install packages deps guest up down test check bench bench-images bench-identity bench-objects bench-fairness bench-upstream schema wire clients legacy-clients tempest sdk matrix
+.PHONY: help install packages deps guest up down test check bench bench-images bench-identity bench-objects bench-fairness bench-upstream schema wire clients legacy-clients tempest sdk gabbits osc-placement bench-placement matrix
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -108,6 +108,21 @@ tempest: install .venv-tempest/bin/tempest ## OpenStack's own API cases: make te
 
 sdk: install .venv-sdk/bin/pytest ## openstacksdk's functional cases: make sdk SERVICE=image
 	@$(BIN)/python scripts/sdk-functional $(or $(SERVICE),image)
+
+.venv-gabbits/bin/gabbi-run: requirements/gabbits.txt
+	@echo "  gabbi, placement's stories, osc-placement"
+	@.venv-gabbits/bin/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-gabbits
+	@.venv-gabbits/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/gabbits.txt
+	@touch $@
+
+gabbits: install .venv-gabbits/bin/gabbi-run ## placement's own HTTP stories: make gabbits STORIES="granular reshaper"
+	@.venv-gabbits/bin/python scripts/gabbits $(STORIES)
+
+osc-placement: install .venv-gabbits/bin/gabbi-run ## osc-placement's own cases: the openstack commands of placement
+	@.venv-gabbits/bin/python -W ignore scripts/osc-placement
+
+bench-placement: $(BIN)/pytest ## where a machine goes, among 10,000 hosts with 50,000 machines; prints a table, writes bench_placement.json
+	@$(BIN)/python -W ignore scripts/bench_placement.py
 
 matrix: $(BIN)/pytest ## rewrite who may call what, and with what (docs/*-matrix.txt), after a change of routes or rules
 	@PYTHONPATH=tests $(BIN)/python -W ignore tests/policy_matrix.py

@@ -119,6 +119,11 @@ def _going(path: str) -> Scene:
     return lambda stage, version: Request(f"/resource_providers/{_provider(stage, f'going-{version}')}{path}")
 
 
+def _cleared(stage: Stage, version: str) -> Request:
+    """Before 1.5 the method is not there yet."""
+    return _going("/inventories")(stage, version)._replace(refused=numbers(version) < (1, 5))
+
+
 def _new_class(stage: Stage, version: str) -> Request:
     return Request("/resource_classes", {"name": f"CUSTOM_NEW_{version.replace('.', '_')}"})
 
@@ -167,7 +172,14 @@ def _reshape(stage: Stage, version: str) -> Request:
         },
         "allocations": {consumer: entry},
     }
-    return Request("/reshaper", body)
+    return Request("/reshaper", body, headers={"X-Auth-Token": _service(stage)})
+
+
+def _service(stage: Stage) -> str:
+    """The token of a service: nobody else reshapes."""
+    if "service" not in stage.things:
+        stage.things["service"] = stage.house.tenant("reshaper", role="service").token
+    return str(stage.things["service"])
 
 
 def _candidates(stage: Stage, version: str) -> Request:
@@ -208,7 +220,7 @@ SCENES: dict[str, Scene] = {
     "traits.put": lambda stage, version: Request(f"/traits/CUSTOM_NEW_{version.replace('.', '_')}"),
     "traits.delete": lambda stage, version: Request(f"/traits/{_trait(stage, 'CUSTOM_GOING')}"),
     "traits.clear_provider": _going("/traits"),
-    "inventories.clear": _going("/inventories"),
+    "inventories.clear": _cleared,
     "inventories.delete": _going("/inventories/VCPU"),
     "providers.delete": _going(""),
     "resource_classes.create": _new_class,

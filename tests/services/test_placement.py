@@ -20,6 +20,8 @@ class Asker:
 
     def __init__(self, who: Tenant, version: str = "1.39") -> None:
         self.who, self.version = who, version
+        self.service = self
+        """The same at a service's token."""
 
     def __call__(
         self, method: str, path: str, body: Any = None, *, at: str | None = None, code: int | None = None
@@ -72,7 +74,10 @@ class Asker:
 def ask(database: str | None) -> Iterator[Asker]:
     """Placement of a cloud without a host: the only providers are those that a test makes."""
     cloud = make(database)
-    yield Asker(House(cloud).admin)
+    house = House(cloud)
+    asker = Asker(house.admin)
+    asker.service = Asker(house.tenant("nova", role="service"))
+    yield asker
     cloud.db.close()
 
 
@@ -284,12 +289,13 @@ def test_the_reshaper_moves_what_is_used(ask: Asker) -> None:
             },
         }  # fmt: skip
 
-    ask("POST", "/reshaper", body(2), code=409)
+    ask("POST", "/reshaper", body(4), code=403)  # a service's alone (placement:reshaper:reshape)
+    ask.service("POST", "/reshaper", body(2), code=409)
     assert ask("GET", f"/resource_providers/{host}/usages")["usages"] == {"VCPU": 3}
-    ask("POST", "/reshaper", body(4), code=204)
+    ask.service("POST", "/reshaper", body(4), code=204)
     assert ask("GET", f"/resource_providers/{host}/usages")["usages"] == {}
     assert ask("GET", f"/resource_providers/{node}/usages")["usages"] == {"VCPU": 3}
-    ask("POST", "/reshaper", body(4), code=409)
+    ask.service("POST", "/reshaper", body(4), code=409)
 
 
 def test_classes_and_traits(ask: Asker) -> None:
@@ -370,3 +376,56 @@ def test_what_others_take_is_not_built_on(house: House) -> None:
         from virga.services.placement import api as placement
 
         assert placement.used_by(tx, id) == {}
+
+
+def test_what_the_outside_judges_found(ask: Asker) -> None:
+    """Placement's own stories (`make gabbits`): what of them was wrong here once."""
+    host = ask.provider("host", VCPU=8)
+    node = ask.provider("node", host, VGPU=4)
+    # a provider below may give alone before 1.29; what several of one tree would give may not
+    assert ask.candidates("resources=VGPU:1", at="1.28") == [{node: {"VGPU": 1}}]
+    assert ask.candidates("resources=VCPU:1,VGPU:1", at="1.28") == []
+    assert len(ask.candidates("resources=VCPU:1,VGPU:1")) == 1
+    # in_tree of the group without a suffix leaves out what others share
+    disk = ask.provider("disk", DISK_GB=100)
+    agg = str(uuid.uuid4())
+    ask.traits(disk, "MISC_SHARES_VIA_AGGREGATE")
+    ask.aggregates(disk, agg)
+    ask.aggregates(host, agg)
+    assert len(ask.candidates("resources=VCPU:1,DISK_GB:1")) == 1
+    assert ask.candidates(f"resources=VCPU:1,DISK_GB:1&in_tree={host}") == []
+    two = f"resources1=VCPU:1&in_tree1={host}&resources2=DISK_GB:1&in_tree2={disk}&group_policy=none"
+    assert ask.candidates(two) == [{host: {"VCPU": 1}, disk: {"DISK_GB": 1}}]
+    # what only shares is a candidate once, however many trees it is there for
+    assert ask.candidates("resources1=DISK_GB:1") == [{disk: {"DISK_GB": 1}}]
+    # one request is one change of a provider, and giving back is none
+    before = ask("GET", f"/resource_providers/{host}")["generation"]
+    me = str(uuid.uuid4())
+    ask.use(me, **{key(host): {"VCPU": 1}})
+    ask.use(me, generation=1, **{key(host): {"VCPU": 2}})
+    assert ask("GET", f"/resource_providers/{host}")["generation"] == before + 2
+    ask("DELETE", f"/allocations/{me}", code=204)
+    assert ask("GET", f"/resource_providers/{host}")["generation"] == before + 2
+    # bodies of versions that have fewer fields
+    generation = ask("GET", f"/resource_providers/{host}")["generation"]
+    body = {"inventories": {host: {"resource_provider_generation": generation, "inventories": {"VCPU": {"total": 4}}}}}
+    ask.service("POST", "/reshaper", body | {"allocations": {}}, at="1.30", code=204)
+    allocations = {me: {"allocations": {host: {"resources": {"VCPU": 1}}}, "project_id": "p", "user_id": "u"}}
+    body["inventories"][host]["resource_provider_generation"] = ask("GET", f"/resource_providers/{host}")["generation"]
+    whole = {"consumer_generation": None}
+    ask.service("POST", "/reshaper", body | {"allocations": {me: allocations[me] | whole}}, at="1.30", code=204)
+    # aggregates stand once, mappings are not empty, methods have a first version
+    generation = ask("GET", f"/resource_providers/{host}")["generation"]
+    twice = {"aggregates": [agg, agg], "resource_provider_generation": generation}
+    ask("PUT", f"/resource_providers/{host}/aggregates", twice, code=400)
+    ask("DELETE", f"/resource_providers/{host}/inventories", at="1.4", code=405)
+    ask("GET", "/usages?project_id=p&user_id=", code=400)
+    ask("GET", "/usages?project_id=p&dummy=1", code=400)
+    ask("GET", "/traits?invalid=abc", code=400)
+
+
+def test_tokens_of_the_system_are_not_for_placement(house: House) -> None:
+    got = house.auth("admin", "admin", None, system={"all": True})
+    token = got.headers["x-subject-token"]
+    answer = house.http.get(f"{P}/resource_providers", headers={"X-Auth-Token": token})
+    assert answer.status_code == 403, answer.text

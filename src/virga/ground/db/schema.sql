@@ -799,7 +799,7 @@ CREATE TABLE placement_inventories (
   updated DOUBLE NOT NULL,
   CONSTRAINT pk_placement_inventories PRIMARY KEY (provider_id, resource_class)
 );
-CREATE INDEX ix_placement_inventories_free ON placement_inventories (resource_class, free);
+CREATE INDEX ix_placement_inventories_free ON placement_inventories (resource_class, free, provider_id);
 CREATE TABLE placement_provider_aggregates (
   provider_id VARCHAR(36) NOT NULL,
   aggregate_id VARCHAR(36) NOT NULL,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -128,7 +129,7 @@ def placement(code: int, problem: e.Problem) -> Any:
     fault: dict[str, Any] = {
         "status": code,
         "title": TITLES[code],
-        "detail": problem.message,
+        "detail": _schema_words(problem.message),
         "code": problem.facts.get("code", "placement.undefined_code"),
         "request_id": problem.facts.get("request_id", ""),
     }
@@ -186,3 +187,20 @@ SHAPES: dict[Body, Any] = {
     placement: PlacementFault,
 }
 """What each of them makes, but for 401, which is Keystone's everywhere, and Nova's 406."""
+
+
+_UNKNOWN = re.compile(r"Object contains unknown field `([^`]*)`")
+_UUID = re.compile(r"Expected `str` matching regex '\^\[0-9a-fA-F\]\{8\}[^']*'")
+_MISSING = re.compile(r"Object missing required field `([^`]*)`")
+
+
+def _schema_words(message: str) -> str:
+    """What is wrong with a body, in the words with which placement's own schemas begin: its clients look for them."""
+    if message.startswith("The body is not JSON"):
+        return f"Malformed JSON: {message}"
+    if not message.startswith(("Invalid input for", "Object ", "Expected `")):
+        return message
+    message = _UNKNOWN.sub(r"Additional properties are not allowed ('\1' was unexpected)", message)
+    message = _UUID.sub("the value is not a 'uuid'", message)
+    message = _MISSING.sub(r"'\1' is a required property", message)
+    return f"JSON does not validate: {message}"

@@ -40,6 +40,8 @@ LOOK = [(query, query.with_for_update(skip_locked=True)) for query in (DUE, HUNG
 FRESH: dict[str, object] = {"attempts": 0, "awaits": None, "waits": None, "done": 0, "total": 0, "what": None}
 """What a step begins with."""
 WAITS_FOR_CHILDREN = "(children)"
+MOST_TOLD = 1 << 16
+"""How many characters of a failure are kept."""
 
 
 class Replaced(Exception):
@@ -360,7 +362,7 @@ class Runner:
         """Begin to unwind, from the step that failed."""
         self.log.warning("saga_turns", saga=row.name, id=row.id, step=row.step, why=error)
         cursor = min(row.cursor, len(saga.steps) - 1)
-        change = {"state": "undo", "error": error[:4000], "cursor": cursor, "step": saga.steps[cursor].name}
+        change = {"state": "undo", "error": error[:MOST_TOLD], "cursor": cursor, "step": saga.steps[cursor].name}
         return self._record(row, FRESH | change | {"until": self.process.now() + saga.deadline})
 
     def _wait(self, row: SagaRow, ctx: Context, again: Again) -> SagaRow | None:

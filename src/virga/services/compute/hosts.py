@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A host in placement's terms: what it has, and what a machine takes of it."""
+"""A host in placement's terms: what it has, what a machine takes of it, whether it takes machines at all."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from virga.ground.db.engine import Tx
 from virga.services.compute import model, store
+from virga.services.compute.scheduler import ask, filters
 from virga.services.compute.settings import Compute
 from virga.services.placement import api as inventories
 
@@ -27,7 +30,10 @@ def report(tx: Tx, now: float, host: model.Host, own: Compute) -> None:
         inventories.DISK_GB: inventories.Stock(host.disk_gb, ratio=own.disk_ratio),
     }
     here = {name: each for name, each in stock.items() if each.total > 0}
-    if not inventories.ensure_host(tx, now, host.id, host.name, here):
+    new = inventories.ensure_host(tx, now, host.id, host.name, here)
+    inventories.join(tx, host.id, ask.zone_aggregate(host.zone))
+    mark(tx, now, host)
+    if not new:
         return
     for server in store.SERVERS.find(tx, store.c.host == host.name):
         inventories.claim(
@@ -42,18 +48,24 @@ def report(tx: Tx, now: float, host: model.Host, own: Compute) -> None:
         )
 
 
-def used(tx: Tx) -> dict[str, model.Used]:
-    """host → what is used of it, as placement has it."""
-    names = {host.id: host.name for host in store.HOSTS.find(tx)}
-    counted = store.used(tx)
-    out: dict[str, model.Used] = {}
-    for id, held in inventories.used(tx).items():
-        if id in names:
-            machines = counted.get(names[id], model.Used()).machines
-            out[names[id]] = model.Used(
-                held.get(inventories.VCPU, 0),
-                held.get(inventories.MEMORY_MB, 0),
-                held.get(inventories.DISK_GB, 0),
-                machines,
-            )
-    return out
+def mark(tx: Tx, now: float, host: model.Host) -> None:
+    """A disabled host says so to placement, by Nova's trait: it is no candidate then."""
+    inventories.mark(tx, now, host.id, ask.DISABLED, not host.enabled)
+
+
+def states(
+    tx: Tx, held: Mapping[str, Mapping[str, inventories.Inventory]], *, explained: bool = False
+) -> list[filters.HostState]:
+    """The hosts whose inventories `held` has, in that order, as the scheduler sees them; providers that are no hosts are left out.
+    `explained`: with their traits."""
+    rows = {row.id: row for row in store.HOSTS.within(tx, "id", held)}
+    traits = inventories.traits(tx, rows) if explained else {}
+    return [filters.HostState(rows[id], each, frozenset(traits.get(id, ()))) for id, each in held.items() if id in rows]
+
+
+def looked_at(tx: Tx, most: int, only: str | None = None) -> tuple[list[filters.HostState], int]:
+    """At most `most` hosts (or the one named `only`), explained, and how many there are."""
+    where = [store.HOSTS.c.name == only] if only is not None else []
+    found = store.HOSTS.find(tx, *where, order=store.HOSTS.c.name, limit=most)
+    held = inventories.inventories(tx, (row.id for row in found))
+    return states(tx, {row.id: held.get(row.id, {}) for row in found}, explained=True), store.HOSTS.count(tx, *where)

@@ -3,10 +3,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import Meta
+
+FilterName = Literal[
+    "AvailabilityZoneFilter",
+    "ComputeFilter",
+    "ComputeCapabilitiesFilter",
+    "ImagePropertiesFilter",
+    "ServerGroupAntiAffinityFilter",
+    "ServerGroupAffinityFilter",
+    "SameHostFilter",
+    "DifferentHostFilter",
+]
 
 
 class Compute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -19,6 +30,15 @@ class Compute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     disk_ratio: Annotated[float, Meta(gt=0, description="Disk given out per disk there")] = 1.0
     reserved_mb: Annotated[int, Meta(ge=0, description="Memory kept for the machine itself, MiB")] = 1024
     zone: Annotated[str, Meta(description="The availability zone of this machine")] = "nova"
+    enabled_filters: Annotated[
+        list[FilterName],
+        Meta(description="The scheduler's filters, by Nova's names, in the order in which they are asked"),
+    ] = msgspec.field(default_factory=lambda: list(get_args(FilterName)))
+    ram_weight_multiplier: Annotated[
+        float, Meta(description="How much free memory makes a host better; negative: fill hosts up")
+    ] = 1.0
+    cpu_weight_multiplier: Annotated[float, Meta(description="The same for free VCPUs")] = 1.0
+    disk_weight_multiplier: Annotated[float, Meta(description="The same for free disk")] = 1.0
     config_drive: Annotated[bool, Meta(description="Give every machine a config drive")] = False
     disks: Annotated[
         str,

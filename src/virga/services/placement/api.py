@@ -3,15 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from virga.ground.db.engine import Tx
-from virga.services.placement import model, store
+from virga.services.placement import candidates, model, store
 from virga.services.placement.actions import allocations
+from virga.services.placement.groups import Group, Request
+from virga.services.placement.model import Inventory
+
+__all__ = ["DISK_GB", "MEMORY_MB", "VCPU", "Group", "Inventory", "Offer", "Raced", "Request", "Stock"]
 
 VCPU, MEMORY_MB, DISK_GB = "VCPU", "MEMORY_MB", "DISK_GB"
 release = allocations.release
+Raced = allocations.Raced
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,78 @@ class Stock:
     ratio: float = 1.0
     max_unit: int | None = None
     """The most that one machine may have; None: all that may be allocated."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A way in which a host gives what was asked for. `amounts`: provider → resource class → amount (a host may have providers below
+    it, and others share theirs with it); `generations`: those of these providers when they were looked at; `inventories`: the host's
+    own, by class."""
+
+    host: str
+    amounts: Mapping[str, Mapping[str, int]]
+    generations: Mapping[str, int]
+    inventories: Mapping[str, Inventory]
+
+
+def offers(tx: Tx, request: Request, lot: int) -> Iterator[Offer]:
+    """The hosts that can give what `request` asks, those with the most memory free first; found in the database `lot` at a time, and
+    no further than they are taken."""
+    for tree, candidate in candidates.walk(tx, request, lot=lot):
+        generations = {row.id: row.generation for row in tree.providers if row.id in candidate.allocations}
+        yield Offer(tree.root, candidate.allocations, generations, tree.inventories.get(tree.root, {}))
+
+
+def accept(tx: Tx, now: float, machine: str, offer: Offer, *, project_id: str, user_id: str) -> None:
+    """A machine uses what was offered from now on, and nothing else: by compare-and-set on the providers' generations. Raises Raced when
+    one has been changed since the offer was made; nothing is taken then, and another offer may be accepted in the same transaction."""
+    allocations.assign(
+        tx,
+        now,
+        machine,
+        offer.amounts,
+        project_id=project_id,
+        user_id=user_id,
+        kind="INSTANCE",
+        known=offer.generations,
+    )
+
+
+def inventories(tx: Tx, hosts: Iterable[str]) -> dict[str, dict[str, Inventory]]:
+    """host → resource class → what it has."""
+    out: dict[str, dict[str, Inventory]] = {}
+    for row in store.INVENTORIES.within(tx, "provider_id", hosts):
+        out.setdefault(row.provider_id, {})[row.resource_class] = row
+    return out
+
+
+def traits(tx: Tx, hosts: Iterable[str]) -> dict[str, set[str]]:
+    """host → its traits."""
+    return store.traits_of(tx, hosts)
+
+
+def mark(tx: Tx, now: float, host: str, trait: str, on: bool) -> None:
+    """A host has a (standard) trait from now on, or has it no more. Counted as a change of the host when it is one."""
+    where = (store.t.provider_id == host, store.t.trait == trait)
+    has = store.PROVIDER_TRAITS.one(tx, *where) is not None
+    if has == on or store.PROVIDERS.get(tx, host) is None:
+        return
+    if on:
+        store.PROVIDER_TRAITS.insert(tx, provider_id=host, trait=trait)
+    else:
+        store.PROVIDER_TRAITS.delete(tx, *where)
+    store.touch(tx, host, now)
+
+
+def join(tx: Tx, host: str, aggregate: str) -> None:
+    """A host is in an aggregate from now on; nothing is written if it is already."""
+    if store.PROVIDER_AGGREGATES.by(tx, provider_id=host, aggregate_id=aggregate) is None:
+        store.PROVIDER_AGGREGATES.insert(tx, provider_id=host, aggregate_id=aggregate)
+
+
+def leave(tx: Tx, host: str, aggregate: str) -> None:
+    """A host is in an aggregate no more."""
+    store.PROVIDER_AGGREGATES.delete(tx, store.g.provider_id == host, store.g.aggregate_id == aggregate)
 
 
 def ensure_host(tx: Tx, now: float, id: str, name: str, stock: Mapping[str, Stock]) -> bool:
@@ -82,14 +159,6 @@ def claim(
         kind="INSTANCE",
         even_if_full=even_if_full,
     )
-
-
-def used(tx: Tx) -> dict[str, dict[str, int]]:
-    """provider → resource class → what is used of it, by machines and by whoever else says so in placement's API."""
-    out: dict[str, dict[str, int]] = {}
-    for row in store.INVENTORIES.find(tx):
-        out.setdefault(row.provider_id, {})[row.resource_class] = row.used
-    return out
 
 
 def used_by(tx: Tx, machine: str) -> dict[str, dict[str, int]]:

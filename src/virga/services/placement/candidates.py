@@ -63,36 +63,52 @@ def find(tx: Tx, ask: Request, *, nested: bool = True) -> Found:
     limit = ask.limit or MOST
     candidates: list[Candidate] = []
     trees: list[Tree] = []
-    for roots in _roots(tx, ask):
-        for tree in _trees(tx, roots):
-            found = list(itertools.islice(_of_tree(tree, ask, nested), limit - len(candidates)))
-            if found:
-                candidates += found
-                trees.append(tree)
-            if len(candidates) >= limit:
-                return Found(candidates, trees)
+    for tree, candidate in itertools.islice(walk(tx, ask, nested=nested, lot=min(limit, TREES)), limit):
+        candidates.append(candidate)
+        if not trees or trees[-1] is not tree:
+            trees.append(tree)
     return Found(candidates, trees)
 
 
-def _roots(tx: Tx, ask: Request) -> Iterator[list[str]]:
+def walk(tx: Tx, ask: Request, *, nested: bool = True, lot: int = TREES) -> Iterator[tuple[Tree, Candidate]]:
+    """Every candidate of `ask` with its tree, one after the other; what nobody takes is not looked for. `lot`: how many trees are read
+    at once."""
+    inside = store.PROVIDERS.within(tx, "id", (group.in_tree for group in ask.groups.values() if group.in_tree))
+    places = {row.id: row.root_id for row in inside}
+    seen: set[frozenset[tuple[str, str, int]]] = set()  # what only shares is there for many trees, and a candidate once
+    for roots in _roots(tx, ask, lot, places):
+        for tree in _trees(tx, roots):
+            for candidate in _of_tree(tree, ask, nested, places):
+                key = _key(candidate)
+                if key not in seen:
+                    seen.add(key)
+                    yield tree, candidate
+
+
+def _key(candidate: Candidate) -> frozenset[tuple[str, str, int]]:
+    """What makes two candidates the same."""
+    amounts = {(id, name, n) for id, part in candidate.allocations.items() for name, n in part.items()}
+    return frozenset(amounts | {(suffix, ",".join(ids), -1) for suffix, ids in candidate.mappings.items()})
+
+
+def _roots(tx: Tx, ask: Request, lot: int, places: Mapping[str, str]) -> Iterator[list[str]]:
     """The roots of trees that may hold a candidate, in lots."""
     plain = ask.groups.get("")
     if plain is not None and len(ask.groups) == 1 and not store.any_nested(tx) and not store.sharing(tx):
-        yield from _flat(tx, plain, ask)
+        yield from _flat(tx, plain, ask, lot)
         return
     left: list[str] | None = None
     for group in ask.groups.values():
         for name, amount in group.resources.items():
             having = _with_room(tx, name, amount)
             left = list(having) if left is None else [root for root in left if root in having]
-        if group.in_tree is not None:
-            inside = store.PROVIDERS.get(tx, group.in_tree)
-            left = [root for root in left or [] if inside is not None and root == inside.root_id]
-    for at in range(0, len(left or ()), TREES):
-        yield (left or [])[at : at + TREES]
+        if group.in_tree is not None and not group.suffix:
+            left = [root for root in left or [] if root == places.get(group.in_tree)]
+    for at in range(0, len(left or ()), lot):
+        yield (left or [])[at : at + lot]
 
 
-def _flat(tx: Tx, group: Group, ask: Request) -> Iterator[list[str]]:
+def _flat(tx: Tx, group: Group, ask: Request, size: int) -> Iterator[list[str]]:
     """The common cloud, where a host is one provider and nothing is shared: all conditions are asked of the database at once."""
     where: list[Where] = [store.has_trait(store.p.id, names) for names in group.required]
     where += [store.has_trait(store.p.id, [name]) for name in sorted(ask.root_required)]
@@ -104,10 +120,10 @@ def _flat(tx: Tx, group: Group, ask: Request) -> Iterator[list[str]]:
         where.append(~store.in_aggregate(store.p.id, group.not_member_of))
     if group.in_tree is not None:
         where.append(store.p.root_id == group.in_tree)
-    limit, at = ask.limit or MOST, 0
-    while lot := store.roots_by_room(tx, group.resources, where, min(limit, TREES), at):
-        yield lot
-        at += len(lot)
+    after: tuple[int, str] | None = None
+    while lot := store.roots_by_room(tx, group.resources, where, size, after):
+        yield [id for _, id in lot]
+        after = lot[-1]
 
 
 def _with_room(tx: Tx, name: str, amount: int) -> dict[str, None]:
@@ -143,39 +159,29 @@ def _trees(tx: Tx, roots: Sequence[str]) -> Iterator[Tree]:
         yield Tree(root, rows, shared, inventories, traits, aggregates)
 
 
-def _of_tree(tree: Tree, ask: Request, nested: bool) -> Iterator[Candidate]:
-    """The candidates of one tree."""
+def _of_tree(tree: Tree, ask: Request, nested: bool, places: Mapping[str, str]) -> Iterator[Candidate]:
+    """The candidates of one tree. `places`: of a provider that a group wants to be in a tree with, the tree's root."""
     root = tree.traits.get(tree.root, set())
     if not ask.root_required <= root or ask.root_forbidden & root:
         return
     ways: list[list[tuple[str, dict[str, dict[str, int]]]]] = []
     for suffix, group in ask.groups.items():
-        if group.in_tree is not None and group.in_tree not in {row.id for row in tree.own}:
-            return
-        found = list(_single(tree, group)) if suffix else list(_spread(tree, group))
+        able = list(tree.providers)
+        if group.in_tree is not None:
+            able = [row for row in able if row.root_id == places.get(group.in_tree)]
+        found = list(_single(tree, group, able)) if suffix else list(_spread(tree, group, able))
         if not found:
             return
         ways.append([(suffix, each) for each in found])
-    seen: set[frozenset[tuple[str, str, int]]] = set()
     for chosen in itertools.islice(itertools.product(*ways), MOST_TRIED):
         candidate = _together(tree, ask, chosen)
-        if candidate is None or (not nested and len({id for id in candidate.allocations if _inside(tree, id)}) > 1):
+        if candidate is None or (not nested and sum(_inside(tree, id) for id in candidate.allocations) > 1):
             continue
-        if not nested and any(_parent(tree, id) for id in candidate.allocations):
-            continue
-        mark = frozenset((id, name, n) for id, part in candidate.allocations.items() for name, n in part.items())
-        key = mark | {(suffix, ",".join(ids), -1) for suffix, ids in candidate.mappings.items()}
-        if key not in seen:
-            seen.add(key)
-            yield candidate
+        yield candidate
 
 
 def _inside(tree: Tree, id: str) -> bool:
     return any(row.id == id for row in tree.own)
-
-
-def _parent(tree: Tree, id: str) -> str | None:
-    return next((row.parent_id for row in tree.own if row.id == id), None)
 
 
 def _gives(tree: Tree, id: str, name: str, amount: int) -> bool:
@@ -192,11 +198,9 @@ def _admitted(tree: Tree, group: Group, id: str) -> bool:
     return all(held & ids for ids in group.member_of) and not held & group.not_member_of
 
 
-def _single(tree: Tree, group: Group) -> Iterator[dict[str, dict[str, int]]]:
-    """The providers that serve a group alone."""
-    for row in tree.providers:
-        if group.in_tree is not None and not _inside(tree, row.id):
-            continue
+def _single(tree: Tree, group: Group, able: Iterable[model.Provider]) -> Iterator[dict[str, dict[str, int]]]:
+    """Those of `able` that serve a group alone."""
+    for row in able:
         traits = tree.traits.get(row.id, set())
         if not all(traits & names for names in group.required) or traits & group.forbidden:
             continue
@@ -206,14 +210,15 @@ def _single(tree: Tree, group: Group) -> Iterator[dict[str, dict[str, int]]]:
             yield {row.id: dict(group.resources)}
 
 
-def _spread(tree: Tree, group: Group) -> Iterator[dict[str, dict[str, int]]]:
-    """The ways in which providers of a tree, and those that share with it, serve the group without a suffix: each class from one
+def _spread(tree: Tree, group: Group, of: Iterable[model.Provider]) -> Iterator[dict[str, dict[str, int]]]:
+    """The ways in which the providers `of` a tree and of what shares with it serve the group without a suffix: each class from one
     provider, all required traits among them, no forbidden one on any."""
+    able_at_all = list(of)
     per_class = []
     for name, amount in group.resources.items():
         able = [
             row.id
-            for row in tree.providers
+            for row in able_at_all
             if _gives(tree, row.id, name, amount)
             and not tree.traits.get(row.id, set()) & group.forbidden
             and _admitted(tree, group, row.id)
@@ -238,7 +243,7 @@ def _together(tree: Tree, ask: Request, chosen: Iterable[tuple[str, dict[str, di
     """One way for each group, if they can be had at once."""
     chosen = list(chosen)
     if ask.isolate:
-        alone = [id for suffix, way in chosen if suffix and ask.groups[suffix].resources for id in way]
+        alone = [id for suffix, way in chosen if suffix for id in way]
         if len(alone) != len(set(alone)):
             return None
     by_provider: dict[str, list[dict[str, int]]] = {}

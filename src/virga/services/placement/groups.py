@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from virga.ground.errors import Invalid
@@ -47,19 +47,31 @@ def bad(text: str, field: str, code: str = "placement.query.bad_value") -> Inval
     return Invalid(text, field=field, code=code)
 
 
+def only(items: Mapping[str, Sequence[str]], known: Container[str]) -> None:
+    """Raise Invalid for a query parameter that there is not."""
+    for name in items:
+        if name not in known:
+            raise bad(
+                f"Invalid query string parameters: Additional properties are not allowed ('{name[:64]}' was unexpected)",
+                name[:64],
+            )
+
+
 def resources(text: str, field: str = "resources") -> dict[str, int]:
     """`VCPU:2,MEMORY_MB:512` as a map. Raises Invalid."""
     out: dict[str, int] = {}
     for part in text.split(","):
-        name, colon, number = part.partition(":")
-        if not colon or not name or not number.isdecimal() or not number.isascii() or not 0 < len(number) < 11:
+        name, colon, number = (each.strip() for each in part.partition(":"))
+        if not colon or not name:
             raise bad(
                 f"Badly formed {field} parameter. Expected {field} query string parameter in form: "
-                f"?{field}=VCPU:2,MEMORY_MB:1024. Got: {text[:200]}.",
+                f"?{field}=VCPU:2,MEMORY_MB:1024. Got: {(part if text else 'empty string')[:200]}.",
                 field,
             )
+        if _INTEGER.fullmatch(number) is None:
+            raise bad(f"Requested resource {name[:80]} expected positive integer amount. Got: {number[:40]}.", field)
         if not 1 <= int(number) <= BIG:
-            raise bad(f"Requested resource {name[:80]} requires amount >= 1 and <= {BIG}. Got: {number}.", field)
+            raise bad(f"Requested resource {name[:80]} requires amount >= 1. Got: {number}. At most {BIG}.", field)
         if name in out:
             raise bad(f"Resource class {name[:80]} stands twice in {field}.", field)
         out[name] = int(number)
@@ -85,6 +97,11 @@ def traits(
                 )
             required.append(frozenset(names))
             continue
+        if text.startswith("in:"):
+            raise bad(
+                f"The format 'in:HW_CPU_X86_VMX,CUSTOM_MAGIC' only supported since microversion 1.39. Got: {text[:200]}",
+                field,
+            )
         for name in (n.strip() for n in text.split(",")):
             if not name or name == "!" or (name.startswith("!") and not forbids):
                 form = "HW_CPU_X86_VMX,!CUSTOM_MAGIC" if forbids else "HW_CPU_X86_VMX,CUSTOM_MAGIC"
@@ -100,7 +117,7 @@ def traits(
         raise bad(f"{field} lists more than {MOST_NAMES} traits.", field)
     both = {n for names in required if len(names) == 1 for n in names} & forbidden
     if both:
-        raise bad(f"Conflicting required and forbidden traits found in the following traits keys: {field}: ({', '.join(sorted(both))})", field)  # fmt: skip
+        raise bad(f"Conflicting required and forbidden traits found in {'root_required: ' if field == 'root_required' else f'the following traits keys: {field}: '}{', '.join(sorted(both))}", field)  # fmt: skip
     return required, forbidden
 
 
@@ -111,7 +128,11 @@ def aggregates(
     needed: list[frozenset[str]] = []
     excluded: set[str] = set()
     if len(values) > 1 and version < (1, 24):
-        raise bad(f"Multiple {field} parameters are not supported.", field, "placement.query.duplicate_key")
+        raise bad(
+            f"Multiple member_of parameters are not supported in the specified microversion ({field}).",
+            field,
+            "placement.query.duplicate_key",
+        )
     for text in values:
         rest, negative = text, False
         if rest.startswith("!"):
@@ -122,7 +143,13 @@ def aggregates(
             rest, negative = rest[1:], True
         several = rest.startswith("in:")
         ids = (rest[3:] if several else rest).split(",")
-        if (len(ids) > 1 and not several) or len(ids) > MOST_NAMES or any(not is_uuid(id) for id in ids):
+        if len(ids) > 1 and not several:
+            raise bad(
+                f"Multiple values for '{field}' must be prefixed with the 'in:' or '!in:' keyword using the valid "
+                f"microversion. Got: {text[:200]}",
+                field,
+            )
+        if len(ids) > MOST_NAMES or any(not is_uuid(id) for id in ids):
             raise bad(
                 f"Invalid query string parameters: Expected '{field}' parameter to contain valid UUID(s). Got: {text[:200]}",
                 field,
@@ -132,6 +159,9 @@ def aggregates(
         else:
             needed.append(frozenset(map(plain, ids)))
     return needed, excluded
+
+
+_INTEGER = re.compile(r"-?[0-9]{1,10}")
 
 
 def is_uuid(text: str) -> bool:
@@ -162,26 +192,29 @@ def parse(items: Mapping[str, Sequence[str]], version: Version) -> Request:
         if match is None or not _suffix_lives(suffix, version) or not _parameter_lives(match.group(1), version):
             raise bad(f"Invalid query string parameters: Additional properties are not allowed ('{key[:64]}' was unexpected)", key[:64])  # fmt: skip
         what = match.group(1)
-        repeated = {"member_of": (1, 24), "required": (1, 39)}.get(what, (9, 0))
-        if len(values) > 1 and version < repeated:
+        if what not in {"required", "member_of"} and len(values) > 1:
             raise bad(f"Parameter {key} is given {len(values)} times.", key, "placement.query.duplicate_key")
         group = groups.setdefault(suffix, Group(suffix))
         if what == "resources":
             group.resources = resources(values[0], key)
         elif what == "required":
-            group.required, group.forbidden = traits(values, version, forbids=version >= (1, 22), field=key)
+            given = values if version >= (1, 39) else values[-1:]  # before, the last one counts
+            group.required, group.forbidden = traits(given, version, forbids=version >= (1, 22), field=key)
         elif what == "member_of":
             group.member_of, group.not_member_of = aggregates(values, version, key)
         else:
             if not is_uuid(values[0]):
-                raise bad(f"Expected '{key}' parameter to be a UUID. Got: {values[0][:80]}", key)
+                raise bad(f"Expected '{key}' parameter to be a format of uuid. Got: {values[0][:80]}", key)
             group.in_tree = plain(values[0])
     if len(groups) > MOST_GROUPS:
         raise bad(f"{len(groups)} groups are asked for, at most {MOST_GROUPS} are taken.", "resources")
     ask = Request(dict(sorted(groups.items())))
-    for key in ONCE & set(items):
-        if len(items[key]) > 1:
-            raise bad(f"Parameter {key} is given {len(items[key])} times.", key, "placement.query.duplicate_key")
+    if len(items.get("root_required", ())) > 1:
+        raise bad(
+            "Query parameter 'root_required' may be specified only once.",
+            "root_required",
+            "placement.query.duplicate_key",
+        )
     _whole(ask, items, version)
     _sense(ask, version)
     return ask
@@ -211,7 +244,7 @@ def _whole(ask: Request, items: Mapping[str, Sequence[str]], version: Version) -
             raise bad(f"Invalid query string parameters: '{text[:40]}' does not match '^[1-9][0-9]*$'", "limit")
         ask.limit = int(text)
     if "group_policy" in items:
-        text = items["group_policy"][0]
+        text = items["group_policy"][0].strip()
         if text not in {"none", "isolate"}:
             raise bad(f"Invalid query string parameters: '{text[:40]}' is not one of ['none', 'isolate']", "group_policy")  # fmt: skip
         ask.isolate, ask.policy_given = text == "isolate", True
@@ -223,12 +256,10 @@ def _whole(ask: Request, items: Mapping[str, Sequence[str]], version: Version) -
     for text in items.get("same_subtree", ()):
         suffixes = [s.strip() for s in text.split(",")]
         if any(not s for s in suffixes):
-            raise bad(f"Empty string (suffix) can not be specified in the same_subtree queryparam: {text[:200]}", "same_subtree")  # fmt: skip
+            raise bad(f"Empty string (unsuffixed group) can not be specified in `same_subtree`. Got: {text[:200]}", "same_subtree")  # fmt: skip
         unknown = [s for s in suffixes if s not in ask.groups]
         if unknown:
-            raise bad(f"Real suffixes should be specified in same_subtree: {', '.join(unknown)[:200]} not found in {', '.join(ask.groups)[:200]}", "same_subtree")  # fmt: skip
-        if len(set(suffixes)) < 2:
-            raise bad(f"same_subtree needs two suffixes at least. Got: {text[:200]}", "same_subtree")
+            raise bad(f"Real suffixes should be specified in `same_subtree`: {', '.join(unknown)[:200]} not found in {', '.join(ask.groups)[:200]}", "same_subtree")  # fmt: skip
         subtrees.append(frozenset(suffixes))
     ask.same_subtree = tuple(subtrees)
 

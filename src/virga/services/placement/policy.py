@@ -3,10 +3,18 @@
 
 from __future__ import annotations
 
-from virga.authority.rules import ADMIN, IN_PROJECT, SERVICE, Rule, role
+from virga.authority.rules import ADMIN, IN_PROJECT, SERVICE, Check, role
+from virga.authority.rules import Rule as AnyRule
 
 _P = "placement:"
 _OWN = ADMIN | SERVICE
+
+
+def Rule(name: str, check: Check, text: str) -> AnyRule:
+    """A rule for tokens of projects: placement takes none of the system or a domain."""
+    return AnyRule(name, check, text, scopes=("project",))
+
+
 LIST_PROVIDERS = Rule(_P + "resource_providers:list", _OWN, "List resource providers")
 CREATE_PROVIDER = Rule(_P + "resource_providers:create", _OWN, "Create a resource provider")
 SHOW_PROVIDER = Rule(_P + "resource_providers:show", _OWN, "Show a resource provider")
@@ -39,4 +47,4 @@ UPDATE_ALLOCATIONS = Rule(_P + "allocations:update", _OWN, "Set a consumer's all
 DELETE_ALLOCATIONS = Rule(_P + "allocations:delete", _OWN, "Delete a consumer's allocations")
 PROVIDER_ALLOCATIONS = Rule(_P + "resource_providers:allocations:list", _OWN, "List the allocations from a provider")
 CANDIDATES = Rule(_P + "allocation_candidates:list", _OWN, "List allocation candidates")
-RESHAPE = Rule(_P + "reshaper:reshape", _OWN, "Move inventories and allocations between providers at once")
+RESHAPE = Rule(_P + "reshaper:reshape", SERVICE, "Move inventories and allocations between providers at once")

@@ -21,7 +21,7 @@ from virga.services.placement.actions import (
 _P = "/resource_providers/{uuid}"
 # fmt: off
 ROUTES = (
-    Route("GET", "/", document.show, view=views.versions, answer=answers.VersionsAnswer, public=True, inline=True),
+    Route("GET", "/", document.show, view=views.versions, answer=answers.VersionsAnswer, sends=answers.DATED, public=True, inline=True),
     Route("GET", "/resource_providers", providers.index, view=views.providers, answer=answers.ProvidersAnswer, sends=answers.DATED, query=wire.LIST_PROVIDERS),
     Route("POST", "/resource_providers", providers.create, body=wire.CreateProvider, view=views.provider_place, sends=answers.PLACE, code=201, until=(1, 19)),
     Route("POST", "/resource_providers", providers.create, body=wire.CreateProvider, view=views.provider_made, answer=answers.ProviderAnswer, sends=answers.DATED | answers.PLACE, since=(1, 20)),
@@ -32,6 +32,7 @@ ROUTES = (
     Route("POST", f"{_P}/inventories", inventories.create, body=wire.NewInventory, view=views.added, answer=answers.InventoryAnswer, sends=answers.DATED | answers.PLACE, code=201),
     Route("PUT", f"{_P}/inventories", inventories.replace, body=wire.AllInventories, view=views.all_inventories, answer=answers.InventoriesAnswer, sends=answers.DATED),
     Route("DELETE", f"{_P}/inventories", inventories.clear, code=204, since=(1, 5)),
+    Route("DELETE", f"{_P}/inventories", inventories.not_yet, until=(1, 4)),
     Route("GET", f"{_P}/inventories/{{name}}", inventories.show, view=views.inventory, answer=answers.InventoryAnswer, sends=answers.DATED),
     Route("PUT", f"{_P}/inventories/{{name}}", inventories.update, body=wire.OneInventory, view=views.inventory, answer=answers.InventoryAnswer, sends=answers.DATED),
     Route("DELETE", f"{_P}/inventories/{{name}}", inventories.delete, code=204),
@@ -50,7 +51,7 @@ ROUTES = (
     Route("PUT", "/resource_classes/{name}", resource_classes.ensure, view=views.made("resource_classes"), sends=answers.DATED | answers.PLACE, code=201, codes=(204,), since=(1, 7)),
     Route("DELETE", "/resource_classes/{name}", resource_classes.delete, code=204, since=(1, 2)),
     Route("GET", "/traits", traits.index, view=views.all_traits, answer=answers.TraitsAnswer, sends=answers.DATED, query=wire.LIST_TRAITS, since=(1, 6)),
-    Route("GET", "/traits/{name}", traits.show, code=204, since=(1, 6)),
+    Route("GET", "/traits/{name}", traits.show, view=views.known_trait, sends=answers.DATED, code=204, since=(1, 6)),
     Route("PUT", "/traits/{name}", traits.put, view=views.made("traits"), sends=answers.DATED | answers.PLACE, code=201, codes=(204,), since=(1, 6)),
     Route("DELETE", "/traits/{name}", traits.delete, code=204, since=(1, 6)),
     Route("GET", "/allocations/{uuid}", allocations.index, view=views.consumer_allocations, answer=answers.ConsumerAllocationsAnswer, sends=answers.DATED),

@@ -44,7 +44,7 @@ INVENTORIES = Rows(
         sa.Column("free", sa.BigInteger, nullable=False),
         sa.Column("updated", sa.Double, nullable=False),
         # The providers of a class with the most left come first, and a search ends when it has enough of them.
-        sa.Index("ix_placement_inventories_free", "resource_class", "free"),
+        sa.Index("ix_placement_inventories_free", "resource_class", "free", "provider_id"),
     ),
     model.Inventory,
 )
@@ -132,21 +132,26 @@ def aggregates_of(tx: Tx, ids: Iterable[str]) -> dict[str, set[str]]:
     return out
 
 
-def has_room(resource_class: str, amount: int) -> Where:
+def has_room(resource_class: str, amount: int, of: sa.FromClause = INVENTORIES.table) -> Where:
     """The inventories of a class that could give `amount` more."""
+    c = of.c
     return sa.and_(
-        i.resource_class == resource_class,
-        i.free >= amount,
-        i.min_unit <= amount,
-        i.max_unit >= amount,
-        sa.literal(amount) % i.step_size == 0,
+        c.resource_class == resource_class,
+        c.free >= amount,
+        c.min_unit <= amount,
+        c.max_unit >= amount,
+        # the first half is what the planner has figures of: of the second alone it believes that nearly nothing passes
+        sa.or_(c.step_size == 1, sa.literal(amount) % c.step_size == 0),
     )
 
 
 def with_room(amounts: Mapping[str, int], provider: sa.ColumnElement[str]) -> list[Where]:
     """`provider` alone could give all of `amounts` more."""
+    other = (
+        INVENTORIES.table.alias()
+    )  # a query that reads inventories itself would take its own row for the one that is looked for
     return [
-        sa.exists(sa.select(1).where(i.provider_id == provider, has_room(name, amount)))
+        sa.exists(sa.select(1).select_from(other).where(other.c.provider_id == provider, has_room(name, amount, other)))
         for name, amount in amounts.items()
     ]
 
@@ -162,21 +167,27 @@ def in_aggregate(provider: sa.ColumnElement[str], ids: Iterable[str]) -> Where:
 
 
 def roots_by_room(
-    tx: Tx, amounts: Mapping[str, int], conditions: Sequence[Where], limit: int, after: int = 0
-) -> list[str]:
-    """Providers that are whole trees by themselves (no parent) with room for all of `amounts`, those with the most memory free
-    (or of the first class) first: the search walks an index and ends at `limit`."""
+    tx: Tx,
+    amounts: Mapping[str, int],
+    conditions: Sequence[Where],
+    limit: int,
+    after: tuple[int, str] | None = None,
+) -> list[tuple[int, str]]:
+    """(free, provider) of those that are whole trees by themselves (no parent) with room for all of `amounts`, those with the most
+    memory free (or of the first class) first: the search walks an index, begins behind `after` and ends at `limit`."""
     first = "MEMORY_MB" if "MEMORY_MB" in amounts else next(iter(amounts))
     rest = {name: amount for name, amount in amounts.items() if name != first}
     query = (
-        sa.select(i.provider_id)
+        sa.select(i.free, i.provider_id)
         .select_from(INVENTORIES.table.join(PROVIDERS.table, p.id == i.provider_id))
-        .where(has_room(first, amounts[first]), *with_room(rest, i.provider_id), *conditions)
-        .order_by(i.free.desc(), i.provider_id)
+        .where(has_room(first, amounts[first]), *with_room(rest, p.id), *conditions)
+        .order_by(i.free.desc(), i.provider_id.desc())
         .limit(limit)
-        .offset(after)
     )
-    return list(tx.conn.execute(query).scalars())
+    if after is not None:
+        free, id = after
+        query = query.where(i.free <= free, sa.or_(i.free < free, i.provider_id < id))
+    return [(row[0], row[1]) for row in tx.conn.execute(query)]
 
 
 def providers_with_room(tx: Tx, resource_class: str, amount: int) -> list[tuple[str, str]]:
@@ -192,7 +203,7 @@ def providers_with_room(tx: Tx, resource_class: str, amount: int) -> list[tuple[
 
 def any_nested(tx: Tx) -> bool:
     """Whether any provider has a parent."""
-    return PROVIDERS.one(tx, p.parent_id.is_not(None)) is not None
+    return PROVIDERS.one(tx, p.parent_id > "") is not None  # a range of the index: `is not null` is read row by row
 
 
 def sharing(tx: Tx) -> dict[str, set[str]]:

@@ -15,7 +15,7 @@ from virga.services.placement.answers import Link
 LOW, HIGH = (1, 0), (1, 39)
 
 
-def versions(_: None, call: Call) -> answers.VersionsAnswer:
+def versions(_: None, call: Call) -> Answer:
     shown = answers.ApiVersion(
         id="v1.0",
         max_version=f"{HIGH[0]}.{HIGH[1]}",
@@ -23,7 +23,7 @@ def versions(_: None, call: Call) -> answers.VersionsAnswer:
         status="CURRENT",
         links=[Link(rel="self", href="")],
     )
-    return answers.VersionsAnswer(versions=[shown])
+    return dated(call, answers.VersionsAnswer(versions=[shown]))
 
 
 def dated(call: Call, body: Any, changed: Iterable[float] = (), **headers: str) -> Answer:
@@ -108,6 +108,11 @@ def provider_traits(held: traits.Held, call: Call) -> Answer:
     return dated(call, shown, [provider.updated])
 
 
+def known_trait(_: None, call: Call) -> Answer:
+    """204, dated."""
+    return dated(call, None)
+
+
 def all_traits(names: list[str], call: Call) -> Answer:
     return dated(call, answers.TraitsAnswer(traits=names))
 
@@ -117,7 +122,11 @@ def made(kind: str) -> Callable[[tuple[str, bool], Call], Answer]:
 
     def view(held: tuple[str, bool], call: Call) -> Answer:
         name, new = held
-        answer = dated(call, None, location=f"{call.request.base}{call.request.service_path}/{kind}/{name}")
+        place = f"{call.request.base}{call.request.service_path}/{kind}/{name}"
+        if kind == "resource_classes":  # upstream dates traits and not classes
+            answer = Answer(None, headers={"location": place})
+        else:
+            answer = dated(call, None, location=place)
         answer.code = 201 if new else 204
         return answer
 
@@ -216,10 +225,11 @@ def allocation_candidates(held: tuple[groups.Request, candidates.Found], call: C
         for each in found.candidates
     ]
     used = {id for each in found.candidates for id in each.allocations}
+    roots = {row.root_id for tree in found.trees for row in tree.providers if row.id in used}
     summaries: dict[str, answers.Summary] = {}
     for tree in found.trees:
         for row in tree.providers:
-            if row.id not in summaries and (row.id in used or (whole and row in tree.own)):
+            if row.id not in summaries and (row.id in used or (whole and row.root_id in roots)):
                 summaries[row.id] = _summary(tree, row, None if whole else wanted)
     return dated(call, answers.CandidatesAnswer(allocation_requests=requests, provider_summaries=summaries))
 

@@ -18,7 +18,7 @@ Generation = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Amount = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Owner = Annotated[str, Meta(min_length=1, max_length=255)]
 ConsumerType = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[A-Z0-9_]+$")]
-MOST_PROVIDERS, MOST_CLASSES, MOST_CONSUMERS = 256, 64, 64
+MOST_PROVIDERS, MOST_CLASSES, MOST_CONSUMERS, MOST_AGGREGATES = 256, 64, 64, 256
 
 
 class CreateProvider(Wire):
@@ -67,7 +67,7 @@ class AllInventories(Wire):
 class Aggregates(Wire):
     """From 1.19; before, the body is the bare list."""
 
-    aggregates: Annotated[list[Uuid], Meta(max_length=MOST_CLASSES)]
+    aggregates: Annotated[list[Uuid], Meta(max_length=MOST_AGGREGATES)]
     resource_provider_generation: Generation
 
 
@@ -114,7 +114,7 @@ Mappings = Annotated[
     dict[
         Annotated[str, Meta(max_length=64)], Annotated[list[ProviderId], Meta(min_length=1, max_length=MOST_PROVIDERS)]
     ],
-    Meta(max_length=MOST_CLASSES),
+    Meta(min_length=1, max_length=MOST_CLASSES),
 ]
 
 

@@ -11,7 +11,7 @@ from virga.authority.rules import Rule, allow
 from virga.ground.errors import Invalid, NotFound
 from virga.ground.http.call import Call
 from virga.ground.wire import UNSET
-from virga.services.compute import limits, model, policy, store, wire
+from virga.services.compute import hosts, limits, model, policy, store, wire
 
 
 def services(call: Call) -> list[model.Host]:
@@ -47,6 +47,7 @@ def update_service(call: Call, id: str, body: wire.UpdateService) -> model.Host:
     store.HOSTS.put(call.tx, id, **change)
     updated = store.HOSTS.get(call.tx, id)
     assert updated is not None
+    hosts.mark(call.tx, call.now(), updated)
     return updated
 
 

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from collections.abc import Sequence
 
 import msgspec
 
@@ -11,8 +13,9 @@ from virga.ground.errors import Conflict, Invalid, NotFound, Problem
 from virga.ground.sagas import Again, Context, Saga, Step
 from virga.protocol.machines import Nic, Wanted
 from virga.services.compute import hosts as hosts_of
-from virga.services.compute import machines, model, placement, store
+from virga.services.compute import machines, model, store
 from virga.services.compute.sagas import hand
+from virga.services.compute.scheduler import ask, choose, filters
 from virga.services.compute.settings import Compute
 from virga.services.images import api as images
 from virga.services.network import api as network
@@ -36,46 +39,88 @@ class Unverified(Problem):
 
 
 class NoValidHost(Problem):
-    """No host takes the machine; the message names each and what it lacks."""
+    """No host takes the machine. The first line of the message is for everybody: how many hosts lack what; the others, for
+    administrators, name each host."""
 
 
 def place(ctx: Context) -> str | None:
-    """Choose the host in the transaction that counts what is used, so that two builds never share the last room."""
-    ctx.tx.hold("placement")
+    """Choose a host and claim what the machine takes of it, in the transaction that writes it down. Placement gives the hosts that have
+    room, a lot at a time; filters and weighers order a lot; the first whose generation is still what was seen is taken. Who loses a
+    host to another build tries the next, and looks anew when all were lost: a build is refused for want of room alone."""
     row = hand.server(ctx, ctx.tx)
     if row is None:
         raise NotFound("The server is gone.")
-    need = placement.Need(
-        row.vcpus,
-        row.ram,
-        row.disk + row.ephemeral,
-        zone=row.zone,
-        host=ctx.args.get("host"),
-        hardware=store.hardware(row),
-    )
-    own = ctx.doors.use(Compute)
-    hosts = store.HOSTS.find(ctx.tx)
-    chosen, reasons = placement.choose(hosts, hosts_of.used(ctx.tx), need, own, ctx.world.now())
-    if chosen is None:
-        raise NoValidHost(placement.no_valid_host(reasons))
+    spec, own = _spec(ctx, row), ctx.doors.use(Compute)
+    using = filters.named(own.enabled_filters)
+    multipliers = {
+        "RAMWeigher": own.ram_weight_multiplier,
+        "CPUWeigher": own.cpu_weight_multiplier,
+        "DiskWeigher": own.disk_weight_multiplier,
+    }
+    asked = ask.request(spec.need)
+    for _ in range(LOOKS):
+        lost = False
+        left = inventories.offers(ctx.tx, asked, LOT)
+        while lot := list(itertools.islice(left, LOT)):
+            offers = {offer.host: offer for offer in reversed(lot)}  # of several ways in one host, the first
+            states = hosts_of.states(ctx.tx, {offer.host: offer.inventories for offer in offers.values()})
+            for state in choose.ranked(states, spec, row.id, filters=using, multipliers=multipliers):
+                if _claimed(ctx, row, offers[state.host.id]):
+                    store.SERVERS.put(ctx.tx, row.id, host=state.host.name, task_state="spawning")
+                    return state.host.name
+                lost = True
+        if not lost:
+            raise NoValidHost(_why(ctx, spec, using))
+    raise Again(0.05)
+
+
+LOT = 32
+"""How many hosts are weighed against each other: those of all with room that have the most memory free."""
+LOOKS = 4
+"""How often a build whose every candidate was taken meanwhile looks again before it lets others run."""
+MOST_EXPLAINED = 1000
+"""How many hosts a refusal looks at."""
+
+
+def _claimed(ctx: Context, row: model.Server, offer: inventories.Offer) -> bool:
+    now = ctx.world.now()
     try:
-        inventories.claim(
-            ctx.tx,
-            ctx.world.now(),
-            row.id,
-            chosen.id,
-            hosts_of.amounts(row),
-            project_id=row.project_id,
-            user_id=row.user_id,
-        )
-    except Conflict as e:  # somebody else took it meanwhile, by placement's own API: look again
-        raise Again(0.1) from e
-    store.SERVERS.put(ctx.tx, row.id, host=chosen.name, task_state="spawning")
-    return chosen.name
+        inventories.accept(ctx.tx, now, row.id, offer, project_id=row.project_id, user_id=row.user_id)
+    except inventories.Raced:
+        return False
+    except (
+        Conflict
+    ) as e:  # somebody changes the inventory itself at this moment: look again, in a transaction of its own
+        raise Again(0.05) from e
+    return True
+
+
+def _spec(ctx: Context, row: model.Server) -> filters.Spec:
+    """What the scheduler is to know of a machine. Raises NotFound for a host that is gone."""
+    name = ctx.args.get("host")
+    host = store.HOSTS.by(ctx.tx, name=name) if name is not None else None
+    if name is not None and host is None:
+        raise NotFound(f"Compute host {name} could not be found.")
+    need = ask.Need(
+        vcpus=row.vcpus,
+        ram=row.ram,
+        disk=row.disk + row.ephemeral,
+        zone=row.zone,
+        host=name,
+        host_id=host.id if host is not None else None,
+        specs=row.flavor.get("extra_specs") or {},
+        properties=store.boot(row).properties,
+    )
+    return filters.Spec(need, ctx.world.now(), store.hardware(row))
+
+
+def _why(ctx: Context, spec: filters.Spec, using: Sequence[filters.Filter]) -> str:
+    states, hosts = hosts_of.looked_at(ctx.tx, MOST_EXPLAINED, spec.need.host)
+    return choose.no_valid_host(choose.reasons(states, spec, using), hosts)
 
 
 def unplace(ctx: Context) -> None:
-    inventories.release(ctx.tx, ctx.world.now(), ctx.args["server"])
+    inventories.release(ctx.tx, ctx.args["server"])
     store.SERVERS.put(ctx.tx, ctx.args["server"], host=None)
 
 

@@ -38,7 +38,7 @@ def erase(ctx: Context) -> None:
     now = ctx.world.now()
     store.end(ctx.tx, row.id, now, "compute_terminate_instance", host=row.host)
     hand.tell(ctx, ctx.tx, row, "deleted")
-    inventories.release(ctx.tx, now, row.id)
+    inventories.release(ctx.tx, row.id)
     store.forget_orders(ctx.tx, row.id)
     store.SERVERS.delete(ctx.tx, store.c.id == row.id)
 

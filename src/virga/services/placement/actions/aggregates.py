@@ -37,8 +37,8 @@ def replace_bare(call: Call, id: str) -> Held:
         ids = msgspec.json.decode(call.request.body, type=list[str])
     except msgspec.MsgspecError as e:
         raise Invalid(f"The body is not a list of UUIDs: {e}", field="body") from None
-    if len(ids) > wire.MOST_CLASSES:
-        raise Invalid(f"{len(ids)} aggregates, at most {wire.MOST_CLASSES} are taken", field="body")
+    if len(ids) > wire.MOST_AGGREGATES:
+        raise Invalid(f"{len(ids)} aggregates, at most {wire.MOST_AGGREGATES} are taken", field="body")
     bad = next((id for id in ids if not groups.is_uuid(id)), None)
     if bad is not None:
         raise Invalid(f"JSON does not validate: '{bad[:80]}' is not a 'uuid'", field="body")
@@ -47,7 +47,9 @@ def replace_bare(call: Call, id: str) -> Held:
 
 
 def _write(call: Call, provider: model.Provider, ids: Iterable[str]) -> list[str]:
-    wanted = sorted(set(map(groups.plain, ids)))
+    wanted = [groups.plain(id) for id in ids]
+    if len(set(wanted)) < len(wanted):
+        raise Invalid("JSON does not validate: aggregates has non-unique elements", field="aggregates")
     store.PROVIDER_AGGREGATES.delete(call.tx, store.g.provider_id == provider.id)
     store.PROVIDER_AGGREGATES.insert_many(call.tx, [{"provider_id": provider.id, "aggregate_id": id} for id in wanted])
     return wanted

@@ -4,7 +4,7 @@ is a compare-and-set on the inventory's own row, so that nothing is given twice 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -88,27 +88,45 @@ def post(call: Call, body: wire.ManyAllocations) -> None:
         assert isinstance(read, wire.Allocations)
         asked[groups.plain(id)] = read
     # Those that give back come first: one request may move an allocation from one consumer to another.
+    counted: set[str] = set()
     for id, one in sorted(asked.items(), key=lambda item: (bool(item[1].allocations), item[0])):
-        set_for(call, id, one)
+        set_for(call, id, one, counted)
 
 
-def set_for(call: Call, id: str, body: wire.Allocations) -> None:
-    """What a decoded body asks for one consumer."""
+def set_for(
+    call: Call, id: str, body: wire.Allocations, counted: set[str] | None = None, *, checked: bool = False
+) -> None:
+    """What a decoded body asks for one consumer. `checked`: the caller has compared the consumer's generation, before it wrote."""
     amounts = {groups.plain(p): dict(part.resources) for p, part in body.allocations.items()}
-    if call.version >= (1, 28):
-        if body.consumer_generation is UNSET:
-            raise Invalid("JSON does not validate: 'consumer_generation' is a required property", field="consumer_generation")  # fmt: skip
+    if call.version >= (1, 28) and not checked:
         _same(call, id, body.consumer_generation)
-    kind: str | None = None
-    if call.version >= (1, 38):
-        if body.consumer_type is UNSET:
-            raise Invalid("JSON does not validate: 'consumer_type' is a required property", field="consumer_type")
-        kind = str(body.consumer_type)
-    assign(call.tx, call.now(), id, amounts, project_id=body.project_id, user_id=body.user_id, kind=kind)
+    assign(
+        call.tx,
+        call.now(),
+        id,
+        amounts,
+        project_id=body.project_id,
+        user_id=body.user_id,
+        kind=_kind(call, body),
+        counted=counted,
+    )
+
+
+def _kind(call: Call, body: wire.Allocations) -> str | None:
+    """The type of the consumer that a body names; None before 1.38. Raises Invalid where it must and does not."""
+    if call.version < (1, 38):
+        return None
+    if body.consumer_type is UNSET:
+        raise Invalid("JSON does not validate: 'consumer_type' is a required property", field="consumer_type")
+    return str(body.consumer_type)
 
 
 def _same(call: Call, id: str, generation: object) -> None:
     """The consumer's generation must be what the caller believes; null: there is no such consumer."""
+    if generation is UNSET:
+        raise Invalid(
+            "JSON does not validate: 'consumer_generation' is a required property", field="consumer_generation"
+        )
     now = store.CONSUMERS.get(call.tx, id)
     actual = now.generation if now is not None else None
     if actual != generation:
@@ -122,19 +140,48 @@ def _same(call: Call, id: str, generation: object) -> None:
 def delete(call: Call, id: str) -> None:
     """DELETE /allocations/{consumer}"""
     allow(call, policy.DELETE_ALLOCATIONS)
-    if not release(call.tx, call.now(), _consumer_id(id)):
+    if not release(call.tx, _consumer_id(id)):
         raise NotFound(f"No allocations for consumer '{id[:64]}'")
 
 
-def release(tx: Tx, now: float, id: str) -> bool:
-    """A consumer uses nothing any more, and is forgotten; says whether it used something."""
-    rows = store.ALLOCATIONS.every(tx, ("provider_id", "resource_class"), consumer_id=id)
-    _give_back(tx, now, rows)
+def release(tx: Tx, id: str) -> bool:
+    """A consumer uses nothing any more, and is forgotten; says whether it used something. No change of a provider is counted: more room
+    makes nobody's decision wrong (as upstream counts)."""
+    rows = _held(tx, id)
+    _give_back(tx, rows)
     store.CONSUMERS.delete(tx, store.c.id == id)
     return bool(rows)
 
 
-def _give_back(tx: Tx, now: float, rows: list[model.Allocation]) -> None:
+def _held(tx: Tx, id: str) -> list[model.Allocation]:
+    return store.ALLOCATIONS.every(tx, ("provider_id", "resource_class"), consumer_id=id)
+
+
+def _touch(
+    tx: Tx,
+    now: float,
+    providers: Iterable[str],
+    known: Mapping[str, int] | None = None,
+    counted: set[str] | None = None,
+) -> None:
+    """Count a change of each provider, before anything of it is written and in one order, so that two requests never wait for each
+    other. `known`: the generations that they must still have; raises Raced where one has not. `counted`: those of which this request
+    has counted a change already, and which it goes on to collect: one request is one change."""
+    done = counted if counted is not None else set()
+    for provider in sorted(set(providers) - done):
+        if not store.touch(tx, provider, now, None if known is None else known.get(provider)) and known is not None:
+            raise Raced(
+                f"resource provider generation conflict: provider {provider} has been changed by another request",
+                code="placement.concurrent_update",
+            )
+        done.add(provider)
+
+
+class Raced(Conflict):
+    """A provider has been changed since it was looked at; nothing has been taken, look again."""
+
+
+def _give_back(tx: Tx, rows: list[model.Allocation]) -> None:
     for row in rows:
         store.take(tx, row.provider_id, row.resource_class, -row.used)
         store.ALLOCATIONS.delete(
@@ -143,8 +190,6 @@ def _give_back(tx: Tx, now: float, rows: list[model.Allocation]) -> None:
             store.a.provider_id == row.provider_id,
             store.a.resource_class == row.resource_class,
         )
-    for provider in sorted({row.provider_id for row in rows}):
-        store.touch(tx, provider, now)
 
 
 def assign(
@@ -157,11 +202,17 @@ def assign(
     user_id: str,
     kind: str | None,
     even_if_full: bool = False,
+    known: Mapping[str, int] | None = None,
+    counted: set[str] | None = None,
 ) -> None:
-    """A consumer uses exactly `amounts` from now on (`even_if_full`: it does already, whatever there is). Raises Invalid for a provider or class that there is not, Conflict for what
-    there is not enough of; then nothing has changed."""
+    """A consumer uses exactly `amounts` from now on (`even_if_full`: it does already, whatever there is). `known`: the generations that
+    the providers must still have; `counted`: providers of which the request has counted a change (both as `_touch` says).
+    Raises Invalid for a provider or class that there is not; Raced when a provider has another generation, and then nothing has
+    changed; Conflict for what there is not enough of, and then the transaction must not be committed."""
     tx.hold(f"consumer:{id}")
-    _give_back(tx, now, store.ALLOCATIONS.every(tx, ("provider_id", "resource_class"), consumer_id=id))
+    held = _held(tx, id)
+    _touch(tx, now, amounts, known, counted)
+    _give_back(tx, held)
     if not any(amounts.values()):
         store.CONSUMERS.delete(tx, store.c.id == id)
         return
@@ -173,7 +224,10 @@ def assign(
     own = classes - set(model.standard_classes())
     unknown = own - {row.name for row in store.CLASSES.within(tx, "name", own)}
     if unknown:
-        raise Invalid(f"Allocation for resource class '{min(unknown)[:80]}' that does not exist.", field="allocations")
+        raise Invalid(
+            f"Unable to allocate inventory for consumer {id}: No such resource class {min(unknown)[:80]}.",
+            field="allocations",
+        )
     for provider in sorted(amounts):
         for name, amount in sorted(amounts[provider].items()):
             if not even_if_full:
@@ -183,7 +237,6 @@ def assign(
             store.ALLOCATIONS.insert(
                 tx, consumer_id=id, provider_id=provider, resource_class=name, used=amount, created=now
             )
-        store.touch(tx, provider, now)
     consumer = store.CONSUMERS.get(tx, id)
     if consumer is None:
         store.CONSUMERS.insert(
@@ -228,24 +281,33 @@ def reshape(call: Call, body: wire.Reshape) -> None:
     allow(call, policy.RESHAPE)
     consumers = {groups.plain(id): each for id, each in body.allocations.items()}
     for id, each in sorted(consumers.items()):
-        _same(call, id, each.consumer_generation if each.consumer_generation is not UNSET else None)
-    # Giving back counts as a change of the providers: the generations that the caller knows are those of before.
+        _kind(call, each)
+        _same(call, id, each.consumer_generation)
+    now = call.now()
     known = {row.id: row for row in store.PROVIDERS.within(call.tx, "id", map(groups.plain, body.inventories))}
-    for id in sorted(consumers):
-        _give_back(
-            call.tx, call.now(), store.ALLOCATIONS.every(call.tx, ("provider_id", "resource_class"), consumer_id=id)
-        )
     for given, wanted in sorted(body.inventories.items()):
         provider = known.get(groups.plain(given))
         if provider is None:
-            raise Invalid(f"Resource provider {given} in inventories not found: it does not exist", field="inventories")
+            raise Invalid(
+                f"Resource provider {given} in inventories not found: No resource provider with uuid {given} found",
+                field="inventories",
+                code="placement.resource_provider.not_found",
+            )
         if wanted.resource_provider_generation != provider.generation:
             raise Conflict(
-                f"resource provider generation conflict for {provider.id}", code="placement.concurrent_update"
+                f"resource provider generation conflict: actual: {provider.generation}, "
+                f"given: {wanted.resource_provider_generation}",
+                code="placement.concurrent_update",
             )
-        store.touch(call.tx, provider.id, call.now())
+    counted: set[str] = set()
+    held = [row for id in sorted(consumers) for row in _held(call.tx, id)]
+    _touch(call.tx, now, known)
+    _touch(call.tx, now, {row.provider_id for row in held}, counted=counted)
+    _give_back(call.tx, held)
+    for given, wanted in sorted(body.inventories.items()):
+        provider = known[groups.plain(given)]
         inventories.set_all(call, provider, wanted.inventories)
+        if wanted.inventories:  # upstream writes these twice, once with what still goes, and counts both
+            store.touch(call.tx, provider.id, now)
     for id, each in sorted(consumers.items(), key=lambda item: (bool(item[1].allocations), item[0])):
-        amounts = {groups.plain(p): dict(part.resources) for p, part in each.allocations.items()}
-        kind = str(each.consumer_type) if isinstance(each.consumer_type, str) else None
-        assign(call.tx, call.now(), id, amounts, project_id=each.project_id, user_id=each.user_id, kind=kind)
+        set_for(call, id, each, counted, checked=True)

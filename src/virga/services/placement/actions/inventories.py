@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 from virga.authority.rules import allow
-from virga.ground.errors import Conflict, Invalid, NotFound
+from virga.ground.errors import Conflict, Invalid, MethodNotAllowed, NotFound
 from virga.ground.http.call import Call
 from virga.services.placement import model, policy, store, wire
 from virga.services.placement.actions import providers
@@ -41,7 +42,9 @@ def create(call: Call, id: str, body: wire.NewInventory) -> tuple[model.Provider
     provider = providers.found(call, id)
     _known(call, [body.resource_class])
     if store.INVENTORIES.by(call.tx, provider_id=provider.id, resource_class=body.resource_class) is not None:
-        raise Conflict(f"Inventory of {body.resource_class} exists already on resource provider {provider.id}.")
+        raise Conflict(
+            f"Update conflict: Inventory of {body.resource_class} exists already on resource provider {provider.id}."
+        )
     generation = body.resource_provider_generation
     provider = providers.changed(call, provider, generation if isinstance(generation, int) else None)
     return provider, write(call, provider, body.resource_class, body)
@@ -82,6 +85,12 @@ def _there(call: Call, id: str, name: str) -> tuple[model.Provider, model.Invent
     return provider, row
 
 
+def not_yet(call: Call, id: str) -> None:
+    """DELETE /resource_providers/{uuid}/inventories before 1.5: the path is there, the method is not."""
+    allow(call, policy.DELETE_INVENTORY)
+    raise MethodNotAllowed("The method DELETE is not allowed for this resource.", allow="GET, POST, PUT")
+
+
 def clear(call: Call, id: str) -> None:
     """DELETE /resource_providers/{uuid}/inventories (1.5)"""
     allow(call, policy.DELETE_INVENTORY)
@@ -91,14 +100,11 @@ def clear(call: Call, id: str) -> None:
     store.INVENTORIES.delete(call.tx, store.i.provider_id == provider.id)
 
 
-def set_all(
-    call: Call, provider: model.Provider, inventories: Mapping[str, wire.Inventory], *, moving: bool = False
-) -> None:
-    """Make a provider's inventories these. `moving`: what is used is looked at afterwards, by who moves it (the reshaper)."""
+def set_all(call: Call, provider: model.Provider, inventories: Mapping[str, wire.Inventory]) -> None:
+    """Make a provider's inventories these. Raises Conflict for one that is used and would go."""
     _known(call, list(inventories))
     gone = {row.resource_class for row in of(call, provider)} - set(inventories)
-    if not moving:
-        _unused(call, provider, gone)
+    _unused(call, provider, gone)
     for name in sorted(gone):
         store.INVENTORIES.delete(call.tx, store.i.provider_id == provider.id, store.i.resource_class == name)
     for name, each in sorted(inventories.items()):
@@ -110,7 +116,8 @@ def write(call: Call, provider: model.Provider, name: str, body: wire.Inventory)
     over = body.reserved >= body.total if call.version < (1, 26) else body.reserved > body.total
     if over:
         raise Invalid(
-            f"Invalid inventory for '{name}' on resource provider '{provider.id}'. "
+            f"Unable to {'create' if call.request.method == 'POST' else 'update'} inventory for resource provider "
+            f"{provider.id}: Invalid inventory for '{name}'. "
             f"The reserved value is greater than {'or equal to ' if call.version < (1, 26) else ''}total.",
             field="reserved",
         )
@@ -153,10 +160,16 @@ def _known(call: Call, names: list[str]) -> None:
         )
 
 
+@functools.cache
+def _order() -> dict[str, int]:
+    return {name: n for n, name in enumerate(model.standard_classes())}
+
+
 def _unused(call: Call, provider: model.Provider, names: set[str]) -> None:
     users = [row for row in store.ALLOCATIONS.every(call.tx, provider_id=provider.id) if row.resource_class in names]
     if users:
-        classes = ", ".join(sorted({row.resource_class for row in users}))
+        held = {row.resource_class for row in users}
+        classes = ", ".join(sorted(held, key=lambda name: _order().get(name, len(_order()))))
         raise Conflict(
             f"Inventory for '{classes}' on resource provider '{provider.id}' in use.",
             code="placement.inventory.inuse",

@@ -11,11 +11,13 @@ from virga.ground.wire import UNSET
 from virga.services.placement import groups, model, policy, store, wire
 
 
-def found(call: Call, id: str) -> model.Provider:
-    """The provider. Raises NotFound."""
+def found(call: Call, id: str, purpose: str = "") -> model.Provider:
+    """The provider. Raises NotFound, which says for what purpose it was looked for."""
     row = store.PROVIDERS.get(call.tx, groups.plain(id) if groups.is_uuid(id) else "")
     if row is None:
-        raise NotFound(f"No resource provider with uuid {id[:64]} found", code="placement.resource_provider.not_found")
+        raise NotFound(
+            f"No resource provider with uuid {id[:64]} found{purpose}", code="placement.resource_provider.not_found"
+        )
     return row
 
 
@@ -24,8 +26,8 @@ def changed(call: Call, provider: model.Provider, generation: int | None = None)
     expected = provider.generation if generation is None else generation
     if not store.touch(call.tx, provider.id, call.now(), expected):
         raise Conflict(
-            "resource provider generation conflict: "
-            f"provider {provider.id} is at generation {provider.generation}, the request says {expected}",
+            "resource provider generation conflict: Resource provider's generation already changed. Please update the "
+            f"generation and try again. Provider {provider.id} is at generation {provider.generation}, the request says {expected}",
             code="placement.concurrent_update",
         )
     return found(call, provider.id)
@@ -111,7 +113,7 @@ def _move(call: Call, provider: model.Provider, parent: model.Provider | None) -
 def delete(call: Call, id: str) -> None:
     """DELETE /resource_providers/{uuid}: not while something is allocated from it, nor while it has children."""
     allow(call, policy.DELETE_PROVIDER)
-    provider = found(call, id)
+    provider = found(call, id, " for delete")
     if store.PROVIDERS.by(call.tx, parent_id=provider.id) is not None:
         raise Conflict(
             f"Unable to delete parent resource provider {provider.id}: It has child resource providers.",
@@ -120,7 +122,7 @@ def delete(call: Call, id: str) -> None:
     users = store.ALLOCATIONS.every(call.tx, provider_id=provider.id, limit=20)
     if users:
         raise Conflict(
-            f"Unable to delete resource provider {provider.id}: Resource provider has allocations of consumers "
+            f"Unable to delete resource provider {provider.id}: Resource provider has allocations. Consumers: "
             f"{', '.join(sorted({row.consumer_id for row in users}))}.",
             code="placement.resource_provider.inuse",
             blocking=sorted({row.consumer_id for row in users}),
@@ -135,13 +137,10 @@ def index(call: Call) -> list[model.Provider]:
     """GET /resource_providers, with placement's filters."""
     allow(call, policy.LIST_PROVIDERS)
     q, version, where = call.query, call.version, list[Where]()
-    for name, values in q.items.items():
+    for name in q.items:
         first = FILTERS.get(name)
         if first is None or version < first:
             raise groups.bad(f"Invalid query string parameters: Additional properties are not allowed ('{name[:64]}' was unexpected)", name[:64])  # fmt: skip
-        repeated = {"member_of": (1, 24), "required": (1, 39)}.get(name, (9, 0))
-        if len(values) > 1 and version < repeated:
-            raise groups.bad(f"Parameter {name} is given {len(values)} times.", name, "placement.query.duplicate_key")
     if "name" in q:
         where.append(store.p.name == q.get("name"))
     if "uuid" in q:
@@ -159,7 +158,8 @@ def index(call: Call) -> list[model.Provider]:
         known(call, amounts)
         where += store.with_room(amounts, store.p.id)
     if "required" in q:
-        required, forbidden = groups.traits(q.all("required"), version, forbids=version >= (1, 22))
+        given = q.all("required") if version >= (1, 39) else q.all("required")[-1:]  # before, the last one counts
+        required, forbidden = groups.traits(given, version, forbids=version >= (1, 22))
         known_traits(call, {name for names in required for name in names} | forbidden)
         where += [store.has_trait(store.p.id, names) for names in required]
         if forbidden:

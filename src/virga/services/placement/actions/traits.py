@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from virga.authority.rules import allow
 from virga.ground.errors import Conflict, Invalid, NotFound
-from virga.ground.http.call import Answer, Call
+from virga.ground.http.call import Call
 from virga.services.placement import groups, model, policy, store, wire
 from virga.services.placement.actions import providers
 
@@ -15,6 +15,7 @@ Held = tuple[model.Provider, list[str]]
 def index(call: Call) -> list[str]:
     """GET /traits, by `name=in:A,B` or `name=startswith:CUSTOM`, `associated=true|false`."""
     allow(call, policy.LIST_TRAITS)
+    groups.only(call.query.items, wire.LIST_TRAITS)
     names: set[str] = set(model.standard_traits()) | {row.name for row in store.TRAITS.find(call.tx)}
     if "name" in call.query:
         kind, colon, rest = (call.query.get("name") or "").partition(":")
@@ -25,7 +26,7 @@ def index(call: Call) -> list[str]:
     if "associated" in call.query:
         text = (call.query.get("associated") or "").lower()
         if text not in {"true", "false"}:
-            raise groups.bad(f"The query parameter 'associated' only accepts 'true' or 'false'. Got: {text[:40]}", "associated")  # fmt: skip
+            raise groups.bad(f"The query parameter \"associated\" only accepts \"true\" or \"false\". Got: {text[:40]}", "associated")  # fmt: skip
         carried = {row.trait for row in store.PROVIDER_TRAITS.find(call.tx)}
         names = {n for n in names if (n in carried) == (text == "true")}
     return sorted(names)
@@ -35,12 +36,11 @@ def _there(call: Call, name: str) -> bool:
     return name in model.standard_traits() or store.TRAITS.by(call.tx, name=name) is not None
 
 
-def show(call: Call, name: str) -> Answer:
+def show(call: Call, name: str) -> None:
     """GET /traits/{name}: 204 when there is one."""
     allow(call, policy.SHOW_TRAIT)
     if not _there(call, name):
         raise NotFound(f"No such trait(s): {name[:80]}.")
-    return Answer(code=204)
 
 
 def put(call: Call, name: str) -> tuple[str, bool]:
@@ -68,7 +68,7 @@ def delete(call: Call, name: str) -> None:
     users = store.PROVIDER_TRAITS.every(call.tx, trait=name, limit=20)
     if users:
         raise Conflict(
-            f"The trait {name} is in use by a resource provider: {', '.join(row.provider_id for row in users)}.",
+            f"The trait {name} is in use by a resource provider. Providers: {', '.join(row.provider_id for row in users)}.",
             blocking=[row.provider_id for row in users],
         )
     store.TRAITS.delete(call.tx, store.TRAITS.c.name == name)

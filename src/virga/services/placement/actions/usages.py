@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from virga.authority.rules import allow
 from virga.ground.http.call import Call
-from virga.services.placement import groups, model, policy, store
+from virga.services.placement import groups, model, policy, store, wire
 from virga.services.placement.actions import inventories, providers
 
 
@@ -23,6 +23,9 @@ def total(call: Call) -> list[tuple[str | None, str, int, int]]:
     allow(call, policy.TOTAL_USAGES, project_id=project)
     if not project:
         raise groups.bad("Invalid query string parameters: 'project_id' is a required property", "project_id", "placement.query.missing_value")  # fmt: skip
+    groups.only(q.items, wire.USAGES if call.version >= (1, 38) else {"project_id", "user_id"})
+    if "user_id" in q and not 1 <= len(q.get("user_id") or "") <= 255:
+        raise groups.bad("Invalid query string parameters: 'user_id' has between 1 and 255 characters", "user_id")
     where = [store.c.project_id == project]
     if "user_id" in q:
         where.append(store.c.user_id == q.get("user_id"))

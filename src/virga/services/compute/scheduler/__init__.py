@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a machine goes. Pure: `ask.py` says what placement is asked for, `filters.py` which of the hosts found will not do,
+`weighers.py` which of the rest is best, `choose.py` puts them in order and says why none will do."""
