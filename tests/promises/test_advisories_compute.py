@@ -16,7 +16,7 @@ import click
 import pytest
 
 from houses import House, make
-from virga.cli.main import main as cli
+from virga.cli import main as cli
 from virga.ground import log
 from virga.services.compute.drivers.fake import FakeHypervisor
 
