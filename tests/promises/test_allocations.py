@@ -10,8 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_sagas import Driven
 
-from virga.ground.sagas.runner import LEASE
-from virga.ground.sagas.testing import Injected, Killed
+from virga.ground.sagas.testing import Injected, Killed, die
 from virga.services.compute import hosts, store
 from virga.services.placement import store as placed
 
@@ -59,12 +58,13 @@ def differences(d: Driven) -> list[str]:
 
 
 def tick(d: Driven) -> None:
-    """The sagas that are due, a step; a process that dies comes back when its lease is over."""
+    """The sagas that are due, a step; what a process held that dies is free when its lease is over."""
     try:
         d.cloud.runner.tick()
     except Killed:
-        d.clock.advance(LEASE + 1)
+        die(d.cloud.process)
         d.node.hello()
+        d.cloud.process.beat()
 
 
 MOVES = st.lists(
