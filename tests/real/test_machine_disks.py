@@ -199,7 +199,7 @@ def test_a4_a_guest_overwrites_its_own_disk(folder: Path, kind: str) -> None:
             assert contents(copy, folder)[: len(header)] == header and b"CANARYCANARY" not in copy.read_bytes()
             assert str(canary) not in qemu_words(other.id)
         finally:
-            again.remove(other.id)
+            hypervisors.gone(again, other.id)
     finally:
         hypervisors.gone(h, m.id)
 

@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
-from alembic.script import ScriptDirectory
 
 from houses import House, make, node, work
 from virga.ground.db import migrate
-from virga.ground.db.engine import Database, metadata
+from virga.ground.db.engine import Database
 from virga.ground.world import VirtualClock
 from virga.protocol.machines import Asked
 from virga.protocol.topics import ASSIGNMENT
@@ -27,18 +26,11 @@ HOST = "10000000-0000-4000-8000-000000000000"
 
 def at(db: Database, revision: str) -> None:
     """The schema as it was at a revision."""
-    scripts = ScriptDirectory(str(migrate.HERE))
-    with db.write() as tx:
-        context = MigrationContext.configure(
-            tx.conn,
-            opts={
-                "fn": lambda rev, _: scripts._upgrade_revs(revision, rev),
-                "target_metadata": metadata,
-                "render_as_batch": True,
-            },
-        )
-        with Operations.context(context):
-            context.run_migrations()
+    with tempfile.TemporaryDirectory() as folder:
+        for path in migrate.HERE.glob("[0-9]*.py"):
+            if path.name[:4] <= revision:
+                shutil.copy(path, folder)
+        migrate.upgrade(db, Path(folder))
 
 
 def row(db: Database, name: str, /, **values: Any) -> None:
