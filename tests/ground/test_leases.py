@@ -279,9 +279,9 @@ def test_a_row_that_could_not_be_let_go(database: str | None) -> None:
     broken: list[int] = []
     rig = Rig(database, [Saga("rig.one", (Step(step),))])
     rig.process.beat()
-    real = rig.db.write
+    write, claim = rig.db.write, rig.db.claim
 
-    def write() -> object:
+    def away(real: Callable[[], object]) -> object:
         if broken:
             raise Unavailable("away")
         return real()
@@ -289,7 +289,8 @@ def test_a_row_that_could_not_be_let_go(database: str | None) -> None:
     from virga.ground.errors import Unavailable
 
     id = rig.start("rig.one")
-    rig.db.write = write  # type: ignore[method-assign, assignment]
+    rig.db.write = lambda: away(write)  # type: ignore[method-assign, assignment, return-value]
+    rig.db.claim = lambda: away(claim)  # type: ignore[method-assign, assignment, return-value]
     with pytest.raises(Unavailable):
         rig.runner.tick()
     with pytest.raises(Unavailable):
@@ -298,7 +299,7 @@ def test_a_row_that_could_not_be_let_go(database: str | None) -> None:
     assert rig.row(id).owner == rig.process.id
     rig.drain()
     assert rig.row(id).state == "done" and len(times) == 2
-    del rig.db.write
+    del rig.db.write, rig.db.claim
     rig.close()
 
 

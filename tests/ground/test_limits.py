@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from rigs import Rig, until
-from virga.cli import main
+from virga.cli.main import main
 from virga.ground.errors import Problem, Unavailable
 from virga.ground.events import Event, deliver, emit
 from virga.ground.loops.loop import Round

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
-from alembic.script import ScriptDirectory
 
+import schemas
 from rigs import Rig
 from virga.ground.db import migrate
 from virga.ground.db.engine import Database
@@ -42,16 +40,6 @@ OLD = sa.table(
 )
 
 
-def before(db: Database, revision: str) -> None:
-    """The schema as it was before `revision`."""
-    scripts = ScriptDirectory(str(migrate.HERE))
-    down = scripts.get_revision(revision).down_revision
-    with db.write() as tx:
-        context = MigrationContext.configure(tx.conn, opts={"fn": lambda rev, _: scripts._upgrade_revs(down, rev)})
-        with Operations.context(context):
-            context.run_migrations()
-
-
 def test_live_sagas_keep_their_resources_and_go_on(
     database: str | None, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -68,7 +56,7 @@ def test_live_sagas_keep_their_resources_and_go_on(
 
     url = database or f"sqlite:///{tmp_path / 'v.db'}"
     db = Database(url)
-    before(db, "0016")
+    schemas.at(db, "0015")
     common = {
         "name": "rig.kind",
         "args": {},

@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+import schemas
 from houses import House, make, node, work
-from virga.ground.db import migrate
 from virga.ground.db.engine import Database
 from virga.ground.world import VirtualClock
 from virga.protocol.machines import Asked
@@ -22,15 +20,6 @@ from virga.services.compute.drivers.fake import FakeHypervisor
 
 BEFORE = "0014"
 HOST = "10000000-0000-4000-8000-000000000000"
-
-
-def at(db: Database, revision: str) -> None:
-    """The schema as it was at a revision."""
-    with tempfile.TemporaryDirectory() as folder:
-        for path in migrate.HERE.glob("[0-9]*.py"):
-            if path.name[:4] <= revision:
-                shutil.copy(path, folder)
-        migrate.upgrade(db, Path(folder))
 
 
 def row(db: Database, name: str, /, **values: Any) -> None:
@@ -77,7 +66,7 @@ def server(db: Database, n: int, verb: str, **more: Any) -> str:
 def test_machines_of_an_older_state(database: str | None, tmp_path: Path) -> None:
     url = database or f"sqlite:///{tmp_path / 'old.db'}"
     db = Database(url)
-    at(db, BEFORE)
+    schemas.at(db, BEFORE)
     row(db, "hosts", id=HOST, name="old", vcpus=8, memory_mb=8192, disk_gb=100, enabled=True, seen=1.0, number=1)
     runs = server(db, 1, "run")
     stopped = server(db, 2, "stop", vm_state="stopped", power_state=4)
@@ -143,7 +132,7 @@ def test_a_host_of_before_keeps_its_id(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("VIRGA_ADMIN_PASSWORD", "admin")
     url = f"sqlite:///{tmp_path / 'virga.db'}"
     db = Database(url)
-    at(db, BEFORE)
+    schemas.at(db, BEFORE)
     row(db, "hosts", id=HOST, name="virga", vcpus=8, memory_mb=8192, disk_gb=100, enabled=True, seen=1.0, number=1)
     db.close()
     cloud = make(state=tmp_path)

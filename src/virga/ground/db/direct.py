@@ -4,7 +4,7 @@ a cursor's description, a row object for each row) costs as much as SQLite takes
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -30,15 +30,16 @@ def direct(connection: Any, select: sa.Select[Any], dialect: sa.Dialect) -> list
     return found
 
 
-def decoders(select: sa.Select[Any], dialect: sa.Dialect) -> Decoders:
-    """What makes values of what the columns of `select` are stored as."""
-    kinds = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in select.selected_columns]
+def decoders(columns: Iterable[Any], dialect: sa.Dialect) -> Decoders:
+    """What makes values of what these columns are stored as."""
+    kinds = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
     return [(n, decode) for n, decode in enumerate(kinds) if decode is not None]
 
 
 def decoded(row: Sequence[Any], how: Decoders) -> Sequence[Any]:
-    """The row with its values as they are meant."""
+    """The row with its values as they are meant; null is null."""
     out = list(row)
     for n, decode in how:
-        out[n] = decode(out[n])
+        if out[n] is not None:
+            out[n] = decode(out[n])
     return out

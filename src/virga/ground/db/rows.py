@@ -82,7 +82,7 @@ class Rows(Generic[T]):
 
     def _read(self, select: sa.Select[Any]) -> None:
         self._select = select
-        self._decoders = decoders(select, SQLITE)
+        self._decoders = decoders(select.selected_columns, SQLITE)
         self._statements: dict[tuple[Any, ...], Statement] = {}
 
     def narrow(self, type: type[V]) -> Rows[V]:

@@ -12,6 +12,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
+from virga.ground.db.direct import decoded, decoders
 from virga.ground.db.engine import Tx, to_json
 
 SQLITE = sqlite.dialect()
@@ -35,19 +36,18 @@ class Statement:
         self._text, self._bind = _form(compiled)
         columns = statement.selected_columns if statement.is_select else getattr(statement, "_returning", ())
         self._direct = not statement.is_select and not columns
-        kinds = [c.type.dialect_impl(SQLITE).result_processor(SQLITE, None) for c in columns]
-        self._decoders = [(n, decode) for n, decode in enumerate(kinds) if decode is not None]
+        self._decoders = decoders(columns, SQLITE)
         self._driver: tuple[str, Bind] | None = None
 
     def first(self, tx: Tx, values: Values) -> Sequence[Any] | None:
         """The first row, or None."""
         row = self._run(tx, values).fetchone()
-        return row if row is None or tx.embedded is None or not self._decoders else self._decoded(row)
+        return row if row is None or tx.embedded is None or not self._decoders else decoded(row, self._decoders)
 
     def all(self, tx: Tx, values: Values) -> Sequence[Sequence[Any]]:
         """Every row."""
         rows: Sequence[Sequence[Any]] = self._run(tx, values).fetchall()
-        return rows if tx.embedded is None or not self._decoders else [self._decoded(row) for row in rows]
+        return rows if tx.embedded is None or not self._decoders else [decoded(row, self._decoders) for row in rows]
 
     def __call__(self, tx: Tx, values: Values) -> int:
         """How many rows it wrote."""
@@ -62,13 +62,6 @@ class Statement:
             self._driver = _form(self._statement.compile(dialect=tx.conn.dialect, column_keys=self._names or None))
         text, bind = self._driver
         return tx.conn.exec_driver_sql(text, bind(values))
-
-    def _decoded(self, row: Sequence[Any]) -> Sequence[Any]:
-        out = list(row)
-        for n, decode in self._decoders:
-            if out[n] is not None:
-                out[n] = decode(out[n])
-        return out
 
 
 def _form(compiled: Any) -> tuple[str, Bind]:

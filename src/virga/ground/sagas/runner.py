@@ -209,7 +209,7 @@ class Runner:
             if row.state == "run" and not saga.endless:
                 return self._turn(saga, row, why)
             return self._alarm(saga, row, why)
-        ctx = context(self.doors, saga, row)
+        ctx: Context
 
         def attempt() -> SagaRow | None:
             nonlocal ctx
