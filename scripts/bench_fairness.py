@@ -119,8 +119,8 @@ class Client:
             "POST", "/identity/v3/auth/tokens", json.dumps(self.auth), {"Content-Type": "application/json"}
         )
         answer = self.conn.getresponse()
-        said = answer.read()
-        assert answer.status == 201, (answer.status, said)
+        output = answer.read()
+        assert answer.status == 201, (answer.status, output)
         self.token = str(answer.headers["X-Subject-Token"])
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
@@ -219,8 +219,8 @@ async def _drip(port: int, head: bytes, codes: Counter[str]) -> None:
 
 def _raw(method: str, path: str, token: str = "", body: bytes = b"", length: int | None = None) -> bytes:
     auth = f"X-Auth-Token: {token}\r\n" if token else ""
-    said = len(body) if length is None else length
-    kind = f"Content-Type: application/json\r\nContent-Length: {said}\r\n" if said else ""
+    size = len(body) if length is None else length
+    kind = f"Content-Type: application/json\r\nContent-Length: {size}\r\n" if size else ""
     return f"{method} {path} HTTP/1.1\r\nHost: x\r\n{auth}{kind}\r\n".encode() + body
 
 
@@ -388,12 +388,12 @@ def measure(cloud: Cloud, rows: dict[str, Any], names: list[str], rounds: int, s
             finally:
                 client.send_signal(signal.SIGCONT)
                 client.terminate()
-                said, _ = client.communicate(timeout=20)
+                answer, _ = client.communicate(timeout=20)
             rows[FLOODS[name][0]] = {beside: {a: cut(t) for a, t in acts.items()} for beside, acts in took.items()} | {
                 "cores of the cloud": round(used["cloud"] / seconds / rounds, 2),
                 "cores of the flood": round(used["flood"] / seconds / rounds, 2),
                 "memory, MiB": round(memory),
-                "answers to the flood": json.loads(said),
+                "answers to the flood": json.loads(answer),
             }
             threading.Event().wait(1)
     finally:

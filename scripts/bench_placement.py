@@ -36,7 +36,7 @@ from virga.app import Cloud
 from virga.ground.db.engine import Retry
 from virga.ground.sagas import Again, Context
 from virga.services.compute import store
-from virga.services.compute.sagas import build
+from virga.services.compute.sagas import create_server
 from virga.services.compute.scheduler.ask import zone_aggregate
 from virga.services.placement import store as placed
 from virga.settings import load
@@ -91,7 +91,7 @@ class Bench:
 
     def _one_machine(self) -> dict[str, Any]:
         """A server's row as the API writes it: the others are made like it."""
-        http = TestClient(self.cloud.rim, base_url="http://127.0.0.1")
+        http = TestClient(self.cloud.api_app, base_url="http://127.0.0.1")
         domain = {"id": "default"}
         password = os.environ.get("VIRGA_ADMIN_PASSWORD") or (self.cloud.state / "admin-password").read_text().strip()
         identity = {"methods": ["password"], "password": {"user": {"name": "admin", "domain": domain, "password": password}}}  # fmt: skip
@@ -178,15 +178,15 @@ class Bench:
     def place(self, id: str) -> str:
         """One transaction of the step; what became of it: placed, again, or refused."""
         cloud = self.cloud
-        ctx = Context(cloud.db, cloud.world, cloud.doors, {"server": id}, {}, "bench")
+        ctx = Context(cloud.db, cloud.world, cloud.registry, {"server": id}, {}, "bench")
         try:
             with cloud.db.write() as tx:
                 ctx.open = tx
-                build.place(ctx)
+                create_server.place(ctx)
             return "placed"
         except (Again, Retry):
             return "again"
-        except build.NoValidHost:
+        except create_server.NoValidHost:
             return "refused"
 
     def one_by_one(self, rows: list[dict[str, Any]], becomes: str) -> dict[str, float]:
@@ -275,22 +275,22 @@ def main() -> int:
     parser.add_argument("--machines", type=int, default=50_000)
     parser.add_argument("--rounds", type=int, default=300)
     parser.add_argument("--database", choices=("sqlite", "postgres"))
-    asked = parser.parse_args()
+    done = parser.parse_args()
     made = {"sqlite": sqlite, "postgres": postgres}
-    result: dict[str, Any] = {"hosts": asked.hosts, "machines": asked.machines}
+    result: dict[str, Any] = {"hosts": done.hosts, "machines": done.machines}
     bad = 0
     print(
-        f"{asked.hosts} hosts, {asked.machines} machines; a decision is candidates, filters, weighers, claim and commit"
+        f"{done.hosts} hosts, {done.machines} machines; a decision is candidates, filters, weighers, claim and commit"
     )
     titles = ("p50 ms", "p99 ms", "max ms", "n", "cpu p50", "cpu p99", "again", "refused", "per s")
     print(f"{'database':10} {'question':22} " + " ".join(f"{each:>8}" for each in titles), flush=True)
-    for name in [asked.database] if asked.database else list(made):
+    for name in [done.database] if done.database else list(made):
         folder = Path(tempfile.mkdtemp(prefix="virga-bench-placement-"))
         try:
             with made[name](folder) as url:
-                bench = Bench(url, folder / "state", asked.hosts, asked.machines)
+                bench = Bench(url, folder / "state", done.hosts, done.machines)
                 result[name] = {}
-                for question, f in measured(bench, asked.rounds):
+                for question, f in measured(bench, done.rounds):
                     result[name][question] = f
                     print(line(name, question, f), flush=True)
                     alone = "refused" not in f and question != "no host has room"

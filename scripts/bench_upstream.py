@@ -527,10 +527,10 @@ def machine() -> dict[str, Any]:
     code = f"from importlib.metadata import version as v; print(*(n + ' ' + v(n) for n in {names!r}), sep=', ')"
     out = {"date": time.strftime("%Y-%m-%d"), "cpus": os.cpu_count(), "python": platform.python_version()}
     if (UPSTREAM / "bin/python").exists():
-        asked = subprocess.run([UPSTREAM / "bin/python", "-c", code], capture_output=True, text=True)
-        out["upstream"] = asked.stdout.strip()
-    asked = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
-    return out | {"commit": asked.stdout.strip()}
+        done = subprocess.run([UPSTREAM / "bin/python", "-c", code], capture_output=True, text=True)
+        out["upstream"] = done.stdout.strip()
+    done = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    return out | {"commit": done.stdout.strip()}
 
 
 def write(folder: Path, result: dict[str, Any]) -> None:

@@ -66,7 +66,7 @@ POLICIES = {b"policy=open": everybody, b"policy=legacy": legacy}
 
 
 class Judged:
-    """An ASGI application: the rim of a cloud that is made anew when asked."""
+    """An ASGI application: the API of a cloud that is made anew when asked."""
 
     def __init__(self) -> None:
         self.cloud: Cloud | None = None
@@ -78,9 +78,9 @@ class Judged:
         self.cloud = Cloud(settings)
         self.cloud.prepare()
         self.cloud.simulate()
-        self.cloud.doors.put(Authenticator, Headers(policy))
-        self.cloud.rim.mounts = {}
-        self.cloud.rim.roots = {}
+        self.cloud.registry.put(Authenticator, Headers(policy))
+        self.cloud.api_app.mounts = {}
+        self.cloud.api_app.roots = {}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -99,9 +99,9 @@ class Judged:
             project = told.get(b"x-project-id", (project or user).encode()).decode()
             system = told.get(b"openstack-system-scope", b"").decode()
             told[b"x-auth-token"] = "|".join((user, project, roles, system)).encode()
-        self.cloud.rim.main_port = scope["server"][1]
-        self.cloud.rim.ports = {scope["server"][1]: PLACEMENT}
-        await self.cloud.rim(scope | {"headers": list(told.items())}, receive, send)
+        self.cloud.api_app.main_port = scope["server"][1]
+        self.cloud.api_app.ports = {scope["server"][1]: PLACEMENT}
+        await self.cloud.api_app(scope | {"headers": list(told.items())}, receive, send)
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-from houses import House, Tenant
+from sim_cloud import SimCloud, Tenant
 from virga.app import Cloud
 from virga.ground.loops.loop import Round
 from virga.serving import serve
@@ -64,16 +64,16 @@ def nobody(a: Account) -> Account:
     return Account(Tenant(a.who.http, ""), a.who.project)
 
 
-def round_of(house: House) -> Round:
+def round_of(sim: SimCloud) -> Round:
     """A loop's round, now."""
-    return Round(house.cloud.db, house.cloud.world, house.cloud.doors)
+    return Round(sim.cloud.db, sim.cloud.world, sim.cloud.registry)
 
 
 class S3Key:
     """An access key of a tenant, and requests signed with it."""
 
-    def __init__(self, house: House, who: Tenant | None = None) -> None:
-        self.house, self.who = house, who or house.admin
+    def __init__(self, sim: SimCloud, who: Tenant | None = None) -> None:
+        self.sim, self.who = sim, who or sim.admin
         made = self.who.post(f"/identity/v3/users/{self.who.user}/credentials/OS-EC2", {"tenant_id": self.who.project})[
             "credential"
         ]
@@ -148,7 +148,7 @@ class S3Key:
         sent = self.signed(
             method, f"/s3{path}", body or b"", extra={k: v for k, v in (extra or {}).items() if k.startswith("x-amz-")}
         )
-        got = self.house.http.request(method, f"/s3{path}", content=body, headers=sent | (extra or {}))
+        got = self.sim.http.request(method, f"/s3{path}", content=body, headers=sent | (extra or {}))
         if code is not None:
             want = code if isinstance(code, tuple) else (code,)
             assert got.status_code in want, f"{method} {path}: {got.status_code} {got.text[:400]}"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from houses import House
+from sim_cloud import SimCloud
 from virga.services.objects.driver import BlobStore, Rotten
 from virga.services.objects.drivers.sealed import SealedStore
 
@@ -21,7 +21,7 @@ def fresh_id(store: BlobStore) -> str:
     return "b" + os.urandom(16).hex() + (store.seal.mark() if isinstance(store, SealedStore) else "")
 
 
-def keep(store: BlobStore, data: bytes, id: str | None = None) -> str:
+def store_body(store: BlobStore, data: bytes, id: str | None = None) -> str:
     id = id or fresh_id(store)
     writer = store.create(id, len(data))
     writer.write(data)
@@ -61,7 +61,7 @@ def rot_is_found(store: BlobStore, damage: Callable[[str], None], size: int) -> 
     """`damage(id)` changes a byte that lies in the middle: a read says so before it gives the block out; the part before is given.
     Put aside, it is absent and can be written again under its id."""
     data = os.urandom(size)
-    id = keep(store, data)
+    id = store_body(store, data)
     damage(id)
     got = b""
     with pytest.raises(Rotten):
@@ -73,11 +73,11 @@ def rot_is_found(store: BlobStore, damage: Callable[[str], None], size: int) -> 
         list(store.read(id))
     assert list(store.ids()) == []
     store.quarantine(id)
-    keep(store, data, id)
+    store_body(store, data, id)
     assert b"".join(store.read(id)) == data
     store.remove(id)
 
 
-def files(house: House) -> list[Path]:
+def files(sim: SimCloud) -> list[Path]:
     """Bodies on the disk of a cloud that keeps them there."""
-    return sorted(p for p in (house.cloud.state / "objects/blobs").rglob("*") if p.is_file())
+    return sorted(p for p in (sim.cloud.state / "objects/blobs").rglob("*") if p.is_file())

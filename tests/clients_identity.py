@@ -200,34 +200,34 @@ def main(auth_url: str, password: str) -> None:
     commands = sorted(
         (e.name.replace("_", " ") for e in entry_points(group="openstack.identity.v3")), key=len, reverse=True
     )
-    kept = collections.defaultdict(lambda: "nothing", folder=str(FOLDER))
+    stored = collections.defaultdict(lambda: "nothing", folder=str(FOLDER))
     tried: dict[str, list[object]] = {}
     wrong: list[str] = []
     for line in filter(None, (x.strip() for x in LINES.splitlines())):
         soft, text = line.startswith("?"), line.removeprefix("?")
         keep = re.match(r"(\w+)=(?=[a-z])", text)
         text = text[keep.end() :] if keep else text
-        words = [w.format_map(kept) for w in text.split()]
+        words = [w.format_map(stored) for w in text.split()]
         command = next(c for c in commands if text.startswith(c))
         shows = keep is not None and not command.endswith("list")
         code, out, err = run(
             OpenStackShell, [*options, *words, *(["-f", "json"] if shows or command.endswith("list") else [])]
         )
-        said = (err.strip() or out.strip())[-400:]
-        tried[text] = [code, said]
+        answer = (err.strip() or out.strip())[-400:]
+        tried[text] = [code, answer]
         if keep and code == 0:
             found = json.loads(out)
             found = found[0] if isinstance(found, list) else found
-            kept[keep[1]] = str(found.get("access") or found.get("id") or found.get("ID"))
+            stored[keep[1]] = str(found.get("access") or found.get("id") or found.get("ID"))
         clear = (
             re.search(
                 r"HTTP 4\d\d|\(4\d\d\)|4\d\d[: ]|No .* found|not found|could not be found|oauthlib must be installed",
-                said,
+                answer,
             )
             is not None
         )
         if code and not (clear and (soft or "wrong" in words)):
-            wrong.append(f"{text}: {said}")
+            wrong.append(f"{text}: {answer}")
     done = {next(c for c in commands if t.startswith(c)) for t in tried}
     print(json.dumps({"tried": len(tried), "wrong": wrong, "missing": sorted(set(commands) - done)}))
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from houses import House, make
+from sim_cloud import SimCloud, make
 from virga.services.compute.driver import Hypervisor
 
 
@@ -61,26 +61,26 @@ def database(request: pytest.FixtureRequest) -> str | None:
 
 
 @pytest.fixture
-def house(database: str | None) -> Iterator[House]:
+def sim(database: str | None) -> Iterator[SimCloud]:
     """A running simulated cloud, on each database."""
     cloud = make(database)
     cloud.start()
-    yield House(cloud)
+    yield SimCloud(cloud)
     cloud.stop()
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[House]:
+def shared() -> Iterator[SimCloud]:
     """One running cloud in memory for tests that do not mind each other."""
     cloud = make()
     cloud.start()
-    yield House(cloud)
+    yield SimCloud(cloud)
     cloud.stop()
 
 
 @pytest.fixture
-def hypervisor(house: House) -> Any:
-    return house.cloud.doors.use(Hypervisor)
+def hypervisor(sim: SimCloud) -> Any:
+    return sim.cloud.registry.use(Hypervisor)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -99,7 +99,7 @@ def _declared_answers() -> None:
     """An answer that is not as its route declares fails the test that met it; what is not declared yet is in a list that shrinks."""
     from undeclared_answers import undeclared
     from virga.ground import wire
-    from virga.ground.http import rim
+    from virga.ground.http import api_app
 
     def answered(route: Any, version: wire.Version, answer: Any) -> None:
         if undeclared(route):
@@ -112,4 +112,4 @@ def _declared_answers() -> None:
         else:
             assert {None, type(None), bytes} & set(wire.alternatives(route.answer)), f"{what} answers nothing"
 
-    rim.answered = answered
+    api_app.answered = answered

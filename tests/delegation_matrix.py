@@ -24,9 +24,9 @@ from urllib.parse import parse_qsl
 
 import policy_matrix
 from accounts import S3Key
-from houses import House, Tenant, make
 from services.test_identity_delegation import app_credential, by_app, by_trust, login, tenant_of, trust
 from services.test_oauth import O1, ask, sign
+from sim_cloud import SimCloud, Tenant, make
 from virga.ground.db.engine import Database, Tx
 from virga.ground.http.table import Route, Service
 from virga.services.identity import model
@@ -68,13 +68,13 @@ def dry(db: Database) -> Iterator[None]:
 class Lender:
     """An administrator with one thing of each kind, and a token of each kind of the authority that can be lent."""
 
-    def __init__(self, house: House, name: str) -> None:
-        self.house, self.name = house, name
-        self.me = house.tenant(name, "admin")
+    def __init__(self, sim: SimCloud, name: str) -> None:
+        self.sim, self.name = sim, name
+        self.me = sim.tenant(name, "admin")
         me = self.me
         self.project, self.user = me.project, me.user
-        self.helper = house.tenant(f"{name}-helper")
-        self.key = S3Key(house, me)
+        self.helper = sim.tenant(f"{name}-helper")
+        self.key = S3Key(sim, me)
         body = {"type": "totp", "blob": SECRET, "user_id": me.user}
         self.totp = me.post(f"{I}/credentials", {"credential": body}, 201)["credential"]["id"]
         self.trust = self._trust(False)
@@ -87,7 +87,7 @@ class Lender:
         self.access_token = ""
 
     def _trust(self, impersonation: bool) -> str:
-        made = trust(self.house, self.me, self.helper.user, impersonation=impersonation, roles=[{"name": "admin"}])
+        made = trust(self.sim, self.me, self.helper.user, impersonation=impersonation, roles=[{"name": "admin"}])
         return str(made.json["trust"]["id"])
 
     def things(self) -> dict[str, str]:
@@ -109,26 +109,26 @@ class Lender:
 
     def tokens(self) -> dict[str, str]:
         """letter → a token of that kind."""
-        house, me = self.house, self.me
+        sim, me = self.sim, self.me
         scope = {"project": {"id": self.project}}
-        made = passcode(SECRET, int(house.cloud.world.now() // 30))
+        made = passcode(SECRET, int(sim.cloud.world.now() // 30))
         assert made is not None
         both = {
             "password": {"user": {"id": self.user, "password": "pw"}},
             "totp": {"user": {"id": self.user, "passcode": made.decode()}},
         }
         open_app = app_credential(me, name="wide", unrestricted=True, roles=[{"name": "admin"}])
-        two = ask(house, self.app["id"], self.app["secret"])
+        two = ask(sim, self.app["id"], self.app["secret"])
         assert two.status_code == 200, two.text
         return {
             "u": me.token,
-            "g": tenant_of(house, login(house, {"token": {"id": me.token}}, scope)).token,
-            "p": tenant_of(house, login(house, both, scope)).token,
+            "g": tenant_of(sim, login(sim, {"token": {"id": me.token}}, scope)).token,
+            "p": tenant_of(sim, login(sim, both, scope)).token,
             "f": self._federated(),
-            "t": tenant_of(house, by_trust(house, f"{self.name}-helper", self.trust)).token,
-            "i": tenant_of(house, by_trust(house, f"{self.name}-helper", self._trust(True))).token,
-            "a": tenant_of(house, by_app(house, self.app)).token,
-            "A": tenant_of(house, by_app(house, open_app.json["application_credential"])).token,
+            "t": tenant_of(sim, by_trust(sim, f"{self.name}-helper", self.trust)).token,
+            "i": tenant_of(sim, by_trust(sim, f"{self.name}-helper", self._trust(True))).token,
+            "a": tenant_of(sim, by_app(sim, self.app)).token,
+            "A": tenant_of(sim, by_app(sim, open_app.json["application_credential"])).token,
             "2": two.json()["access_token"],
             "o": self._oauth(),
             "k": self._keyed(),
@@ -137,7 +137,7 @@ class Lender:
 
     def _federated(self) -> str:
         """A token as a login by an identity provider makes it: the walks to it are in the stories of federation."""
-        fed, a = f"{I}/OS-FEDERATION", self.house.admin
+        fed, a = f"{I}/OS-FEDERATION", self.sim.admin
         rule = {"local": [{"user": {"name": "{0}"}}], "remote": [{"type": "OIDC-sub"}]}
         a.put(
             f"{fed}/identity_providers/{self.name}",
@@ -147,39 +147,37 @@ class Lender:
         a.put(f"{fed}/mappings/{self.name}", {"mapping": {"rules": [rule]}}, 201)
         path = f"{fed}/identity_providers/{self.name}/protocols/openid"
         a.put(path, {"protocol": {"mapping_id": self.name}}, 201)
-        now = self.house.cloud.world.now()
+        now = self.sim.cloud.world.now()
         payload = model.Payload(
             self.user, self.project, None, False, ["openid"], now, now + 3600, [audit_id()], via=(self.name, "openid")
         )
-        return self.house.cloud.doors.use(Tokens).issue(payload)[0]
+        return self.sim.cloud.registry.use(Tokens).issue(payload)[0]
 
     def _oauth(self) -> str:
-        house, wanted = self.house, {"Requested-Project-Id": self.project}
+        sim, wanted = self.sim, {"Requested-Project-Id": self.project}
         consumer = (self.consumer, self.consumer_secret)
-        request = dict(
-            parse_qsl(sign(house, f"{O1}/request_token", *consumer, headers=wanted, callback_uri="oob").text)
-        )
+        request = dict(parse_qsl(sign(sim, f"{O1}/request_token", *consumer, headers=wanted, callback_uri="oob").text))
         roles = self.me.get(f"{I}/roles?name=admin")["roles"]
         body = {"roles": [{"id": roles[0]["id"]}]}
         pin = self.me.put(f"{O1}/authorize/{request['oauth_token']}", body)["token"]["oauth_verifier"]
         pair = (request["oauth_token"], request["oauth_token_secret"])
-        access = dict(parse_qsl(sign(house, f"{O1}/access_token", *consumer, *pair, verifier=pin).text))
+        access = dict(parse_qsl(sign(sim, f"{O1}/access_token", *consumer, *pair, verifier=pin).text))
         self.access_token = access["oauth_token"]
         pair = (access["oauth_token"], access["oauth_token_secret"])
         way = {"auth": {"identity": {"methods": ["oauth1"], "oauth1": {}}}}
-        got = sign(house, f"{I}/auth/tokens", *consumer, *pair, body=way)
+        got = sign(sim, f"{I}/auth/tokens", *consumer, *pair, body=way)
         assert got.status_code == 201, got.text
         return str(got.headers["x-subject-token"])
 
     def _keyed(self) -> str:
-        with self.house.cloud.db.read() as tx:
-            found = ec2.payload(tx, self.house.cloud.doors, self.key.access)
+        with self.sim.cloud.db.read() as tx:
+            found = ec2.payload(tx, self.sim.cloud.registry, self.key.access)
         assert found is not None
-        return self.house.cloud.doors.use(Tokens).issue(found[0])[0]
+        return self.sim.cloud.registry.use(Tokens).issue(found[0])[0]
 
     def _receipt(self) -> str:
-        now = self.house.cloud.world.now()
-        tokens = self.house.cloud.doors.use(Tokens)
+        now = self.sim.cloud.world.now()
+        tokens = self.sim.cloud.registry.use(Tokens)
         return tokens.seal_receipt(model.Receipt(self.user, ["password"], now, now + 300))
 
 
@@ -227,24 +225,24 @@ def owned(content: Any, who: Tenant) -> Any:
     return [owned(each, who) for each in content] if isinstance(content, list) else content
 
 
-def passes(house: House, service: Service, route: Route, letter: str, token: str, whose: Lender, key: S3Key) -> bool:
+def passes(sim: SimCloud, service: Service, route: Route, letter: str, token: str, whose: Lender, key: S3Key) -> bool:
     """Whether the route does not refuse this kind of credential on `whose` things."""
     content, headers = request(service, route)
     path = service.path + path_of(route, whose.things())
     body = owned(content, whose.me)
     if letter == "s":
         headers |= key.signed(route.method, path)
-        return house.http.request(route.method, path, json=body, headers=headers).status_code not in {401, 403}
+        return sim.http.request(route.method, path, json=body, headers=headers).status_code not in {401, 403}
     headers |= {"X-Auth-Token": token, "X-Subject-Token": whose.me.token if route.method != "DELETE" else "x" * 60}
     headers["OpenStack-Identity-Access-Rules"] = "1.0"
-    got = house.http.request(route.method, path, json=body, headers=headers)
+    got = sim.http.request(route.method, path, json=body, headers=headers)
     return got.status_code not in {401, 403}
 
 
-def lines(house: House) -> Iterator[str]:
-    mine, theirs = Lender(house, "lender"), Lender(house, "stranger")
+def lines(sim: SimCloud) -> Iterator[str]:
+    mine, theirs = Lender(sim, "lender"), Lender(sim, "stranger")
     tokens = mine.tokens()
-    for service in house.cloud.services:
+    for service in sim.cloud.services:
         yield f"# {service.name}"
         for route in service.routes:
             name = f"{route.method} {route.path}{f' {route.verb}' if route.verb else ''}"
@@ -253,11 +251,11 @@ def lines(house: House) -> Iterator[str]:
             found = []
             # Only identity keeps what is lent: elsewhere its own and foreign things are the policy matrix's.
             for whose in (mine, theirs) if service.name == "identity" else (mine,):
-                with dry(house.cloud.db):
+                with dry(sim.cloud.db):
                     found.append(
                         "".join(
                             letter
-                            if passes(house, service, route, letter, tokens.get(letter, ""), whose, mine.key)
+                            if passes(sim, service, route, letter, tokens.get(letter, ""), whose, mine.key)
                             else "."
                             for letter in LETTERS
                         )
@@ -265,16 +263,16 @@ def lines(house: House) -> Iterator[str]:
             yield f"{name:88} own {found[0]}" + "".join(f"   other {each}" for each in found[1:])
 
 
-def text(house: House) -> str:
+def text(sim: SimCloud) -> str:
     head = re.sub(r"^.*?\n\n", "", __doc__ or "", count=1, flags=re.S).strip()
     intro = ["# Written by 'make matrix'; a test compares it.", *(f"# {line}" for line in head.splitlines()), ""]
-    return "\n".join([*intro, *lines(house)]) + "\n"
+    return "\n".join([*intro, *lines(sim)]) + "\n"
 
 
 def write() -> None:
     cloud = make()
     cloud.start()
-    FILE.write_text(text(House(cloud)))
+    FILE.write_text(text(SimCloud(cloud)))
     cloud.stop()
 
 

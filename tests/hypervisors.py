@@ -15,7 +15,7 @@ from virga.client import wait
 from virga.services.compute.driver import Disk, Machine, Nic, StillHere
 
 
-def machine(id: str, cards: bool = True) -> Machine:
+def machine(id: str, nics: bool = True) -> Machine:
     return Machine(
         id=id,
         name="m",
@@ -26,7 +26,7 @@ def machine(id: str, cards: bool = True) -> Machine:
         disk=1,
         image_id="i",
         image_format="qcow2",
-        nics=[Nic("port", "fa:16:3e:00:00:01", 1442, "n")] if cards else [],
+        nics=[Nic("port", "fa:16:3e:00:00:01", 1442, "n")] if nics else [],
         files={"openstack/latest/user_data": "hello"},
     )
 
@@ -37,11 +37,11 @@ def gone(h: Any, id: str) -> None:
     h.destroy_disks(id, shared=True)
 
 
-def holds(make: Callable[[], Any], says: bytes, cards: bool = True) -> None:
+def holds(make: Callable[[], Any], says: bytes, nics: bool = True) -> None:
     """Run the contract on what `make` gives; every call of it is a new process's view. `says` is what a booted machine writes."""
     h = make()
     id = str(uuid.uuid4())
-    there = machine(id, cards)
+    there = machine(id, nics)
     before = h.observe()
     gone(h, id)
     for _ in range(2):
@@ -73,7 +73,7 @@ def holds(make: Callable[[], Any], says: bytes, cards: bool = True) -> None:
         again.withdraw(id)
         again.destroy_disks(id, shared=True)
         assert again.observe() == before and again.console(id) == b""
-    fresh = machine(str(uuid.uuid4()), cards)
+    fresh = machine(str(uuid.uuid4()), nics)
     again.stop(fresh)
     assert again.observe() == before | {fresh.id: "stopped"}, "a machine may be made without being started"
     gone(again, fresh.id)

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import event
 
-from houses import Answered, House
+from sim_cloud import Answered, SimCloud
 from virga.ground.db.engine import Tx
 
 TIMES = frozenset({"created", "updated", "created_at", "updated_at", "links", "self", "Location"})
@@ -25,8 +25,8 @@ BLOCKED = 0.15
 class Road:
     """A cloud's database with a place where one request waits while another passes."""
 
-    def __init__(self, house: House) -> None:
-        self.db = house.cloud.db
+    def __init__(self, sim: SimCloud) -> None:
+        self.db = sim.cloud.db
         self._overtake: Callable[[], None] | None = None
         self.overtaken = 0
         if self.db.sqlite:

@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 
 from accounts import Account, S3Key
-from houses import House, make
+from sim_cloud import SimCloud, make
 from virga.authority import rules
 from virga.authority.rules import REGISTRY, Rule, may
 from virga.ground.http.call import Actor
@@ -135,11 +135,11 @@ BYTES = {
 let in whom they name, beside the rules."""
 
 
-def dialect(house: House, service: Service, request: str) -> list[str]:
+def dialect(sim: SimCloud, service: Service, request: str) -> list[str]:
     """The rules that a request in Swift's or S3's dialect asks, on something of somebody else's, so that every one is come by."""
     method, _, path = request.partition(" ")
     if request.startswith("COPY "):  # it reads before it writes: there must be something to read
-        own = Account(house.admin)
+        own = Account(sim.admin)
         own("PUT", "/matrix-of-rules", code=(201, 202))
         own("PUT", "/matrix-of-rules/o", b"x", 201)
         with recorded() as seen:
@@ -150,11 +150,11 @@ def dialect(house: House, service: Service, request: str) -> list[str]:
     if service.name == "swift":
         path = path.replace("{account}", f"AUTH_{NOTHING}").replace("{container}", "c").replace("{object}", "o")
         with recorded() as seen:
-            house.http.request(
-                method, service.path + path, headers={"X-Auth-Token": house.admin.token, "Destination": "c/p"}
+            sim.http.request(
+                method, service.path + path, headers={"X-Auth-Token": sim.admin.token, "Destination": "c/p"}
             )
         return seen
-    key, bucket = S3Key(house), "matrix-of-rules"
+    key, bucket = S3Key(sim), "matrix-of-rules"
     path = path.replace("{bucket}", bucket).replace("{key}", "k")
     if "{bucket}" in request and request != "PUT /{bucket}":
         key("PUT", f"/{bucket}", code=(200, 409))
@@ -165,7 +165,7 @@ def dialect(house: House, service: Service, request: str) -> list[str]:
     return seen
 
 
-def asked(house: House, service: Service, route: Route) -> list[str]:
+def rules_asked(sim: SimCloud, service: Service, route: Route) -> list[str]:
     """The names of the rules that a route's action asks, in order."""
     path = service.path + re.sub(r"{\w+}", NOTHING, route.path)
     content: Any = None
@@ -177,12 +177,12 @@ def asked(house: House, service: Service, route: Route) -> list[str]:
     with recorded() as seen:
         low = max(route.since, service.versions.default)
         headers = {
-            "X-Auth-Token": house.admin.token,
-            "X-Subject-Token": house.admin.token if route.method != "DELETE" else "x" * 60,
+            "X-Auth-Token": sim.admin.token,
+            "X-Subject-Token": sim.admin.token if route.method != "DELETE" else "x" * 60,
         }
         if service.versions.service:
             headers["OpenStack-API-Version"] = f"{service.versions.service} {low[0]}.{low[1]}"
-        house.http.request(route.method, path, json=content, headers=headers)
+        sim.http.request(route.method, path, json=content, headers=headers)
     return seen
 
 
@@ -293,12 +293,12 @@ def letters(rule: Rule, own: bool) -> str:
     return " ".join(one(scope) for scope in SCOPES if scope != "unscoped") + " " + one("unscoped")
 
 
-def lines(house: House) -> Iterator[str]:
-    for service in house.cloud.services:
+def lines(sim: SimCloud) -> Iterator[str]:
+    for service in sim.cloud.services:
         yield f"# {service.name}"
         for route in service.routes:
             name = f"{route.method} {route.path}{f' {route.verb}' if route.verb else ''}"
-            found, later = asked(house, service, route), False
+            found, later = rules_asked(sim, service, route), False
             if not found and not route.public:
                 found, later = written(route), True
             if not found:
@@ -308,14 +308,14 @@ def lines(house: House) -> Iterator[str]:
             yield from map(line, found)
         for request in BYTES.get(service.name, ()):
             yield request
-            yield from map(line, dialect(house, service, request))
+            yield from map(line, dialect(sim, service, request))
 
 
 def line(rule: str) -> str:
     return f"    {rule:52} own {letters(REGISTRY[rule], True)}   other {letters(REGISTRY[rule], False)}"
 
 
-def text(house: House) -> str:
+def text(sim: SimCloud) -> str:
     head = (__doc__ or "").split("\n\n", 1)[1].strip()
     return (
         "\n".join(
@@ -323,7 +323,7 @@ def text(house: House) -> str:
                 "# Written by 'make matrix'; a test compares it.",
                 *(f"# {line}" for line in head.splitlines()),
                 "",
-                *lines(house),
+                *lines(sim),
             ]
         )
         + "\n"
@@ -333,5 +333,5 @@ def text(house: House) -> str:
 if __name__ == "__main__":
     cloud = make()
     cloud.start()
-    FILE.write_text(text(House(cloud)))
+    FILE.write_text(text(SimCloud(cloud)))
     cloud.stop()

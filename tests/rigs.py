@@ -12,13 +12,13 @@ from virga.ground import events, processes
 from virga.ground.bus import Bus, LocalBus
 from virga.ground.db.engine import Database, metadata
 from virga.ground.db.migrate import _partial_too
-from virga.ground.doors import Doors
 from virga.ground.loops import loop as loops
 from virga.ground.loops.loop import Loop, LoopRunner
 from virga.ground.processes import Process
+from virga.ground.registry import Registry
 from virga.ground.sagas import progress, resources, table
 from virga.ground.sagas.runner import Runner
-from virga.ground.sagas.saga import Book, Saga, start
+from virga.ground.sagas.saga import Saga, SagaRegistry, start
 from virga.ground.sagas.testing import Killed, die
 from virga.ground.world import Clock, VirtualClock, World
 
@@ -45,19 +45,19 @@ class Rig:
             metadata.create_all(tx.conn, tables=OURS)
         kinds = list(kinds)
         self.kinds = {k.name: k for k in kinds}
-        self.doors = Doors()
-        self.world = self.doors.put(World, World(clock or VirtualClock(1_800_000_000.0)))
+        self.registry = Registry()
+        self.world = self.registry.put(World, World(clock or VirtualClock(1_800_000_000.0)))
         self.bus = LocalBus()
-        self.doors.put(Bus, self.bus)
-        self.doors.put(Database, self.db)
-        self.process = self.doors.put(Process, Process(self.db, self.world, "rig"))
-        self.book = self.doors.put(Book, Book(kinds))
-        self.runner = Runner(self.db, self.doors, kinds)
-        self.loops = LoopRunner(self.db, self.doors, loops)
+        self.registry.put(Bus, self.bus)
+        self.registry.put(Database, self.db)
+        self.process = self.registry.put(Process, Process(self.db, self.world, "rig"))
+        self.book = self.registry.put(SagaRegistry, SagaRegistry(kinds))
+        self.runner = Runner(self.db, self.registry, kinds)
+        self.loops = LoopRunner(self.db, self.registry, loops)
 
     def start(self, name: str, args: dict[str, Any] | None = None, **more: Any) -> str:
         with self.db.write() as tx:
-            return start(tx, self.doors, name, args or {}, **more)
+            return start(tx, self.registry, name, args or {}, **more)
 
     def row(self, id: str) -> table.SagaRow:
         with self.db.read() as tx:

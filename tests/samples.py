@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from houses import House, make
+from sim_cloud import SimCloud, make
 from undeclared_answers import undeclared
 from virga.ground.http.table import Route, Service
 from virga.ground.wire import Version
@@ -37,8 +37,8 @@ class Request(NamedTuple):
 class Stage:
     """A cloud, and what scenes leave for each other in it."""
 
-    def __init__(self, house: House) -> None:
-        self.house, self.admin = house, house.admin
+    def __init__(self, sim: SimCloud) -> None:
+        self.sim, self.admin = sim, sim.admin
         self.things: dict[str, Any] = {}
 
     def once(self, name: str, made: Callable[[], Any]) -> Any:
@@ -132,9 +132,11 @@ SHOWN_HEADERS = ("location", "last-modified", "cache-control")
 def sample(stage: Stage, service: Service, rows: list[Route], version: Version, scene: Scene) -> dict[str, Any]:
     """One operation at one version, as its file says it."""
     ask, row = scene(stage, text(version)), rows[0]
-    asked = {"OpenStack-API-Version": f"{service.versions.service} {text(version)}"} if service.versions.service else {}
+    requested = (
+        {"OpenStack-API-Version": f"{service.versions.service} {text(version)}"} if service.versions.service else {}
+    )
     answer = stage.admin.ask(
-        row.method, service.path + ask.path, ask.body, raw=ask.raw, headers=asked | (ask.headers or {})
+        row.method, service.path + ask.path, ask.body, raw=ask.raw, headers=requested | (ask.headers or {})
     )
     assert (answer.code >= 400) == ask.refused, f"{row.name} at {text(version)}: {answer.code} {answer.text[:500]}"
     sent: dict[str, Any] = {"method": row.method, "path": ask.path}
@@ -149,7 +151,7 @@ def sample(stage: Stage, service: Service, rows: list[Route], version: Version, 
     if answer.json is not None:
         told["body"] = answer.json
     shown = json.dumps(_hidden({"request": sent, "answer": told}), indent=2)
-    found: dict[str, Any] = json.loads(_still(shown, stage.house.cloud.settings.name))
+    found: dict[str, Any] = json.loads(_still(shown, stage.sim.cloud.settings.name))
     return found
 
 
@@ -166,11 +168,11 @@ def scenes() -> dict[str, tuple[str, dict[str, Scene]]]:
     }
 
 
-def all_samples(house: House) -> Iterator[tuple[str, dict[str, Any]]]:
+def all_samples(sim: SimCloud) -> Iterator[tuple[str, dict[str, Any]]]:
     """`service/operation@version` → the sample, of every operation that has a scene. Reads come first, so that they see little."""
-    services = {service.name: service for service in house.cloud.services}
+    services = {service.name: service for service in sim.cloud.services}
     for name, (prefix, own) in scenes().items():
-        service, stage = services[name], Stage(house)
+        service, stage = services[name], Stage(sim)
         found = operations(service, prefix)
         for operation in own:
             rows = found[operation]
@@ -186,7 +188,7 @@ def written(value: dict[str, Any]) -> str:
 if __name__ == "__main__":
     cloud = make()
     cloud.start()
-    made = dict(all_samples(House(cloud)))
+    made = dict(all_samples(SimCloud(cloud)))
     cloud.stop()
     for old in FOLDER.rglob("*.json"):
         if str(old.relative_to(FOLDER)).removesuffix(".json") not in made:

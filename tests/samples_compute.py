@@ -17,11 +17,11 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPu9Hc8wQmLJ2T2bYwZ8yX5sBX0bqYvXQ1Jj7
 
 
 def _image(stage: Stage) -> str:
-    return str(stage.once("image", lambda: stage.house.image(name="sample", properties_free="x")["id"]))
+    return str(stage.once("image", lambda: stage.sim.image(name="sample", properties_free="x")["id"]))
 
 
 def _network(stage: Stage) -> str:
-    return str(stage.once("network", lambda: stage.house.network(stage.admin, name="sample")[0]["id"]))
+    return str(stage.once("network", lambda: stage.sim.network(stage.admin, name="sample")[0]["id"]))
 
 
 def _external(stage: Stage) -> str:
@@ -44,10 +44,10 @@ def _server(stage: Stage, name: str = "sample") -> str:
         stage.admin.put(
             f"/compute/v2.1/os-quota-sets/{stage.admin.project}", {"quota_set": {"instances": 100, "cores": 100}}
         )
-        id = stage.house.server(
+        id = stage.sim.server(
             stage.admin, _image(stage), _network(stage), name=name, metadata={"color": "red"}, key_name=_keypair(stage)
         )["id"]
-        stage.house.settled(stage.admin, id)
+        stage.sim.settled(stage.admin, id)
         return str(id)
 
     return str(stage.once(f"server {name}", made))
@@ -140,7 +140,7 @@ def _action(body: dict[str, Any]) -> Scene:
 def _started(stage: Stage, version: str) -> Request:
     id = _server(stage, "acting")
     stage.admin.post(f"{S}/{id}/action", {"os-stop": None})
-    stage.house.settled(stage.admin, id)
+    stage.sim.settled(stage.admin, id)
     return Request(f"{V}/servers/{id}/action", {"os-start": None})
 
 
@@ -149,7 +149,7 @@ def _settled_action(body: dict[str, Any]) -> Scene:
 
     def scene(stage: Stage, version: str) -> Request:
         id = _server(stage, "acting")
-        stage.house.settled(stage.admin, id)
+        stage.sim.settled(stage.admin, id)
         return Request(f"{V}/servers/{id}/action", body)
 
     return scene
@@ -205,7 +205,7 @@ def _project(stage: Stage) -> str:
 
 
 def _other_project(stage: Stage) -> str:
-    return str(stage.once("tenant", lambda: stage.house.tenant("sampled")).project)
+    return str(stage.once("tenant", lambda: stage.sim.tenant("sampled")).project)
 
 
 def _rule(stage: Stage) -> dict[str, Any]:
@@ -327,6 +327,6 @@ SCENES: dict[str, Scene] = {
     "proxies.add_floating_ip": _addressed("addFloatingIp"),
     "proxies.remove_floating_ip": _addressed("removeFloatingIp"),
     "proxies.delete_floating_ip": _of("/os-floating-ips/{}", lambda stage: _floating(stage, "going")["id"]),
-    "proxies.delete_image": _of("/images/{}", lambda stage: stage.once("image going", lambda: stage.house.image(name="going")["id"])),
+    "proxies.delete_image": _of("/images/{}", lambda stage: stage.once("image going", lambda: stage.sim.image(name="going")["id"])),
 }
 # fmt: on

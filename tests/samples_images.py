@@ -17,7 +17,7 @@ def _image(stage: Stage, name: str = "picture", visibility: str = "private", ful
     def made() -> str:
         more: dict[str, Any] = {"name": name, "visibility": visibility, "color": "red", "tags": ["one"]}
         if full:
-            return str(stage.house.image(data=b"x" * 512, **more)["id"])
+            return str(stage.sim.image(data=b"x" * 512, **more)["id"])
         body = {"disk_format": "raw", "container_format": "bare"} | more
         return str(stage.admin.post("/image/v2/images", body)["id"])
 
@@ -45,7 +45,7 @@ def _shared(stage: Stage) -> str:
 
 def _member(stage: Stage, name: str = "sharing") -> str:
     def made() -> str:
-        project = stage.house.tenant(name).project
+        project = stage.sim.tenant(name).project
         stage.admin.post(f"/image/v2/images/{_shared(stage)}/members", {"member": project})
         return project
 
@@ -53,7 +53,7 @@ def _member(stage: Stage, name: str = "sharing") -> str:
 
 
 def _new_member(stage: Stage, version: str) -> Request:
-    project = stage.house.tenant("new").project
+    project = stage.sim.tenant("new").project
     return Request(f"/v2/images/{_shared(stage)}/members", {"member": project})
 
 

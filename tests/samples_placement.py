@@ -49,7 +49,7 @@ def _class(stage: Stage, name: str = "CUSTOM_SAMPLE") -> str:
 
 def _consumer(stage: Stage, name: str = "sample") -> str:
     def made() -> str:
-        id = stage.house.cloud.world.uuid()
+        id = stage.sim.cloud.world.uuid()
         body = {
             "allocations": {_provider(stage): {"resources": {"VCPU": 1}}},
             "project_id": "sample-project",
@@ -153,17 +153,17 @@ def _entry(stage: Stage, version: str) -> dict[str, Any]:
 
 
 def _put(stage: Stage, version: str) -> Request:
-    id = stage.house.cloud.world.uuid()
+    id = stage.sim.cloud.world.uuid()
     stage.things[f"consumer put {version}"] = id
     return Request(f"/allocations/{id}", _entry(stage, version))
 
 
 def _post(stage: Stage, version: str) -> Request:
-    return Request("/allocations", {stage.house.cloud.world.uuid(): _entry(stage, version)})
+    return Request("/allocations", {stage.sim.cloud.world.uuid(): _entry(stage, version)})
 
 
 def _reshape(stage: Stage, version: str) -> Request:
-    id, consumer = _provider(stage, "reshaped"), stage.house.cloud.world.uuid()
+    id, consumer = _provider(stage, "reshaped"), stage.sim.cloud.world.uuid()
     entry = _entry(stage, version) | {"allocations": {id: {"resources": {"VCPU": 1}}}}
     entry.pop("mappings", None)
     body = {
@@ -178,7 +178,7 @@ def _reshape(stage: Stage, version: str) -> Request:
 def _service(stage: Stage) -> str:
     """The token of a service: nobody else reshapes."""
     if "service" not in stage.things:
-        stage.things["service"] = stage.house.tenant("reshaper", role="service").token
+        stage.things["service"] = stage.sim.tenant("reshaper", role="service").token
     return str(stage.things["service"])
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from policy_matrix import body
-from virga.ground.doors import Doors
 from virga.ground.http.table import Service
+from virga.ground.registry import Registry
 from virga.ground.wire import Open
 from virga.roles.parts import PARTS
 
@@ -33,12 +33,12 @@ NAMED = {"/placement/resource_classes": "CUSTOM_N"}
 
 def apis() -> Iterator[Service]:
     """Every API of the program, with the settings that nobody changed."""
-    doors = Doors()
+    registry = Registry()
     for part in PARTS:
         if part.settings is not None:
-            doors.put(part.settings, part.settings())
+            registry.put(part.settings, part.settings())
     for part in PARTS:
-        yield from part.apis(doors)
+        yield from part.apis(registry)
 
 
 def created() -> dict[str, Created]:

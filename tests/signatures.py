@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from houses import House
+from sim_cloud import SimCloud
 from virga.services.compute.settings import Compute
 from virga.services.images.settings import Images
 
@@ -47,11 +47,11 @@ def properties(data: bytes) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def trusting(cloud: Any) -> Iterator[Callable[[House], str]]:
+def trusting(cloud: Any) -> Iterator[Callable[[SimCloud], str]]:
     """The cloud trusts certificate `one` and builds verified machines only; what is given makes a signed image and gives its id."""
     with tempfile.TemporaryDirectory() as folder:
         certificate(Path(folder) / "one.pem")
-        cloud.doors.put(Images, msgspec.structs.replace(cloud.doors.use(Images), trusted_certificates=folder))
-        cloud.doors.put(Compute, msgspec.structs.replace(cloud.doors.use(Compute), verify_image_signatures=True))
+        cloud.registry.put(Images, msgspec.structs.replace(cloud.registry.use(Images), trusted_certificates=folder))
+        cloud.registry.put(Compute, msgspec.structs.replace(cloud.registry.use(Compute), verify_image_signatures=True))
         data = b"signed" * 1000
-        yield lambda house: str(house.image(data=data, **properties(data))["id"])
+        yield lambda sim: str(sim.image(data=data, **properties(data))["id"])

@@ -124,7 +124,7 @@ def ours(service: str, version: Version) -> dict[str, Facts]:
     return facts_of(json.loads(json.dumps(openapi.document(which, version))), version)
 
 
-def kept(specs: Path) -> dict[str, dict[str, Facts]]:
+def stored_facts(specs: Path) -> dict[str, dict[str, Facts]]:
     """`service@version` → what the descriptions in `specs` say of the operations that we have."""
     import yaml
 
@@ -196,6 +196,6 @@ def text(facts: dict[str, dict[str, Facts]]) -> str:
 
 
 if __name__ == "__main__":
-    found = kept(Path(sys.argv[1]))
+    found = stored_facts(Path(sys.argv[1]))
     FACTS.write_text(_dump(found))
     DIFFERENCES.write_text(text(found))

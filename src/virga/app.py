@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from virga.authority.overrides import Overrides
 from virga.ground import log, metrics
 from virga.ground.bus import Bus
+from virga.ground.http.api_app import ApiApp
 from virga.ground.http.connections import Connections
-from virga.ground.http.rim import Rim
 from virga.ground.loops.loop import LoopRunner
 from virga.ground.processes import Process
 from virga.ground.sagas.runner import Runner
@@ -31,39 +31,39 @@ if TYPE_CHECKING:
 
 class Cloud:
     """One process of the cloud, in a role. It is built here; `prepare` makes the database ready, `simulate` or `equip` gives the node its
-    drivers, `start` sets threads going, `stop` ends them. `rim` is the ASGI application."""
+    drivers, `start` sets threads going, `stop` ends them. `api_app` is the ASGI application."""
 
     def __init__(self, settings: Settings, role: Role, *, world: World | None = None, hook: Hook | None = None) -> None:
         self.settings, self.role = settings, role
         self.log = log.get("cloud")
         site = self.site = open_site(settings, role.parts, world=world)
         self.state = Path(settings.state)
-        self.doors, self.db, self.world = site.doors, site.db, site.world
-        self.bus = self.doors.use(Bus)
-        self.process = self.doors.use(Process)
-        self.services = [api for part in role.serving for api in part.apis(self.doors)]
+        self.registry, self.db, self.world = site.registry, site.db, site.world
+        self.bus = self.registry.use(Bus)
+        self.process = self.registry.use(Process)
+        self.services = [api for part in role.serving for api in part.apis(self.registry)]
         self.runner: Runner | None = None
         if role.control:
             for part in role.parts:
                 part.listen(site)
             sagas = [saga for part in role.parts for saga in part.sagas]
-            self.runner = self.doors.put(Runner, Runner(self.db, self.doors, sagas, hook=hook))
-        self.loops = self.doors.put(LoopRunner, LoopRunner(self.db, self.doors, role.loops(self.doors)))
+            self.runner = self.registry.put(Runner, Runner(self.db, self.registry, sagas, hook=hook))
+        self.loops = self.registry.put(LoopRunner, LoopRunner(self.db, self.registry, role.loops(self.registry)))
         self.local: LocalNode | None = None
         if role.node:
             from virga.roles.node import LocalNode
 
             self.local = LocalNode(settings, site)
         self.connections: Connections | None = None
-        self.rim = self._rim()
+        self.api_app = self._rim()
 
-    def _rim(self) -> Rim:
+    def _rim(self) -> ApiApp:
         """The front of the APIs that this role serves."""
         own = self.settings.server
         host, _, port = own.listen.rpartition(":")
-        rim = Rim(
+        app = ApiApp(
             self.services,
-            self.doors,
+            self.registry,
             self.db,
             public_url=own.public_url or None,
             main_port=int(port),
@@ -71,14 +71,14 @@ class Cloud:
             workers=own.workers,
         )
         scheme = "https" if own.tls else "http"
-        rim.default_base = own.public_url.rstrip("/") or f"{scheme}://{host or '127.0.0.1'}:{port}"
+        app.default_base = own.public_url.rstrip("/") or f"{scheme}://{host or '127.0.0.1'}:{port}"
         for part in self.role.serving:
-            rim.apps |= part.apps(self.doors)
-            rim.pages |= part.pages(self.doors)
-        rim.metrics = lambda: ("text/plain; version=0.0.4; charset=utf-8", metrics.page())
-        rim.metrics_token = own.metrics_token
-        rim.metrics_open = self.settings.simulated and not own.metrics_token
-        return rim
+            app.apps |= part.apps(self.registry)
+            app.pages |= part.pages(self.registry)
+        app.metrics = lambda: ("text/plain; version=0.0.4; charset=utf-8", metrics.page())
+        app.metrics_token = own.metrics_token
+        app.metrics_open = self.settings.simulated and not own.metrics_token
+        return app
 
     @property
     def node(self) -> Node | None:
@@ -88,7 +88,7 @@ class Cloud:
     def prepare(self) -> None:
         """Schema, first administrator, catalogue: whatever is missing, where this process is to care for that; then what parts keep in
         memory. Repeatable; of processes that start at once, one does it."""
-        self.doors.use(Overrides).load()
+        self.registry.use(Overrides).load()
         if self.role.control:
             from virga.ground.db.migrate import alone
             from virga.roles.parts import bring_up_to_date
@@ -107,7 +107,7 @@ class Cloud:
 
         simulate(self.site, self.settings)
         if isinstance(self.world.clock, VirtualClock):
-            self.rim.hooks["sim/clock"] = self._move_clock
+            self.api_app.hooks["sim/clock"] = self._move_clock
 
     def stock(self) -> None:
         """What a new simulated cloud begins with."""
@@ -154,8 +154,8 @@ class Cloud:
         self.process.stop()
         for part in reversed(self.role.parts):
             part.stop(self.site)
-        self.rim.threads.shutdown(wait=True)
-        self.rim.slow_threads.shutdown(wait=True)
+        self.api_app.threads.shutdown(wait=True)
+        self.api_app.slow_threads.shutdown(wait=True)
         if self.local is not None:
             self.local.close(guests)
         self.db.close()

@@ -172,9 +172,9 @@ def floating(client: Client, id: str, say: Say) -> str:
 
 def ssh_words(address: str, key: Path, namespace: str | None, user: str = USER) -> list[str]:
     """The ssh command that reaches a machine; from inside a namespace when the cloud's outside is one."""
-    door = ["ip", "netns", "exec", namespace] if namespace else []
+    netns = ["ip", "netns", "exec", namespace] if namespace else []
     return [
-        *door,
+        *netns,
         "ssh",
         "-i",
         str(key),

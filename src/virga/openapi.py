@@ -123,8 +123,8 @@ def _version_parameters(service: Service, version: Version) -> dict[str, Any]:
     """The header that asks for this version."""
     if not service.versions.service:
         return {}
-    asked = f"{service.versions.service} {_text(version)}"
-    schema = {"type": "string", "const": asked}
+    requested = f"{service.versions.service} {_text(version)}"
+    schema = {"type": "string", "const": requested}
     needed = version != service.versions.default
     return {
         "version": {"name": "OpenStack-API-Version", "in": "header", "required": needed, "schema": schema},
@@ -263,7 +263,7 @@ def _refusals(service: Service, row: Route) -> set[int]:
     return codes & set(TITLES)
 
 
-def asked(services: Iterable[Service], text: str) -> tuple[Service, Version]:
+def requested(services: Iterable[Service], text: str) -> tuple[Service, Version]:
     """`compute@2.96`, `identity`: the service, and the version (without one, the newest). Raises ValueError with what there is."""
     name, _, number = text.partition("@")
     by_name = {each.name: each for each in services if each.routes}

@@ -116,7 +116,7 @@ async def serve(
         most=most, each=min(settings.connections_per_address, most), proxies=settings.trusted_proxies
     )
     sockets = [given or listen(settings.listen)]
-    cloud.rim.main_port = sockets[0].getsockname()[1]
+    cloud.api_app.main_port = sockets[0].getsockname()[1]
     host = settings.listen.rpartition(":")[0]
     if given is not None:
         settings = msgspec.structs.replace(settings, classic_ports=False)
@@ -124,15 +124,15 @@ async def serve(
         for service in cloud.services:
             for port in service.ports:
                 sockets.append(listen(f"{host}:{port}"))
-                cloud.rim.ports[port] = service
+                cloud.api_app.ports[port] = service
     if given is None:
         for part in cloud.role.serving:
-            for port, service in part.ports(cloud.doors).items():
+            for port, service in part.ports(cloud.registry).items():
                 sockets.append(listen(f"{host}:{port}"))
-                cloud.rim.ports[port] = service
+                cloud.api_app.ports[port] = service
     if settings.metrics_listen and given is None:
         sockets.append(listen(settings.metrics_listen))
-        cloud.rim.metrics_port = sockets[-1].getsockname()[1]
+        cloud.api_app.metrics_port = sockets[-1].getsockname()[1]
     tls: dict[str, Any] = {}
     if settings.tls:
         cert, key = (
@@ -142,7 +142,7 @@ async def serve(
         )
         tls = {"ssl_certfile": str(cert), "ssl_keyfile": str(key), "ssl_version": ssl.PROTOCOL_TLS_SERVER}
     config = uvicorn.Config(
-        cloud.rim,
+        cloud.api_app,
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -155,11 +155,11 @@ async def serve(
         backlog=1024,
         **tls,
     )
-    server = Server(config, connections, cloud.rim.parties, cloud.rim.threads)
+    server = Server(config, connections, cloud.api_app.parties, cloud.api_app.threads)
     for sock in sockets:
         sock.listen(1024)
     settle_memory()
-    cloud.db.keep()
+    cloud.db.hold_connections()
     task = asyncio.create_task(server._serve(sockets))
     if ready is not None:
         ready([f"{s.getsockname()[0]}:{s.getsockname()[1]}" for s in sockets])

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import hypervisors
-from houses import blob_contract
+from sim_cloud import blob_contract
 from virga.ground.world import World
 from virga.services.compute.driver import StillHere
 from virga.services.compute.drivers.fake import FakeDisks, FakeHypervisor

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from houses import House, make, served
+from sim_cloud import SimCloud, make, served
 from virga.client import wait
 
 I = "/image/v2/images"  # noqa: E741 - images
@@ -29,13 +29,13 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[House, House]]:
+def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[SimCloud, SimCloud]]:
     """Here, and there: region RegionTwo of the same users."""
     monkeypatch.setenv("VIRGA_ADMIN_PASSWORD", "admin")
     port = free_port()
     first = make(state=tmp_path / "here")
     first.start()
-    a = House(first).admin
+    a = SimCloud(first).admin
     a.post("/identity/v3/regions", {"region": {"id": "RegionTwo"}})
     service = a.get("/identity/v3/services?type=image")["services"][0]["id"]
     about = {
@@ -54,13 +54,13 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[House
     here.start()
     try:
         with served(there):
-            yield House(here), House(there)
+            yield SimCloud(here), SimCloud(there)
     finally:
         here.stop()
 
 
-def bring(house: House, remote: str) -> dict[str, Any]:
-    a = house.admin
+def bring(sim: SimCloud, remote: str) -> dict[str, Any]:
+    a = sim.admin
     id = a.post(I, {"name": "from there", "disk_format": "raw", "container_format": "bare"})["id"]
     method = {"name": "glance-download", "glance_image_id": remote, "glance_region": "RegionTwo"}
     a.post(f"{I}/{id}/import", {"method": method}, 202)
@@ -69,7 +69,7 @@ def bring(house: House, remote: str) -> dict[str, Any]:
     return dict(done)
 
 
-def test_an_image_of_another_region(two: tuple[House, House]) -> None:
+def test_an_image_of_another_region(two: tuple[SimCloud, SimCloud]) -> None:
     here, there = two
     data = os.urandom((5 << 20) + 1)
     remote = there.image(
@@ -82,7 +82,7 @@ def test_an_image_of_another_region(two: tuple[House, House]) -> None:
     assert got.content == data
 
 
-def test_what_is_not_there_and_who_may_not(two: tuple[House, House]) -> None:
+def test_what_is_not_there_and_who_may_not(two: tuple[SimCloud, SimCloud]) -> None:
     here, there = two
     image = bring(here, "00000000-0000-4000-8000-000000000000")
     assert image["status"] == "queued" and "404" in image["os_glance_reason"], image

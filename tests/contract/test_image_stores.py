@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images in S3 and in Swift, against our own two doors, live on a port: the contract of stores, an image's way through them, and what
+"""Images in S3 and in Swift, against our own two APIs, live on a port: the contract of stores, an image's way through them, and what
 happens when the store is full, breaks off, is away, or is the same cloud."""
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from urllib.parse import quote
 import pytest
 
 from disks import qcow2
-from houses import House, Tenant, blob_contract, make
+from sim_cloud import SimCloud, Tenant, blob_contract, make
 from virga.client import Client, Refused, wait
 from virga.services.images.drivers import s3, swift
 
@@ -87,7 +87,7 @@ class Lab:
         assert wait(ready, 30, every=0.05), (self.state / "out").read_text()[-2000:]
 
     def word(self, kind: str, place: str, **more: Any) -> str:
-        """A store by setting, of our own doors."""
+        """A store by setting, of our own APIs."""
         if kind == "swift":
             words = {"auth_address": f"{self.url}/identity/v3", "user": "service:glance", "key": "stores"} | more
         else:
@@ -120,12 +120,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 @contextlib.contextmanager
-def house(lab: Lab, kind: str, place: str, **more: Any) -> Iterator[House]:
+def sim(lab: Lab, kind: str, place: str, **more: Any) -> Iterator[SimCloud]:
     """A cloud in memory whose images lie in the lab's objects."""
     cloud = make(**{"images.stores": [lab.word(kind, place, **more), "files=memory:"]})
     cloud.start()
     try:
-        yield House(cloud)
+        yield SimCloud(cloud)
     finally:
         cloud.stop()
 
@@ -161,7 +161,7 @@ def test_what_is_not_ours_stays(lab: Lab, kind: str) -> None:
     for name in theirs:
         lab.glance.raw("PUT", f"{where}/{name}", data=b"theirs", headers=OCTETS)
     assert store.ids() == set() and store.unfinished() == set()
-    with house(lab, kind, f"theirs-{kind}") as h:
+    with sim(lab, kind, f"theirs-{kind}") as h:
         assert h.cloud.loops.once("images.sweep") is not None
     assert {r["name"] for r in lab.glance.get(f"{where}?format=json")} == {".virga", *theirs}
 
@@ -169,14 +169,14 @@ def test_what_is_not_ours_stays(lab: Lab, kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_place_of_another_cloud(lab: Lab, kind: str) -> None:
     """Set up with a place that is another cloud's: nothing is written there, and nothing of the other's is swept."""
-    with house(lab, kind, f"whose-{kind}") as first:
+    with sim(lab, kind, f"whose-{kind}") as first:
         id, got = upload(first.admin, b"x" * 5000)
         assert got.code == 204
-        with house(lab, kind, f"whose-{kind}") as second:
+        with sim(lab, kind, f"whose-{kind}") as second:
             _, got = upload(second.admin, b"y" * 5000)
             assert got.code == 503 and "belongs to another cloud" in got.text, (got.code, got.text)
             assert second.cloud.loops.once("images.sweep") is not None
-        with house(lab, kind, f"whose-{kind}") as third:  # one that only sweeps
+        with sim(lab, kind, f"whose-{kind}") as third:  # one that only sweeps
             assert third.cloud.loops.once("images.sweep") is not None
         assert first.admin.ask("GET", f"/image/v2/images/{id}/file").code == 200, "still there"
         first.admin.delete(f"/image/v2/images/{id}", 204)
@@ -219,7 +219,7 @@ def test_segments_are_a_static_large_object(lab: Lab) -> None:
 def test_an_image_in_the_store(lab: Lab, kind: str) -> None:
     """Up, down, a range, hostile bytes, a copy from and to another store, gone; the bytes return."""
     before = lab.bytes()
-    with house(lab, kind, f"way-{kind}", **SMALL_PARTS[kind]) as h:
+    with sim(lab, kind, f"way-{kind}", **SMALL_PARTS[kind]) as h:
         a, data = h.admin, os.urandom((11 << 20) + 5)
         id, got = upload(a, data)
         assert got.code == 204, got.text
@@ -261,7 +261,7 @@ def test_a_full_account(lab: Lab, kind: str) -> None:
     """Quota of the store: the image is queued, says why, and nothing of it is left."""
     account = f"/object-store/v1/AUTH_{lab.project}"
     before = lab.bytes()
-    with house(lab, kind, f"full-{kind}", **SMALL_PARTS[kind]) as h:
+    with sim(lab, kind, f"full-{kind}", **SMALL_PARTS[kind]) as h:
         a = h.admin
         lab.admin.raw("POST", account, headers={"X-Account-Meta-Quota-Bytes": str(before + (6 << 20))})
         try:
@@ -310,7 +310,7 @@ def test_a_writer_that_dies_leaves_nothing(lab: Lab, kind: str) -> None:
     child.wait()
     child.stdout.close()
     assert store.ids() == set() and store.unfinished() == {ONE}
-    with house(lab, kind, f"dead-{kind}") as h:
+    with sim(lab, kind, f"dead-{kind}") as h:
         h.cloud.loops.once("images.sweep")
     assert store.unfinished() == set() and lab.bytes() == before
 
@@ -416,12 +416,12 @@ def test_a_store_that_goes_away(tmp_path: Path) -> None:
     lab = Lab(tmp_path / "state")
     try:
         for kind in KINDS:
-            with house(lab, kind, f"away-{kind}", **SMALL_PARTS[kind]) as h:
+            with sim(lab, kind, f"away-{kind}", **SMALL_PARTS[kind]) as h:
                 a = h.admin
                 id, got = upload(a, os.urandom(1 << 20))
                 assert got.code == 204, got.text
                 held = threading.Event()
-                store = h.cloud.doors.use(_stores()).get(kind).blobs
+                store = h.cloud.registry.use(_stores()).get(kind).blobs
                 made = store.create
 
                 def create(key: str, size: int | None = None, made: Any = made, held: threading.Event = held) -> Any:
@@ -504,11 +504,11 @@ def test_settings_that_are_none(word: str) -> None:
 
 
 def test_a_secret_in_a_file(tmp_path: Path) -> None:
-    from virga.services.images.drivers.chosen import chosen
+    from virga.services.images.drivers.stores import image_stores
     from virga.services.images.settings import Images
 
     (tmp_path / "key").write_text("s3cr3t+/=\n")
-    made = chosen(
+    made = image_stores(
         Images(
             stores=[
                 f"s=swift:c?auth_address=http://h/v3&user=a:b&key_file={tmp_path / 'key'}&large_object_size=7&weight=3"

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from labs import CLIENTS, Lab
+from cloud_process import CLIENTS, CloudProcess
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudProcess]:
     if not (CLIENTS / "aws").exists():
         pytest.fail("the clients are not installed: 'make clients' brings them")
-    made = Lab(tmp_path_factory.mktemp("objects") / "state")
+    made = CloudProcess(tmp_path_factory.mktemp("objects") / "state")
     yield made
     made.stop()
 
@@ -47,14 +47,14 @@ def sums(folder: Path) -> dict[str, str]:
     }
 
 
-def test_boto3(lab: Lab) -> None:
-    said = lab.run(str(CLIENTS / "python"), str(Path(__file__).parent / "boto3_story.py"), env=lab.s3)
-    assert said.count("ok") == 5
+def test_boto3(lab: CloudProcess) -> None:
+    answer = lab.run(str(CLIENTS / "python"), str(Path(__file__).parent / "boto3_story.py"), env=lab.s3)
+    assert answer.count("ok") == 5
     text = (lab.state / "out").read_text()
     assert "Traceback" not in text, text[-3000:]
 
 
-def test_boto3_under_the_one_address(lab: Lab) -> None:
+def test_boto3_under_the_one_address(lab: CloudProcess) -> None:
     """The same keys at /s3 of the one address, chunked with and without trailers, in the older signature, virtual-host style refused clearly."""
     story = (
         "import boto3,os,io\nfrom botocore.client import Config\n"
@@ -67,7 +67,7 @@ def test_boto3_under_the_one_address(lab: Lab) -> None:
     lab.run(str(CLIENTS / "python"), "-c", story, env=lab.s3 | {"ENDPOINT": f"{lab.url}/s3"})
 
 
-def test_aws_cli_syncs_a_tree(lab: Lab, tmp_path: Path) -> None:
+def test_aws_cli_syncs_a_tree(lab: CloudProcess, tmp_path: Path) -> None:
     want = tree(tmp_path / "in", FILES)
     aws = str(CLIENTS / "aws")
     lab.run(aws, "s3", "mb", "s3://synced", env=lab.aws)
@@ -121,7 +121,7 @@ def test_aws_cli_syncs_a_tree(lab: Lab, tmp_path: Path) -> None:
     lab.run(aws, "s3", "rb", "s3://synced", env=lab.aws)
 
 
-def test_s3cmd(lab: Lab, tmp_path: Path) -> None:
+def test_s3cmd(lab: CloudProcess, tmp_path: Path) -> None:
     words = [
         "s3cmd",
         "--no-ssl",
@@ -148,7 +148,7 @@ def test_s3cmd(lab: Lab, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("remote", ["s3", "swift"])
-def test_rclone(lab: Lab, tmp_path: Path, remote: str) -> None:
+def test_rclone(lab: CloudProcess, tmp_path: Path, remote: str) -> None:
     if remote == "s3":
         where = f":s3,provider=Other,access_key_id={lab.s3['ACCESS']},secret_access_key={lab.s3['SECRET']},endpoint='{lab.s3['ENDPOINT']}':rclone-s3"
     else:
@@ -161,7 +161,7 @@ def test_rclone(lab: Lab, tmp_path: Path, remote: str) -> None:
     lab.run("rclone", "--config", "/dev/null", "purge", where)
 
 
-def test_swift_and_openstack(lab: Lab, tmp_path: Path) -> None:
+def test_swift_and_openstack(lab: CloudProcess, tmp_path: Path) -> None:
     swift, stack = str(CLIENTS / "swift"), str(CLIENTS / "openstack")
     want = tree(tmp_path / "in", FILES)
     env = lab.os | {"OS_STORAGE_URL": ""}
@@ -196,7 +196,7 @@ def test_swift_and_openstack(lab: Lab, tmp_path: Path) -> None:
     lab.run(swift, "delete", "-q", "cont", env=env)
 
 
-def test_one_object_through_both_doors(lab: Lab, tmp_path: Path) -> None:
+def test_one_object_through_both_doors(lab: CloudProcess, tmp_path: Path) -> None:
     """Put by S3 and read by Swift, and the other way round: bytes, metadata, versions, large objects."""
     swift, aws = str(CLIENTS / "swift"), str(CLIENTS / "aws")
     small, big = tmp_path / "small", tmp_path / "big"

@@ -15,15 +15,15 @@ import pytest
 import uvicorn
 
 from disks import qcow2
-from houses import House, make
+from sim_cloud import SimCloud, make
 from virga.client import wait
-from webs import web
+from web_server import web
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def listening() -> Iterator[tuple[House, str, Any]]:
+def listening() -> Iterator[tuple[SimCloud, str, Any]]:
     import socket
 
     with web() as server:
@@ -31,26 +31,26 @@ def listening() -> Iterator[tuple[House, str, Any]]:
             **{"images.stores": ["files=memory:", "fast=memory:"], "images.import_allow": [f"127.0.0.1:{server.port}"]}
         )
         cloud.start()
-        house = House(cloud)
+        sim = SimCloud(cloud)
         sock = socket.socket()
         sock.bind(("127.0.0.1", 0))
         sock.listen(16)
-        asgi = uvicorn.Server(uvicorn.Config(cloud.rim, log_config=None, lifespan="off", ws="none"))
+        asgi = uvicorn.Server(uvicorn.Config(cloud.api_app, log_config=None, lifespan="off", ws="none"))
         thread = threading.Thread(target=lambda: asgi.run(sockets=[sock]))
         thread.start()
         assert wait(lambda: asgi.started, 10, every=0.02)
-        yield house, f"http://127.0.0.1:{sock.getsockname()[1]}", server
+        yield sim, f"http://127.0.0.1:{sock.getsockname()[1]}", server
         asgi.should_exit = True
         thread.join(20)
         cloud.stop()
 
 
-def test_every_image_command(listening: tuple[House, str, Any], tmp_path: Path) -> None:
-    house, url, server = listening
+def test_every_image_command(listening: tuple[SimCloud, str, Any], tmp_path: Path) -> None:
+    sim, url, server = listening
     program = ROOT / ".venv-clients/bin/python"
     if not program.exists():
         pytest.skip("'make clients' installs the openstack client")
-    other = house.tenant("cli-other")
+    other = sim.tenant("cli-other")
     env = {
         "PATH": "/usr/bin:/bin",
         "HOME": str(tmp_path),
@@ -137,7 +137,7 @@ image list
     assert (tmp_path / "back").read_bytes() == qcow2()
 
 
-def test_the_sdk(listening: tuple[House, str, Any], tmp_path: Path) -> None:
+def test_the_sdk(listening: tuple[SimCloud, str, Any], tmp_path: Path) -> None:
     """openstacksdk's own way through images, in the clients' Python."""
     python = ROOT / ".venv-clients/bin/python"
     if not python.exists():

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from houses import House, make
+from sim_cloud import SimCloud, make
 from virga.client import Client, Refused, wait
 
 ROOT = Path(__file__).parents[2]
@@ -118,20 +118,20 @@ def test_a_cloud_is_stocked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     cloud = make(state=tmp_path)
     cloud.stock()
     cloud.start()
-    house = House(cloud)
+    sim = SimCloud(cloud)
     try:
-        images = house.admin.get("/image/v2/images")["images"]
+        images = sim.admin.get("/image/v2/images")["images"]
         assert [i["name"] for i in images] == ["tiny"]
-        assert len(house.admin.get("/network/v2.0/networks?name=private")["networks"]) == 1
-        house.admin.delete(f"/image/v2/images/{images[0]['id']}", 204)
+        assert len(sim.admin.get("/network/v2.0/networks?name=private")["networks"]) == 1
+        sim.admin.delete(f"/image/v2/images/{images[0]['id']}", 204)
         cloud.stock()
-        assert house.admin.get("/image/v2/images")["images"] == []
+        assert sim.admin.get("/image/v2/images")["images"] == []
     finally:
         cloud.stop()
     bare = make(**{"sim.stock": False})
     bare.stock()
     bare.start()
     try:
-        assert House(bare).admin.get("/image/v2/images")["images"] == []
+        assert SimCloud(bare).admin.get("/image/v2/images")["images"] == []
     finally:
         bare.stop()

@@ -42,11 +42,11 @@ class Pace:
         self.runs: list[str] = []
 
     def step(self, ctx: Context) -> str:
-        self.runs.append(ctx.doors.use(Process).id)
+        self.runs.append(ctx.registry.use(Process).id)
         if len(self.runs) == 1:
             self.begun.set()
             assert self.go.wait(30)
-        return ctx.doors.use(Process).id
+        return ctx.registry.use(Process).id
 
     def kind(self, **more: float) -> Saga:
         def held(ctx: Context) -> str:
@@ -328,7 +328,7 @@ def counted() -> Saga:
         threading.Event().wait(ctx.args["pause"])
 
     def write(ctx: Context) -> None:
-        ctx.tx.conn.execute(sa.insert(COUNT).values(n=ctx.args["n"], by=ctx.doors.use(Process).id))
+        ctx.tx.conn.execute(sa.insert(COUNT).values(n=ctx.args["n"], by=ctx.registry.use(Process).id))
 
     return Saga("rig.count", (Step(think), Step(write, atomic=True)))
 
@@ -344,7 +344,7 @@ def test_one_of_two_processes_is_killed(postgres: Callable[[], str]) -> None:
     ids = [w.stdout.readline().strip() for w in workers if w.stdout is not None]
     with rig.db.write() as tx:
         for n in range(200):
-            start(tx, rig.doors, "rig.count", {"n": n, "pause": 0.05}, exclusive=f"thing:{n}")
+            start(tx, rig.registry, "rig.count", {"n": n, "pause": 0.05}, exclusive=f"thing:{n}")
     assert until(lambda: len({by for (by,) in rig.rows(sa.select(COUNT.c.by))}) == 2), "both carry"
     held = sa.select(table.TABLE.c.id).where(table.TABLE.c.owner == ids[0])
     assert until(lambda: rig.rows(held))

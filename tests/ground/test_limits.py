@@ -189,11 +189,11 @@ def test_waiting_by_name(rig: Rig) -> None:
     assert looks == [None, "image:1:bytes"], "it looks once more when the call would be heard"
     assert not rig.runner.tick() and rig.row(id).waits == "the image has no bytes yet"
     with rig.db.write() as tx:
-        wake(tx, rig.doors, "image:2:bytes")
+        wake(tx, rig.registry, "image:2:bytes")
     assert not rig.runner.tick()
     ready[0] = True
     with rig.db.write() as tx:
-        wake(tx, rig.doors, "image:1:bytes")
+        wake(tx, rig.registry, "image:1:bytes")
     assert rig.runner.tick() and rig.row(id).state == "done"
 
 
@@ -206,7 +206,7 @@ def test_woken_while_it_looks(rig: Rig) -> None:
         if len(looks) == 3:
             return
         with ctx.db.write() as tx:
-            wake(tx, ctx.doors, "x")
+            wake(tx, ctx.registry, "x")
         raise Again(1000, on="x")
 
     id = rig.start(kind(rig, Step(step), deadline=5000))
@@ -230,8 +230,8 @@ def test_waiting_for_an_event(rig: Rig) -> None:
     id = rig.start(kind(rig, Step(step), deadline=5000))
     rig.runner.tick()
     with rig.db.write() as tx:
-        emit(tx, rig.doors, Happened())
-    assert deliver(Round(rig.db, rig.world, rig.doors)) == 1
+        emit(tx, rig.registry, Happened())
+    assert deliver(Round(rig.db, rig.world, rig.registry)) == 1
     assert rig.runner.tick() and rig.row(id).state == "done"
 
 

@@ -24,8 +24,8 @@ def ask(method, path, body, token):
         headers=headers,
         base_url="http://old:5000",
     )
-    said = got.get_data(as_text=True)
-    return got.status_code, got.headers, json.loads(said) if said.startswith("{") else None
+    answer = got.get_data(as_text=True)
+    return got.status_code, got.headers, json.loads(answer) if answer.startswith("{") else None
 
 
 (folder / "walk.jsonl").write_text("\n".join(json.dumps(x) for x in walk(ask, "adminpw")))

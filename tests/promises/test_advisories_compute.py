@@ -15,7 +15,7 @@ from typing import Any
 import click
 import pytest
 
-from houses import House, make
+from sim_cloud import SimCloud, make
 from virga.cli import main as cli
 from virga.ground import log
 from virga.services.compute.drivers.fake import FakeHypervisor
@@ -27,15 +27,15 @@ CANARY = "canary-5b1e7c09"
 @pytest.fixture
 def heard(monkeypatch: pytest.MonkeyPatch) -> Any:
     """What is logged from now on, to the last word."""
-    said = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", said)
+    answer = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", answer)
     log.setup("debug", json=True)
-    yield said
+    yield answer
     monkeypatch.undo()
     log.setup("error")
 
 
-def test_2012_001_a_foreign_project_in_the_path(shared: House) -> None:
+def test_2012_001_a_foreign_project_in_the_path(shared: SimCloud) -> None:
     """The project in the path opens nothing: whose token it is decides."""
     victim, t = shared.tenant("c12001"), shared.tenant("c12001b")
     image, (net, _) = shared.image(), shared.network(victim)
@@ -62,23 +62,23 @@ def test_2012_003_long_names_fill_no_log(heard: io.StringIO) -> None:
     cloud = make()
     cloud.start()
     try:
-        house = House(cloud)
-        t = house.tenant("c12003")
+        sim = SimCloud(cloud)
+        t = sim.tenant("c12003")
         before = len(heard.getvalue())
         for _ in range(20):
             body = {"server": {"name": CANARY * 30_000, "imageRef": "i", "flavorRef": "42"}}
             assert t.ask("POST", f"{C}/servers", body).code == 400
             assert t.ask("PUT", f"{C}/servers/x", {"server": {"name": CANARY * 30_000}}).code == 400
-            assert house.auth(CANARY * 3000, CANARY * 3000, None).status_code in {400, 401}
-            assert house.http.post("/identity/v3/auth/tokens", json={"auth": CANARY * 3000}).status_code == 400
+            assert sim.auth(CANARY * 3000, CANARY * 3000, None).status_code in {400, 401}
+            assert sim.http.post("/identity/v3/auth/tokens", json={"auth": CANARY * 3000}).status_code == 400
             assert t.ask("GET", f"{C}/servers/{CANARY * 300}").code == 404
-        said = heard.getvalue()[before:]
-        assert len(said) < 80 * 600 and CANARY * 100 not in said
+        answer = heard.getvalue()[before:]
+        assert len(answer) < 80 * 600 and CANARY * 100 not in answer
     finally:
         cloud.stop()
 
 
-def test_2012_009_hints_cost_nothing(shared: House) -> None:
+def test_2012_009_hints_cost_nothing(shared: SimCloud) -> None:
     t = shared.tenant("c12009")
     image, (net, _) = shared.image(), shared.network(t)
     body = {"name": "x", "imageRef": image["id"], "flavorRef": "42", "networks": [{"uuid": net["id"]}]}
@@ -91,11 +91,11 @@ def test_2012_009_hints_cost_nothing(shared: House) -> None:
             shared.settled(t, got.json["server"]["id"])
 
 
-def test_2013_008_cards_of_servers_count_as_ports(house: House) -> None:
+def test_2013_008_cards_of_servers_count_as_ports(sim: SimCloud) -> None:
     """A server takes an address for each of its cards: no more of them than the project may have ports."""
-    t = house.tenant("c13008")
-    image, (net, _) = house.image(), house.network(t)
-    house.admin.put(f"/network/v2.0/quotas/{t.project}", {"quota": {"port": 3}})
+    t = sim.tenant("c13008")
+    image, (net, _) = sim.image(), sim.network(t)
+    sim.admin.put(f"/network/v2.0/quotas/{t.project}", {"quota": {"port": 3}})
     body = {"name": "x", "imageRef": image["id"], "flavorRef": "42"}
 
     def ask(cards: int, **more: Any) -> Any:
@@ -106,13 +106,13 @@ def test_2013_008_cards_of_servers_count_as_ports(house: House) -> None:
     made = [ask(2), ask(1), ask(1)]
     for got in made:
         if got.code == 202:
-            house.settled(t, got.json["server"]["id"])
+            sim.settled(t, got.json["server"]["id"])
     assert made[0].code == 202
     ports = t.get(f"/network/v2.0/ports?project_id={t.project}")["ports"]
     assert len(ports) <= 3, "neither at the request nor when the cards are made"
 
 
-def test_2013_012_a_disk_larger_than_the_flavor(shared: House) -> None:
+def test_2013_012_a_disk_larger_than_the_flavor(shared: SimCloud) -> None:
     """A few bytes that say that they are 20 GiB start on no flavor of 1 GiB; min_disk of the image counts too."""
     import disks
 
@@ -126,7 +126,7 @@ def test_2013_012_a_disk_larger_than_the_flavor(shared: House) -> None:
         assert got.code == 400 and "disk" in got.text.lower(), got.text
 
 
-def test_2013_019_private_flavors(shared: House) -> None:
+def test_2013_019_private_flavors(shared: SimCloud) -> None:
     """OSSA-2013-019 and OSSA-2013-024: who guesses the id of a private flavor neither sees nor boots it."""
     t, a = shared.tenant("c13019"), shared.admin
     flavor = {"name": "hidden", "id": "471100", "ram": 64, "vcpus": 1, "disk": 1, "os-flavor-access:is_public": False}
@@ -150,7 +150,7 @@ def test_2013_019_private_flavors(shared: House) -> None:
         assert got.code == 400 and "could not be found" in got.text, got.text
 
 
-def test_2013_026_a_flood_on_the_console(shared: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_2013_026_a_flood_on_the_console(shared: SimCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """Megabytes of any bytes on a console are read and cut, and what carries them to the API goes on."""
     t = shared.tenant("c13026")
     image, (net, _) = shared.image(), shared.network(t)
@@ -166,7 +166,7 @@ def test_2013_026_a_flood_on_the_console(shared: House, monkeypatch: pytest.Monk
     assert shared.settled(t, id)["status"] == "SHUTOFF", "its node works on"
 
 
-def test_2014_038_filters_by_address(shared: House) -> None:
+def test_2014_038_filters_by_address(shared: SimCloud) -> None:
     """A filter of addresses, also one that is an expression made to take long, costs no more than a list."""
     t = shared.tenant("c14038")
     for value in ("10.", "(a+)+$", "(.*a){30}", "%25" * 200, "[" * 200):
@@ -176,25 +176,25 @@ def test_2014_038_filters_by_address(shared: House) -> None:
             assert got.status_code in {200, 400} and time.process_time() - began < 0.5, f"{name}={value}"
 
 
-def test_2019_003_faults_keep_the_hosts_words(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_2019_003_faults_keep_the_hosts_words(sim: SimCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a tool or a library said stays with administrators: tenants read its kind."""
-    t = house.tenant("c19003")
-    image, (net, _) = house.image(), house.network(t)
+    t = sim.tenant("c19003")
+    image, (net, _) = sim.image(), sim.network(t)
 
     def run(self: FakeHypervisor, machine: Any) -> None:
         raise OSError(2, f"cannot open /srv/{CANARY}/disk as user {CANARY}")
 
     with monkeypatch.context() as m:
         m.setattr(FakeHypervisor, "run", run)
-        id = house.server(t, image["id"], net["id"])["id"]
-        shown = house.settled(t, id)
+        id = sim.server(t, image["id"], net["id"])["id"]
+        shown = sim.settled(t, id)
     assert shown["status"] == "ERROR" and shown["fault"]["message"] == "FileNotFoundError", shown
     t.version = "2.96"
     texts = [t.ask("GET", f"{C}/servers/{id}").text, t.ask("GET", f"{C}/servers/detail").text]
     log_ = t.get(f"{C}/servers/{id}/os-instance-actions")["instanceActions"]
     texts += [t.ask("GET", f"{C}/servers/{id}/os-instance-actions/{a['request_id']}").text for a in log_]
     assert CANARY not in "".join(texts)
-    assert CANARY in house.admin.get(f"{C}/servers/{id}")["server"]["fault"]["details"]
+    assert CANARY in sim.admin.get(f"{C}/servers/{id}")["server"]["fault"]["details"]
 
 
 def test_2017_001_no_secret_in_the_log(heard: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,16 +203,16 @@ def test_2017_001_no_secret_in_the_log(heard: io.StringIO, monkeypatch: pytest.M
     cloud = make()
     cloud.start()
     try:
-        house = House(cloud)
-        t = house.tenant("c17001")
+        sim = SimCloud(cloud)
+        t = sim.tenant("c17001")
         headers = {"X-Auth-Token": CANARY, "X-Subject-Token": CANARY, "X-Storage-Token": CANARY}
         for service in cloud.services:
             for route in service.routes:
                 parts = [CANARY if p.startswith("{") and "key" in p else "x" for p in route.path.split("/")[1:]]
                 body = {"password": CANARY, "adminPass": CANARY, "secret": CANARY}
                 for sent in (headers, {"X-Auth-Token": t.token, "X-Subject-Token": CANARY}):
-                    house.http.request(route.method, service.path + "/" + "/".join(parts), json=body, headers=sent)
-        house.auth("c17001", CANARY, None)
+                    sim.http.request(route.method, service.path + "/" + "/".join(parts), json=body, headers=sent)
+        sim.auth("c17001", CANARY, None)
         t.ask("POST", f"/identity/v3/users/{t.user}/password", {"user": {"password": CANARY, "original_password": "x"}})
     finally:
         cloud.stop()
@@ -220,7 +220,7 @@ def test_2017_001_no_secret_in_the_log(heard: io.StringIO, monkeypatch: pytest.M
     cloud = make()
     cloud.start()
     try:
-        house = House(cloud)
+        sim = SimCloud(cloud)
 
         def breaks(*a: Any, **k: Any) -> None:
             raise RuntimeError("broken on purpose")
@@ -229,7 +229,7 @@ def test_2017_001_no_secret_in_the_log(heard: io.StringIO, monkeypatch: pytest.M
 
         with monkeypatch.context() as m:
             m.setattr(Passwords, "verify", breaks)
-            http = type(house.http)(cloud.rim, base_url="http://127.0.0.1:8700", raise_server_exceptions=False)
+            http = type(sim.http)(cloud.api_app, base_url="http://127.0.0.1:8700", raise_server_exceptions=False)
             password = {"user": {"name": "admin", "domain": {"id": "default"}, "password": CANARY}}
             body = {"auth": {"identity": {"methods": ["password"], "password": password}}}
             got = http.post("/identity/v3/auth/tokens", json=body, headers={"X-Auth-Token": CANARY})
@@ -279,11 +279,11 @@ def test_2013_018_a_certificate_that_nobody_vouches_for(tmp_path: Path) -> None:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     (tmp_path / "cert.pem").write_bytes(pem + private)
-    asked: list[str] = []
+    requested: list[str] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            requested.append(self.path)
             self.send_error(404)
 
         do_POST = do_PUT = do_HEAD = do_GET
@@ -308,8 +308,8 @@ def test_2013_018_a_certificate_that_nobody_vouches_for(tmp_path: Path) -> None:
         cloud = make(**{"images.import_allow": [f"localhost:{server.server_port}"]})
         cloud.start()
         try:
-            house = House(cloud)
-            t = house.tenant("tls")
+            sim = SimCloud(cloud)
+            t = sim.tenant("tls")
             body = {"name": "w", "disk_format": "raw", "container_format": "bare"}
             id = t.post("/image/v2/images", body)["id"]
             how = {"method": {"name": "web-download", "uri": f"{url}/x"}}
@@ -324,21 +324,21 @@ def test_2013_018_a_certificate_that_nobody_vouches_for(tmp_path: Path) -> None:
         server.shutdown()
         thread.join()
         server.server_close()
-    assert asked == [], "nothing was said to it"
+    assert requested == [], "nothing was said to it"
 
 
-def test_2015_017_what_is_deleted_leaves_no_machine(house: House) -> None:
+def test_2015_017_what_is_deleted_leaves_no_machine(sim: SimCloud) -> None:
     """OSSA-2015-017's kind for what there is today: deleted in the middle of any of its operations, nothing of a machine is left, and
     the quota is free again."""
-    t = house.tenant("c15017")
-    image, (net, _) = house.image(), house.network(t)
-    house.admin.put(f"{C}/os-quota-sets/{t.project}", {"quota_set": {"instances": 1}})
+    t = sim.tenant("c15017")
+    image, (net, _) = sim.image(), sim.network(t)
+    sim.admin.put(f"{C}/os-quota-sets/{t.project}", {"quota_set": {"instances": 1}})
     for verb in (None, {"os-stop": None}, {"reboot": {"type": "HARD"}}, {"createImage": {"name": "i"}}):
-        id = house.server(t, image["id"], net["id"])["id"]
+        id = sim.server(t, image["id"], net["id"])["id"]
         if verb is not None:
-            house.settled(t, id)
+            sim.settled(t, id)
             t.post(f"{C}/servers/{id}/action", verb, 202)
         t.delete(f"{C}/servers/{id}", 204)
-        assert house.settled(t, id) is None
+        assert sim.settled(t, id) is None
         assert json.loads(t.ask("GET", f"{C}/limits").text)["limits"]["absolute"]["totalInstancesUsed"] == 0
     assert [p for p in t.get("/network/v2.0/ports")["ports"] if p["device_owner"].startswith("compute")] == []

@@ -7,20 +7,20 @@ import datetime as dt
 import threading
 from typing import Any
 
-from houses import House, Tenant
 from services.test_identity_delegation import by_trust, tenant_of, trust
 from services.test_identity_groups import access_key, signed_v4
+from sim_cloud import SimCloud, Tenant
 from virga.services.identity import api
 
 I = "/identity/v3"  # noqa: E741 - identity
 V2 = "/identity/v2.0"
 
 
-def role(house: House, name: str) -> str:
-    return str(house.admin.get(f"{I}/roles?name={name}")["roles"][0]["id"])
+def role(sim: SimCloud, name: str) -> str:
+    return str(sim.admin.get(f"{I}/roles?name={name}")["roles"][0]["id"])
 
 
-def test_2012_013_a_default_project_gives_no_role(shared: House) -> None:
+def test_2012_013_a_default_project_gives_no_role(shared: SimCloud) -> None:
     """Refused or not, naming a project as the user's default never lets the user in there."""
     t, a = shared.tenant("i12013"), shared.admin
     assert t.ask("PATCH", f"{I}/users/{t.user}", {"user": {"default_project_id": a.project}}).code == 403
@@ -35,7 +35,7 @@ def test_2012_013_a_default_project_gives_no_role(shared: House) -> None:
     assert a.get(f"{I}/role_assignments?user.id={t.user}&scope.project.id={a.project}")["role_assignments"] == []
 
 
-def test_2012_015_2013s_api_asks_who_it_is(shared: House) -> None:
+def test_2012_015_2013s_api_asks_who_it_is(shared: SimCloud) -> None:
     """Every administrators' verb of v2.0 without a token, with an empty one and with a made-up one."""
     service = next(s for s in shared.cloud.services if s.name == "identity")
     tried = 0
@@ -50,7 +50,7 @@ def test_2012_015_2013s_api_asks_who_it_is(shared: House) -> None:
     assert tried > 90
 
 
-def test_2013_028_taking_a_role_that_is_not_held_gives_none(shared: House) -> None:
+def test_2013_028_taking_a_role_that_is_not_held_gives_none(shared: SimCloud) -> None:
     t, a = shared.tenant("i13028"), shared.admin
     for base, kind in ((I, f"projects/{t.project}"), (I, "domains/default"), (f"{I}/OS-INHERIT", "domains/default")):
         tail = "/inherited_to_projects" if "INHERIT" in base else ""
@@ -61,7 +61,7 @@ def test_2013_028_taking_a_role_that_is_not_held_gives_none(shared: House) -> No
     assert {r["name"] for r in roles} == {"member", "reader"}
 
 
-def test_2014_006_what_ends_the_trustee_ends_its_tokens_of_trusts(shared: House) -> None:
+def test_2014_006_what_ends_the_trustee_ends_its_tokens_of_trusts(shared: SimCloud) -> None:
     """A token that acts as the trustor dies with its trustee's password, and while the trustee is disabled."""
     t, helper, a = shared.tenant("i14006"), shared.tenant("i14006b"), shared.admin
     made = trust(shared, t, helper.user, project_id=t.project, impersonation=True, roles=[{"name": "member"}])
@@ -78,16 +78,16 @@ def test_2014_006_what_ends_the_trustee_ends_its_tokens_of_trusts(shared: House)
     assert t.ask("GET", "/compute/v2.1/servers").code == 200, "the trustor's own goes on"
 
 
-def test_2014_007_nobody_is_taken_for_another_under_load(shared: House) -> None:
+def test_2014_007_nobody_is_taken_for_another_under_load(shared: SimCloud) -> None:
     """Twelve people ask at once, again and again: everybody is told about himself."""
     people = [shared.tenant(f"i14007-{n}") for n in range(12)]
     wrong: list[str] = []
 
     def ask(t: Tenant) -> None:
         for _ in range(25):
-            said = t.ask("GET", f"{I}/auth/tokens", headers={"X-Subject-Token": t.token})
-            if said.code != 200 or said.json["token"]["user"]["id"] != t.user:
-                wrong.append(said.text)
+            answer = t.ask("GET", f"{I}/auth/tokens", headers={"X-Subject-Token": t.token})
+            if answer.code != 200 or answer.json["token"]["user"]["id"] != t.user:
+                wrong.append(answer.text)
             nets = t.ask("GET", "/network/v2.0/security-groups")
             if nets.code != 200 or {g["project_id"] for g in nets.json["security_groups"]} != {t.project}:
                 wrong.append(nets.text)
@@ -100,7 +100,7 @@ def test_2014_007_nobody_is_taken_for_another_under_load(shared: House) -> None:
     assert wrong == []
 
 
-def test_2014_022_trusts_are_not_for_2013s_api(shared: House) -> None:
+def test_2014_022_trusts_are_not_for_2013s_api(shared: SimCloud) -> None:
     """v2.0 takes no trust at all, so none outside of its project: refused, or the trustee's own token and no more."""
     t, helper, a = shared.tenant("i14022"), shared.tenant("i14022b"), shared.admin
     other = a.post(f"{I}/projects", {"project": {"name": "i14022-other"}})["project"]["id"]
@@ -117,7 +117,7 @@ def test_2014_022_trusts_are_not_for_2013s_api(shared: House) -> None:
     assert got.status_code in {400, 401, 403}, got.text
 
 
-def test_2014_029_addresses_in_the_catalogue_give_nothing_away(shared: House) -> None:
+def test_2014_029_addresses_in_the_catalogue_give_nothing_away(shared: SimCloud) -> None:
     """Of what an endpoint's address may name, only the caller's own project is filled in."""
     a, t = shared.admin, shared.tenant("i14029")
     service = a.post(f"{I}/services", {"service": {"name": "leak", "type": "leak"}})["service"]["id"]
@@ -128,18 +128,18 @@ def test_2014_029_addresses_in_the_catalogue_give_nothing_away(shared: House) ->
         got = a.ask("POST", f"{I}/endpoints", {"endpoint": {"service_id": service, "interface": "public", "url": url}})
         assert got.code in {201, 400}, got.text
     for catalogue in (t.get(f"{I}/auth/catalog")["catalog"], _v2(shared)):
-        said = [e for c in catalogue if c["type"] == "leak" for e in c["endpoints"]]
-        seen = {e.get("url", e.get("publicURL")) for e in said}
+        answer = [e for c in catalogue if c["type"] == "leak" for e in c["endpoints"]]
+        seen = {e.get("url", e.get("publicURL")) for e in answer}
         assert seen, "it is there"
         assert seen <= {*urls, "http://x/%s/%d/%", f"http://x/{t.project}"}, "nothing else was filled in"
 
 
-def _v2(house: House) -> Any:
+def _v2(sim: SimCloud) -> Any:
     auth = {"passwordCredentials": {"username": "i14029", "password": "pw"}, "tenantName": "i14029-project"}
-    return house.http.post(f"{V2}/tokens", json={"auth": auth}).json()["access"]["serviceCatalog"]
+    return sim.http.post(f"{V2}/tokens", json={"auth": auth}).json()["access"]["serviceCatalog"]
 
 
-def test_2018_002_only_ones_own_projects_are_listed(shared: House) -> None:
+def test_2018_002_only_ones_own_projects_are_listed(shared: SimCloud) -> None:
     t = shared.tenant("i18002", "reader")
     for path in ("OS-FEDERATION/projects", "auth/projects"):
         for query in ("", "?name=admin", f"?id={shared.admin.project}", "?enabled=true"):
@@ -149,8 +149,8 @@ def test_2018_002_only_ones_own_projects_are_listed(shared: House) -> None:
         assert t.get(f"{I}/{path}")["domains"] == []
 
 
-def test_2012_018_keys_end_with_the_membership(shared: House) -> None:
-    """Who leaves a project signs for it no more: neither at identity's door nor at the object store's."""
+def test_2012_018_keys_end_with_the_membership(shared: SimCloud) -> None:
+    """Who leaves a project signs for it no more: neither at identity's API nor at the object store's."""
     t, a = shared.tenant("i12018"), shared.admin
     key = access_key(shared, t)
     now = dt.datetime.fromtimestamp(shared.cloud.world.now(), dt.UTC)
@@ -159,6 +159,6 @@ def test_2012_018_keys_end_with_the_membership(shared: House) -> None:
         body = {"credentials": signed_v4(key["secret"], key["access"], now)}
         return int(a.ask("POST", f"{I}/ec2tokens", body).code)
 
-    assert signs() == 200 and api.access_key(shared.cloud.doors, key["access"]) is not None
+    assert signs() == 200 and api.access_key(shared.cloud.registry, key["access"]) is not None
     a.delete(f"{I}/projects/{t.project}/users/{t.user}/roles/{role(shared, 'member')}", 204)
-    assert signs() == 401 and api.access_key(shared.cloud.doors, key["access"]) is None
+    assert signs() == 401 and api.access_key(shared.cloud.registry, key["access"]) is None

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from houses import House, make
+from sim_cloud import SimCloud, make
 from virga.client import wait
 from virga.ground import log
 
@@ -17,33 +17,33 @@ OCTETS = {"Content-Type": "application/octet-stream"}
 CANARY = "canary-9f31c2"
 
 
-def test_2012_017_deletes_of_others(shared: House) -> None:
+def test_2012_017_deletes_of_others(shared: SimCloud) -> None:
     """In both APIs: of a public, a shared, a community and a private image of somebody else, and of a protected one of one's own."""
     owner, t = shared.tenant("g12017"), shared.tenant("g12017b")
     images = [shared.image()["id"]]
     images += [shared.image(owner, visibility=v)["id"] for v in ("private", "shared", "community")]
     owner.post(f"/image/v2/images/{images[2]}/members", {"member": t.project})
     t.put(f"/image/v2/images/{images[2]}/members/{t.project}", {"status": "accepted"})
-    kept = shared.image(t, protected=True)["id"]
+    stored = shared.image(t, protected=True)["id"]
     for version in ("v1", "v2"):
-        for id in (*images, kept):
+        for id in (*images, stored):
             assert t.ask("DELETE", f"/image/{version}/images/{id}").code in {403, 404}, f"{version} {id}"
-    for id in (*images, kept):
+    for id in (*images, stored):
         assert shared.admin.get(f"/image/v2/images/{id}")["status"] == "active"
 
 
 def test_2013_002_a_stores_password_is_in_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """OSSA-2013-002, 2013-007, 2014-004: a store of a wrong address, with its password in its settings: an upload, a download through
     both APIs, what is shown afterwards, and the log say why, and not the password."""
-    said = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", said)
+    output = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", output)
     log.setup("debug", json=True)
     store = f"away=swift:c?auth_address=http://127.0.0.1:9/identity/v3&user=service:glance&key={CANARY}"
     cloud = make(**{"images.stores": [store]})
     cloud.start()
     try:
-        house = House(cloud)
-        t = house.tenant("g13002")
+        sim = SimCloud(cloud)
+        t = sim.tenant("g13002")
         body = {"name": "w", "disk_format": "raw", "container_format": "bare"}
         image = t.post("/image/v2/images", body)
         path = f"/image/v2/images/{image['id']}"
@@ -51,7 +51,7 @@ def test_2013_002_a_stores_password_is_in_no_answer(monkeypatch: pytest.MonkeyPa
         assert got.code >= 400
         texts = [got.text, str(got.headers)]
         for way in (path, f"{path}/file", f"{path}/locations", "/image/v2/info/stores", "/image/v2/info/stores/detail"):
-            for who in (t, house.admin):
+            for who in (t, sim.admin):
                 answer = who.ask("GET", way)
                 texts += [answer.text, str(answer.headers)]
         for v1 in ("/image/v1/images/detail", f"/image/v1/images/{image['id']}"):
@@ -61,7 +61,7 @@ def test_2013_002_a_stores_password_is_in_no_answer(monkeypatch: pytest.MonkeyPa
         cloud.stop()
         monkeypatch.undo()
         log.setup("error")
-    assert CANARY not in "".join(texts) and CANARY not in said.getvalue()
+    assert CANARY not in "".join(texts) and CANARY not in output.getvalue()
 
 
 @pytest.mark.parametrize("way", ["upload", "chunks", "stage", "v1"])
@@ -70,8 +70,8 @@ def test_2014_028_the_largest_image(way: str) -> None:
     cloud = make(**{"images.max_bytes": 1 << 20})
     cloud.start()
     try:
-        house = House(cloud)
-        t = house.tenant("g14028")
+        sim = SimCloud(cloud)
+        t = sim.tenant("g14028")
         headers = {"X-Auth-Token": t.token} | OCTETS
         whole: Any = b"x" * (2 << 20)
         if way == "v1":
@@ -80,13 +80,13 @@ def test_2014_028_the_largest_image(way: str) -> None:
                 "x-image-meta-disk_format": "raw",
                 "x-image-meta-container_format": "bare",
             }
-            got = house.http.post("/image/v1/images", content=iter([whole]), headers=headers | more)
+            got = sim.http.post("/image/v1/images", content=iter([whole]), headers=headers | more)
         else:
             body = {"name": "w", "disk_format": "raw", "container_format": "bare"}
             id = t.post("/image/v2/images", body)["id"]
             sent = whole if way == "upload" else (whole[:9000] for _ in range(250))
             path = f"/image/v2/images/{id}/{'stage' if way == 'stage' else 'file'}"
-            got = house.http.put(path, content=sent, headers=headers)
+            got = sim.http.put(path, content=sent, headers=headers)
         assert got.status_code == 413, got.text
         for image in t.get("/image/v2/images")["images"]:
             assert image["status"] in {"queued", "uploading", "killed"} and not image["size"], image
@@ -94,7 +94,7 @@ def test_2014_028_the_largest_image(way: str) -> None:
         cloud.stop()
 
 
-def test_2015_019_headers_of_the_first_api(shared: House) -> None:
+def test_2015_019_headers_of_the_first_api(shared: SimCloud) -> None:
     """OSSA-2015-019 and OSSA-2016-006: no header and no patch gives an image another state, other bytes or another owner."""
     t = shared.tenant("g15019")
     image = shared.image(t, b"first" * 1000)
@@ -120,11 +120,11 @@ def test_2015_019_headers_of_the_first_api(shared: House) -> None:
     assert t.get(path)["status"] == "deactivated"
 
 
-def test_2015_004_imports_that_are_deleted_leave_nothing(shared: House) -> None:
+def test_2015_004_imports_that_are_deleted_leave_nothing(shared: SimCloud) -> None:
     """OSSA-2015-004, 2015-013, 2015-020: staged, imported, deleted in the middle, many times: no byte and no use of the quota is left."""
     from virga.services.images.driver import Stores
 
-    t, stores = shared.tenant("g15004"), shared.cloud.doors.use(Stores)
+    t, stores = shared.tenant("g15004"), shared.cloud.registry.use(Stores)
     shared.cloud.loops.once("images.sweep")
     before = stores.default.blobs.ids()
     for n in range(12):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from contract.test_drivers import northbound  # noqa: F401 - a fixture
-from houses import House
+from sim_cloud import SimCloud
 from virga.services.network import driver, model
 from virga.services.network.drivers.ovn import DROP, OvnSwitch, acl_match
 from virga.services.network.drivers.ovsdb import Ovsdb
@@ -18,7 +18,7 @@ N = "/network/v2.0"
 ODD = ("fe80::1%eth0", "fe80::1%\nserver=6.6.6.6", "fe80::1%{;}", "fe80::1%a,b", 'fe80::1%" || 1')
 
 
-def test_2012_005_rules_are_counted(shared: House) -> None:
+def test_2012_005_rules_are_counted(shared: SimCloud) -> None:
     """One by one and many at once: no more rules than the quota says."""
     t = shared.tenant("n12005")
     group = t.get(f"{N}/security-groups")["security_groups"][0]["id"]
@@ -36,7 +36,7 @@ def test_2012_005_rules_are_counted(shared: House) -> None:
     assert len(t.get(f"{N}/security-group-rules")["security_group_rules"]) == 10
 
 
-def test_2012_007_a_protocol_in_capitals_is_the_protocol(shared: House) -> None:
+def test_2012_007_a_protocol_in_capitals_is_the_protocol(shared: SimCloud) -> None:
     t = shared.tenant("n12007")
     group = t.get(f"{N}/security-groups")["security_groups"][0]["id"]
     body = {"security_group_id": group, "direction": "ingress", "port_range_min": 22, "port_range_max": 22}
@@ -49,7 +49,7 @@ def test_2012_007_a_protocol_in_capitals_is_the_protocol(shared: House) -> None:
     assert "tcp.dst == 22" in acl_match("pg", spec) or "tcp.dst >= 22" in acl_match("pg", spec)
 
 
-def test_2014_014_what_is_no_prefix_makes_no_rule(shared: House) -> None:
+def test_2014_014_what_is_no_prefix_makes_no_rule(shared: SimCloud) -> None:
     t = shared.tenant("n14014")
     group = t.get(f"{N}/security-groups")["security_groups"][0]["id"]
     for prefix in (*ODD, "fe80::%x/64", "10.0.0.0/33", "10.0.0/24", "::/129", "1", "", "10.0.0.0/8\n", "10.0.0.0/-1"):
@@ -64,7 +64,7 @@ def test_2014_014_what_is_no_prefix_makes_no_rule(shared: House) -> None:
             assert got.code == 400, f"{prefix!r}: {got.code} {got.text}"
 
 
-def test_2014_039_what_is_no_address_serves_no_names(shared: House) -> None:
+def test_2014_039_what_is_no_address_serves_no_names(shared: SimCloud) -> None:
     """Also gateways, routes, pools and subnets themselves: what goes into the switch's words has one spelling."""
     t = shared.tenant("n14039")
     net, subnet = shared.network(t)
@@ -83,13 +83,13 @@ def test_2014_039_what_is_no_address_serves_no_names(shared: House) -> None:
         assert t.ask("POST", f"{N}/subnets", {"subnet": six}).code == 400, text
     for cidr in ("fe80::%x/64", "fd00:1::%\n/64", "fd00:1::/64%x"):
         assert t.ask("POST", f"{N}/subnets", {"subnet": {"network_id": net["id"], "cidr": cidr}}).code == 400, cidr
-    said = t.put(path, {"subnet": {"host_routes": [{"destination": "10.7.0.0/255.255.0.0", "nexthop": "10.0.0.9"}]}})
-    assert said["subnet"]["host_routes"] == [{"destination": "10.7.0.0/16", "nexthop": "10.0.0.9"}]
+    answer = t.put(path, {"subnet": {"host_routes": [{"destination": "10.7.0.0/255.255.0.0", "nexthop": "10.0.0.9"}]}})
+    assert answer["subnet"]["host_routes"] == [{"destination": "10.7.0.0/16", "nexthop": "10.0.0.9"}]
     mixed = {"host_routes": [{"destination": "fd00::/64", "nexthop": "10.0.0.9"}]}
     assert t.ask("PUT", path, {"subnet": mixed}).code == 400
 
 
-def test_2014_025_pairs_are_few_and_are_addresses(shared: House) -> None:
+def test_2014_025_pairs_are_few_and_are_addresses(shared: SimCloud) -> None:
     """OSSA-2014-025 and OSSA-2015-012."""
     t = shared.tenant("n14025")
     net, _ = shared.network(t)
@@ -103,12 +103,12 @@ def test_2014_025_pairs_are_few_and_are_addresses(shared: House) -> None:
         assert pairs({"ip_address": text}).code == 400, text
     for mac in ("unknown", "dynamic", "router", 'x" || 1 ||"', "fa:16:3e:00:00:zz", "fa:16:3e:00:00:1", "", "\n"):
         assert pairs({"ip_address": "10.0.0.9", "mac_address": mac}).code == 400, mac
-    kept = pairs({"ip_address": "10.0.0.9", "mac_address": "FA:16:3E:00:00:09"}, {"ip_address": "fd00::/64"})
-    for pair in kept.json["port"]["allowed_address_pairs"]:
+    stored = pairs({"ip_address": "10.0.0.9", "mac_address": "FA:16:3E:00:00:09"}, {"ip_address": "fd00::/64"})
+    for pair in stored.json["port"]["allowed_address_pairs"]:
         ipaddress.ip_network(pair["ip_address"])
 
 
-def test_2014_031_what_an_administrator_set_stays(shared: House) -> None:
+def test_2014_031_what_an_administrator_set_stays(shared: SimCloud) -> None:
     """A tenant's change of its own network never takes back what is not its own to set: not by the default's value either."""
     t, a = shared.tenant("n14031"), shared.admin
     net, _ = shared.network(t)
@@ -120,7 +120,7 @@ def test_2014_031_what_an_administrator_set_stays(shared: House) -> None:
     assert a.get(path)["network"]["shared"] is True
 
 
-def test_2024_005_tags_are_their_networks_owners(shared: House) -> None:
+def test_2024_005_tags_are_their_networks_owners(shared: SimCloud) -> None:
     owner, t = shared.tenant("n24005"), shared.tenant("n24005b")
     net, subnet = shared.network(owner)
     shared.admin.put(f"{N}/networks/{net['id']}", {"network": {"shared": True}})
@@ -138,7 +138,7 @@ def test_2024_005_tags_are_their_networks_owners(shared: House) -> None:
         assert owner.get(path)["tags"] == ["mine"]
 
 
-def test_2019_001_every_rule_that_is_taken_is_an_expression(shared: House) -> None:
+def test_2019_001_every_rule_that_is_taken_is_an_expression(shared: SimCloud) -> None:
     """Each protocol with each sort of ports is refused, or has a match that says them: none is taken and left out."""
     t = shared.tenant("n19001")
     shared.admin.put(f"{N}/quotas/{t.project}", {"quota": {"security_group_rule": -1}})
@@ -207,7 +207,7 @@ def test_2016_009_a_card_speaks_for_its_own_addresses(northbound: Ovsdb, secure:
         assert row["port_security"] == ["set", []] and row["_uuid"][1] not in str(group["ports"])
 
 
-def test_2021_005_options_of_dhcp_are_not_taken(shared: House) -> None:
+def test_2021_005_options_of_dhcp_are_not_taken(shared: SimCloud) -> None:
     """No option of a tenant's own reaches what answers DHCP, and names that it chooses are none of its options."""
     t = shared.tenant("n21005")
     net, _ = shared.network(t, name="x\ndhcp-script=/bin/sh")

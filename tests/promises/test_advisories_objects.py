@@ -14,12 +14,12 @@ from urllib.parse import quote
 import pytest
 
 from accounts import Account, nobody
-from houses import House, Tenant, make, served
+from sim_cloud import SimCloud, Tenant, make, served
 from virga.client import wait
 from virga.services.objects.swift import tempurl
 
 
-def test_2013_016_listings_are_xml_whatever_the_names(shared: House) -> None:
+def test_2013_016_listings_are_xml_whatever_the_names(shared: SimCloud) -> None:
     a = Account(shared.tenant("o13016"))
     names = ['x"><evil a="', "<![CDATA[", "&lt;&amp;", "]]>", "a'b", "<container><name>y", "é☃"]
     for name in names:
@@ -36,7 +36,7 @@ def test_2013_016_listings_are_xml_whatever_the_names(shared: House) -> None:
     assert got.status_code in {401, 403, 404, 412} and "<evil" not in got.text
 
 
-def test_2014_020_a_realm_is_one_word(shared: House) -> None:
+def test_2014_020_a_realm_is_one_word(shared: SimCloud) -> None:
     """What stands in the address of a request comes back in a header as characters, never as a header or a tag of its own."""
     for account in ('AUTH_x"><script>alert(1)</script>', "AUTH_x\r\nX-Evil: 1", 'x", evil="1', "AUTH_%0d%0aX-Evil:1"):
         for path in (quote(account, safe=""), f"{quote(account, safe='')}/c/o"):
@@ -47,7 +47,7 @@ def test_2014_020_a_realm_is_one_word(shared: House) -> None:
             assert "<script>" not in got.text
 
 
-def test_2014_034_metadata_adds_up(shared: House) -> None:
+def test_2014_034_metadata_adds_up(shared: SimCloud) -> None:
     """The most that an account, a container and an object may have, brought a few at a time."""
     a = Account(shared.tenant("o14034"))
     a("PUT", "/c", code=201)
@@ -62,7 +62,7 @@ def test_2014_034_metadata_adds_up(shared: House) -> None:
     a("POST", "/c/o", code=400, **{f"X-Object-Meta-K{n}": "v" for n in range(91)})
 
 
-def test_2015_006_versions_by_who_may_only_list_them(shared: House) -> None:
+def test_2015_006_versions_by_who_may_only_list_them(shared: SimCloud) -> None:
     """Who may list where the versions lie, and no more, deletes neither the object nor a version."""
     a, b = Account(shared.tenant("o15006")), shared.tenant("o15006b")
     for header, old, new in (("X-Versions-Location", "old1", "c1"), ("X-History-Location", "old2", "c2")):
@@ -78,7 +78,7 @@ def test_2015_006_versions_by_who_may_only_list_them(shared: House) -> None:
         assert a("GET", f"/{new}/o").content == b"2" and len(a.names(f"/{old}")) == 1
 
 
-def test_2014_002_signatures_are_compared_in_constant_time(shared: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_2014_002_signatures_are_compared_in_constant_time(shared: SimCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each signature of a temporary address, and of a form, is compared whole by what takes the same time for all."""
     a = Account(shared.tenant("o14002"))
     a("PUT", "/c", code=201)
@@ -105,8 +105,8 @@ def test_2016_004_broken_off_large_objects_hold_nothing(tmp_path: Path, monkeypa
     monkeypatch.setenv("VIRGA_ADMIN_PASSWORD", "admin")
     cloud = make(state=tmp_path / "state")
     with served(cloud) as url:
-        house = House(cloud)
-        a = Account(house.admin)
+        sim = SimCloud(cloud)
+        a = Account(sim.admin)
         a("PUT", "/seg", code=201)
         a("PUT", "/c", code=201)
         parts = []

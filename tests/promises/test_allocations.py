@@ -85,7 +85,7 @@ MOVES = st.lists(
 def play(d: Driven, moves: list[tuple[str, int]], flavors: list[str], image: str, net: str) -> None:
     dice = Dice()
     d.cloud.runner.hook = dice
-    a, alive = d.house.admin, list[str]()
+    a, alive = d.sim.admin, list[str]()
     for move, n in moves:
         if move == "build":
             body = {"name": "vm", "imageRef": image, "flavorRef": flavors[n], "networks": [{"uuid": net}]}
@@ -119,11 +119,11 @@ def play(d: Driven, moves: list[tuple[str, int]], flavors: list[str], image: str
 def test_allocations_are_the_truth_whatever_happens(database: str | None) -> None:
     d = Driven(database)
     try:
-        a = d.house.admin
+        a = d.sim.admin
         a.put(f"/compute/v2.1/os-quota-sets/{a.project}", {"quota_set": {"instances": -1, "cores": -1, "ram": -1}})
         for id, ram in (("small", 64), ("big", 4096), ("never", 2**28)):
             a.post("/compute/v2.1/flavors", {"flavor": {"name": id, "id": id, "ram": ram, "vcpus": 1, "disk": 1}})
-        image, (net, _) = d.house.image()["id"], d.house.network(a, cidr="10.0.0.0/16")
+        image, (net, _) = d.sim.image()["id"], d.sim.network(a, cidr="10.0.0.0/16")
 
         @settings(
             max_examples=25,
@@ -134,7 +134,7 @@ def test_allocations_are_the_truth_whatever_happens(database: str | None) -> Non
         )
         @given(moves=MOVES)
         def whatever(moves: Any) -> None:
-            d.house = type(d.house)(d.cloud)  # time moves on, and tokens with it
+            d.sim = type(d.sim)(d.cloud)  # time moves on, and tokens with it
             with d.cloud.db.write() as tx:
                 store.HOSTS.change(tx, store.HOSTS.c.name == "sim", enabled=True)
             d.node.hello()

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 import pytest
 
-from houses import House
+from sim_cloud import SimCloud
 from virga.ground import wire
 
 SERVICES = ("identity", "image", "network", "compute", "placement")
@@ -102,7 +102,7 @@ def test_the_walk_sees_what_has_no_maximum() -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_every_body_is_bounded(shared: House, service: str) -> None:
+def test_every_body_is_bounded(shared: SimCloud, service: str) -> None:
     own = next(s for s in shared.cloud.services if s.name == service)
     found: dict[str, None] = {}
     for route in own.routes:
@@ -112,7 +112,7 @@ def test_every_body_is_bounded(shared: House, service: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_every_query_is_declared_and_bounded(shared: House, service: str) -> None:
+def test_every_query_is_declared_and_bounded(shared: SimCloud, service: str) -> None:
     """Parameters are strings on their way in: each needs a length, whatever it means."""
     own = next(s for s in shared.cloud.services if s.name == service)
     for route in own.routes:

@@ -19,12 +19,12 @@ import pytest
 
 import virga.services.objects
 from accounts import Account, S3Key
-from houses import House
 from pace import slowness
+from sim_cloud import SimCloud
 from virga.ground.http.call import NOBODY
 from virga.services.objects import acl, limits, model
-from virga.services.objects.exchange import ranges
 from virga.services.objects.forms import MAX_HEAD, boundary_of, word
+from virga.services.objects.http import ranges
 from virga.services.objects.s3 import cors, lifecycle, policies, site, tags
 from virga.services.objects.s3.errors import S3Error, parse
 from virga.services.objects.swift import bulk, manifests
@@ -47,7 +47,7 @@ def cost(call: Callable[[], Any], rounds: int = 5) -> float:
 
 
 @pytest.fixture(scope="module")
-def swift(shared: House) -> Account:
+def swift(shared: SimCloud) -> Account:
     a = Account(shared.tenant("bounds"))
     a("PUT", "/c", code=201)
     a.put("/c/o", b"0123456789")
@@ -55,7 +55,7 @@ def swift(shared: House) -> Account:
 
 
 @pytest.fixture(scope="module")
-def s3(shared: House) -> S3Key:
+def s3(shared: SimCloud) -> S3Key:
     key = S3Key(shared)
     key("PUT", "/boundbox", code=200)
     key("PUT", "/boundbox/o", b"x", 200)
@@ -288,7 +288,7 @@ def test_s3_says_what_is_too_much(
 ) -> None:
     md5 = {"content-md5": base64.b64encode(hashlib.md5(body or b"").digest()).decode()} if "delete" in path else {}
     sent = s3.signed(method, f"/s3{path}", body or b"", extra=headers | md5)
-    got = s3.house.http.request(method, f"/s3{path}", content=body, headers=sent)
+    got = s3.sim.http.request(method, f"/s3{path}", content=body, headers=sent)
     codes = code if isinstance(code, tuple) else (code,)
     assert any(f"<Code>{c}</Code>" in got.text for c in codes), f"{got.status_code} {got.text[:300]}"
 
@@ -297,14 +297,14 @@ def test_s3_holds_a_signature_to_names_that_are_there_once(s3: S3Key) -> None:
     head = s3.signed("GET", "/s3/boundbox")
     for names in (";".join(["host"] * 700), ";".join(["host", *(f"h{n}" for n in range(200))])):
         sent = head | {"authorization": re.sub("SignedHeaders=[^,]+", f"SignedHeaders={names}", head["authorization"])}
-        assert "SignatureDoesNotMatch" in s3.house.http.get("/s3/boundbox", headers=sent).text
+        assert "SignatureDoesNotMatch" in s3.sim.http.get("/s3/boundbox", headers=sent).text
 
 
 def test_s3_forms_are_short_before_the_file(s3: S3Key) -> None:
     def form(*parts: bytes) -> str:
         body = b"".join(b"--edge\r\nContent-Disposition: form-data; " + p + b"\r\n" for p in parts) + b"--edge--\r\n"
         headers = {"content-type": "multipart/form-data; boundary=edge"}
-        return str(s3.house.http.post("/s3/boundbox", content=body, headers=headers).text)
+        return str(s3.sim.http.post("/s3/boundbox", content=body, headers=headers).text)
 
     half = limits.POST_DATA // 2
     assert "MaxPostPreDataLengthExceeded" in form(*(b'name="f%d"\r\n\r\n' % n + b"v" * half for n in range(3)))
@@ -480,9 +480,9 @@ def test_cors_is_looked_up() -> None:
     rules = cors.read(
         parse(config(rule.format(stars) + rule.format("<AllowedHeader>y</AllowedHeader>" * 1200)), "CORSConfiguration")
     )
-    asked = [f"x-a-{n}" for n in range(limits.CORS_ASKED)]
+    requested = [f"x-a-{n}" for n in range(limits.CORS_ASKED)]
     origin = "http://a.example.com"
-    assert cost(lambda: site._fit(rules, origin, "GET", asked)) < STEP
+    assert cost(lambda: site._fit(rules, origin, "GET", requested)) < STEP
     assert site._fit(rules, origin, "GET", ["y"] * (limits.CORS_ASKED + 1)) is None
     assert site._fit(rules, origin, "GET", ["x-a-1b", "y"]) is None, "one rule must let them all"
     assert (
@@ -550,7 +550,7 @@ def test_many_deletes_share_short_transactions(s3: S3Key) -> None:
     """DeleteObjects of a thousand keys is twenty transactions, none of which holds the database for long."""
     from virga.services.objects.s3 import deletes
 
-    house = s3.house
+    sim = s3.sim
     for n in range(60):
         s3("PUT", f"/boundbox/d/{n}", b"x", 200)
     body = config("".join(f"<Object><Key>d/{n}</Key></Object>" for n in range(60)), root="Delete")
@@ -565,7 +565,7 @@ def test_many_deletes_share_short_transactions(s3: S3Key) -> None:
     try:
         md5 = base64.b64encode(hashlib.md5(body).digest()).decode()
         sent = s3.signed("POST", "/s3/boundbox?delete=", body, extra={"content-md5": md5})
-        got = house.http.post("/s3/boundbox?delete=", content=body, headers=sent)
+        got = sim.http.post("/s3/boundbox?delete=", content=body, headers=sent)
     finally:
         deletes.remove = original
     assert got.text.count("<Deleted>") == 60

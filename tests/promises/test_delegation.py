@@ -13,22 +13,22 @@ from hypothesis import strategies as st
 
 import delegation_matrix
 from delegation_matrix import I, Lender
-from houses import House, Tenant, make
 from services.test_identity_delegation import TOKENS, app_credential, by_app, by_trust, login, tenant_of, trust
+from sim_cloud import SimCloud, Tenant, make
 from virga.ground.http.call import Actor
 from virga.services.identity.actions import delegation, ec2
 from virga.services.identity.tokens import Tokens
 
 
 @pytest.fixture(scope="module")
-def house() -> Iterator[House]:
+def sim() -> Iterator[SimCloud]:
     cloud = make()
     cloud.start()
-    yield House(cloud)
+    yield SimCloud(cloud)
     cloud.stop()
 
 
-def test_the_matrix_is_as_reviewed(shared: House) -> None:
+def test_the_matrix_is_as_reviewed(shared: SimCloud) -> None:
     assert delegation_matrix.FILE.read_text() == delegation_matrix.text(shared), (
         "run 'make matrix' and read the difference"
     )
@@ -62,27 +62,27 @@ def test_no_lent_authority_reaches_the_secrets_of_a_user() -> None:
     assert seen >= len(personal)
 
 
-def test_every_action_on_credentials_asks_what_is_delegated(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_action_on_credentials_asks_what_is_delegated(sim: SimCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """The class: a route that makes, shows, changes or ends a secret of a user asks `delegation.reaches`; the next one that is written
     must, too."""
-    lender = Lender(house, "asked")
-    asked: list[str] = []
+    lender = Lender(sim, "asked")
+    requested: list[str] = []
     real = delegation.reaches
 
     def reaches(actor: Actor, type: str, project_id: str | None, blob: str) -> bool:
-        asked.append(type)
+        requested.append(type)
         return real(actor, type, project_id, blob)
 
     monkeypatch.setattr(delegation, "reaches", reaches)
-    identity = next(s for s in house.cloud.services if s.name == "identity")
+    identity = next(s for s in sim.cloud.services if s.name == "identity")
     tried = 0
     for route in identity.routes:
         if "/credentials" not in route.path or "OS-CREDENTIALS" in route.path:
             continue
-        asked.clear()
-        with delegation_matrix.dry(house.cloud.db):
-            delegation_matrix.passes(house, identity, route, "u", lender.me.token, lender, lender.key)
-        assert asked, f"{route.method} {route.path} does not ask what delegated authority reaches"
+        requested.clear()
+        with delegation_matrix.dry(sim.cloud.db):
+            delegation_matrix.passes(sim, identity, route, "u", lender.me.token, lender, lender.key)
+        assert requested, f"{route.method} {route.path} does not ask what delegated authority reaches"
         tried += 1
     assert tried >= 13
 
@@ -105,11 +105,11 @@ WAYS = (
 class Walk:
     """A user with two projects, one of them lent from; and what each way makes of a token."""
 
-    def __init__(self, house: House, n: int) -> None:
-        self.house = house
-        self.root, self.helper = house.tenant(f"walk{n}"), house.tenant(f"walker{n}")
+    def __init__(self, sim: SimCloud, n: int) -> None:
+        self.sim = sim
+        self.root, self.helper = sim.tenant(f"walk{n}"), sim.tenant(f"walker{n}")
         self.name = f"walker{n}"
-        a = house.admin
+        a = sim.admin
         self.other = a.post(f"{I}/projects", {"project": {"name": f"walk{n}-other"}})["project"]["id"]
         admin = a.get(f"{I}/roles?name=admin")["roles"][0]["id"]
         a.put(f"{I}/projects/{self.other}/users/{self.root.user}/roles/{admin}")
@@ -121,7 +121,7 @@ class Walk:
 
     def step(self, at: Tenant, way: str) -> Tenant | None:
         self.count += 1
-        house, root = self.house, self.root
+        sim, root = self.sim, self.root
         me = Tenant(at.http, at.token, at.project, at.user)
         if way in {"trust", "trust as oneself"}:
             body = {
@@ -131,12 +131,12 @@ class Walk:
                 "roles": [{"name": "reader"}],
                 "allow_redelegation": True,
             }
-            made = trust(house, me, self.helper.user, **body)
-            got = by_trust(house, self.name, made.json["trust"]["id"]) if made.code == 201 else None
-            return tenant_of(house, got) if got is not None and got.status_code == 201 else None
+            made = trust(sim, me, self.helper.user, **body)
+            got = by_trust(sim, self.name, made.json["trust"]["id"]) if made.code == 201 else None
+            return tenant_of(sim, got) if got is not None and got.status_code == 201 else None
         if way in {"application credential", "open application credential"}:
             made = app_credential(me, name=f"app{self.count}", unrestricted=way.startswith("open"))
-            return tenant_of(house, by_app(house, made.json["application_credential"])) if made.code == 201 else None
+            return tenant_of(sim, by_app(sim, made.json["application_credential"])) if made.code == 201 else None
         if way == "access key":
             made = me.ask("POST", f"{I}/users/{at.user}/credentials/OS-EC2", {"tenant_id": at.project})
             return self._signed(made.json["credential"]["access"], at) if made.code == 201 else None
@@ -156,26 +156,26 @@ class Walk:
                     assert not any(secret in text for secret in self.secrets), f"secrets of the user by {path}"
             return None
         scope: Any = {"rescope": {"project": {"id": at.project}}, "other project": {"project": {"id": self.other}}}.get(way, "unscoped")  # fmt: skip
-        got = login(house, {"token": {"id": at.token}}, scope)
-        return tenant_of(house, got) if got.status_code == 201 else None
+        got = login(sim, {"token": {"id": at.token}}, scope)
+        return tenant_of(sim, got) if got.status_code == 201 else None
 
     def _signed(self, access: str, at: Tenant) -> Tenant | None:
-        with self.house.cloud.db.read() as tx:
-            found = ec2.payload(tx, self.house.cloud.doors, access)
+        with self.sim.cloud.db.read() as tx:
+            found = ec2.payload(tx, self.sim.cloud.registry, access)
         if found is None:
             return None
         try:
-            token, session = self.house.cloud.doors.use(Tokens).issue(found[0])
+            token, session = self.sim.cloud.registry.use(Tokens).issue(found[0])
         except Exception:
             return None
-        return Tenant(self.house.http, token, str(session.payload.project_id), session.payload.user_id)
+        return Tenant(self.sim.http, token, str(session.payload.project_id), session.payload.user_id)
 
     def look(self, t: Tenant) -> dict[str, Any]:
         own = {"X-Subject-Token": t.token, "OpenStack-Identity-Access-Rules": "1.0"}
         return dict(t.ask("GET", TOKENS, headers=own).json["token"])
 
     def delegated(self, t: Tenant) -> bool:
-        found = self.house.cloud.doors.use(Tokens).session(t.token)
+        found = self.sim.cloud.registry.use(Tokens).session(t.token)
         assert found is not None
         return found[1].delegated
 
@@ -185,10 +185,10 @@ NUMBER = iter(range(10_000))
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
 @given(st.lists(st.sampled_from(WAYS), min_size=2, max_size=6))
-def test_no_chain_of_credentials_gains_anything(house: House, chain: list[str]) -> None:
+def test_no_chain_of_credentials_gains_anything(sim: SimCloud, chain: list[str]) -> None:
     """Use a credential to make or read another, again and again: once authority is lent, roles, project and end never grow, nothing
     that is lent becomes a user in person, and no secret of the user is read on the way."""
-    walk = Walk(house, next(NUMBER))
+    walk = Walk(sim, next(NUMBER))
     at, lent = walk.root, False
     before = walk.look(at)
     for way in chain:
@@ -205,15 +205,15 @@ def test_no_chain_of_credentials_gains_anything(house: House, chain: list[str]) 
 
 
 @pytest.mark.parametrize("parent", ["trust", "application credential", "access key"])
-def test_what_is_derived_ends_with_its_parent(house: House, parent: str) -> None:
-    lender = Lender(house, f"ends-{parent.replace(' ', '-')}")
+def test_what_is_derived_ends_with_its_parent(sim: SimCloud, parent: str) -> None:
+    lender = Lender(sim, f"ends-{parent.replace(' ', '-')}")
     tokens = lender.tokens()
     letter, path = {
         "trust": ("t", f"{I}/OS-TRUST/trusts/{lender.trust}"),
         "application credential": ("a", f"{I}/users/{lender.user}/application_credentials/{lender.app['id']}"),
         "access key": ("k", f"{I}/users/{lender.user}/credentials/OS-EC2/{lender.key.access}"),
     }[parent]
-    acting = Tenant(house.http, tokens[letter], lender.project)
+    acting = Tenant(sim.http, tokens[letter], lender.project)
     assert acting.ask("GET", "/compute/v2.1/servers").code == 200
     lender.me.delete(path, 204)
     assert acting.ask("GET", "/compute/v2.1/servers").code == 401

@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from houses import House, make, served
+from sim_cloud import SimCloud, make, served
 from virga.ground.errors import TooMany
-from virga.ground.http import rim, turns
+from virga.ground.http import api_app, turns
 from virga.ground.http.call import Cold
 from virga.ground.http.turns import CROWD, PARTY, Parties, Party, Rounds, Threads, Turns
 from virga.services.identity import passwords
@@ -34,7 +34,7 @@ class Clock:
         return self.now
 
 
-class Desk:
+class TurnLog:
     """Turns with its log: who was let in, in which order."""
 
     def __init__(self, width: int, alone: int, shared: int, waiting: int = 1000) -> None:
@@ -55,82 +55,82 @@ class Desk:
 
 def test_parties_take_turns() -> None:
     """A hundred of one party wait; the other's are served between them, whenever they come."""
-    desk, flood, quiet = Desk(1, 1, 1), Party("flood"), Party("quiet")
+    log, flood, quiet = TurnLog(1, 1, 1), Party("flood"), Party("quiet")
     for _ in range(100):
-        desk.ask(flood)
+        log.ask(flood)
     for _ in range(3):
-        desk.ask(quiet)
+        log.ask(quiet)
     for _ in range(102):
-        desk.turns.leave(desk.served[-1], 1, 1.0)
-    names = [p.name for p in desk.served]
+        log.turns.leave(log.served[-1], 1, 1.0)
+    names = [p.name for p in log.served]
     assert (len(names) == 103 and set(names[1:7:2]) == {"quiet"}) or set(names[2:8:2]) == {"quiet"}, names[:10]
     assert flood.waiting == quiet.waiting == 0
 
 
 def test_turns_are_counted_by_cost() -> None:
     """Who takes nine times as long has a tenth of the turns."""
-    desk, dear, cheap = Desk(1, 1, 1), Party("dear"), Party("cheap")
+    log, dear, cheap = TurnLog(1, 1, 1), Party("dear"), Party("cheap")
     for _ in range(400):
-        desk.ask(dear)
-        desk.ask(cheap)
+        log.ask(dear)
+        log.ask(cheap)
     for _ in range(200):
-        party = desk.served[-1]
-        desk.turns.leave(party, 1, 0.9 if party is dear else 0.1)
-    count = Counter(p.name for p in desk.served)
+        party = log.served[-1]
+        log.turns.leave(party, 1, 0.9 if party is dear else 0.1)
+    count = Counter(p.name for p in log.served)
     assert 160 <= count["cheap"] <= 190, count
 
 
 def test_nobody_saves_turns_up() -> None:
     """A party that was away for a long time does not take the whole for a long time after."""
-    desk, old, fresh = Desk(1, 1, 1), Party("old"), Party("fresh")
+    log, old, fresh = TurnLog(1, 1, 1), Party("old"), Party("fresh")
     for _ in range(1000):
-        assert desk.ask(old)
-        desk.turns.leave(old, 1, 1.0)
+        assert log.ask(old)
+        log.turns.leave(old, 1, 1.0)
     for _ in range(50):
-        desk.ask(old)
-        desk.ask(fresh)
-    begin = len(desk.served)
+        log.ask(old)
+        log.ask(fresh)
+    begin = len(log.served)
     for _ in range(40):
-        desk.turns.leave(desk.served[-1], 1, 1.0)
-    count = Counter(p.name for p in desk.served[begin:])
+        log.turns.leave(log.served[-1], 1, 1.0)
+    count = Counter(p.name for p in log.served[begin:])
     assert 18 <= count["fresh"] <= 22, count
 
 
 def test_one_party_leaves_room_for_the_next() -> None:
     """Alone it has all but one; while others are about it has its share, and all again when they have been away for a while."""
-    desk, flood, quiet = Desk(8, 7, 2), Party("flood"), Party("quiet")
-    assert [desk.ask(flood) for _ in range(9)] == [True] * 7 + [False] * 2
-    assert desk.ask(quiet), "no thread was left for the next"
-    desk.turns.leave(quiet, 1, 0.1)
+    log, flood, quiet = TurnLog(8, 7, 2), Party("flood"), Party("quiet")
+    assert [log.ask(flood) for _ in range(9)] == [True] * 7 + [False] * 2
+    assert log.ask(quiet), "no thread was left for the next"
+    log.turns.leave(quiet, 1, 0.1)
     for _ in range(6):
-        desk.turns.leave(flood, 1, 0.1)
-    assert desk.turns.free == 6 and desk.turns.lines["flood"].busy == 2
+        log.turns.leave(flood, 1, 0.1)
+    assert log.turns.free == 6 and log.turns.lines["flood"].busy == 2
     for _ in range(3):
-        desk.turns.leave(flood, 1, 0.1)
-    desk.clock.now = 10.0
-    assert [desk.ask(flood) for _ in range(8)] == [True] * 7 + [False]
+        log.turns.leave(flood, 1, 0.1)
+    log.clock.now = 10.0
+    assert [log.ask(flood) for _ in range(8)] == [True] * 7 + [False]
 
 
 def test_what_waits_is_bounded() -> None:
-    desk, flood, quiet = Desk(1, 1, 1, waiting=5), Party("flood"), Party("quiet")
+    log, flood, quiet = TurnLog(1, 1, 1, waiting=5), Party("flood"), Party("quiet")
     for _ in range(6):
-        desk.ask(flood)
+        log.ask(flood)
     with pytest.raises(TooMany, match="5 requests of flood wait for it") as refused:
-        desk.ask(flood)
+        log.ask(flood)
     assert refused.value.facts == {"limit": 5}
-    assert not desk.ask(quiet), "the other party may wait"
+    assert not log.ask(quiet), "the other party may wait"
     for _ in range(50):
-        desk.ask(turns.OWN)
+        log.ask(turns.OWN)
 
 
 def test_large_units_are_not_passed_for_ever() -> None:
     """Who needs much memory is served although others need little, and are many."""
-    desk, large, small = Desk(10, 10, 5), Party("large"), Party("small")
-    assert desk.ask(small, 5)
-    assert not desk.ask(large, 8)
-    assert not desk.ask(Party("third"), 1), "it would pass the one who waits"
-    desk.turns.leave(small, 5, 0.1)
-    assert [p.name for p in desk.served] == ["small", "large", "third"]
+    log, large, small = TurnLog(10, 10, 5), Party("large"), Party("small")
+    assert log.ask(small, 5)
+    assert not log.ask(large, 8)
+    assert not log.ask(Party("third"), 1), "it would pass the one who waits"
+    log.turns.leave(small, 5, 0.1)
+    assert [p.name for p in log.served] == ["small", "large", "third"]
 
 
 ACTS = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4), st.floats(0.001, 1)), max_size=120)
@@ -143,7 +143,7 @@ def test_nothing_is_lost(acts: list[tuple[int, int, float]], seed: int) -> None:
     import random
 
     rng = random.Random(seed)
-    desk = Desk(6, 5, 3)
+    log = TurnLog(6, 5, 3)
     parties = [Party(str(n)) for n in range(4)]
     held: list[tuple[Party, int, float]] = []
 
@@ -152,20 +152,20 @@ def test_nothing_is_lost(acts: list[tuple[int, int, float]], seed: int) -> None:
             held.append((who, units, cost))
             return True
 
-        if desk.turns.ask(who, units, go):
+        if log.turns.ask(who, units, go):
             go()
 
     for who, units, cost in acts:
         asking(parties[who], units, cost)
 
-        desk.clock.now += cost
-        assert sum(h[1] for h in held) == 6 - desk.turns.free and desk.turns.free >= 0
+        log.clock.now += cost
+        assert sum(h[1] for h in held) == 6 - log.turns.free and log.turns.free >= 0
         if held and rng.random() < 0.5:
-            desk.turns.leave(*held.pop(rng.randrange(len(held))))
+            log.turns.leave(*held.pop(rng.randrange(len(held))))
     while held:
-        desk.turns.leave(*held.pop(rng.randrange(len(held))))
-    assert desk.turns.free == 6 and desk.turns.order.first() is None
-    assert all(p.waiting == 0 for p in parties) and all(not line.busy for line in desk.turns.lines.values())
+        log.turns.leave(*held.pop(rng.randrange(len(held))))
+    assert log.turns.free == 6 and log.turns.order.first() is None
+    assert all(p.waiting == 0 for p in parties) and all(not line.busy for line in log.turns.lines.values())
 
 
 # -- the loop ------------------------------------------------------------------------------------------------------
@@ -330,9 +330,9 @@ def test_commits_of_objects_take_some_of_each() -> None:
 # -- who a party is ------------------------------------------------------------------------------------------------
 
 
-def test_a_party_is_the_project_or_else_the_address(house: House) -> None:
-    parties = house.cloud.rim.parties
-    alice, mallory = house.tenant("alice"), house.tenant("mallory")
+def test_a_party_is_the_project_or_else_the_address(sim: SimCloud) -> None:
+    parties = sim.cloud.api_app.parties
+    alice, mallory = sim.tenant("alice"), sim.tenant("mallory")
 
     def of(*headers: tuple[str, str], client: str = "192.0.2.1") -> str:
         raw = [(k.encode(), v.encode()) for k, v in headers]
@@ -342,10 +342,10 @@ def test_a_party_is_the_project_or_else_the_address(house: House) -> None:
         who.get("/network/v2.0/networks")
     assert of(("x-auth-token", alice.token)) == f"project {alice.project}" != of(("x-auth-token", mallory.token))
     assert of(("x-storage-token", alice.token)) == f"project {alice.project}"
-    house.tenant("bob")
-    house.admin.delete(f"/identity/v3/users/{mallory.user}")  # tokens must be looked at again
+    sim.tenant("bob")
+    sim.admin.delete(f"/identity/v3/users/{mallory.user}")  # tokens must be looked at again
     with pytest.raises(Cold):
-        house.cloud.doors.use(Tokens).hot(alice.token)
+        sim.cloud.registry.use(Tokens).hot(alice.token)
     assert of(("x-auth-token", alice.token)) == f"project {alice.project}", (
         "whose turns a token has is forgotten too soon"
     )
@@ -369,11 +369,11 @@ def test_forgotten_parties_are_the_quiet_ones() -> None:
 
 
 @contextlib.contextmanager
-def front(**over: Any) -> Iterator[tuple[House, int]]:
+def front(**over: Any) -> Iterator[tuple[SimCloud, int]]:
     cloud = make(**({"server.listen": "127.0.0.1:0"} | over))
-    house = House(cloud)
+    sim = SimCloud(cloud)
     with served(cloud) as address:
-        yield house, int(address.rpartition(":")[2])
+        yield sim, int(address.rpartition(":")[2])
     cloud.stop()
 
 
@@ -416,9 +416,9 @@ def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[list[str], threadin
 
 def test_m12_wrong_passwords_wait_for_themselves(stuck: tuple[list[str], threading.Event]) -> None:
     """One address guesses without end: another address logs in, and so does the same one with a password that is remembered."""
-    with front() as (house, port):
-        house.tenant("alice")  # she has just logged in
-        house.admin.post("/identity/v3/users", {"user": {"name": "bob", "password": "first"}})
+    with front() as (sim, port):
+        sim.tenant("alice")  # she has just logged in
+        sim.admin.post("/identity/v3/users", {"user": {"name": "bob", "password": "first"}})
         flood = [send(port, login("alice", f"wrong{n}"), "127.0.0.2") for n in range(40)]
         assert wait_for(lambda: len(stuck[0]) >= 1)
         with send(port, login("alice", "pw"), "127.0.0.2") as again:
@@ -441,7 +441,7 @@ def test_f17_threads_are_left_for_others(monkeypatch: pytest.MonkeyPatch) -> Non
     limit and when to come again."""
     monkeypatch.setattr(turns, "WAITING", 256)
     free, inside = threading.Event(), []
-    act = rim.Rim._act
+    act = api_app.ApiApp._act
 
     def slow(self: Any, route: Any, call: Any, args: Any) -> Any:
         if call.request.headers.get("x-slow"):
@@ -449,21 +449,21 @@ def test_f17_threads_are_left_for_others(monkeypatch: pytest.MonkeyPatch) -> Non
             free.wait(20)
         return act(self, route, call, args)
 
-    monkeypatch.setattr(rim.Rim, "_act", slow)
-    with front(**{"server.workers": 4}) as (house, port):
-        alice, mallory = house.tenant("alice"), house.tenant("mallory")
+    monkeypatch.setattr(api_app.ApiApp, "_act", slow)
+    with front(**{"server.workers": 4}) as (sim, port):
+        alice, mallory = sim.tenant("alice"), sim.tenant("mallory")
         raw = f"GET /network/v2.0/networks HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {mallory.token}\r\nX-Slow: 1\r\n\r\n".encode()
         flood = [send(port, raw, "127.0.0.2") for _ in range(64)]
         assert wait_for(lambda: len(inside) >= 1)
-        asked = f"GET /network/v2.0/networks HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {alice.token}\r\n\r\n".encode()
-        with send(port, asked) as s:
+        requested = f"GET /network/v2.0/networks HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {alice.token}\r\n\r\n".encode()
+        with send(port, requested) as s:
             assert code(s) == 200, "a list waits for another project's"
-        party = house.cloud.rim.parties.of({"headers": [(b"x-auth-token", mallory.token.encode())]})
+        party = sim.cloud.api_app.parties.of({"headers": [(b"x-auth-token", mallory.token.encode())]})
         assert wait_for(lambda: party.waiting == 64 - len(inside)) and len(inside) <= 3 and party.room < 0
         free.set()
         assert [code(s) for s in flood] == [200] * 64, "sixty-four at once are no flood"
         free.clear()
-        house.cloud.rim.threads.turns.waiting = 10
+        sim.cloud.api_app.threads.turns.waiting = 10
         flood += [send(port, raw, "127.0.0.2") for _ in range(20)]
         told = [s for s in flood[64:] if _told(s)]
         assert told
@@ -475,19 +475,19 @@ def test_f17_threads_are_left_for_others(monkeypatch: pytest.MonkeyPatch) -> Non
 def _told(s: socket.socket) -> bool:
     s.settimeout(1)
     try:
-        said = s.recv(65536).decode().lower()
+        answer = s.recv(65536).decode().lower()
     except TimeoutError:
         return False
-    assert said.startswith("http/1.1 429 ") and "retry-after: 1" in said and "10 requests of project" in said
+    assert answer.startswith("http/1.1 429 ") and "retry-after: 1" in answer and "10 requests of project" in answer
     return True
 
 
 def test_f17_a_crowd_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """While requests of a party wait its other connections are not read, and go on when there is room."""
-    with front() as (house, port):
-        alice = house.tenant("alice")
+    with front() as (sim, port):
+        alice = sim.tenant("alice")
         raw = f"GET /network/v2.0/networks HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {alice.token}\r\n\r\n".encode()
-        party = house.cloud.rim.parties.of({"headers": [(b"x-auth-token", alice.token.encode())]})
+        party = sim.cloud.api_app.parties.of({"headers": [(b"x-auth-token", alice.token.encode())]})
         party.waiting = CROWD
         with send(port, raw) as s:
             assert code(s) == 200
@@ -505,10 +505,10 @@ def test_f17_a_crowd_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_m11_bodies_take_turns_for_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """What one project holds in memory is bounded; small bodies, and those of others, go past it."""
-    with front() as (house, port):
-        alice, mallory = house.tenant("alice"), house.tenant("mallory")
-        memory = house.cloud.rim.memory
-        size = rim.MAX_JSON
+    with front() as (sim, port):
+        alice, mallory = sim.tenant("alice"), sim.tenant("mallory")
+        memory = sim.cloud.api_app.memory
+        size = api_app.MAX_JSON
         head = f"POST /network/v2.0/networks HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {mallory.token}\r\nContent-Length: {size}\r\n\r\n{{"
         flood = [send(port, head.encode()) for _ in range(40)]
         assert wait_for(lambda: memory.free < memory.width)

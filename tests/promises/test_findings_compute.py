@@ -14,17 +14,17 @@ from typing import Any
 
 import pytest
 
-from houses import House, Tenant, make
+from sim_cloud import SimCloud, Tenant, make
 from virga.authority.language import parse
 from virga.authority.rules import Facts
 from virga.client import wait
 from virga.ground.errors import Invalid, Unavailable
 from virga.ground.http.call import Actor
-from virga.protocol.guests import MetadataAsked
-from virga.protocol.machines import Asked
+from virga.protocol.guests import MetadataRequest
+from virga.protocol.machines import AssignmentRequest
 from virga.protocol.topics import ASSIGNMENT, METADATA
 from virga.services.images import names as image_names
-from virga.services.images import porter
+from virga.services.images import transfers
 from virga.services.images.driver import Stores
 from virga.services.images.fetch import Guard
 from virga.services.images.names import Names
@@ -40,26 +40,26 @@ PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
 # -- H3: ports of others on a server ---------------------------------------------------------------------------------
 
 
-def intrude(house: House, mallory: Tenant, server: str) -> tuple[dict[str, Any], str]:
+def intrude(sim: SimCloud, mallory: Tenant, server: str) -> tuple[dict[str, Any], str]:
     """A port of mallory's, on her network, that calls itself the server's; and its address."""
-    net, _ = house.network(mallory, "10.2.0.0/24", "evil")
+    net, _ = sim.network(mallory, "10.2.0.0/24", "evil")
     group = mallory.post("/network/v2.0/security-groups", {"security_group": {"name": "evil"}})["security_group"]
     port = mallory.post("/network/v2.0/ports", {"port": {"network_id": net["id"], "security_groups": [group["id"]]}})[
         "port"
     ]
-    with house.cloud.db.write() as tx:  # whatever the network API lets through
+    with sim.cloud.db.write() as tx:  # whatever the network API lets through
         network_store.PORTS.put(tx, port["id"], device_id=server, device_owner="compute:nova")
     return port, port["fixed_ips"][0]["ip_address"]
 
 
-def test_h3_a_port_of_another_project_is_no_card_of_a_server(house: House) -> None:
-    alice, mallory = house.tenant("alice"), house.tenant("mallory")
-    net, _ = house.network(alice)
+def test_h3_a_port_of_another_project_is_no_card_of_a_server(sim: SimCloud) -> None:
+    alice, mallory = sim.tenant("alice"), sim.tenant("mallory")
+    net, _ = sim.network(alice)
     secret = base64.b64encode(b"alice's secret").decode()
-    id = house.server(alice, house.image()["id"], net["id"], user_data=secret, config_drive=True)["id"]
-    before = house.settled(alice, id)
-    port, ip = intrude(house, mallory, id)
-    after = house.settled(alice, id)
+    id = sim.server(alice, sim.image()["id"], net["id"], user_data=secret, config_drive=True)["id"]
+    before = sim.settled(alice, id)
+    port, ip = intrude(sim, mallory, id)
+    after = sim.settled(alice, id)
     assert after["addresses"] == before["addresses"] and after["security_groups"] == before["security_groups"]
     assert [s["addresses"] for s in alice.get(f"{S}/detail")["servers"]] == [before["addresses"]]
     assert alice.get(f"{S}?ip={ip}")["servers"] == []
@@ -68,23 +68,23 @@ def test_h3_a_port_of_another_project_is_no_card_of_a_server(house: House) -> No
     assert "evil" not in json.dumps(alice.get(f"{S}/{id}/os-security-groups"))
 
 
-def test_h3_a_port_of_another_project_joins_no_machine_and_reads_no_metadata(house: House) -> None:
-    alice, mallory = house.tenant("alice"), house.tenant("mallory")
-    net, _ = house.network(alice)
+def test_h3_a_port_of_another_project_joins_no_machine_and_reads_no_metadata(sim: SimCloud) -> None:
+    alice, mallory = sim.tenant("alice"), sim.tenant("mallory")
+    net, _ = sim.network(alice)
     secret = base64.b64encode(b"alice's secret").decode()
-    id = house.server(alice, house.image()["id"], net["id"], user_data=secret, config_drive=True)["id"]
-    s = house.settled(alice, id)
-    port, ip = intrude(house, mallory, id)
-    link = house.cloud.local.link()
-    machine = link.call(ASSIGNMENT, Asked(id)).machine
+    id = sim.server(alice, sim.image()["id"], net["id"], user_data=secret, config_drive=True)["id"]
+    s = sim.settled(alice, id)
+    port, ip = intrude(sim, mallory, id)
+    link = sim.cloud.local.link()
+    machine = link.call(ASSIGNMENT, AssignmentRequest(id)).machine
     assert machine is not None and [nic.network_id for nic in machine.nics] == [net["id"]]
     assert port["mac_address"] not in json.dumps(machine.files)
     for path in ("/openstack/latest/user_data", "/openstack/latest/meta_data.json", "/2009-04-04/user-data"):
-        said = link.call(METADATA, MetadataAsked(port["network_id"], ip, path))
-        assert said.status == 404 and b"alice" not in said.body
+        answer = link.call(METADATA, MetadataRequest(port["network_id"], ip, path))
+        assert answer.status == 404 and b"alice" not in answer.body
     own = s["addresses"]["net"][0]["addr"]
-    said = link.call(METADATA, MetadataAsked(net["id"], own, "/openstack/latest/network_data.json"))
-    assert said.status == 200 and port["mac_address"].encode() not in said.body
+    answer = link.call(METADATA, MetadataRequest(net["id"], own, "/openstack/latest/network_data.json"))
+    assert answer.status == 200 and port["mac_address"].encode() not in answer.body
 
 
 # -- H6: names that do not answer ------------------------------------------------------------------------------------
@@ -93,20 +93,20 @@ def test_h3_a_port_of_another_project_joins_no_machine_and_reads_no_metadata(hou
 @pytest.fixture
 def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Name servers that never answer; the threads that asked them."""
-    asked: list[str] = []
+    requested: list[str] = []
     end, real = threading.Event(), socket.getaddrinfo
 
     def never(host: Any, *args: Any, **more: Any) -> Any:
         if str(host).endswith(".example"):
             if more.get("flags", 0) & socket.AI_NUMERICHOST:
                 raise socket.gaierror(socket.EAI_NONAME, "no address")
-            asked.append(threading.current_thread().name)
+            requested.append(threading.current_thread().name)
             end.wait(30)
             raise socket.gaierror(socket.EAI_AGAIN, "no answer")
         return real(host, *args, **more)
 
     monkeypatch.setattr(socket, "getaddrinfo", never)
-    yield asked
+    yield requested
     end.set()
 
 
@@ -115,8 +115,8 @@ def test_h6_no_request_waits_for_a_name_server(silent: list[str]) -> None:
     cloud = make(**{"images.stores": ["files=memory:", "web=http:"], "images.show_locations": True})
     cloud.start()
     try:
-        house = House(cloud)
-        mallory, victim = house.tenant("mallory"), house.tenant("victim")
+        sim = SimCloud(cloud)
+        mallory, victim = sim.tenant("mallory"), sim.tenant("victim")
         began = time.monotonic()
         url = "http://slow{}.example/x"
         for n in range(6):
@@ -198,18 +198,18 @@ def test_h6_what_is_written_out_is_judged_at_once() -> None:
 
 def test_h6_slow_servers_of_one_project_leave_porters_for_others() -> None:
     """The class, one step further: what a saga fetches for one project takes its share of the porters and no more."""
-    p, end = porter.Porter(), threading.Event()
+    p, end = transfers.ImageTransfers(), threading.Event()
     p.start()
     try:
         for n in range(10):
-            with pytest.raises(porter.Again):
-                p.ensure(f"m{n}", lambda ticket: end.wait(20), whose="mallory")
-        assert len(p._work) == porter.EACH < porter.WORKERS
+            with pytest.raises(transfers.Again):
+                p.ensure(f"m{n}", lambda progress: end.wait(20), whose="mallory")
+        assert len(p._work) == transfers.EACH < transfers.WORKERS
 
         def ready() -> bool:
             try:
-                return bool(p.ensure("a", lambda ticket: True, whose="alice"))
-            except porter.Again:
+                return bool(p.ensure("a", lambda progress: True, whose="alice"))
+            except transfers.Again:
                 return False
 
         assert wait(ready, 5)
@@ -222,7 +222,7 @@ def test_h6_slow_servers_of_one_project_leave_porters_for_others() -> None:
 
 def test_h6_bytes_on_the_web_are_read_by_threads_of_their_own(silent: list[str]) -> None:
     cloud = make(**{"images.stores": ["files=memory:", "web=http:"]})
-    stores = cloud.doors.use(Stores)
+    stores = cloud.registry.use(Stores)
     assert stores.reading(["files"]) is stores.threads
     assert stores.reading(["files", "web"]) is stores.far
     cloud.db.close()
@@ -231,28 +231,28 @@ def test_h6_bytes_on_the_web_are_read_by_threads_of_their_own(silent: list[str])
 # -- M7: addresses on networks of others -----------------------------------------------------------------------------
 
 
-def test_m7_a_server_chooses_no_address_on_a_network_that_is_shared(house: House) -> None:
-    net, _ = house.network(house.admin, "10.5.0.0/24", "all")
-    house.admin.put(f"/network/v2.0/networks/{net['id']}", {"network": {"shared": True}})
-    alice, image = house.tenant("alice"), house.image()["id"]
-    asked = {"name": "vm", "imageRef": image, "flavorRef": "42"}
+def test_m7_a_server_chooses_no_address_on_a_network_that_is_shared(sim: SimCloud) -> None:
+    net, _ = sim.network(sim.admin, "10.5.0.0/24", "all")
+    sim.admin.put(f"/network/v2.0/networks/{net['id']}", {"network": {"shared": True}})
+    alice, image = sim.tenant("alice"), sim.image()["id"]
+    requested = {"name": "vm", "imageRef": image, "flavorRef": "42"}
     port = {"network_id": net["id"], "fixed_ips": [{"ip_address": "10.5.0.77"}]}
     assert alice.ask("POST", "/network/v2.0/ports", {"port": port}).code == 403
-    got = alice.ask("POST", S, {"server": asked | {"networks": [{"uuid": net["id"], "fixed_ip": "10.5.0.77"}]}})
+    got = alice.ask("POST", S, {"server": requested | {"networks": [{"uuid": net["id"], "fixed_ip": "10.5.0.77"}]}})
     assert got.code == 403 and "create_port:fixed_ips" in got.text, got.text
     assert alice.get(S)["servers"] == []
-    assert alice.ask("POST", S, {"server": asked | {"networks": [{"uuid": net["id"]}]}}).code == 202
-    mine, _ = house.network(alice)
-    got = alice.ask("POST", S, {"server": asked | {"networks": [{"uuid": mine["id"], "fixed_ip": "10.0.0.77"}]}})
+    assert alice.ask("POST", S, {"server": requested | {"networks": [{"uuid": net["id"]}]}}).code == 202
+    mine, _ = sim.network(alice)
+    got = alice.ask("POST", S, {"server": requested | {"networks": [{"uuid": mine["id"], "fixed_ip": "10.0.0.77"}]}})
     assert got.code == 202, got.text
 
 
 # -- M8, M9, L6: images ----------------------------------------------------------------------------------------------
 
 
-def test_m8_v1_says_nothing_in_the_members_place(house: House) -> None:
-    alice, mallory = house.tenant("alice"), house.tenant("mallory")
-    id = house.image(mallory, name="debian-12", visibility="shared")["id"]
+def test_m8_v1_says_nothing_in_the_members_place(sim: SimCloud) -> None:
+    alice, mallory = sim.tenant("alice"), sim.tenant("mallory")
+    id = sim.image(mallory, name="debian-12", visibility="shared")["id"]
     assert mallory.ask("PUT", f"{V1}/{id}/members/{alice.project}", raw=b"").code == 204
     assert alice.get(f"{I}/{id}/members/{alice.project}")["status"] == "pending"
     assert alice.get(I)["images"] == []
@@ -262,23 +262,23 @@ def test_m8_v1_says_nothing_in_the_members_place(house: House) -> None:
     assert alice.get(I)["images"] == []
 
 
-def test_m9_the_id_of_a_deleted_image_stays_taken(house: House) -> None:
+def test_m9_the_id_of_a_deleted_image_stays_taken(sim: SimCloud) -> None:
     """OSSN-0075; by the owner too, in any case of the letters, by both APIs."""
-    alice, mallory = house.tenant("alice"), house.tenant("mallory")
+    alice, mallory = sim.tenant("alice"), sim.tenant("mallory")
     id = "aaaaaaaa-1111-4000-8000-00000000000a"
-    house.image(alice, id=id, visibility="community")
+    sim.image(alice, id=id, visibility="community")
     alice.delete(f"{I}/{id}", 204)
-    for who in (mallory, alice, house.admin):
+    for who in (mallory, alice, sim.admin):
         for again in (id, id.upper()):
             got = who.ask("POST", I, {"id": again, "visibility": "community"})
             assert got.code == 409 and "already exists" in got.text, got.text
         got = who.ask("POST", V1, raw=b"", headers={"x-image-meta-id": id, "x-image-meta-name": "again"})
         assert got.code == 409, got.text
-    assert house.admin.ask("GET", f"{I}/{id}").code == 404
+    assert sim.admin.ask("GET", f"{I}/{id}").code == 404
 
 
-def test_m9_ids_of_snapshots_and_of_uploads_that_failed_stay_taken(house: House) -> None:
-    alice = house.tenant("alice")
+def test_m9_ids_of_snapshots_and_of_uploads_that_failed_stay_taken(sim: SimCloud) -> None:
+    alice = sim.tenant("alice")
     id = "bbbbbbbb-1111-4000-8000-00000000000b"
     sent = {"x-image-meta-id": id, "x-image-meta-name": "n", "x-image-meta-checksum": "0" * 32}
     sent |= {"x-image-meta-disk-format": "raw", "x-image-meta-container-format": "bare"}
@@ -317,9 +317,9 @@ def test_l6_an_images_property_gives_it_no_other_owner(tmp_path: Path, monkeypat
     cloud = make(state=tmp_path)
     cloud.start()
     try:
-        house = House(cloud)
-        house.cloud.loops.once("identity.follow")
-        alice, mallory = house.tenant("alice"), house.tenant("mallory")
+        sim = SimCloud(cloud)
+        sim.cloud.loops.once("identity.follow")
+        alice, mallory = sim.tenant("alice"), sim.tenant("mallory")
         more = {"project_id": mallory.project, "user_id": mallory.user, "tenant_id": mallory.project}
         id = alice.post(I, {"visibility": "community"} | more)["id"]
         step = json.dumps([{"op": "add", "path": "/color", "value": "blue"}]).encode()
@@ -334,8 +334,8 @@ def test_l6_an_images_property_gives_it_no_other_owner(tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize("path", [I, V1])
-def test_l2_more_tags_and_properties_than_an_image_has(house: House, path: str) -> None:
-    alice = house.tenant("alice")
+def test_l2_more_tags_and_properties_than_an_image_has(sim: SimCloud, path: str) -> None:
+    alice = sim.tenant("alice")
     prefix = "" if path == I else "property-"
     for query in ("&".join(f"tag=t{n}" for n in range(900)), "&".join(f"{prefix}p{n}=x" for n in range(900))):
         got = alice.ask("GET", f"{path}?{query}")
@@ -350,17 +350,17 @@ def test_l2_more_tags_and_properties_than_an_image_has(house: House, path: str) 
 # -- L3: whose lock --------------------------------------------------------------------------------------------------
 
 
-def test_l3_an_administrators_lock_is_not_the_owners_to_undo(house: House) -> None:
-    alice = house.tenant("alice")
-    net, _ = house.network(alice)
-    id = house.server(alice, house.image()["id"], net["id"])["id"]
-    house.settled(alice, id)
+def test_l3_an_administrators_lock_is_not_the_owners_to_undo(sim: SimCloud) -> None:
+    alice = sim.tenant("alice")
+    net, _ = sim.network(alice)
+    id = sim.server(alice, sim.image()["id"], net["id"])["id"]
+    sim.settled(alice, id)
     act = f"{S}/{id}/action"
-    for who in (alice, house.admin):
+    for who in (alice, sim.admin):
         alice.post(act, {"lock": None}, 202)  # its owner's lock: the owner's to undo
         who.post(act, {"unlock": None}, 202)
-    alice.version = house.admin.version = "2.73"
-    house.admin.post(act, {"lock": {"locked_reason": "evidence"}}, 202)
+    alice.version = sim.admin.version = "2.73"
+    sim.admin.post(act, {"lock": {"locked_reason": "evidence"}}, 202)
     got = alice.ask("POST", act, {"unlock": None})
     assert got.code == 403 and "unlock_override" in got.text, got.text
     alice.post(act, {"lock": {"locked_reason": "mine"}}, 202)  # says nothing new
@@ -368,6 +368,6 @@ def test_l3_an_administrators_lock_is_not_the_owners_to_undo(house: House) -> No
     assert got.code == 403, "locking it again made it the owner's lock"
     assert alice.get(f"{S}/{id}")["server"]["locked_reason"] == "evidence"
     assert alice.ask("DELETE", f"{S}/{id}").code == 409
-    house.admin.post(act, {"unlock": None}, 202)
+    sim.admin.post(act, {"unlock": None}, 202)
     assert alice.get(f"{S}/{id}")["server"]["locked"] is False
     alice.delete(f"{S}/{id}", 204)

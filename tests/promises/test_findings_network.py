@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from houses import House, Tenant
+from sim_cloud import SimCloud, Tenant
 
 N = "/network/v2.0"
 
 
 @pytest.fixture(scope="module")
-def two(shared: House) -> tuple[Tenant, Tenant]:
+def two(shared: SimCloud) -> tuple[Tenant, Tenant]:
     return shared.tenant("alice"), shared.tenant("mallory")
 
 
@@ -25,7 +25,7 @@ def kind(got: Any) -> tuple[int, str]:
     return got.code, got.json["NeutronError"]["type"]
 
 
-def test_h2_nobody_puts_a_leg_into_a_router_by_a_port(shared: House, two: tuple[Tenant, Tenant]) -> None:
+def test_h2_nobody_puts_a_leg_into_a_router_by_a_port(shared: SimCloud, two: tuple[Tenant, Tenant]) -> None:
     """OSSA-2014-008: by POST, by PUT of the owner, by PUT of the device of one's own leg."""
     alice, mallory = two
     victim = alice.post(f"{N}/routers", {"router": {"name": "v"}})["router"]["id"]
@@ -48,7 +48,7 @@ def test_h2_nobody_puts_a_leg_into_a_router_by_a_port(shared: House, two: tuple[
     alice.delete(f"{N}/routers/{victim}", 204)
 
 
-def test_h2_a_network_s_owner_takes_no_port_of_another_project(shared: House, two: tuple[Tenant, Tenant]) -> None:
+def test_h2_a_network_s_owner_takes_no_port_of_another_project(shared: SimCloud, two: tuple[Tenant, Tenant]) -> None:
     alice, mallory = two
     net, _ = shared.network(mallory, "10.3.0.0/24")
     body = {"network_id": net["id"], "project_id": alice.project}
@@ -59,7 +59,7 @@ def test_h2_a_network_s_owner_takes_no_port_of_another_project(shared: House, tw
     assert alice.get(f"{N}/ports/{port}")["port"]["device_id"] == ""
 
 
-def test_h3_a_claim_takes_no_port_of_another_project(shared: House, two: tuple[Tenant, Tenant]) -> None:
+def test_h3_a_claim_takes_no_port_of_another_project(shared: SimCloud, two: tuple[Tenant, Tenant]) -> None:
     """OSSA-2013-033: a port that names another project's server is neither taken for its card nor given back with it."""
     from virga.ground.http.call import Call, Query, Request
     from virga.services.network import api
@@ -73,16 +73,24 @@ def test_h3_a_claim_takes_no_port_of_another_project(shared: House, two: tuple[T
     cloud = shared.cloud
     with cloud.db.write() as tx:
         request = Request("t", "POST", "/", "", Query({}), "", {}, "", "")
-        call = Call(api.system_actor("victim"), (0, 0), request, cloud.doors, cloud.db, open=tx)
+        call = Call(api.system_actor("victim"), (0, 0), request, cloud.registry, cloud.db, open=tx)
         for wanted in (port, free):
             with pytest.raises(api.Conflict):
-                api.claim(call, server, "victim", "h", [api.Wanted(port_id=wanted)], [], "nova")
+                api.claim(
+                    call,
+                    server,
+                    "victim",
+                    host="h",
+                    requested=[api.RequestedNetwork(port_id=wanted)],
+                    group_ids=[],
+                    zone="nova",
+                )
         assert api.nics(tx, server, "victim") == []
         assert api.release(call, server, "victim") == 0
         assert api.release(call, server, None) == 1, "once there is no such server, the port is free again"
 
 
-def test_h7_pools_are_few_and_compared_in_order(shared: House, two: tuple[Tenant, Tenant]) -> None:
+def test_h7_pools_are_few_and_compared_in_order(shared: SimCloud, two: tuple[Tenant, Tenant]) -> None:
     _, mallory = two
     net = mallory.post(f"{N}/networks", {"network": {"name": "p"}})["network"]["id"]
 
@@ -99,7 +107,7 @@ def test_h7_pools_are_few_and_compared_in_order(shared: House, two: tuple[Tenant
     assert ask(many[:64][::-1]).code == 201
 
 
-def test_h9_m5_outer_addresses_are_the_operator_s(shared: House, two: tuple[Tenant, Tenant]) -> None:
+def test_h9_m5_outer_addresses_are_the_operator_s(shared: SimCloud, two: tuple[Tenant, Tenant]) -> None:
     _, mallory = two
     ext = external(mallory)
     subnet = shared.admin.get(f"{N}/subnets?network_id={ext}")["subnets"][0]
@@ -125,7 +133,7 @@ def test_h9_m5_outer_addresses_are_the_operator_s(shared: House, two: tuple[Tena
 
 
 @pytest.mark.parametrize("by", ["subnet", "address"])
-def test_h9_a_router_has_one_address_of_a_subnet(shared: House, by: str) -> None:
+def test_h9_a_router_has_one_address_of_a_subnet(shared: SimCloud, by: str) -> None:
     """For administrators too: no quota counts them."""
     ext = external(shared.admin)
     subnet = shared.admin.get(f"{N}/subnets?network_id={ext}")["subnets"][0]
@@ -136,7 +144,7 @@ def test_h9_a_router_has_one_address_of_a_subnet(shared: House, by: str) -> None
     assert kind(got) == (400, "BadRequest") and "at most one" in got.text, got.text
 
 
-def test_m6_a_tenant_s_router_is_no_gateway_of_a_shared_subnet(shared: House, two: tuple[Tenant, Tenant]) -> None:
+def test_m6_a_tenant_s_router_is_no_gateway_of_a_shared_subnet(shared: SimCloud, two: tuple[Tenant, Tenant]) -> None:
     """LP 1757482."""
     _, mallory = two
     net, subnet = shared.network(shared.admin, "10.66.0.0/24", "common")
@@ -149,7 +157,7 @@ def test_m6_a_tenant_s_router_is_no_gateway_of_a_shared_subnet(shared: House, tw
     shared.admin.put(f"{N}/routers/{router}/remove_router_interface", {"port_id": port}, 200)
 
 
-def test_l5_a_taken_or_doubled_address_is_named(shared: House, two: tuple[Tenant, Tenant]) -> None:
+def test_l5_a_taken_or_doubled_address_is_named(shared: SimCloud, two: tuple[Tenant, Tenant]) -> None:
     _, mallory = two
     net, subnet = shared.network(mallory, "10.5.0.0/24")
 
@@ -170,7 +178,7 @@ def test_l5_a_taken_or_doubled_address_is_named(shared: House, two: tuple[Tenant
     assert kind(taken) == (409, "MacAddressInUse") and mac in taken.text
 
 
-def test_l8_a_change_of_mtu_keeps_to_the_underlay(shared: House, two: tuple[Tenant, Tenant]) -> None:
+def test_l8_a_change_of_mtu_keeps_to_the_underlay(shared: SimCloud, two: tuple[Tenant, Tenant]) -> None:
     _, mallory = two
     net, _ = shared.network(mallory, "10.6.0.0/24")
     got = mallory.ask("PUT", f"{N}/networks/{net['id']}", {"network": {"mtu": 9000}})

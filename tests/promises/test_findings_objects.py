@@ -17,8 +17,8 @@ import pytest
 
 import virga.services.objects
 from accounts import Account, S3Key, serve_in_thread
-from houses import House, make
-from virga.services.objects.exchange import LAST, count_of, sender
+from sim_cloud import SimCloud, make
+from virga.services.objects.http import LAST, count_of, sender
 from virga.services.objects.s3.chunked import Body
 from virga.services.objects.s3.errors import S3Error
 from virga.services.objects.s3.sign import Signed
@@ -40,8 +40,8 @@ def swift_fields(a: Account, box: str, **fields: str) -> list[bytes]:
     return [part(k, v.encode()) for k, v in sent.items()]
 
 
-def post(house: House, path: str, parts: list[bytes]) -> Any:
-    return house.http.post(
+def post(sim: SimCloud, path: str, parts: list[bytes]) -> Any:
+    return sim.http.post(
         path,
         content=b"".join(parts) + b"--edge--\r\n",
         headers={"content-type": "multipart/form-data; boundary=edge"},
@@ -52,7 +52,7 @@ def post(house: House, path: str, parts: list[bytes]) -> Any:
 # -- M1 ------------------------------------------------------------------------------------------------------------
 
 
-def test_m1_fields_after_the_first_file_of_a_form_permit_nothing(shared: House) -> None:
+def test_m1_fields_after_the_first_file_of_a_form_permit_nothing(shared: SimCloud) -> None:
     """FormPost: size, count, redirection and time stay what was signed, whatever fields follow the first file."""
     a = Account(shared.tenant("m1"))
     a("POST", code=204, X_Account_Meta_Temp_Url_Key="k")
@@ -70,7 +70,7 @@ def test_m1_fields_after_the_first_file_of_a_form_permit_nothing(shared: House) 
     assert got.status_code == 400 and a.names("/box") == ["one"], "one file was signed for"
 
 
-def test_m1_each_file_may_come_with_its_own_signature(shared: House) -> None:
+def test_m1_each_file_may_come_with_its_own_signature(shared: SimCloud) -> None:
     """As upstream has it: fields that are signed again before the second file count for it."""
     a = Account(shared.tenant("m1-anew"))
     a("POST", code=204, X_Account_Meta_Temp_Url_Key="k")
@@ -89,7 +89,7 @@ def test_m1_the_form_acts_by_its_permit_alone() -> None:
 
 
 @pytest.mark.parametrize("redirect", ["http://[", "javascript:alert(1)", "http://[::1", "//x"])
-def test_m1_an_address_that_is_none_is_not_gone_to(shared: House, redirect: str) -> None:
+def test_m1_an_address_that_is_none_is_not_gone_to(shared: SimCloud, redirect: str) -> None:
     a = Account(shared.tenant(f"m1-{hashlib.md5(redirect.encode()).hexdigest()}"))
     a("POST", code=204, X_Account_Meta_Temp_Url_Key="k")
     a("PUT", "/box", code=201)
@@ -107,8 +107,8 @@ def test_m2_a_client_does_not_choose_its_address_or_scheme(monkeypatch: pytest.M
 
     cloud = make()
     cloud.start()
-    house = House(cloud)
-    key, a = S3Key(house), Account(house.admin)
+    sim = SimCloud(cloud)
+    key, a = S3Key(sim), Account(sim.admin)
     key("PUT", "/m2box", code=200)
     key("PUT", "/m2box/o", b"inner", 200)
     allow = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::m2box/*"}
@@ -122,7 +122,7 @@ def test_m2_a_client_does_not_choose_its_address_or_scheme(monkeypatch: pytest.M
     temporary = f"{a.base}/m2box/o?temp_url_sig={mac}&temp_url_expires={END}&temp_url_ip_range=10.1.2.3"
     end = serve_in_thread(cloud)
     try:
-        port = cloud.rim.main_port
+        port = cloud.api_app.main_port
         for path in ("/s3/m2box/o", temporary):
             line = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
             line.request(
@@ -147,7 +147,7 @@ def test_m2_one_place_learns_who_asks() -> None:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get":
                 of, word = node.func.value, node.args[0] if node.args else None
                 if isinstance(of, ast.Name) and of.id == "scope" and isinstance(word, ast.Constant):
-                    assert word.value not in {"client", "scheme"} or file.name == "exchange.py", file
+                    assert word.value not in {"client", "scheme"} or file.name == "http.py", file
     assert sender({"client": ("10.0.0.9", 1), "scheme": "https"}) == ("10.0.0.9", "https")
     assert sender({}) == ("", "http")
 
@@ -173,7 +173,7 @@ def s3_form(by: S3Key, bucket: str, key: str) -> list[bytes]:
     return [part(k, v.encode()) for k, v in sent.items()]
 
 
-def test_m3_a_signed_form_goes_to_the_signers_bucket(shared: House) -> None:
+def test_m3_a_signed_form_goes_to_the_signers_bucket(shared: SimCloud) -> None:
     """Of a name that is alice's container and mallory's bucket, alice's form means her own, as all her signed requests do."""
     alice, mallory = shared.tenant("m3-alice"), shared.tenant("m3-mallory")
     a, hers, his = Account(alice), S3Key(shared, alice), S3Key(shared, mallory)
@@ -199,7 +199,7 @@ def test_m3_a_signed_form_goes_to_the_signers_bucket(shared: House) -> None:
     assert a.names("/m3own") == ["x"]
 
 
-def test_m3_the_expected_owner_is_asked_of_the_signers_bucket(shared: House) -> None:
+def test_m3_the_expected_owner_is_asked_of_the_signers_bucket(shared: SimCloud) -> None:
     alice, mallory = shared.tenant("m3e-alice"), shared.tenant("m3e-mallory")
     hers, his = S3Key(shared, alice), S3Key(shared, mallory)
     his("PUT", "/m3ebox", code=200)
@@ -239,7 +239,7 @@ def chunked_put(key: S3Key, path: str, parts: list[bytes], length: str | None) -
         text = f"AWS4-HMAC-SHA256-PAYLOAD\n{when}\n{scope}\n{before}\n{empty}\n{hashlib.sha256(p).hexdigest()}"
         before = hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
         body += f"{len(p):x};chunk-signature={before}\r\n".encode() + p + b"\r\n"
-    return key.house.http.request("PUT", f"/s3{path}", content=body, headers=head)
+    return key.sim.http.request("PUT", f"/s3{path}", content=body, headers=head)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def chunked_put(key: S3Key, path: str, parts: list[bytes], length: str | None) -
         (None, 411, "MissingContentLength"),
     ],
 )
-def test_l7_the_decoded_length_is_the_bodys(shared: House, length: str | None, code: int, says: str) -> None:
+def test_l7_the_decoded_length_is_the_bodys(shared: SimCloud, length: str | None, code: int, says: str) -> None:
     """x-amz-decoded-content-length of objects and parts is held to the bytes that came, short or long."""
     key = S3Key(shared)
     key("PUT", "/l7box", code=(200, 409))
@@ -289,7 +289,7 @@ def test_l7_every_reader_of_chunks_holds_the_length() -> None:
 # -- L10 -----------------------------------------------------------------------------------------------------------
 
 
-def test_l10_nested_manifests_stop_at_what_a_length_can_say(shared: House) -> None:
+def test_l10_nested_manifests_stop_at_what_a_length_can_say(shared: SimCloud) -> None:
     """A manifest of manifests ends below 2^63 bytes; one that stands for more is refused, as is a dynamic one that comes to more."""
     a = Account(shared.tenant("l10"))
     a("PUT", "/c", code=201)
@@ -326,12 +326,12 @@ def test_l10_lengths_are_ascii_digits_below_two_to_the_sixty_third() -> None:
 
 
 @pytest.mark.parametrize("spelling", ["ec2:{0}", "{0}", "s3:{0}", "EC2:{0}", "{0}:", "ec2:{0} "])
-def test_c1_an_access_keys_id_is_no_token_at_swifts_door(shared: House, spelling: str) -> None:
+def test_c1_an_access_keys_id_is_no_token_at_swifts_door(shared: SimCloud, spelling: str) -> None:
     """The id stands in every presigned address: in X-Auth-Token, X-Storage-Token and X-Service-Token it is nobody's."""
     key, a = S3Key(shared), Account(shared.admin)
     a("PUT", "/c1box", code=(201, 202))
     key("GET", "/", code=200)
-    key.house.http.get(f"/s3/c1box?X-Amz-Credential={key.access}")
+    key.sim.http.get(f"/s3/c1box?X-Amz-Credential={key.access}")
     for header in ("X-Auth-Token", "X-Storage-Token"):
         got = shared.http.get(f"{a.base}/c1box", headers={header: spelling.format(key.access)})
         assert got.status_code == 401, (header, got.text)
@@ -342,7 +342,7 @@ def test_c1_an_access_keys_id_is_no_token_at_swifts_door(shared: House, spelling
 
 
 def test_c1_objects_look_tokens_up_in_one_place() -> None:
-    """`entry._actor` alone asks the authenticator, and by what stands in the headers of tokens; access keys have a door of their own."""
+    """`entry._actor` alone asks the authenticator, and by what stands in the headers of tokens; access keys have a way of their own."""
     asking = {
         (str(file.relative_to(SOURCES)), word)
         for file in sorted(SOURCES.rglob("*.py"))

@@ -17,30 +17,30 @@ from typing import Any
 
 import pytest
 
-from houses import House, make, served
+from sim_cloud import SimCloud, make, served
 from virga.client import wait
+from virga.ground.http import api_app, protocol
 from virga.ground.http import connections as bounds
-from virga.ground.http import protocol, rim
 from virga.ground.http.connections import Connections
-from virga.services.objects.swift import front as swift
+from virga.services.objects.swift import app as swift
 from virga.settings import SettingsError, load
 
 MIB = 1 << 20
 
 
 @contextlib.contextmanager
-def front(state: Path | None = None, **over: Any) -> Iterator[tuple[House, int]]:
+def front(state: Path | None = None, **over: Any) -> Iterator[tuple[SimCloud, int]]:
     with pytest.MonkeyPatch.context() as m:
         m.setenv("VIRGA_ADMIN_PASSWORD", "admin")
         cloud = make(state=state, **({"server.listen": "127.0.0.1:0"} | over))
-    house = House(cloud)
+    sim = SimCloud(cloud)
     with served(cloud) as address:
-        yield house, int(address.rpartition(":")[2])
+        yield sim, int(address.rpartition(":")[2])
     cloud.stop()
 
 
 @pytest.fixture(scope="module")
-def open_front() -> Iterator[tuple[House, int]]:
+def open_front() -> Iterator[tuple[SimCloud, int]]:
     with front() as both:
         yield both
 
@@ -99,7 +99,7 @@ def ask(port: int, raw: bytes, source: str = "127.0.0.1") -> tuple[int, dict[str
     "beginning", [b"", b"GET / HTTP/1.1\r\nX-A: ", b"\r\n", b"GET /", b"POST / HTTP/1.1\r\nHost: x\r\n"]
 )
 def test_h8_a_head_that_does_not_come_ends_the_connection(
-    open_front: tuple[House, int], hasty: None, beginning: bytes
+    open_front: tuple[SimCloud, int], hasty: None, beginning: bytes
 ) -> None:
     """Also where a byte comes now and then."""
     _, port = open_front
@@ -119,7 +119,7 @@ def test_h8_a_head_that_does_not_come_ends_the_connection(
         assert 0.8 < time.monotonic() - began < 4
 
 
-def test_h8_a_later_head_ends_the_connection_too(open_front: tuple[House, int], hasty: None) -> None:
+def test_h8_a_later_head_ends_the_connection_too(open_front: tuple[SimCloud, int], hasty: None) -> None:
     _, port = open_front
     with connect(port) as s:
         s.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -206,7 +206,7 @@ def test_h8_the_soft_limit_of_files_is_raised() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_heads_have_a_length(open_front: tuple[House, int]) -> None:
+def test_heads_have_a_length(open_front: tuple[SimCloud, int]) -> None:
     _, port = open_front
     for head in (
         b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X-A: b\r\n" * 600 + b"\r\n",
@@ -244,7 +244,7 @@ def test_heads_have_a_length(open_front: tuple[House, int]) -> None:
 )
 @pytest.mark.parametrize("path", ["/identity/v3", "/object-store/info"])
 def test_l4_a_request_has_one_host(
-    open_front: tuple[House, int], version: str, hosts: list[str], code: int, path: str
+    open_front: tuple[SimCloud, int], version: str, hosts: list[str], code: int, path: str
 ) -> None:
     """RFC 9112, 3.2."""
     _, port = open_front
@@ -257,7 +257,7 @@ def test_l4_a_request_has_one_host(
             assert b"Host" in body and s.recv(1) == b""
 
 
-def test_l4_what_was_asked_before_is_answered_first(open_front: tuple[House, int]) -> None:
+def test_l4_what_was_asked_before_is_answered_first(open_front: tuple[SimCloud, int]) -> None:
     _, port = open_front
     with connect(port) as s:
         s.sendall(b"GET /identity/v3 HTTP/1.1\r\nHost: x\r\n\r\nGET /identity/v3 HTTP/1.1\r\n\r\n")
@@ -270,13 +270,13 @@ def test_l4_what_was_asked_before_is_answered_first(open_front: tuple[House, int
 @pytest.mark.parametrize(
     "path", ["/identity/v3/auth/tokens", "/image/v2/images/00000000-0000-4000-8000-000000000000/file"]
 )
-def test_a_body_that_stands_still_ends(open_front: tuple[House, int], hasty: None, path: str) -> None:
-    house, port = open_front
+def test_a_body_that_stands_still_ends(open_front: tuple[SimCloud, int], hasty: None, path: str) -> None:
+    sim, port = open_front
     verb = "PUT" if "image" in path else "POST"
     kind = "application/octet-stream" if "image" in path else "application/json"
     with connect(port) as s:
         s.sendall(
-            f"{verb} {path} HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {house.admin.token}\r\nContent-Type: {kind}\r\n"
+            f"{verb} {path} HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {sim.admin.token}\r\nContent-Type: {kind}\r\n"
             "Content-Length: 1000\r\n\r\n{".encode()
         )
         began = time.monotonic()
@@ -285,13 +285,13 @@ def test_a_body_that_stands_still_ends(open_front: tuple[House, int], hasty: Non
         assert b"HTTP/1.1 4" in got
 
 
-def test_a_slow_body_that_moves_lives(open_front: tuple[House, int], hasty: None) -> None:
+def test_a_slow_body_that_moves_lives(open_front: tuple[SimCloud, int], hasty: None) -> None:
     """Longer than a body may stand still, and than a head may take."""
-    house, port = open_front
+    sim, port = open_front
     body = json.dumps({"name": "slow"}).encode()
     with connect(port) as s:
         s.sendall(
-            f"POST /image/v2/images HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {house.admin.token}\r\n"
+            f"POST /image/v2/images HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {sim.admin.token}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
         )
         for at in range(len(body)):
@@ -302,13 +302,13 @@ def test_a_slow_body_that_moves_lives(open_front: tuple[House, int], hasty: None
 
 def test_who_takes_no_answer_is_cut_off(hasty: None, tmp_path: Path) -> None:
     """Also when all of it is sent but for what the client's kernel does not take."""
-    with front(tmp_path / "state") as (house, port):
-        image = house.image(data=b"x" * (24 * MIB))
-        cloud = house.cloud
+    with front(tmp_path / "state") as (sim, port):
+        image = sim.image(data=b"x" * (24 * MIB))
+        cloud = sim.cloud
         with connect(port) as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             s.sendall(
-                f"GET /image/v2/images/{image['id']}/file HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {house.admin.token}\r\n\r\n".encode()
+                f"GET /image/v2/images/{image['id']}/file HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {sim.admin.token}\r\n\r\n".encode()
             )
             assert wait(lambda: bool(live(cloud)), 5)
             assert wait(lambda: not live(cloud), 10), "an answer that nobody takes is held for ever"
@@ -319,9 +319,9 @@ def live(cloud: Any) -> int:
     return len(cloud.connections.held)
 
 
-def test_m11_bodies_of_nobody_are_small(open_front: tuple[House, int]) -> None:
-    house, port = open_front
-    for token, code in (("", 413), ("X-Auth-Token: none\r\n", 413), (f"X-Auth-Token: {house.admin.token}\r\n", 401)):
+def test_m11_bodies_of_nobody_are_small(open_front: tuple[SimCloud, int]) -> None:
+    sim, port = open_front
+    for token, code in (("", 413), ("X-Auth-Token: none\r\n", 413), (f"X-Auth-Token: {sim.admin.token}\r\n", 401)):
         body = json.dumps(
             {"auth": {"identity": {"methods": ["password"], "password": {"user": {"id": "x", "password": "y"}}}}}
         ).encode()
@@ -329,10 +329,10 @@ def test_m11_bodies_of_nobody_are_small(open_front: tuple[House, int]) -> None:
         head = f"POST /identity/v3/auth/tokens HTTP/1.1\r\nHost: x\r\n{token}Content-Type: application/json\r\n"
         with connect(port) as s:
             s.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-            got, _, said = answer(s)
-            assert got == code, said
+            got, _, output = answer(s)
+            assert got == code, output
             if code == 413:
-                assert str(rim.MAX_NOBODYS).encode() in said
+                assert str(api_app.MAX_NOBODYS).encode() in output
         with connect(port) as s:  # nobody said how long it will be
             with contextlib.suppress(OSError):
                 s.sendall(
@@ -344,7 +344,7 @@ def test_m11_bodies_of_nobody_are_small(open_front: tuple[House, int]) -> None:
 # -- what real clients do ------------------------------------------------------------------------------------------
 
 
-def test_pipelined_requests_are_answered_in_order(open_front: tuple[House, int]) -> None:
+def test_pipelined_requests_are_answered_in_order(open_front: tuple[SimCloud, int]) -> None:
     _, port = open_front
     paths = ["/identity/v3", "/nowhere", "/image/v2", "/network/v2.0/networks", "/compute/"] * 10
     with connect(port) as s:
@@ -353,10 +353,10 @@ def test_pipelined_requests_are_answered_in_order(open_front: tuple[House, int])
 
 
 def test_many_pipelined_requests_are_parsed_as_they_are_answered(
-    open_front: tuple[House, int], monkeypatch: pytest.MonkeyPatch
+    open_front: tuple[SimCloud, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Five thousand in one breath, between them bodies longer than a piece: all answered, in order, and never many of them parsed."""
-    house, port = open_front
+    sim, port = open_front
     most = 0
     begin = protocol.Protocol.on_headers_complete
 
@@ -368,7 +368,7 @@ def test_many_pipelined_requests_are_parsed_as_they_are_answered(
     monkeypatch.setattr(protocol.Protocol, "on_headers_complete", counted)
     get = b"GET /identity/v3 HTTP/1.1\r\nHost: x\r\n\r\n"
     body = json.dumps({"name": "long"}).encode() + b" " * 100_000
-    token = f"Host: x\r\nX-Auth-Token: {house.admin.token}\r\nContent-Type: application/json\r\n".encode()
+    token = f"Host: x\r\nX-Auth-Token: {sim.admin.token}\r\nContent-Type: application/json\r\n".encode()
     post = b"POST /image/v2/images HTTP/1.1\r\n" + token + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
     chunked = (
         b"POST /image/v2/images HTTP/1.1\r\n"
@@ -397,12 +397,12 @@ def test_many_pipelined_requests_are_parsed_as_they_are_answered(
     assert most < 450, f"{most} requests of one connection were parsed ahead"  # a piece of a chunked body holds so many
 
 
-def test_bodies_that_wait_to_be_asked_for(open_front: tuple[House, int]) -> None:
-    house, port = open_front
+def test_bodies_that_wait_to_be_asked_for(open_front: tuple[SimCloud, int]) -> None:
+    sim, port = open_front
     body = json.dumps({"name": "asked"}).encode()
     with connect(port) as s:
         s.sendall(
-            f"POST /image/v2/images HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {house.admin.token}\r\nExpect: 100-continue\r\n"
+            f"POST /image/v2/images HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {sim.admin.token}\r\nExpect: 100-continue\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
         )
         assert answer(s)[0] == 100
@@ -411,10 +411,10 @@ def test_bodies_that_wait_to_be_asked_for(open_front: tuple[House, int]) -> None
 
 
 def test_an_upload_of_many_bytes(tmp_path: Path) -> None:
-    with front(tmp_path / "state") as (house, port):
+    with front(tmp_path / "state") as (sim, port):
         conn = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        token = {"X-Auth-Token": house.admin.token}
-        path = f"/object-store/v1/AUTH_{house.admin.project}/c"
+        token = {"X-Auth-Token": sim.admin.token}
+        path = f"/object-store/v1/AUTH_{sim.admin.project}/c"
         conn.request("PUT", path, headers=token)
         conn.getresponse().read()
         piece = b"x" * MIB
@@ -442,7 +442,7 @@ def test_m2_only_listed_proxies_are_believed(
 ) -> None:
     """The API and the object store, which decides by the address and the scheme, hear the same."""
     heard: list[tuple[str, str]] = []
-    read_ask, base = swift.read_ask, rim.Rim._base
+    read_ask, base = swift.read_request, api_app.ApiApp._base
 
     def reading(scope: Any, *args: Any) -> Any:
         made = read_ask(scope, *args)
@@ -453,8 +453,8 @@ def test_m2_only_listed_proxies_are_believed(
         heard.append((scope["client"][0], scope["scheme"]))
         return base(self, scope, headers)
 
-    monkeypatch.setattr(swift, "read_ask", reading)
-    monkeypatch.setattr(rim.Rim, "_base", based)
+    monkeypatch.setattr(swift, "read_request", reading)
+    monkeypatch.setattr(api_app.ApiApp, "_base", based)
     with front(**{"server.trusted_proxies": trusted}) as (_, port):
         heard.clear()
         for path in ("/object-store/info", "/identity/v3"):
@@ -492,17 +492,17 @@ def test_m2_a_proxy_that_is_no_network_is_told_at_the_start() -> None:
 # -- metrics -------------------------------------------------------------------------------------------------------
 
 
-def test_metrics_of_a_real_cloud_are_not_for_the_world(house: House) -> None:
-    front = house.cloud.rim
-    assert house.http.get("/metrics").status_code == 200
+def test_metrics_of_a_real_cloud_are_not_for_the_world(sim: SimCloud) -> None:
+    front = sim.cloud.api_app
+    assert sim.http.get("/metrics").status_code == 200
     front.metrics_open = False
-    said = house.http.get("/metrics")
-    assert said.status_code == 403 and "server.metrics_token" in said.text and "virga_requests" not in said.text
+    answer = sim.http.get("/metrics")
+    assert answer.status_code == 403 and "server.metrics_token" in answer.text and "virga_requests" not in answer.text
     front.metrics_token = "secret"
     for sent, code in (("", 401), ("Bearer other", 401), ("secret", 401), ("Bearer secret", 200)):
-        got = house.http.get("/metrics", headers={"Authorization": sent})
+        got = sim.http.get("/metrics", headers={"Authorization": sent})
         assert got.status_code == code and ("virga_requests" in got.text) == (code == 200)
-    assert house.admin.ask("GET", "/metrics").code == 401, "a token of the cloud is none of the metrics"
+    assert sim.admin.ask("GET", "/metrics").code == 401, "a token of the cloud is none of the metrics"
 
 
 def test_metrics_open_by_themselves_only_where_all_is_simulated(tmp_path: Path) -> None:
@@ -511,7 +511,7 @@ def test_metrics_open_by_themselves_only_where_all_is_simulated(tmp_path: Path) 
 
     for simulated in (True, False):
         cloud = Cloud(load(env={}, state=str(tmp_path / str(simulated)), simulated=simulated), ALL)
-        assert cloud.rim.metrics_open is simulated
+        assert cloud.api_app.metrics_open is simulated
         cloud.db.close()
 
 
@@ -519,8 +519,8 @@ def test_metrics_have_an_address_of_their_own() -> None:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         own = s.getsockname()[1]
-    with front(**{"server.metrics_listen": f"127.0.0.1:{own}"}) as (house, port):
-        house.cloud.rim.metrics_open = False
+    with front(**{"server.metrics_listen": f"127.0.0.1:{own}"}) as (sim, port):
+        sim.cloud.api_app.metrics_open = False
         code, _, body = ask(own, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
         assert code == 200 and b"virga_requests" in body
         for path in ("/", "/identity/v3", "/object-store/info", "/info"):

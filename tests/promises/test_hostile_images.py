@@ -21,14 +21,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 import disks
-from houses import House, Tenant, make
+from sim_cloud import SimCloud, Tenant, make
 from virga.client import wait
 from virga.ground.errors import Invalid
 from virga.services.images.cache import ImageCache
 from virga.services.images.driver import Stores
 from virga.services.images.fetch import Guard, public
 from virga.services.images.settings import Images
-from webs import Web, web
+from web_server import WebServer, web
 
 OCTETS = {"Content-Type": "application/octet-stream"}
 PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
@@ -47,13 +47,13 @@ def trusted(state: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Web]:
+def server() -> Iterator[WebServer]:
     with web() as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def house(state: Path, trusted: Path, server: Web) -> Iterator[House]:
+def sim(state: Path, trusted: Path, server: WebServer) -> Iterator[SimCloud]:
     """A cloud on files that converts and unpacks what it imports."""
     (state / "cloud").mkdir()
     (state / "cloud/admin-password").write_text("admin")
@@ -68,13 +68,13 @@ def house(state: Path, trusted: Path, server: Web) -> Iterator[House]:
         },
     )
     cloud.start()
-    yield House(cloud)
+    yield SimCloud(cloud)
     cloud.stop()
 
 
 @pytest.fixture(scope="module")
-def anna(house: House) -> Tenant:
-    return house.tenant("anna")
+def anna(sim: SimCloud) -> Tenant:
+    return sim.tenant("anna")
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +85,10 @@ def canary(state: Path) -> Path:
     return path
 
 
-def kept(house: House) -> int:
+def stored_bytes(sim: SimCloud) -> int:
     """Bytes in the stores and in staging once the sweeper was there."""
-    house.cloud.loops.once("images.sweep")
-    return sum(p.stat().st_size for p in (house.cloud.state / "images").rglob("*") if p.is_file())
+    sim.cloud.loops.once("images.sweep")
+    return sum(p.stat().st_size for p in (sim.cloud.state / "images").rglob("*") if p.is_file())
 
 
 def create(who: Tenant, disk: str = "raw", container: str = "bare", **more: Any) -> str:
@@ -152,10 +152,10 @@ def corpus(path: str) -> dict[str, tuple[str, bytes]]:
 
 
 @pytest.mark.parametrize("name", corpus("/x"))
-def test_a1_a2_a3_a4_a6_a8_corpus(house: House, anna: Tenant, canary: Path, name: str) -> None:
+def test_a1_a2_a3_a4_a6_a8_corpus(sim: SimCloud, anna: Tenant, canary: Path, name: str) -> None:
     """By upload and by import with conversion: refused, or harmless to the last byte; never the canary; nothing kept."""
     declared, data = corpus(str(canary))[name]
-    before = kept(house)
+    before = stored_bytes(sim)
     for way in (upload, staged) if name.startswith(("a1", "a4")) else (staged,):
         id = create(anna, declared)
         got = way(anna, id, data)
@@ -168,12 +168,12 @@ def test_a1_a2_a3_a4_a6_a8_corpus(house: House, anna: Tenant, canary: Path, name
             assert "os_glance_reason" in image, image
             assert way is staged or 400 <= got.code < 500, got.text
         anna.delete(f"/image/v2/images/{id}", 204)
-    assert kept(house) == before
+    assert stored_bytes(sim) == before
 
 
-def test_a7_fuzzed_headers(house: House, anna: Tenant) -> None:
+def test_a7_fuzzed_headers(sim: SimCloud, anna: Tenant) -> None:
     """Nearly right headers: an answer in time, never a 5xx, nothing kept."""
-    before = kept(house)
+    before = stored_bytes(sim)
     for declared, data in disks.fuzzed(7, 24):
         id = create(anna, declared)
         began = time.monotonic()
@@ -181,22 +181,22 @@ def test_a7_fuzzed_headers(house: House, anna: Tenant) -> None:
         assert got.code == 204 or 400 <= got.code < 500, f"{declared}: {got.code} {got.text}"
         assert time.monotonic() - began < 30
         anna.delete(f"/image/v2/images/{id}", 204)
-    assert kept(house) == before
+    assert stored_bytes(sim) == before
 
 
-def test_a6_bombs_do_not_go_off(house: House, anna: Tenant) -> None:
+def test_a6_bombs_do_not_go_off(sim: SimCloud, anna: Tenant) -> None:
     """A small file that unpacks to more than an image may have: ended at the limit, nothing kept."""
-    before = kept(house)
+    before = stored_bytes(sim)
     for data in (disks.gzip_bomb(256 << 20), disks.xz_bomb(256 << 20), disks.zipped("x", bytes(128 << 20))):
         assert len(data) < 1 << 20
         id = create(anna, "raw", "compressed")
         image = staged(anna, id, data)
         assert image["status"] == "queued" and "longer than" in image["os_glance_reason"], image
         anna.delete(f"/image/v2/images/{id}", 204)
-    assert kept(house) == before
+    assert stored_bytes(sim) == before
 
 
-def test_a8_archives(house: House, anna: Tenant, state: Path) -> None:
+def test_a8_archives(sim: SimCloud, anna: Tenant, state: Path) -> None:
     """Names in a zip are never paths of ours; several files are refused; what is inside is looked at as if it came plain."""
     good = os.urandom(70_000)
     id = create(anna, "raw", "compressed")
@@ -211,11 +211,11 @@ def test_a8_archives(house: House, anna: Tenant, state: Path) -> None:
     assert "refused" in staged(anna, id, gzip.compress(disks.qcow2(backing="/etc/passwd")))["os_glance_reason"]
 
 
-def test_conversion_in_the_sandbox(house: House, anna: Tenant) -> None:
+def test_conversion_in_the_sandbox(sim: SimCloud, anna: Tenant) -> None:
     """A real qcow2 becomes the same disk in raw; the tool had no file of the host but its own."""
     import subprocess
 
-    file = house.cloud.state / "real.qcow2"
+    file = sim.cloud.state / "real.qcow2"
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(file), "8M"], check=True)
     subprocess.run(["qemu-io", "-c", "write -P 65 0 64k", str(file)], check=True, stdout=subprocess.DEVNULL)
     id = create(anna, "qcow2")
@@ -238,15 +238,15 @@ def test_the_sandbox_has_nothing_of_the_host(canary: Path, tmp_path: Path) -> No
         assert CANARY[:20] not in (tmp_path / "out").read_bytes()
 
 
-def test_a9_deleted_bytes_are_gone(house: House, anna: Tenant) -> None:
+def test_a9_deleted_bytes_are_gone(sim: SimCloud, anna: Tenant) -> None:
     """Neither in the stores, nor behind its id, which no other image gets."""
     id = create(anna)
     assert upload(anna, id, CANARY).code == 204
     anna.delete(f"/image/v2/images/{id}", 204)
     assert anna.ask("POST", "/image/v2/images", {"id": id}).code == 409
     assert download(anna, id).status_code == 404
-    kept(house)
-    assert CANARY[:20] not in b"".join(p.read_bytes() for p in (house.cloud.state / "images").rglob("*") if p.is_file())
+    stored_bytes(sim)
+    assert CANARY[:20] not in b"".join(p.read_bytes() for p in (sim.cloud.state / "images").rglob("*") if p.is_file())
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_a9_deleted_bytes_are_gone(house: House, anna: Tenant) -> None:
         "os_glance_x",
     ],
 )
-def test_a11_not_yours_to_set(house: House, anna: Tenant, name: str) -> None:
+def test_a11_not_yours_to_set(sim: SimCloud, anna: Tenant, name: str) -> None:
     id = create(anna)
     for verb in ("replace", "add"):
         path = f"/{name}/-" if (name, verb) == ("locations", "add") else f"/{name}"
@@ -293,14 +293,14 @@ def test_a11_not_yours_to_set(house: House, anna: Tenant, name: str) -> None:
         "s3://k:s@h/b/o",
     ],
 )
-def test_a11_locations(house: House, anna: Tenant, url: str) -> None:
+def test_a11_locations(sim: SimCloud, anna: Tenant, url: str) -> None:
     id = create(anna)
     assert anna.ask("POST", f"/image/v2/images/{id}/locations", {"url": url}).code in {400, 403}
     assert anna.ask("GET", f"/image/v2/images/{id}/locations").code == 403
     assert anna.get(f"/image/v2/images/{id}")["status"] == "queued"
 
 
-def test_a11_owner_and_visibility(house: House, anna: Tenant) -> None:
+def test_a11_owner_and_visibility(sim: SimCloud, anna: Tenant) -> None:
     id = create(anna)
     for path, value in (("/owner", "somebody"), ("/visibility", "public")):
         got = anna.ask(
@@ -309,21 +309,21 @@ def test_a11_owner_and_visibility(house: House, anna: Tenant) -> None:
         assert got.code == 403 and ("set_image_owner" in got.text or "publicize_image" in got.text)
 
 
-def test_a12_cached_bytes_obey_the_rules(house: House, anna: Tenant) -> None:
-    boris = house.tenant("boris-cache")
-    image = house.image(anna, visibility="shared")
+def test_a12_cached_bytes_obey_the_rules(sim: SimCloud, anna: Tenant) -> None:
+    boris = sim.tenant("boris-cache")
+    image = sim.image(anna, visibility="shared")
     anna.post(f"/image/v2/images/{image['id']}/members", {"member": boris.project})
-    house.cloud.doors.use(ImageCache).fetch(image["id"])
+    sim.cloud.registry.use(ImageCache).fetch(image["id"])
     assert download(boris, image["id"]).status_code == 200
     anna.delete(f"/image/v2/images/{image['id']}/members/{boris.project}", 204)
     assert download(boris, image["id"]).status_code == 404
-    house.admin.ask("POST", f"/image/v2/images/{image['id']}/actions/deactivate")
+    sim.admin.ask("POST", f"/image/v2/images/{image['id']}/actions/deactivate")
     assert download(anna, image["id"]).status_code == 403
 
 
-def test_a13_deleted_while_uploading(house: House, anna: Tenant) -> None:
+def test_a13_deleted_while_uploading(sim: SimCloud, anna: Tenant) -> None:
     """Many uploads, each deleted while it runs: the bytes on the disk return to what they were."""
-    before = kept(house)
+    before = stored_bytes(sim)
     codes: list[int] = []
 
     def one() -> None:
@@ -340,7 +340,7 @@ def test_a13_deleted_while_uploading(house: House, anna: Tenant) -> None:
     for t in threads:
         t.join()
     assert set(codes) <= {204, 404}
-    assert kept(house) == before
+    assert stored_bytes(sim) == before
 
 
 def certificate(trusted: Path, id: str, key: Any, days: int = 5) -> None:
@@ -351,7 +351,7 @@ def certificate(trusted: Path, id: str, key: Any, days: int = 5) -> None:
     (trusted / f"{id}.pem").write_bytes(made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
 
-def test_a14_signatures(house: House, anna: Tenant, trusted: Path) -> None:
+def test_a14_signatures(sim: SimCloud, anna: Tenant, trusted: Path) -> None:
     data = os.urandom(100_000)
     key = rsa.generate_private_key(65537, 2048)
     certificate(trusted, "one", key)
@@ -382,7 +382,7 @@ def test_a14_signatures(house: House, anna: Tenant, trusted: Path) -> None:
         ({k: v for k, v in good.items() if k != "img_signature"}, data),
         ({k: v for k, v in good.items() if k != "img_signature_certificate_uuid"}, data),
     ]
-    before = kept(house)
+    before = stored_bytes(sim)
     for properties, body in wrong:
         id = create(anna, **properties)
         got = upload(anna, id, body)
@@ -397,26 +397,26 @@ def test_a14_signatures(house: House, anna: Tenant, trusted: Path) -> None:
         "img_signature_key_type": "ECC_SECP384R1",
         "img_signature_certificate_uuid": "curve",
     }
-    assert kept(house) == before
+    assert stored_bytes(sim) == before
     assert upload(anna, create(anna, **more), data).code == 204
 
 
-def test_a14_hash_is_fail_closed(house: House, anna: Tenant) -> None:
+def test_a14_hash_is_fail_closed(sim: SimCloud, anna: Tenant) -> None:
     """Bytes that rot in the store are not given to a machine; a copy of them is refused."""
-    image = house.image(anna, data=os.urandom(50_000))
-    stores = house.cloud.doors.use(Stores)
-    path = next(p for p in (house.cloud.state / "images").iterdir() if p.name.startswith(image["id"]))
+    image = sim.image(anna, data=os.urandom(50_000))
+    stores = sim.cloud.registry.use(Stores)
+    path = next(p for p in (sim.cloud.state / "images").iterdir() if p.name.startswith(image["id"]))
     path.write_bytes(b"rotten" + path.read_bytes()[6:])
     from virga.services.images.cache import _copy
 
-    with house.cloud.db.read() as tx:
+    with sim.cloud.db.read() as tx:
         from virga.services.images import store
 
         row = store.IMAGES.get(tx, image["id"])
     assert row is not None
     with pytest.raises(OSError, match="another sha512"):
-        _copy(row, stores.default.blobs.read(path.name), house.cloud.state / "cache" / ".new-x")
-    assert not (house.cloud.state / "cache" / ".new-x").exists()
+        _copy(row, stores.default.blobs.read(path.name), sim.cloud.state / "cache" / ".new-x")
+    assert not (sim.cloud.state / "cache" / ".new-x").exists()
 
 
 INSIDE = [
@@ -457,7 +457,7 @@ INSIDE = [
 
 
 @pytest.mark.parametrize("host", INSIDE)
-def test_b1_web_download_to_the_inside(house: House, anna: Tenant, host: str) -> None:
+def test_b1_web_download_to_the_inside(sim: SimCloud, anna: Tenant, host: str) -> None:
     id = create(anna)
     for url in (f"http://{host}/x", f"http://{host}:80/x", f"https://{host}/x"):
         got = anna.ask("POST", f"/image/v2/images/{id}/import", {"method": {"name": "web-download", "uri": url}})
@@ -485,13 +485,13 @@ def test_b1_web_download_to_the_inside(house: House, anna: Tenant, host: str) ->
         "http://8.8.8.8 /",
     ],
 )
-def test_b1_urls_that_are_none(house: House, anna: Tenant, url: str) -> None:
+def test_b1_urls_that_are_none(sim: SimCloud, anna: Tenant, url: str) -> None:
     id = create(anna)
     got = anna.ask("POST", f"/image/v2/images/{id}/import", {"method": {"name": "web-download", "uri": url}})
     assert got.code == 400, got.text
 
 
-def test_b1_redirects_are_checked(house: House, anna: Tenant, server: Web) -> None:
+def test_b1_redirects_are_checked(sim: SimCloud, anna: Tenant, server: WebServer) -> None:
     """A server that we may reach leads to one that we may not."""
 
     def away(where: str) -> Any:
@@ -538,23 +538,23 @@ def test_b1_public_means_public() -> None:
         assert not public(ipaddress.ip_address(text)), text
 
 
-def test_b2_tasks_take_no_orders(house: House, anna: Tenant) -> None:
+def test_b2_tasks_take_no_orders(sim: SimCloud, anna: Tenant) -> None:
     order = {
         "type": "import",
         "input": {"import_from": "http://127.0.0.1/", "import_from_format": "raw", "image_properties": {}},
     }
     assert anna.ask("POST", "/image/v2/tasks", order).code == 403
-    assert house.admin.ask("POST", "/image/v2/tasks", order).code == 400
-    assert all(t["type"] != "import" for t in house.admin.get("/image/v2/tasks")["tasks"])
+    assert sim.admin.ask("POST", "/image/v2/tasks", order).code == 400
+    assert all(t["type"] != "import" for t in sim.admin.get("/image/v2/tasks")["tasks"])
 
 
-def test_the_sweeper_leaves_live_writes_alone(house: House, anna: Tenant) -> None:
+def test_the_sweeper_leaves_live_writes_alone(sim: SimCloud, anna: Tenant) -> None:
     """Uploads while the sweeper runs without a pause: not one of them is hurt."""
     stop = threading.Event()
 
     def sweep() -> None:
         while not stop.is_set():
-            house.cloud.loops.once("images.sweep")
+            sim.cloud.loops.once("images.sweep")
 
     thread = threading.Thread(target=sweep)
     thread.start()
@@ -568,13 +568,13 @@ def test_the_sweeper_leaves_live_writes_alone(house: House, anna: Tenant) -> Non
         thread.join()
 
 
-def test_never_stuck_servers_that_break_off(house: House, anna: Tenant, server: Web) -> None:
+def test_never_stuck_servers_that_break_off(sim: SimCloud, anna: Tenant, server: WebServer) -> None:
     """Broken off and taken up again; broken off for good; a promise of more than comes; nothing is kept of what failed."""
     data = os.urandom(900_000)
     server.pages["/breaks"] = lambda h: h.give(data, breaks=300_000)
     image = imported(anna, create(anna), {"name": "web-download", "uri": f"{server.url}/breaks"})
     assert image["status"] == "active" and image["os_hash_value"] == hashlib.sha512(data).hexdigest()
-    before = kept(house)
+    before = stored_bytes(sim)
 
     def liar(h: Any) -> None:
         h.send_response(200)
@@ -587,12 +587,12 @@ def test_never_stuck_servers_that_break_off(house: House, anna: Tenant, server: 
     for path, says in (("/liar", "broke off"), ("/missing", "404")):
         image = imported(anna, create(anna), {"name": "web-download", "uri": f"{server.url}{path}"})
         assert image["status"] == "queued" and says in image["os_glance_reason"], image
-    assert kept(house) == before
+    assert stored_bytes(sim) == before
 
 
-def test_never_stuck_a_server_that_cannot_go_on(house: House, anna: Tenant, server: Web) -> None:
+def test_never_stuck_a_server_that_cannot_go_on(sim: SimCloud, anna: Tenant, server: WebServer) -> None:
     """It says that it knows ranges and begins anew, or with another file: what came is not taken for an image. The tries are bounded."""
-    data, before = os.urandom(900_000), kept(house)
+    data, before = os.urandom(900_000), stored_bytes(sim)
 
     def anew(h: Any) -> None:
         del h.headers["Range"]
@@ -606,7 +606,7 @@ def test_never_stuck_a_server_that_cannot_go_on(house: House, anna: Tenant, serv
         else:
             h.give(data, breaks=300_000)
 
-    asked = len(server.asked)
+    requested = len(server.requests)
     server.pages["/anew"], server.pages["/other"] = anew, other
     server.pages["/stubborn"] = lambda h: (
         h.give(data, breaks=300_000) if "Range" not in h.headers else h.send_error(503)
@@ -618,16 +618,16 @@ def test_never_stuck_a_server_that_cannot_go_on(house: House, anna: Tenant, serv
     ):
         image = imported(anna, create(anna), {"name": "web-download", "uri": f"{server.url}{path}"})
         assert image["status"] == "queued" and says in image["os_glance_reason"], image
-    assert kept(house) == before and len(server.asked) - asked < 20
+    assert stored_bytes(sim) == before and len(server.requests) - requested < 20
 
 
-def test_never_stuck_a_full_disk(house: House, anna: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_never_stuck_a_full_disk(sim: SimCloud, anna: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     """No space: the image is queued with the reason, and what was written is gone."""
     import errno
 
     from virga.services.images.drivers.files import FileWriter
 
-    before, write = kept(house), FileWriter.write
+    before, write = stored_bytes(sim), FileWriter.write
 
     def full(self: FileWriter, data: bytes) -> None:
         write(self, data[:100])
@@ -646,4 +646,4 @@ def test_never_stuck_a_full_disk(house: House, anna: Tenant, monkeypatch: pytest
     image = imported(anna, id, {"name": "glance-direct"})
     assert image["status"] == "queued" and "No space" in image["os_glance_reason"]
     monkeypatch.undo()
-    assert kept(house) == before
+    assert stored_bytes(sim) == before

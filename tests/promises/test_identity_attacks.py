@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 import policy_matrix
-from houses import House, Tenant, make
 from services.test_identity_delegation import app_credential, by_app, by_trust, login, tenant_of, trust
 from services.test_identity_groups import access_key, signed_s3, signed_v4
+from sim_cloud import SimCloud, Tenant, make
 from virga.ground.world import VirtualClock
 
 I = "/identity/v3"  # noqa: E741 - identity
@@ -28,19 +28,19 @@ SERVERS = "/compute/v2.1/servers"
 
 
 @pytest.fixture
-def moving() -> Iterator[tuple[House, VirtualClock]]:
+def moving() -> Iterator[tuple[SimCloud, VirtualClock]]:
     clock = VirtualClock(1_800_000_000.0)
     cloud = make(clock=clock)
     cloud.start()
-    yield House(cloud), clock
+    yield SimCloud(cloud), clock
     cloud.stop()
 
 
-def now(house: House) -> dt.datetime:
-    return dt.datetime.fromtimestamp(house.cloud.world.now(), dt.UTC)
+def now(sim: SimCloud) -> dt.datetime:
+    return dt.datetime.fromtimestamp(sim.cloud.world.now(), dt.UTC)
 
 
-def test_d1_a_body_never_changes_the_decision(shared: House) -> None:
+def test_d1_a_body_never_changes_the_decision(shared: SimCloud) -> None:
     """LP 2148398: keys of the body (`target`, `user_id`, `domain_id`) are not what a rule looks at."""
     t = shared.tenant("d1")
     lies = {
@@ -69,8 +69,8 @@ def test_d1_a_body_never_changes_the_decision(shared: House) -> None:
         path = "/identity" + "/".join(policy_matrix.NOTHING if p.startswith("{") else p for p in route.path.split("/"))
         inner = policy_matrix.body(route.body) if route.body is not None else {}
         plain = {route.key: inner} if route.key else inner
-        said = {route.key: inner | lies} if route.key else inner | lies
-        honest, lying = t.ask(route.method, path, plain), t.ask(route.method, path, said | lies)
+        answer = {route.key: inner | lies} if route.key else inner | lies
+        honest, lying = t.ask(route.method, path, plain), t.ask(route.method, path, answer | lies)
         assert lying.code == honest.code or lying.code == 400, (
             f"{route.method} {path}: {honest.code} became {lying.code}"
         )
@@ -79,7 +79,7 @@ def test_d1_a_body_never_changes_the_decision(shared: House) -> None:
     assert tried > 60
 
 
-def test_d2_identity_headers_from_outside(shared: House) -> None:
+def test_d2_identity_headers_from_outside(shared: SimCloud) -> None:
     """OSSA-2026-001: X-Roles and its relatives say nothing, in no spelling, in no service."""
     t = shared.tenant("d2")
     forged = {}
@@ -102,7 +102,7 @@ def test_d2_identity_headers_from_outside(shared: House) -> None:
     assert t.ask("GET", "/identity/v3/users", headers=forged).code == 403
 
 
-def test_d3_signatures_are_for_services_to_check(shared: House) -> None:
+def test_d3_signatures_are_for_services_to_check(shared: SimCloud) -> None:
     """OSSA-2025-002: who once saw a signed address cannot turn it into a token."""
     t = shared.tenant("d3")
     key = access_key(shared, t)
@@ -118,19 +118,19 @@ def test_d3_signatures_are_for_services_to_check(shared: House) -> None:
     assert got.code == 200 and "x-subject-token" not in got.headers
 
 
-def test_d4_replays_and_disabled_owners(moving: tuple[House, VirtualClock]) -> None:
+def test_d4_replays_and_disabled_owners(moving: tuple[SimCloud, VirtualClock]) -> None:
     """OSSA-2020-003, 2013-005: an old signature, one without a time, and one of somebody disabled are refused."""
-    house, clock = moving
-    t, a = house.tenant("d4"), house.admin
-    key = access_key(house, t)
+    sim, clock = moving
+    t, a = sim.tenant("d4"), sim.admin
+    key = access_key(sim, t)
 
     def tries(body: dict[str, Any], s3: bool = False) -> int:
         return int(a.ask("POST", f"{I}/{'s3tokens' if s3 else 'ec2tokens'}", {"credentials": body}).code)
 
-    good, s3 = signed_v4(key["secret"], key["access"], now(house)), signed_s3(key["secret"], key["access"], now(house))
+    good, s3 = signed_v4(key["secret"], key["access"], now(sim)), signed_s3(key["secret"], key["access"], now(sim))
     assert (tries(good), tries(s3, True)) == (200, 200)
     assert tries(good | {"signature": "0" * 64}) == tries(s3 | {"signature": "0" * 64}, True) == 401
-    assert tries(signed_v4("guess", key["access"], now(house))) == 401
+    assert tries(signed_v4("guess", key["access"], now(sim))) == 401
     assert tries({k: v for k, v in good.items() if k != "signature"}) == 401
     undated = base64.b64encode(b"GET\n\n\n\n/x").decode()
     import hashlib
@@ -140,16 +140,16 @@ def test_d4_replays_and_disabled_owners(moving: tuple[House, VirtualClock]) -> N
     assert tries({"access": key["access"], "token": undated, "signature": signature}, True) == 401, "no time, no entry"
     clock.advance(901)
     assert (tries(good), tries(s3, True)) == (401, 401)
-    ahead = now(house) + dt.timedelta(hours=2)
+    ahead = now(sim) + dt.timedelta(hours=2)
     assert tries(signed_v4(key["secret"], key["access"], ahead)) == 401
     for path, body in (
         (f"{I}/users/{t.user}", {"user": {"enabled": False}}),
         (f"{I}/projects/{t.project}", {"project": {"enabled": False}}),
     ):
         a.patch(path, body)
-        assert tries(signed_v4(key["secret"], key["access"], now(house))) == 401
+        assert tries(signed_v4(key["secret"], key["access"], now(sim))) == 401
         a.patch(path, {k: {"enabled": True} for k in body})
-        assert tries(signed_v4(key["secret"], key["access"], now(house))) == 200
+        assert tries(signed_v4(key["secret"], key["access"], now(sim))) == 200
     for junk in (
         {},
         {"access": 5},
@@ -159,7 +159,7 @@ def test_d4_replays_and_disabled_owners(moving: tuple[House, VirtualClock]) -> N
         assert tries(junk) in {400, 401, 404}, junk
 
 
-def test_d5_delegated_authority_never_grows(shared: House) -> None:
+def test_d5_delegated_authority_never_grows(shared: SimCloud) -> None:
     """OSSA-2013-032, 2014-018, 2020-004, 2026-005: for every chain of trusts, application credentials, EC2 keys and rescoped tokens up
     to four long, what comes out may no more than what went in."""
     root, helper = shared.tenant("d5"), shared.tenant("d5b")
@@ -233,7 +233,7 @@ def test_d5_delegated_authority_never_grows(shared: House) -> None:
     assert worked > 40
 
 
-def test_d5_delegated_tokens_keep_away_from_other_secrets(shared: House) -> None:
+def test_d5_delegated_tokens_keep_away_from_other_secrets(shared: SimCloud) -> None:
     """LP 2150089: a delegated token reads no secret that belongs to the user alone, nor those of another project."""
     t = shared.tenant("d5s")
     totp = t.post(
@@ -251,7 +251,7 @@ def test_d5_delegated_tokens_keep_away_from_other_secrets(shared: House) -> None
     acting.post(f"{I}/credentials", {"credential": body}, 403)
 
 
-def test_d6_credentials_of_others(shared: House) -> None:
+def test_d6_credentials_of_others(shared: SimCloud) -> None:
     """OSSA-2019-006, 2020-004: not listed, read, changed, taken over or ended."""
     mine, other = shared.tenant("d6a"), shared.tenant("d6b", "manager")
     c = mine.post(f"{I}/credentials", {"credential": {"type": "cert", "blob": "s3cret", "user_id": mine.user}}, 201)[
@@ -292,7 +292,7 @@ CHANGES = (
 
 
 @pytest.mark.parametrize("how", CHANGES)
-def test_d7_what_is_taken_ends_every_older_token(shared: House, how: str) -> None:
+def test_d7_what_is_taken_ends_every_older_token(shared: SimCloud, how: str) -> None:
     """OSSA-2012-010 … 2016-008, LP 2122615: in every service, for the token and those made from it."""
     a, name = shared.admin, f"d7-{how.replace(' ', '-')}"
     role = a.post(f"{I}/roles", {"role": {"name": name}}, 201)["role"]["id"]
@@ -360,11 +360,11 @@ def test_d7_other_processes_obey_within_a_second(tmp_path: Any, monkeypatch: pyt
     two = make(state=tmp_path)
     two.loops.start()
     try:
-        house, other = House(one), House(two)
-        t = house.tenant("d7p")
+        sim, other = SimCloud(one), SimCloud(two)
+        t = sim.tenant("d7p")
         there = Tenant(other.http, t.token)
         assert there.ask("GET", SERVERS).code == 200
-        house.admin.patch(f"{I}/users/{t.user}", {"user": {"enabled": False}})
+        sim.admin.patch(f"{I}/users/{t.user}", {"user": {"enabled": False}})
         deadline = time.monotonic() + 1.0
         while there.ask("GET", SERVERS).code != 401 and time.monotonic() < deadline:
             threading.Event().wait(0.02)
@@ -374,28 +374,28 @@ def test_d7_other_processes_obey_within_a_second(tmp_path: Any, monkeypatch: pyt
         one.stop()
 
 
-def test_d8_rescoping_never_lengthens_a_life(moving: tuple[House, VirtualClock]) -> None:
+def test_d8_rescoping_never_lengthens_a_life(moving: tuple[SimCloud, VirtualClock]) -> None:
     """OSSA-2012-019."""
-    house, clock = moving
-    t = house.tenant("d8")
+    sim, clock = moving
+    t = sim.tenant("d8")
     end = t.ask("GET", TOKENS, headers={"X-Subject-Token": t.token}).json["token"]["expires_at"]
     at = t.token
     for _ in range(4):
         clock.advance(600)
-        got = login(house, {"token": {"id": at}}, {"project": {"id": t.project}})
+        got = login(sim, {"token": {"id": at}}, {"project": {"id": t.project}})
         body = got.json()["token"]
         assert body["expires_at"] <= end and len(body["audit_ids"]) == 2
         at = got.headers["x-subject-token"]
     clock.advance(1300)
-    assert house.http.get(SERVERS, headers={"X-Auth-Token": at}).status_code == 401
-    house.admin = house.login("admin", "admin", "admin")
-    svc = house.tenant("d8s", "service")
+    assert sim.http.get(SERVERS, headers={"X-Auth-Token": at}).status_code == 401
+    sim.admin = sim.login("admin", "admin", "admin")
+    svc = sim.tenant("d8s", "service")
     late = svc.ask("GET", f"{TOKENS}?allow_expired=1", headers={"X-Subject-Token": at})
     assert late.code == 200, "a service may finish what an ended token began"
     assert svc.ask("GET", TOKENS, headers={"X-Subject-Token": at}).code == 404
 
 
-def test_d9_random_role_graphs(shared: House) -> None:
+def test_d9_random_role_graphs(shared: SimCloud) -> None:
     """LP 2148398, OSSA-2014-015: what a user may is what a plain model of the grants says, for random trees, groups and grants; and a
     domain's manager touches nothing of another domain, nor grants what is above a manager."""
     a, dice = shared.admin, random.Random(9)
@@ -452,7 +452,7 @@ def depth(tree: dict[str, str | None], p: str) -> int:
     return n
 
 
-def test_d9_a_domains_manager_cannot_climb(shared: House) -> None:
+def test_d9_a_domains_manager_cannot_climb(shared: SimCloud) -> None:
     a = shared.admin
     roles = {r["name"]: r["id"] for r in a.get(f"{I}/roles")["roles"]}
     domain = a.post(f"{I}/domains", {"domain": {"name": "d9m"}}, 201)["domain"]["id"]
@@ -487,7 +487,7 @@ def test_d9_a_domains_manager_cannot_climb(shared: House) -> None:
     assert scopes <= {domain, project}
 
 
-def test_d10_nobody_and_a_wrong_password_look_alike(shared: House) -> None:
+def test_d10_nobody_and_a_wrong_password_look_alike(shared: SimCloud) -> None:
     """OSSA-2021-003: same body, same work; a member cannot tell the ids of others from none."""
     shared.tenant("d10")
     bodies, times = set(), {"d10": [], "d10-nobody": []}  # type: ignore[var-annotated]
@@ -508,7 +508,7 @@ def test_d10_nobody_and_a_wrong_password_look_alike(shared: House) -> None:
             assert real.code == none.code == 403
 
 
-def test_d11_long_passwords_and_many_methods(shared: House) -> None:
+def test_d11_long_passwords_and_many_methods(shared: SimCloud) -> None:
     """OSSA-2012-002, 2014-013, 2013-003."""
     began = time.perf_counter()
     assert shared.auth("admin", "x" * (1 << 20), None).status_code == 413
@@ -523,7 +523,7 @@ def test_d11_long_passwords_and_many_methods(shared: House) -> None:
     assert time.perf_counter() - began < 1, "the same method counts once"
 
 
-def test_d11_a_login_flood_starves_nobody(shared: House) -> None:
+def test_d11_a_login_flood_starves_nobody(shared: SimCloud) -> None:
     """While forty logins wait for their hashes, other requests go on."""
     t = shared.tenant("d11")
     stop = threading.Event()
@@ -548,7 +548,7 @@ def test_d11_a_login_flood_starves_nobody(shared: House) -> None:
             thread.join()
 
 
-def test_d14_the_right_parent_and_another_tenants_child(shared: House) -> None:
+def test_d14_the_right_parent_and_another_tenants_child(shared: SimCloud) -> None:
     """Own user or project in the path, somebody else's thing below it: not found or refused, never served."""
     mine, other = shared.tenant("d14a"), shared.tenant("d14b")
     key = access_key(shared, other)

@@ -64,7 +64,7 @@ def test_every_identity_command_works_or_refuses_clearly(address: str) -> None:
         timeout=400,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    said = json.loads(done.stdout.strip().splitlines()[-1])
-    assert said["missing"] == [], "commands that the list does not try"
-    assert said["wrong"] == []
-    assert said["tried"] >= 140
+    answer = json.loads(done.stdout.strip().splitlines()[-1])
+    assert answer["missing"] == [], "commands that the list does not try"
+    assert answer["wrong"] == []
+    assert answer["tried"] >= 140

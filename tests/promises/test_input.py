@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from houses import House, Tenant
 from shapes import created
+from sim_cloud import SimCloud, Tenant
 from virga.ground.db.engine import metadata
 
 CREATED = created()
@@ -18,10 +18,10 @@ MOVING = {"leases", "outbox", "alembic_version"}
 """Tables that loops write while a test looks."""
 
 
-def counts(house: House) -> dict[str, int]:
+def counts(sim: SimCloud) -> dict[str, int]:
     """Rows of every table."""
     tables = sorted(set(metadata.tables) - MOVING)
-    with house.cloud.db.read() as tx:
+    with sim.cloud.db.read() as tx:
         return {t: tx.conn.exec_driver_sql(f"select count(*) from {t}").scalar_one() for t in tables}
 
 
@@ -52,7 +52,7 @@ def test_the_sweep_knows_the_nouns() -> None:
 
 
 @pytest.mark.parametrize("path", CREATED)
-def test_hostile_bodies(shared: House, path: str) -> None:
+def test_hostile_bodies(shared: SimCloud, path: str) -> None:
     """Every noun that is created with a name, as the tables of routes have them."""
     noun = CREATED[path]
     key, before, a = noun.key, counts(shared), shared.admin
@@ -84,7 +84,7 @@ def test_hostile_bodies(shared: House, path: str) -> None:
     assert counts(shared) == before, "something was written"
 
 
-def test_wrong_values(shared: House) -> None:
+def test_wrong_values(shared: SimCloud) -> None:
     a, before = shared.admin, counts(shared)
     for path, raw, names in (
         ("/compute/v2.1/flavors", {"flavor": {"name": "f", "ram": -1, "vcpus": 1, "disk": 1}}, "ram"),
@@ -123,7 +123,7 @@ def test_wrong_values(shared: House) -> None:
 @pytest.mark.parametrize(
     "path", ["/compute/v2.1/servers", "/network/v2.0/networks", "/image/v2/images", "/identity/v3/users"]
 )
-def test_queries(shared: House, path: str) -> None:
+def test_queries(shared: SimCloud, path: str) -> None:
     for query in (
         "limit=-1",
         "limit=x",
@@ -139,7 +139,7 @@ def test_queries(shared: House, path: str) -> None:
         assert got.code == 400, f"{query}: {got.code} {got.text[:200]}"
 
 
-def test_paths_and_methods(shared: House) -> None:
+def test_paths_and_methods(shared: SimCloud) -> None:
     a = shared.admin
     for path in (
         "/compute/v2.1/servers/%00",
@@ -162,7 +162,7 @@ def test_paths_and_methods(shared: House) -> None:
         assert got.code == 400, got.text
 
 
-def test_who_asks_is_what_the_token_says(shared: House) -> None:
+def test_who_asks_is_what_the_token_says(shared: SimCloud) -> None:
     """Identity headers from outside change nothing."""
     t = shared.tenant("header")
     forged = {
@@ -175,7 +175,7 @@ def test_who_asks_is_what_the_token_says(shared: House) -> None:
     assert shared.http.get("/compute/v2.1/servers", headers=forged).status_code == 401
 
 
-def test_memory_is_flat(shared: House) -> None:
+def test_memory_is_flat(shared: SimCloud) -> None:
     """Thousands of unknown paths and broken bodies leave nothing behind."""
     import resource
 
@@ -194,7 +194,7 @@ def test_memory_is_flat(shared: House) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - first < 16 * 1024
 
 
-def test_a_full_disk(shared: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk(shared: SimCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """ENOSPC while the bytes arrive: 507, and the image waits for its bytes as before."""
     import errno
 
@@ -225,9 +225,9 @@ def test_a_full_disk(shared: House, monkeypatch: pytest.MonkeyPatch) -> None:
     assert got.code == 204
 
 
-def test_what_only_looks_like_a_digit_is_no_number(house: House) -> None:
+def test_what_only_looks_like_a_digit_is_no_number(sim: SimCloud) -> None:
     """A superscript two is a digit to Unicode and no number to anybody: it is the caller's mistake, not ours."""
-    t = house.tenant("superscript")
+    t = sim.tenant("superscript")
     odd = {"OpenStack-API-Version": "compute 2.²".encode("latin-1")}
     for path, headers in (
         ("/compute/v2.1/servers", odd),
@@ -236,5 +236,5 @@ def test_what_only_looks_like_a_digit_is_no_number(house: House) -> None:
         (f"/object-store/v1/AUTH_{t.project}?limit=%C2%B2", {}),
         (f"/object-store/v1/AUTH_{t.project}?temp_url_expires=%C2%B2&temp_url_sig=x", {}),
     ):
-        got = house.http.get(path, headers={"X-Auth-Token": t.token, **headers})
+        got = sim.http.get(path, headers={"X-Auth-Token": t.token, **headers})
         assert got.status_code < 500, f"{path}: {got.status_code} {got.text[:200]}"

@@ -21,11 +21,11 @@ import pytest
 
 import references
 from delegation_matrix import Undo, path_of
-from houses import House, Tenant, make
 from pace import slowness
+from sim_cloud import SimCloud, Tenant, make
 from virga.ground import wire
 from virga.ground.db.engine import Database, Tx
-from virga.ground.http.rim import BRIEF, MAX_JSON
+from virga.ground.http.api_app import BRIEF, MAX_JSON
 from virga.ground.http.table import Route, Service
 
 SERVICES = ("identity", "image", "network", "compute")
@@ -264,19 +264,19 @@ def measured(meter: Meter, ask: Callable[[], int], tries: int = TRIES) -> tuple[
 
 
 @pytest.fixture(scope="module")
-def house() -> Iterator[House]:
+def sim() -> Iterator[SimCloud]:
     cloud = make()
     cloud.start()
-    yield House(cloud)
+    yield SimCloud(cloud)
     cloud.stop()
 
 
-def things(house: House) -> dict[str, str]:
+def things(sim: SimCloud) -> dict[str, str]:
     """The segment of a path before an id → the id of something that is there."""
-    case = references.Case(house, house.admin, house.admin, *references.nouns())
-    helper = house.tenant("large")
+    case = references.Case(sim, sim.admin, sim.admin, *references.nouns())
+    helper = sim.tenant("large")
     out = {"users": helper.user, "projects": helper.project, "tenants": helper.project, "quotas": helper.project}
-    out |= {"os-quota-sets": helper.project, "images": house.image()["id"]}
+    out |= {"os-quota-sets": helper.project, "images": sim.image()["id"]}
     named = {"networks": "network", "subnets": "subnet", "ports": "port", "routers": "router", "servers": "server"}
     named |= {"security-groups": "security group", "floatingips": "floating ip"}
     return out | {segment: case.own(noun) for segment, noun in named.items() if noun in case.make}
@@ -288,11 +288,11 @@ def versioned(service: Service) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_the_largest_body_of_every_route(house: House, name: str) -> None:
+def test_the_largest_body_of_every_route(sim: SimCloud, name: str) -> None:
     """Its ids are of nothing, so that much of it is refused: the reading and the first looks are what is timed here."""
-    service = next(s for s in house.cloud.services if s.name == name)
-    there, slow, told = _things(house), [], []
-    with metered(house.cloud.db, dry=True) as meter:
+    service = next(s for s in sim.cloud.services if s.name == name)
+    there, slow, told = _things(sim), [], []
+    with metered(sim.cloud.db, dry=True) as meter:
         for route in service.routes:
             if route.body is None or route.stream or route.method not in {"POST", "PUT", "PATCH"}:
                 continue
@@ -305,7 +305,7 @@ def test_the_largest_body_of_every_route(house: House, name: str) -> None:
                     def ask(
                         route: Route = route, path: str = path, body: bytes = body, kind: dict[str, str] = kind
                     ) -> int:
-                        return house.admin.ask(route.method, path, raw=body, headers=versioned(service) | kind).code
+                        return sim.admin.ask(route.method, path, raw=body, headers=versioned(service) | kind).code
 
                     writes, hold, code = measured(meter, ask)
                     line = f"{references.key(route)}: {len(body)} bytes: {code}, {writes * 1e3:.1f} ms in transactions, {hold * 1e3:.1f} ms on the loop"
@@ -320,17 +320,17 @@ def test_the_largest_body_of_every_route(house: House, name: str) -> None:
 _THERE: dict[int, dict[str, str]] = {}
 
 
-def _things(house: House) -> dict[str, str]:
-    if id(house) not in _THERE:
-        _THERE[id(house)] = things(house)
-    return _THERE[id(house)]
+def _things(sim: SimCloud) -> dict[str, str]:
+    if id(sim) not in _THERE:
+        _THERE[id(sim)] = things(sim)
+    return _THERE[id(sim)]
 
 
 N, C = "/network/v2.0", "/compute/v2.1"
 FREE = ("network", "subnet", "port", "router", "security_group", "security_group_rule", "floatingip")
 
 
-def _networks(house: House, who: Tenant) -> Callable[[], int]:
+def _networks(sim: SimCloud, who: Tenant) -> Callable[[], int]:
     many = [{"name": f"{i}".rjust(255, "n"), "description": "d" * 255} for i in range(50)]
     return lambda: who.ask("POST", f"{N}/networks", {"networks": many}).code
 
@@ -339,23 +339,23 @@ def _network(who: Tenant) -> str:
     return str(who.post(f"{N}/networks", {"network": {"name": "n"}})["network"]["id"])
 
 
-def _image(house: House, who: Tenant) -> Callable[[], int]:
-    id = house.image(who)["id"]
+def _image(sim: SimCloud, who: Tenant) -> Callable[[], int]:
+    id = sim.image(who)["id"]
     body = [{"op": "add", "path": f"/k{i % 120}", "value": "v" * 255} for i in range(300)]
     kind = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
     return lambda: who.ask("PATCH", f"/image/v2/images/{id}", raw=json.dumps(body).encode(), headers=kind).code
 
 
-def _tags(house: House, who: Tenant) -> Callable[[], int]:
+def _tags(sim: SimCloud, who: Tenant) -> Callable[[], int]:
     path = f"{N}/networks/{_network(who)}/tags"
     return lambda: who.ask("PUT", path, {"tags": [f"{i}".rjust(60, "t") for i in range(50)]}).code
 
 
-def _quota(house: House, who: Tenant) -> Callable[[], int]:
-    return lambda: house.admin.ask("PUT", f"{N}/quotas/{who.project}", {"quota": dict.fromkeys(FREE, 2**31 - 1)}).code
+def _quota(sim: SimCloud, who: Tenant) -> Callable[[], int]:
+    return lambda: sim.admin.ask("PUT", f"{N}/quotas/{who.project}", {"quota": dict.fromkeys(FREE, 2**31 - 1)}).code
 
 
-def _subnets(house: House, who: Tenant) -> Callable[[], int]:
+def _subnets(sim: SimCloud, who: Tenant) -> Callable[[], int]:
     on = _network(who)
     many = [{"network_id": on, "cidr": f"10.{i}.0.0/24", "name": f"{i}".rjust(255, "s")} for i in range(50)]
     return lambda: who.ask("POST", f"{N}/subnets", {"subnets": many}).code
@@ -365,12 +365,12 @@ def _pools(first: int) -> list[dict[str, str]]:
     return [{"start": f"10.{first}.{i}.10", "end": f"10.{first}.{i}.200"} for i in range(64)]
 
 
-def _pooled(house: House, who: Tenant) -> Callable[[], int]:
+def _pooled(sim: SimCloud, who: Tenant) -> Callable[[], int]:
     one = {"network_id": _network(who), "cidr": "10.7.0.0/16", "allocation_pools": _pools(7)}
     return lambda: who.ask("POST", f"{N}/subnets", {"subnet": one}).code
 
 
-def _whole_subnets(house: House, who: Tenant) -> Callable[[], int]:
+def _whole_subnets(sim: SimCloud, who: Tenant) -> Callable[[], int]:
     on = _network(who)
     many = [
         {
@@ -385,7 +385,7 @@ def _whole_subnets(house: House, who: Tenant) -> Callable[[], int]:
     return lambda: who.ask("POST", f"{N}/subnets", {"subnets": many}).code
 
 
-def _ports(house: House, who: Tenant) -> Callable[[], int]:
+def _ports(sim: SimCloud, who: Tenant) -> Callable[[], int]:
     on = _network(who)
     who.post(f"{N}/subnets", {"subnet": {"network_id": on, "cidr": "10.7.0.0/16", "allocation_pools": _pools(7)}}, 201)
     group = who.post(f"{N}/security-groups", {"security_group": {"name": "g"}})["security_group"]["id"]
@@ -393,14 +393,14 @@ def _ports(house: House, who: Tenant) -> Callable[[], int]:
     return lambda: who.ask("POST", f"{N}/ports", {"ports": many}).code
 
 
-def _rules(house: House, who: Tenant) -> Callable[[], int]:
+def _rules(sim: SimCloud, who: Tenant) -> Callable[[], int]:
     group = who.post(f"{N}/security-groups", {"security_group": {"name": "g"}})["security_group"]["id"]
     one = {"security_group_id": group, "direction": "ingress", "protocol": "tcp", "remote_group_id": group}
     many = [one | {"port_range_min": i + 1, "port_range_max": i + 1, "description": "d" * 255} for i in range(50)]
     return lambda: who.ask("POST", f"{N}/security-group-rules", {"security_group_rules": many}).code
 
 
-def _groups(house: House, who: Tenant) -> Callable[[], int]:
+def _groups(sim: SimCloud, who: Tenant) -> Callable[[], int]:
     many = [{"name": f"{i}".rjust(255, "g"), "description": "d" * 255} for i in range(50)]
     return lambda: who.ask("POST", f"{N}/security-groups", {"security_groups": many}).code
 
@@ -420,12 +420,12 @@ WORK = {
 
 
 @pytest.mark.parametrize("what", WORK)
-def test_the_largest_work(house: House, what: str) -> None:
+def test_the_largest_work(sim: SimCloud, what: str) -> None:
     """Everything in the body is there and is made, and then taken back."""
-    who = house.tenant(f"w{list(WORK).index(what)}")
-    house.admin.put(f"{N}/quotas/{who.project}", {"quota": dict.fromkeys(FREE, -1)})
-    ask = WORK[what](house, who)
-    with metered(house.cloud.db, dry=True) as meter:
+    who = sim.tenant(f"w{list(WORK).index(what)}")
+    sim.admin.put(f"{N}/quotas/{who.project}", {"quota": dict.fromkeys(FREE, -1)})
+    ask = WORK[what](sim, who)
+    with metered(sim.cloud.db, dry=True) as meter:
         writes, hold, code = measured(meter, ask)
     line = f"{what}: {code}, {writes * 1e3:.1f} ms in {meter.entered} transactions, {hold * 1e3:.1f} ms on the loop"
     print(line)

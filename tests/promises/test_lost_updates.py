@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from houses import House, Tenant
 from overtaking import Road, plain
+from sim_cloud import SimCloud, Tenant
 
 C, I, N, K, P = "/compute/v2.1", "/image/v2/images", "/network/v2.0", "/identity/v3", "/placement"  # noqa: E741
 PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
@@ -27,7 +27,7 @@ Ask = tuple[str, str, Any]
 class Noun:
     """`make` gives the ids that paths and bodies name in braces. `reset` brings the thing back to where each pair begins."""
 
-    make: Callable[[House, Tenant], Names]
+    make: Callable[[SimCloud, Tenant], Names]
     asks: tuple[Ask, ...]
     looks: tuple[str, ...]
     reset: tuple[Ask, ...] = ()
@@ -39,24 +39,24 @@ def step(op: str, path: str, value: Any = None) -> list[Any]:
     return [{"op": op, "path": path} | ({"value": value} if op != "remove" else {})]
 
 
-def server(house: House, t: Tenant) -> Names:
-    net, _ = house.network(t)
-    id = house.server(t, house.image()["id"], net["id"])["id"]
-    assert house.settled(t, id)["status"] == "ACTIVE"
+def server(sim: SimCloud, t: Tenant) -> Names:
+    net, _ = sim.network(t)
+    id = sim.server(t, sim.image()["id"], net["id"])["id"]
+    assert sim.settled(t, id)["status"] == "ACTIVE"
     return {"server": id}
 
 
-def flavor(house: House, t: Tenant) -> Names:
-    house.admin.post(f"{C}/flavors", {"flavor": {"id": "specs", "name": "specs", "ram": 64, "vcpus": 1, "disk": 1}})
-    return {"project": t.project, "admin": house.admin.project}
+def flavor(sim: SimCloud, t: Tenant) -> Names:
+    sim.admin.post(f"{C}/flavors", {"flavor": {"id": "specs", "name": "specs", "ram": 64, "vcpus": 1, "disk": 1}})
+    return {"project": t.project, "admin": sim.admin.project}
 
 
-def image(house: House, t: Tenant) -> Names:
-    return {"image": house.admin.post(I, {"name": "i", "visibility": "shared"})["id"]}
+def image(sim: SimCloud, t: Tenant) -> Names:
+    return {"image": sim.admin.post(I, {"name": "i", "visibility": "shared"})["id"]}
 
 
-def project(house: House, t: Tenant) -> Names:
-    a = house.admin
+def project(sim: SimCloud, t: Tenant) -> Names:
+    a = sim.admin
     names = {"project": a.post(f"{K}/projects", {"project": {"name": "raced"}})["project"]["id"]}
     for name in ("u1", "u2"):
         names[name] = a.post(f"{K}/users", {"user": {"name": name, "password": "pw"}})["user"]["id"]
@@ -68,8 +68,8 @@ def project(house: House, t: Tenant) -> Names:
     return names
 
 
-def network(house: House, t: Tenant) -> Names:
-    net, subnet = house.network(t)
+def network(sim: SimCloud, t: Tenant) -> Names:
+    net, subnet = sim.network(t)
     names = {"project": t.project, "net": net["id"], "subnet": subnet["id"]}
     for n in "12":
         names[f"g{n}"] = t.post(f"{N}/security-groups", {"security_group": {"name": f"g{n}"}})["security_group"]["id"]
@@ -83,9 +83,9 @@ def network(house: House, t: Tenant) -> Names:
     return names
 
 
-def provider(house: House, t: Tenant) -> Names:
-    house.admin.ask("PUT", f"{P}/traits/CUSTOM_A", headers=PLACEMENT)
-    made = house.admin.ask("POST", f"{P}/resource_providers", {"name": "raced"}, headers=PLACEMENT)
+def provider(sim: SimCloud, t: Tenant) -> Names:
+    sim.admin.ask("PUT", f"{P}/traits/CUSTOM_A", headers=PLACEMENT)
+    made = sim.admin.ask("POST", f"{P}/resource_providers", {"name": "raced"}, headers=PLACEMENT)
     return {"provider": made.json["uuid"]}
 
 
@@ -379,11 +379,11 @@ NOUNS: dict[str, Noun] = {
 class Race:
     """One noun in one cloud."""
 
-    def __init__(self, house: House, noun: Noun) -> None:
-        tenant = house.tenant("racer")
-        self.noun, self.names = noun, noun.make(house, tenant)
-        self.who = house.admin if noun.admin else tenant
-        self.road = Road(house)
+    def __init__(self, sim: SimCloud, noun: Noun) -> None:
+        tenant = sim.tenant("racer")
+        self.noun, self.names = noun, noun.make(sim, tenant)
+        self.who = sim.admin if noun.admin else tenant
+        self.road = Road(sim)
 
     def named(self, text: str) -> str:
         for name, id in self.names.items():
@@ -426,8 +426,8 @@ class Race:
 
 
 @pytest.fixture
-def race(house: House, request: pytest.FixtureRequest) -> Iterator[Race]:
-    made = Race(house, NOUNS[request.param])
+def race(sim: SimCloud, request: pytest.FixtureRequest) -> Iterator[Race]:
+    made = Race(sim, NOUNS[request.param])
     yield made
     made.road.close()
 

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 import schemas
 import virga.app  # noqa: F401 - every store registers its tables
-from houses import House, make
+from sim_cloud import SimCloud, make
 from virga.cli.main import main
 from virga.ground.db import migrate as migrations
 from virga.ground.db.engine import Database
@@ -112,23 +112,23 @@ def test_six_processes_start_at_once(url: str, tmp_path: Path) -> None:
     code = """
         import sys
         from pathlib import Path
-        from houses import make
+        from sim_cloud import make
         cloud = make(None if sys.argv[1].startswith("sqlite") else sys.argv[1], Path(sys.argv[2]))
         with cloud.db.read() as tx:
             print(tx.conn.exec_driver_sql("select count(*) from id_users").scalar_one())
         cloud.stop()
     """
     started = [run(code, url, tmp_path) for _ in range(6)]
-    said = [p.communicate(timeout=120)[0] for p in started]
-    assert [p.returncode for p in started] == [0] * 6, "\n".join(said)
-    assert len({text.split()[-1] for text in said}) == 1, said
-    house = House(make(None if url.startswith("sqlite") else url, tmp_path))
+    answer = [p.communicate(timeout=120)[0] for p in started]
+    assert [p.returncode for p in started] == [0] * 6, "\n".join(answer)
+    assert len({text.split()[-1] for text in answer}) == 1, answer
+    sim = SimCloud(make(None if url.startswith("sqlite") else url, tmp_path))
     for path, key in (("projects", "projects"), ("users", "users"), ("roles", "roles"), ("endpoints", "endpoints")):
-        found = house.admin.get(f"/identity/v3/{path}")[key]
+        found = sim.admin.get(f"/identity/v3/{path}")[key]
         seen = [(x.get("name"), x.get("domain_id"), x.get("service_id"), x.get("interface")) for x in found]
         assert len(seen) == len(set(seen)), path
-    assert len(house.admin.get("/network/v2.0/networks?router:external=true")["networks"]) == 1
-    house.cloud.stop()
+    assert len(sim.admin.get("/network/v2.0/networks?router:external=true")["networks"]) == 1
+    sim.cloud.stop()
 
 
 def test_six_processes_migrate_at_once(url: str, tmp_path: Path) -> None:
@@ -145,8 +145,8 @@ def test_six_processes_migrate_at_once(url: str, tmp_path: Path) -> None:
         print(migrate.migrate(Database(sys.argv[1]), folder=Path(sys.argv[2])))
     """
     started = [run(code, url, newer) for _ in range(6)]
-    said = sorted(p.communicate(timeout=120)[0].strip() for p in started)
-    assert said == ["current"] * 5 + ["migrated"], said
+    answer = sorted(p.communicate(timeout=120)[0].strip() for p in started)
+    assert answer == ["current"] * 5 + ["migrated"], answer
     assert migrations.status(db, newer).expand == ()
     db.close()
 
@@ -155,8 +155,8 @@ def test_an_older_program_beside_a_newer_schema(url: str, tmp_path: Path) -> Non
     """It starts and works while the schema is only expanded, is told so once it is contracted, and never takes anything back."""
     shared = None if url.startswith("sqlite") else url
     old = make(shared, tmp_path)
-    house = House(old)
-    house.admin.post("/compute/v2.1/os-keypairs", {"keypair": {"name": "one"}})
+    sim = SimCloud(old)
+    sim.admin.post("/compute/v2.1/os-keypairs", {"keypair": {"name": "one"}})
     newer = program(tmp_path, **{"9001_expand_colours": WIDER, "9002_contract_colours": NARROWER})
     other = Database(url)
     assert migrations.migrate(other, contract=False, folder=newer) == "migrated"
@@ -164,17 +164,17 @@ def test_an_older_program_beside_a_newer_schema(url: str, tmp_path: Path) -> Non
     with other.write() as tx:
         tx.conn.exec_driver_sql("update keypairs set colour = 'red'")
     # the process that ran all along, and one that starts now
-    house.admin.post("/compute/v2.1/os-keypairs", {"keypair": {"name": "two"}})
-    again = House(make(shared, tmp_path))
+    sim.admin.post("/compute/v2.1/os-keypairs", {"keypair": {"name": "two"}})
+    again = SimCloud(make(shared, tmp_path))
     assert len(again.admin.get("/compute/v2.1/os-keypairs")["keypairs"]) == 2
     assert migrations.migrate(again.cloud.db) == "newer"
     assert migrations.status(again.cloud.db).unknown == ("9001",)
     with other.read() as tx:
-        kept = tx.conn.exec_driver_sql("select colour from keypairs where name = 'one'").scalar()
+        stored = tx.conn.exec_driver_sql("select colour from keypairs where name = 'one'").scalar()
         # what a program of before 0015 looks at: an expansion is not there
         floor = max(m.number for m in migrations.known() if m.kind != "expand")
         assert tx.conn.exec_driver_sql("select version_num from alembic_version").scalar() == floor
-    assert kept == "red"
+    assert stored == "red"
     assert migrations.migrate(other, expand=False, folder=newer) == "migrated"
     assert migrations.migrate(other, folder=newer) == "current"
     with pytest.raises(SystemExit, match=r"9002.*start the newer program"):
@@ -211,8 +211,8 @@ def test_a_migration_killed_in_the_middle(url: str, tmp_path: Path) -> None:
         migrate.migrate(Database(sys.argv[1]), folder=Path(sys.argv[2]))
     """
     died = run(code, url, newer, DIE="1")
-    said = died.communicate(timeout=60)[0]
-    assert died.returncode == 9, said
+    answer = died.communicate(timeout=60)[0]
+    assert died.returncode == 9, answer
     at = migrations.status(db, newer)
     assert at.applied[-1] == "9001" and [m.number for m in at.expand] == ["9002"]
     assert "halves" not in tables(db) and "colours" in tables(db)
@@ -250,23 +250,23 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postg
             "The database is empty: the first start, or 'virga db migrate', makes the schema.\n",
         )
         assert virga("migrate") == (0, "The schema is made.\n")
-        code, said = virga("status")
+        code, answer = virga("status")
         assert (
-            code == 0 and said == f"schema    {migrations.known()[-1].number}, {len(migrations.known())} migrations\n"
+            code == 0 and answer == f"schema    {migrations.known()[-1].number}, {len(migrations.known())} migrations\n"
         )
         newer = program(tmp_path, **{"9001_expand_colours": WIDER, "9002_contract_colours": NARROWER})
         with monkeypatch.context() as m:
             m.setattr(migrations, "HERE", newer)
-            code, said = virga("status")
-            assert code == 1 and "expand    9001 colours: to be run" in said and "contract  9002" in said
-            code, said = virga("migrate", "--contract")
-            assert code == 1 and "9001" in said
-            code, said = virga("migrate", "--expand")
-            assert code == 0 and "virga db migrate --contract" in said
-        code, said = virga("status")
-        assert code == 0 and "newer     9001: ran by a newer program" in said
+            code, answer = virga("status")
+            assert code == 1 and "expand    9001 colours: to be run" in answer and "contract  9002" in answer
+            code, answer = virga("migrate", "--contract")
+            assert code == 1 and "9001" in answer
+            code, answer = virga("migrate", "--expand")
+            assert code == 0 and "virga db migrate --contract" in answer
+        code, answer = virga("status")
+        assert code == 0 and "newer     9001: ran by a newer program" in answer
         with monkeypatch.context() as m:
             m.setattr(migrations, "HERE", newer)
             assert virga("migrate") == (0, "The schema is migrated.\n")
-        code, said = virga("status")
-        assert code == 2 and "too old" in said
+        code, answer = virga("status")
+        assert code == 2 and "too old" in answer

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 
 import bodies
 from accounts import Account, S3Key, nobody, serve_in_thread
-from houses import House, make
+from sim_cloud import SimCloud, make
 from virga.services.objects import acl
-from virga.services.objects.exchange import ranges
+from virga.services.objects.http import ranges
 from virga.services.objects.s3 import policies
 from virga.services.objects.s3.errors import S3Error, parse
 
@@ -38,7 +38,7 @@ def known_password(monkeypatch: pytest.MonkeyPatch) -> None:
 # -- B3, B9, B11 ---------------------------------------------------------------------------------------------------
 
 
-def test_b3_headers_of_inner_servers_mean_nothing(shared: House) -> None:
+def test_b3_headers_of_inner_servers_mean_nothing(shared: SimCloud) -> None:
     """Container-update headers make nobody connect anywhere, and system metadata cannot be set from outside."""
     a = Account(shared.tenant("b3"))
     with socket.socket() as canary:
@@ -99,10 +99,10 @@ def test_b9_xml_names_no_file_and_does_not_grow(bomb: bytes) -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 5, 40, 90, 1000])
-def test_b11_a_truncated_chunked_body_ends(served: tuple[House, int], cut: int) -> None:
+def test_b11_a_truncated_chunked_body_ends(served: tuple[SimCloud, int], cut: int) -> None:
     """An aws-chunked body that stops short is refused when the client is gone, and keeps nothing."""
-    house, port = served
-    key = S3Key(house)
+    sim, port = served
+    key = S3Key(sim)
     key("PUT", "/bucket11", code=(200, 409))
     whole = key.chunks([b"x" * 500, b"y" * 500])
     short = whole[: min(cut, len(whole) - 1)]
@@ -131,7 +131,7 @@ def test_b11_a_truncated_chunked_body_ends(served: tuple[House, int], cut: int) 
     ],
 )
 def test_b11_a_refused_body_that_was_not_sent_ends_the_connection(
-    served: tuple[House, int], path: str, code: int
+    served: tuple[SimCloud, int], path: str, code: int
 ) -> None:
     """Who asks first (Expect: 100-continue) and is refused must not have his next request read as the body of the last."""
     _, port = served
@@ -148,7 +148,7 @@ def test_b11_a_refused_body_that_was_not_sent_ends_the_connection(
     )
 
 
-def test_b11_smuggled_lengths(served: tuple[House, int]) -> None:
+def test_b11_smuggled_lengths(served: tuple[SimCloud, int]) -> None:
     """Two Content-Lengths, or a length beside chunks, never make one request two."""
     _, port = served
     for head in (b"Content-Length: 5\r\nContent-Length: 6\r\n", b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"):
@@ -176,7 +176,7 @@ def temp(a: Account, method: str, path: str, key: str = "key", end: int = END, t
     return f"temp_url_sig={hmac.new(key.encode(), signed.encode(), 'sha256').hexdigest()}&temp_url_expires={end}"
 
 
-def test_f8_temporary_urls_give_what_they_say(shared: House) -> None:
+def test_f8_temporary_urls_give_what_they_say(shared: SimCloud) -> None:
     a, b = Account(shared.tenant("f8a")), Account(shared.tenant("f8b"))
     for who in (a, b):
         who("PUT", "/c", code=201)
@@ -228,7 +228,7 @@ def test_f8_temporary_urls_give_what_they_say(shared: House) -> None:
     assert b"other" not in got.content
 
 
-def test_f9_unsigned_amz_headers_are_refused(shared: House) -> None:
+def test_f9_unsigned_amz_headers_are_refused(shared: SimCloud) -> None:
     key = S3Key(shared)
     key("PUT", "/bucket9", code=(200, 409))
     key("PUT", "/bucket9/secret", b"secret", code=200)
@@ -247,7 +247,7 @@ def test_f9_unsigned_amz_headers_are_refused(shared: House) -> None:
         got = shared.http.put("/s3/bucket9/mine", content=b"", headers=sent | {header: "/bucket9/secret"})
         assert got.status_code == 403, header
     assert key("GET", "/bucket9/mine").status_code == 404
-    # Swift's own words mean nothing at S3's door
+    # Swift's own words mean nothing at S3's API
     got = key(
         "PUT",
         "/bucket9/plain",
@@ -262,7 +262,7 @@ def test_f9_unsigned_amz_headers_are_refused(shared: House) -> None:
     assert got.status_code == 200 and key("GET", "/bucket9/plain").content == b""
 
 
-def test_f9_signatures_are_for_one_request_and_a_while(shared: House) -> None:
+def test_f9_signatures_are_for_one_request_and_a_while(shared: SimCloud) -> None:
     key = S3Key(shared)
     key("PUT", "/bucket9b", code=(200, 409))
     key("PUT", "/bucket9b/o", b"x", code=200)
@@ -282,7 +282,7 @@ def test_f9_signatures_are_for_one_request_and_a_while(shared: House) -> None:
     assert key("GET", "/bucket9b/o").content == b"x"
 
 
-def test_f10_loops_end_and_segments_keep_their_lists(shared: House) -> None:
+def test_f10_loops_end_and_segments_keep_their_lists(shared: SimCloud) -> None:
     a, b = Account(shared.tenant("f10a")), Account(shared.tenant("f10b"))
     for who in (a, b):
         who("PUT", "/c", code=201)
@@ -329,7 +329,7 @@ def test_f10_ranges_are_bounded() -> None:
     assert time.perf_counter() - began < 0.1
 
 
-def test_f11_versions_belong_to_their_owner(shared: House) -> None:
+def test_f11_versions_belong_to_their_owner(shared: SimCloud) -> None:
     a, b = Account(shared.tenant("f11a")), shared.tenant("f11b")
     other = Account(b, a.who.project)
     a(
@@ -413,25 +413,25 @@ def test_wildcards_end_quickly() -> None:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, int]]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SimCloud, int]]:
     """A cloud on files behind a real socket."""
     with pytest.MonkeyPatch.context() as m:
         m.setenv("VIRGA_ADMIN_PASSWORD", "admin")
         cloud = make(state=tmp_path_factory.mktemp("served") / "state", **{"objects.idle_seconds": 1})
     cloud.start()
-    house = House(cloud)
+    sim = SimCloud(cloud)
     stop = serve_in_thread(cloud)
-    yield house, cloud.rim.main_port
+    yield sim, cloud.api_app.main_port
     stop()
     cloud.stop()
 
 
-def test_slow_and_vanishing_clients_hold_nothing(served: tuple[House, int]) -> None:
+def test_slow_and_vanishing_clients_hold_nothing(served: tuple[SimCloud, int]) -> None:
     """Uploads that stop are given up, downloads that nobody reads are not buffered."""
-    house, port = served
-    a = Account(house.admin)
+    sim, port = served
+    a = Account(sim.admin)
     a("PUT", "/slow", code=(201, 202))
-    there = bodies.files(house)
+    there = bodies.files(sim)
     head = f"PUT {a.base}/slow/o HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {a.who.token}\r\nContent-Length: 50000000\r\n\r\n".encode()
     gone = []
     for _ in range(20):
@@ -445,7 +445,7 @@ def test_slow_and_vanishing_clients_hold_nothing(served: tuple[House, int]) -> N
         assert b" 408 " in s.recv(4096).split(b"\r\n")[0]
         s.close()
     a("GET", "/slow/o", code=404)
-    assert bodies.files(house) == there
+    assert bodies.files(sim) == there
     a("PUT", "/slow/big", os.urandom(40 << 20), 201)
     before = rss()
     readers = []
@@ -467,7 +467,7 @@ def rss() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / (1 << 20)
 
 
-def test_unknown_words_never_break(shared: House) -> None:
+def test_unknown_words_never_break(shared: SimCloud) -> None:
     """Nonsense in paths, headers and queries is a 4xx."""
     a = Account(shared.tenant("nonsense"))
     a("PUT", "/c", code=201)
@@ -515,7 +515,7 @@ def test_unknown_words_never_break(shared: House) -> None:
                 )
 
 
-def test_manifests_of_nonsense(shared: House) -> None:
+def test_manifests_of_nonsense(shared: SimCloud) -> None:
     a = Account(shared.tenant("manifests"))
     a("PUT", "/c", code=201)
     for raw in (

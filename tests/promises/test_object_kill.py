@@ -14,7 +14,7 @@ from pathlib import Path
 from test_crash import Sim
 
 from virga.client import wait
-from virga.services.objects.desk import Desk
+from virga.services.objects.context import ObjectContext
 from virga.services.objects.store import objects as rows
 
 OPERATIONS = int(os.environ.get("VIRGA_TEST_OBJECT_OPERATIONS", "10000"))
@@ -111,22 +111,22 @@ def check(sim: Sim, base: str, token: str, sure: dict[str, str | None], open_: d
 
 
 def after_the_sweep(state: Path) -> None:
-    from houses import make
+    from sim_cloud import make
     from virga.ground.loops.loop import Round
     from virga.services.objects import loops
 
     cloud = make(state=state, **{"objects.orphan_seconds": 0, "objects.trash_seconds": 0})
-    round = Round(cloud.db, cloud.world, cloud.doors)
+    round = Round(cloud.db, cloud.world, cloud.registry)
     loops.trash(round)
     loops.orphans(round)
     assert loops.updater(round) == 0, "a counter had drifted"
     assert loops.auditor(round, 10**6) == 0, "a row without its body, or a body that is not what was written"
-    there = set(cloud.doors.use(Desk).blobs.ids())
+    there = set(cloud.registry.use(ObjectContext).blobs.ids())
     with cloud.db.read() as tx:
         assert rows.known_bodies(tx, sorted(there)) == there, "a body without a row"
         named = tx.conn.exec_driver_sql("select count(*) from obj_objects where body like 'b%'").scalar()
         smalls = tx.conn.exec_driver_sql("select count(*) from obj_small").scalar()
         named_small = tx.conn.exec_driver_sql("select count(*) from obj_objects where body like 'i%'").scalar()
     assert named == len(there) and smalls == named_small
-    cloud.doors.use(Desk).close()
+    cloud.registry.use(ObjectContext).close()
     cloud.db.close()

@@ -63,7 +63,7 @@ def test_worker_processes_share_the_store(tmp_path: Path, monkeypatch: pytest.Mo
     finally:
         workers.terminate()
         workers.wait(20)
-    said = subprocess.run(
+    answer = subprocess.run(
         [sys.executable, "-m", "virga", "--state", str(tmp_path), "objects", "status", "--json"],
         env=sim.env,
         capture_output=True,
@@ -71,7 +71,7 @@ def test_worker_processes_share_the_store(tmp_path: Path, monkeypatch: pytest.Mo
         timeout=60,
         check=False,
     )
-    assert said.returncode == 0, said.stderr
-    told = json.loads(said.stdout)
+    assert answer.returncode == 0, answer.stderr
+    told = json.loads(answer.stdout)
     assert told["disks"][0]["free"] > 0 and told["quarantine"] == []
     sim.end()

@@ -24,7 +24,7 @@ DOCUMENTS = ("compute@2.96", "identity", "image", "network", "placement@1.0", "p
 
 
 def _document(text: str) -> dict[str, Any]:
-    made: dict[str, Any] = json.loads(json.dumps(openapi.document(*openapi.asked(SERVICES, text))))
+    made: dict[str, Any] = json.loads(json.dumps(openapi.document(*openapi.requested(SERVICES, text))))
     return made
 
 
@@ -111,4 +111,4 @@ def test_the_facts_are_those_of_the_descriptions() -> None:
     folder = os.environ.get("VIRGA_SPECS")
     if not folder:
         pytest.skip("VIRGA_SPECS names no folder with the descriptions of OpenStack's APIs")
-    assert json.loads(upstream.FACTS.read_text()) == upstream.kept(Path(folder))
+    assert json.loads(upstream.FACTS.read_text()) == upstream.stored_facts(Path(folder))

@@ -10,7 +10,7 @@ import pytest
 
 import policy_matrix
 from accounts import Account, S3Key
-from houses import House, Tenant, make
+from sim_cloud import SimCloud, Tenant, make
 from virga.authority.language import LanguageError, parse
 from virga.authority.overrides import Overrides, PolicyError
 from virga.authority.rules import REGISTRY, Facts, may
@@ -26,25 +26,25 @@ OWN_AFFAIRS = {
 """What Keystone and Nova let every user do with the user's own secrets and keys, whatever the role; it touches nobody else."""
 
 
-def test_the_matrix_is_as_reviewed(shared: House) -> None:
+def test_the_matrix_is_as_reviewed(shared: SimCloud) -> None:
     assert policy_matrix.FILE.read_text() == policy_matrix.text(shared), "run 'make matrix' and read the difference"
 
 
-def writing_rules(house: House) -> set[str]:
+def writing_rules(sim: SimCloud) -> set[str]:
     found: set[str] = set()
-    for service in house.cloud.services:
+    for service in sim.cloud.services:
         for route in service.routes:
             if route.method not in {"GET", "HEAD"}:
-                found |= set(policy_matrix.asked(house, service, route) or policy_matrix.written(route))
+                found |= set(policy_matrix.rules_asked(sim, service, route) or policy_matrix.written(route))
         for request in policy_matrix.BYTES.get(service.name, ()):
             if request.partition(" ")[0] not in {"GET", "HEAD"}:
-                asked = set(policy_matrix.dialect(house, service, request))
-                assert asked and asked != {"objects:read"}, f"{request} asks no rule of a write"
-                found |= asked
+                requested = set(policy_matrix.dialect(sim, service, request))
+                assert requested and requested != {"objects:read"}, f"{request} asks no rule of a write"
+                found |= requested
     return found
 
 
-def test_d13_every_write_names_a_registered_rule_and_a_reader_passes_none(shared: House) -> None:
+def test_d13_every_write_names_a_registered_rule_and_a_reader_passes_none(shared: SimCloud) -> None:
     """No rule of a write lets a reader through, on anything, in any scope, own secrets aside; no rule is missing."""
     reads = {
         name
@@ -131,9 +131,9 @@ def test_an_operators_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     cloud = make(state=tmp_path)
     cloud.start()
     try:
-        house = House(cloud)
-        house.admin.post(f"{I}/roles", {"role": {"name": "auditor"}}, 201)
-        auditor, member = house.tenant("audit", "auditor"), house.tenant("mem")
+        sim = SimCloud(cloud)
+        sim.admin.post(f"{I}/roles", {"role": {"name": "auditor"}}, 201)
+        auditor, member = sim.tenant("audit", "auditor"), sim.tenant("mem")
         auditor.get(f"{I}/users", 200)
         refused = member.ask("POST", "/network/v2.0/networks", {"network": {"name": "n"}})
         assert refused.code == 403 and "create_network" in refused.text and "role netops" in refused.text
@@ -147,7 +147,7 @@ def test_an_operators_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         file.write_text('"admin_required": "role:auditor"\n')
         cloud.loops.once("identity.follow")
         auditor.get(f"{I}/users", 200)
-        house.admin.get(f"{I}/users", 403)
+        sim.admin.get(f"{I}/users", 403)
     finally:
         cloud.stop()
 
@@ -160,19 +160,19 @@ def test_an_operators_rules_reach_objects(tmp_path: Path, monkeypatch: pytest.Mo
     cloud = make(state=tmp_path)
     cloud.start()
     try:
-        house = House(cloud)
-        house.admin.post(f"{I}/roles", {"role": {"name": "auditor"}}, 201)
-        owner, auditor = Account(house.tenant("owner")), house.tenant("watch", "auditor")
+        sim = SimCloud(cloud)
+        sim.admin.post(f"{I}/roles", {"role": {"name": "auditor"}}, 201)
+        owner, auditor = Account(sim.tenant("owner")), sim.tenant("watch", "auditor")
         key, watch = (
-            S3Key(house, owner.who),
-            S3Key(house, Tenant(house.http, house.admin.token, auditor.project, auditor.user)),
+            S3Key(sim, owner.who),
+            S3Key(sim, Tenant(sim.http, sim.admin.token, auditor.project, auditor.user)),
         )
         theirs = Account(auditor, owner.who.project)
         key("PUT", "/kept-box", code=200)
         owner("PUT", "/kept-box/o", b"body", 201)
         theirs("GET", "/kept-box/o", code=403)
         watch("GET", "/kept-box/o", code=403)
-        assert house.admin.ask("GET", "/object-store/housekeeping").code == 403
+        assert sim.admin.ask("GET", "/object-store/housekeeping").code == 403
         file.write_text(
             '"objects:read": "role:auditor or (role:member and project_id:%(project_id)s) or True:%(reseller)s"\n"objects:write": "role:auditor"\n'
         )
@@ -186,11 +186,11 @@ def test_an_operators_rules_reach_objects(tmp_path: Path, monkeypatch: pytest.Mo
         key("PUT", "/kept-box/p", b"x", 403)
         key("PUT", "/second-box", code=403)
         theirs("PUT", "/kept-box/p", b"x", 201)
-        assert house.admin.ask("GET", "/object-store/housekeeping").code == 200
-        Account(house.tenant("sales", "ResellerAdmin"), owner.who.project)("GET", "/kept-box/o", code=200)
+        assert sim.admin.ask("GET", "/object-store/housekeeping").code == 200
+        Account(sim.tenant("sales", "ResellerAdmin"), owner.who.project)("GET", "/kept-box/o", code=200)
         file.write_text('"objects:read": ""\n')
         cloud.loops.once("identity.follow")
-        Account(Tenant(house.http, ""), owner.who.project)(
+        Account(Tenant(sim.http, ""), owner.who.project)(
             "GET", "/kept-box/o", code=401
         )  # a rule lets nobody in without a token
     finally:

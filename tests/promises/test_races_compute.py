@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from houses import House, Tenant
+from sim_cloud import SimCloud, Tenant
 
 C = "/compute/v2.1"
 I = "/image/v2/images"  # noqa: E741 - images
@@ -38,23 +38,23 @@ def codes(*calls: Callable[[], Any]) -> list[int]:
     return sorted(got.code for got in together(*calls))
 
 
-def built(house: House, who: Tenant) -> str:
-    net, _ = house.network(who)
-    id = str(house.server(who, house.image()["id"], net["id"])["id"])
-    assert house.settled(who, id)["status"] == "ACTIVE"
+def built(sim: SimCloud, who: Tenant) -> str:
+    net, _ = sim.network(who)
+    id = str(sim.server(who, sim.image()["id"], net["id"])["id"])
+    assert sim.settled(who, id)["status"] == "ACTIVE"
     return id
 
 
-def test_one_keypair_of_a_name_for_each_user(house: House) -> None:
-    alice = house.tenant("alice")
+def test_one_keypair_of_a_name_for_each_user(sim: SimCloud) -> None:
+    alice = sim.tenant("alice")
     for n in range(ROUNDS):
         body = {"keypair": {"name": f"k{n}", "public_key": PUBLIC}}
         assert codes(*[lambda body=body: alice.ask("POST", f"{C}/os-keypairs", body)] * 2) == [200, 409]
     assert len(alice.get(f"{C}/os-keypairs")["keypairs"]) == ROUNDS
 
 
-def test_one_flavor_of_an_id_and_of_a_name(house: House) -> None:
-    a = house.admin
+def test_one_flavor_of_an_id_and_of_a_name(sim: SimCloud) -> None:
+    a = sim.admin
 
     def flavor(id: str, name: str) -> Callable[[], Any]:
         body = {"flavor": {"id": id, "name": name, "ram": 64, "vcpus": 1, "disk": 1}}
@@ -67,10 +67,10 @@ def test_one_flavor_of_an_id_and_of_a_name(house: House) -> None:
     assert len(names) == len(set(names)) and len([n for n in names if n[0] in "abc" and len(n) == 2]) == 2 * ROUNDS
 
 
-def test_tags_and_metadata_of_a_server_are_all_kept(house: House) -> None:
+def test_tags_and_metadata_of_a_server_are_all_kept(sim: SimCloud) -> None:
     """Each adds one to a list that is written as a whole: neither writes over the other's."""
-    alice = house.tenant("alice")
-    id = built(house, alice)
+    alice = sim.tenant("alice")
+    id = built(sim, alice)
     alice.version = "2.26"
     for n in range(ROUNDS):
         tags = [lambda t=f"{n}{x}": alice.ask("PUT", f"{C}/servers/{id}/tags/{t}") for x in "ab"]
@@ -87,8 +87,8 @@ def test_tags_and_metadata_of_a_server_are_all_kept(house: House) -> None:
     assert sorted(alice.get(f"{C}/servers/{id}/tags")["tags"]) == want[4:]
 
 
-def test_extra_specs_of_a_flavor_are_all_kept(house: House) -> None:
-    a = house.admin
+def test_extra_specs_of_a_flavor_are_all_kept(sim: SimCloud) -> None:
+    a = sim.admin
     a.post(f"{C}/flavors", {"flavor": {"id": "specs", "name": "specs", "ram": 64, "vcpus": 1, "disk": 1}})
     path = f"{C}/flavors/specs/os-extra_specs"
     for n in range(ROUNDS):
@@ -97,29 +97,29 @@ def test_extra_specs_of_a_flavor_are_all_kept(house: House) -> None:
     assert len(a.get(path)["extra_specs"]) == 2 * ROUNDS
 
 
-def test_one_verb_at_a_time_on_a_server(house: House) -> None:
-    alice = house.tenant("alice")
-    id = built(house, alice)
+def test_one_verb_at_a_time_on_a_server(sim: SimCloud) -> None:
+    alice = sim.tenant("alice")
+    id = built(sim, alice)
     for verb, other in (("os-stop", "SHUTOFF"), ("os-start", "ACTIVE")):
         got = codes(*[lambda verb=verb: alice.ask("POST", f"{C}/servers/{id}/action", {verb: None})] * 2)
         assert got == [202, 409], got
-        assert house.settled(alice, id)["status"] == other
+        assert sim.settled(alice, id)["status"] == other
 
 
-def test_instances_and_cores_are_never_more_than_the_quota(house: House) -> None:
-    alice = house.tenant("alice")
-    net, image = house.network(alice)[0]["id"], house.image()["id"]
-    house.admin.put(f"{C}/os-quota-sets/{alice.project}", {"quota_set": {"instances": 3, "cores": 100}})
+def test_instances_and_cores_are_never_more_than_the_quota(sim: SimCloud) -> None:
+    alice = sim.tenant("alice")
+    net, image = sim.network(alice)[0]["id"], sim.image()["id"]
+    sim.admin.put(f"{C}/os-quota-sets/{alice.project}", {"quota_set": {"instances": 3, "cores": 100}})
     body = {"server": {"name": "vm", "imageRef": image, "flavorRef": "42", "networks": [{"uuid": net}]}}
     got = codes(*[lambda: alice.ask("POST", f"{C}/servers", body)] * 8)
     assert got == [202] * 3 + [403] * 5, got
-    house.admin.put(f"{C}/os-quota-sets/{alice.project}", {"quota_set": {"instances": 100, "cores": 4}})
+    sim.admin.put(f"{C}/os-quota-sets/{alice.project}", {"quota_set": {"instances": 100, "cores": 4}})
     got = codes(*[lambda: alice.ask("POST", f"{C}/servers", body)] * 4)
     assert got == [202] + [403] * 3, got
 
 
-def test_one_image_of_an_id_and_never_one_again(house: House) -> None:
-    alice, mallory = house.tenant("alice"), house.tenant("mallory")
+def test_one_image_of_an_id_and_never_one_again(sim: SimCloud) -> None:
+    alice, mallory = sim.tenant("alice"), sim.tenant("mallory")
     for n in range(ROUNDS):
         id = f"cccccccc-0000-4000-8000-{n:012d}"
         made = [lambda who=who, id=id: who.ask("POST", I, {"id": id}) for who in (alice, mallory)]
@@ -133,8 +133,8 @@ def test_one_image_of_an_id_and_never_one_again(house: House) -> None:
         assert codes(drop, take) == [204, 409]
 
 
-def test_tags_properties_and_members_of_an_image_are_all_kept(house: House) -> None:
-    alice = house.tenant("alice")
+def test_tags_properties_and_members_of_an_image_are_all_kept(sim: SimCloud) -> None:
+    alice = sim.tenant("alice")
     id = alice.post(I, {"visibility": "shared"})["id"]
     for n in range(ROUNDS):
         tags = [lambda t=f"{n}{x}": alice.ask("PUT", f"{I}/{id}/tags/{t}") for x in "ab"]
@@ -152,8 +152,8 @@ def test_tags_properties_and_members_of_an_image_are_all_kept(house: House) -> N
     assert len(alice.get(f"{I}/{id}/members")["members"]) == ROUNDS
 
 
-def test_one_upload_claims_an_image(house: House) -> None:
-    alice = house.tenant("alice")
+def test_one_upload_claims_an_image(sim: SimCloud) -> None:
+    alice = sim.tenant("alice")
     for n in range(ROUNDS):
         id = alice.post(I, {"disk_format": "raw", "container_format": "bare"})["id"]
         ways = [

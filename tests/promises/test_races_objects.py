@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from accounts import Account, S3Key
-from houses import House
+from sim_cloud import SimCloud
 
 ROUNDS = 8
 
@@ -41,9 +41,9 @@ def codes(*calls: Callable[[], Any]) -> list[int]:
     return [got.status_code for got in together(*calls)]
 
 
-def test_a_bucket_has_one_owner(house: House) -> None:
+def test_a_bucket_has_one_owner(sim: SimCloud) -> None:
     """Two projects make a bucket of one name: one has it, the other is told that it exists; a container is made once."""
-    one, two = S3Key(house, house.tenant("race-one")), S3Key(house, house.tenant("race-two"))
+    one, two = S3Key(sim, sim.tenant("race-one")), S3Key(sim, sim.tenant("race-two"))
     a = Account(one.who)
     for n in range(ROUNDS):
         path = f"/race-bucket-{n}"
@@ -56,9 +56,9 @@ def test_a_bucket_has_one_owner(house: House) -> None:
         assert sorted(got) == [201, 202, 202], got
 
 
-def test_a_container_goes_or_takes_an_object(house: House) -> None:
+def test_a_container_goes_or_takes_an_object(sim: SimCloud) -> None:
     """DELETE of an empty container and PUT into it: never a container that is gone with an object that was taken."""
-    a = Account(house.tenant("race-gone"))
+    a = Account(sim.tenant("race-gone"))
     for n in range(ROUNDS):
         a("PUT", f"/c{n}", code=201)
         deleted, put = codes(lambda n=n: a("DELETE", f"/c{n}"), lambda n=n: a("PUT", f"/c{n}/o", b"x"))  # type: ignore[misc]
@@ -66,10 +66,10 @@ def test_a_container_goes_or_takes_an_object(house: House) -> None:
         a("GET", f"/c{n}/o", code=200 if put == 201 else 404)
 
 
-def test_if_none_match_lets_one_in(house: House) -> None:
-    """PUT with If-None-Match: *, at both doors: one makes the object, the others are told 412, and its bytes are the winner's."""
-    who = house.tenant("race-new")
-    a, key = Account(who), S3Key(house, who)
+def test_if_none_match_lets_one_in(sim: SimCloud) -> None:
+    """PUT with If-None-Match: *, at both APIs: one makes the object, the others are told 412, and its bytes are the winner's."""
+    who = sim.tenant("race-new")
+    a, key = Account(who), S3Key(sim, who)
     key("PUT", "/race-new", code=200)
     for n in range(ROUNDS):
         got = codes(
@@ -84,9 +84,9 @@ def test_if_none_match_lets_one_in(house: House) -> None:
         assert a("GET", f"/race-new/o{n}", code=200).text == winner
 
 
-def test_an_upload_is_completed_once(house: House) -> None:
+def test_an_upload_is_completed_once(sim: SimCloud) -> None:
     """Completing twice gives one version, told to both; completing and aborting: one of them, and what was told is so."""
-    key = S3Key(house)
+    key = S3Key(sim)
     key("PUT", "/race-parts", code=200)
     on = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
     key("PUT", "/race-parts?versioning=", on, 200)
@@ -115,9 +115,9 @@ def test_an_upload_is_completed_once(house: House) -> None:
         key("GET", f"/race-parts/either{n}", code=200 if done == 200 else 404)
 
 
-def test_one_version_is_current(house: House) -> None:
+def test_one_version_is_current(sim: SimCloud) -> None:
     """Writes and deletions of one name at the same time: none is lost, and exactly one of what is left is the newest."""
-    key = S3Key(house)
+    key = S3Key(sim)
     key("PUT", "/race-versions", code=200)
     on = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
     key("PUT", "/race-versions?versioning=", on, 200)
@@ -141,12 +141,12 @@ def test_one_version_is_current(house: House) -> None:
         assert len(re.findall("<VersionId>", listed)) == 2 and listed.count("<IsLatest>true</IsLatest>") == 1, listed
 
 
-def test_a_quota_is_not_passed(house: House) -> None:
+def test_a_quota_is_not_passed(sim: SimCloud) -> None:
     """Quotas of containers and accounts, in objects and in bytes: what two send at once fits or one is told 413."""
-    a = Account(house.tenant("race-quota"))
-    role = house.admin.get("/identity/v3/roles?name=ResellerAdmin")["roles"][0]["id"]
-    house.admin.put(f"/identity/v3/projects/{house.admin.project}/users/{house.admin.user}/roles/{role}", code=204)
-    reseller = Account(house.login("admin", "admin", "admin"), a.who.project)
+    a = Account(sim.tenant("race-quota"))
+    role = sim.admin.get("/identity/v3/roles?name=ResellerAdmin")["roles"][0]["id"]
+    sim.admin.put(f"/identity/v3/projects/{sim.admin.project}/users/{sim.admin.user}/roles/{role}", code=204)
+    reseller = Account(sim.login("admin", "admin", "admin"), a.who.project)
     for n, (quota, value) in enumerate([("Count", "1"), ("Bytes", "15")] * (ROUNDS // 2)):
         a("PUT", f"/q{n}", code=201, **{f"X-Container-Meta-Quota-{quota}": value})
         got = codes(*[lambda n=n, w=w: a("PUT", f"/q{n}/{w}", b"x" * 10) for w in "ab"])  # type: ignore[misc]

@@ -13,8 +13,8 @@ from urllib.parse import quote
 import pytest
 
 import references
-from houses import House, make
 from references import ABSENT, MALFORMED, Case, Reference
+from sim_cloud import SimCloud, make
 from virga.ground.http.table import Route, Service
 
 
@@ -40,8 +40,8 @@ ROWS = rows()
 def cases() -> Iterator[Case]:
     cloud = make()
     cloud.start()
-    house = House(cloud)
-    yield Case(house, house.tenant("mallory"), house.tenant("alice"), *references.nouns())
+    sim = SimCloud(cloud)
+    yield Case(sim, sim.tenant("mallory"), sim.tenant("alice"), *references.nouns())
     cloud.stop()
 
 
@@ -50,14 +50,14 @@ def masked(text: str, foreign: str) -> str:
     return re.sub(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}", "ID", text.replace(foreign, ABSENT))
 
 
-def route_of(house: House, service: str, key: str) -> tuple[Service, Route]:
-    found = next(s for s in house.cloud.services if s.name == service)
+def route_of(sim: SimCloud, service: str, key: str) -> tuple[Service, Route]:
+    found = next(s for s in sim.cloud.services if s.name == service)
     return found, next(r for r in found.routes if references.key(r) == key)
 
 
 @pytest.mark.parametrize(("service", "key"), ROWS, ids=[f"{s}: {k}" for s, k in ROWS])
 def test_a_foreign_thing_is_not_there(cases: Case, service: str, key: str) -> None:
-    own, route = route_of(cases.house, service, key)
+    own, route = route_of(cases.sim, service, key)
     tables = references.module(service)
     version = references.spoken(own)
     headers = {"OpenStack-API-Version": f"{own.versions.service} {version[0]}.{version[1]}"} if any(version) else {}

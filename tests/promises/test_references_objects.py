@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from accounts import Account, S3Key, nobody
-from houses import House, make
+from sim_cloud import SimCloud, make
 
 ABSENT_PROJECT = "0" * 32
 ON = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
@@ -28,14 +28,14 @@ def begun(key: S3Key, path: str) -> str:
 class World:
     """Alice, who has things of each kind; mallory, who has some of his own and asks."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
-        alice, mallory = house.tenant("ref-alice"), house.tenant("ref-mallory")
+    def __init__(self, sim: SimCloud) -> None:
+        self.sim = sim
+        alice, mallory = sim.tenant("ref-alice"), sim.tenant("ref-mallory")
         self.hers, self.a = Account(alice), Account(mallory)
-        self.alice_key, self.key = S3Key(house, alice), S3Key(house, mallory)
+        self.alice_key, self.key = S3Key(sim, alice), S3Key(sim, mallory)
         self.alice, self.mallory = alice.project, mallory.project
-        gone = house.admin.post("/identity/v3/projects", {"project": {"name": "ref-gone"}})["project"]["id"]
-        house.admin.delete(f"/identity/v3/projects/{gone}")
+        gone = sim.admin.post("/identity/v3/projects", {"project": {"name": "ref-gone"}})["project"]["id"]
+        sim.admin.delete(f"/identity/v3/projects/{gone}")
         self.account = {"foreign": f"AUTH_{self.alice}", "absent": f"AUTH_{ABSENT_PROJECT}", "deleted": f"AUTH_{gone}"}
         self.project = {"foreign": self.alice, "absent": ABSENT_PROJECT, "deleted": gone, "malformed": "a b/../\u00e9"}
         for a in (self.hers, self.a):
@@ -100,7 +100,7 @@ def swift(method: str, path: str, data: bytes | None = None, **headers: str) -> 
 def of_account(method: str, rest: str, data: bytes | None = None, **headers: str) -> Send:
     def send(w: World, v: str) -> Any:
         sent = {"X-Auth-Token": w.a.who.token} | {k.replace("_", "-"): h for k, h in headers.items()}
-        return w.house.http.request(method, f"/object-store/v1/{v}{rest}", content=data, headers=sent)
+        return w.sim.http.request(method, f"/object-store/v1/{v}{rest}", content=data, headers=sent)
 
     return send
 
@@ -210,7 +210,7 @@ def world() -> Iterator[World]:
         m.setenv("VIRGA_ADMIN_PASSWORD", "admin")
         cloud = make()
     cloud.start()
-    yield World(House(cloud))
+    yield World(SimCloud(cloud))
     cloud.stop()
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from houses import BASE, House
+from sim_cloud import BASE, SimCloud
 from virga.app import Cloud
 from virga.authority.rules import REGISTRY
 from virga.roles.all import ALL
@@ -27,7 +27,7 @@ from virga.roles.site import offline
 from virga.services.identity.part import PART as IDENTITY
 from virga.services.identity.tokens import Tokens
 from virga.services.images.driver import Stores
-from virga.services.objects.desk import Desk
+from virga.services.objects.context import ObjectContext
 from virga.settings import Settings, load
 
 
@@ -74,16 +74,16 @@ def test_apis_and_control_in_two_processes(database: str | None, tmp_path: Path)
     front = started(settings, API)
     try:
         assert front.runner is None and control.runner is not None
-        assert TestClient(control.rim, base_url=BASE).get("/compute/v2.1").status_code == 404
+        assert TestClient(control.api_app, base_url=BASE).get("/compute/v2.1").status_code == 404
         own, all_ = set(front.loops.loops), set(control.loops.loops)
         assert own < all_ and all(not loop.shared for loop in front.loops.loops.values())
-        house = House(front)
-        tenant = house.tenant("roles")
-        network, _ = house.network(tenant)
-        made = house.server(tenant, house.image()["id"], network["id"])
-        assert house.settled(tenant, made["id"], 60)["status"] == "ACTIVE"
+        sim = SimCloud(front)
+        tenant = sim.tenant("roles")
+        network, _ = sim.network(tenant)
+        made = sim.server(tenant, sim.image()["id"], network["id"])
+        assert sim.settled(tenant, made["id"], 60)["status"] == "ACTIVE"
         tenant.delete(f"/compute/v2.1/servers/{made['id']}")
-        assert house.settled(tenant, made["id"], 60) is None
+        assert sim.settled(tenant, made["id"], 60) is None
     finally:
         front.stop()
         control.stop()
@@ -95,15 +95,15 @@ def test_a_worker_of_the_object_store_is_nothing_else(tmp_path: Path) -> None:
     worker = started(settings, OBJECTS)
     try:
         assert [service.name for service in worker.services] == ["swift", "s3"]
-        assert worker.runner is None and worker.node is None and not worker.doors.has(Stores)
+        assert worker.runner is None and worker.node is None and not worker.registry.has(Stores)
         assert sorted(worker.loops.loops) == ["identity.follow", "identity.watch"]
-        house = House(whole)
-        path = f"/object-store/v1/AUTH_{house.admin.project}/c"
-        http = TestClient(worker.rim, base_url=BASE)
-        token = {"X-Auth-Token": house.admin.token}
+        sim = SimCloud(whole)
+        path = f"/object-store/v1/AUTH_{sim.admin.project}/c"
+        http = TestClient(worker.api_app, base_url=BASE)
+        token = {"X-Auth-Token": sim.admin.token}
         assert http.put(path, headers=token).status_code == 201
         assert http.put(f"{path}/o", content=b"x" * 20000, headers=token).status_code == 201
-        assert house.http.get(f"{path}/o", headers=token).content == b"x" * 20000
+        assert sim.http.get(f"{path}/o", headers=token).content == b"x" * 20000
         for other in ("/identity/v3", "/compute/v2.1/servers", "/image/v2/images", "/network/v2.0/networks"):
             assert http.get(other, headers=token).status_code == 404, other
     finally:
@@ -118,18 +118,18 @@ def test_an_offline_command_has_the_part_it_needs_and_starts_nothing(tmp_path: P
     cloud.db.close()
     before = threading.active_count()
     with offline(settings, IDENTITY, known=PARTS) as site:
-        assert site.doors.has(Tokens) and not site.doors.has(Stores) and not site.doors.has(Desk)
+        assert site.registry.has(Tokens) and not site.registry.has(Stores) and not site.registry.has(ObjectContext)
         assert {api.type for api in site.apis} > {"identity", "compute", "object-store"}
         with site.db.read() as tx:
-            site.doors.use(Tokens).load(tx)
+            site.registry.use(Tokens).load(tx)
         assert threading.active_count() == before
 
 
 def test_what_a_role_does_not_run_is_not_imported() -> None:
     """A worker is as small as its role: the other services' code is not in its memory."""
     words = "import sys, virga.app, virga.serving, virga.roles.objects; print(*sorted(sys.modules))"
-    said = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True, timeout=60)
-    there = said.stdout.split()
+    answer = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True, timeout=60)
+    there = answer.stdout.split()
     assert "virga.services.objects.part" in there and "virga.services.identity.part" in there
     strangers = [name for name in there if name.startswith(("virga.services.", "virga.node", "virga.roles.parts"))]
     allowed = ("virga.services.identity", "virga.services.objects", "virga.services.part")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from houses import House, make, node, work
 from signatures import trusting
+from sim_cloud import SimCloud, make, node, work
 from virga.ground.sagas import progress
 from virga.ground.sagas.saga import SAGAS as ROWS
 from virga.ground.sagas.saga import TABLE, Saga, start
@@ -36,8 +36,8 @@ class Driven:
         self.node = node(self.cloud)
         self.node.hello()
         self.cloud.process.beat()
-        self.cloud.doors.use(Switch).watch(self.cloud.doors.use(NodeApi).port)
-        self.house = House(self.cloud)
+        self.cloud.registry.use(Switch).watch(self.cloud.registry.use(NodeApi).port)
+        self.sim = SimCloud(self.cloud)
         self.more = contextlib.ExitStack()
 
     def turn(self) -> None:
@@ -77,7 +77,7 @@ class Driven:
 
 
 def new_server(d: Driven) -> str:
-    h = d.house
+    h = d.sim
     image = h.image()
     net, _ = h.network(h.admin)
     return str(h.server(h.admin, image["id"], net["id"])["id"])
@@ -85,11 +85,11 @@ def new_server(d: Driven) -> str:
 
 def laws(d: Driven, id: str) -> Any:
     """What must hold whatever happened. Gives the server, or None when it is gone."""
-    a, hypervisor = d.house.admin, d.cloud.doors.use(Hypervisor)
+    a, hypervisor = d.sim.admin, d.cloud.registry.use(Hypervisor)
     got = a.ask("GET", f"/compute/v2.1/servers/{id}")
     ports = [p for p in a.get("/network/v2.0/ports")["ports"] if p["device_owner"].startswith("compute:")]
     machines = hypervisor.observe()
-    seen = d.cloud.doors.use(Switch).observe().get("port", set())
+    seen = d.cloud.registry.use(Switch).observe().get("port", set())
     assert {p["id"] for p in ports} == seen, "the switch has other ports than we"
     if got.code == 404:
         assert not ports and not machines and not hypervisor.disks.there, "a server that is gone left something"
@@ -137,8 +137,8 @@ def create_verified(d: Driven, injection: Injection) -> None:
     """The same, of an image whose signature is checked first."""
     with trusting(d.cloud) as signed:
         hook = d.hurt(injection)
-        net, _ = d.house.network(d.house.admin)
-        id = str(d.house.server(d.house.admin, signed(d.house), net["id"])["id"])
+        net, _ = d.sim.network(d.sim.admin)
+        id = str(d.sim.server(d.sim.admin, signed(d.sim), net["id"])["id"])
         d.drain()
         assert laws(d, id)["status"] == ("ERROR" if "fail" in hook.hit else "ACTIVE")
 
@@ -147,7 +147,7 @@ def delete(d: Driven, injection: Injection) -> None:
     id = new_server(d)
     d.drain()
     hook = d.hurt(injection)
-    d.house.admin.delete(f"/compute/v2.1/servers/{id}")
+    d.sim.admin.delete(f"/compute/v2.1/servers/{id}")
     d.drain()
     assert laws(d, id) is None
     assert injection.kill is None or "kill" in hook.hit
@@ -163,14 +163,14 @@ def power(d: Driven, injection: Injection) -> None:
         ({"reboot": {"type": "HARD"}}, "ACTIVE"),
     ):
         hook = d.hurt(injection)
-        d.house.admin.post(f"/compute/v2.1/servers/{id}/action", verb, 202)
+        d.sim.admin.post(f"/compute/v2.1/servers/{id}/action", verb, 202)
         d.drain()
         d.hurt(Injection("unhurt"))
         d.node.compare()
-        assert "fail" in hook.hit or d.house.admin.get(f"/compute/v2.1/servers/{id}")["server"]["status"] == after
+        assert "fail" in hook.hit or d.sim.admin.get(f"/compute/v2.1/servers/{id}")["server"]["status"] == after
         server = laws(d, id)
         if server["status"] != after:
-            d.house.admin.post(f"/compute/v2.1/servers/{id}/action", verb, 202)
+            d.sim.admin.post(f"/compute/v2.1/servers/{id}/action", verb, 202)
             d.drain()
 
 
@@ -178,7 +178,7 @@ OCTETS = {"Content-Type": "application/octet-stream"}
 
 
 def staged(d: Driven) -> str:
-    a = d.house.admin
+    a = d.sim.admin
     id = str(a.post("/image/v2/images", {"name": "i", "disk_format": "raw", "container_format": "bare"})["id"])
     assert a.ask("PUT", f"/image/v2/images/{id}/stage", raw=b"x" * 5000, headers=OCTETS).code == 204
     return id
@@ -187,19 +187,19 @@ def staged(d: Driven) -> str:
 def bytes_kept(d: Driven) -> int:
     """All that lies in the stores and in the staging area, after a sweep that must find nothing to do for rows that are there."""
     assert d.cloud.loops.once("images.sweep")
-    stores = d.cloud.doors.use(Stores)
-    kept = [
+    stores = d.cloud.registry.use(Stores)
+    stored = [
         blobs.blobs
         for blobs in (stores.staging, *(s.blobs for s in stores.writable()))
         if isinstance(blobs, MemoryStore)
     ]
-    return sum(len(b) for blobs in kept for b in blobs.values())
+    return sum(len(b) for blobs in stored for b in blobs.values())
 
 
 def image_laws(d: Driven, id: str, hook: Hook, before: int) -> None:
     """Active with its bytes, or queued with the reason and not a byte more than before."""
-    image = d.house.admin.get(f"/image/v2/images/{id}")
-    task = d.house.admin.get(f"/image/v2/images/{id}/tasks")["tasks"][0]
+    image = d.sim.admin.get(f"/image/v2/images/{id}")
+    task = d.sim.admin.get(f"/image/v2/images/{id}/tasks")["tasks"][0]
     if "fail" in hook.hit:
         assert (image["status"], task["status"]) == ("queued", "failure"), (image, task)
         assert image["os_glance_reason"] == task["message"] == "Injected"
@@ -215,7 +215,7 @@ def bring(d: Driven, injection: Injection) -> None:
     before = bytes_kept(d)
     id = staged(d)
     hook = d.hurt(injection)
-    d.house.admin.post(f"/image/v2/images/{id}/import", {"method": {"name": "glance-direct"}}, 202)
+    d.sim.admin.post(f"/image/v2/images/{id}/import", {"method": {"name": "glance-direct"}}, 202)
     d.drain()
     image_laws(d, id, hook, before)
 
@@ -226,20 +226,20 @@ def snapshot(d: Driven, injection: Injection) -> None:
     d.drain()
     before = bytes_kept(d)
     hook = d.hurt(injection)
-    made = d.house.admin.ask("POST", f"/compute/v2.1/servers/{id}/action", {"createImage": {"name": "s"}})
+    made = d.sim.admin.ask("POST", f"/compute/v2.1/servers/{id}/action", {"createImage": {"name": "s"}})
     assert made.code == 202, made.text
     image = made.headers["location"].rpartition("/")[2]
     d.drain()
     d.hurt(Injection("unhurt"))
     assert laws(d, id)["status"] == "ACTIVE"
-    got = d.house.admin.ask("GET", f"/image/v2/images/{image}")
-    log = d.house.admin.get(f"/compute/v2.1/servers/{id}/os-instance-actions")["instanceActions"][0]
+    got = d.sim.admin.ask("GET", f"/image/v2/images/{image}")
+    log = d.sim.admin.get(f"/compute/v2.1/servers/{id}/os-instance-actions")["instanceActions"][0]
     if "fail" in hook.hit:
         assert got.code == 404 and log["message"] == "Error" and bytes_kept(d) == before
     else:
         assert got.json["status"] == "active" and log["message"] is None
         assert bytes_kept(d) == before + got.json["size"]
-    assert not any(m.get("copies") for m in d.cloud.doors.use(Hypervisor).machines.values())
+    assert not any(m.get("copies") for m in d.cloud.registry.use(Hypervisor).machines.values())
     changed = d.cloud.loops.status["images.keep"].changed
     assert d.cloud.loops.once("images.keep") and d.cloud.loops.status["images.keep"].changed == changed
 
@@ -288,17 +288,17 @@ def test_deadline(database: str | None) -> None:
 
 
 def verified(d: Driven) -> str:
-    signed = d.more.enter_context(trusting(d.cloud))(d.house)
-    net, _ = d.house.network(d.house.admin)
-    return str(d.house.server(d.house.admin, signed, net["id"])["id"])
+    signed = d.more.enter_context(trusting(d.cloud))(d.sim)
+    net, _ = d.sim.network(d.sim.admin)
+    return str(d.sim.server(d.sim.admin, signed, net["id"])["id"])
 
 
 def stopping(d: Driven, id: str) -> None:
-    d.house.admin.post(f"/compute/v2.1/servers/{id}/action", {"os-stop": None}, 202)
+    d.sim.admin.post(f"/compute/v2.1/servers/{id}/action", {"os-stop": None}, 202)
 
 
 def imaging(d: Driven, id: str) -> None:
-    made = d.house.admin.ask("POST", f"/compute/v2.1/servers/{id}/action", {"createImage": {"name": "s"}})
+    made = d.sim.admin.ask("POST", f"/compute/v2.1/servers/{id}/action", {"createImage": {"name": "s"}})
     assert made.code == 202, made.text
 
 
@@ -343,11 +343,11 @@ def test_a_delete_takes_its_place(saga: Any, injection: Injection, database: str
         if injection.kill is not None:
             with pytest.raises(Killed), d.cloud.db.write() as tx:
                 where = {"server": id}
-                start(tx, d.cloud.doors, "compute.delete_server", where, exclusive=f"server:{id}", supersede=True)
+                start(tx, d.cloud.registry, "compute.delete_server", where, exclusive=f"server:{id}", supersede=True)
             with d.cloud.db.read() as tx:
                 (live,) = progress.of(tx, f"server:{id}")
                 assert live.kind == saga.name and live.state == "run"
-        d.house.admin.delete(f"/compute/v2.1/servers/{id}", 204)
+        d.sim.admin.delete(f"/compute/v2.1/servers/{id}", 204)
         with d.cloud.db.read() as tx:
             (live,) = progress.of(tx, f"server:{id}")
             assert live.kind == "compute.delete_server"
@@ -364,7 +364,7 @@ def test_a_delete_takes_its_place(saga: Any, injection: Injection, database: str
 
 
 def images_of(d: Driven) -> set[tuple[str, str]]:
-    return {(i["id"], i["status"]) for i in d.house.admin.get("/image/v2/images")["images"]}
+    return {(i["id"], i["status"]) for i in d.sim.admin.get("/image/v2/images")["images"]}
 
 
 def test_the_image_is_deleted_while_it_is_made(database: str | None) -> None:
@@ -373,12 +373,12 @@ def test_the_image_is_deleted_while_it_is_made(database: str | None) -> None:
         id = new_server(d)
         d.drain()
         before = bytes_kept(d)
-        made = d.house.admin.ask("POST", f"/compute/v2.1/servers/{id}/action", {"createImage": {"name": "s"}})
+        made = d.sim.admin.ask("POST", f"/compute/v2.1/servers/{id}/action", {"createImage": {"name": "s"}})
         d.cloud.runner.tick()
-        d.house.admin.delete("/image/v2/images/" + made.headers["location"].rpartition("/")[2], 204)
+        d.sim.admin.delete("/image/v2/images/" + made.headers["location"].rpartition("/")[2], 204)
         d.drain()
         assert laws(d, id)["status"] == "ACTIVE" and bytes_kept(d) == before
-        log = d.house.admin.get(f"/compute/v2.1/servers/{id}/os-instance-actions")["instanceActions"][0]
+        log = d.sim.admin.get(f"/compute/v2.1/servers/{id}/os-instance-actions")["instanceActions"][0]
         assert log["action"] == "createImage" and log["message"] == "Error"
     finally:
         d.close()
@@ -390,11 +390,11 @@ def test_delete_without_its_host(database: str | None) -> None:
     try:
         id = new_server(d)
         d.drain()
-        d.house.admin.delete(f"/compute/v2.1/servers/{id}", 204)
+        d.sim.admin.delete(f"/compute/v2.1/servers/{id}", 204)
         for _ in range(40):
             d.cloud.runner.tick()
             d.clock.advance(10)
-        assert d.house.admin.ask("GET", f"/compute/v2.1/servers/{id}").code == 404
+        assert d.sim.admin.ask("GET", f"/compute/v2.1/servers/{id}").code == 404
     finally:
         d.close()
 
@@ -406,14 +406,14 @@ def test_delete_ends_an_import(database: str | None) -> None:
         before = bytes_kept(d)
         for steps in range(4):
             id = staged(d)
-            d.house.admin.post(f"/image/v2/images/{id}/import", {"method": {"name": "glance-direct"}}, 202)
+            d.sim.admin.post(f"/image/v2/images/{id}/import", {"method": {"name": "glance-direct"}}, 202)
             kill = Injection("k", kill=("before", "do", ("gather", "examine", "deliver", "publish")[steps]))
             d.hurt(kill)
             try:
                 d.cloud.runner.tick()
             except Killed:
                 pass
-            d.house.admin.delete(f"/image/v2/images/{id}", 204)
+            d.sim.admin.delete(f"/image/v2/images/{id}", 204)
             d.hurt(Injection("unhurt"))
             die(d.cloud.process)
             d.drain()
@@ -427,11 +427,11 @@ def test_staged_bytes_do_not_wait_for_ever(database: str | None) -> None:
     try:
         before = bytes_kept(d)
         id = staged(d)
-        assert d.house.admin.get(f"/image/v2/images/{id}")["status"] == "uploading"
+        assert d.sim.admin.get(f"/image/v2/images/{id}")["status"] == "uploading"
         d.clock.advance(90_000)
-        d.house = House(d.cloud)
+        d.sim = SimCloud(d.cloud)
         d.cloud.loops.once("images.uploads")
-        image = d.house.admin.get(f"/image/v2/images/{id}")
+        image = d.sim.admin.get(f"/image/v2/images/{id}")
         assert image["status"] == "queued" and "in time" in image["os_glance_reason"]
         assert bytes_kept(d) == before
     finally:

@@ -17,8 +17,8 @@ from lxml import etree
 from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, SignatureMethod
 from signxml.signer import XMLSigner
 
-from houses import House, make
 from saml_idp import key_and_certificate
+from sim_cloud import SimCloud, make
 from virga.services.identity.federation.saml import issuer
 from virga.services.identity.federation.saml.messages import BEARER, DS, PAOS, SAML, SAMLP, SOAP, SUCCESS, stamp
 
@@ -40,7 +40,7 @@ class Forge:
 
     def assertion(self, uid: str = "anna", **over: Any) -> Any:
         now, id = time.time(), "_" + os.urandom(8).hex()
-        said = {
+        claims = {
             "issuer": ENTITY,
             "audience": US,
             "recipient": ACS,
@@ -50,27 +50,27 @@ class Forge:
             "id": id,
         } | over
         root = etree.Element(
-            f"{{{SAML}}}Assertion", nsmap={"saml": SAML}, ID=said["id"], Version="2.0", IssueInstant=stamp(now)
+            f"{{{SAML}}}Assertion", nsmap={"saml": SAML}, ID=claims["id"], Version="2.0", IssueInstant=stamp(now)
         )
-        etree.SubElement(root, f"{{{SAML}}}Issuer").text = said["issuer"]
+        etree.SubElement(root, f"{{{SAML}}}Issuer").text = claims["issuer"]
         etree.SubElement(root, f"{{{DS}}}Signature", nsmap={"ds": DS}, Id="placeholder")
         subject = etree.SubElement(root, f"{{{SAML}}}Subject")
         etree.SubElement(subject, f"{{{SAML}}}NameID").text = uid
         data = etree.SubElement(
-            etree.SubElement(subject, f"{{{SAML}}}SubjectConfirmation", Method=said.get("method", BEARER)),
+            etree.SubElement(subject, f"{{{SAML}}}SubjectConfirmation", Method=claims.get("method", BEARER)),
             f"{{{SAML}}}SubjectConfirmationData",
         )
-        data.set("Recipient", said["recipient"])
-        data.set("NotOnOrAfter", stamp(said["ends"]))
-        if said["answers"]:
-            data.set("InResponseTo", said["answers"])
+        data.set("Recipient", claims["recipient"])
+        data.set("NotOnOrAfter", stamp(claims["ends"]))
+        if claims["answers"]:
+            data.set("InResponseTo", claims["answers"])
         conditions = etree.SubElement(
-            root, f"{{{SAML}}}Conditions", NotBefore=stamp(said["begins"]), NotOnOrAfter=stamp(said["ends"])
+            root, f"{{{SAML}}}Conditions", NotBefore=stamp(claims["begins"]), NotOnOrAfter=stamp(claims["ends"])
         )
-        if said["audience"]:
+        if claims["audience"]:
             etree.SubElement(
                 etree.SubElement(conditions, f"{{{SAML}}}AudienceRestriction"), f"{{{SAML}}}Audience"
-            ).text = said["audience"]
+            ).text = claims["audience"]
         etree.SubElement(root, f"{{{SAML}}}AuthnStatement", AuthnInstant=stamp(now))
         one = etree.SubElement(
             etree.SubElement(root, f"{{{SAML}}}AttributeStatement"), f"{{{SAML}}}Attribute", Name="uid"
@@ -123,7 +123,7 @@ def forge(tmp_path_factory: pytest.TempPathFactory) -> Forge:
 
 
 @pytest.fixture(scope="module")
-def cloud(forge: Forge) -> Iterator[House]:
+def cloud(forge: Forge) -> Iterator[SimCloud]:
     made = make(
         **{
             "identity.saml": {
@@ -133,8 +133,8 @@ def cloud(forge: Forge) -> Iterator[House]:
         }
     )
     made.start()
-    house = House(made)
-    a = house.admin
+    sim = SimCloud(made)
+    a = sim.admin
     a.put(f"{FED}/mappings/m", {"mapping": {"rules": RULES}}, 201)
     for idp in ("corp", "asked"):
         a.put(
@@ -143,27 +143,27 @@ def cloud(forge: Forge) -> Iterator[House]:
             201,
         )
         a.put(f"{FED}/identity_providers/{idp}/protocols/saml2", {"protocol": {"mapping_id": "m"}}, 201)
-    yield house
+    yield sim
     made.stop()
 
 
-def send(house: House, raw: bytes, path: str = f"{AT}/saml2/acs") -> Any:
-    return house.http.post(path, content=raw, headers={"Content-Type": "application/vnd.paos+xml"})
+def send(sim: SimCloud, raw: bytes, path: str = f"{AT}/saml2/acs") -> Any:
+    return sim.http.post(path, content=raw, headers={"Content-Type": "application/vnd.paos+xml"})
 
 
-def refused(house: House, raw: bytes, why: str) -> None:
+def refused(sim: SimCloud, raw: bytes, why: str) -> None:
     began = time.process_time()
-    got = send(house, raw)
+    got = send(sim, raw)
     assert got.status_code == 401 and why in got.json()["error"]["message"], (got.status_code, got.text[:500])
     assert time.process_time() - began < 1.0
 
 
-def name(house: House, got: Any) -> str:
+def name(sim: SimCloud, got: Any) -> str:
     assert got.status_code == 201, got.text
     return str(got.json()["token"]["user"]["name"])
 
 
-def test_the_right_ones_come_in(cloud: House, forge: Forge) -> None:
+def test_the_right_ones_come_in(cloud: SimCloud, forge: Forge) -> None:
     assert name(cloud, send(cloud, enveloped(forge.right()))) == "anna"
     whole = forge.response(bare(forge.assertion("bert")), sign=True)
     assert name(cloud, send(cloud, enveloped(whole))) == "bert"
@@ -177,7 +177,7 @@ def test_the_right_ones_come_in(cloud: House, forge: Forge) -> None:
         )
 
 
-def test_external_entities_read_nothing(cloud: House, forge: Forge, tmp_path: Path) -> None:
+def test_external_entities_read_nothing(cloud: SimCloud, forge: Forge, tmp_path: Path) -> None:
     """XXE, by general and by parameter entities, from files and by network."""
     canary = tmp_path / "canary"
     canary.write_text("the-canary")
@@ -194,7 +194,7 @@ def test_external_entities_read_nothing(cloud: House, forge: Forge, tmp_path: Pa
     refused(cloud, good.replace(b">anna<", b">&e;<"), "not well-formed")
 
 
-def test_a_billion_laughs_are_not_laughed(cloud: House, forge: Forge) -> None:
+def test_a_billion_laughs_are_not_laughed(cloud: SimCloud, forge: Forge) -> None:
     lines = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 12))
     bomb = f'<!DOCTYPE x [<!ENTITY l0 "ha">{lines}]><x a="&l11;">&l11;</x>'.encode()
     refused(cloud, bomb, "document type")
@@ -204,7 +204,7 @@ def test_a_billion_laughs_are_not_laughed(cloud: House, forge: Forge) -> None:
     refused(cloud, wide, "exactly one message")
 
 
-def test_other_encodings_hide_nothing(cloud: House, forge: Forge) -> None:
+def test_other_encodings_hide_nothing(cloud: SimCloud, forge: Forge) -> None:
     good = enveloped(forge.right()).decode()
     hidden = '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/hostname">]>'
     for raw in (
@@ -217,7 +217,7 @@ def test_other_encodings_hide_nothing(cloud: House, forge: Forge) -> None:
         refused(cloud, raw, "UTF-8")
 
 
-def test_unsigned_assertions(cloud: House, forge: Forge) -> None:
+def test_unsigned_assertions(cloud: SimCloud, forge: Forge) -> None:
     refused(cloud, enveloped(forge.response(bare(forge.assertion("admin")))), "not signed")
     empty = forge.assertion("admin")
     refused(cloud, enveloped(forge.response(empty)), "no certificate")
@@ -227,7 +227,7 @@ def test_unsigned_assertions(cloud: House, forge: Forge) -> None:
     refused(cloud, enveloped(stripped), "no certificate")
 
 
-def test_a_word_that_was_changed(cloud: House, forge: Forge) -> None:
+def test_a_word_that_was_changed(cloud: SimCloud, forge: Forge) -> None:
     for before, after in ((b">anna<", b">admin<"), (US.encode(), US.encode() + b"x"), (b'Name="uid"', b'Name="UID"')):
         refused(cloud, enveloped(forge.right()).replace(before, after), "no certificate")
 
@@ -307,7 +307,7 @@ WRAPS = [
 
 
 @pytest.mark.parametrize("wrap", WRAPS, ids=lambda w: w.__name__.strip("_"))
-def test_signature_wrapping(cloud: House, forge: Forge, wrap: Callable[[Forge, Any], Any]) -> None:
+def test_signature_wrapping(cloud: SimCloud, forge: Forge, wrap: Callable[[Forge, Any], Any]) -> None:
     """A signature that holds, over something else than what is read (Somorovsky and others, 2012: XSW 1 to 8)."""
     got = send(cloud, enveloped(wrap(forge, forge.signed(forge.assertion()))))
     assert got.status_code == 401, got.text
@@ -316,7 +316,7 @@ def test_signature_wrapping(cloud: House, forge: Forge, wrap: Callable[[Forge, A
     assert not [u for u in users if u["name"] == "admin" and u["domain_id"] != "default"]
 
 
-def test_a_replayed_assertion(cloud: House, forge: Forge) -> None:
+def test_a_replayed_assertion(cloud: SimCloud, forge: Forge) -> None:
     raw = enveloped(forge.right())
     assert send(cloud, raw).status_code == 201
     for _ in range(3):
@@ -353,11 +353,11 @@ def test_a_replayed_assertion(cloud: House, forge: Forge) -> None:
         "holder of key",
     ],
 )
-def test_what_is_signed_and_not_for_us(cloud: House, forge: Forge, over: dict[str, Any], why: str) -> None:
+def test_what_is_signed_and_not_for_us(cloud: SimCloud, forge: Forge, over: dict[str, Any], why: str) -> None:
     refused(cloud, enveloped(forge.right(**over)), why)
 
 
-def test_other_keys_and_weak_signatures(cloud: House, forge: Forge) -> None:
+def test_other_keys_and_weak_signatures(cloud: SimCloud, forge: Forge) -> None:
     """Another key whose certificate comes along; the provider's public certificate as an HMAC secret; SHA-1."""
     refused(
         cloud,
@@ -398,14 +398,14 @@ def test_other_keys_and_weak_signatures(cloud: House, forge: Forge) -> None:
     refused(cloud, enveloped(forge.response(signed)), "no certificate")
 
 
-def test_comments_cut_no_names(cloud: House, forge: Forge) -> None:
+def test_comments_cut_no_names(cloud: SimCloud, forge: Forge) -> None:
     """`admin<!---->.evil` is never read as `admin` (2018's VU#475445)."""
     raw = enveloped(forge.right("admin.evil")).replace(b">admin.evil<", b">admin<!---->.evil<")
     got = send(cloud, raw)
     assert got.status_code == 401 or name(cloud, got) == "admin.evil"
 
 
-def test_what_was_not_asked_for(cloud: House, forge: Forge) -> None:
+def test_what_was_not_asked_for(cloud: SimCloud, forge: Forge) -> None:
     """Where the operator did not allow it, an assertion that answers no request of ours is refused, right as it may be."""
     other = {"recipient": ACS.replace("corp", "asked"), "audience": US.replace("corp", "asked")}
     message = forge.right(**other)
@@ -418,7 +418,7 @@ def test_what_was_not_asked_for(cloud: House, forge: Forge) -> None:
     assert began.status_code == 200 and began.headers["content-type"] == "application/vnd.paos+xml"
 
 
-def test_a_message_with_any_byte_changed(cloud: House, forge: Forge) -> None:
+def test_a_message_with_any_byte_changed(cloud: SimCloud, forge: Forge) -> None:
     """Never a fault, never another user: what still comes in says what was signed."""
     dice = random.Random(7)
     for _ in range(int(os.environ.get("VIRGA_SAML_FUZZ", "80"))):
@@ -436,7 +436,7 @@ def test_a_message_with_any_byte_changed(cloud: House, forge: Forge) -> None:
         assert got.status_code == 401 or name(cloud, got) == "anna", (got.status_code, bytes(raw), got.text)
 
 
-def test_junk_is_refused_and_not_a_fault(cloud: House, forge: Forge) -> None:
+def test_junk_is_refused_and_not_a_fault(cloud: SimCloud, forge: Forge) -> None:
     good = enveloped(forge.right())
     for raw in (
         b"",

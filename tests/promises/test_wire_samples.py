@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import samples
-from houses import House
+from sim_cloud import SimCloud
 from undeclared_answers import ALWAYS_REFUSED, ROOMS, UNSAMPLED, undeclared
 from virga.ground.http.table import Route, Service
 from virga.roles.parts import described
@@ -22,15 +22,15 @@ ROOT = Path(__file__).parents[2] / "src/virga/services"
 SPOKEN = [service for service in SERVICES if service.routes]
 
 
-def test_the_samples_are_as_reviewed(shared: House) -> None:
+def test_the_samples_are_as_reviewed(shared: SimCloud) -> None:
     made = dict(samples.all_samples(shared))
-    kept = {
+    stored = {
         str(file.relative_to(samples.FOLDER)).removesuffix(".json"): json.loads(file.read_text())
         for file in samples.FOLDER.rglob("*.json")
     }
-    assert set(made) == set(kept), "run 'make wire' and read the difference"
+    assert set(made) == set(stored), "run 'make wire' and read the difference"
     for label, value in made.items():
-        assert value == kept[label], f"{label}: run 'make wire' and read the difference"
+        assert value == stored[label], f"{label}: run 'make wire' and read the difference"
 
 
 @pytest.mark.parametrize("service", SPOKEN, ids=lambda s: s.name)

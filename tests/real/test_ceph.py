@@ -12,7 +12,7 @@ import pytest
 
 from ceph import Ceph
 from disks import qcow2
-from houses import House, blob_contract, make
+from sim_cloud import SimCloud, blob_contract, make
 from virga.client import wait
 from virga.services.images.drivers import rbd
 
@@ -27,10 +27,10 @@ def ceph(cluster: Ceph) -> str:
 
 
 @pytest.fixture(scope="module")
-def house(ceph: str) -> Iterator[House]:
+def sim(ceph: str) -> Iterator[SimCloud]:
     cloud = make(**{"images.stores": ["files=memory:", f"ceph=rbd:images?conf={ceph}&weight=5"]})
     cloud.start()
-    yield House(cloud)
+    yield SimCloud(cloud)
     cloud.stop()
 
 
@@ -46,9 +46,9 @@ def names(ceph: str) -> list[str]:
     ).stdout.split()
 
 
-def test_an_image_in_ceph(house: House, ceph: str) -> None:
+def test_an_image_in_ceph(sim: SimCloud, ceph: str) -> None:
     """Up, down, a range, a clone of its snapshot, a copy back to files, gone."""
-    a, data = house.admin, os.urandom((9 << 20) + 5)
+    a, data = sim.admin, os.urandom((9 << 20) + 5)
     id = a.post("/image/v2/images", {"name": "c", "disk_format": "raw", "container_format": "bare"})["id"]
     got = a.ask("PUT", f"/image/v2/images/{id}/file", raw=data, headers=OCTETS | {"X-Image-Meta-Store": "ceph"})
     assert got.code == 204, got.text
@@ -59,8 +59,8 @@ def test_an_image_in_ceph(house: House, ceph: str) -> None:
         hashlib.sha512(data).hexdigest(),
     )
     headers = {"X-Auth-Token": a.token}
-    assert house.http.get(f"/image/v2/images/{id}/file", headers=headers).content == data
-    part = house.http.get(f"/image/v2/images/{id}/file", headers=headers | {"Range": "bytes=4194300-4194310"})
+    assert sim.http.get(f"/image/v2/images/{id}/file", headers=headers).content == data
+    part = sim.http.get(f"/image/v2/images/{id}/file", headers=headers | {"Range": "bytes=4194300-4194310"})
     assert part.content == data[4194300:4194311]
     (location,) = a.get(f"/image/v2/images/{id}/locations")
     pool, name, snap = location["url"].split("/")[3:]
@@ -77,11 +77,11 @@ def test_an_image_in_ceph(house: House, ceph: str) -> None:
     subprocess.run(["rbd", "-c", ceph, "--no-progress", "rm", "images/machine.disk"], check=True, timeout=30)
     a.delete(f"/image/v2/images/{id}", 204)
     # the image may still be held by who looked at it last; the sweep comes again
-    assert wait(lambda: house.cloud.loops.once("images.sweep") and name not in names(ceph), 60, every=1.0)
+    assert wait(lambda: sim.cloud.loops.once("images.sweep") and name not in names(ceph), 60, every=1.0)
 
 
-def test_hostile_bytes_are_refused_here_too(house: House, ceph: str) -> None:
-    a = house.admin
+def test_hostile_bytes_are_refused_here_too(sim: SimCloud, ceph: str) -> None:
+    a = sim.admin
     id = a.post("/image/v2/images", {"name": "c", "disk_format": "qcow2", "container_format": "bare"})["id"]
     got = a.ask(
         "PUT",

@@ -15,11 +15,11 @@ import pytest
 import bodies
 from accounts import Account, round_of
 from ceph import Ceph
-from houses import House, make
-from labs import CLIENTS, Lab, free_port
+from cloud_process import CLIENTS, CloudProcess, free_port
+from sim_cloud import SimCloud, make
 from virga.ground.keyfile import KeyFile
 from virga.services.objects import api, loops
-from virga.services.objects.desk import Desk
+from virga.services.objects.context import ObjectContext
 from virga.services.objects.drivers.rados import ASIDE, STRIPE, RadosStore
 from virga.services.objects.drivers.sealed import Seal, SealedStore
 
@@ -57,7 +57,7 @@ def test_a_lost_stripe_is_rot(store: RadosStore) -> None:
 
 
 def test_a_removal_cut_short_is_found_again(store: RadosStore) -> None:
-    id = bodies.keep(store, os.urandom(2 * STRIPE))
+    id = bodies.store_body(store, os.urandom(2 * STRIPE))
     store.cluster.io().remove_object(f"{id}.1")
     assert list(store.ids()) == [id]
     store.remove(id)
@@ -69,54 +69,54 @@ def test_a_removal_cut_short_is_found_again(store: RadosStore) -> None:
 
 
 @pytest.fixture(scope="module")
-def house(cluster: Ceph, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def sim(cluster: Ceph, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimCloud]:
     word = f"rados:{cluster.pool('bodies')}?conf={cluster.conf}&seconds=5"
     cloud = make(
         **{"objects.store": word, "objects.replica": str(tmp_path_factory.mktemp("copies")), "objects.trash_seconds": 0}
     )
     cloud.start()
-    yield House(cloud)
+    yield SimCloud(cloud)
     cloud.stop()
 
 
-def rados(house: House) -> RadosStore:
-    blobs = house.cloud.doors.use(Desk).blobs
+def rados(sim: SimCloud) -> RadosStore:
+    blobs = sim.cloud.registry.use(ObjectContext).blobs
     inner = blobs.inner if isinstance(blobs, SealedStore) else blobs
     assert isinstance(inner, RadosStore)
     return inner
 
 
-def test_an_object_in_ceph(house: House) -> None:
+def test_an_object_in_ceph(sim: SimCloud) -> None:
     """Up, a range, a large object, away; a byte that turns is read from the copy and healed."""
-    a, data = Account(house.tenant("ceph")), os.urandom(9_000_001)
+    a, data = Account(sim.tenant("ceph")), os.urandom(9_000_001)
     a("PUT", "/c", code=201)
     assert a("PUT", "/c/o", data, 201).headers["etag"] == hashlib.md5(data).hexdigest()
     assert a("GET", "/c/o", code=200).content == data
     assert a("GET", "/c/o", code=206, Range="bytes=4194300-4194310").content == data[4194300:4194311]
-    (id,) = rados(house).ids()
-    desk = house.cloud.doors.use(Desk)
-    round = round_of(house)
+    (id,) = rados(sim).ids()
+    context = sim.cloud.registry.use(ObjectContext)
+    round = round_of(sim)
     loops.replicator(round)
-    assert desk.bodies.replica is not None and list(desk.bodies.replica.ids()) == [id]
-    turn_a_byte(rados(house), id, 5_000_000)
+    assert context.bodies.replica is not None and list(context.bodies.replica.ids()) == [id]
+    turn_a_byte(rados(sim), id, 5_000_000)
     assert a("GET", "/c/o", code=200).content == data, "the copy answers"
-    assert [q["body"] for q in api.status(desk)["quarantine"]] == [id]
+    assert [q["body"] for q in api.status(context)["quarantine"]] == [id]
     loops.replicator(round)
-    told = api.status(desk)
-    assert told["done"]["healed"] == 1 and told["quarantine"] == [] and b"".join(rados(house).read(id)) == data
-    turn_a_byte(rados(house), id, 100)
+    told = api.status(context)
+    assert told["done"]["healed"] == 1 and told["quarantine"] == [] and b"".join(rados(sim).read(id)) == data
+    turn_a_byte(rados(sim), id, 100)
     loops.auditor(round)
-    assert desk.usage.healed == 2 and b"".join(rados(house).read(id)) == data
+    assert context.usage.healed == 2 and b"".join(rados(sim).read(id)) == data
     a("PUT", "/c/o", b"z" * 20_000, 201)
     loops.trash(round)
-    assert id not in set(rados(house).ids()) and id not in set(desk.bodies.replica.ids())
-    half = rados(house).create("b" + "0" * 32)
+    assert id not in set(rados(sim).ids()) and id not in set(context.bodies.replica.ids())
+    half = rados(sim).create("b" + "0" * 32)
     half.write(bytes(300_000))
     assert loops.orphans(round) == 0, "the young may be on their way"
 
 
-def test_a_full_cluster_is_507(house: House, cluster: Ceph) -> None:
-    a = Account(house.tenant("full"))
+def test_a_full_cluster_is_507(sim: SimCloud, cluster: Ceph) -> None:
+    a = Account(sim.tenant("full"))
     a("PUT", "/c", code=201)
     disk = ("--admin-daemon", str(cluster.folder / "osd.0.asok"), "injectfull")
     cluster.ask(*disk, "full", "1000")
@@ -135,7 +135,7 @@ def test_a_full_cluster_is_507(house: House, cluster: Ceph) -> None:
 def test_the_gateway_in_our_place(cluster: Ceph, tmp_path: Path) -> None:
     """radosgw with our tokens and our EC2 keys: put by S3, read by Swift, and the other way round; strangers stay outside."""
     port = free_port()
-    lab = Lab(tmp_path / "cloud", gateway=f"http://127.0.0.1:{port}")
+    lab = CloudProcess(tmp_path / "cloud", gateway=f"http://127.0.0.1:{port}")
     try:
         a = lab.admin
         user = a.post(

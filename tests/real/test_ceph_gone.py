@@ -9,7 +9,7 @@ import pytest
 
 from accounts import Account
 from ceph import Ceph
-from houses import House, make
+from sim_cloud import SimCloud, make
 
 pytestmark = pytest.mark.real
 
@@ -22,7 +22,7 @@ def test_images_in_a_ceph_that_is_gone(cluster: Ceph) -> None:
     cloud = make(**{"images.stores": ["files=memory:", f"ceph=rbd:images?conf={cluster.conf}&weight=5"]})
     cloud.start()
     try:
-        a = House(cloud).admin
+        a = SimCloud(cloud).admin
         cluster.stop()
         id = a.post("/image/v2/images", {"name": "c", "disk_format": "raw", "container_format": "bare"})["id"]
         got = a.ask("PUT", f"/image/v2/images/{id}/file", raw=b"x" * 5000, headers=OCTETS)
@@ -37,7 +37,7 @@ def test_bodies_in_a_ceph_that_is_gone(cluster: Ceph) -> None:
     cloud = make(**{"objects.store": f"rados:bodies?conf={cluster.conf}&seconds=3"})
     cloud.start()
     try:
-        a = Account(House(cloud).admin)
+        a = Account(SimCloud(cloud).admin)
         cluster.stop()
         a("PUT", "/c", code=201)
         began = time.monotonic()

@@ -54,7 +54,7 @@ def tenant(real: Real, name: str) -> Client:
     return real.client(name, name, "pw")
 
 
-class Place:
+class TenantNetwork:
     """A tenant's network 10.0.0.0/24 behind a router, ssh and ping allowed."""
 
     def __init__(self, real: Real, name: str) -> None:
@@ -119,7 +119,7 @@ def image(real: Real) -> str:
 @pytest.fixture(scope="module")
 def places(real: Real, image: str) -> dict[str, Any]:
     """Two tenants with the same subnet; a1 and b1 have the same address, b2 lives beside b1."""
-    a, b = Place(real, "anna"), Place(real, "boris")
+    a, b = TenantNetwork(real, "anna"), TenantNetwork(real, "boris")
     body = {
         "network_id": b.net,
         "cidr": "fd00:b::/64",

@@ -25,9 +25,9 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    asked = os.environ["VIRGA_DEBIAN"]
-    if asked != "1":
-        return Path(asked)
+    requested = os.environ["VIRGA_DEBIAN"]
+    if requested != "1":
+        return Path(requested)
     folder = tmp_path_factory.mktemp("debian")
     words = [
         sys.executable,

@@ -50,7 +50,7 @@ def test_hypervisor_contract(folder: Path) -> None:
             socket, folder, kvm=False, plug=lambda port, mtu: "", unplug=lambda port: None, image=lambda id: GUEST
         )
 
-    hypervisors.holds(made, b"SYSLINUX", cards=False)
+    hypervisors.holds(made, b"SYSLINUX", nics=False)
     assert list((folder / "machines").iterdir()) == [] and list((folder / "base").iterdir()) == []
 
 

@@ -18,8 +18,8 @@ import pytest
 
 import hypervisors
 from disks import qcow2, vmdk
-from houses import House, make
 from real_clouds import GUEST, left_nothing, machine_facts
+from sim_cloud import SimCloud, make
 from virga.client import wait
 from virga.node.libvirtd import engine
 from virga.node.supervisor import Supervisor
@@ -307,7 +307,10 @@ BOOTS: list[dict[str, str]] = [
 def test_machines_of_every_kind_boot(folder: Path, properties: dict[str, str]) -> None:
     h = driver(folder, writer(folder, b""))
     m = machine(
-        "raw", hardware=hardware.chosen(Boot("raw", "raw", properties=properties), {}, 2), vcpus=2, files={"a/b": "c"}
+        "raw",
+        hardware=hardware.hardware_for(Boot("raw", "raw", properties=properties), {}, 2),
+        vcpus=2,
+        files={"a/b": "c"},
     )
     h.run(m)
     try:
@@ -328,9 +331,9 @@ def test_what_this_host_offers(folder: Path) -> None:
     assert (
         "e1000" in offers["hw_vif_model"] and "uefi" in offers["hw_firmware_type"] and "vga" in offers["hw_video_model"]
     )
-    assert hardware.lacks(hardware.chosen(Boot("raw"), {}, 1), offers) is None
+    assert hardware.lacks(hardware.hardware_for(Boot("raw"), {}, 1), offers) is None
     assert "pc-q35-1.0" in str(
-        hardware.lacks(hardware.chosen(Boot("raw", properties={"hw_machine_type": "pc-q35-1.0"}), {}, 1), offers)
+        hardware.lacks(hardware.hardware_for(Boot("raw", properties={"hw_machine_type": "pc-q35-1.0"}), {}, 1), offers)
     )
 
 
@@ -338,7 +341,7 @@ def test_uefi(folder: Path) -> None:
     """Debian's OVMF starts; its variables go with the machine."""
     h = driver(folder, writer(folder, b""))
     m = machine(
-        "raw", hardware=hardware.chosen(Boot("raw", properties={"hw_firmware_type": "uefi"}), {}, 1), files=None
+        "raw", hardware=hardware.hardware_for(Boot("raw", properties={"hw_firmware_type": "uefi"}), {}, 1), files=None
     )
     h.run(m)
     try:
@@ -379,7 +382,9 @@ def test_iso_boots(folder: Path) -> None:
     )
     for properties in ({}, {"hw_machine_type": "q35"}):
         h = driver(folder, image)
-        m = machine("iso", ephemeral=1, hardware=hardware.chosen(Boot("iso", "iso", properties=properties), {}, 1))
+        m = machine(
+            "iso", ephemeral=1, hardware=hardware.hardware_for(Boot("iso", "iso", properties=properties), {}, 1)
+        )
         h.run(m)
         try:
             assert wait(lambda h=h, m=m: b"THE-ISO-BOOTS" in h.console(m.id), 60), h.console(m.id)
@@ -410,7 +415,7 @@ def test_kernel_and_ramdisk_boot(folder: Path) -> None:
         kernel_id="k",
         ramdisk_id="r",
     )
-    m = machine("qcow2", image_id="ami", hardware=hardware.chosen(boot, {}, 1))
+    m = machine("qcow2", image_id="ami", hardware=hardware.hardware_for(boot, {}, 1))
     h.run(m)
     try:
         assert wait(lambda: b"=== rcS done" in h.console(m.id), 150), h.console(m.id)[-2000:]
@@ -462,9 +467,9 @@ def test_one_fetch_for_a_hundred_machines(folder: Path, monkeypatch: pytest.Monk
     cloud = make(state=state, **{"images.stores": ["far=memory:"]})
     cloud.start()
     try:
-        house = House(cloud)
-        ids = [house.image(data=os.urandom(200_000))["id"] for _ in range(2)]
-        blobs, reads, gate = cloud.doors.use(Stores).default.blobs, [], threading.Event()
+        sim = SimCloud(cloud)
+        ids = [sim.image(data=os.urandom(200_000))["id"] for _ in range(2)]
+        blobs, reads, gate = cloud.registry.use(Stores).default.blobs, [], threading.Event()
         real = blobs.read
 
         def read(key: str, *more: Any) -> Any:
@@ -480,7 +485,7 @@ def test_one_fetch_for_a_hundred_machines(folder: Path, monkeypatch: pytest.Monk
             kvm=False,
             plug=lambda port, mtu: "",
             unplug=lambda port: None,
-            image=lambda id: images.path(cloud.doors, id),
+            image=lambda id: images.path(cloud.registry, id),
         )
         got: list[Path] = []
         threads = [

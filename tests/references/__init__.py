@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from houses import House, Tenant
+from sim_cloud import SimCloud, Tenant
 from virga.ground import wire
 from virga.ground.http.table import Route, Service
 
@@ -96,11 +96,11 @@ def key(route: Route) -> str:
 class Case:
     """Who asks (`me`), whose things are foreign (`other`), and the things made so far."""
 
-    house: House
+    sim: SimCloud
     me: Tenant
     other: Tenant
-    make: dict[str, Callable[[House, Tenant], str]]
-    drop: dict[str, Callable[[House, Tenant, str], None]]
+    make: dict[str, Callable[[SimCloud, Tenant], str]]
+    drop: dict[str, Callable[[SimCloud, Tenant, str], None]]
     kept: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def own(self, noun: str) -> str:
@@ -109,7 +109,7 @@ class Case:
 
     def fresh(self, noun: str) -> str:
         """The id of one that `me` makes now."""
-        return self.make[noun](self.house, self.me)
+        return self.make[noun](self.sim, self.me)
 
     def foreign(self, noun: str) -> str:
         """The id of one that is `other`'s."""
@@ -120,14 +120,14 @@ class Case:
         if noun not in self.drop:
             return None
         if (noun, "deleted") not in self.kept:
-            id = self.make[noun](self.house, self.me)
-            self.drop[noun](self.house, self.me, id)
+            id = self.make[noun](self.sim, self.me)
+            self.drop[noun](self.sim, self.me, id)
             self.kept[noun, "deleted"] = id
         return self.kept[noun, "deleted"]
 
     def _one(self, noun: str, whose: str, who: Tenant) -> str:
         if (noun, whose) not in self.kept:
-            self.kept[noun, whose] = self.make[noun](self.house, who)
+            self.kept[noun, whose] = self.make[noun](self.sim, who)
         return self.kept[noun, whose]
 
 

@@ -7,63 +7,63 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from houses import House, Tenant
 from references import Case, network
+from sim_cloud import SimCloud, Tenant
 
 C = "/compute/v2.1"
 COUNT = itertools.count()
 PUBLIC = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGGPsB1yPGp4Vd9kVdOJh8Fjx7Gm8vX3Jq0xZb5Y6Q1r"
 
 
-def server(house: House, who: Tenant) -> str:
-    flavor, image = "42", house.image(who)["id"]
-    net = who.get(f"/network/v2.0/subnets/{network.subnet(house, who)}")["subnet"]["network_id"]
+def server(sim: SimCloud, who: Tenant) -> str:
+    flavor, image = "42", sim.image(who)["id"]
+    net = who.get(f"/network/v2.0/subnets/{network.subnet(sim, who)}")["subnet"]["network_id"]
     body = {"name": "vm", "imageRef": image, "flavorRef": flavor, "networks": [{"uuid": net}]}
     id = str(who.post(f"{C}/servers", {"server": body})["server"]["id"])
-    house.settled(who, id)
+    sim.settled(who, id)
     return id
 
 
-def flavor(house: House, who: Tenant) -> str:
+def flavor(sim: SimCloud, who: Tenant) -> str:
     """One that is nobody's but the operator's: flavors belong to no project."""
     name = f"private-{next(COUNT)}"
     body = {"name": name, "id": name, "ram": 64, "vcpus": 1, "disk": 1, "os-flavor-access:is_public": False}
-    house.admin.post(f"{C}/flavors", {"flavor": body})
+    sim.admin.post(f"{C}/flavors", {"flavor": body})
     return name
 
 
-def keypair(house: House, who: Tenant) -> str:
+def keypair(sim: SimCloud, who: Tenant) -> str:
     name = f"key-{next(COUNT)}"
     body = {"name": name, "public_key": PUBLIC}
     who.post(f"{C}/os-keypairs", {"keypair": body})
     return name
 
 
-def host(house: House, who: Tenant) -> str:
+def host(sim: SimCloud, who: Tenant) -> str:
     """The name of one: they are the operator's."""
-    return str(house.admin.get(f"{C}/os-services")["services"][0]["host"])
+    return str(sim.admin.get(f"{C}/os-services")["services"][0]["host"])
 
 
-def drop_server(house: House, who: Tenant, id: str) -> None:
+def drop_server(sim: SimCloud, who: Tenant, id: str) -> None:
     who.delete(f"{C}/servers/{id}")
-    assert house.settled(who, id) is None
+    assert sim.settled(who, id) is None
 
 
-MAKE: dict[str, Callable[[House, Tenant], str]] = {
+MAKE: dict[str, Callable[[SimCloud, Tenant], str]] = {
     "server": server,
     "flavor": flavor,
     "keypair": keypair,
     "host": host,
 }
-DROP: dict[str, Callable[[House, Tenant, str], None]] = {
+DROP: dict[str, Callable[[SimCloud, Tenant, str], None]] = {
     "server": drop_server,
-    "flavor": lambda house, who, id: house.admin.delete(f"{C}/flavors/{id}"),
-    "keypair": lambda house, who, name: who.delete(f"{C}/os-keypairs/{name}"),
+    "flavor": lambda sim, who, id: sim.admin.delete(f"{C}/flavors/{id}"),
+    "keypair": lambda sim, who, name: who.delete(f"{C}/os-keypairs/{name}"),
 }
 
 
 def create_server(case: Case) -> list[dict[str, Any]]:
-    case.house.admin.put(f"{C}/os-quota-sets/{case.me.project}", {"quota_set": {"instances": -1, "cores": -1}})
+    case.sim.admin.put(f"{C}/os-quota-sets/{case.me.project}", {"quota_set": {"instances": -1, "cores": -1}})
     net = case.me.get(f"/network/v2.0/subnets/{case.own('subnet')}")["subnet"]["network_id"]
     common = {"name": "vm", "flavorRef": "42"}
     full = common | {

@@ -8,8 +8,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from houses import House, Tenant
 from references import Case
+from sim_cloud import SimCloud, Tenant
 
 I = "/identity/v3"  # noqa: E741
 COUNT = itertools.count()
@@ -20,75 +20,75 @@ def fresh(word: str) -> str:
     return f"{word}-{next(COUNT)}"
 
 
-def thing(path: str, key: str, **more: Any) -> Callable[[House, Tenant], str]:
+def thing(path: str, key: str, **more: Any) -> Callable[[SimCloud, Tenant], str]:
     """How the operator makes one: it belongs to nobody."""
-    return lambda house, who: str(house.admin.post(f"{I}/{path}", {key: {"name": fresh(key)} | more})[key]["id"])
+    return lambda sim, who: str(sim.admin.post(f"{I}/{path}", {key: {"name": fresh(key)} | more})[key]["id"])
 
 
-def remover(path: str) -> Callable[[House, Tenant, str], None]:
-    return lambda house, who, id: house.admin.delete(f"{I}/{path}/{id}")
+def remover(path: str) -> Callable[[SimCloud, Tenant, str], None]:
+    return lambda sim, who, id: sim.admin.delete(f"{I}/{path}/{id}")
 
 
-def drop_domain(house: House, who: Tenant, id: str) -> None:
-    house.admin.patch(f"{I}/domains/{id}", {"domain": {"enabled": False}})
-    house.admin.delete(f"{I}/domains/{id}")
+def drop_domain(sim: SimCloud, who: Tenant, id: str) -> None:
+    sim.admin.patch(f"{I}/domains/{id}", {"domain": {"enabled": False}})
+    sim.admin.delete(f"{I}/domains/{id}")
 
 
-def name_of(path: str, key: str, id: Callable[[House, Tenant], str]) -> Callable[[House, Tenant], str]:
+def name_of(path: str, key: str, id: Callable[[SimCloud, Tenant], str]) -> Callable[[SimCloud, Tenant], str]:
     """The name of one that `id` gives."""
-    return lambda house, who: str(house.admin.get(f"{I}/{path}/{id(house, who)}")[key]["name"])
+    return lambda sim, who: str(sim.admin.get(f"{I}/{path}/{id(sim, who)}")[key]["name"])
 
 
-def region(house: House, who: Tenant) -> str:
-    return str(house.admin.post(f"{I}/regions", {"region": {"id": fresh("region")}})["region"]["id"])
+def region(sim: SimCloud, who: Tenant) -> str:
+    return str(sim.admin.post(f"{I}/regions", {"region": {"id": fresh("region")}})["region"]["id"])
 
 
-def held(house: House, who: Tenant) -> str:
+def held(sim: SimCloud, who: Tenant) -> str:
     """The id of the role that everybody here has."""
-    return str(house.admin.get(f"{I}/roles?name=member")["roles"][0]["id"])
+    return str(sim.admin.get(f"{I}/roles?name=member")["roles"][0]["id"])
 
 
-def app_credential(house: House, who: Tenant, **more: Any) -> dict[str, Any]:
+def app_credential(sim: SimCloud, who: Tenant, **more: Any) -> dict[str, Any]:
     body = {"name": fresh("app")} | more
     made = who.post(f"{I}/users/{who.user}/application_credentials", {"application_credential": body})
     return dict(made["application_credential"])
 
 
-def access_rule(house: House, who: Tenant) -> str:
+def access_rule(sim: SimCloud, who: Tenant) -> str:
     rule = {"service": "compute", "method": "GET", "path": f"/v2.1/{next(COUNT)}"}
-    made = app_credential(house, who, access_rules=[rule])
+    made = app_credential(sim, who, access_rules=[rule])
     who.delete(f"{I}/users/{who.user}/application_credentials/{made['id']}")
     return str(made["access_rules"][0]["id"])
 
 
-def trust(house: House, who: Tenant) -> str:
+def trust(sim: SimCloud, who: Tenant) -> str:
     body = {
         "trustor_user_id": who.user,
         "trustee_user_id": who.user,
         "project_id": who.project,
         "impersonation": False,
-        "roles": [{"id": held(house, who)}],
+        "roles": [{"id": held(sim, who)}],
     }
     return str(who.post(f"{I}/OS-TRUST/trusts", {"trust": body})["trust"]["id"])
 
 
-def credential(house: House, who: Tenant) -> str:
+def credential(sim: SimCloud, who: Tenant) -> str:
     body = {"type": "cert", "blob": "x", "user_id": who.user, "project_id": who.project}
     return str(who.post(f"{I}/credentials", {"credential": body})["credential"]["id"])
 
 
-def _user(house: House, who: Tenant) -> str:
+def _user(sim: SimCloud, who: Tenant) -> str:
     return who.user
 
 
-def _project(house: House, who: Tenant) -> str:
+def _project(sim: SimCloud, who: Tenant) -> str:
     return who.project
 
 
 domain, role, group = thing("domains", "domain"), thing("roles", "role"), thing("groups", "group")
 service = thing("services", "service", type="other")
 
-MAKE: dict[str, Callable[[House, Tenant], str]] = {
+MAKE: dict[str, Callable[[SimCloud, Tenant], str]] = {
     "project": _project,
     "project name": name_of("projects", "project", _project),
     "user": _user,
@@ -103,28 +103,28 @@ MAKE: dict[str, Callable[[House, Tenant], str]] = {
     "access rule": access_rule,
     "trust": trust,
     "credential": credential,
-    "application credential": lambda house, who: str(app_credential(house, who)["id"]),
-    "application credential name": lambda house, who: str(app_credential(house, who)["name"]),
+    "application credential": lambda sim, who: str(app_credential(sim, who)["id"]),
+    "application credential name": lambda sim, who: str(app_credential(sim, who)["name"]),
 }
-DROP: dict[str, Callable[[House, Tenant, str], None]] = {
+DROP: dict[str, Callable[[SimCloud, Tenant, str], None]] = {
     "domain": drop_domain,
     "role": remover("roles"),
     "group": remover("groups"),
     "region": remover("regions"),
     "service": remover("services"),
-    "access rule": lambda house, who, id: who.delete(f"{I}/users/{who.user}/access_rules/{id}"),
-    "trust": lambda house, who, id: who.delete(f"{I}/OS-TRUST/trusts/{id}"),
-    "credential": lambda house, who, id: who.delete(f"{I}/credentials/{id}"),
-    "application credential": lambda house, who, id: who.delete(f"{I}/users/{who.user}/application_credentials/{id}"),
+    "access rule": lambda sim, who, id: who.delete(f"{I}/users/{who.user}/access_rules/{id}"),
+    "trust": lambda sim, who, id: who.delete(f"{I}/OS-TRUST/trusts/{id}"),
+    "credential": lambda sim, who, id: who.delete(f"{I}/credentials/{id}"),
+    "application credential": lambda sim, who, id: who.delete(f"{I}/users/{who.user}/application_credentials/{id}"),
 }
 
 
 def login(case: Case) -> dict[str, str]:
     """Another member of the project of `me`, whose password nobody else has: id and name."""
     body = {"name": fresh("user"), "password": PASSWORD}
-    made = case.house.admin.post(f"{I}/users", {"user": body})["user"]
-    at = f"{I}/projects/{case.me.project}/users/{made['id']}/roles/{held(case.house, case.me)}"
-    case.house.admin.put(at)
+    made = case.sim.admin.post(f"{I}/users", {"user": body})["user"]
+    at = f"{I}/projects/{case.me.project}/users/{made['id']}/roles/{held(case.sim, case.me)}"
+    case.sim.admin.put(at)
     return {"id": made["id"], "name": made["name"]}
 
 
@@ -137,7 +137,7 @@ def tokens(case: Case) -> list[dict[str, Any]]:
     """Logins with each method that a member has, the user and the project by id and by name."""
     me, project = case.own("user name"), case.own("project name")
     home, named = {"domain": {"id": "default"}}, {"domain": {"name": "Default"}}
-    app, who = app_credential(case.house, case.me), login(case)
+    app, who = app_credential(case.sim, case.me), login(case)
     lent = [
         {"id": app["id"]},
         {"name": app["name"], "user": {"id": case.me.user}},
@@ -171,7 +171,7 @@ def old_tokens(case: Case) -> list[dict[str, Any]]:
 
 
 def roles_by_id_and_name(case: Case) -> list[list[dict[str, Any]]]:
-    return [[{"id": held(case.house, case.me)}], [{"name": "member"}]]
+    return [[{"id": held(case.sim, case.me)}], [{"name": "member"}]]
 
 
 def trusts(case: Case) -> list[dict[str, Any]]:

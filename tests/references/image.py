@@ -7,19 +7,19 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from houses import House, Tenant
 from references import Case
+from sim_cloud import SimCloud, Tenant
 
 I = "/image/v2/images"  # noqa: E741 - images
 N = "/image/v2/metadefs/namespaces"
 COUNT = itertools.count()
 
 
-def image(house: House, who: Tenant) -> str:
-    return str(house.image(who)["id"])
+def image(sim: SimCloud, who: Tenant) -> str:
+    return str(sim.image(who)["id"])
 
 
-def task(house: House, who: Tenant) -> str:
+def task(sim: SimCloud, who: Tenant) -> str:
     """The task of an import."""
     id = who.post(I, {"disk_format": "raw", "container_format": "bare"})["id"]
     octets = {"Content-Type": "application/octet-stream"}
@@ -28,17 +28,17 @@ def task(house: House, who: Tenant) -> str:
     return str(who.get(f"{I}/{id}/tasks")["tasks"][0]["id"])
 
 
-def namespace(house: House, who: Tenant) -> str:
+def namespace(sim: SimCloud, who: Tenant) -> str:
     """Namespaces are made by administrators; this one is for its owner alone."""
     name = f"ns-{next(COUNT)}"
-    house.admin.post(N, {"namespace": name, "owner": who.project, "visibility": "private"})
+    sim.admin.post(N, {"namespace": name, "owner": who.project, "visibility": "private"})
     return name
 
 
-MAKE: dict[str, Callable[[House, Tenant], str]] = {"image": image, "task": task, "namespace": namespace}
-DROP: dict[str, Callable[[House, Tenant, str], None]] = {
-    "image": lambda house, who, id: who.delete(f"{I}/{id}"),
-    "namespace": lambda house, who, name: house.admin.delete(f"{N}/{name}"),
+MAKE: dict[str, Callable[[SimCloud, Tenant], str]] = {"image": image, "task": task, "namespace": namespace}
+DROP: dict[str, Callable[[SimCloud, Tenant, str], None]] = {
+    "image": lambda sim, who, id: who.delete(f"{I}/{id}"),
+    "namespace": lambda sim, who, name: sim.admin.delete(f"{N}/{name}"),
 }
 GOOD: dict[str, Callable[[Case], list[dict[str, Any]]]] = {
     "POST /v2/images": lambda case: [{"name": "n", "owner": case.me.project}],

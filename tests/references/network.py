@@ -6,45 +6,45 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from houses import House, Tenant
 from references import Case
+from sim_cloud import SimCloud, Tenant
 
 N = "/network/v2.0"
 
 
-def network(house: House, who: Tenant) -> str:
+def network(sim: SimCloud, who: Tenant) -> str:
     return str(who.post(f"{N}/networks", {"network": {"name": "n"}})["network"]["id"])
 
 
-def subnet(house: House, who: Tenant) -> str:
-    body = {"subnet": {"network_id": network(house, who), "cidr": "10.77.0.0/24", "ip_version": 4}}
+def subnet(sim: SimCloud, who: Tenant) -> str:
+    body = {"subnet": {"network_id": network(sim, who), "cidr": "10.77.0.0/24", "ip_version": 4}}
     return str(who.post(f"{N}/subnets", body)["subnet"]["id"])
 
 
-def port(house: House, who: Tenant) -> str:
-    net = who.get(f"{N}/subnets/{subnet(house, who)}")["subnet"]["network_id"]
+def port(sim: SimCloud, who: Tenant) -> str:
+    net = who.get(f"{N}/subnets/{subnet(sim, who)}")["subnet"]["network_id"]
     return str(who.post(f"{N}/ports", {"port": {"network_id": net}})["port"]["id"])
 
 
-def router(house: House, who: Tenant) -> str:
+def router(sim: SimCloud, who: Tenant) -> str:
     return str(who.post(f"{N}/routers", {"router": {"name": "r"}})["router"]["id"])
 
 
-def security_group(house: House, who: Tenant) -> str:
+def security_group(sim: SimCloud, who: Tenant) -> str:
     return str(who.post(f"{N}/security-groups", {"security_group": {"name": "g"}})["security_group"]["id"])
 
 
-def remover(noun: str) -> Callable[[House, Tenant, str], None]:
-    return lambda house, who, id: who.delete(f"{N}/{noun}/{id}")
+def remover(noun: str) -> Callable[[SimCloud, Tenant, str], None]:
+    return lambda sim, who, id: who.delete(f"{N}/{noun}/{id}")
 
 
-def floatingip(house: House, who: Tenant) -> str:
+def floatingip(sim: SimCloud, who: Tenant) -> str:
     on = who.get(f"{N}/networks?router:external=true")["networks"][0]["id"]
     return str(who.post(f"{N}/floatingips", {"floatingip": {"floating_network_id": on}})["floatingip"]["id"])
 
 
-def rule(house: House, who: Tenant) -> str:
-    body = {"security_group_id": security_group(house, who), "direction": "ingress", "protocol": "tcp"}
+def rule(sim: SimCloud, who: Tenant) -> str:
+    body = {"security_group_id": security_group(sim, who), "direction": "ingress", "protocol": "tcp"}
     return str(who.post(f"{N}/security-group-rules", {"security_group_rule": body})["security_group_rule"]["id"])
 
 
@@ -81,7 +81,7 @@ def create_port(case: Case) -> list[dict[str, Any]]:
 def room(case: Case) -> None:
     """The sweep makes more than a project's default quota."""
     unbounded = {"router": -1, "security_group": -1, "floatingip": -1, "port": -1, "network": -1, "subnet": -1}
-    case.house.admin.put(f"{N}/quotas/{case.me.project}", {"quota": unbounded})
+    case.sim.admin.put(f"{N}/quotas/{case.me.project}", {"quota": unbounded})
 
 
 def ext(case: Case) -> str:
@@ -104,7 +104,7 @@ def floating(case: Case) -> str:
 
 
 def create_floating(case: Case) -> list[dict[str, Any]]:
-    on = case.house.admin.get(f"{N}/subnets?network_id={ext(case)}")["subnets"][0]["id"]
+    on = case.sim.admin.get(f"{N}/subnets?network_id={ext(case)}")["subnets"][0]["id"]
     whole = {"floating_network_id": ext(case), "port_id": behind(case), "subnet_id": on}
     return [{"floatingip": whole}]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An application credential's access rules hold at the door of every service."""
+"""An application credential's access rules hold in every service."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from typing import Any
 
 import pytest
 
-from houses import House, Tenant
+from sim_cloud import SimCloud, Tenant
 
 
-def narrowed(house: House, owner: Tenant, rules: list[dict[str, str]]) -> Tenant:
+def narrowed(sim: SimCloud, owner: Tenant, rules: list[dict[str, str]]) -> Tenant:
     """A token of an application credential with these access rules."""
     body: dict[str, Any] = {"name": f"app-{len(rules)}-{rules[0]['service']}", "access_rules": rules}
     app = owner.post(f"/identity/v3/users/{owner.user}/application_credentials", {"application_credential": body}, 201)[
         "application_credential"
     ]
     method = {"id": app["id"], "secret": app["secret"]}
-    answer = house.http.post(
+    answer = sim.http.post(
         "/identity/v3/auth/tokens",
         json={"auth": {"identity": {"methods": ["application_credential"], "application_credential": method}}},
     )
     assert answer.status_code == 201, answer.text
-    return Tenant(house.http, answer.headers["x-subject-token"], owner.project, owner.user)
+    return Tenant(sim.http, answer.headers["x-subject-token"], owner.project, owner.user)
 
 
 @pytest.mark.parametrize("service", ["identity", "image", "network", "compute", "object-store"])
-def test_access_rules_hold_in_every_service(shared: House, service: str) -> None:
+def test_access_rules_hold_in_every_service(shared: SimCloud, service: str) -> None:
     t = shared.tenant(f"ruled-{service}")
     role = shared.admin.get("/identity/v3/roles?name=SwiftOperator")["roles"] if service == "object-store" else []
     for r in role:

@@ -7,29 +7,27 @@ import base64
 
 import pytest
 
-from houses import House
-from virga.protocol.guests import MetadataAsked
-from virga.protocol.machines import Asked
+from sim_cloud import SimCloud
+from virga.protocol.guests import MetadataRequest
+from virga.protocol.machines import AssignmentRequest
 from virga.protocol.topics import ASSIGNMENT, METADATA
 from virga.services.compute import metadata
 from virga.services.compute.driver import Hypervisor
-from virga.services.compute.drivers.fake import Dial
+from virga.services.compute.drivers.fake import FailureRates
 
 
-def test_life_of_a_server(house: House) -> None:
-    t = house.tenant("vera")
-    image = house.image()
-    net, _ = house.network(t)
-    made = house.server(
-        t, image["id"], net["id"], metadata={"a": "b"}, user_data=base64.b64encode(b"#!/bin/sh").decode()
-    )
+def test_life_of_a_server(sim: SimCloud) -> None:
+    t = sim.tenant("vera")
+    image = sim.image()
+    net, _ = sim.network(t)
+    made = sim.server(t, image["id"], net["id"], metadata={"a": "b"}, user_data=base64.b64encode(b"#!/bin/sh").decode())
     assert set(made) >= {"id", "links", "adminPass", "OS-DCF:diskConfig"}
     id = made["id"]
-    s = house.settled(t, id)
+    s = sim.settled(t, id)
     assert s["status"] == "ACTIVE" and s["metadata"] == {"a": "b"}
     assert s["addresses"]["net"][0]["addr"] == "10.0.0.3"
     assert "OS-EXT-SRV-ATTR:host" not in s, "tenants do not see hosts"
-    assert house.admin.get(f"/compute/v2.1/servers/{id}")["server"]["OS-EXT-SRV-ATTR:host"]
+    assert sim.admin.get(f"/compute/v2.1/servers/{id}")["server"]["OS-EXT-SRV-ATTR:host"]
     for verb, status in (
         ({"os-stop": None}, "SHUTOFF"),
         ({"os-start": None}, "ACTIVE"),
@@ -37,7 +35,7 @@ def test_life_of_a_server(house: House) -> None:
         ({"reboot": {"type": "HARD"}}, "ACTIVE"),
     ):
         t.post(f"/compute/v2.1/servers/{id}/action", verb, 202)
-        assert house.settled(t, id)["status"] == status
+        assert sim.settled(t, id)["status"] == status
     again = t.ask("POST", f"/compute/v2.1/servers/{id}/action", {"os-start": None})
     assert again.code == 409 and "vm_state active" in again.json["conflictingRequest"]["message"]
     log = [a["action"] for a in t.get(f"/compute/v2.1/servers/{id}/os-instance-actions")["instanceActions"]]
@@ -45,65 +43,65 @@ def test_life_of_a_server(house: House) -> None:
     out = t.post(f"/compute/v2.1/servers/{id}/action", {"os-getConsoleOutput": {"length": 1}})["output"]
     assert "boot finished" in out and out.count("\n") == 1
     t.delete(f"/compute/v2.1/servers/{id}", 204)
-    assert house.settled(t, id) is None
+    assert sim.settled(t, id) is None
     assert [p for p in t.get("/network/v2.0/ports")["ports"] if p["device_owner"].startswith("compute")] == []
 
 
-def test_no_valid_host_names_what_lacks(house: House) -> None:
-    a = house.admin
-    image, (net, _) = house.image(), house.network(a)
+def test_no_valid_host_names_what_lacks(sim: SimCloud) -> None:
+    a = sim.admin
+    image, (net, _) = sim.image(), sim.network(a)
     a.post("/compute/v2.1/flavors", {"flavor": {"name": "huge", "id": "huge", "ram": 2**30, "vcpus": 1, "disk": 1}})
     a.put(f"/compute/v2.1/os-quota-sets/{a.project}", {"quota_set": {"ram": -1}})
-    s = house.settled(a, house.server(a, image["id"], net["id"], flavorRef="huge")["id"])
+    s = sim.settled(a, sim.server(a, image["id"], net["id"], flavorRef="huge")["id"])
     assert s["status"] == "ERROR"
     assert (
         "No valid host was found." in s["fault"]["message"] and "memory: 1073741824 MiB needed" in s["fault"]["message"]
     )
     services = a.get("/compute/v2.1/os-services")["services"]
-    admin = house.login("admin", "admin", "admin")
+    admin = sim.login("admin", "admin", "admin")
     admin.version = "2.53"
     id = admin.get("/compute/v2.1/os-services")["services"][0]["id"]
     admin.put(f"/compute/v2.1/os-services/{id}", {"status": "disabled", "disabled_reason": "new roof"})
-    s = house.settled(a, house.server(a, image["id"], net["id"])["id"])
+    s = sim.settled(a, sim.server(a, image["id"], net["id"])["id"])
     assert "disabled (new roof)" in s["fault"]["details"] and services[0]["host"] in s["fault"]["details"]
     assert s["fault"]["message"] == "No valid host was found. disabled (1 of 1)."
     got = a.ask("POST", f"/compute/v2.1/servers/{s['id']}/action", {"os-start": None})
     assert got.code == 409 and "No valid host" in got.json["conflictingRequest"]["message"]
     a.delete(f"/compute/v2.1/servers/{s['id']}", 204)
-    assert house.settled(a, s["id"]) is None
+    assert sim.settled(a, s["id"]) is None
 
 
-def test_a_hypervisor_that_fails_says_so(house: House) -> None:
-    a = house.admin
-    house.cloud.doors.use(Dial).set("compute.spawn", 1.0)
-    image, (net, _) = house.image(), house.network(a)
-    s = house.settled(a, house.server(a, image["id"], net["id"])["id"])
+def test_a_hypervisor_that_fails_says_so(sim: SimCloud) -> None:
+    a = sim.admin
+    sim.cloud.registry.use(FailureRates).set("compute.spawn", 1.0)
+    image, (net, _) = sim.image(), sim.network(a)
+    s = sim.settled(a, sim.server(a, image["id"], net["id"])["id"])
     assert s["status"] == "ERROR" and s["fault"]["message"] == "SimulatedFailure"
     assert "simulated failure at compute.spawn" in s["fault"]["details"], "the words are for administrators"
     assert [p for p in a.get("/network/v2.0/ports")["ports"] if p["device_owner"].startswith("compute")] == []
-    assert house.cloud.doors.use(Hypervisor).disks.there == {}, "nor is its disk left"  # type: ignore[attr-defined]
+    assert sim.cloud.registry.use(Hypervisor).disks.there == {}, "nor is its disk left"  # type: ignore[attr-defined]
 
 
-def test_the_empty_disk_counts(house: House) -> None:
+def test_the_empty_disk_counts(sim: SimCloud) -> None:
     """OS-FLV-EXT-DATA:ephemeral is a disk beside the root disk, and takes room on the host."""
-    a = house.admin
+    a = sim.admin
     a.post(
         "/compute/v2.1/flavors",
         {"flavor": {"name": "two", "id": "two", "ram": 64, "vcpus": 1, "disk": 1, "OS-FLV-EXT-DATA:ephemeral": 5}},
     )
-    image, (net, _) = house.image(), house.network(a)
-    id = house.server(a, image["id"], net["id"], flavorRef="two")["id"]
-    assert house.settled(a, id)["status"] == "ACTIVE"
+    image, (net, _) = sim.image(), sim.network(a)
+    id = sim.server(a, image["id"], net["id"], flavorRef="two")["id"]
+    assert sim.settled(a, id)["status"] == "ACTIVE"
     shown = a.get("/compute/v2.1/os-hypervisors/detail")["hypervisors"][0]
     assert shown["local_gb_used"] == 6
-    said = house.cloud.local.link().call(ASSIGNMENT, Asked(id))
-    assert said.machine is not None and said.machine.ephemeral == 5
+    answer = sim.cloud.local.link().call(ASSIGNMENT, AssignmentRequest(id))
+    assert answer.machine is not None and answer.machine.ephemeral == 5
 
 
-def test_quota_counts_what_is_there(house: House) -> None:
-    t = house.tenant("quinn")
-    image, (net, _) = house.image(), house.network(t)
-    house.admin.put(f"/compute/v2.1/os-quota-sets/{t.project}", {"quota_set": {"instances": 2}})
+def test_quota_counts_what_is_there(sim: SimCloud) -> None:
+    t = sim.tenant("quinn")
+    image, (net, _) = sim.image(), sim.network(t)
+    sim.admin.put(f"/compute/v2.1/os-quota-sets/{t.project}", {"quota_set": {"instances": 2}})
     body = {"name": "m", "imageRef": image["id"], "flavorRef": "42", "networks": [{"uuid": net["id"]}]}
     got = t.ask("POST", "/compute/v2.1/servers", {"server": body | {"min_count": 3}})
     assert got.code == 403 and "Requested 3, but already used 0 of 2 instances" in got.json["forbidden"]["message"]
@@ -113,33 +111,33 @@ def test_quota_counts_what_is_there(house: House) -> None:
     assert t.get("/compute/v2.1/limits")["limits"]["absolute"]["totalInstancesUsed"] == 2
 
 
-def test_strangers_and_ports(house: House) -> None:
-    anna, boris = house.tenant("sanna"), house.tenant("sboris")
-    image, (net, _) = house.image(), house.network(anna)
+def test_strangers_and_ports(sim: SimCloud) -> None:
+    anna, boris = sim.tenant("sanna"), sim.tenant("sboris")
+    image, (net, _) = sim.image(), sim.network(anna)
     port = anna.post("/network/v2.0/ports", {"port": {"network_id": net["id"]}})["port"]
     body = {"name": "x", "imageRef": image["id"], "flavorRef": "42", "networks": [{"port": port["id"]}]}
     got = boris.ask("POST", "/compute/v2.1/servers", {"server": body})
     assert got.code == 400 and port["id"] in got.json["badRequest"]["message"]
     id = anna.post("/compute/v2.1/servers", {"server": body})["server"]["id"]
-    assert house.settled(anna, id)["status"] == "ACTIVE"
+    assert sim.settled(anna, id)["status"] == "ACTIVE"
     assert boris.ask("GET", f"/compute/v2.1/servers/{id}").code == 404
     assert boris.ask("DELETE", f"/compute/v2.1/servers/{id}").code == 404
     assert boris.ask("POST", f"/compute/v2.1/servers/{id}/action", {"os-stop": None}).code == 404
     busy = anna.ask("POST", "/compute/v2.1/servers", {"server": body})
     assert busy.code == 409 and id in busy.json["conflictingRequest"]["message"]
     anna.delete(f"/compute/v2.1/servers/{id}", 204)
-    assert house.settled(anna, id) is None
+    assert sim.settled(anna, id) is None
     freed = anna.get(f"/network/v2.0/ports/{port['id']}")["port"]
     assert freed["device_id"] == "" and freed["fixed_ips"] == port["fixed_ips"], "the caller's own port survives"
 
 
-def test_locked(house: House) -> None:
-    t = house.tenant("lock")
-    image, (net, _) = house.image(), house.network(t)
-    id = house.server(t, image["id"], net["id"])["id"]
-    house.settled(t, id)
-    house.admin.version = "2.73"
-    house.admin.post(f"/compute/v2.1/servers/{id}/action", {"lock": {"locked_reason": "audit"}}, 202)
+def test_locked(sim: SimCloud) -> None:
+    t = sim.tenant("lock")
+    image, (net, _) = sim.image(), sim.network(t)
+    id = sim.server(t, image["id"], net["id"])["id"]
+    sim.settled(t, id)
+    sim.admin.version = "2.73"
+    sim.admin.post(f"/compute/v2.1/servers/{id}/action", {"lock": {"locked_reason": "audit"}}, 202)
     got = t.ask("DELETE", f"/compute/v2.1/servers/{id}")
     assert got.code == 409 and "audit" in got.json["conflictingRequest"]["message"]
 
@@ -153,11 +151,11 @@ VERSIONED = {
 }
 
 
-def test_microversions(house: House) -> None:
-    a = house.admin
-    image, (net, _) = house.image(), house.network(a)
-    id = house.server(a, image["id"], net["id"])["id"]
-    house.settled(a, id)
+def test_microversions(sim: SimCloud) -> None:
+    a = sim.admin
+    image, (net, _) = sim.image(), sim.network(a)
+    id = sim.server(a, image["id"], net["id"])["id"]
+    sim.settled(a, id)
     for version in (
         "2.1",
         "2.3",
@@ -200,13 +198,13 @@ def test_microversions(house: House) -> None:
     ).code in {202, 409}
 
 
-def test_lists_say_what_show_says(house: House) -> None:
+def test_lists_say_what_show_says(sim: SimCloud) -> None:
     """Lists read narrow rows: what they print is what the single reads print, on each database; tags choose across pages."""
-    a = house.admin
-    image, (net, _) = house.image(), house.network(a)
-    ids = [house.server(a, image["id"], net["id"], name=f"s{n}", metadata={"n": str(n)})["id"] for n in range(3)]
+    a = sim.admin
+    image, (net, _) = sim.image(), sim.network(a)
+    ids = [sim.server(a, image["id"], net["id"], name=f"s{n}", metadata={"n": str(n)})["id"] for n in range(3)]
     for id in ids:
-        house.settled(a, id)
+        sim.settled(a, id)
     a.version = "2.96"
     for id, tags in zip(ids, (["red"], ["red", "blue"], []), strict=True):
         a.put(f"/compute/v2.1/servers/{id}/tags", {"tags": tags})
@@ -240,14 +238,14 @@ def test_lists_say_what_show_says(house: House) -> None:
     assert ports[0]["id"] not in {p["id"] for p in a.get("/network/v2.0/ports?not-tags=x")["ports"]}
 
 
-def test_answers_name_the_version_they_speak(shared: House) -> None:
+def test_answers_name_the_version_they_speak(shared: SimCloud) -> None:
     a = shared.login("admin", "admin", "admin")
-    for path, asked, spoken in (
+    for path, requested, spoken in (
         ("/compute/v2.1/flavors", "2.60", "2.60"),
         ("/compute/v2.1/flavors", None, "2.1"),
         ("/compute/v2/flavors", "2.60", "2.1"),
     ):
-        a.version = asked
+        a.version = requested
         got = a.ask("GET", path)
         assert (
             got.headers["openstack-api-version"] == f"compute {spoken}"
@@ -255,7 +253,7 @@ def test_answers_name_the_version_they_speak(shared: House) -> None:
         )
 
 
-def test_list_filters(shared: House) -> None:
+def test_list_filters(shared: SimCloud) -> None:
     t = shared.tenant("lister")
     image, (net, _) = shared.image(), shared.network(t)
     ids = [shared.server(t, image["id"], net["id"], name=n)["id"] for n in ("web-1", "web-2", "db")]
@@ -275,7 +273,7 @@ def test_list_filters(shared: House) -> None:
     assert other.code == 400 and f"'{t.project}'" in other.text, "another project's is not one's own"
 
 
-def test_keypairs(shared: House) -> None:
+def test_keypairs(shared: SimCloud) -> None:
     t = shared.tenant("keys")
     made = t.post("/compute/v2.1/os-keypairs", {"keypair": {"name": "gen"}})["keypair"]
     assert made["private_key"].startswith("-----BEGIN OPENSSH PRIVATE KEY-----")
@@ -296,10 +294,10 @@ def test_keypairs(shared: House) -> None:
     t.delete("/compute/v2.1/os-keypairs/gen", 204)
 
 
-def test_metadata_documents(house: House) -> None:
-    t = house.tenant("meta")
-    image, (net, _) = house.image(), house.network(t)
-    id = house.server(
+def test_metadata_documents(sim: SimCloud) -> None:
+    t = sim.tenant("meta")
+    image, (net, _) = sim.image(), sim.network(t)
+    id = sim.server(
         t,
         image["id"],
         net["id"],
@@ -307,11 +305,11 @@ def test_metadata_documents(house: House) -> None:
         user_data=base64.b64encode(b"\x00\xffdata").decode(),
         metadata={"role": "web"},
     )["id"]
-    house.settled(t, id)
+    sim.settled(t, id)
 
     def ask(path: str, ip: str = "10.0.0.3", network: str = net["id"]) -> tuple[int, bytes]:
-        said = house.cloud.local.link().call(METADATA, MetadataAsked(network, ip, path))
-        return said.status, said.body
+        answer = sim.cloud.local.link().call(METADATA, MetadataRequest(network, ip, path))
+        return answer.status, answer.body
 
     import json
 
@@ -329,7 +327,7 @@ def test_metadata_documents(house: House) -> None:
 
 
 @pytest.mark.parametrize("name", ["compute.spawn", "compute.stop"])
-def test_dial_reads_percent(name: str, house: House) -> None:
-    dial = house.cloud.doors.use(Dial)
+def test_dial_reads_percent(name: str, sim: SimCloud) -> None:
+    failure_rates = sim.cloud.registry.use(FailureRates)
     with pytest.raises(ValueError, match="between"):
-        dial.set(name, 2.0)
+        failure_rates.set(name, 2.0)

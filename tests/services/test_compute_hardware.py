@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from houses import House
+from sim_cloud import SimCloud
 from virga.ground.errors import Invalid
 from virga.services.compute import hardware
 from virga.services.compute.driver import Hardware, Hypervisor, Machine, Nic
@@ -19,8 +19,8 @@ from virga.services.compute.drivers import description
 from virga.services.compute.model import Boot
 
 
-def chosen(vcpus: int = 4, specs: dict[str, str] | None = None, **properties: str) -> Hardware:
-    return hardware.chosen(Boot("raw", "raw", properties=properties), specs or {}, vcpus)
+def hardware_for(vcpus: int = 4, specs: dict[str, str] | None = None, **properties: str) -> Hardware:
+    return hardware.hardware_for(Boot("raw", "raw", properties=properties), specs or {}, vcpus)
 
 
 def described(h: Hardware, kvm: bool = False, **more: Any) -> ET.Element:
@@ -42,7 +42,7 @@ def described(h: Hardware, kvm: bool = False, **more: Any) -> ET.Element:
 
 
 def test_nothing_said() -> None:
-    d = described(chosen())
+    d = described(hardware_for())
     assert d.find("./os/type").attrib["machine"] == "pc"  # type: ignore[union-attr]
     assert [t.attrib for t in d.findall("./devices/disk/target")] == [
         {"dev": "vda", "bus": "virtio"},
@@ -97,14 +97,14 @@ def test_nothing_said() -> None:
     ],
 )
 def test_what_is_asked_for_is_there(properties: dict[str, str], path: str, attributes: dict[str, str]) -> None:
-    found = described(chosen(**properties)).find(path)
+    found = described(hardware_for(**properties)).find(path)
     assert found is not None and found.attrib == attributes
 
 
 def test_the_empty_disk() -> None:
-    d = described(chosen(), ephemeral=3)
+    d = described(hardware_for(), ephemeral=3)
     assert [t.attrib["dev"] for t in d.findall("./devices/disk/target")] == ["vda", "vdb", "vdz"]
-    iso = hardware.chosen(Boot("iso", "iso"), {}, 1)
+    iso = hardware.hardware_for(Boot("iso", "iso"), {}, 1)
     d = described(iso, ephemeral=3)
     assert [(e.attrib["device"], e.find("target").attrib["dev"]) for e in d.findall("./devices/disk")] == [
         ("cdrom", "hda"),
@@ -114,9 +114,9 @@ def test_the_empty_disk() -> None:
 
 
 def test_windows_under_kvm() -> None:
-    d = described(chosen(os_type="windows"), kvm=True)
+    d = described(hardware_for(os_type="windows"), kvm=True)
     assert d.find("./features/hyperv/relaxed") is not None and d.find("./clock/timer[@name='hypervclock']") is not None
-    assert described(chosen(os_type="windows"), kvm=False).find("./features/hyperv") is None
+    assert described(hardware_for(os_type="windows"), kvm=False).find("./features/hyperv") is None
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_windows_under_kvm() -> None:
     ],
 )
 def test_topology(properties: dict[str, str], specs: dict[str, str], topology: tuple[int, int, int]) -> None:
-    h = chosen(4, specs, **properties)
+    h = hardware_for(4, specs, **properties)
     assert (h.sockets, h.cores, h.threads) == topology
 
 
@@ -166,7 +166,7 @@ def test_topology(properties: dict[str, str], specs: dict[str, str], topology: t
 )
 def test_what_cannot_be_is_refused_by_name(properties: dict[str, str], specs: dict[str, str], names: str) -> None:
     with pytest.raises(Invalid, match=names):
-        chosen(4, specs, **properties)
+        hardware_for(4, specs, **properties)
 
 
 HOSTILE = (
@@ -225,17 +225,17 @@ def words(d: ET.Element) -> set[str]:
 @pytest.mark.parametrize("evil", HOSTILE)
 def test_b8_hostile_properties(evil: str) -> None:
     """Each property with each hostile word: refused by its name, or without any effect but on the text that it is."""
-    plain = words(described(chosen(), name="m"))
+    plain = words(described(hardware_for(), name="m"))
     for name in PROPERTIES:
         try:
-            h = chosen(**{name: evil})
+            h = hardware_for(**{name: evil})
         except Invalid as e:
             assert name in e.message
             continue
         assert words(described(h, name=evil)) == plain, name
     for name in SPECS:
         try:
-            h = chosen(specs={name: evil})
+            h = hardware_for(specs={name: evil})
         except Invalid as e:
             assert name in e.message
             continue
@@ -246,33 +246,33 @@ def test_b8_hostile_properties(evil: str) -> None:
 def test_b8_hostile_kernel_arguments(evil: str) -> None:
     """The one text of a tenant that a machine gets: it is the kernel's command line and nothing else, and only with a kernel."""
     plain = Boot("raw", "raw", properties={"os_command_line": evil}, kernel_id="k", ramdisk_id="r")
-    d = described(hardware.chosen(plain, {}, 1))
+    d = described(hardware.hardware_for(plain, {}, 1))
     assert d.find("./os/cmdline").text == evil  # type: ignore[union-attr]
     assert [e.tag for e in d.find("./os")] == ["type", "kernel", "initrd", "cmdline", "boot", "smbios"]  # type: ignore[union-attr]
     assert d.find("./os/kernel").text == "/f/kernel"  # type: ignore[union-attr]
-    assert described(chosen(os_command_line=evil)).find("./os/cmdline") is None
+    assert described(hardware_for(os_command_line=evil)).find("./os/cmdline") is None
 
 
-def test_a_host_that_lacks_it_says_so(house: House) -> None:
-    a = house.admin
-    hypervisor: Any = house.cloud.doors.use(Hypervisor)
+def test_a_host_that_lacks_it_says_so(sim: SimCloud) -> None:
+    a = sim.admin
+    hypervisor: Any = sim.cloud.registry.use(Hypervisor)
     hypervisor.offers = {
         "hw_video_model": ["vga", "cirrus"],
         "hw_disk_bus": ["virtio"],
         "hw_machine_type": ["pc"],
         "hw_vif_model": ["virtio"],
     }
-    house.cloud.node.hello()  # type: ignore[union-attr]
-    net, _ = house.network(a)
+    sim.cloud.node.hello()  # type: ignore[union-attr]
+    net, _ = sim.network(a)
     for property, value in (("hw_video_model", "qxl"), ("hw_disk_bus", "scsi"), ("hw_machine_type", "pc-q35-1.0")):
-        image = house.image(**{property: value})
-        s = house.settled(a, house.server(a, image["id"], net["id"])["id"])
+        image = sim.image(**{property: value})
+        s = sim.settled(a, sim.server(a, image["id"], net["id"])["id"])
         assert s["status"] == "ERROR" and f"{property}: {value} is not offered here" in s["fault"]["message"], s
-    image = house.image(hw_video_model="vga")
-    assert house.settled(a, house.server(a, image["id"], net["id"])["id"])["status"] == "ACTIVE"
+    image = sim.image(hw_video_model="vga")
+    assert sim.settled(a, sim.server(a, image["id"], net["id"])["id"])["status"] == "ACTIVE"
 
 
-def test_what_no_host_can_is_refused_at_once(shared: House) -> None:
+def test_what_no_host_can_is_refused_at_once(shared: SimCloud) -> None:
     a = shared.admin
     net, _ = shared.network(a, name="n2")
     image = shared.image(hw_disk_bus="xen")
@@ -281,7 +281,7 @@ def test_what_no_host_can_is_refused_at_once(shared: House) -> None:
     assert got.code == 400 and "hw_disk_bus=xen" in got.json["badRequest"]["message"]
 
 
-def test_kernel_and_ramdisk(shared: House) -> None:
+def test_kernel_and_ramdisk(shared: SimCloud) -> None:
     a = shared.admin
     net, _ = shared.network(a, name="n3")
     kernel = shared.image(disk_format="aki", container_format="aki")
@@ -316,6 +316,6 @@ def test_every_combination_is_well_formed() -> None:
         )
         if "ide" in (disk, cdrom) and machine == "q35":
             continue
-        d = described(chosen(**properties), kvm=kvm)
+        d = described(hardware_for(**properties), kvm=kvm)
         targets = [t.attrib["dev"] for t in d.findall("./devices/disk/target")]
         assert len(targets) == len(set(targets)) == 2

@@ -7,21 +7,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from houses import House, make
+from sim_cloud import SimCloud, make
 
 C = "/compute/v2.1"
 ABSENT = "11111111-2222-4333-8444-555555555555"
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[House]:
+def place() -> Iterator[SimCloud]:
     cloud = make()
     cloud.start()
-    yield House(cloud)
+    yield SimCloud(cloud)
     cloud.stop()
 
 
-def test_things_of_others_are_not_there(place: House) -> None:
+def test_things_of_others_are_not_there(place: SimCloud) -> None:
     """A foreign group, rule, address or network reads as one that does not exist, at every proxy that takes its id."""
     alice, mallory = place.tenant("alice-p"), place.tenant("mallory-p")
     group = alice.post(f"{C}/os-security-groups", {"security_group": {"name": "g", "description": "d"}}, 200)
@@ -34,7 +34,7 @@ def test_things_of_others_are_not_there(place: House) -> None:
     fip = alice.post(f"{C}/os-floating-ips", {"pool": None}, 200)["floating_ip"]
     net = alice.post("/network/v2.0/networks", {"network": {"name": "n"}})["network"]["id"]
     body = {"security_group": {"name": "x", "description": "x"}}
-    asked = [
+    requested = [
         ("GET", "os-security-groups/{}", theirs, None),
         ("PUT", "os-security-groups/{}", theirs, body),
         ("DELETE", "os-security-groups/{}", theirs, None),
@@ -44,7 +44,7 @@ def test_things_of_others_are_not_there(place: House) -> None:
         ("GET", "os-networks/{}", net, None),
         ("GET", "os-tenant-networks/{}", net, None),
     ]
-    for method, path, id, sent in asked:
+    for method, path, id, sent in requested:
         foreign = mallory.ask(method, f"{C}/{path.format(id)}", sent)
         absent = mallory.ask(method, f"{C}/{path.format(ABSENT)}", sent)
         assert foreign.code == 404, (method, path, foreign.text)
@@ -64,7 +64,7 @@ def test_things_of_others_are_not_there(place: House) -> None:
     assert alice.get(f"{C}/os-security-groups/{theirs}")["security_group"]["rules"] == [made]
 
 
-def test_the_proxies_end_with_their_microversion(place: House) -> None:
+def test_the_proxies_end_with_their_microversion(place: SimCloud) -> None:
     who = place.tenant("now")
     for path in (
         "images",
@@ -78,7 +78,7 @@ def test_the_proxies_end_with_their_microversion(place: House) -> None:
         assert who.ask("GET", f"{C}/{path}", headers={"OpenStack-API-Version": "compute 2.36"}).code == 404, path
 
 
-def test_paths_as_old_clients_write_them(place: House) -> None:
+def test_paths_as_old_clients_write_them(place: SimCloud) -> None:
     who = place.tenant("old-paths")
     net = who.post("/network/v2.0/networks.json", {"network": {"name": "n", "admin_state_up": "True"}})["network"]["id"]
     assert who.get(f"/network/v2.0/networks/{net}.json")["network"]["id"] == net

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from directories import ADMIN, SECRET, SUFFIX, Slapd, free_port
-from houses import House, Tenant, make
+from sim_cloud import SimCloud, Tenant, make
 from virga.client import wait
 from virga.ground.loops.loop import Round
 from virga.services.identity.directories.loops import renew
@@ -46,7 +46,7 @@ def directory(slapd: Slapd, **over: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def corp(database: str | None, slapd: Slapd) -> Iterator[House]:
+def corp(database: str | None, slapd: Slapd) -> Iterator[SimCloud]:
     """A cloud with three domains: `corp` is a directory that may be written, `look` the same one read only, `dead` one that is away."""
     ldap = {
         "corp": directory(slapd),
@@ -55,25 +55,25 @@ def corp(database: str | None, slapd: Slapd) -> Iterator[House]:
     }
     cloud = make(database, **{"identity.ldap": ldap})
     cloud.start()
-    house = House(cloud)
-    assert wait(lambda: len(house.admin.get("/identity/v3/domains")["domains"]) >= 4, 10, every=0.05)
-    yield house
+    sim = SimCloud(cloud)
+    assert wait(lambda: len(sim.admin.get("/identity/v3/domains")["domains"]) >= 4, 10, every=0.05)
+    yield sim
     cloud.stop()
 
 
-def domain_of(house: House, name: str) -> str:
-    return str(house.admin.get(f"/identity/v3/domains?name={name}")["domains"][0]["id"])
+def domain_of(sim: SimCloud, name: str) -> str:
+    return str(sim.admin.get(f"/identity/v3/domains?name={name}")["domains"][0]["id"])
 
 
-def log_in(house: House, user: dict[str, Any], password: str, project: str | None = None) -> Any:
+def log_in(sim: SimCloud, user: dict[str, Any], password: str, project: str | None = None) -> Any:
     body: dict[str, Any] = {"identity": {"methods": ["password"], "password": {"user": user | {"password": password}}}}
     if project:
         body["scope"] = {"project": {"id": project}}
-    return house.http.post("/identity/v3/auth/tokens", json={"auth": body})
+    return sim.http.post("/identity/v3/auth/tokens", json={"auth": body})
 
 
 @pytest.mark.parametrize("kind", [SQL, LDAP])
-def test_one_contract(corp: House, kind: str) -> None:
+def test_one_contract(corp: SimCloud, kind: str) -> None:
     """Whatever keeps a domain's users, the API answers the same."""
     a, name = corp.admin, f"u-{kind}-{time.monotonic_ns()}"
     domain = (
@@ -139,14 +139,14 @@ def test_one_contract(corp: House, kind: str) -> None:
     a.delete(f"/identity/v3/users/{user['id']}", 404)
 
 
-def renewed(house: House) -> None:
+def renewed(sim: SimCloud) -> None:
     """One round of the loop, now."""
-    for id in house.cloud.doors.use(Directories).due:
-        house.cloud.doors.use(Directories).due[id] = 0.0
-    renew(Round(house.cloud.db, house.cloud.world, house.cloud.doors))
+    for id in sim.cloud.registry.use(Directories).due:
+        sim.cloud.registry.use(Directories).due[id] = 0.0
+    renew(Round(sim.cloud.db, sim.cloud.world, sim.cloud.registry))
 
 
-def test_the_shadow_follows(corp: House, slapd: Slapd) -> None:
+def test_the_shadow_follows(corp: SimCloud, slapd: Slapd) -> None:
     """What changes in the directory changes here: tokens of who is disabled, removed from a group, or gone, end."""
     n = time.monotonic_ns()
     dns = [slapd.user(f"{name}{n}", "pw") for name in ("ann", "ben", "cat")]
@@ -181,7 +181,7 @@ def test_the_shadow_follows(corp: House, slapd: Slapd) -> None:
     assert log_in(corp, {"id": ids["cat"]}, "pw2").status_code == 201, "and back again"
 
 
-def test_read_only(corp: House, slapd: Slapd) -> None:
+def test_read_only(corp: SimCloud, slapd: Slapd) -> None:
     n = time.monotonic_ns()
     slapd.user(f"ro{n}", "pw")
     a, domain = corp.admin, domain_of(corp, "look")
@@ -206,7 +206,7 @@ def test_read_only(corp: House, slapd: Slapd) -> None:
     assert t.ask("POST", "/identity/v3/users", {"user": {"name": "x", "domain_id": domain}}).code == 403
 
 
-def test_a_dead_directory_harms_its_own_domain_alone(corp: House) -> None:
+def test_a_dead_directory_harms_its_own_domain_alone(corp: SimCloud) -> None:
     began = time.perf_counter()
     codes = {log_in(corp, {"name": "x", "domain": {"name": "dead"}}, "pw").status_code for _ in range(10)}
     assert codes == {503} and time.perf_counter() - began < 5
@@ -220,18 +220,18 @@ def test_a_dead_directory_harms_its_own_domain_alone(corp: House) -> None:
     )
 
 
-def test_an_emptied_directory_is_not_believed(corp: House, slapd: Slapd, tmp_path: Path) -> None:
+def test_an_emptied_directory_is_not_believed(corp: SimCloud, slapd: Slapd, tmp_path: Path) -> None:
     """A wrong filter, a half-restored server: nobody is disabled by it."""
     own = Slapd(tmp_path / "own")
     own.user("eve", "pw")
     cloud = make(**{"identity.ldap": {"mine": directory(own)}})
     cloud.start()
     try:
-        house = House(cloud)
-        assert wait(lambda: log_in(house, {"name": "eve", "domain": {"name": "mine"}}, "pw").status_code == 201, 10)
+        sim = SimCloud(cloud)
+        assert wait(lambda: log_in(sim, {"name": "eve", "domain": {"name": "mine"}}, "pw").status_code == 201, 10)
         own.change(f"dn: cn=eve,ou=Users,{SUFFIX}\nchangetype: delete\n")
-        renewed(house)
-        assert house.admin.get("/identity/v3/users?name=eve")["users"][0]["enabled"] is True
+        renewed(sim)
+        assert sim.admin.get("/identity/v3/users?name=eve")["users"][0]["enabled"] is True
     finally:
         cloud.stop()
         own.stop()

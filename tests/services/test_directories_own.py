@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from directories import ADMIN, SECRET, SUFFIX, Slapd, free_port
-from houses import House, Tenant, make
+from sim_cloud import SimCloud, Tenant, make
 from virga.client import wait
 from virga.services.identity.directories.model import public_id
 
@@ -26,10 +26,10 @@ def slapd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slapd]:
 
 
 @pytest.fixture
-def living(database: str | None) -> Iterator[House]:
+def living(database: str | None) -> Iterator[SimCloud]:
     cloud = make(database)
     cloud.start()
-    yield House(cloud)
+    yield SimCloud(cloud)
     cloud.stop()
 
 
@@ -50,15 +50,15 @@ def config(slapd: Slapd, **over: Any) -> dict[str, Any]:
     return {"config": {"identity": {"driver": "ldap"}, "ldap": ldap}}
 
 
-def log_in(house: House, name: str, domain: str, password: str, project: str | None = None) -> Any:
+def log_in(sim: SimCloud, name: str, domain: str, password: str, project: str | None = None) -> Any:
     user = {"name": name, "domain": {"id": domain}, "password": password}
     body: dict[str, Any] = {"identity": {"methods": ["password"], "password": {"user": user}}}
     if project:
         body["scope"] = {"project": {"id": project}}
-    return house.http.post(f"{I}/auth/tokens", json={"auth": body})
+    return sim.http.post(f"{I}/auth/tokens", json={"auth": body})
 
 
-def test_a_domain_gets_its_directory_by_the_api(living: House, slapd: Slapd, tmp_path: Path) -> None:
+def test_a_domain_gets_its_directory_by_the_api(living: SimCloud, slapd: Slapd, tmp_path: Path) -> None:
     """PUT, PATCH and DELETE /v3/domains/{id}/config: ldaps with the right certificate, StartTLS, and back again, without a restart."""
     a, n = living.admin, time.monotonic_ns()
     slapd.user(f"own{n}", "pw")
@@ -97,7 +97,7 @@ def test_a_domain_gets_its_directory_by_the_api(living: House, slapd: Slapd, tmp
     ],
 )
 def test_what_is_no_configuration_is_said_at_once(
-    shared: House, slapd: Slapd, over: dict[str, Any], field: str
+    shared: SimCloud, slapd: Slapd, over: dict[str, Any], field: str
 ) -> None:
     a = shared.admin
     domain = a.post(f"{I}/domains", {"domain": {"name": f"bad{time.monotonic_ns()}"}}, 201)["domain"]["id"]
@@ -110,7 +110,7 @@ def test_what_is_no_configuration_is_said_at_once(
         assert a.ask("GET", f"{I}/domains/{domain}/config").code == 404, "nothing was kept"
 
 
-def test_an_address_that_is_none_is_said_at_the_login(living: House, slapd: Slapd) -> None:
+def test_an_address_that_is_none_is_said_at_the_login(living: SimCloud, slapd: Slapd) -> None:
     a = living.admin
     domain = a.post(f"{I}/domains", {"domain": {"name": "odd"}}, 201)["domain"]["id"]
     a.put(f"{I}/domains/{domain}/config", config(slapd, url="somewhere"), 201)
@@ -126,7 +126,7 @@ def test_an_address_that_is_none_is_said_at_the_login(living: House, slapd: Slap
     assert wait(lambda: log_in(living, "x", domain, "x").status_code == 401, 10, every=0.1)
 
 
-def test_a_wrong_directory_locks_no_administrator_out(living: House, slapd: Slapd) -> None:
+def test_a_wrong_directory_locks_no_administrator_out(living: SimCloud, slapd: Slapd) -> None:
     """The administrator's own domain gets a directory that is not there: ours go on, and can take it back."""
     a = living.admin
     a.put(f"{I}/domains/default/config", config(slapd, url=f"ldap://127.0.0.1:{free_port()}", tls_cacertfile=None), 201)
@@ -158,18 +158,16 @@ def test_who_is_disabled_there_is_out_here_at_once(database: str | None, slapd: 
     cloud = make(database, **{"identity.ldap": {"corp": own}})
     cloud.start()
     try:
-        house = House(cloud)
-        a = house.admin
+        sim = SimCloud(cloud)
+        a = sim.admin
         domain = a.get(f"{I}/domains?name=corp")["domains"][0]["id"]
         project = a.post(f"{I}/projects", {"project": {"name": "p", "domain_id": domain}})["project"]["id"]
         member = a.get(f"{I}/roles?name=member")["roles"][0]["id"]
         tokens = []
         for who in ("quick", "other"):
-            assert wait(lambda who=who: log_in(house, f"{who}{n}", domain, "pw").status_code == 201, 10, every=0.1)
+            assert wait(lambda who=who: log_in(sim, f"{who}{n}", domain, "pw").status_code == 201, 10, every=0.1)
             a.put(f"{I}/projects/{project}/users/{public_id(domain, 'user', f'{who}{n}')}/roles/{member}", code=204)
-            tokens.append(
-                Tenant(house.http, log_in(house, f"{who}{n}", domain, "pw", project).headers["x-subject-token"])
-            )
+            tokens.append(Tenant(sim.http, log_in(sim, f"{who}{n}", domain, "pw", project).headers["x-subject-token"]))
         assert [t.ask("GET", "/compute/v2.1/servers").code for t in tokens] == [200, 200]
         time_of_change = time.monotonic()
         if how == "disabled":

@@ -19,10 +19,10 @@ import pytest
 import uvicorn
 
 from disks import qcow2
-from houses import House, make
+from sim_cloud import SimCloud, make
 from virga.client import Client, wait
 from virga.distributions import ALIASES, ImportFailed, Source, bring, mirrored, published
-from webs import Web, web
+from web_server import WebServer, web
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +31,11 @@ def client() -> Iterator[Client]:
 
     cloud = make()
     cloud.start()
-    House(cloud)
+    SimCloud(cloud)
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
     sock.listen(16)
-    server = uvicorn.Server(uvicorn.Config(cloud.rim, log_config=None, lifespan="off", ws="none"))
+    server = uvicorn.Server(uvicorn.Config(cloud.api_app, log_config=None, lifespan="off", ws="none"))
     thread = threading.Thread(target=lambda: server.run(sockets=[sock]))
     thread.start()
     assert wait(lambda: server.started, 10, every=0.02)
@@ -63,32 +63,32 @@ def test_by_alias(client: Client) -> None:
         server.pages["/d/disk.qcow2"] = data
         source = Source(f"{server.url}/d", "disk.qcow2", "SUMS", "sha512", "debian", {"os_distro": "debian"})
         server.pages["/d/SUMS"] = f"{hashlib.sha512(data).hexdigest()}  disk.qcow2\n".encode()
-        said: list[str] = []
-        image = bring(client, "debian-12", source, said.append)
+        answer: list[str] = []
+        image = bring(client, "debian-12", source, answer.append)
         assert (image["status"], image["name"], image["os_distro"], image["os_hash_value"]) == (
             "active",
             "debian-12",
             "debian",
             hashlib.sha512(data).hexdigest(),
         )
-        assert any(hashlib.sha512(data).hexdigest() in s for s in said), "the hash is shown"
+        assert any(hashlib.sha512(data).hexdigest() in s for s in answer), "the hash is shown"
         count = len(client.get("/image/v2/images")["images"])
         server.pages["/d/SUMS"] = f"{'0' * 128}  disk.qcow2\n".encode()
         with pytest.raises(ImportFailed, match="not the published one"):
-            bring(client, "debian-12", source, said.append)
+            bring(client, "debian-12", source, answer.append)
         server.pages["/d/SUMS"] = b"nothing\n"
         with pytest.raises(ImportFailed, match="has no sha512"):
-            bring(client, "debian-12", source, said.append)
+            bring(client, "debian-12", source, answer.append)
         bad = qcow2(backing="/etc/passwd")
         server.pages["/d/disk.qcow2"] = bad
         server.pages["/d/SUMS"] = f"{hashlib.sha512(bad).hexdigest()}  disk.qcow2\n".encode()
         with pytest.raises(ImportFailed, match="refused"):
-            bring(client, "debian-12", source, said.append)
+            bring(client, "debian-12", source, answer.append)
         assert len(client.get("/image/v2/images")["images"]) == count, "nothing is left of what failed"
 
 
 @contextlib.contextmanager
-def site(data: bytes, sums: str | None = None) -> Iterator[Web]:
+def site(data: bytes, sums: str | None = None) -> Iterator[WebServer]:
     """A mirror with the tree of Debian's site: index, hashes, the image."""
     source = ALIASES["debian-12"]
     folder = "/debian" + urlsplit(source.folder).path
@@ -104,7 +104,7 @@ def site(data: bytes, sums: str | None = None) -> Iterator[Web]:
         yield server
 
 
-def broken(server: Web, data: bytes, times: int) -> None:
+def broken(server: WebServer, data: bytes, times: int) -> None:
     """The image's connection breaks after a MiB, so many times."""
     path = next(p for p in server.pages if p.endswith(".qcow2"))
     left = [times]
@@ -128,7 +128,7 @@ def test_a_mirror_with_the_sites_tree(client: Client) -> None:
         )
         assert image["os_hash_value"] == hashlib.sha512(data).hexdigest() and image["os_admin_user"] == "debian"
         assert heard[-1] == (len(data), len(data)) and [h[0] for h in heard] == sorted(h[0] for h in heard)
-        assert len([p for p in server.asked if p.endswith(".qcow2")]) == 4
+        assert len([p for p in server.requests if p.endswith(".qcow2")]) == 4
     with site(data) as server:
         path = next(p for p in server.pages if p.endswith(".qcow2"))
         server.pages[path] = lambda handler: (

@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from directories import free_port
-from houses import House, Tenant, make, served
+from sim_cloud import SimCloud, Tenant, make, served
 from virga.client import wait
 from virga.ground.errors import Invalid, Unauthorized
 from virga.ground.world import VirtualClock
@@ -53,8 +53,8 @@ MAPPING = [
 # -- rules, by themselves ------------------------------------------------------------------------------------------
 
 
-def who(local: Any, remote: Any, said: dict[str, list[str]], version: str = "1.0") -> rules.Who:
-    return rules.process(rules.check([{"local": local, "remote": remote}], version), said, version)
+def who(local: Any, remote: Any, claims: dict[str, list[str]], version: str = "1.0") -> rules.Who:
+    return rules.process(rules.check([{"local": local, "remote": remote}], version), claims, version)
 
 
 SAID = {"name": ["anna"], "mail": ["a@x"], "groups": ["admins", "dev", "ops"], "kind": ["staff"]}
@@ -134,7 +134,7 @@ def test_what_users_write_is_only_ever_a_value() -> None:
 
 
 @given(st.dictionaries(st.sampled_from(["name", "groups", "kind"]), st.lists(st.text(max_size=30), max_size=5)))
-def test_nobody_gets_a_group_that_no_rule_gives(said: dict[str, list[str]]) -> None:
+def test_nobody_gets_a_group_that_no_rule_gives(claims: dict[str, list[str]]) -> None:
     made = rules.check(
         [
             {
@@ -149,11 +149,13 @@ def test_nobody_gets_a_group_that_no_rule_gives(said: dict[str, list[str]]) -> N
         "1.0",
     )
     try:
-        got = rules.process(made, said, "1.0")
+        got = rules.process(made, claims, "1.0")
     except Unauthorized:
         return
     assert (
-        "staff" in said["kind"] and {g[0] for g in got.groups} <= {"dev"} & set(said["groups"]) and got.group_ids == ()
+        "staff" in claims["kind"]
+        and {g[0] for g in got.groups} <= {"dev"} & set(claims["groups"])
+        and got.group_ids == ()
     )
 
 
@@ -166,18 +168,18 @@ def test_domains_and_projects_by_version() -> None:
         }
     ]
     remote = [{"type": "name"}, {"type": "json"}]
-    said = {"name": ["anna"], "json": [json.dumps([{"name": "q", "roles": [{"name": "reader"}]}])]}
-    one, two = who(local, remote, said, "1.0"), who(local, remote, said, "2.0")
+    claims = {"name": ["anna"], "json": [json.dumps([{"name": "q", "roles": [{"name": "reader"}]}])]}
+    one, two = who(local, remote, claims, "1.0"), who(local, remote, claims, "2.0")
     assert (
         not isinstance(one.user.domain, rules.DomainRef)
         and isinstance(two.user.domain, rules.DomainRef)
         and two.user.domain.name == "D"
     )
     assert two.projects[0].name == "of anna" and isinstance(two.projects[0].domain, rules.DomainRef)
-    three = who([local[0] | {"projects_json": "{1}"}], remote, said, "3.0")
+    three = who([local[0] | {"projects_json": "{1}"}], remote, claims, "3.0")
     assert [p.name for p in three.projects] == ["of anna", "q"]
     with pytest.raises(Unauthorized):
-        who([local[0] | {"projects_json": "{1}"}], remote, said | {"json": ["[[["]}, "3.0")
+        who([local[0] | {"projects_json": "{1}"}], remote, claims | {"json": ["[[["]}, "3.0")
 
 
 # -- a provider ----------------------------------------------------------------------------------------------------
@@ -219,7 +221,7 @@ CODE = "http://127.0.0.1:9/take-the-code"
 
 
 @pytest.fixture(scope="module")
-def federated(modules: Path) -> Iterator[tuple[House, Idp, str]]:
+def federated(modules: Path) -> Iterator[tuple[SimCloud, Idp, str]]:
     """A cloud on a port, its provider, and what a dashboard would be."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -234,8 +236,8 @@ def federated(modules: Path) -> Iterator[tuple[House, Idp, str]]:
     over = {"server.listen": f"127.0.0.1:{port}", "identity.trusted_dashboards": ["http://dash.test/auth/websso/"]}
     cloud = make(**(over | {"identity.oidc": {"corp": own, "second": own | {"issuer": "http://127.0.0.1:9/none"}}}))
     cloud.start()
-    house = House(cloud)
-    a = house.admin
+    sim = SimCloud(cloud)
+    a = sim.admin
     domain = "default"
     for name in ("engineers", "cooks", "guests"):
         a.post("/identity/v3/groups", {"group": {"name": name, "domain_id": domain}})
@@ -247,65 +249,63 @@ def federated(modules: Path) -> Iterator[tuple[House, Idp, str]]:
     a.put(f"{FED}/identity_providers/corp", {"identity_provider": {"enabled": True, "remote_ids": [idp.issuer]}}, 201)
     a.put(f"{FED}/identity_providers/corp/protocols/openid", {"protocol": {"mapping_id": "m"}}, 201)
     with served(cloud):
-        yield house, idp, url
+        yield sim, idp, url
     cloud.stop()
     idp.end()
 
 
-def arrive(house: House, bearer: str, idp: str = "corp", protocol: str = "openid") -> Any:
-    return house.http.post(
+def arrive(sim: SimCloud, bearer: str, idp: str = "corp", protocol: str = "openid") -> Any:
+    return sim.http.post(
         f"{FED}/identity_providers/{idp}/protocols/{protocol}/auth",
         headers={"Authorization": f"Bearer {bearer}".encode()},
     )
 
 
-def test_a_user_comes_in(federated: tuple[House, Idp, str]) -> None:
-    house, idp, _ = federated
-    got = arrive(house, idp.token()["access_token"])
+def test_a_user_comes_in(federated: tuple[SimCloud, Idp, str]) -> None:
+    sim, idp, _ = federated
+    got = arrive(sim, idp.token()["access_token"])
     assert got.status_code == 201, got.text
     token = got.json()["token"]
     assert token["user"]["name"] == "anna" and token["methods"] == ["openid"]
     told = token["user"]["OS-FEDERATION"]
     assert (told["identity_provider"], told["protocol"], len(told["groups"])) == ({"id": "corp"}, {"id": "openid"}, 2)
-    t = Tenant(house.http, got.headers["x-subject-token"])
+    t = Tenant(sim.http, got.headers["x-subject-token"])
     assert [p["name"] for p in t.get(f"{FED}/projects")["projects"]] == ["works"]
     assert t.get(f"{FED}/domains")["domains"] == []
     project = t.get("/identity/v3/auth/projects")["projects"][0]["id"]
     body = {
         "auth": {"identity": {"methods": ["token"], "token": {"id": t.token}}, "scope": {"project": {"id": project}}}
     }
-    scoped = house.http.post("/identity/v3/auth/tokens", json=body)
+    scoped = sim.http.post("/identity/v3/auth/tokens", json=body)
     assert scoped.status_code == 201 and scoped.json()["token"]["expires_at"] <= token["expires_at"]
     assert scoped.json()["token"]["user"]["OS-FEDERATION"]["identity_provider"]["id"] == "corp"
-    s = Tenant(house.http, scoped.headers["x-subject-token"])
+    s = Tenant(sim.http, scoped.headers["x-subject-token"])
     s.get("/compute/v2.1/servers", 200)
-    again = arrive(house, idp.token()["id_token"])
+    again = arrive(sim, idp.token()["id_token"])
     assert again.status_code == 201 and again.json()["token"]["user"]["id"] == token["user"]["id"]
     direct = {
         "identity": {"methods": ["mapped"], "mapped": {"identity_provider": "corp", "protocol": "openid"}},
         "scope": {"project": {"id": project}},
     }
-    by_method = house.http.post(
+    by_method = sim.http.post(
         "/identity/v3/auth/tokens",
         json={"auth": direct},
         headers={"Authorization": f"Bearer {idp.token()['id_token']}"},
     )
     assert by_method.status_code == 201 and by_method.json()["token"]["project"]["id"] == project
-    assert house.admin.get(f"/identity/v3/users/{token['user']['id']}")["user"]["email"] == "anna@corp.test"
+    assert sim.admin.get(f"/identity/v3/users/{token['user']['id']}")["user"]["email"] == "anna@corp.test"
     # disabled there is disabled here: the provider's switch ends every token that came by it
-    house.admin.patch(f"{FED}/identity_providers/corp", {"identity_provider": {"enabled": False}})
-    assert (
-        s.ask("GET", "/compute/v2.1/servers").code == 401 and arrive(house, idp.token()["id_token"]).status_code == 403
-    )
-    house.admin.patch(f"{FED}/identity_providers/corp", {"identity_provider": {"enabled": True}})
+    sim.admin.patch(f"{FED}/identity_providers/corp", {"identity_provider": {"enabled": False}})
+    assert s.ask("GET", "/compute/v2.1/servers").code == 401 and arrive(sim, idp.token()["id_token"]).status_code == 403
+    sim.admin.patch(f"{FED}/identity_providers/corp", {"identity_provider": {"enabled": True}})
     assert s.ask("GET", "/compute/v2.1/servers").code == 200
 
 
-def test_a_user_whom_no_rule_knows(federated: tuple[House, Idp, str]) -> None:
-    house, idp, _ = federated
-    got = arrive(house, idp.token("bob")["access_token"]).json()["token"]
+def test_a_user_whom_no_rule_knows(federated: tuple[SimCloud, Idp, str]) -> None:
+    sim, idp, _ = federated
+    got = arrive(sim, idp.token("bob")["access_token"]).json()["token"]
     assert got["user"]["OS-FEDERATION"]["groups"] == [], "groups that no rule gives are not given"
-    assert arrive(house, idp.token("anna", scope="openid")["access_token"]).status_code == 401, (
+    assert arrive(sim, idp.token("anna", scope="openid")["access_token"]).status_code == 401, (
         "the mapping needs more than a name"
     )
 
@@ -320,16 +320,14 @@ def signed_by_secret(claims: dict[str, Any], secret: bytes, kid: str) -> str:
     return head + "." + part(hmac.digest(secret, head.encode(), "sha256"))
 
 
-def test_tokens_that_are_not_for_us(federated: tuple[House, Idp, str]) -> None:
+def test_tokens_that_are_not_for_us(federated: tuple[SimCloud, Idp, str]) -> None:
     """Audience mix-up, no signature, another key, another issuer, too late, changed: all the same refusal."""
-    house, idp, _ = federated
+    sim, idp, _ = federated
     good = idp.token()["id_token"]
-    assert arrive(house, good).status_code == 201
-    assert arrive(house, idp.token(client="other")["id_token"]).status_code == 401, "for another client"
-    assert arrive(house, idp.token(client="other")["access_token"]).status_code == 401, (
-        "an opaque one of another client"
-    )
-    assert arrive(house, idp.of_client("virga", "urn:else")).status_code == 401, "for another resource"
+    assert arrive(sim, good).status_code == 201
+    assert arrive(sim, idp.token(client="other")["id_token"]).status_code == 401, "for another client"
+    assert arrive(sim, idp.token(client="other")["access_token"]).status_code == 401, "an opaque one of another client"
+    assert arrive(sim, idp.of_client("virga", "urn:else")).status_code == 401, "for another resource"
     claims = jwt.decode(good, options={"verify_signature": False})
     kid = jwt.get_unverified_header(good)["kid"]
     own = rsa.generate_private_key(65537, 2048)
@@ -357,14 +355,14 @@ def test_tokens_that_are_not_for_us(federated: tuple[House, Idp, str]) -> None:
         "x" * 20000,
     ]
     for token in bad:
-        got = arrive(house, token)
+        got = arrive(sim, token)
         assert got.status_code == 401, (got.status_code, token[:60])
-    assert house.http.post(f"{FED}/identity_providers/corp/protocols/openid/auth").status_code == 401
-    assert arrive(house, good, "second").status_code == 404
-    assert arrive(house, good, protocol="saml2").status_code == 404
+    assert sim.http.post(f"{FED}/identity_providers/corp/protocols/openid/auth").status_code == 401
+    assert arrive(sim, good, "second").status_code == 404
+    assert arrive(sim, good, protocol="saml2").status_code == 404
 
 
-def test_issuer_expiry_and_nonce(federated: tuple[House, Idp, str]) -> None:
+def test_issuer_expiry_and_nonce(federated: tuple[SimCloud, Idp, str]) -> None:
     _, idp, _ = federated
     own = Oidc(issuer=idp.issuer, client_id="virga", client_secret="virga-secret", leeway_seconds=0)
     provider = OidcProvider("corp", own)
@@ -421,13 +419,13 @@ def rsa_key() -> Any:
     return _key[0]
 
 
-def test_a_dead_provider(federated: tuple[House, Idp, str]) -> None:
-    house, idp, _ = federated
-    a = house.admin
+def test_a_dead_provider(federated: tuple[SimCloud, Idp, str]) -> None:
+    sim, idp, _ = federated
+    a = sim.admin
     a.put(f"{FED}/identity_providers/second", {"identity_provider": {"enabled": True}}, 201)
     a.put(f"{FED}/identity_providers/second/protocols/openid", {"protocol": {"mapping_id": "m"}}, 201)
-    assert arrive(house, idp.token()["id_token"], "second").status_code == 503
-    assert arrive(house, idp.token()["id_token"]).status_code == 201
+    assert arrive(sim, idp.token()["id_token"], "second").status_code == 503
+    assert arrive(sim, idp.token()["id_token"]).status_code == 201
     a.delete(f"{FED}/identity_providers/second", 204)
 
 
@@ -435,23 +433,23 @@ def test_lent_memberships_end() -> None:
     """By the clock, and by a login that no longer brings them."""
     from virga.ground.http.call import NOBODY, Call, Query, Request
     from virga.ground.loops.loop import Round
-    from virga.services.identity.federation.actions import arriving
+    from virga.services.identity.federation.actions import federated_login
     from virga.services.identity.federation.loops import take_back
 
     clock = VirtualClock()
     cloud = make(clock=clock)
-    house = House(cloud)
-    a = house.admin
+    sim = SimCloud(cloud)
+    a = sim.admin
     for name in ("engineers", "cooks"):
         a.post("/identity/v3/groups", {"group": {"name": name, "domain_id": "default"}})
     a.put(f"{FED}/mappings/m", {"mapping": {"rules": MAPPING}}, 201)
     a.put(f"{FED}/identity_providers/corp", {"identity_provider": {"enabled": True, "authorization_ttl": 120}}, 201)
     a.put(f"{FED}/identity_providers/corp/protocols/openid", {"protocol": {"mapping_id": "m"}}, 201)
-    call = Call(NOBODY, (0, 0), Request("x", "POST", "/", "", Query({}), "", {}, "", ""), cloud.doors, cloud.db)
+    call = Call(NOBODY, (0, 0), Request("x", "POST", "/", "", Query({}), "", {}, "", ""), cloud.registry, cloud.db)
 
     def come(*groups: str) -> str:
-        said = assertion({"sub": "anna", "email": "a@x", "groups": list(groups), "iss": "i"})
-        return arriving.by_assertion(call, "corp", "openid", said).id
+        claims = assertion({"sub": "anna", "email": "a@x", "groups": list(groups), "iss": "i"})
+        return federated_login.by_assertion(call, "corp", "openid", claims).id
 
     user = come("engineers", "cooks")
 
@@ -462,11 +460,11 @@ def test_lent_memberships_end() -> None:
     come("engineers")
     assert names() == {"engineers"}
     clock.advance(7000)
-    house.admin = a = house.login("admin", "admin", "admin")
-    take_back(Round(cloud.db, cloud.world, cloud.doors))
+    sim.admin = a = sim.login("admin", "admin", "admin")
+    take_back(Round(cloud.db, cloud.world, cloud.registry))
     assert names() == {"engineers"}
     clock.advance(300)
-    take_back(Round(cloud.db, cloud.world, cloud.doors))
+    take_back(Round(cloud.db, cloud.world, cloud.registry))
     assert names() == set()
     cloud.db.close()
 
@@ -488,7 +486,7 @@ def by_keystoneauth(url: str, plugin: str, **more: str) -> dict[str, Any]:
     python = ROOT / ".venv-clients/bin/python"
     if not python.exists():
         pytest.fail("'make clients' brings keystoneauth")
-    said = {
+    answer = {
         "plugin": plugin,
         "auth_url": f"{url}/identity/v3",
         "identity_provider": "corp",
@@ -499,14 +497,14 @@ def by_keystoneauth(url: str, plugin: str, **more: str) -> dict[str, Any]:
         "project_domain_id": "default",
     } | more
     done = subprocess.run(
-        [python, "-c", CLIENT], input=json.dumps(said), capture_output=True, text=True, check=False, timeout=60
+        [python, "-c", CLIENT], input=json.dumps(answer), capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return dict(json.loads(done.stdout))
 
 
 @pytest.mark.parametrize("kind", ["access_token", "id_token"])
-def test_v3oidcpassword(federated: tuple[House, Idp, str], kind: str) -> None:
+def test_v3oidcpassword(federated: tuple[SimCloud, Idp, str], kind: str) -> None:
     _, idp, url = federated
     got = by_keystoneauth(
         url,
@@ -537,47 +535,47 @@ def browse(url: str, **answers: str) -> httpx.Response:
     raise AssertionError(f"{start}: too many hops")
 
 
-def test_v3oidcauthcode(federated: tuple[House, Idp, str]) -> None:
+def test_v3oidcauthcode(federated: tuple[SimCloud, Idp, str]) -> None:
     _, idp, url = federated
     got = browse(
         f"{idp.issuer}/auth?response_type=code&client_id=virga&redirect_uri={CODE}&scope=openid%20email%20groups"
     )
     code = parse_qs(urlsplit(got.headers["location"]).query)["code"][0]
-    said = by_keystoneauth(
+    answer = by_keystoneauth(
         url,
         "v3oidcauthcode",
         code=code,
         redirect_uri=CODE,
         discovery_endpoint=f"{idp.issuer}/.well-known/openid-configuration",
     )
-    assert said["servers"] == 200
+    assert answer["servers"] == 200
 
 
-def test_v3oidcclientcredentials(federated: tuple[House, Idp, str]) -> None:
+def test_v3oidcclientcredentials(federated: tuple[SimCloud, Idp, str]) -> None:
     """A program's own token: a user by the second rule, with a role of its own."""
-    house, idp, url = federated
-    arrived = arrive(house, idp.of_client("virga", "urn:virga"))
+    sim, idp, url = federated
+    arrived = arrive(sim, idp.of_client("virga", "urn:virga"))
     assert arrived.status_code == 201, arrived.text
-    user, a = arrived.json()["token"]["user"]["id"], house.admin
+    user, a = arrived.json()["token"]["user"]["id"], sim.admin
     project = a.get("/identity/v3/projects?name=works")["projects"][0]["id"]
     a.put(
         f"/identity/v3/projects/{project}/users/{user}/roles/{a.get('/identity/v3/roles?name=reader')['roles'][0]['id']}",
         code=204,
     )
-    said = by_keystoneauth(
+    answer = by_keystoneauth(
         url,
         "v3oidcclientcredentials",
         scope="openid",
         discovery_endpoint=f"{idp.issuer}/.well-known/openid-configuration",
     )
-    assert said["user"] == user and said["servers"] == 200
+    assert answer["user"] == user and answer["servers"] == 200
 
 
 # -- WebSSO --------------------------------------------------------------------------------------------------------
 
 
-def test_websso(federated: tuple[House, Idp, str]) -> None:
-    house, _, url = federated
+def test_websso(federated: tuple[SimCloud, Idp, str]) -> None:
+    sim, _, url = federated
     dash = "http://dash.test/auth/websso/"
     for path in ("websso/openid", "identity_providers/corp/protocols/openid/websso"):
         got = browse(f"{url}/identity/v3/auth/OS-FEDERATION/{path}?origin={dash}")
@@ -587,12 +585,12 @@ def test_websso(federated: tuple[House, Idp, str]) -> None:
         )
         token = re.search(r'name="token" value="([^"]+)"', got.text)
         assert token is not None
-        assert [p["name"] for p in Tenant(house.http, token[1]).get("/identity/v3/auth/projects")["projects"]] == [
+        assert [p["name"] for p in Tenant(sim.http, token[1]).get("/identity/v3/auth/projects")["projects"]] == [
             "works"
         ]
 
 
-def test_websso_gives_nothing_away(federated: tuple[House, Idp, str]) -> None:
+def test_websso_gives_nothing_away(federated: tuple[SimCloud, Idp, str]) -> None:
     _, _, url = federated
     sso, dash = f"{url}/identity/v3/auth/OS-FEDERATION", "http://dash.test/auth/websso/"
     for origin in (
@@ -623,8 +621,8 @@ def test_websso_gives_nothing_away(federated: tuple[House, Idp, str]) -> None:
 # -- the API of providers, mappings, protocols ---------------------------------------------------------------------
 
 
-def test_life_of_providers(house: House) -> None:
-    a = house.admin
+def test_life_of_providers(sim: SimCloud) -> None:
+    a = sim.admin
     made = a.put(
         f"{FED}/identity_providers/acme", {"identity_provider": {"description": "d", "remote_ids": ["http://r1"]}}, 201
     )["identity_provider"]
@@ -660,7 +658,7 @@ def test_life_of_providers(house: House) -> None:
     )
     assert a.get(f"{FED}/service_providers")["service_providers"][0]["relay_state_prefix"] == "ss:mem:"
     a.delete(f"{FED}/service_providers/b", 204)
-    t = house.tenant("meg")
+    t = sim.tenant("meg")
     for noun in ("identity_providers", "mappings", "service_providers"):
         assert t.ask("GET", f"{FED}/{noun}").code == 403
         assert t.ask("DELETE", f"{FED}/{noun}/x").code == 403

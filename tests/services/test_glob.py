@@ -13,10 +13,10 @@ from virga.ground.glob import MOST, Paths
 def as_expression(pattern: str) -> re.Pattern[str]:
     """What keystonemiddleware makes of a path of an access rule."""
     parts = re.split(r"(\*\*|\*|\{[^}/]*\})", pattern)
-    said = [
+    answer = [
         re.escape(part) if n % 2 == 0 else ".*" if part == "**" else "[^/]+" for n, part in enumerate(parts) if part
     ]
-    return re.compile("".join(said), re.S)
+    return re.compile("".join(answer), re.S)
 
 
 def test_paths_fit_what_the_expression_fits() -> None:

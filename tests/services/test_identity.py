@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from houses import House, Tenant
+from sim_cloud import SimCloud, Tenant
 
 
-def test_token_says_who_and_where(house: House) -> None:
-    answer = house.auth("admin", "admin", "admin")
+def test_token_says_who_and_where(sim: SimCloud) -> None:
+    answer = sim.auth("admin", "admin", "admin")
     token = answer.json()["token"]
     assert answer.headers["x-openstack-request-id"].startswith("req-")
     assert token["project"]["name"] == "admin" and token["user"]["domain"]["id"] == "default"
@@ -20,13 +20,13 @@ def test_token_says_who_and_where(house: House) -> None:
     assert all(e["url"].startswith("http://127.0.0.1:8700/") for s in token["catalog"] for e in s["endpoints"])
 
 
-def test_scopes(house: House) -> None:
-    assert "project" not in house.auth("admin", "admin", None).json()["token"]
-    assert house.auth("admin", "admin", None, system={"all": True}).json()["token"]["system"] == {"all": True}
-    assert house.auth("admin", "admin", None, domain={"id": "default"}).status_code == 401, "no role on the domain"
-    unscoped = house.auth("admin", "admin", None).headers["x-subject-token"]
+def test_scopes(sim: SimCloud) -> None:
+    assert "project" not in sim.auth("admin", "admin", None).json()["token"]
+    assert sim.auth("admin", "admin", None, system={"all": True}).json()["token"]["system"] == {"all": True}
+    assert sim.auth("admin", "admin", None, domain={"id": "default"}).status_code == 401, "no role on the domain"
+    unscoped = sim.auth("admin", "admin", None).headers["x-subject-token"]
     scope = {"project": {"name": "admin", "domain": {"name": "Default"}}}
-    again = house.http.post(
+    again = sim.http.post(
         "/identity/v3/auth/tokens",
         json={"auth": {"identity": {"methods": ["token"], "token": {"id": unscoped}}, "scope": scope}},
     )
@@ -34,14 +34,14 @@ def test_scopes(house: House) -> None:
     body = again.json()["token"]
     assert body["methods"] == ["token"] or set(body["methods"]) == {"password", "token"}
     assert len(body["audit_ids"]) == 2
-    first = house.http.get(
+    first = sim.http.get(
         "/identity/v3/auth/tokens", headers={"X-Auth-Token": unscoped, "X-Subject-Token": unscoped}
     ).json()["token"]
     assert body["expires_at"] <= first["expires_at"], "a rescoped token lives no longer than the first"
 
 
-def test_wrong_password_and_unknown_user_read_the_same(house: House) -> None:
-    wrong, unknown = house.auth("admin", "nope", "admin"), house.auth("nobody", "nope", "admin")
+def test_wrong_password_and_unknown_user_read_the_same(sim: SimCloud) -> None:
+    wrong, unknown = sim.auth("admin", "nope", "admin"), sim.auth("nobody", "nope", "admin")
     assert (wrong.status_code, unknown.status_code) == (401, 401)
     assert wrong.json() == unknown.json()
 
@@ -51,11 +51,11 @@ def _dead(t: Tenant) -> bool:
 
 
 @pytest.mark.parametrize("how", ["revoke", "disable user", "disable project", "take role", "password", "delete user"])
-def test_what_is_taken_is_gone_at_once(house: House, how: str) -> None:
-    t, a = house.tenant("carl"), house.admin
+def test_what_is_taken_is_gone_at_once(sim: SimCloud, how: str) -> None:
+    t, a = sim.tenant("carl"), sim.admin
     t.get("/compute/v2.1/servers")
     if how == "revoke":
-        house.http.delete("/identity/v3/auth/tokens", headers={"X-Auth-Token": t.token, "X-Subject-Token": t.token})
+        sim.http.delete("/identity/v3/auth/tokens", headers={"X-Auth-Token": t.token, "X-Subject-Token": t.token})
     elif how == "disable user":
         a.patch(f"/identity/v3/users/{t.user}", {"user": {"enabled": False}})
     elif how == "disable project":
@@ -65,14 +65,14 @@ def test_what_is_taken_is_gone_at_once(house: House, how: str) -> None:
         a.delete(f"/identity/v3/projects/{t.project}/users/{t.user}/roles/{role}", 204)
     elif how == "password":
         body = {"user": {"original_password": "pw", "password": "other"}}
-        assert house.http.post(f"/identity/v3/users/{t.user}/password", json=body).status_code == 204
+        assert sim.http.post(f"/identity/v3/users/{t.user}/password", json=body).status_code == 204
     else:
         a.delete(f"/identity/v3/users/{t.user}", 204)
     assert _dead(t)
     assert not _dead(a)
 
 
-def test_a_tampered_token_is_nobodys(shared: House) -> None:
+def test_a_tampered_token_is_nobodys(shared: SimCloud) -> None:
     token = shared.admin.token
     for bad in (token[:-2] + "AA", token[1:], "x" * 200, "", "é" * 60, token * 20):
         got = shared.http.get("/identity/v3/users", headers={"X-Auth-Token": bad.encode()})
@@ -91,7 +91,7 @@ READS = [
 ]
 
 
-def test_a_member_reads_no_directory(shared: House) -> None:
+def test_a_member_reads_no_directory(shared: SimCloud) -> None:
     t = shared.tenant("dora")
     for path in READS:
         got = t.ask("GET", path)
@@ -113,7 +113,7 @@ WRITES = [
 ]
 
 
-def test_a_reader_writes_nothing(shared: House) -> None:
+def test_a_reader_writes_nothing(shared: SimCloud) -> None:
     r = shared.tenant("rita", "reader")
     for method, path, body in WRITES:
         got = r.ask(method, path, body)
@@ -132,8 +132,8 @@ def test_a_reader_writes_nothing(shared: House) -> None:
         ("services", {"type": "dns", "name": "designate"}, {"name": "x"}),
     ],
 )
-def test_nouns_live(house: House, noun: str, body: dict[str, Any], change: dict[str, Any]) -> None:
-    a, one = house.admin, noun.removesuffix("s")
+def test_nouns_live(sim: SimCloud, noun: str, body: dict[str, Any], change: dict[str, Any]) -> None:
+    a, one = sim.admin, noun.removesuffix("s")
     made = a.post(f"/identity/v3/{noun}", {one: body}, 201)[one]
     assert made["links"]["self"].endswith(f"/identity/v3/{noun}/{made['id']}")
     assert all(made[k] == v for k, v in body.items() if k != "password")
@@ -147,7 +147,7 @@ def test_nouns_live(house: House, noun: str, body: dict[str, Any], change: dict[
     a.get(f"/identity/v3/{noun}/{made['id']}", 404)
 
 
-def test_pages(shared: House) -> None:
+def test_pages(shared: SimCloud) -> None:
     a = shared.admin
     for n in range(5):
         a.post("/identity/v3/users", {"user": {"name": f"page{n}"}})
@@ -160,7 +160,7 @@ def test_pages(shared: House) -> None:
     assert len(seen) == len(set(seen)) >= 6
 
 
-def test_host_header_decides_the_catalogue_only_if_it_is_ours(shared: House) -> None:
+def test_host_header_decides_the_catalogue_only_if_it_is_ours(shared: SimCloud) -> None:
     def urls(host: str) -> set[str]:
         got = shared.http.get("/identity/v3", headers={"Host": host})
         return {got.json()["version"]["links"][0]["href"]}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from houses import House, Tenant, make
+from sim_cloud import SimCloud, Tenant, make
 from virga.ground.world import VirtualClock
 from virga.services.identity.actions.login import passcode
 
@@ -20,31 +20,31 @@ SERVERS = "/compute/v2.1/servers"
 
 
 @pytest.fixture
-def moving(database: str | None) -> Iterator[tuple[House, VirtualClock]]:
+def moving(database: str | None) -> Iterator[tuple[SimCloud, VirtualClock]]:
     """A running cloud whose time the test moves."""
     clock = VirtualClock(1_800_000_000.0)
     cloud = make(database, clock=clock)
     cloud.start()
-    yield House(cloud), clock
+    yield SimCloud(cloud), clock
     cloud.stop()
 
 
-def login(house: House, methods: dict[str, Any], scope: Any = None, receipt: str | None = None) -> Any:
+def login(sim: SimCloud, methods: dict[str, Any], scope: Any = None, receipt: str | None = None) -> Any:
     body: dict[str, Any] = {"identity": {"methods": list(methods), **methods}}
     if scope is not None:
         body["scope"] = scope
-    return house.http.post(TOKENS, json={"auth": body}, headers={"OpenStack-Auth-Receipt": receipt} if receipt else {})
+    return sim.http.post(TOKENS, json={"auth": body}, headers={"OpenStack-Auth-Receipt": receipt} if receipt else {})
 
 
-def tenant_of(house: House, answer: Any) -> Tenant:
+def tenant_of(sim: SimCloud, answer: Any) -> Tenant:
     assert answer.status_code == 201, answer.text
     token = answer.json()["token"]
     return Tenant(
-        house.http, answer.headers["x-subject-token"], token.get("project", {}).get("id", ""), token["user"]["id"]
+        sim.http, answer.headers["x-subject-token"], token.get("project", {}).get("id", ""), token["user"]["id"]
     )
 
 
-def trust(house: House, trustor: Tenant, trustee: str, **more: Any) -> Any:
+def trust(sim: SimCloud, trustor: Tenant, trustee: str, **more: Any) -> Any:
     body = {
         "trustor_user_id": trustor.user,
         "trustee_user_id": trustee,
@@ -55,20 +55,20 @@ def trust(house: House, trustor: Tenant, trustee: str, **more: Any) -> Any:
     return trustor.ask("POST", f"{I}/OS-TRUST/trusts", {"trust": body})
 
 
-def by_trust(house: House, name: str, id: str) -> Any:
+def by_trust(sim: SimCloud, name: str, id: str) -> Any:
     user = {"name": name, "domain": {"id": "default"}, "password": "pw"}
-    return login(house, {"password": {"user": user}}, {"OS-TRUST:trust": {"id": id}})
+    return login(sim, {"password": {"user": user}}, {"OS-TRUST:trust": {"id": id}})
 
 
-def test_a_trust(house: House) -> None:
-    ann, bob = house.tenant("ann"), house.tenant("bob")
-    made = trust(house, ann, bob.user)
+def test_a_trust(sim: SimCloud) -> None:
+    ann, bob = sim.tenant("ann"), sim.tenant("bob")
+    made = trust(sim, ann, bob.user)
     assert made.code == 201
     t = made.json["trust"]
     assert (
         [r["name"] for r in t["roles"]] == ["reader"] and t["remaining_uses"] is None and t["redelegation_count"] == 0
     )
-    got = by_trust(house, "bob", t["id"])
+    got = by_trust(sim, "bob", t["id"])
     body = got.json()["token"]
     assert body["user"]["id"] == bob.user and body["project"]["id"] == ann.project
     assert [r["name"] for r in body["roles"]] == ["reader"]
@@ -78,59 +78,59 @@ def test_a_trust(house: House) -> None:
         "trustor_user": {"id": ann.user},
         "trustee_user": {"id": bob.user},
     }
-    acting = tenant_of(house, got)
+    acting = tenant_of(sim, got)
     acting.get(SERVERS, 200)
     acting.post("/network/v2.0/networks", {"network": {"name": "n"}}, 403)
     for who, path in ((ann, f"?trustor_user_id={ann.user}"), (bob, f"?trustee_user_id={bob.user}")):
         assert [x["id"] for x in who.get(f"{I}/OS-TRUST/trusts{path}")["trusts"]] == [t["id"]]
-    carl = house.tenant("carl")
+    carl = sim.tenant("carl")
     carl.get(f"{I}/OS-TRUST/trusts/{t['id']}", 403)
-    assert by_trust(house, "carl", t["id"]).status_code == 403, "not the trustee"
+    assert by_trust(sim, "carl", t["id"]).status_code == 403, "not the trustee"
     ann.delete(f"{I}/OS-TRUST/trusts/{t['id']}", 204)
     assert acting.ask("GET", SERVERS).code == 401
     ann.get(f"{I}/OS-TRUST/trusts/{t['id']}", 404)
 
 
-def test_impersonation_uses_and_lost_roles(house: House) -> None:
-    ann, bob = house.tenant("ann"), house.tenant("bob")
-    t = trust(house, ann, bob.user, impersonation=True, remaining_uses=2, roles=[{"name": "member"}]).json["trust"]
-    acting = tenant_of(house, by_trust(house, "bob", t["id"]))
+def test_impersonation_uses_and_lost_roles(sim: SimCloud) -> None:
+    ann, bob = sim.tenant("ann"), sim.tenant("bob")
+    t = trust(sim, ann, bob.user, impersonation=True, remaining_uses=2, roles=[{"name": "member"}]).json["trust"]
+    acting = tenant_of(sim, by_trust(sim, "bob", t["id"]))
     assert acting.user == ann.user
     acting.get(SERVERS, 200)
-    assert by_trust(house, "bob", t["id"]).status_code == 201
-    assert by_trust(house, "bob", t["id"]).status_code == 403, "both uses are spent"
-    member = house.admin.get(f"{I}/roles?name=member")["roles"][0]["id"]
-    house.admin.delete(f"{I}/projects/{ann.project}/users/{ann.user}/roles/{member}", 204)
+    assert by_trust(sim, "bob", t["id"]).status_code == 201
+    assert by_trust(sim, "bob", t["id"]).status_code == 403, "both uses are spent"
+    member = sim.admin.get(f"{I}/roles?name=member")["roles"][0]["id"]
+    sim.admin.delete(f"{I}/projects/{ann.project}/users/{ann.user}/roles/{member}", 204)
     assert acting.ask("GET", SERVERS).code == 401, "what the trustor lost is lost to the trustee"
 
 
-def test_redelegation_never_widens(house: House) -> None:
-    ann, bob, cyd = house.tenant("ann"), house.tenant("bob"), house.tenant("cyd")
-    end = dt.datetime.fromtimestamp(house.cloud.world.now() + 3600, dt.UTC).isoformat()
+def test_redelegation_never_widens(sim: SimCloud) -> None:
+    ann, bob, cyd = sim.tenant("ann"), sim.tenant("bob"), sim.tenant("cyd")
+    end = dt.datetime.fromtimestamp(sim.cloud.world.now() + 3600, dt.UTC).isoformat()
     t = trust(
-        house, ann, bob.user, impersonation=True, allow_redelegation=True, redelegation_count=2, expires_at=end
+        sim, ann, bob.user, impersonation=True, allow_redelegation=True, redelegation_count=2, expires_at=end
     ).json["trust"]
-    acting = tenant_of(house, by_trust(house, "bob", t["id"]))
-    late = dt.datetime.fromtimestamp(house.cloud.world.now() + 7200, dt.UTC).isoformat()
+    acting = tenant_of(sim, by_trust(sim, "bob", t["id"]))
+    late = dt.datetime.fromtimestamp(sim.cloud.world.now() + 7200, dt.UTC).isoformat()
     for wrong in (
         {"roles": [{"name": "member"}]},
         {"remaining_uses": 1},
         {"expires_at": late},
         {"project_id": cyd.project},
     ):
-        got = trust(house, acting, cyd.user, **{"project_id": ann.project, "impersonation": True} | wrong)
+        got = trust(sim, acting, cyd.user, **{"project_id": ann.project, "impersonation": True} | wrong)
         assert got.code in {403, 404}, f"{wrong}: {got.code} {got.text}"
-    second = trust(house, acting, cyd.user, project_id=ann.project, impersonation=True, allow_redelegation=True)
+    second = trust(sim, acting, cyd.user, project_id=ann.project, impersonation=True, allow_redelegation=True)
     assert second.code == 201, second.text
     s = second.json["trust"]
     assert s["redelegated_trust_id"] == t["id"] and s["redelegation_count"] == 1 and s["expires_at"] is not None
-    third_actor = tenant_of(house, by_trust(house, "cyd", s["id"]))
-    last = trust(
-        house, third_actor, bob.user, project_id=ann.project, impersonation=True, allow_redelegation=True
-    ).json["trust"]
+    third_actor = tenant_of(sim, by_trust(sim, "cyd", s["id"]))
+    last = trust(sim, third_actor, bob.user, project_id=ann.project, impersonation=True, allow_redelegation=True).json[
+        "trust"
+    ]
     assert last["redelegation_count"] == 0
-    end_actor = tenant_of(house, by_trust(house, "bob", last["id"]))
-    assert trust(house, end_actor, cyd.user, project_id=ann.project, impersonation=True).code == 403
+    end_actor = tenant_of(sim, by_trust(sim, "bob", last["id"]))
+    assert trust(sim, end_actor, cyd.user, project_id=ann.project, impersonation=True).code == 403
     ann.delete(f"{I}/OS-TRUST/trusts/{t['id']}", 204)
     assert third_actor.ask("GET", SERVERS).code == end_actor.ask("GET", SERVERS).code == 401, "the whole chain ends"
 
@@ -141,37 +141,37 @@ def app_credential(t: Tenant, **more: Any) -> Any:
     )
 
 
-def by_app(house: House, made: Any) -> Any:
-    return login(house, {"application_credential": {"id": made["id"], "secret": made["secret"]}})
+def by_app(sim: SimCloud, made: Any) -> Any:
+    return login(sim, {"application_credential": {"id": made["id"], "secret": made["secret"]}})
 
 
-def test_an_application_credential(house: House) -> None:
-    ann = house.tenant("ann")
+def test_an_application_credential(sim: SimCloud) -> None:
+    ann = sim.tenant("ann")
     made = app_credential(ann, roles=[{"name": "reader"}], description="d").json["application_credential"]
     assert len(made["secret"]) > 80 and made["project_id"] == ann.project and made["unrestricted"] is False
     shown = ann.get(f"{I}/users/{ann.user}/application_credentials/{made['id']}")["application_credential"]
     assert "secret" not in shown and [r["name"] for r in shown["roles"]] == ["reader"]
-    acting = tenant_of(house, by_app(house, made))
+    acting = tenant_of(sim, by_app(sim, made))
     acting.get(SERVERS, 200)
     acting.post("/network/v2.0/networks", {"network": {"name": "n"}}, 403)
     named = {"name": "app", "user": {"name": "ann", "domain": {"id": "default"}}, "secret": made["secret"]}
-    assert login(house, {"application_credential": named}).status_code == 201
-    assert login(house, {"application_credential": named | {"secret": "no"}}).status_code == 401
+    assert login(sim, {"application_credential": named}).status_code == 201
+    assert login(sim, {"application_credential": named | {"secret": "no"}}).status_code == 401
     assert (
         login(
-            house, {"application_credential": {"id": made["id"], "secret": made["secret"]}}, {"system": {"all": True}}
+            sim, {"application_credential": {"id": made["id"], "secret": made["secret"]}}, {"system": {"all": True}}
         ).status_code
         == 401
     )
     assert app_credential(ann).code == 409
-    house.tenant("eve").get(f"{I}/users/{ann.user}/application_credentials/{made['id']}", 403)
+    sim.tenant("eve").get(f"{I}/users/{ann.user}/application_credentials/{made['id']}", 403)
     ann.delete(f"{I}/users/{ann.user}/application_credentials/{made['id']}", 204)
     assert acting.ask("GET", SERVERS).code == 401
-    assert by_app(house, made).status_code == 401
+    assert by_app(sim, made).status_code == 401
 
 
-def test_access_rules_hold_in_every_service(house: House) -> None:
-    ann = house.tenant("ann")
+def test_access_rules_hold_in_every_service(sim: SimCloud) -> None:
+    ann = sim.tenant("ann")
     rules = [
         {"service": "compute", "method": "GET", "path": "/v2.1/servers"},
         {"service": "network", "method": "GET", "path": "/v2.0/*"},
@@ -179,7 +179,7 @@ def test_access_rules_hold_in_every_service(house: House) -> None:
         {"service": "identity", "method": "GET", "path": "/v3/auth/projects"},
     ]
     made = app_credential(ann, access_rules=rules).json["application_credential"]
-    acting = tenant_of(house, by_app(house, made))
+    acting = tenant_of(sim, by_app(sim, made))
     for path in (
         SERVERS,
         f"/compute/v2.1/{ann.project}/servers",
@@ -207,21 +207,21 @@ def test_access_rules_hold_in_every_service(house: House) -> None:
     own = {"X-Subject-Token": acting.token, "OpenStack-Identity-Access-Rules": "1.0"}
     shown = acting.ask("GET", TOKENS, headers=own)
     assert shown.code == 200 and len(shown.json["token"]["application_credential"]["access_rules"]) == 4
-    kept = ann.get(f"{I}/users/{ann.user}/access_rules")["access_rules"]
-    assert len(kept) == 4
-    ann.delete(f"{I}/users/{ann.user}/access_rules/{kept[0]['id']}", 403)
+    stored = ann.get(f"{I}/users/{ann.user}/access_rules")["access_rules"]
+    assert len(stored) == 4
+    ann.delete(f"{I}/users/{ann.user}/access_rules/{stored[0]['id']}", 403)
     ann.delete(f"{I}/users/{ann.user}/application_credentials/{made['id']}", 204)
-    ann.delete(f"{I}/users/{ann.user}/access_rules/{kept[0]['id']}", 204)
+    ann.delete(f"{I}/users/{ann.user}/access_rules/{stored[0]['id']}", 204)
 
 
-def test_several_factors(moving: tuple[House, VirtualClock]) -> None:
+def test_several_factors(moving: tuple[SimCloud, VirtualClock]) -> None:
     """Password alone gives a receipt; the passcode with the receipt, or both at once, a token; a passcode works once."""
-    house, clock = moving
-    ann = house.tenant("ann")
+    sim, clock = moving
+    ann = sim.tenant("ann")
     secret = base64.b32encode(b"0123456789").decode()
     ann.post(f"{I}/credentials", {"credential": {"type": "totp", "blob": secret, "user_id": ann.user}}, 201)
     options = {"multi_factor_auth_enabled": True, "multi_factor_auth_rules": [["password", "totp"]]}
-    house.admin.patch(f"{I}/users/{ann.user}", {"user": {"options": options}})
+    sim.admin.patch(f"{I}/users/{ann.user}", {"user": {"options": options}})
     password = {"user": {"id": ann.user, "password": "pw"}}
     scope = {"project": {"id": ann.project}}
 
@@ -230,27 +230,27 @@ def test_several_factors(moving: tuple[House, VirtualClock]) -> None:
         assert digits is not None
         return {"user": {"id": ann.user, "passcode": digits.decode()}}
 
-    half = login(house, {"password": password}, scope)
+    half = login(sim, {"password": password}, scope)
     assert half.status_code == 401
     assert half.json()["required_auth_methods"] == [["password", "totp"]] and half.json()["receipt"]["methods"] == [
         "password"
     ]
     receipt = half.headers["openstack-auth-receipt"]
-    assert house.http.get(SERVERS, headers={"X-Auth-Token": receipt}).status_code == 401, "a receipt is no token"
+    assert sim.http.get(SERVERS, headers={"X-Auth-Token": receipt}).status_code == 401, "a receipt is no token"
     wrong = {"user": {"id": ann.user, "passcode": "000000"}}
-    assert login(house, {"totp": wrong}, scope, receipt).status_code == 401
-    done = login(house, {"totp": code()}, scope, receipt)
+    assert login(sim, {"totp": wrong}, scope, receipt).status_code == 401
+    done = login(sim, {"totp": code()}, scope, receipt)
     assert done.status_code == 201 and set(done.json()["token"]["methods"]) == {"password", "totp"}
-    assert login(house, {"totp": code()}, scope, receipt).status_code == 401, "the same passcode again"
+    assert login(sim, {"totp": code()}, scope, receipt).status_code == 401, "the same passcode again"
     clock.advance(60)
-    assert login(house, {"password": password, "totp": code()}, scope).status_code == 201
+    assert login(sim, {"password": password, "totp": code()}, scope).status_code == 201
     clock.advance(60)
-    other = house.tenant("bob")
-    assert (
-        login(house, {"password": {"user": {"id": other.user, "password": "pw"}}}, None, receipt).status_code == 401
-    ), "another user's"
+    other = sim.tenant("bob")
+    assert login(sim, {"password": {"user": {"id": other.user, "password": "pw"}}}, None, receipt).status_code == 401, (
+        "another user's"
+    )
     clock.advance(300)
-    assert login(house, {"totp": code()}, scope, receipt).status_code == 401, "the receipt has ended"
+    assert login(sim, {"totp": code()}, scope, receipt).status_code == 401, "the receipt has ended"
 
 
 def test_keys_rotate_and_nobody_is_logged_out(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,20 +259,20 @@ def test_keys_rotate_and_nobody_is_logged_out(tmp_path: Any, monkeypatch: pytest
     clock = VirtualClock(1_800_000_000.0)
     over = {"identity.token_seconds": 3600, "identity.late_seconds": 0, "identity.rotate_seconds": 600}
     first = make(state=tmp_path, clock=clock, **over)
-    house = House(first)
-    old, revoked = house.admin.token, house.auth("admin", "admin", "admin").headers["x-subject-token"]
-    house.http.delete(TOKENS, headers={"X-Auth-Token": old, "X-Subject-Token": revoked})
+    sim = SimCloud(first)
+    old, revoked = sim.admin.token, sim.auth("admin", "admin", "admin").headers["x-subject-token"]
+    sim.http.delete(TOKENS, headers={"X-Auth-Token": old, "X-Subject-Token": revoked})
     seen = {old[:3]}
     for _ in range(3):
         clock.advance(700)
         first.loops.once("identity.rotate")
         clock.advance(10)
-        seen.add(house.auth("admin", "admin", "admin").headers["x-subject-token"][:3])
+        seen.add(sim.auth("admin", "admin", "admin").headers["x-subject-token"][:3])
     assert len(seen) == 4, "each rotation seals with a new key"
-    assert house.http.get(SERVERS, headers={"X-Auth-Token": old}).status_code == 200
+    assert sim.http.get(SERVERS, headers={"X-Auth-Token": old}).status_code == 200
     first.stop() if first.node else first.db.close()
     second = make(state=tmp_path, clock=clock, **over)
-    again = House(second)
+    again = SimCloud(second)
     assert again.http.get(SERVERS, headers={"X-Auth-Token": old}).status_code == 200
     assert again.http.get(SERVERS, headers={"X-Auth-Token": revoked}).status_code == 401
     clock.advance(8000)
@@ -282,8 +282,8 @@ def test_keys_rotate_and_nobody_is_logged_out(tmp_path: Any, monkeypatch: pytest
     second.db.close()
 
 
-def change(house: House, user: str, old: str, new: str) -> Any:
-    return house.http.post(f"{I}/users/{user}/password", json={"user": {"original_password": old, "password": new}})
+def change(sim: SimCloud, user: str, old: str, new: str) -> Any:
+    return sim.http.post(f"{I}/users/{user}/password", json={"user": {"original_password": old, "password": new}})
 
 
 def test_what_passwords_must_be_like(database: str | None) -> None:
@@ -302,32 +302,32 @@ def test_what_passwords_must_be_like(database: str | None) -> None:
         },
     )
     try:
-        house = House(cloud)
-        a = house.admin
+        sim = SimCloud(cloud)
+        a = sim.admin
         refused = a.ask("POST", f"{I}/users", {"user": {"name": "w", "password": "abc"}})
         assert refused.code == 400 and "four characters, one a digit" in refused.text
         user = a.post(f"{I}/users", {"user": {"name": "w", "password": "pass0"}})["user"]["id"]
-        assert "day(s) left" in change(house, user, "pass0", "pass1").text
+        assert "day(s) left" in change(sim, user, "pass0", "pass1").text
         clock.advance(2 * 86400)
-        assert "four characters" in change(house, user, "pass0", "nope").text
-        assert change(house, user, "pass0", "pass1").status_code == 204
+        assert "four characters" in change(sim, user, "pass0", "nope").text
+        assert change(sim, user, "pass0", "pass1").status_code == 204
         for n in (1, 2):
             clock.advance(2 * 86400)
-            assert change(house, user, f"pass{n}", f"pass{n}").status_code == 400, "the present one"
-            assert change(house, user, f"pass{n}", f"pass{n + 1}").status_code == 204
+            assert change(sim, user, f"pass{n}", f"pass{n}").status_code == 400, "the present one"
+            assert change(sim, user, f"pass{n}", f"pass{n + 1}").status_code == 204
         clock.advance(2 * 86400)
-        assert "unique is 3" in change(house, user, "pass3", "pass1").text
-        assert change(house, user, "pass3", "pass0").status_code == 204, "old enough"
+        assert "unique is 3" in change(sim, user, "pass3", "pass1").text
+        assert change(sim, user, "pass3", "pass0").status_code == 204, "old enough"
         for _ in range(3):
-            assert house.auth("w", "wrong", None).status_code == 401
-        locked = house.auth("w", "pass0", None)
-        assert locked.status_code == 401 and locked.json() == house.auth("nobody", "x", None).json(), (
+            assert sim.auth("w", "wrong", None).status_code == 401
+        locked = sim.auth("w", "pass0", None)
+        assert locked.status_code == 401 and locked.json() == sim.auth("nobody", "x", None).json(), (
             "a lockout does not tell"
         )
         clock.advance(61)
-        assert house.auth("w", "pass0", None).status_code == 201
+        assert sim.auth("w", "pass0", None).status_code == 201
         clock.advance(31 * 86400)
-        assert house.auth("w", "pass0", None).status_code == 401, "away for too long"
+        assert sim.auth("w", "pass0", None).status_code == 401, "away for too long"
         cloud.loops.once("identity.idle")
         with cloud.db.read() as tx:
             assert not tx.conn.exec_driver_sql("select enabled from id_users where name = 'w'").scalar_one()
@@ -339,20 +339,20 @@ def test_a_password_ends(database: str | None) -> None:
     clock = VirtualClock(1_800_000_000.0)
     cloud = make(database, clock=clock, **{"identity.password_days": 2, "identity.password_first_use": True})
     try:
-        house = House(cloud)
-        made = house.admin.post(f"{I}/users", {"user": {"name": "e", "password": "one"}})["user"]
+        sim = SimCloud(cloud)
+        made = sim.admin.post(f"{I}/users", {"user": {"name": "e", "password": "one"}})["user"]
         assert made["password_expires_at"] is not None
-        first = house.auth("e", "one", None)
+        first = sim.auth("e", "one", None)
         assert first.status_code == 401 and "needs to be changed" in first.text, (
             "set by somebody else: to be changed at first use"
         )
-        assert change(house, made["id"], "one", "two").status_code == 204
-        assert house.auth("e", "two", None).status_code == 201
+        assert change(sim, made["id"], "one", "two").status_code == 204
+        assert sim.auth("e", "two", None).status_code == 201
         clock.advance(2 * 86400 + 1)
-        assert "needs to be changed" in house.auth("e", "two", None).text
+        assert "needs to be changed" in sim.auth("e", "two", None).text
         assert (
-            house.auth("e", "wrong", None).json()["error"]["message"]
-            != house.auth("e", "two", None).json()["error"]["message"]
+            sim.auth("e", "wrong", None).json()["error"]["message"]
+            != sim.auth("e", "two", None).json()["error"]["message"]
         )
     finally:
         cloud.db.close()
@@ -412,9 +412,9 @@ def test_passwords_are_argon2id_at_a_setting_of_owasps() -> None:
         )
 
 
-def test_unified_limits_count(house: House) -> None:
+def test_unified_limits_count(sim: SimCloud) -> None:
     """A registered limit is every project's, a project's own is its own; both bound what our services make."""
-    a, t = house.admin, house.tenant("limited")
+    a, t = sim.admin, sim.tenant("limited")
     service = next(s["id"] for s in a.get(f"{I}/services?type=network")["services"])
     made = a.post(
         f"{I}/registered_limits",
@@ -432,7 +432,7 @@ def test_unified_limits_count(house: House) -> None:
     t.post("/network/v2.0/networks", {"network": {"name": "two"}}, 201)
     assert t.ask("POST", "/network/v2.0/networks", {"network": {"name": "three"}}).code == 409
     assert [x["id"] for x in t.get(f"{I}/limits")["limits"]] == [limit["id"]]
-    assert house.tenant("elsewhere").get(f"{I}/limits")["limits"] == []
+    assert sim.tenant("elsewhere").get(f"{I}/limits")["limits"] == []
     a.delete(f"{I}/registered_limits/{registered['id']}", 403)
     a.patch(f"{I}/limits/{limit['id']}", {"limit": {"resource_limit": 5}})
     t.post("/network/v2.0/networks", {"network": {"name": "three"}}, 201)
@@ -441,7 +441,7 @@ def test_unified_limits_count(house: House) -> None:
     assert a.get(f"{I}/limits/model")["model"]["name"] == "flat"
 
 
-def test_the_json_home_tells_the_truth(shared: House) -> None:
+def test_the_json_home_tells_the_truth(shared: SimCloud) -> None:
     """Every address of the document is a row of the table."""
     import re
 
@@ -458,8 +458,8 @@ def test_the_json_home_tells_the_truth(shared: House) -> None:
 def test_lists_are_filtered_sorted_and_cut(database: str | None) -> None:
     cloud = make(database, **{"identity.list_limit": 4})
     try:
-        house = House(cloud)
-        a = house.admin
+        sim = SimCloud(cloud)
+        a = sim.admin
         for name in ("Alpha", "alphabet", "beta_x", "beta%y", "gamma"):
             a.post(f"{I}/users", {"user": {"name": name, "enabled": name != "gamma"}}, 201)
 
@@ -488,7 +488,7 @@ def test_lists_are_filtered_sorted_and_cut(database: str | None) -> None:
         cloud.db.close()
 
 
-def test_projects_make_trees(shared: House) -> None:
+def test_projects_make_trees(shared: SimCloud) -> None:
     a = shared.admin
     top = a.post(f"{I}/projects", {"project": {"name": "tree", "tags": ["red", "blue"]}}, 201)["project"]
     mid = a.post(f"{I}/projects", {"project": {"name": "tree-mid", "parent_id": top["id"], "tags": ["red"]}}, 201)[

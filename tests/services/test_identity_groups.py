@@ -12,34 +12,34 @@ from typing import Any
 
 import pytest
 
-from houses import House, Tenant
+from sim_cloud import SimCloud, Tenant
 from virga.services.identity import api
 from virga.services.identity.secrets import Vault
 
 I = "/identity/v3"  # noqa: E741 - identity
 
 
-def role_id(house: House, name: str) -> str:
-    return str(house.admin.get(f"{I}/roles?name={name}")["roles"][0]["id"])
+def role_id(sim: SimCloud, name: str) -> str:
+    return str(sim.admin.get(f"{I}/roles?name={name}")["roles"][0]["id"])
 
 
-def group(house: House, name: str, *users: str) -> str:
-    made = house.admin.post(f"{I}/groups", {"group": {"name": name, "description": "d", "colour": "red"}}, 201)["group"]
+def group(sim: SimCloud, name: str, *users: str) -> str:
+    made = sim.admin.post(f"{I}/groups", {"group": {"name": name, "description": "d", "colour": "red"}}, 201)["group"]
     assert made["colour"] == "red" and made["links"]["self"].endswith(f"/groups/{made['id']}")
     for user in users:
-        house.admin.put(f"{I}/groups/{made['id']}/users/{user}", code=204)
+        sim.admin.put(f"{I}/groups/{made['id']}/users/{user}", code=204)
     return str(made["id"])
 
 
-def test_a_group_gives_and_takes(house: House) -> None:
-    a = house.admin
+def test_a_group_gives_and_takes(sim: SimCloud) -> None:
+    a = sim.admin
     user = a.post(f"{I}/users", {"user": {"name": "gina", "password": "pw"}})["user"]["id"]
     project = a.post(f"{I}/projects", {"project": {"name": "by-group"}})["project"]["id"]
-    g, member = group(house, "crew", user), role_id(house, "member")
-    assert house.auth("gina", "pw", "by-group").status_code == 401, "no role yet"
+    g, member = group(sim, "crew", user), role_id(sim, "member")
+    assert sim.auth("gina", "pw", "by-group").status_code == 401, "no role yet"
     a.put(f"{I}/projects/{project}/groups/{g}/roles/{member}", code=204)
     assert a.ask("HEAD", f"{I}/projects/{project}/groups/{g}/roles/{member}").code == 204
-    gina = house.login("gina", "pw", "by-group")
+    gina = sim.login("gina", "pw", "by-group")
     assert [r["id"] for r in a.get(f"{I}/projects/{project}/groups/{g}/roles")["roles"]] == [member]
     assert [x["id"] for x in a.get(f"{I}/users/{user}/groups")["groups"]] == [g]
     assert [x["id"] for x in gina.get(f"{I}/users/{user}/groups")["groups"]] == [g], "one's own groups"
@@ -58,38 +58,38 @@ def test_a_group_gives_and_takes(house: House) -> None:
     assert a.ask("HEAD", f"{I}/groups/{g}/users/{user}").code == 404
 
 
-def test_deleting_a_group_ends_what_it_gave(house: House) -> None:
-    a = house.admin
+def test_deleting_a_group_ends_what_it_gave(sim: SimCloud) -> None:
+    a = sim.admin
     user = a.post(f"{I}/users", {"user": {"name": "gus", "password": "pw"}})["user"]["id"]
     project = a.post(f"{I}/projects", {"project": {"name": "pg"}})["project"]["id"]
-    g = group(house, "brief", user)
-    a.put(f"{I}/projects/{project}/groups/{g}/roles/{role_id(house, 'member')}", code=204)
-    gus = house.login("gus", "pw", "pg")
+    g = group(sim, "brief", user)
+    a.put(f"{I}/projects/{project}/groups/{g}/roles/{role_id(sim, 'member')}", code=204)
+    gus = sim.login("gus", "pw", "pg")
     gus.get("/compute/v2.1/servers")
     a.delete(f"{I}/groups/{g}", 204)
     assert gus.ask("GET", "/compute/v2.1/servers").code == 401
 
 
-def test_group_and_user_ids_never_stand_for_each_other(house: House) -> None:
+def test_group_and_user_ids_never_stand_for_each_other(sim: SimCloud) -> None:
     """A grant to the group with an id is none to the user with the same id."""
     from virga.services.identity import store
 
-    a = house.admin
+    a = sim.admin
     user = a.post(f"{I}/users", {"user": {"name": "clash", "password": "pw"}})["user"]["id"]
     project = a.post(f"{I}/projects", {"project": {"name": "clash"}})["project"]["id"]
-    with house.cloud.db.write() as tx:
+    with sim.cloud.db.write() as tx:
         store.GROUPS.insert(tx, id=user, name="clash", domain_id="default", description="", extra={})
-    a.put(f"{I}/projects/{project}/groups/{user}/roles/{role_id(house, 'member')}", code=204)
-    assert house.auth("clash", "pw", "clash").status_code == 401
+    a.put(f"{I}/projects/{project}/groups/{user}/roles/{role_id(sim, 'member')}", code=204)
+    assert sim.auth("clash", "pw", "clash").status_code == 401
 
 
 @pytest.mark.parametrize(
     ("target", "who"), [(t, w) for t in ("project", "domain", "system") for w in ("user", "group")]
 )
-def test_grants_everywhere(house: House, target: str, who: str) -> None:
-    a, reader = house.admin, role_id(house, "reader")
+def test_grants_everywhere(sim: SimCloud, target: str, who: str) -> None:
+    a, reader = sim.admin, role_id(sim, "reader")
     user = a.post(f"{I}/users", {"user": {"name": "gr", "password": "pw"}})["user"]["id"]
-    actor = group(house, "gg", user) if who == "group" else user
+    actor = group(sim, "gg", user) if who == "group" else user
     project = a.post(f"{I}/projects", {"project": {"name": "gp"}})["project"]["id"]
     where = {"project": f"projects/{project}", "domain": "domains/default", "system": "system"}[target]
     path = f"{I}/{where}/{who}s/{actor}/roles"
@@ -102,7 +102,7 @@ def test_grants_everywhere(house: House, target: str, who: str) -> None:
     scope: dict[str, Any] = {"domain": {"id": "default"}} if target == "domain" else {"system": {"all": True}}
 
     def login() -> Any:
-        return house.auth("gr", "pw", "gp") if target == "project" else house.auth("gr", "pw", None, **scope)
+        return sim.auth("gr", "pw", "gp") if target == "project" else sim.auth("gr", "pw", None, **scope)
 
     got = login()
     assert got.status_code == 201, got.text
@@ -112,8 +112,8 @@ def test_grants_everywhere(house: House, target: str, who: str) -> None:
     assert login().status_code == 401
 
 
-def test_inherited_grants_reach_the_tree_below_and_not_the_root(house: House) -> None:
-    a, member = house.admin, role_id(house, "member")
+def test_inherited_grants_reach_the_tree_below_and_not_the_root(sim: SimCloud) -> None:
+    a, member = sim.admin, role_id(sim, "member")
     user = a.post(f"{I}/users", {"user": {"name": "heir", "password": "pw"}})["user"]["id"]
     top = a.post(f"{I}/projects", {"project": {"name": "top"}})["project"]["id"]
     mid = a.post(f"{I}/projects", {"project": {"name": "mid", "parent_id": top}})["project"]["id"]
@@ -121,13 +121,13 @@ def test_inherited_grants_reach_the_tree_below_and_not_the_root(house: House) ->
     path = f"{I}/OS-INHERIT/projects/{top}/users/{user}/roles/{member}/inherited_to_projects"
     a.put(path, code=204)
     assert a.ask("HEAD", path).code == 204
-    assert house.auth("heir", "pw", "top").status_code == 401
-    assert house.auth("heir", "pw", "mid").status_code == house.auth("heir", "pw", "low").status_code == 201
+    assert sim.auth("heir", "pw", "top").status_code == 401
+    assert sim.auth("heir", "pw", "mid").status_code == sim.auth("heir", "pw", "low").status_code == 201
     effective = a.get(f"{I}/role_assignments?user.id={user}&effective=true&role.id={member}")["role_assignments"]
     assert {e["scope"]["project"]["id"] for e in effective} == {mid, low}
     assert all(e["links"]["assignment"].endswith(path.removeprefix("/identity")) for e in effective)
     a.delete(path, 204)
-    assert house.auth("heir", "pw", "low").status_code == 401
+    assert sim.auth("heir", "pw", "low").status_code == 401
 
 
 def signed_v4(secret: str, access: str, when: dt.datetime) -> dict[str, Any]:
@@ -170,70 +170,70 @@ def signed_s3(secret: str, access: str, when: dt.datetime) -> dict[str, Any]:
     }
 
 
-def service_user(house: House) -> Tenant:
-    return house.tenant("svc", "service")
+def service_user(sim: SimCloud) -> Tenant:
+    return sim.tenant("svc", "service")
 
 
-def access_key(house: House, t: Tenant) -> dict[str, Any]:
+def access_key(sim: SimCloud, t: Tenant) -> dict[str, Any]:
     return dict(t.post(f"{I}/users/{t.user}/credentials/OS-EC2", {"tenant_id": t.project}, 201)["credential"])
 
 
-def now(house: House) -> dt.datetime:
-    return dt.datetime.fromtimestamp(house.cloud.world.now(), dt.UTC)
+def now(sim: SimCloud) -> dt.datetime:
+    return dt.datetime.fromtimestamp(sim.cloud.world.now(), dt.UTC)
 
 
-def test_ec2_credentials(house: House) -> None:
-    t = house.tenant("ann")
-    key = access_key(house, t)
+def test_ec2_credentials(sim: SimCloud) -> None:
+    t = sim.tenant("ann")
+    key = access_key(sim, t)
     assert set(key) == {"user_id", "tenant_id", "access", "secret", "trust_id", "links"}
     path = f"{I}/users/{t.user}/credentials/OS-EC2"
     assert t.get(f"{path}/{key['access']}")["credential"] == key
     assert [c["access"] for c in t.get(path)["credentials"]] == [key["access"]]
     whole = t.get(f"{I}/credentials?type=ec2")["credentials"]
     assert json.loads(whole[0]["blob"])["secret"] == key["secret"]
-    svc = service_user(house)
-    got = svc.ask("POST", f"{I}/ec2tokens", {"credentials": signed_v4(key["secret"], key["access"], now(house))})
+    svc = service_user(sim)
+    got = svc.ask("POST", f"{I}/ec2tokens", {"credentials": signed_v4(key["secret"], key["access"], now(sim))})
     assert (
         got.code == 200
         and got.json["token"]["user"]["id"] == t.user
         and got.json["token"]["methods"] == ["ec2credential"]
     )
-    assert Tenant(house.http, got.headers["x-subject-token"]).ask("GET", "/compute/v2.1/servers").code == 200
-    got = svc.ask("POST", f"{I}/s3tokens", {"credentials": signed_s3(key["secret"], key["access"], now(house))})
+    assert Tenant(sim.http, got.headers["x-subject-token"]).ask("GET", "/compute/v2.1/servers").code == 200
+    got = svc.ask("POST", f"{I}/s3tokens", {"credentials": signed_s3(key["secret"], key["access"], now(sim))})
     assert got.code == 200 and got.json["token"]["project"]["id"] == t.project
     assert "x-subject-token" not in got.headers, "a signature buys no token"
     t.delete(f"{path}/{key['access']}", 204)
     t.get(f"{path}/{key['access']}", 404)
 
 
-def test_the_door_for_other_services(house: House) -> None:
+def test_the_door_for_other_services(sim: SimCloud) -> None:
     """A service takes the secret and the actor of an access key; what ends the user's authority ends that too."""
-    t = house.tenant("bob")
-    key = access_key(house, t)
-    found = api.access_key(house.cloud.doors, key["access"])
+    t = sim.tenant("bob")
+    key = access_key(sim, t)
+    found = api.access_key(sim.cloud.registry, key["access"])
     assert found is not None and found.secret == key["secret"]
     assert (found.actor.user_id, found.actor.project_id, "member" in found.actor.roles) == (t.user, t.project, True)
-    assert api.access_key(house.cloud.doors, "nobody") is None
-    house.admin.patch(f"{I}/users/{t.user}", {"user": {"enabled": False}})
-    assert api.access_key(house.cloud.doors, key["access"]) is None
+    assert api.access_key(sim.cloud.registry, "nobody") is None
+    sim.admin.patch(f"{I}/users/{t.user}", {"user": {"enabled": False}})
+    assert api.access_key(sim.cloud.registry, key["access"]) is None
 
 
-def test_credentials_lie_sealed(house: House) -> None:
-    t = house.tenant("cleo")
-    key = access_key(house, t)
-    with house.cloud.db.read() as tx:
+def test_credentials_lie_sealed(sim: SimCloud) -> None:
+    t = sim.tenant("cleo")
+    key = access_key(sim, t)
+    with sim.cloud.db.read() as tx:
         raw = tx.conn.exec_driver_sql("select blob from id_credentials").scalar_one()
     assert key["secret"] not in raw and key["access"] not in raw
-    assert key["secret"] in house.cloud.doors.use(Vault).open(raw)
+    assert key["secret"] in sim.cloud.registry.use(Vault).open(raw)
 
 
-def test_credentials_of_any_type(house: House) -> None:
-    t, a = house.tenant("carol"), house.admin
+def test_credentials_of_any_type(sim: SimCloud) -> None:
+    t, a = sim.tenant("carol"), sim.admin
     body = {"type": "cert", "blob": "pem", "user_id": t.user, "project_id": t.project}
     made = t.post(f"{I}/credentials", {"credential": body}, 201)["credential"]
     assert made["blob"] == "pem" and made["type"] == "cert"
     assert t.patch(f"{I}/credentials/{made['id']}", {"credential": {"blob": "other"}})["credential"]["blob"] == "other"
-    other = house.tenant("dan")
+    other = sim.tenant("dan")
     other.get(f"{I}/credentials/{made['id']}", 403)
     other.get(f"{I}/credentials/nowhere", 403)
     other.patch(f"{I}/credentials/{made['id']}", {"credential": {"user_id": other.user}}, 403)
@@ -249,9 +249,9 @@ def test_credentials_of_any_type(house: House) -> None:
     a.get(f"{I}/credentials/{made['id']}", 404)
 
 
-def test_what_outside_judges_found(house: House) -> None:
+def test_what_outside_judges_found(sim: SimCloud) -> None:
     """Access rules in the order given, an EC2 blob to the letter, a domain's own role on another domain, a tree from a domain down."""
-    a, t = house.admin, house.tenant("judged")
+    a, t = sim.admin, sim.tenant("judged")
     rules = [
         {"service": "compute", "method": m, "path": p}
         for m, p in (("POST", "/z"), ("GET", "/a"), ("DELETE", "/m"), ("GET", "/b"))

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
 
-from houses import House, Tenant, make
+from sim_cloud import SimCloud, Tenant, make
 from virga.cli.main import main as virga
 from virga.ground.db.engine import Database
 from virga.services.identity import store
@@ -37,24 +37,24 @@ def run(state: Path, *words: str, code: int = 0) -> str:
 
 
 @pytest.fixture
-def moved(keystone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+def moved(keystone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimCloud:
     monkeypatch.setenv("VIRGA_ADMIN_PASSWORD", "admin")
     assert "made" in run(tmp_path, "import", str(keystone))
     run(tmp_path, "bootstrap")
-    return House(make(state=tmp_path))
+    return SimCloud(make(state=tmp_path))
 
 
-def log_in(house: House, name: str, password: str, domain: str, project: str | None = None, **scope: Any) -> Any:
+def log_in(sim: SimCloud, name: str, password: str, domain: str, project: str | None = None, **scope: Any) -> Any:
     user = {"name": name, "domain": {"name": domain}, "password": password}
     body: dict[str, Any] = {"identity": {"methods": ["password"], "password": {"user": user}}}
     if project:
         scope = {"project": {"name": project, "domain": {"name": "corp"}}}
     if scope:
         body["scope"] = scope
-    return house.http.post("/identity/v3/auth/tokens", json={"auth": body})
+    return sim.http.post("/identity/v3/auth/tokens", json={"auth": body})
 
 
-def test_everybody_logs_in_as_before(moved: House) -> None:
+def test_everybody_logs_in_as_before(moved: SimCloud) -> None:
     """bcrypt, scrypt and pbkdf2; the newest password of two; disabled stays disabled; no password stays none."""
     got = log_in(moved, "anna", "anna-second", "corp", "research")
     assert got.status_code == 201 and {r["name"] for r in got.json()["token"]["roles"]} == {"member", "reader"}
@@ -75,7 +75,7 @@ def test_everybody_logs_in_as_before(moved: House) -> None:
     )
 
 
-def test_everything_is_as_it_was(moved: House, keystone: Path) -> None:
+def test_everything_is_as_it_was(moved: SimCloud, keystone: Path) -> None:
     a, db = moved.admin, sqlite3.connect(keystone)
     ids = {r[0] for r in db.execute("select id from project where is_domain = 0")}
     assert ids <= {p["id"] for p in a.get("/identity/v3/projects")["projects"]}
@@ -124,10 +124,14 @@ def counts(state: Path) -> dict[str, int]:
 
 
 def test_again_and_dry(keystone: Path, tmp_path: Path) -> None:
-    said = run(tmp_path, "import", "--dry-run", str(keystone))
-    assert "would be made; nothing was written" in said and "users: 7 new" in said and "this cloud runs its own" in said
+    answer = run(tmp_path, "import", "--dry-run", str(keystone))
+    assert (
+        "would be made; nothing was written" in answer
+        and "users: 7 new" in answer
+        and "this cloud runs its own" in answer
+    )
     assert counts(tmp_path)["id_users"] == 0
-    said = run(tmp_path, "import", str(keystone))
+    answer = run(tmp_path, "import", str(keystone))
     before = counts(tmp_path)
     assert before["id_users"] == 7 and before["id_projects"] == 4
     assert run(tmp_path, "import", str(keystone)).rstrip().endswith("Nothing to do.")
@@ -137,14 +141,14 @@ def test_again_and_dry(keystone: Path, tmp_path: Path) -> None:
 def test_conflicts_are_named_and_nothing_is_written(keystone: Path, tmp_path: Path) -> None:
     run(tmp_path, "bootstrap")
     before = counts(tmp_path)
-    said = run(tmp_path, "import", str(keystone), code=1)
+    answer = run(tmp_path, "import", str(keystone), code=1)
     assert (
-        "users 'admin'" in said
-        and "projects 'admin'" in said
-        and "nothing was written" in said
-        and "--keep-ours" in said
+        "users 'admin'" in answer
+        and "projects 'admin'" in answer
+        and "nothing was written" in answer
+        and "--keep-ours" in answer
     )
-    assert "roles" not in said, "roles are what they are called"
+    assert "roles" not in answer, "roles are what they are called"
     assert counts(tmp_path) == before
     run(tmp_path, "import", "--keep-ours", str(keystone))
     assert counts(tmp_path)["id_users"] == 7 and counts(tmp_path)["id_roles"] == before["id_roles"] + 2
@@ -235,6 +239,6 @@ def test_what_is_no_keystone(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello")
     sqlite3.connect(tmp_path / "empty.db").execute("create table t (x)")
     (tmp_path / "broken.sql").write_text("CREATE TABLE `user` (\n  `id` int\n);\nINSERT INTO `user` VALUES ('a\n")
-    for said in ("nothing", "text", "empty.db", "broken.sql"):
-        assert "Error" in run(tmp_path / "s", "import", str(tmp_path / said), code=1), said
+    for answer in ("nothing", "text", "empty.db", "broken.sql"):
+        assert "Error" in run(tmp_path / "s", "import", str(tmp_path / answer), code=1), answer
     assert "could not be read" in run(tmp_path / "s", "import", "postgresql+psycopg://nobody@127.0.0.1:1/x", code=1)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from houses import House, make
+from sim_cloud import SimCloud, make
 from virga.cli.main import main as virga
 from virga.ground.db.engine import Database
 from virga.ground.errors import Broken
@@ -40,7 +40,7 @@ def _secrets(db: Database) -> list[str]:
 def test_token_keys_are_sealed_and_old_ones_become_so(database: str | None, tmp_path: Path) -> None:
     """A key that an older program left bare is sealed at the next start, and its tokens go on."""
     first = make(database, tmp_path)
-    token = House(first).admin.token
+    token = SimCloud(first).admin.token
     url = first.db.url
     (sealed,) = _secrets(first.db)
     bare = Vault(tmp_path / "credential.keys").open(sealed, TOKEN_KEY)
@@ -51,7 +51,7 @@ def test_token_keys_are_sealed_and_old_ones_become_so(database: str | None, tmp_
     again = make(database, tmp_path)
     assert again.db.url == url
     (now,) = _secrets(again.db)
-    assert now not in {bare, sealed} and again.doors.use(Tokens).open(token) is not None
+    assert now not in {bare, sealed} and again.registry.use(Tokens).open(token) is not None
     assert Vault(tmp_path / "credential.keys").open(now, TOKEN_KEY) == bare
     with pytest.raises(Broken, match="A credential was sealed with a key"):
         Vault(tmp_path / "credential.keys").open(now)
@@ -66,12 +66,14 @@ def test_without_the_key_file_the_database_makes_no_token(tmp_path: Path) -> Non
     ):
         make(None, tmp_path)
     words = ["--state", str(tmp_path), "up", "--sim", "--listen", "127.0.0.1:1"]
-    said = CliRunner().invoke(virga, words)
-    assert said.exit_code == 1 and "Restore that file" in said.output and "Traceback" not in said.output, said.output
+    answer = CliRunner().invoke(virga, words)
+    assert answer.exit_code == 1 and "Restore that file" in answer.output and "Traceback" not in answer.output, (
+        answer.output
+    )
     (tmp_path / "virga.pid").unlink(missing_ok=True)
     assert CliRunner().invoke(virga, ["--state", str(tmp_path), "keys", "forget"]).exit_code == 0
     again = make(None, tmp_path)
-    assert House(again).admin.token
+    assert SimCloud(again).admin.token
     again.db.close()
 
 
@@ -81,13 +83,13 @@ def test_two_processes_read_each_others_tokens(postgres: Any, tmp_path: Path) ->
     assert vaults[1].open(vaults[0].seal("x")) == "x"
     url = postgres()
     one, two = make(url, tmp_path), make(url, tmp_path)
-    a, b = House(one), House(two)
+    a, b = SimCloud(one), SimCloud(two)
     for here, there in ((a, b), (b, a)):
         assert there.http.get(f"{I}/users", headers={"X-Auth-Token": here.admin.token}).status_code == 200
     with one.db.write() as tx:
-        one.doors.use(Tokens).rotate(tx)
+        one.registry.use(Tokens).rotate(tx)
     with two.db.read() as tx:
-        assert two.doors.use(Tokens).refresh(tx)
+        assert two.registry.use(Tokens).refresh(tx)
     assert all(len(s) > 64 for s in _secrets(one.db)) and len(_secrets(one.db)) == 2
     assert (
         b.http.get(f"{I}/users", headers={"X-Auth-Token": a.login("admin", "admin", "admin").token}).status_code == 200
@@ -98,13 +100,13 @@ def test_two_processes_read_each_others_tokens(postgres: Any, tmp_path: Path) ->
 
 def test_the_key_file_is_changed(tmp_path: Path) -> None:
     cloud = make(None, tmp_path)
-    token, before, file = House(cloud).admin.token, _secrets(cloud.db), (tmp_path / "credential.keys").read_text()
+    token, before, file = SimCloud(cloud).admin.token, _secrets(cloud.db), (tmp_path / "credential.keys").read_text()
     cloud.db.close()
     done = CliRunner().invoke(virga, ["--state", str(tmp_path), "keys", "credentials"])
     assert done.exit_code == 0 and "1 secrets" in done.output, done.output
     assert (tmp_path / "credential.keys").read_text() != file
     again = make(None, tmp_path)
-    assert _secrets(again.db) != before and again.doors.use(Tokens).open(token) is not None
+    assert _secrets(again.db) != before and again.registry.use(Tokens).open(token) is not None
     again.db.close()
 
 
@@ -119,7 +121,7 @@ def test_a_passcode_works_once_in_the_whole_cloud(postgres: Any, tmp_path: Path)
     url, clock = postgres(), VirtualClock()
     alone = {"identity.totp_alone": True}
     one, two = make(url, tmp_path, clock=clock, **alone), make(url, tmp_path, clock=clock, **alone)
-    a, b = House(one), House(two)
+    a, b = SimCloud(one), SimCloud(two)
     secret = os.urandom(20)
     user = a.admin.post(f"{I}/users", {"user": {"name": "t", "password": "pw"}})["user"]["id"]
     a.admin.post(
@@ -128,9 +130,9 @@ def test_a_passcode_works_once_in_the_whole_cloud(postgres: Any, tmp_path: Path)
         201,
     )
 
-    def enter(house: House) -> int:
+    def enter(sim: SimCloud) -> int:
         way = {"methods": ["totp"], "totp": {"user": {"id": user, "passcode": _passcode(secret, clock.now())}}}
-        return int(house.http.post(f"{I}/auth/tokens", json={"auth": {"identity": way}}).status_code)
+        return int(sim.http.post(f"{I}/auth/tokens", json={"auth": {"identity": way}}).status_code)
 
     assert [enter(a), enter(b), enter(a)] == [201, 401, 401]
     clock.advance(30)
@@ -140,6 +142,8 @@ def test_a_passcode_works_once_in_the_whole_cloud(postgres: Any, tmp_path: Path)
         tries = store.SPENT.count(tx, store.SPENT.c.what.startswith("totp-try:"))
     assert tries == 6
     clock.advance(600)
-    assert loops.expire(Round(one.db, one.world, one.doors)) == 2 + tries, "what cannot be used any more is forgotten"
+    assert loops.expire(Round(one.db, one.world, one.registry)) == 2 + tries, (
+        "what cannot be used any more is forgotten"
+    )
     one.db.close()
     two.db.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from houses import House, make
+from sim_cloud import SimCloud, make
 from virga.ground.loops.loop import Round
 from virga.ground.world import VirtualClock
 from virga.services.identity import loops
@@ -18,7 +18,7 @@ def test_limits_of_two_levels() -> None:
     """A child's limit stays within its parent's, or within the registered one; a parent's is never below its children's."""
     cloud = make(**{"identity.limit_model": "strict_two_level"})
     try:
-        a = House(cloud).admin
+        a = SimCloud(cloud).admin
         assert a.get(f"{I}/limits/model")["model"]["name"] == "strict_two_level"
         service = a.get(f"{I}/services?type=network")["services"][0]["id"]
         a.post(
@@ -63,8 +63,8 @@ def test_users_options() -> None:
         **{"identity.inactive_days": 30, "identity.lockout_attempts": 2, "identity.token_seconds": 100 * DAY},
     )
     try:
-        house = House(cloud)
-        a = house.admin
+        sim = SimCloud(cloud)
+        a = sim.admin
 
         def user(name: str, **options: bool) -> str:
             return str(
@@ -73,23 +73,21 @@ def test_users_options() -> None:
 
         locked = user("locked", lock_password=True)
         body = {"user": {"original_password": "pw", "password": "new"}}
-        got = house.http.post(f"{I}/users/{locked}/password", json=body)
+        got = sim.http.post(f"{I}/users/{locked}/password", json=body)
         assert got.status_code == 400 and "locked" in got.text
         assert a.ask("PATCH", f"{I}/users/{locked}", {"user": {"password": "pw2"}}).code == 200, "an administrator may"
-        away, kept = user("away"), user("kept", ignore_user_inactivity=True)
+        away, stored = user("away"), user("kept", ignore_user_inactivity=True)
         stubborn = user("stubborn", ignore_lockout_failure_attempts=True)
         for name in ("away", "stubborn"):
-            assert [house.auth(name, "no", None).status_code for _ in range(3)] == [401] * 3
-        assert (
-            house.auth("stubborn", "pw", None).status_code == 201 and house.auth("away", "pw", None).status_code == 401
-        )
+            assert [sim.auth(name, "no", None).status_code for _ in range(3)] == [401] * 3
+        assert sim.auth("stubborn", "pw", None).status_code == 201 and sim.auth("away", "pw", None).status_code == 401
         a.patch(f"{I}/users/{a.user}", {"user": {"options": {"ignore_user_inactivity": True}}})
         clock.advance(31 * DAY)
-        assert loops.idle(Round(cloud.db, cloud.world, cloud.doors)) >= 1
-        states = {id: a.get(f"{I}/users/{id}")["user"]["enabled"] for id in (away, kept, stubborn)}
-        assert states == {away: False, kept: True, stubborn: False}
+        assert loops.idle(Round(cloud.db, cloud.world, cloud.registry)) >= 1
+        states = {id: a.get(f"{I}/users/{id}")["user"]["enabled"] for id in (away, stored, stubborn)}
+        assert states == {away: False, stored: True, stubborn: False}
         a.patch(f"{I}/users/{away}", {"user": {"enabled": True}})
-        assert house.auth("kept", "pw", None).status_code == 201
+        assert sim.auth("kept", "pw", None).status_code == 201
     finally:
         cloud.db.close()
 
@@ -97,14 +95,14 @@ def test_users_options() -> None:
 def test_how_often_a_trust_is_handed_on() -> None:
     cloud = make(**{"identity.max_redelegations": 1})
     try:
-        house = House(cloud)
-        t = house.tenant("giver")
+        sim = SimCloud(cloud)
+        t = sim.tenant("giver")
         role = [{"name": "member"}]
 
         def trust(count: int) -> Any:
             wanted = {
                 "trustor_user_id": t.user,
-                "trustee_user_id": house.admin.user,
+                "trustee_user_id": sim.admin.user,
                 "project_id": t.project,
                 "impersonation": True,
                 "roles": role,
@@ -118,7 +116,7 @@ def test_how_often_a_trust_is_handed_on() -> None:
         cloud.db.close()
 
 
-def test_a_token_without_the_catalogue(shared: House) -> None:
+def test_a_token_without_the_catalogue(shared: SimCloud) -> None:
     way = {
         "methods": ["password"],
         "password": {"user": {"name": "admin", "domain": {"id": "default"}, "password": "admin"}},

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from houses import House
+from sim_cloud import SimCloud
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests/keystone"))
@@ -62,12 +62,10 @@ def known(at: str, table: dict[str, str]) -> bool:
     return any(re.search(pattern, at) for pattern in table)
 
 
-def test_every_read_has_keystones_shape(house: House, theirs: list[dict[str, Any]]) -> None:
+def test_every_read_has_keystones_shape(sim: SimCloud, theirs: list[dict[str, Any]]) -> None:
     def ask(method: str, path: str, body: Any, token: str | None) -> tuple[int, Any, Any]:
         sent = {"X-Auth-Token": token, "X-Subject-Token": token} if token else {}
-        got = house.http.request(
-            method, f"/identity{path}", headers=sent, **({"json": body} if body is not None else {})
-        )
+        got = sim.http.request(method, f"/identity{path}", headers=sent, **({"json": body} if body is not None else {}))
         return (
             got.status_code,
             got.headers,
@@ -93,7 +91,7 @@ def test_every_read_has_keystones_shape(house: House, theirs: list[dict[str, Any
     assert not wrong, "\n".join(wrong)
 
 
-def test_the_json_home_is_keystones(shared: House, folder: Path) -> None:
+def test_the_json_home_is_keystones(shared: SimCloud, folder: Path) -> None:
     """All its relations but those of what is gone there too: PKI's certificates, and the tokens of a user."""
     real = json.loads((folder / "home.json").read_text())["resources"]
     ours = shared.http.get("/identity/v3", headers={"Accept": "application/json-home"}).json()["resources"]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from houses import House, Tenant, make, served
+from sim_cloud import SimCloud, Tenant, make, served
 from virga.ground.db.engine import Database
 from virga.services.identity import store
 
@@ -21,16 +21,16 @@ ROOT = Path(__file__).parents[2]
 V2 = "/identity/v2.0"
 
 
-def log_in(house: House, user: str, password: str, **more: Any) -> Any:
+def log_in(sim: SimCloud, user: str, password: str, **more: Any) -> Any:
     body = {"auth": {"passwordCredentials": {"username": user, "password": password}} | more}
-    return house.http.post(f"{V2}/tokens", json=body)
+    return sim.http.post(f"{V2}/tokens", json=body)
 
 
-def test_a_token_in_the_access_form(house: House) -> None:
-    got = log_in(house, "admin", "admin", tenantName="admin")
+def test_a_token_in_the_access_form(sim: SimCloud) -> None:
+    got = log_in(sim, "admin", "admin", tenantName="admin")
     assert got.status_code == 200
     access = got.json()["access"]
-    assert access["token"]["tenant"] == {"id": house.admin.project, "name": "admin", "enabled": True} | {
+    assert access["token"]["tenant"] == {"id": sim.admin.project, "name": "admin", "enabled": True} | {
         "description": "Bootstrap project for initializing the cloud."
     }
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", access["token"]["expires"])
@@ -38,21 +38,19 @@ def test_a_token_in_the_access_form(house: House) -> None:
     by_type = {s["type"]: s["endpoints"][0] for s in access["serviceCatalog"]}
     assert by_type["identity"]["adminURL"] == "http://127.0.0.1:8700/identity/v2.0"
     assert set(by_type["compute"]) == {"region", "id", "publicURL", "internalURL", "adminURL"}
-    who = Tenant(house.http, access["token"]["id"])
+    who = Tenant(sim.http, access["token"]["id"])
     who.get("/compute/v2.1/servers", 200)
-    again = house.http.post(
-        f"{V2}/tokens", json={"auth": {"token": {"id": who.token}, "tenantId": house.admin.project}}
-    )
+    again = sim.http.post(f"{V2}/tokens", json={"auth": {"token": {"id": who.token}, "tenantId": sim.admin.project}})
     assert again.json()["access"]["token"]["tenant"]["name"] == "admin"
     assert again.json()["access"]["token"]["expires"] <= access["token"]["expires"]
-    unscoped = log_in(house, "admin", "admin").json()["access"]
+    unscoped = log_in(sim, "admin", "admin").json()["access"]
     assert "tenant" not in unscoped["token"] and unscoped["serviceCatalog"] == [] and unscoped["user"]["roles"] == []
 
 
-def test_who_may_not(house: House) -> None:
-    assert log_in(house, "admin", "wrong").status_code == 401
-    assert log_in(house, "nobody", "wrong").json() == log_in(house, "admin", "wrong").json()
-    assert log_in(house, "admin", "admin", tenantName="nowhere").status_code == 401
+def test_who_may_not(sim: SimCloud) -> None:
+    assert log_in(sim, "admin", "wrong").status_code == 401
+    assert log_in(sim, "nobody", "wrong").json() == log_in(sim, "admin", "wrong").json()
+    assert log_in(sim, "admin", "admin", tenantName="nowhere").status_code == 401
     for bad in (
         {},
         {"passwordCredentials": {"password": "x"}},
@@ -60,24 +58,24 @@ def test_who_may_not(house: House) -> None:
         {"token": {}},
         {"token": 5},
     ):
-        assert house.http.post(f"{V2}/tokens", json={"auth": bad}).status_code == 400, bad
-    t = house.tenant("ed")
+        assert sim.http.post(f"{V2}/tokens", json={"auth": bad}).status_code == 400, bad
+    t = sim.tenant("ed")
     for path in (
         "/users",
         "/OS-KSADM/roles",
         "/OS-KSADM/services",
         "/endpoints",
-        f"/users/{house.admin.user}",
-        f"/tokens/{house.admin.token}",
+        f"/users/{sim.admin.user}",
+        f"/tokens/{sim.admin.token}",
     ):
         assert t.ask("GET", V2 + path).code == 403, path
     assert [x["name"] for x in t.get(f"{V2}/tenants")["tenants"]] == ["ed-project"], "the own ones"
     assert t.ask("POST", f"{V2}/tenants", {"tenant": {"name": "n"}}).code == 403
-    assert house.admin.ask("POST", f"{V2}/tenants", {"tenant": {"name": "n", "id": "x"}}).code == 400
+    assert sim.admin.ask("POST", f"{V2}/tenants", {"tenant": {"name": "n", "id": "x"}}).code == 400
 
 
-def test_other_domains_are_not_there(house: House) -> None:
-    a = house.admin
+def test_other_domains_are_not_there(sim: SimCloud) -> None:
+    a = sim.admin
     domain = a.post("/identity/v3/domains", {"domain": {"name": "else"}})["domain"]["id"]
     project = a.post("/identity/v3/projects", {"project": {"name": "p", "domain_id": domain}})["project"]["id"]
     user = a.post("/identity/v3/users", {"user": {"name": "u", "domain_id": domain, "password": "pw"}})["user"]["id"]
@@ -85,13 +83,13 @@ def test_other_domains_are_not_there(house: House) -> None:
     a.get(f"{V2}/users/{user}", 404)
     assert project not in str(a.get(f"{V2}/tenants")) and user not in str(a.get(f"{V2}/users"))
     body = {"auth": {"passwordCredentials": {"userId": user, "password": "pw"}}}
-    assert house.http.post(f"{V2}/tokens", json=body).status_code == 401
-    system = house.auth("admin", "admin", None, system={"all": True}).headers["x-subject-token"]
+    assert sim.http.post(f"{V2}/tokens", json=body).status_code == 401
+    system = sim.auth("admin", "admin", None, system={"all": True}).headers["x-subject-token"]
     assert a.ask("GET", f"{V2}/tokens/{system}").code == 401
 
 
-def test_life_of_tenants_users_and_roles(house: House) -> None:
-    a = house.admin
+def test_life_of_tenants_users_and_roles(sim: SimCloud) -> None:
+    a = sim.admin
     tenant = a.post(f"{V2}/tenants", {"tenant": {"name": "t", "description": None, "enabled": True}}, 200)["tenant"]
     assert tenant == {"id": tenant["id"], "name": "t", "description": None, "enabled": True}
     user = a.post(
@@ -103,7 +101,7 @@ def test_life_of_tenants_users_and_roles(house: House) -> None:
     assert a.get(f"{V2}/users?name=u")["user"]["id"] == user["id"]
     assert [u["name"] for u in a.get(f"{V2}/tenants/{tenant['id']}/users")["users"]] == ["u"]
     assert {r["name"] for r in a.get(f"{V2}/tenants/{tenant['id']}/users/{user['id']}/roles")["roles"]} >= {"member"}
-    u = log_in(house, "u", "pw", tenantName="t").json()["access"]
+    u = log_in(sim, "u", "pw", tenantName="t").json()["access"]
     role = a.post(f"{V2}/OS-KSADM/roles", {"role": {"name": "cook"}}, 200)["role"]
     assert role == {"id": role["id"], "name": "cook"}
     path = f"{V2}/tenants/{tenant['id']}/users/{user['id']}/roles/OS-KSADM/{role['id']}"
@@ -113,14 +111,14 @@ def test_life_of_tenants_users_and_roles(house: House) -> None:
     a.delete(path, 204)
     a.delete(path, 404)
     a.put(f"{V2}/users/{user['id']}/OS-KSADM/password", {"user": {"id": user["id"], "password": "new"}}, 200)
-    assert Tenant(house.http, u["token"]["id"]).ask("GET", "/compute/v2.1/servers").code == 401, "an older token"
-    mine = log_in(house, "u", "new", tenantName="t").json()["access"]["token"]["id"]
-    own = Tenant(house.http, mine)
+    assert Tenant(sim.http, u["token"]["id"]).ask("GET", "/compute/v2.1/servers").code == 401, "an older token"
+    mine = log_in(sim, "u", "new", tenantName="t").json()["access"]["token"]["id"]
+    own = Tenant(sim.http, mine)
     got = own.patch(f"{V2}/OS-KSCRUD/users/{user['id']}", {"user": {"original_password": "new", "password": "newer"}})
-    Tenant(house.http, got["access"]["token"]["id"]).get("/compute/v2.1/servers", 200)
+    Tenant(sim.http, got["access"]["token"]["id"]).get("/compute/v2.1/servers", 200)
     assert own.ask("GET", "/compute/v2.1/servers").code == 401
     a.put(f"{V2}/users/{user['id']}/OS-KSADM/enabled", {"user": {"id": user["id"], "enabled": False}}, 200)
-    assert log_in(house, "u", "newer").status_code == 401
+    assert log_in(sim, "u", "newer").status_code == 401
     assert (
         a.post(f"{V2}/tenants/{tenant['id']}", {"tenant": {"id": tenant["id"], "name": "t2"}})["tenant"]["name"] == "t2"
     )
@@ -130,8 +128,8 @@ def test_life_of_tenants_users_and_roles(house: House) -> None:
     a.delete(f"{V2}/OS-KSADM/roles/{role['id']}", 204)
 
 
-def test_services_and_endpoints(house: House) -> None:
-    a = house.admin
+def test_services_and_endpoints(sim: SimCloud) -> None:
+    a = sim.admin
     before = len(a.get(f"{V2}/endpoints")["endpoints"])
     made = a.post(
         f"{V2}/OS-KSADM/services", {"OS-KSADM:service": {"name": "volume", "type": "volume", "description": "d"}}, 200
@@ -151,9 +149,9 @@ def test_services_and_endpoints(house: House) -> None:
     assert listed[one["id"]]["internalurl"] == "http://i:8776/v1/%(tenant_id)s" and len(listed) == before + 1
     v3 = [e for e in a.get("/identity/v3/endpoints")["endpoints"] if e["service_id"] == service["id"]]
     assert {e["interface"] for e in v3} == {"public", "internal"}
-    access = log_in(house, "admin", "admin", tenantName="admin").json()["access"]
+    access = log_in(sim, "admin", "admin", tenantName="admin").json()["access"]
     volume = next(s for s in access["serviceCatalog"] if s["type"] == "volume")["endpoints"][0]
-    assert volume["publicURL"] == f"http://h:8776/v1/{house.admin.project}" == volume["adminURL"]
+    assert volume["publicURL"] == f"http://h:8776/v1/{sim.admin.project}" == volume["adminURL"]
     a.delete(f"{V2}/endpoints/{one['id']}", 204)
     assert not [e for e in a.get("/identity/v3/endpoints")["endpoints"] if e["service_id"] == service["id"]]
     own = next(e for e in listed.values() if "/identity" in e["publicurl"])
@@ -161,57 +159,57 @@ def test_services_and_endpoints(house: House) -> None:
     a.delete(f"{V2}/OS-KSADM/services/{service['id']}", 204)
 
 
-def test_tokens_are_looked_at_and_ended(house: House) -> None:
-    t = house.tenant("fay")
-    assert house.admin.get(f"{V2}/tokens/{t.token}")["access"]["user"]["name"] == "fay"
-    assert house.admin.ask("HEAD", f"{V2}/tokens/{t.token}").code == 200
-    assert house.admin.ask("GET", f"{V2}/tokens/{t.token}?belongsTo=other").code == 401
-    assert house.admin.get(f"{V2}/tokens/{t.token}/endpoints")["endpoints"]
-    house.admin.delete(f"{V2}/tokens/{t.token}", 204)
-    house.admin.get(f"{V2}/tokens/{t.token}", 404)
+def test_tokens_are_looked_at_and_ended(sim: SimCloud) -> None:
+    t = sim.tenant("fay")
+    assert sim.admin.get(f"{V2}/tokens/{t.token}")["access"]["user"]["name"] == "fay"
+    assert sim.admin.ask("HEAD", f"{V2}/tokens/{t.token}").code == 200
+    assert sim.admin.ask("GET", f"{V2}/tokens/{t.token}?belongsTo=other").code == 401
+    assert sim.admin.get(f"{V2}/tokens/{t.token}/endpoints")["endpoints"]
+    sim.admin.delete(f"{V2}/tokens/{t.token}", 204)
+    sim.admin.get(f"{V2}/tokens/{t.token}", 404)
     assert t.ask("GET", "/compute/v2.1/servers").code == 401
 
 
-def test_documents(house: House) -> None:
-    got = house.http.get("/identity/")
+def test_documents(sim: SimCloud) -> None:
+    got = sim.http.get("/identity/")
     assert got.status_code == 300
     assert [v["id"] for v in got.json()["versions"]["values"]] == ["v3.14", "v2.0"]
-    assert house.http.get(V2 + "/").json()["version"]["links"][0]["href"] == "http://127.0.0.1:8700/identity/v2.0/"
-    assert {e["alias"] for e in house.http.get(V2 + "/extensions").json()["extensions"]["values"]} == {
+    assert sim.http.get(V2 + "/").json()["version"]["links"][0]["href"] == "http://127.0.0.1:8700/identity/v2.0/"
+    assert {e["alias"] for e in sim.http.get(V2 + "/extensions").json()["extensions"]["values"]} == {
         "OS-KSADM",
         "OS-KSCRUD",
         "OS-EC2",
     }
-    assert house.http.get(V2 + "/extensions/OS-EC2").json()["extension"]["alias"] == "OS-EC2"
-    assert house.http.get(V2 + "/extensions/OS-NO").status_code == 404
+    assert sim.http.get(V2 + "/extensions/OS-EC2").json()["extension"]["alias"] == "OS-EC2"
+    assert sim.http.get(V2 + "/extensions/OS-NO").status_code == 404
 
 
 def test_the_switch() -> None:
     cloud = make(**{"identity.v2": False})
-    house = House(cloud)
-    assert log_in(house, "admin", "admin").status_code == 404
-    assert [v["id"] for v in house.http.get("/identity/").json()["versions"]["values"]] == ["v3.14"]
+    sim = SimCloud(cloud)
+    assert log_in(sim, "admin", "admin").status_code == 404
+    assert [v["id"] for v in sim.http.get("/identity/").json()["versions"]["values"]] == ["v3.14"]
     cloud.db.close()
 
 
 def test_the_admin_token_is_off_and_belongs_to_identity_alone() -> None:
     cloud = make()
-    house = House(cloud)
+    sim = SimCloud(cloud)
     for token in ("", "AdminToken", "None"):
-        assert house.http.get(f"{V2}/users", headers={"X-Auth-Token": token}).status_code == 401
+        assert sim.http.get(f"{V2}/users", headers={"X-Auth-Token": token}).status_code == 401
     cloud.db.close()
     cloud = make(**{"identity.admin_token": "AdminToken"})
     cloud.start()
     try:
-        house = House(cloud)
-        holder = Tenant(house.http, "AdminToken")
+        sim = SimCloud(cloud)
+        holder = Tenant(sim.http, "AdminToken")
         assert [u["name"] for u in holder.get(f"{V2}/users")["users"]] == ["admin"]
         assert holder.get("/identity/v3/users")["users"]
         for path in ("/compute/v2.1/servers", "/network/v2.0/networks", "/image/v2/images"):
             assert holder.ask("GET", path).code == 401, path
         for wrong in ("admintoken", "AdminTokenn", "\u00e9"):
             sent = {"X-Auth-Token": wrong.encode()}
-            assert house.http.get(f"{V2}/users", headers=sent).status_code == 401
+            assert sim.http.get(f"{V2}/users", headers=sent).status_code == 401
         for path in (
             "/identity/v3/auth/projects",
             "/identity/v3/auth/catalog",
@@ -385,9 +383,9 @@ def test_the_guides_catalogue_as_it_stands(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("VIRGA_ADMIN_PASSWORD", "admin")
     virga(tmp_path, "identity", "bootstrap")
     assert "would be made" in virga(tmp_path, "identity", "catalog", "--dry-run", str(file))
-    said = virga(tmp_path, "identity", "catalog", str(file))
-    assert "service volume: made" in said
-    assert "identity public in RegionOne: http://195.208.117.140:5000/v2.0, was /identity" in said
+    answer = virga(tmp_path, "identity", "catalog", str(file))
+    assert "service volume: made" in answer
+    assert "identity public in RegionOne: http://195.208.117.140:5000/v2.0, was /identity" in answer
     assert virga(tmp_path, "identity", "catalog", str(file)) == "Nothing to do.\n"
     bad = tmp_path / "bad"
     for line, why in (
@@ -399,8 +397,8 @@ def test_the_guides_catalogue_as_it_stands(tmp_path: Path, monkeypatch: pytest.M
         bad.write_text(f"# a comment\n{line}\n")
         assert why in virga(tmp_path, "identity", "catalog", str(bad), code=1)
     cloud = make(state=tmp_path)
-    house = House(cloud)
-    access = log_in(house, "admin", "admin", tenantName="admin").json()["access"]
+    sim = SimCloud(cloud)
+    access = log_in(sim, "admin", "admin", tenantName="admin").json()["access"]
     by_type = {s["type"]: s for s in access["serviceCatalog"]}
     assert set(by_type) == {
         "identity",
@@ -414,7 +412,7 @@ def test_the_guides_catalogue_as_it_stands(tmp_path: Path, monkeypatch: pytest.M
         "s3",
     }
     assert by_type["identity"]["name"] == "Identity Service"
-    p, e = house.admin.project, {k: s["endpoints"][0] for k, s in by_type.items()}
+    p, e = sim.admin.project, {k: s["endpoints"][0] for k, s in by_type.items()}
     assert e["compute"]["publicURL"] == f"http://195.208.117.140:8774/v1.1/{p}"
     assert e["object-store"]["publicURL"] == f"http://195.208.117.140:8080/v1/AUTH_{p}"
     assert e["object-store"]["adminURL"] == "http://195.208.117.140:8080/"
@@ -424,12 +422,12 @@ def test_the_guides_catalogue_as_it_stands(tmp_path: Path, monkeypatch: pytest.M
 
 def test_bootstrap_may_be_repeated(tmp_path: Path) -> None:
     env = {"VIRGA_ADMIN_PASSWORD": "first"}
-    said = virga(tmp_path, "identity", "bootstrap", **env)
-    assert "1 users" in said and "5 roles" in said
+    answer = virga(tmp_path, "identity", "bootstrap", **env)
+    assert "1 users" in answer and "5 roles" in answer
     assert virga(tmp_path, "identity", "bootstrap", **env) == "Nothing to do.\n"
     assert "the password of admin" in virga(tmp_path, "identity", "bootstrap", VIRGA_ADMIN_PASSWORD="second")
-    said = virga(tmp_path, "identity", "bootstrap", "--username", "root", "--project", "ops", **env)
-    assert "1 users" in said and "1 projects" in said
+    answer = virga(tmp_path, "identity", "bootstrap", "--username", "root", "--project", "ops", **env)
+    assert "1 users" in answer and "1 projects" in answer
     db = Database(f"sqlite:///{tmp_path / 'virga.db'}")
     with db.read() as tx:
         assert {u.name for u in store.USERS.find(tx)} == {"admin", "root"}

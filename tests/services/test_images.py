@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from houses import House
+from sim_cloud import SimCloud
 
 OCTETS = {"Content-Type": "application/octet-stream"}
 PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
@@ -24,20 +24,20 @@ def qcow2(*, backing: str = "", data_file: bool = False, size: int = 1 << 20) ->
     return (head + name).ljust(65536, b"\0") + bytes(65536)
 
 
-def test_upload_download(house: House) -> None:
+def test_upload_download(sim: SimCloud) -> None:
     data = os.urandom(3_000_001)
-    image = house.image(data=data, name="noise", color="blue")
+    image = sim.image(data=data, name="noise", color="blue")
     assert image["status"] == "active" and image["size"] == len(data) and image["color"] == "blue"
     assert image["checksum"] == hashlib.md5(data).hexdigest()
     assert image["os_hash_value"] == hashlib.sha512(data).hexdigest()
-    got = house.http.get(f"/image/v2/images/{image['id']}/file", headers={"X-Auth-Token": house.admin.token})
+    got = sim.http.get(f"/image/v2/images/{image['id']}/file", headers={"X-Auth-Token": sim.admin.token})
     assert got.content == data
-    part = house.http.get(
-        f"/image/v2/images/{image['id']}/file", headers={"X-Auth-Token": house.admin.token, "Range": "bytes=1000-1999"}
+    part = sim.http.get(
+        f"/image/v2/images/{image['id']}/file", headers={"X-Auth-Token": sim.admin.token, "Range": "bytes=1000-1999"}
     )
     assert part.status_code == 206 and part.content == data[1000:2000]
     assert part.headers["content-range"] == f"bytes 1000-1999/{len(data)}"
-    again = house.admin.ask("PUT", f"/image/v2/images/{image['id']}/file", raw=b"x", headers=OCTETS)
+    again = sim.admin.ask("PUT", f"/image/v2/images/{image['id']}/file", raw=b"x", headers=OCTETS)
     assert again.code == 409
 
 
@@ -59,7 +59,7 @@ def test_upload_download(house: House) -> None:
         ),
     ],
 )
-def test_hostile_bytes_are_refused(shared: House, declared: str, data: bytes, says: str) -> None:
+def test_hostile_bytes_are_refused(shared: SimCloud, declared: str, data: bytes, says: str) -> None:
     a = shared.admin
     image = a.post("/image/v2/images", {"name": "bad", "disk_format": declared, "container_format": "bare"})
     got = a.ask("PUT", f"/image/v2/images/{image['id']}/file", raw=data, headers=OCTETS)
@@ -70,13 +70,13 @@ def test_hostile_bytes_are_refused(shared: House, declared: str, data: bytes, sa
     assert shared.http.get(f"/image/v2/images/{image['id']}/file", headers={"X-Auth-Token": a.token}).status_code == 204
 
 
-def test_good_qcow2(shared: House) -> None:
+def test_good_qcow2(shared: SimCloud) -> None:
     image = shared.image(data=qcow2(), disk_format="qcow2")
     assert image["virtual_size"] == 1 << 20
 
 
-def test_list_filters_and_markers(house: House) -> None:
-    a = house.admin
+def test_list_filters_and_markers(sim: SimCloud) -> None:
+    a = sim.admin
     for n in range(5):
         a.post(
             "/image/v2/images",
@@ -93,8 +93,8 @@ def test_list_filters_and_markers(house: House) -> None:
     a.get("/image/v2/images?limit=-1", 400)
 
 
-def test_patch(house: House) -> None:
-    a = house.admin
+def test_patch(sim: SimCloud) -> None:
+    a = sim.admin
     id = a.post("/image/v2/images", {"name": "one", "color": "red"})["id"]
 
     def patch(*operations: dict[str, Any]) -> Any:
@@ -113,7 +113,7 @@ def test_patch(house: House) -> None:
     assert a.ask("PATCH", f"/image/v2/images/{id}", [], headers={"Content-Type": "application/json"}).code == 415
 
 
-def test_strangers(shared: House) -> None:
+def test_strangers(shared: SimCloud) -> None:
     anna, boris = shared.tenant("ianna"), shared.tenant("iboris")
     private = shared.image(anna)
     assert boris.ask("GET", f"/image/v2/images/{private['id']}").code == 404
@@ -126,14 +126,14 @@ def test_strangers(shared: House) -> None:
     assert anna.ask("POST", "/image/v2/images", {"name": "x", "owner": boris.project}).code == 403
 
 
-def test_protected_and_deleted(house: House) -> None:
-    image = house.image(protected=True)
-    house.admin.delete(f"/image/v2/images/{image['id']}", 403)
-    house.admin.ask(
+def test_protected_and_deleted(sim: SimCloud) -> None:
+    image = sim.image(protected=True)
+    sim.admin.delete(f"/image/v2/images/{image['id']}", 403)
+    sim.admin.ask(
         "PATCH",
         f"/image/v2/images/{image['id']}",
         [{"op": "replace", "path": "/protected", "value": False}],
         headers=PATCH,
     )
-    house.admin.delete(f"/image/v2/images/{image['id']}", 204)
-    house.admin.get(f"/image/v2/images/{image['id']}", 404)
+    sim.admin.delete(f"/image/v2/images/{image['id']}", 204)
+    sim.admin.get(f"/image/v2/images/{image['id']}", 404)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from houses import House, make
+from sim_cloud import SimCloud, make
 from virga.client import wait
 from virga.services.images import api
 from virga.services.images.cache import ImageCache
@@ -97,14 +97,14 @@ def test_files_are_shared_with_the_store(tmp_path: Path) -> None:
     cloud = make(state=tmp_path)
     cloud.start()
     try:
-        house = House(cloud)
-        image = house.image(data=os.urandom(50_000))
-        cache = cloud.doors.use(ImageCache)
-        own = api.path(cloud.doors, image["id"])
+        sim = SimCloud(cloud)
+        image = sim.image(data=os.urandom(50_000))
+        cache = cloud.registry.use(ImageCache)
+        own = api.path(cloud.registry, image["id"])
         assert own is not None and own.parent.name == "images", "a file of the store is used as it is"
         path = cache.fetch(image["id"])
         assert path is not None and path.read_bytes() == own.read_bytes()
-        house.admin.delete(f"/image/v2/images/{image['id']}", 204)
-        assert cloud.loops.once("images.cache") and not cache.cached() and api.path(cloud.doors, image["id"]) is None
+        sim.admin.delete(f"/image/v2/images/{image['id']}", 204)
+        assert cloud.loops.once("images.cache") and not cache.cached() and api.path(cloud.registry, image["id"]) is None
     finally:
         cloud.stop()

@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 
 from disks import zipped
-from houses import House, make
+from sim_cloud import SimCloud, make
 from virga.client import wait
 from virga.services.images.drivers.files import FileStore
-from virga.services.images.porter import Ticket
 from virga.services.images.sagas import work
+from virga.services.images.transfers import TransferProgress
 
 I = "/image/v2/images"  # noqa: E741 - images
 OCTETS = {"Content-Type": "application/octet-stream"}
@@ -50,7 +50,7 @@ def disk(folder: Path, kind: str = "qcow2", words: tuple[str, ...] = ()) -> byte
 
 
 @pytest.mark.parametrize(("format", "kind", "words"), DISKS)
-def test_every_format(shared: House, tmp_path: Path, format: str, kind: str, words: tuple[str, ...]) -> None:
+def test_every_format(shared: SimCloud, tmp_path: Path, format: str, kind: str, words: tuple[str, ...]) -> None:
     """Up as what it is: its virtual size is known. Up as another: refused by name."""
     data = disk(tmp_path, kind, words)
     image = shared.image(data=data, disk_format=format)
@@ -61,7 +61,7 @@ def test_every_format(shared: House, tmp_path: Path, format: str, kind: str, wor
     assert got.code == 415 and f"its bytes are {format}" in got.text, (got.code, got.text)
 
 
-def test_an_iso(shared: House, tmp_path: Path) -> None:
+def test_an_iso(shared: SimCloud, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("on the disc")
     subprocess.run(["genisoimage", "-quiet", "-o", str(tmp_path / "disc"), str(tmp_path / "file")], check=True)
     data = (tmp_path / "disc").read_bytes()
@@ -69,7 +69,7 @@ def test_an_iso(shared: House, tmp_path: Path) -> None:
     assert image["status"] == "active" and image["virtual_size"] == len(data)
 
 
-def test_a_machine_in_three_parts(shared: House) -> None:
+def test_a_machine_in_three_parts(shared: SimCloud) -> None:
     """As bundles of EC2 come: kernel, ramdisk, and a machine image that names both, by v2 and by v1."""
     a = shared.admin
     kernel = shared.image(data=b"kernel" * 100, disk_format="aki", container_format="aki")
@@ -120,16 +120,16 @@ def test_a_machine_in_three_parts(shared: House) -> None:
 
 
 @pytest.fixture(scope="module")
-def changing() -> Iterator[House]:
+def changing() -> Iterator[SimCloud]:
     """A cloud that unpacks and converts what is imported."""
     cloud = make(**{"images.decompress": True, "images.convert_to": "raw"})
     cloud.start()
-    yield House(cloud)
+    yield SimCloud(cloud)
     cloud.stop()
 
 
-def imported(house: House, data: bytes, **more: Any) -> dict[str, Any]:
-    a = house.admin
+def imported(sim: SimCloud, data: bytes, **more: Any) -> dict[str, Any]:
+    a = sim.admin
     id = a.post(I, {"name": "i", "disk_format": "qcow2", "container_format": "bare"} | more)["id"]
     assert a.ask("PUT", f"{I}/{id}/stage", raw=data, headers=OCTETS).code == 204
     a.post(f"{I}/{id}/import", {"method": {"name": "glance-direct"}}, 202)
@@ -145,7 +145,7 @@ PACK = {
 
 
 @pytest.mark.parametrize("how", sorted(PACK))
-def test_packed_images(changing: House, tmp_path: Path, how: str) -> None:
+def test_packed_images(changing: SimCloud, tmp_path: Path, how: str) -> None:
     """`container_format=compressed`: unpacked, converted, bare; the hash is that of what is kept."""
     image = imported(changing, PACK[how](disk(tmp_path)), container_format="compressed")
     assert (image["status"], image["container_format"], image["disk_format"]) == ("active", "bare", "raw"), image
@@ -153,20 +153,20 @@ def test_packed_images(changing: House, tmp_path: Path, how: str) -> None:
     assert image["os_hash_value"] == hashlib.sha512((tmp_path / "source").read_bytes()).hexdigest()
 
 
-def test_packed_stays_packed_where_it_is_not_asked(house: House, tmp_path: Path) -> None:
+def test_packed_stays_packed_where_it_is_not_asked(sim: SimCloud, tmp_path: Path) -> None:
     data = gzip.compress(disk(tmp_path))
-    image = imported(house, data, container_format="compressed")
+    image = imported(sim, data, container_format="compressed")
     assert (image["status"], image["container_format"], image["size"]) == ("active", "compressed", len(data))
 
 
 @pytest.mark.parametrize("format", ["qcow2", "vmdk", "vdi", "vhdx"])
-def test_conversion(changing: House, tmp_path: Path, format: str) -> None:
+def test_conversion(changing: SimCloud, tmp_path: Path, format: str) -> None:
     image = imported(changing, disk(tmp_path, format), disk_format=format)
     assert (image["status"], image["disk_format"], image["size"]) == ("active", "raw", SIZE), image
     assert image["os_hash_value"] == hashlib.sha512((tmp_path / "source").read_bytes()).hexdigest()
 
 
-def test_an_iso_is_never_converted(changing: House, tmp_path: Path) -> None:
+def test_an_iso_is_never_converted(changing: SimCloud, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("on the disc")
     subprocess.run(["genisoimage", "-quiet", "-o", str(tmp_path / "disc"), str(tmp_path / "file")], check=True)
     image = imported(changing, (tmp_path / "disc").read_bytes(), disk_format="iso")
@@ -177,9 +177,9 @@ def test_conversion_says_how_far_it_is(tmp_path: Path) -> None:
     """The task's message while it runs: what is done, in per cent."""
     heard: list[str] = []
 
-    class Listening(Ticket):
-        def say(self, done: int, total: int = 0, what: str = "") -> None:
-            super().say(done, total, what)
+    class Listening(TransferProgress):
+        def update(self, done: int, total: int = 0, what: str = "") -> None:
+            super().update(done, total, what)
             heard.append(self.text)
 
     staging = FileStore(tmp_path / "staging")

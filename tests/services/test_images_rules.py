@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from houses import House, make
+from sim_cloud import SimCloud, make
 
 I = "/image/v2/images"  # noqa: E741 - images
 OCTETS = {"Content-Type": "application/octet-stream"}
 
 
 @pytest.fixture
-def ruled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[House, Path]]:
+def ruled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[SimCloud, Path]]:
     """A cloud with a policy file, and the file."""
     monkeypatch.setenv("VIRGA_ADMIN_PASSWORD", "admin")
     file = tmp_path / "policy.yaml"
@@ -25,14 +25,14 @@ def ruled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Hou
     cloud = make(state=tmp_path)
     cloud.start()
     try:
-        yield House(cloud), file
+        yield SimCloud(cloud), file
     finally:
         cloud.stop()
 
 
-def rule(house: House, file: Path, text: str) -> None:
+def rule(sim: SimCloud, file: Path, text: str) -> None:
     file.write_text(text)
-    house.cloud.loops.once("identity.follow")
+    sim.cloud.loops.once("identity.follow")
 
 
 @pytest.mark.parametrize(
@@ -60,18 +60,18 @@ def rule(house: House, file: Path, text: str) -> None:
     ],
 )
 def test_each_rule_is_asked(
-    ruled: tuple[House, Path], name: str, method: str, path: str, body: bytes, kind: str
+    ruled: tuple[SimCloud, Path], name: str, method: str, path: str, body: bytes, kind: str
 ) -> None:
     """The owner may, until the operator's file says who may; the refusal names the rule, and nothing was changed."""
-    house, file = ruled
-    anna = house.tenant("anna")
+    sim, file = ruled
+    anna = sim.tenant("anna")
     staged = path == "import"
     if path in {"file", "stage", "import"} and method != "GET":
         id = anna.post(I, {"name": "i", "disk_format": "raw", "container_format": "bare"})["id"]
         if staged:
             assert anna.ask("PUT", f"{I}/{id}/stage", raw=b"x", headers=OCTETS).code == 204
     else:
-        id = house.image(anna, data=b"x")["id"]
+        id = sim.image(anna, data=b"x")["id"]
     if path == "members":
         anna.ask(
             "PATCH",
@@ -82,35 +82,35 @@ def test_each_rule_is_asked(
     before = anna.get(f"{I}/{id}")
     where = f"{I}/{id}" + (f"/{path}" if path else "")
     headers = {"Content-Type": kind} if kind else {}
-    rule(house, file, f'"{name}": "role:keeper"\n')
+    rule(sim, file, f'"{name}": "role:keeper"\n')
     got = anna.ask(method, where, raw=body, headers=headers) if body else anna.ask(method, where, headers=headers)
     assert got.code == 403 and name in got.text and "role keeper" in got.text, (got.code, got.text)
-    rule(house, file, "{}\n")
+    rule(sim, file, "{}\n")
     assert anna.get(f"{I}/{id}") == before, "a refusal changes nothing"
     got = anna.ask(method, where, raw=body, headers=headers) if body else anna.ask(method, where, headers=headers)
     assert got.code < 300, (got.code, got.text)
 
 
-def test_rules_on_what_an_image_is(ruled: tuple[House, Path]) -> None:
+def test_rules_on_what_an_image_is(ruled: tuple[SimCloud, Path]) -> None:
     """Glance's own facts: owner, visibility, member, properties."""
-    house, file = ruled
-    anna, berta = house.tenant("anna"), house.tenant("berta")
-    plain, marked = house.image(house.admin, data=b"x"), house.image(house.admin, data=b"x", x_restricted="yes")
-    rule(house, file, '"download_image": "role:admin or not \'yes\':%(x_restricted)s"\n')
+    sim, file = ruled
+    anna, berta = sim.tenant("anna"), sim.tenant("berta")
+    plain, marked = sim.image(sim.admin, data=b"x"), sim.image(sim.admin, data=b"x", x_restricted="yes")
+    rule(sim, file, '"download_image": "role:admin or not \'yes\':%(x_restricted)s"\n')
     assert anna.ask("GET", f"{I}/{plain['id']}/file").code == 200
     assert anna.ask("GET", f"{I}/{marked['id']}/file").code == 403
-    rule(house, file, '"download_image": "project_id:%(owner)s or project_id:%(member_id)s"\n')
+    rule(sim, file, '"download_image": "project_id:%(owner)s or project_id:%(member_id)s"\n')
     assert anna.ask("GET", f"{I}/{plain['id']}/file").code == 403
-    mine = house.image(anna, data=b"x", visibility="shared")
+    mine = sim.image(anna, data=b"x", visibility="shared")
     assert anna.ask("GET", f"{I}/{mine['id']}/file").code == 200
     anna.post(f"{I}/{mine['id']}/members", {"member": berta.project})
     assert berta.ask("GET", f"{I}/{mine['id']}/file").code == 200, "a member of the image"
-    assert house.admin.ask("GET", f"{I}/{mine['id']}/file").code == 403
-    rule(house, file, '"get_image": "role:admin or \'public\':%(visibility)s"\n')
+    assert sim.admin.ask("GET", f"{I}/{mine['id']}/file").code == 403
+    rule(sim, file, '"get_image": "role:admin or \'public\':%(visibility)s"\n')
     assert anna.ask("GET", f"{I}/{plain['id']}").code == 200 and anna.ask("GET", f"{I}/{mine['id']}").code == 403
 
 
-def test_ranges(shared: House) -> None:
+def test_ranges(shared: SimCloud) -> None:
     """As Glance: one range by Range or, from clients of old, by Content-Range; 206 with its place, 416 outside, 400 for several."""
     a, data = shared.admin, os.urandom(5000)
     image = shared.image(data=data)
@@ -140,30 +140,30 @@ def test_ranges(shared: House) -> None:
     assert part("10-19", "Content-Range")[0] == 416
 
 
-def test_a_full_quota_says_how_much(house: House) -> None:
+def test_a_full_quota_says_how_much(sim: SimCloud) -> None:
     """413 with the limit and the use, whether the length is said or not; the image waits as before and nothing is kept."""
-    anna = house.tenant("full")
-    with house.cloud.db.write() as tx:
+    anna = sim.tenant("full")
+    with sim.cloud.db.write() as tx:
         from virga.authority.store import set_limit
 
         set_limit(tx, anna.project, "image", "image_size_total", 3)
-    house.image(anna, data=b"x" * (2 << 20))
+    sim.image(anna, data=b"x" * (2 << 20))
     id = anna.post(I, {"name": "i", "disk_format": "raw", "container_format": "bare"})["id"]
-    said = "the quota image_size_total is 3 MiB, and 2 MiB of it are used"
+    answer = "the quota image_size_total is 3 MiB, and 2 MiB of it are used"
     got = anna.ask("PUT", f"{I}/{id}/file", raw=b"x" * (2 << 20), headers=OCTETS)
-    assert got.code == 413 and said in got.text, got.text
-    streamed = house.http.put(
+    assert got.code == 413 and answer in got.text, got.text
+    streamed = sim.http.put(
         f"{I}/{id}/file", content=iter([b"x" * (1 << 20)] * 3), headers=OCTETS | {"X-Auth-Token": anna.token}
     )
-    assert streamed.status_code == 413 and said in streamed.text, streamed.text
+    assert streamed.status_code == 413 and answer in streamed.text, streamed.text
     image = anna.get(f"{I}/{id}")
-    assert image["status"] == "queued" and said in image["os_glance_reason"]
+    assert image["status"] == "queued" and answer in image["os_glance_reason"]
     assert anna.get("/image/v2/info/usage")["usage"]["image_size_total"] == {"usage": 2, "limit": 3}
 
 
-def test_unified_limits(house: House) -> None:
+def test_unified_limits(sim: SimCloud) -> None:
     """Limits of identity bound images by Glance's names: a registered one every project, a project's own that project."""
-    a, anna = house.admin, house.tenant("unified")
+    a, anna = sim.admin, sim.tenant("unified")
     service = a.get("/identity/v3/services?type=image")["services"][0]["id"]
     registered = [
         {"service_id": service, "resource_name": n, "default_limit": 1}

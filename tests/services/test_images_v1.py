@@ -12,27 +12,27 @@ from typing import Any
 
 import pytest
 
-from houses import House, Tenant, make
+from sim_cloud import SimCloud, Tenant, make
 from virga.client import wait
-from webs import Web, web
+from web_server import WebServer, web
 
 V1 = "/image/v1/images"
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Web]:
+def server() -> Iterator[WebServer]:
     with web() as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def old(server: Web) -> Iterator[House]:
+def old(server: WebServer) -> Iterator[SimCloud]:
     cloud = make(
         **{"images.stores": ["files=memory:", "web=http:"], "images.import_allow": [f"127.0.0.1:{server.port}"]}
     )
     cloud.start()
-    yield House(cloud)
+    yield SimCloud(cloud)
     cloud.stop()
 
 
@@ -53,7 +53,7 @@ def make_image(who: Tenant, data: bytes | None = None, **more: str) -> Any:
     return got.json()["image"]
 
 
-def test_create_show_update_delete(old: House) -> None:
+def test_create_show_update_delete(old: SimCloud) -> None:
     a, data = old.admin, os.urandom(5000)
     made = make_image(a, data, **meta(is_public="True", min_disk="1"), **{"x-image-meta-property-color": "blue"})
     assert (made["status"], made["is_public"], made["size"], made["min_disk"]) == ("active", True, 5000, 1)
@@ -77,7 +77,7 @@ def test_create_show_update_delete(old: House) -> None:
     assert ask(a, "DELETE", f"{V1}/{id}").status_code == 200 and ask(a, "HEAD", f"{V1}/{id}").status_code == 404
 
 
-def test_lists(old: House) -> None:
+def test_lists(old: SimCloud) -> None:
     anna = old.tenant("v1-anna")
     one = make_image(anna, b"x" * 10)
     assert one["is_public"] is False
@@ -89,7 +89,7 @@ def test_lists(old: House) -> None:
     assert ask(anna, "GET", f"{V1}?sort_key=nope").status_code == 400
 
 
-def test_members(old: House) -> None:
+def test_members(old: SimCloud) -> None:
     anna, boris = old.tenant("v1m-anna"), old.tenant("v1m-boris")
     id = make_image(anna, b"x")["id"]
     assert ask(boris, "HEAD", f"{V1}/{id}").status_code == 404
@@ -103,7 +103,7 @@ def test_members(old: House) -> None:
     assert ask(anna, "DELETE", f"{V1}/{id}/members/{boris.project}").status_code == 204
 
 
-def test_copy_from_and_location(old: House, server: Web) -> None:
+def test_copy_from_and_location(old: SimCloud, server: WebServer) -> None:
     a, data = old.admin, os.urandom(7000)
     server.pages["/v1"] = data
     for header in ("x-glance-api-copy-from", "x-image-meta-location"):
@@ -120,7 +120,7 @@ def test_copy_from_and_location(old: House, server: Web) -> None:
             assert got.status_code == 400, got.text
 
 
-def test_bad_headers(old: House) -> None:
+def test_bad_headers(old: SimCloud) -> None:
     anna = old.tenant("v1b-anna")
     count = len(ask(anna, "GET", V1).json()["images"])
     for name, value, code in (
@@ -147,7 +147,7 @@ def test_bad_headers(old: House) -> None:
     assert len(ask(anna, "GET", V1).json()["images"]) == count, "what could not be uploaded is not left behind"
 
 
-def test_other_bytes_than_were_said_are_not_kept(old: House) -> None:
+def test_other_bytes_than_were_said_are_not_kept(old: SimCloud) -> None:
     """A checksum or a size that is not the bytes': the image waits for its bytes as before, and says why."""
     anna = old.tenant("v1-said")
     image = ask(anna, "POST", V1, b"", **meta(name="x", **{"disk-format": "raw", "container-format": "bare"})).json()[
@@ -158,8 +158,8 @@ def test_other_bytes_than_were_said_are_not_kept(old: House) -> None:
         assert got.status_code == 400, got.text
         now = anna.get(f"/image/v2/images/{image['id']}")
         assert (now["status"], now["size"]) == ("queued", None) and now["os_glance_reason"], now
-    said = {"checksum": hashlib.md5(b"xyz").hexdigest(), "size": "3"}
-    assert ask(anna, "PUT", f"{V1}/{image['id']}", b"xyz", **meta(name="x", **said)).status_code == 200
+    answer = {"checksum": hashlib.md5(b"xyz").hexdigest(), "size": "3"}
+    assert ask(anna, "PUT", f"{V1}/{image['id']}", b"xyz", **meta(name="x", **answer)).status_code == 200
     assert anna.get(f"/image/v2/images/{image['id']}")["status"] == "active"
 
 
@@ -174,7 +174,7 @@ def legacy() -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def doors(old: House) -> Iterator[tuple[str, str]]:
+def registry(old: SimCloud) -> Iterator[tuple[str, str]]:
     """The cloud on real sockets: the one address, and images on a port of their own, as on 9292 in 2013."""
     import socket
     import threading
@@ -186,9 +186,9 @@ def doors(old: House) -> Iterator[tuple[str, str]]:
         s.bind(("127.0.0.1", 0))
         s.listen(64)
     main, own = (s.getsockname()[1] for s in socks)
-    rim = old.cloud.rim
-    rim.ports[own] = next(s for s in rim.services if s.type == "image")
-    server = uvicorn.Server(uvicorn.Config(rim, log_config=None, lifespan="off", ws="none"))
+    app = old.cloud.api_app
+    app.ports[own] = next(s for s in app.services if s.type == "image")
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", ws="none"))
     thread = threading.Thread(target=lambda: server.run(sockets=socks))
     thread.start()
     assert wait(lambda: server.started, 10, every=0.02)
@@ -199,7 +199,7 @@ def doors(old: House) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("year", [0, 1], ids=["2013", "2015"])
 def test_the_guides_line(
-    legacy: list[Path], old: House, doors: tuple[str, str], server: Web, tmp_path: Path, year: int
+    legacy: list[Path], old: SimCloud, registry: tuple[str, str], server: WebServer, tmp_path: Path, year: int
 ) -> None:
     """`glance image-create --name … --is-public true --container-format bare --disk-format qcow2 --copy-from URL`, and the others."""
     from disks import qcow2
@@ -207,7 +207,7 @@ def test_the_guides_line(
     server.pages["/guide.img"] = qcow2()
     import pty
 
-    main, own = doors
+    main, own = registry
     _, terminal = pty.openpty()  # these clients take a standard input that is no terminal for an image
     who = ["--os-image-url", own, "--os-auth-token", old.admin.token]
     if year:  # this one asks Keystone first, whatever it is given

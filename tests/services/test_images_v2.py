@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from houses import House, Tenant, make
+from sim_cloud import SimCloud, Tenant, make
 from virga.client import wait
 from virga.services.images.driver import Stores
-from webs import Web, web
+from web_server import WebServer, web
 
 OCTETS = {"Content-Type": "application/octet-stream"}
 PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
@@ -22,13 +22,13 @@ I = "/image/v2/images"  # noqa: E741
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Web]:
+def server() -> Iterator[WebServer]:
     with web() as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def many(server: Web) -> Iterator[House]:
+def many(server: WebServer) -> Iterator[SimCloud]:
     """A cloud with three stores: the default, a heavier one, the web."""
     cloud = make(
         **{
@@ -37,7 +37,7 @@ def many(server: Web) -> Iterator[House]:
         }
     )
     cloud.start()
-    yield House(cloud)
+    yield SimCloud(cloud)
     cloud.stop()
 
 
@@ -65,8 +65,8 @@ def content(who: Tenant, id: str) -> bytes:
     return bytes(who.http.get(f"{I}/{id}/file", headers={"X-Auth-Token": who.token}).content)
 
 
-def test_sharing(house: House) -> None:
-    anna, boris, carol = house.tenant("s-anna"), house.tenant("s-boris"), house.tenant("s-carol")
+def test_sharing(sim: SimCloud) -> None:
+    anna, boris, carol = sim.tenant("s-anna"), sim.tenant("s-boris"), sim.tenant("s-carol")
     id = create(anna)
     members = f"{I}/{id}/members"
     assert boris.ask("GET", f"{I}/{id}").code == 404 and boris.ask("GET", members).code == 404
@@ -98,8 +98,8 @@ def test_sharing(house: House) -> None:
     assert carol.ask("GET", f"{I}/{id}").code == 404, "only a shared image is shared"
 
 
-def test_community_is_found_when_asked_for(house: House) -> None:
-    anna, boris = house.tenant("c-anna"), house.tenant("c-boris")
+def test_community_is_found_when_asked_for(sim: SimCloud) -> None:
+    anna, boris = sim.tenant("c-anna"), sim.tenant("c-boris")
     id = create(anna, visibility="community")
     ids = lambda q: [i["id"] for i in boris.get(I + q)["images"]]  # noqa: E731
     assert id not in ids("") and id in ids("?visibility=community") and id in ids("?visibility=all")
@@ -107,17 +107,17 @@ def test_community_is_found_when_asked_for(house: House) -> None:
     assert id in [i["id"] for i in anna.get(I)["images"]]
 
 
-def test_a_reader_reads(house: House) -> None:
-    anna, rita = house.tenant("r-anna"), house.tenant("r-rita", role="reader")
-    house.admin.get(I)
-    image = house.image()
+def test_a_reader_reads(sim: SimCloud) -> None:
+    anna, rita = sim.tenant("r-anna"), sim.tenant("r-rita", role="reader")
+    sim.admin.get(I)
+    image = sim.image()
     assert rita.get(f"{I}/{image['id']}")["id"] == image["id"] and rita.ask("GET", I).code == 200
     assert rita.ask("POST", I, {"name": "x"}).code == 403 and rita.ask("GET", f"{I}/{image['id']}/file").code == 403
     assert anna.ask("GET", f"{I}/{image['id']}/file").code == 200
 
 
-def test_filters_and_order(house: House) -> None:
-    a = house.admin
+def test_filters_and_order(sim: SimCloud) -> None:
+    a = sim.admin
     for n, name in enumerate(("alpha", "be,ta", "gamma")):
         create(a, name=name, min_ram=n, tags=["t", f"t{n}"], color="red" if n else "blue")
     names = lambda q: [i["name"] for i in a.get(I + q)["images"]]  # noqa: E731
@@ -151,9 +151,9 @@ def test_filters_and_order(house: House) -> None:
     assert len(a.get(f"{I}?limit=2")["images"]) == 2
 
 
-def test_hidden_images_are_found_when_asked_for(house: House) -> None:
-    a, anna = house.admin, house.tenant("hid-anna")
-    id = house.image(os_hidden=True)["id"]
+def test_hidden_images_are_found_when_asked_for(sim: SimCloud) -> None:
+    a, anna = sim.admin, sim.tenant("hid-anna")
+    id = sim.image(os_hidden=True)["id"]
     for who in (a, anna):
         assert id not in {i["id"] for i in who.get(I)["images"]}
         assert id in {i["id"] for i in who.get(f"{I}?os_hidden=true")["images"]}
@@ -161,14 +161,14 @@ def test_hidden_images_are_found_when_asked_for(house: House) -> None:
     assert anna.ask("GET", f"{I}/{id}/file").code == 200, "hidden, not locked"
 
 
-def test_the_first_page_has_25(house: House) -> None:
+def test_the_first_page_has_25(sim: SimCloud) -> None:
     for _ in range(27):
-        create(house.admin)
-    page = house.admin.get(I)
-    assert len(page["images"]) == 25 and len(house.admin.get("/image" + page["next"])["images"]) == 2
+        create(sim.admin)
+    page = sim.admin.get(I)
+    assert len(page["images"]) == 25 and len(sim.admin.get("/image" + page["next"])["images"]) == 2
 
 
-def test_the_older_patch(shared: House) -> None:
+def test_the_older_patch(shared: SimCloud) -> None:
     a, id = shared.admin, create(shared.admin, color="red")
 
     def patch(*operations: dict[str, Any]) -> int:
@@ -184,7 +184,7 @@ def test_the_older_patch(shared: House) -> None:
     ("name", "value"),
     [("hw_disk_bus", "floppy-ish"), ("hw_cpu_cores", "many"), ("os_type", "amiga"), ("hw_firmware_type", "coreboot")],
 )
-def test_properties_with_meaning(shared: House, name: str, value: str) -> None:
+def test_properties_with_meaning(shared: SimCloud, name: str, value: str) -> None:
     got = shared.admin.ask("POST", I, {"name": "x", name: value})
     assert got.code == 400 and name in got.text
     create(
@@ -197,7 +197,7 @@ def test_properties_with_meaning(shared: House, name: str, value: str) -> None:
     )
 
 
-def test_deactivate(shared: House) -> None:
+def test_deactivate(shared: SimCloud) -> None:
     dora = shared.tenant("d-dora")
     image = shared.image(dora)
     net, _ = shared.network(dora)
@@ -210,7 +210,7 @@ def test_deactivate(shared: House) -> None:
     assert dora.ask("POST", f"{I}/{create(dora)}/actions/deactivate").code == 403
 
 
-def test_import_of_staged_bytes_to_several_stores(many: House) -> None:
+def test_import_of_staged_bytes_to_several_stores(many: SimCloud) -> None:
     a, data = many.admin, os.urandom(2_000_003)
     id = create(a)
     assert a.ask("POST", f"{I}/{id}/import", {"method": {"name": "glance-direct"}}).code == 409, "nothing is staged"
@@ -236,7 +236,7 @@ def test_import_of_staged_bytes_to_several_stores(many: House) -> None:
     assert a.ask("DELETE", f"/image/v2/stores/fast/{id}").code == 404
     assert a.ask("DELETE", f"/image/v2/stores/files/{id}").code == 403, "the last copy"
     assert many.cloud.loops.once("images.sweep")
-    assert not many.cloud.doors.use(Stores).by_id["fast"].blobs.ids()
+    assert not many.cloud.registry.use(Stores).by_id["fast"].blobs.ids()
     a.post(f"{I}/{id}/import", {"method": {"name": "copy-image"}, "stores": ["fast"]}, 202)
     assert over(a, id)["stores"] == "fast,files"
     assert a.ask("POST", f"{I}/{id}/import", {"method": {"name": "copy-image"}, "stores": ["fast"]}).code == 400
@@ -247,7 +247,7 @@ def test_import_of_staged_bytes_to_several_stores(many: House) -> None:
     )
 
 
-def test_upload_to_a_store(many: House) -> None:
+def test_upload_to_a_store(many: SimCloud) -> None:
     a, id = many.admin, create(many.admin)
     file = f"{I}/{id}/file"
     assert a.ask("PUT", file, raw=b"x", headers=OCTETS | {"X-Image-Meta-Store": "nowhere"}).code == 400
@@ -256,7 +256,7 @@ def test_upload_to_a_store(many: House) -> None:
     assert a.get(f"{I}/{id}")["stores"] == "fast"
 
 
-def test_stores_are_described(many: House) -> None:
+def test_stores_are_described(many: SimCloud) -> None:
     found = many.admin.get("/image/v2/info/stores")["stores"]
     assert found == [
         {"id": "files", "default": "true"},
@@ -274,7 +274,7 @@ def test_stores_are_described(many: House) -> None:
     assert methods == ["glance-direct", "web-download", "copy-image", "glance-download"]
 
 
-def test_import_from_the_web(many: House, server: Web) -> None:
+def test_import_from_the_web(many: SimCloud, server: WebServer) -> None:
     a, data = many.admin, os.urandom(300_000)
     server.pages["/disk"] = data
     id = create(a)
@@ -291,7 +291,7 @@ def test_import_from_the_web(many: House, server: Web) -> None:
     assert part.status_code == 206 and part.content == data[-10:]
 
 
-def test_import_from_another_image(many: House) -> None:
+def test_import_from_another_image(many: SimCloud) -> None:
     a, data = many.admin, os.urandom(5000)
     source = many.image(data=data, hw_disk_bus="scsi", os_distro="debian", speed="88")
     id = create(a, disk_format="iso", container_format="ovf")
@@ -313,7 +313,7 @@ def test_import_from_another_image(many: House) -> None:
     assert image["status"] == "queued" and "does not exist" in image["os_glance_reason"]
 
 
-def test_locations(many: House, server: Web) -> None:
+def test_locations(many: SimCloud, server: WebServer) -> None:
     a, data = many.admin, os.urandom(20_000)
     server.pages["/there"] = data
     id = create(a)
@@ -343,15 +343,15 @@ def test_locations(many: House, server: Web) -> None:
     )
 
 
-def test_quota(house: House) -> None:
-    anna = house.tenant("q-anna")
-    with house.cloud.db.write() as tx:
+def test_quota(sim: SimCloud) -> None:
+    anna = sim.tenant("q-anna")
+    with sim.cloud.db.write() as tx:
         from virga.authority.store import set_limit
 
         set_limit(tx, anna.project, "image", "image_size_total", 1)
         set_limit(tx, anna.project, "image", "image_stage_total", 1)
         set_limit(tx, anna.project, "image", "image_count_total", 3)
-    image = house.image(anna, data=b"x" * 600_000)
+    image = sim.image(anna, data=b"x" * 600_000)
     assert anna.get("/image/v2/info/usage")["usage"]["image_size_total"] == {"usage": 1, "limit": 1}
     id = create(anna)
     got = anna.ask("PUT", f"{I}/{id}/file", raw=b"x" * 10, headers=OCTETS)
@@ -365,7 +365,7 @@ def test_quota(house: House) -> None:
     assert got.code == 413 and "image_count_total" in got.text
 
 
-def test_cache(shared: House) -> None:
+def test_cache(shared: SimCloud) -> None:
     a, image = shared.admin, shared.image()
     assert shared.tenant("ca-anna").ask("GET", "/image/v2/cache").code == 403
     assert a.ask("PUT", "/image/v2/cache/none").code == 404 and a.ask("PUT", f"/image/v2/cache/{create(a)}").code == 400
@@ -379,7 +379,7 @@ def test_cache(shared: House) -> None:
     assert a.ask("POST", "/image/v2/cache/prune").json == {"total_files_pruned": 0, "total_bytes_pruned": 0}
 
 
-def test_versions_and_schemas(shared: House) -> None:
+def test_versions_and_schemas(shared: SimCloud) -> None:
     found = shared.http.get("/image/versions").json()["versions"]
     assert found[0]["id"] == "v2.17" and found[0]["status"] == "CURRENT" and found[-1]["id"] == "v2.0"
     names = ["image", "images", "member", "members", "task", "tasks"]
@@ -405,8 +405,8 @@ def test_versions_and_schemas(shared: House) -> None:
 N = "/image/v2/metadefs/namespaces"
 
 
-def test_metadefs(house: House) -> None:
-    a, anna = house.admin, house.tenant("m-anna")
+def test_metadefs(sim: SimCloud) -> None:
+    a, anna = sim.admin, sim.tenant("m-anna")
     start = anna.get(f"{N}?limit=100")["namespaces"]
     assert {"OS::Compute::LibvirtImage", "OS::Compute::VirtCPUTopology"} <= {n["namespace"] for n in start}
     whole = anna.get(f"{N}/OS::Compute::VirtCPUTopology?resource_type=OS::Glance::Image")

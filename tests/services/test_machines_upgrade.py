@@ -10,10 +10,10 @@ import pytest
 import sqlalchemy as sa
 
 import schemas
-from houses import House, make, node, work
+from sim_cloud import SimCloud, make, node, work
 from virga.ground.db.engine import Database
 from virga.ground.world import VirtualClock
-from virga.protocol.machines import Asked
+from virga.protocol.machines import AssignmentRequest
 from virga.protocol.topics import ASSIGNMENT
 from virga.services.compute import machines, store
 from virga.services.compute.drivers.fake import FakeHypervisor
@@ -104,12 +104,12 @@ def test_machines_of_an_older_state(database: str | None, tmp_path: Path) -> Non
             going: ("withdrawn", "gone", 5, 3),
         }
         assert {m.host_id for m in rows.values()} == {HOST}
-        (card,) = machines.wanted(rows[runs]).nics
+        (card,) = machines.desired(rows[runs]).nics
         assert (card.port_id[-1], card.mac, card.mtu, card.network_id) == ("0", "fa:16:3e:00:00:00", 1442, network)
         hypervisor = FakeHypervisor(cloud.world)
         one = node(cloud, name="old", id=HOST, hypervisor=hypervisor)
         one.hello()
-        assert one.link.call(ASSIGNMENT, Asked(runs)).machine is not None
+        assert one.link.call(ASSIGNMENT, AssignmentRequest(runs)).machine is not None
         work(one)
         assert hypervisor.observe() == {copied: "running"}, "only what was not done yet is done"
         with cloud.db.read() as tx:
@@ -122,7 +122,7 @@ def test_machines_of_an_older_state(database: str | None, tmp_path: Path) -> Non
             work(one)
             cloud.world.clock.advance(6)  # type: ignore[attr-defined]
             one.hello()
-        assert House(cloud).admin.ask("GET", f"/compute/v2.1/servers/{going}").code == 404
+        assert SimCloud(cloud).admin.ask("GET", f"/compute/v2.1/servers/{going}").code == 404
     finally:
         cloud.stop()
 

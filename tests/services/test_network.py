@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 
 import pytest
 
-from houses import House, Tenant
+from sim_cloud import SimCloud, Tenant
 from virga.ground.bus import Bus
 from virga.services.network import driver, store
 from virga.services.network.kinds import KINDS, Kind
 
 
-def router(house: House, who: Tenant, subnet: str) -> tuple[Any, Any]:
+def router(sim: SimCloud, who: Tenant, subnet: str) -> tuple[Any, Any]:
     external = who.get("/network/v2.0/networks?router:external=true")["networks"][0]
     body = {"name": "r", "external_gateway_info": {"network_id": external["id"]}}
     r = who.post("/network/v2.0/routers", {"router": body}, 201)["router"]
@@ -21,9 +21,9 @@ def router(house: House, who: Tenant, subnet: str) -> tuple[Any, Any]:
     return r, external
 
 
-def test_addresses_are_given_out_once(house: House) -> None:
-    t = house.tenant("nora")
-    net, _ = house.network(t, "10.0.0.0/29")
+def test_addresses_are_given_out_once(sim: SimCloud) -> None:
+    t = sim.tenant("nora")
+    net, _ = sim.network(t, "10.0.0.0/29")
     ips = [
         t.post("/network/v2.0/ports", {"port": {"network_id": net["id"]}}, 201)["port"]["fixed_ips"][0]["ip_address"]
         for _ in range(4)
@@ -37,10 +37,10 @@ def test_addresses_are_given_out_once(house: House) -> None:
     assert taken.code == 409 and "10.0.0.4" in taken.json["NeutronError"]["message"]
 
 
-def test_what_is_in_use_names_its_users(house: House) -> None:
-    t = house.tenant("olga")
-    net, subnet = house.network(t)
-    r, external = router(house, t, subnet["id"])
+def test_what_is_in_use_names_its_users(sim: SimCloud) -> None:
+    t = sim.tenant("olga")
+    net, subnet = sim.network(t)
+    r, external = router(sim, t, subnet["id"])
     port = t.post("/network/v2.0/ports", {"port": {"network_id": net["id"]}})["port"]
     fip = t.post(
         "/network/v2.0/floatingips", {"floatingip": {"floating_network_id": external["id"], "port_id": port["id"]}}, 201
@@ -66,14 +66,14 @@ def test_what_is_in_use_names_its_users(house: House) -> None:
     t.put(f"/network/v2.0/routers/{r['id']}/remove_router_interface", {"subnet_id": subnet["id"]}, 200)
     for path in (f"floatingips/{fip['id']}", f"routers/{r['id']}", f"networks/{net['id']}"):
         t.delete(f"/network/v2.0/{path}", 204)
-    house.cloud.loops.once("network.sync")
+    sim.cloud.loops.once("network.sync")
     from virga.services.network.driver import Switch
 
-    seen = house.cloud.doors.use(Switch).observe()
+    seen = sim.cloud.registry.use(Switch).observe()
     assert net["id"] not in seen["network"] and r["id"] not in seen["router"] and port["id"] not in seen["port"]
 
 
-def test_equal_subnets_for_everyone(shared: House) -> None:
+def test_equal_subnets_for_everyone(shared: SimCloud) -> None:
     a, b = shared.tenant("na"), shared.tenant("nb")
     (net_a, _), (net_b, _) = shared.network(a), shared.network(b)
     assert b.ask("GET", f"/network/v2.0/networks/{net_a['id']}").code == 404
@@ -94,13 +94,13 @@ ADMIN_ONLY = [
 
 
 @pytest.mark.parametrize(("noun", "body"), ADMIN_ONLY)
-def test_administrators_attributes(shared: House, noun: str, body: dict[str, Any]) -> None:
+def test_administrators_attributes(shared: SimCloud, noun: str, body: dict[str, Any]) -> None:
     t = shared.tenant(f"nx{abs(hash(str(body))) % 1000}")
     got = t.ask("POST", f"/network/v2.0/{noun}", body)
     assert got.code == 403 and got.json["NeutronError"]["type"] == "PolicyNotAuthorized"
 
 
-def test_port_tricks(shared: House) -> None:
+def test_port_tricks(shared: SimCloud) -> None:
     """A tenant on a shared network takes what it gets."""
     net, _ = shared.network(shared.admin, "10.9.0.0/24", "common")
     shared.admin.put(f"/network/v2.0/networks/{net['id']}", {"network": {"shared": True}})
@@ -120,7 +120,7 @@ def test_port_tricks(shared: House) -> None:
     assert got.code == 403
 
 
-def test_rules(shared: House) -> None:
+def test_rules(shared: SimCloud) -> None:
     t = shared.tenant("rules")
     default = t.get("/network/v2.0/security-groups")["security_groups"]
     assert [g["name"] for g in default] == ["default"]
@@ -154,7 +154,7 @@ def test_rules(shared: House) -> None:
         assert got.code == 400, f"{bad}: {got.text}"
 
 
-def test_bulk_and_tags_and_fields(shared: House) -> None:
+def test_bulk_and_tags_and_fields(shared: SimCloud) -> None:
     t = shared.tenant("bulk")
     made = t.post("/network/v2.0/networks", {"networks": [{"name": "x"}, {"name": "y"}]}, 201)["networks"]
     assert [n["name"] for n in made] == ["x", "y"]
@@ -167,7 +167,7 @@ def test_bulk_and_tags_and_fields(shared: House) -> None:
     assert again["networks"][0]["name"] == "x"
 
 
-def test_quota_says_how_much(shared: House) -> None:
+def test_quota_says_how_much(shared: SimCloud) -> None:
     t = shared.tenant("small")
     shared.admin.put(f"/network/v2.0/quotas/{t.project}", {"quota": {"network": 1}})
     t.post("/network/v2.0/networks", {"network": {"name": "1"}}, 201)
@@ -176,7 +176,7 @@ def test_quota_says_how_much(shared: House) -> None:
     assert "1 of 1 network" in got.json["NeutronError"]["message"]
 
 
-def test_a_quota_below_what_is_used(shared: House) -> None:
+def test_a_quota_below_what_is_used(shared: SimCloud) -> None:
     """`openstack quota set` asks for the check, with `--force` it does not."""
     t = shared.tenant("below")
     for _ in range(2):
@@ -190,10 +190,10 @@ def test_a_quota_below_what_is_used(shared: House) -> None:
     assert shared.admin.put(path, {"quota": {"network": -1, "check_limit": True}})["quota"]["network"] == -1
 
 
-def test_addresses_that_make_themselves(house: House) -> None:
+def test_addresses_that_make_themselves(sim: SimCloud) -> None:
     """A SLAAC subnet gives every port an address of its MAC, whatever else was asked for, and nobody chooses one there."""
-    t = house.tenant("six")
-    net, four = house.network(t)
+    t = sim.tenant("six")
+    net, four = sim.network(t)
     early = t.post("/network/v2.0/ports", {"port": {"network_id": net["id"], "mac_address": "fa:16:3e:00:00:11"}})[
         "port"
     ]
@@ -210,8 +210,12 @@ def test_addresses_that_make_themselves(house: House) -> None:
         early["fixed_ips"][0]["ip_address"],
         "fd00:7::f816:3eff:fe00:11",
     }
-    asked = {"network_id": net["id"], "fixed_ips": [{"ip_address": "10.0.0.77"}], "mac_address": "fa:16:3e:00:00:12"}
-    port = t.post("/network/v2.0/ports", {"port": asked})["port"]
+    requested = {
+        "network_id": net["id"],
+        "fixed_ips": [{"ip_address": "10.0.0.77"}],
+        "mac_address": "fa:16:3e:00:00:12",
+    }
+    port = t.post("/network/v2.0/ports", {"port": requested})["port"]
     assert {i["ip_address"] for i in port["fixed_ips"]} == {"10.0.0.77", "fd00:7::f816:3eff:fe00:12"}
     refused = t.ask(
         "POST", "/network/v2.0/ports", {"port": {"network_id": net["id"], "fixed_ips": [{"ip_address": "fd00:7::5"}]}}
@@ -227,36 +231,36 @@ def test_addresses_that_make_themselves(house: House) -> None:
     assert [i["ip_address"] for i in t.get(f"/network/v2.0/ports/{port['id']}")["port"]["fixed_ips"]] == ["10.0.0.78"]
 
 
-def test_who_sees_what(house: House) -> None:
+def test_who_sees_what(sim: SimCloud) -> None:
     """Readers see and write nothing; a role that may not read sees what is shared; a token without a project sees no port of the network's own."""
-    owner = house.tenant("eve")
-    net, subnet = house.network(owner)
-    r, _ = router(house, owner, subnet["id"])
+    owner = sim.tenant("eve")
+    net, subnet = sim.network(owner)
+    r, _ = router(sim, owner, subnet["id"])
     path = f"/network/v2.0/networks/{net['id']}"
     owner.put(f"{path}/tags/red", None, 201)
     owner.get(f"{path}/tags/red", 204)
     assert owner.ask("GET", f"{path}/tags/blue").code == 404
 
     def with_role(name: str, role: str) -> Tenant:
-        a = house.admin
+        a = sim.admin
         user = a.post("/identity/v3/users", {"user": {"name": name, "password": "pw"}})["user"]["id"]
         role_id = a.get(f"/identity/v3/roles?name={role}")["roles"][0]["id"]
         a.put(f"/identity/v3/projects/{owner.project}/users/{user}/roles/{role_id}")
-        return house.login(name, "pw", "eve-project")
+        return sim.login(name, "pw", "eve-project")
 
     reader = with_role("rita", "reader")
     assert reader.get(path)["network"]["tags"] == ["red"]
     for method, what in (("PUT", "/tags/x"), ("DELETE", "/tags/red"), ("DELETE", "/tags"), ("DELETE", "")):
         refused = reader.ask(method, path + what)
         assert refused.code == 403 and refused.json["NeutronError"]["type"] == "PolicyNotAuthorized", (method, what)
-    house.admin.post("/identity/v3/roles", {"role": {"name": "gardener"}}, 201)
+    sim.admin.post("/identity/v3/roles", {"role": {"name": "gardener"}}, 201)
     gardener = with_role("gus", "gardener")
     assert gardener.ask("GET", path).code == 404 and gardener.ask("GET", f"/network/v2.0/routers/{r['id']}").code == 404
     assert [n["name"] for n in gardener.get("/network/v2.0/networks")["networks"]] == ["public"]
     assert gardener.get("/network/v2.0/ports")["ports"] == []
     assert gardener.ask("GET", f"/network/v2.0/quotas/{owner.project}").code == 403
     reader.get(f"/network/v2.0/quotas/{owner.project}", 200)
-    unscoped = Tenant(house.http, house.auth("rita", "pw", None, unscoped={}).headers["x-subject-token"], "", "")
+    unscoped = Tenant(sim.http, sim.auth("rita", "pw", None, unscoped={}).headers["x-subject-token"], "", "")
     for noun in ("ports", "routers", "floatingips", "subnets", "security-groups"):
         assert unscoped.get(f"/network/v2.0/{noun}")[noun.replace("-", "_")] == [], noun
 
@@ -267,7 +271,7 @@ class Meter(driver.Spec, frozen=True):
     kind: ClassVar[str] = "meter"
 
 
-def test_one_more_kind_is_one_value(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_more_kind_is_one_value(sim: SimCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """Marked, told, compared and forgotten like the others, and its topic hears of it, without a line anywhere else."""
     meters = Kind(
         name="meter",
@@ -278,46 +282,46 @@ def test_one_more_kind_is_one_value(house: House, monkeypatch: pytest.MonkeyPatc
     )
     monkeypatch.setitem(KINDS, "meter", meters)
     heard: list[str] = []
-    house.cloud.doors.use(Bus).subscribe("meter.changed", lambda said: heard.append(said["meter"]))
-    t = house.tenant("meters")
-    net, _ = house.network(t)
+    sim.cloud.registry.use(Bus).subscribe("meter.changed", lambda answer: heard.append(answer["meter"]))
+    t = sim.tenant("meters")
+    net, _ = sim.network(t)
 
     def told() -> set[str]:
-        house.cloud.loops.once("network.repair")
-        house.cloud.loops.once("network.sync")
-        return house.cloud.doors.use(driver.Switch).observe()["meter"]  # type: ignore[type-abstract]
+        sim.cloud.loops.once("network.repair")
+        sim.cloud.loops.once("network.sync")
+        return sim.cloud.registry.use(driver.Switch).observe()["meter"]  # type: ignore[type-abstract]
 
     assert net["id"] in told() and net["id"] in heard
     t.delete(f"/network/v2.0/networks/{net['id']}", 204)
     assert net["id"] not in told() and heard.count(net["id"]) > 1
 
 
-def test_a_mark_of_a_kind_that_is_not_known_waits(house: House) -> None:
+def test_a_mark_of_a_kind_that_is_not_known_waits(sim: SimCloud) -> None:
     """What a newer program marked is left for it, and holds nothing up."""
-    with house.cloud.db.write() as tx:
-        store.touch(tx, house.cloud.doors, "unheard", "x")
-    t = house.tenant("waits")
-    net, _ = house.network(t)
-    house.cloud.loops.once("network.sync")
-    assert net["id"] in house.cloud.doors.use(driver.Switch).observe()["network"]  # type: ignore[type-abstract]
-    with house.cloud.db.read() as tx:
+    with sim.cloud.db.write() as tx:
+        store.touch(tx, sim.cloud.registry, "unheard", "x")
+    t = sim.tenant("waits")
+    net, _ = sim.network(t)
+    sim.cloud.loops.once("network.sync")
+    assert net["id"] in sim.cloud.registry.use(driver.Switch).observe()["network"]  # type: ignore[type-abstract]
+    with sim.cloud.db.read() as tx:
         assert [(m.kind, m.id) for m in store.DIRTY.find(tx)] == [("unheard", "x")]
 
 
-def test_a_bulk_body_is_one_thing(house: House) -> None:
+def test_a_bulk_body_is_one_thing(sim: SimCloud) -> None:
     """All of it or nothing, the quota counts the whole of it, and what it makes meets itself: addresses, MACs, prefixes, rules."""
-    t = house.tenant("whole")
-    net, subnet = house.network(t, "10.0.0.0/28")
+    t = sim.tenant("whole")
+    net, subnet = sim.network(t, "10.0.0.0/28")
     on = {"network_id": net["id"]}
 
     def ports() -> list[str]:
         return sorted(p["id"] for p in t.get(f"/network/v2.0/ports?network_id={net['id']}")["ports"])
 
     before = ports()
-    house.admin.put(f"/network/v2.0/quotas/{t.project}", {"quota": {"port": 5}})
+    sim.admin.put(f"/network/v2.0/quotas/{t.project}", {"quota": {"port": 5}})
     over = t.ask("POST", "/network/v2.0/ports", {"ports": [on] * 6})
     assert over.code == 409 and "Requested 6, but already used 0 of 5" in over.json["NeutronError"]["message"]
-    house.admin.put(f"/network/v2.0/quotas/{t.project}", {"quota": {"port": -1}})
+    sim.admin.put(f"/network/v2.0/quotas/{t.project}", {"quota": {"port": -1}})
     fixed = on | {"fixed_ips": [{"ip_address": "10.0.0.9"}]}
     mac = on | {"mac_address": "fa:16:3e:00:00:55"}
     for many, type in (

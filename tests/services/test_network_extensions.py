@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from houses import House, Tenant, make
+from sim_cloud import SimCloud, Tenant, make
 from virga.ground.http.table import Table
 from virga.services.network import nouns, routes
 from virga.services.network.extensions import core, offer
@@ -23,12 +23,12 @@ def extension(alias: str) -> Extension:
     return next(e for e in offer.ALL if e.alias == alias)
 
 
-class Without(House):
+class Without(SimCloud):
     """A cloud of which one thing is asked with some extensions off."""
 
     def off(self, *aliases: str) -> None:
         service = routes.service(offer.all_but(*aliases))
-        self.cloud.rim.tables["network"] = Table(service.routes)
+        self.cloud.api_app.tables["network"] = Table(service.routes)
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +42,12 @@ def cloud() -> Iterator[Without]:
 class Things:
     """One of each noun, of a tenant whose quota has no end."""
 
-    def __init__(self, house: House, who: Tenant) -> None:
+    def __init__(self, sim: SimCloud, who: Tenant) -> None:
         self.who = who
         every = ("network", "subnet", "port", "router", "floatingip", "security_group", "security_group_rule")
-        house.admin.put(f"{N}/quotas/{who.project}", {"quota": dict.fromkeys(every, -1)})
+        sim.admin.put(f"{N}/quotas/{who.project}", {"quota": dict.fromkeys(every, -1)})
         outside = who.get(f"{N}/networks?router:external=true")["networks"][0]["id"]
-        net, subnet = house.network(who)
+        net, subnet = sim.network(who)
         self.outside, self.network, self.subnet = outside, net["id"], subnet["id"]
         self.port = self.make("port", {"network_id": self.network})
         self.router = self.make("router", {"external_gateway_info": {"network_id": outside}})

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from houses import House, make, node, work
+from sim_cloud import SimCloud, make, node, work
 from virga.client import wait
 from virga.ground.bus import LocalConnection
 from virga.ground.errors import Conflict, Forbidden, Invalid, Unavailable
@@ -18,11 +18,11 @@ from virga.ground.world import VirtualClock
 from virga.node import identity
 from virga.node.journal import Journal
 from virga.node.node import Node
-from virga.protocol.guests import MetadataAsked
-from virga.protocol.machines import Asked, Disk, Nic, Nothing, Wanted
+from virga.protocol.guests import MetadataRequest
+from virga.protocol.machines import AssignmentRequest, DesiredState, Disk, Empty, Nic
 from virga.protocol.reports import Hello, MachineReport, OrderReport, Report
 from virga.protocol.topics import ASSIGNED, ASSIGNMENT, HELLO, IMAGE, METADATA, METADATA_PORTS, REPORT, Link
-from virga.protocol.transfers import ImageAsked
+from virga.protocol.transfers import ImageRequest
 from virga.services.compute import machines, model, store
 from virga.services.compute.agent import NodeApi
 from virga.services.compute.drivers.fake import FakeDisks, FakeHypervisor
@@ -38,7 +38,7 @@ class Two:
     def __init__(self, url: str | None, *, shared: bool, folder: Path) -> None:
         self.clock = VirtualClock(1_800_000_000.0)
         self.cloud = make(url, clock=self.clock)
-        self.house = House(self.cloud)
+        self.sim = SimCloud(self.cloud)
         self.disks = {name: FakeDisks(storage=SHARED) for name in "a"} if shared else {}
         self.nodes: dict[str, Node] = {}
         self.journals = folder
@@ -91,7 +91,7 @@ class Two:
         work(self.nodes[name])
 
     def server(self, on: str, **more: Any) -> str:
-        h = self.house
+        h = self.sim
         net, _ = h.network(h.admin, name=f"net-{on}")
         made = h.server(h.admin, h.image()["id"], net["id"], availability_zone=f"nova:{on}", **more)
         self.turn()
@@ -127,8 +127,10 @@ def moved(two: Two, id: str) -> None:
     with two.cloud.db.write() as tx:
         row = machines.of(tx, id)
         assert row is not None
-        machines.withdraw(tx, two.cloud.doors, row)
-        machines.assign(tx, two.cloud.doors, id, two.nodes["b"].id, Wanted("running", machines.wanted(row).nics))
+        machines.withdraw(tx, two.cloud.registry, row)
+        machines.assign(
+            tx, two.cloud.registry, id, two.nodes["b"].id, DesiredState("running", machines.desired(row).nics)
+        )
         store.SERVERS.put(tx, id, host="b")
 
 
@@ -151,9 +153,9 @@ def test_a_host_that_comes_back_destroys_nothing(shared_storage: Two) -> None:
         two.nodes["a"].compare()
         two.nodes["b"].compare()
     assert set(two.disks["b"].there) == {id} and two.hypervisor("b").observe() == {id: "running"}
-    two.house.admin.delete(f"{S}/{id}", 204)
+    two.sim.admin.delete(f"{S}/{id}", 204)
     two.turn()
-    assert two.house.admin.ask("GET", f"{S}/{id}").code == 404
+    assert two.sim.admin.ask("GET", f"{S}/{id}").code == 404
     assert not two.disks["b"].there and not two.rows(id) and not two.orders(id)
 
 
@@ -161,9 +163,9 @@ def test_a_shared_disk_of_a_lost_host_goes_with_its_server(shared_storage: Two) 
     two = shared_storage
     id = two.server("a")
     two.lose("a")
-    two.house.admin.delete(f"{S}/{id}", 204)
+    two.sim.admin.delete(f"{S}/{id}", 204)
     two.turn()
-    assert two.house.admin.ask("GET", f"{S}/{id}").code == 404
+    assert two.sim.admin.ask("GET", f"{S}/{id}").code == 404
     assert not two.disks["b"].there, "b reaches it, and destroyed it"
     assert two.hypervisor("a").observe() == {id: "running"}, "nobody could tell a"
     two.back("a")
@@ -176,10 +178,10 @@ def test_a_shared_disk_that_is_still_held_is_left_to_its_host(shared_storage: Tw
     two = shared_storage
     id = two.server("a")
     two.lose("a")
-    two.hypervisor("b").dial.set("compute.destroy_disks", 1.0)
-    two.house.admin.delete(f"{S}/{id}", 204)
+    two.hypervisor("b").failure_rates.set("compute.destroy_disks", 1.0)
+    two.sim.admin.delete(f"{S}/{id}", 204)
     two.turn()
-    assert two.house.admin.ask("GET", f"{S}/{id}").code == 404 and set(two.disks["a"].there) == {id}
+    assert two.sim.admin.ask("GET", f"{S}/{id}").code == 404 and set(two.disks["a"].there) == {id}
     two.back("a")
     assert not two.disks["a"].there and two.hypervisor("a").observe() == {}
 
@@ -189,9 +191,9 @@ def test_a_local_disk_waits_for_its_host(local: Two) -> None:
     id = two.server("a")
     other = two.server("b")
     two.lose("a")
-    two.house.admin.delete(f"{S}/{id}", 204)
+    two.sim.admin.delete(f"{S}/{id}", 204)
     two.turn()
-    assert two.house.admin.ask("GET", f"{S}/{id}").code == 404
+    assert two.sim.admin.ask("GET", f"{S}/{id}").code == 404
     assert set(two.disks["a"].there) == {id} and set(two.disks["b"].there) == {other}
     two.back("a")
     assert not two.disks["a"].there and two.hypervisor("a").observe() == {}
@@ -211,7 +213,7 @@ def test_a_machine_that_nobody_assigned_keeps_its_disk(local: Two) -> None:
     two.nodes["a"].compare()
     assert two.hypervisor("a").observe() == {} and set(two.disks["a"].there) == {id}
     with two.cloud.db.write() as tx:
-        machines.assign(tx, two.cloud.doors, id, two.nodes["a"].id, machines.wanted(before))
+        machines.assign(tx, two.cloud.registry, id, two.nodes["a"].id, machines.desired(before))
     two.turn(1)
     assert two.hypervisor("a").observe() == {id: "running"}
 
@@ -219,15 +221,15 @@ def test_a_machine_that_nobody_assigned_keeps_its_disk(local: Two) -> None:
 def test_a_withdrawal_that_fails_is_tried_again(local: Two) -> None:
     two = local
     id = two.server("a")
-    two.hypervisor("a").dial.set("compute.withdraw", 1.0)
-    two.house.admin.delete(f"{S}/{id}", 204)
+    two.hypervisor("a").failure_rates.set("compute.withdraw", 1.0)
+    two.sim.admin.delete(f"{S}/{id}", 204)
     two.turn(3)
     row = two.rows(id)[0]
     assert row.error is not None and "simulated failure" in row.error and row.seen < row.generation
     assert set(two.disks["a"].there) == {id}, "and no disk goes before the machine has"
-    two.hypervisor("a").dial.set("compute.withdraw", 0.0)
+    two.hypervisor("a").failure_rates.set("compute.withdraw", 0.0)
     two.turn()
-    assert two.house.admin.ask("GET", f"{S}/{id}").code == 404 and not two.disks["a"].there
+    assert two.sim.admin.ask("GET", f"{S}/{id}").code == 404 and not two.disks["a"].there
 
 
 # -- once --------------------------------------------------------------------------------------------------------------
@@ -242,7 +244,7 @@ def test_an_order_is_done_once(local: Two, monkeypatch: pytest.MonkeyPatch) -> N
     two = local
     id = two.server("a")
     assert boots(two, id) == 1
-    two.house.admin.post(f"{S}/{id}/action", {"reboot": {"type": "HARD"}}, 202)
+    two.sim.admin.post(f"{S}/{id}/action", {"reboot": {"type": "HARD"}}, 202)
     while two.cloud.runner.tick():
         pass
     call = Link.call
@@ -261,17 +263,17 @@ def test_an_order_is_done_once(local: Two, monkeypatch: pytest.MonkeyPatch) -> N
     two.restart("a")
     two.turn()
     assert boots(two, id) == 2 and [o.state for o in two.orders(id)] == ["done"]
-    assert two.house.admin.get(f"{S}/{id}")["server"]["status"] == "ACTIVE"
+    assert two.sim.admin.get(f"{S}/{id}")["server"]["status"] == "ACTIVE"
     assert Journal(two.journals / "a").finished(two.orders(id)[0].id) is None, "control has it, so the node forgets it"
 
 
 def test_an_order_that_fails_says_why(local: Two) -> None:
     two = local
     id = two.server("a")
-    two.hypervisor("a").dial.set("compute.reboot", 1.0)
-    two.house.admin.post(f"{S}/{id}/action", {"reboot": {"type": "SOFT"}}, 202)
+    two.hypervisor("a").failure_rates.set("compute.reboot", 1.0)
+    two.sim.admin.post(f"{S}/{id}/action", {"reboot": {"type": "SOFT"}}, 202)
     two.turn()
-    assert two.house.admin.get(f"{S}/{id}")["server"]["status"] == "ACTIVE"
+    assert two.sim.admin.get(f"{S}/{id}")["server"]["status"] == "ACTIVE"
     (order,) = two.orders(id)
     assert order.state == "failed" and "simulated failure at compute.reboot" in str(order.error)
 
@@ -279,7 +281,7 @@ def test_an_order_that_fails_says_why(local: Two) -> None:
 def test_nobody_ends_another_hosts_order(local: Two) -> None:
     two = local
     id = two.server("a")
-    two.house.admin.post(f"{S}/{id}/action", {"reboot": {"type": "HARD"}}, 202)
+    two.sim.admin.post(f"{S}/{id}/action", {"reboot": {"type": "HARD"}}, 202)
     while two.cloud.runner.tick():
         pass
     (order,) = two.orders(id)
@@ -297,9 +299,9 @@ def test_a_card_and_a_disk_for_a_running_machine(local: Two) -> None:
     with two.cloud.db.write() as tx:
         row = machines.of(tx, id)
         assert row is not None
-        nics = machines.wanted(row).nics
+        nics = machines.desired(row).nics
         second = Nic("second-port", "fa:16:3e:00:00:99", 1442, nics[0].network_id)
-        machines.want(tx, two.cloud.doors, row, nics=[*nics, second], disks=[Disk("volume", "/volumes/v")])
+        machines.set_desired(tx, two.cloud.registry, row, nics=[*nics, second], disks=[Disk("volume", "/volumes/v")])
     two.turn(1)
     (row,) = two.rows(id)
     assert row.seen == row.generation and row.error is None and boots(two, id) == 1
@@ -317,16 +319,16 @@ def test_a_guest_that_switches_itself_off_is_shown_so(local: Two) -> None:
     two.nodes["a"].compare()
     two.hypervisor("a").machines[id]["power"] = "stopped"
     two.nodes["a"].compare(beat=False)
-    assert two.house.admin.get(f"{S}/{id}")["server"]["status"] == "SHUTOFF"
+    assert two.sim.admin.get(f"{S}/{id}")["server"]["status"] == "SHUTOFF"
     two.hypervisor("a").machines[id]["power"] = "running"
     with two.cloud.db.write() as tx:  # a report that came while the server was in a task is not lost
         store.SERVERS.put(tx, id, task_state="powering-on", saga_id="s")
     two.nodes["a"].compare(beat=False)
     with two.cloud.db.write() as tx:
         store.SERVERS.put(tx, id, task_state=None, saga_id=None)
-    assert two.house.admin.get(f"{S}/{id}")["server"]["status"] == "SHUTOFF"
+    assert two.sim.admin.get(f"{S}/{id}")["server"]["status"] == "SHUTOFF"
     assert two.cloud.loops.once("compute.powers")
-    assert two.house.admin.get(f"{S}/{id}")["server"]["status"] == "ACTIVE"
+    assert two.sim.admin.get(f"{S}/{id}")["server"]["status"] == "ACTIVE"
 
 
 def test_what_did_not_change_is_not_said(local: Two, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -335,23 +337,23 @@ def test_what_did_not_change_is_not_said(local: Two, monkeypatch: pytest.MonkeyP
     two.server("a")
     one = two.nodes["a"]
     one.compare()
-    two.cloud.doors.use(NodeApi).presence.flush()
-    said: list[Any] = []
+    two.cloud.registry.use(NodeApi).presence.flush()
+    answer: list[Any] = []
     call = Link.call
-    monkeypatch.setattr(Link, "call", lambda self, topic, ask: said.append(ask) or call(self, topic, ask))
+    monkeypatch.setattr(Link, "call", lambda self, topic, ask: answer.append(ask) or call(self, topic, ask))
     writes: list[int] = []
     write = two.cloud.db.write
     monkeypatch.setattr(two.cloud.db, "write", lambda: writes.append(1) or write())
     for _ in range(3):
         one.compare(beat=False)
-    assert said == []
+    assert answer == []
     one.compare()
-    assert said == [Report()] and not writes
+    assert answer == [Report()] and not writes
     with two.cloud.db.read() as tx:
         before = store.HOSTS.get(tx, one.id)
     two.clock.advance(7)
     one.compare()
-    assert two.cloud.doors.use(NodeApi).presence.flush() == 1 and len(writes) == 1
+    assert two.cloud.registry.use(NodeApi).presence.flush() == 1 and len(writes) == 1
     with two.cloud.db.read() as tx:
         after = store.HOSTS.get(tx, one.id)
     assert before is not None and after is not None and after.seen == before.seen + 7
@@ -365,32 +367,32 @@ def test_a_node_reads_nothing_of_another(local: Two) -> None:
     two = local
     secret = base64.b64encode(b"the secret").decode()
     id = two.server("a", user_data=secret, config_drive=True)
-    h = two.house
+    h = two.sim
     image = h.admin.get(f"{S}/{id}")["server"]["image"]["id"]
     ports = [p for p in h.admin.get("/network/v2.0/ports")["ports"] if p["device_id"] == id]
     network, ip = ports[0]["network_id"], ports[0]["fixed_ips"][0]["ip_address"]
     mine, other = two.nodes["a"].link, two.nodes["b"].link
-    asked = MetadataAsked(network, ip, "/openstack/latest/user_data")
-    assert mine.call(METADATA, asked).body == b"the secret"
-    whole = mine.call(ASSIGNMENT, Asked(id)).machine
+    requested = MetadataRequest(network, ip, "/openstack/latest/user_data")
+    assert mine.call(METADATA, requested).body == b"the secret"
+    whole = mine.call(ASSIGNMENT, AssignmentRequest(id)).machine
     assert whole is not None and whole.files is not None and "base64:" + secret in whole.files.values()
-    assert mine.call(IMAGE, ImageAsked(image)).reference
-    assert [p.network for p in mine.call(METADATA_PORTS, Nothing()).ports] == [network]
-    answer = other.call(METADATA, asked)
+    assert mine.call(IMAGE, ImageRequest(image)).reference
+    assert [p.network for p in mine.call(METADATA_PORTS, Empty()).ports] == [network]
+    answer = other.call(METADATA, requested)
     assert (answer.status, answer.body) == (404, b"404 Not Found")
-    nothing = other.call(ASSIGNMENT, Asked(id))
+    nothing = other.call(ASSIGNMENT, AssignmentRequest(id))
     assert (nothing.machine, nothing.power, nothing.orders) == (None, None, [])
-    assert other.call(ASSIGNED, Nothing()).servers == {} and other.call(METADATA_PORTS, Nothing()).ports == []
-    assert other.call(IMAGE, ImageAsked(image)).reference == ""
+    assert other.call(ASSIGNED, Empty()).servers == {} and other.call(METADATA_PORTS, Empty()).ports == []
+    assert other.call(IMAGE, ImageRequest(image)).reference == ""
     connection = other.connection
     for subject in (f"rpc.{mine.node}.compute.assignment", "rpc.*.compute.assignment", f"node.{mine.node}.console"):
         with pytest.raises(Forbidden):
             connection.call(subject, {"server": id})
     for subject in (f"node.{mine.node}.wake", "node.*.wake", ">", "event.identity"):
         with pytest.raises(Forbidden):
-            connection.subscribe(subject, lambda said: None)
+            connection.subscribe(subject, lambda answer: None)
     with pytest.raises(Forbidden):
-        connection.serve(f"node.{mine.node}.console", lambda said: {})
+        connection.serve(f"node.{mine.node}.console", lambda answer: {})
     for name in ("", "*", ">", "a.b", "a b"):
         with pytest.raises(ValueError, match="one word"):
             LocalConnection(two.cloud.bus, name)
@@ -399,21 +401,21 @@ def test_a_node_reads_nothing_of_another(local: Two) -> None:
 def test_a_reference_is_good_once(local: Two) -> None:
     two = local
     id = two.server("a")
-    image = two.house.admin.get(f"{S}/{id}")["server"]["image"]["id"]
-    reference = two.nodes["a"].link.call(IMAGE, ImageAsked(image)).reference
-    two.cloud.doors.use(Transfers).fetch(reference)
+    image = two.sim.admin.get(f"{S}/{id}")["server"]["image"]["id"]
+    reference = two.nodes["a"].link.call(IMAGE, ImageRequest(image)).reference
+    two.cloud.registry.use(Transfers).fetch(reference)
     for bad in (reference, "guessed", ""):
         with pytest.raises(LookupError):
-            two.cloud.doors.use(Transfers).fetch(bad)
+            two.cloud.registry.use(Transfers).fetch(bad)
     with pytest.raises(LookupError):
-        two.cloud.doors.use(Transfers).put("guessed", None)  # type: ignore[arg-type]
+        two.cloud.registry.use(Transfers).put("guessed", None)  # type: ignore[arg-type]
 
 
 def test_a_copy_that_was_handed_to_a_process_that_died(local: Two) -> None:
     """References live in memory: the next process asks the node anew, and the image is whole."""
     two = local
     id = two.server("a")
-    made = two.house.admin.ask("POST", f"{S}/{id}/action", {"createImage": {"name": "copy"}})
+    made = two.sim.admin.ask("POST", f"{S}/{id}/action", {"createImage": {"name": "copy"}})
     image = made.headers["location"].rpartition("/")[2]
 
     def ordered() -> list[str]:
@@ -423,15 +425,15 @@ def test_a_copy_that_was_handed_to_a_process_that_died(local: Two) -> None:
         while two.cloud.runner.tick():
             pass
         work(two.nodes["a"])
-        if two.cloud.doors.use(Transfers)._offered:
+        if two.cloud.registry.use(Transfers)._offered:
             break
     assert ordered() == ["snapshot", "upload"]
-    two.cloud.doors.use(Transfers)._offered.clear()
+    two.cloud.registry.use(Transfers)._offered.clear()
     two.turn()
-    assert ordered() == ["snapshot", "tidy", "upload", "upload"], (two.orders(id), two.house.admin.get(f"{S}/{id}"))
-    shown = two.house.admin.get(f"/image/v2/images/{image}")
+    assert ordered() == ["snapshot", "tidy", "upload", "upload"], (two.orders(id), two.sim.admin.get(f"{S}/{id}"))
+    shown = two.sim.admin.get(f"/image/v2/images/{image}")
     assert shown["status"] == "active" and shown["size"] > 0
-    assert not two.cloud.doors.use(Transfers)._offered and not two.cloud.doors.use(Transfers)._expected
+    assert not two.cloud.registry.use(Transfers)._offered and not two.cloud.registry.use(Transfers)._expected
     assert not two.hypervisor("a").machines[id].get("copies")
 
 
@@ -465,12 +467,14 @@ def test_a_node_that_control_does_not_know_says_hello(local: Two) -> None:
 
 def test_the_id_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "node.id"
-    first = identity.kept(file)
-    assert identity.kept(file) == first and file.stat().st_mode & 0o077 == 0
-    assert identity.kept(tmp_path / "other", lambda: first) == first, "a host of before ids were kept stays itself"
+    first = identity.read_or_create(file)
+    assert identity.read_or_create(file) == first and file.stat().st_mode & 0o077 == 0
+    assert identity.read_or_create(tmp_path / "other", lambda: first) == first, (
+        "a host of before ids were kept stays itself"
+    )
     file.write_text("half an i")
     with pytest.raises(ValueError, match="restore it"):
-        identity.kept(file)
+        identity.read_or_create(file)
     monkeypatch.setenv("VIRGA_ADMIN_PASSWORD", "admin")
     hosts = []
     for _ in range(2):
@@ -489,7 +493,7 @@ def test_a_lost_call_only_delays(local: Two) -> None:
     """Nobody hears that there is something to do: the answer to the next report says it."""
     two = local
     id = two.server("a")
-    two.house.admin.post(f"{S}/{id}/action", {"os-stop": None}, 202)
+    two.sim.admin.post(f"{S}/{id}/action", {"os-stop": None}, 202)
     while two.cloud.runner.tick():
         pass
     assert two.nodes["a"].link.call(REPORT, Report()).undone == [id]

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from oauthlib.oauth1 import Client
 
-from houses import BASE, House, Tenant
+from sim_cloud import BASE, SimCloud, Tenant
 
 
 def credential(t: Tenant, **more: Any) -> dict[str, Any]:
@@ -17,16 +17,16 @@ def credential(t: Tenant, **more: Any) -> dict[str, Any]:
     return dict(t.post(f"/identity/v3/users/{t.user}/application_credentials", body, 201)["application_credential"])
 
 
-def ask(house: House, id: str, secret: str, data: str = "grant_type=client_credentials", **headers: str) -> Any:
+def ask(sim: SimCloud, id: str, secret: str, data: str = "grant_type=client_credentials", **headers: str) -> Any:
     basic = base64.b64encode(f"{id}:{secret}".encode()).decode()
     sent = {"Content-Type": "application/x-www-form-urlencoded", "Authorization": f"Basic {basic}"} | headers
-    return house.http.post("/identity/v3/OS-OAUTH2/token", content=data, headers=sent)
+    return sim.http.post("/identity/v3/OS-OAUTH2/token", content=data, headers=sent)
 
 
-def test_client_credentials(house: House) -> None:
-    t = house.tenant("olga")
+def test_client_credentials(sim: SimCloud) -> None:
+    t = sim.tenant("olga")
     robot = credential(t)
-    got = ask(house, robot["id"], robot["secret"])
+    got = ask(sim, robot["id"], robot["secret"])
     assert got.status_code == 200 and got.headers["cache-control"] == "no-store", got.text
     body = got.json()
     assert (
@@ -34,7 +34,7 @@ def test_client_credentials(house: House) -> None:
         and body["token_type"] == "Bearer"
         and 0 < body["expires_in"] <= 3600
     )
-    made = Tenant(house.http, body["access_token"])
+    made = Tenant(sim.http, body["access_token"])
     made.get("/compute/v2.1/servers", 200)
     assert (
         made.ask(
@@ -46,15 +46,15 @@ def test_client_credentials(house: House) -> None:
     assert made.ask("GET", "/compute/v2.1/servers").code == 401
 
 
-def test_client_credentials_refused(house: House) -> None:
-    robot = credential(house.tenant("oleg"))
+def test_client_credentials_refused(sim: SimCloud) -> None:
+    robot = credential(sim.tenant("oleg"))
     for id, secret in (
         (robot["id"], "wrong"),
         ("nobody", robot["secret"]),
-        (house.admin.user, "admin"),
+        (sim.admin.user, "admin"),
         ("x" * 500, "y" * 9000),
     ):
-        got = ask(house, id, secret)
+        got = ask(sim, id, secret)
         assert (
             got.status_code == 401
             and got.json()["error"] == "invalid_client"
@@ -68,11 +68,11 @@ def test_client_credentials_refused(house: House) -> None:
         "Basic " + base64.b64encode(b"\xff\xfe").decode(),
         "Basic " + base64.b64encode(b"nocolon").decode(),
     ):
-        assert ask(house, "x", "y", Authorization=header).status_code == 401, header
-    assert ask(house, robot["id"], robot["secret"], "").json()["error"] == "invalid_request"
-    assert ask(house, robot["id"], robot["secret"], "grant_type=password").json()["error"] == "unsupported_grant_type"
-    assert ask(house, robot["id"], robot["secret"], "grant_type=client_credentials&" * 200).status_code in {400, 401}
-    assert ask(house, robot["id"], robot["secret"], "\x00\xff").status_code == 400
+        assert ask(sim, "x", "y", Authorization=header).status_code == 401, header
+    assert ask(sim, robot["id"], robot["secret"], "").json()["error"] == "invalid_request"
+    assert ask(sim, robot["id"], robot["secret"], "grant_type=password").json()["error"] == "unsupported_grant_type"
+    assert ask(sim, robot["id"], robot["secret"], "grant_type=client_credentials&" * 200).status_code in {400, 401}
+    assert ask(sim, robot["id"], robot["secret"], "\x00\xff").status_code == 400
 
 
 # -- OAuth 1 -------------------------------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ O1 = "/identity/v3/OS-OAUTH1"
 
 
 def sign(
-    house: House,
+    sim: SimCloud,
     path: str,
     key: str,
     secret: str,
@@ -97,39 +97,38 @@ def sign(
     )
     _, signed, _ = client.sign(BASE + path, http_method="POST")
     return (
-        house.http.post(path, json=body, headers=signed | headers)
+        sim.http.post(path, json=body, headers=signed | headers)
         if body
-        else house.http.post(path, headers=signed | headers)
+        else sim.http.post(path, headers=signed | headers)
     )
 
 
-def test_a_consumer_gets_what_a_user_grants_and_no_more(house: House) -> None:
-    a = house.admin
+def test_a_consumer_gets_what_a_user_grants_and_no_more(sim: SimCloud) -> None:
+    a = sim.admin
     made = a.post(f"{O1}/consumers", {"consumer": {"description": "d"}}, 201)["consumer"]
     key, secret = made["id"], made["secret"]
     assert (
         "secret" not in a.get(f"{O1}/consumers/{key}")["consumer"] and len(a.get(f"{O1}/consumers")["consumers"]) == 1
     )
     wanted = {"Requested-Project-Id": a.project}
-    got = sign(house, f"{O1}/request_token", key, secret, headers=wanted, callback_uri="oob")
+    got = sign(sim, f"{O1}/request_token", key, secret, headers=wanted, callback_uri="oob")
     assert got.status_code == 201 and got.headers["content-type"] == "application/x-www-form-urlencoded", got.text
     request = dict(parse_qsl(got.text))
-    assert sign(house, f"{O1}/request_token", key, "wrong", headers=wanted).status_code == 401
-    assert sign(house, f"{O1}/request_token", "nobody", secret, headers=wanted).status_code == 401
-    assert sign(house, f"{O1}/request_token", key, secret).status_code == 400
+    assert sign(sim, f"{O1}/request_token", key, "wrong", headers=wanted).status_code == 401
+    assert sign(sim, f"{O1}/request_token", "nobody", secret, headers=wanted).status_code == 401
+    assert sign(sim, f"{O1}/request_token", key, secret).status_code == 400
     plain = sign(
-        house, f"{O1}/request_token", key, secret, headers=wanted, signature_method="PLAINTEXT", callback_uri="oob"
+        sim, f"{O1}/request_token", key, secret, headers=wanted, signature_method="PLAINTEXT", callback_uri="oob"
     )
     assert plain.status_code == 201 and ":" in plain.text, "times are as they are, not escaped"
     assert (
-        sign(house, f"{O1}/request_token", key, "wrong", headers=wanted, signature_method="PLAINTEXT").status_code
-        == 401
+        sign(sim, f"{O1}/request_token", key, "wrong", headers=wanted, signature_method="PLAINTEXT").status_code == 401
     )
-    assert house.http.post(f"{O1}/request_token", headers=wanted).status_code == 400
+    assert sim.http.post(f"{O1}/request_token", headers=wanted).status_code == 400
     token, token_secret = request["oauth_token"], request["oauth_token_secret"]
-    assert (
-        sign(house, f"{O1}/access_token", key, secret, token, token_secret, verifier="00000000").status_code == 401
-    ), "not granted yet"
+    assert sign(sim, f"{O1}/access_token", key, secret, token, token_secret, verifier="00000000").status_code == 401, (
+        "not granted yet"
+    )
     member = a.get("/identity/v3/roles?name=member")["roles"][0]["id"]
     other = a.post("/identity/v3/roles", {"role": {"name": "cook"}})["role"]["id"]
     assert a.ask("PUT", f"{O1}/authorize/{token}", {"roles": [{"id": other}]}).code == 401, (
@@ -137,21 +136,19 @@ def test_a_consumer_gets_what_a_user_grants_and_no_more(house: House) -> None:
     )
     verifier = a.put(f"{O1}/authorize/{token}", {"roles": [{"id": member}]}, 200)["token"]["oauth_verifier"]
     assert a.ask("PUT", f"{O1}/authorize/{token}", {"roles": [{"id": member}]}).code == 403
-    assert sign(house, f"{O1}/access_token", key, secret, token, token_secret, verifier="00000000").status_code == 401
-    access = dict(
-        parse_qsl(sign(house, f"{O1}/access_token", key, secret, token, token_secret, verifier=verifier).text)
-    )
-    assert sign(house, f"{O1}/access_token", key, secret, token, token_secret, verifier=verifier).status_code == 401, (
+    assert sign(sim, f"{O1}/access_token", key, secret, token, token_secret, verifier="00000000").status_code == 401
+    access = dict(parse_qsl(sign(sim, f"{O1}/access_token", key, secret, token, token_secret, verifier=verifier).text))
+    assert sign(sim, f"{O1}/access_token", key, secret, token, token_secret, verifier=verifier).status_code == 401, (
         "once"
     )
     pair = (access["oauth_token"], access["oauth_token_secret"])
     body = {"auth": {"identity": {"methods": ["oauth1"], "oauth1": {}}}}
-    got = sign(house, "/identity/v3/auth/tokens", key, secret, *pair, body=body)
+    got = sign(sim, "/identity/v3/auth/tokens", key, secret, *pair, body=body)
     assert got.status_code == 201, got.text
-    said = got.json()["token"]
-    assert {r["name"] for r in said["roles"]} == {"member", "reader"} and said["project"]["id"] == a.project
-    assert said["OS-OAUTH1"] == {"consumer_id": key, "access_token_id": pair[0]}
-    robot = Tenant(house.http, got.headers["x-subject-token"])
+    answer = got.json()["token"]
+    assert {r["name"] for r in answer["roles"]} == {"member", "reader"} and answer["project"]["id"] == a.project
+    assert answer["OS-OAUTH1"] == {"consumer_id": key, "access_token_id": pair[0]}
+    robot = Tenant(sim.http, got.headers["x-subject-token"])
     robot.get("/compute/v2.1/servers", 200)
     # delegated authority makes no more of itself (D5)
     assert robot.ask("GET", "/identity/v3/users").code == 403
@@ -172,26 +169,25 @@ def test_a_consumer_gets_what_a_user_grants_and_no_more(house: House) -> None:
     assert robot.ask("POST", "/identity/v3/OS-TRUST/trusts", {"trust": trust}).code == 403
     assert robot.ask("GET", f"/identity/v3/users/{a.user}/OS-OAUTH1/access_tokens").code == 403
     again = {"auth": {"identity": {"methods": ["token"], "token": {"id": robot.token}}}}
-    assert house.http.post("/identity/v3/auth/tokens", json=again).status_code == 403
+    assert sim.http.post("/identity/v3/auth/tokens", json=again).status_code == 403
     for scope in ({"system": {"all": True}}, {"project": {"id": a.project}}):
         wider = {"auth": body["auth"] | {"scope": scope}}
-        assert sign(house, "/identity/v3/auth/tokens", key, secret, *pair, body=wider).status_code == 403
-    assert sign(house, "/identity/v3/auth/tokens", key, secret, pair[0], "wrong", body=body).status_code == 401
+        assert sign(sim, "/identity/v3/auth/tokens", key, secret, *pair, body=wider).status_code == 403
+    assert sign(sim, "/identity/v3/auth/tokens", key, secret, pair[0], "wrong", body=body).status_code == 401
     # the same request again, and an old one
     client = Client(key, client_secret=secret, resource_owner_key=pair[0], resource_owner_secret=pair[1])
     _, once, _ = client.sign(BASE + "/identity/v3/auth/tokens", http_method="POST")
-    assert house.http.post("/identity/v3/auth/tokens", json=body, headers=once).status_code == 201
-    assert house.http.post("/identity/v3/auth/tokens", json=body, headers=once).status_code == 401
+    assert sim.http.post("/identity/v3/auth/tokens", json=body, headers=once).status_code == 201
+    assert sim.http.post("/identity/v3/auth/tokens", json=body, headers=once).status_code == 401
     assert (
-        sign(house, "/identity/v3/auth/tokens", key, secret, *pair, body=body, timestamp="1000000000").status_code
-        == 401
+        sign(sim, "/identity/v3/auth/tokens", key, secret, *pair, body=body, timestamp="1000000000").status_code == 401
     )
     # what was granted can be seen and taken back
     mine = f"/identity/v3/users/{a.user}/OS-OAUTH1/access_tokens"
     assert [t["id"] for t in a.get(mine)["access_tokens"]] == [pair[0]]
     assert [r["id"] for r in a.get(f"{mine}/{pair[0]}/roles")["roles"]] == [member]
     a.get(f"{mine}/{pair[0]}/roles/{member}", 200)
-    t = house.tenant("oda")
+    t = sim.tenant("oda")
     assert t.ask("GET", f"{mine}/{pair[0]}").code == 403 and t.ask("DELETE", f"{mine}/{pair[0]}").code == 403
     assert t.ask("GET", f"/identity/v3/users/{t.user}/OS-OAUTH1/access_tokens/{pair[0]}").code == 403
     a.delete(f"{mine}/{pair[0]}", 204)

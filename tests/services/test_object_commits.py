@@ -21,9 +21,9 @@ from virga.ground.db.engine import Database, Tx, metadata
 from virga.ground.errors import Conflict, Invalid
 from virga.services.objects import model
 from virga.services.objects.commits import Commits
+from virga.services.objects.store import containers
 from virga.services.objects.store import listing as lists
 from virga.services.objects.store import objects as rows
-from virga.services.objects.store import places
 from virga.services.objects.swift import listings
 
 SMALL = rows.SMALL
@@ -43,7 +43,7 @@ class Bench:
         """What each of them came to, asked in the same breath."""
 
         async def all_of() -> list[Any]:
-            self.db.keep()
+            self.db.hold_connections()
             return await asyncio.gather(*(self.commits.write_short(c) for c in changes), return_exceptions=True)
 
         return asyncio.run(all_of())
@@ -65,9 +65,9 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     b.close()
 
 
-def keeps(name: str) -> Callable[[Tx], str]:
+def storing(name: str) -> Callable[[Tx], str]:
     def change(tx: Tx) -> str:
-        rows.keep_small(tx, name, b"x")
+        rows.put_small(tx, name, b"x")
         return name
 
     return change
@@ -76,25 +76,25 @@ def keeps(name: str) -> Callable[[Tx], str]:
 def refuses(name: str | None = None) -> Callable[[Tx], None]:
     def change(tx: Tx) -> None:
         if name is not None:
-            rows.keep_small(tx, name, b"x")
+            rows.put_small(tx, name, b"x")
         raise Invalid("no", field="x")
 
     return change
 
 
 def test_one_flush_for_all_and_a_refusal_takes_nothing_from_the_others(bench: Bench) -> None:
-    got = bench.run(keeps("a"), refuses(), keeps("b"), keeps("c"))
+    got = bench.run(storing("a"), refuses(), storing("b"), storing("c"))
     assert got[0] == "a" and isinstance(got[1], Invalid) and got[2:] == ["b", "c"]
     assert bench.names() == ["a", "b", "c"] and bench.commits.batches == 1
 
 
 def test_what_was_written_before_a_refusal_is_undone_alone(bench: Bench) -> None:
-    got = bench.run(keeps("a"), refuses("gone"), keeps("b"))
+    got = bench.run(storing("a"), refuses("gone"), storing("b"))
     assert got[0] == "a" and isinstance(got[1], Invalid) and got[2] == "b" and bench.names() == ["a", "b"]
 
 
 def test_what_collides_is_a_conflict_of_its_own(bench: Bench) -> None:
-    got = bench.run(keeps("a"), keeps("a"), keeps("b"))
+    got = bench.run(storing("a"), storing("a"), storing("b"))
     assert got[0] == "a" and isinstance(got[1], Conflict) and got[2] == "b" and bench.names() == ["a", "b"]
 
 
@@ -102,7 +102,7 @@ def test_callbacks_of_the_refused_do_not_run(bench: Bench) -> None:
     told: list[str] = []
 
     def good(tx: Tx) -> None:
-        rows.keep_small(tx, "a", b"")
+        rows.put_small(tx, "a", b"")
         tx.after_commit(lambda: told.append("a"))
 
     def bad(tx: Tx) -> None:
@@ -121,14 +121,14 @@ def test_while_another_process_writes_the_loop_goes_on(bench: Bench) -> None:
 
     async def go() -> Any:
         nonlocal ticks
-        bench.db.keep()
-        asked = [asyncio.ensure_future(bench.commits.write_short(keeps(n))) for n in ("a", "b")]
+        bench.db.hold_connections()
+        requested = [asyncio.ensure_future(bench.commits.write_short(storing(n))) for n in ("a", "b")]
         for _ in range(20):
             await asyncio.sleep(0.01)
             ticks += 1
-            assert not any(a.done() for a in asked)
+            assert not any(a.done() for a in requested)
         other.execute("commit")
-        return await asyncio.gather(*asked)
+        return await asyncio.gather(*requested)
 
     assert asyncio.run(go()) == ["a", "b"] and ticks == 20 and bench.names() == ["a", "b"]
     other.close()
@@ -139,21 +139,21 @@ def test_a_thread_of_ours_that_writes_is_waited_for_off_the_loop(bench: Bench) -
 
     def long() -> None:
         with bench.db.write() as tx:
-            rows.keep_small(tx, "long", b"")
+            rows.put_small(tx, "long", b"")
             inside.set()
             leave.wait(5)
 
     thread = threading.Thread(target=long)
 
     async def go() -> Any:
-        bench.db.keep()
+        bench.db.hold_connections()
         thread.start()
         await asyncio.to_thread(inside.wait, 5)
-        asked = asyncio.ensure_future(bench.commits.write_short(keeps("a")))
+        requested = asyncio.ensure_future(bench.commits.write_short(storing("a")))
         await asyncio.sleep(0.05)
-        assert not asked.done()
+        assert not requested.done()
         leave.set()
-        return await asked
+        return await requested
 
     assert asyncio.run(go()) == "a"
     thread.join()
@@ -164,18 +164,18 @@ def test_short_ones_long_ones_and_the_loops_own_pass_each_other(bench: Bench) ->
     """Nobody waits for a commit that waits for him."""
 
     async def go() -> None:
-        bench.db.keep()
-        asked = []
+        bench.db.hold_connections()
+        requested = []
         for n in range(300):
-            asked.append(asyncio.ensure_future(bench.commits.write_short(keeps(f"s{n:03d}"))))
+            requested.append(asyncio.ensure_future(bench.commits.write_short(storing(f"s{n:03d}"))))
             if n % 3 == 0:
-                asked.append(asyncio.ensure_future(bench.commits.write(keeps(f"t{n:03d}"))))
+                requested.append(asyncio.ensure_future(bench.commits.write(storing(f"t{n:03d}"))))
             if n % 5 == 0:
                 with bench.db.write() as tx:
-                    rows.keep_small(tx, f"u{n:03d}", b"")
+                    rows.put_small(tx, f"u{n:03d}", b"")
             if n % 7 == 0:
                 await asyncio.sleep(0)
-        await asyncio.wait_for(asyncio.gather(*asked), 20)
+        await asyncio.wait_for(asyncio.gather(*requested), 20)
 
     asyncio.run(go())
     assert len(bench.names()) == 300 + 100 + 60
@@ -185,19 +185,19 @@ def test_a_long_one_in_the_queue_does_not_wait_for_a_commit_behind_it(bench: Ben
     inside, gate = threading.Event(), threading.Event()
 
     def busy(tx: Tx) -> None:
-        rows.keep_small(tx, "busy", b"")
+        rows.put_small(tx, "busy", b"")
         tx.after_commit(lambda: (inside.set(), gate.wait(5)))  # type: ignore[func-returns-value]
 
     async def go() -> None:
-        bench.db.keep()
-        asked = [asyncio.ensure_future(bench.commits.write(busy))]
+        bench.db.hold_connections()
+        requested = [asyncio.ensure_future(bench.commits.write(busy))]
         await asyncio.to_thread(inside.wait, 5)
-        asked.append(asyncio.ensure_future(bench.commits.write(keeps("long"))))
+        requested.append(asyncio.ensure_future(bench.commits.write(storing("long"))))
         await asyncio.sleep(0.02)
-        asked.append(asyncio.ensure_future(bench.commits.write_short(keeps("short"))))
+        requested.append(asyncio.ensure_future(bench.commits.write_short(storing("short"))))
         await asyncio.sleep(0.02)
         gate.set()
-        await asyncio.wait_for(asyncio.gather(*asked), 5)
+        await asyncio.wait_for(asyncio.gather(*requested), 5)
 
     asyncio.run(go())
     assert bench.names() == ["busy", "long", "short"]
@@ -215,13 +215,13 @@ def test_the_loops_own_write_waits_for_a_commit_under_way(bench: Bench, monkeypa
     monkeypatch.setattr(bench.db, "end", slow)
 
     async def go() -> None:
-        bench.db.keep()
-        asked = asyncio.ensure_future(bench.commits.write_short(keeps("a")))
+        bench.db.hold_connections()
+        requested = asyncio.ensure_future(bench.commits.write_short(storing("a")))
         await asyncio.sleep(0.02)
         with bench.db.write() as tx:
             order.append("own")
-            rows.keep_small(tx, "b", b"")
-        await asked
+            rows.put_small(tx, "b", b"")
+        await requested
 
     asyncio.run(go())
     assert order == ["commit", "own"] and bench.names() == ["a", "b"]
@@ -231,21 +231,23 @@ def test_what_takes_long_runs_in_the_thread(bench: Bench) -> None:
     where: list[str] = []
 
     def change(tx: Tx) -> str:
-        rows.keep_small(tx, "m", b"")
+        rows.put_small(tx, "m", b"")
         tx.takes_long()
         where.append(threading.current_thread().name)
         return "m"
 
-    assert bench.run(keeps("a"), change) == ["a", "m"] and where == ["objects-commits"] and bench.names() == ["a", "m"]
+    assert (
+        bench.run(storing("a"), change) == ["a", "m"] and where == ["objects-commits"] and bench.names() == ["a", "m"]
+    )
 
 
 def test_who_gives_up_waiting_takes_nobody_along(bench: Bench) -> None:
     async def go() -> Any:
-        bench.db.keep()
-        asked = [asyncio.ensure_future(bench.commits.write_short(keeps(n))) for n in ("a", "b")]
+        bench.db.hold_connections()
+        requested = [asyncio.ensure_future(bench.commits.write_short(storing(n))) for n in ("a", "b")]
         await asyncio.sleep(0)
-        asked[0].cancel()
-        return await asked[1], await bench.commits.write_short(keeps("c"))
+        requested[0].cancel()
+        return await requested[1], await bench.commits.write_short(storing("c"))
 
     assert asyncio.run(go()) == ("b", "c") and {"b", "c"} <= set(bench.names())
 
@@ -254,14 +256,14 @@ def test_only_the_thread_that_keeps_connections_writes_on_its_loop(bench: Bench)
     """Another loop in this process has its writes done by the thread: futures belong to their own loop."""
 
     def elsewhere() -> str:
-        assert not bench.db.keeps
-        return asyncio.run(bench.commits.write_short(keeps("b")))
+        assert not bench.db.holds_connections
+        return asyncio.run(bench.commits.write_short(storing("b")))
 
     async def go() -> Any:
-        bench.db.keep()
-        assert bench.db.keeps
+        bench.db.hold_connections()
+        assert bench.db.holds_connections
         other = asyncio.create_task(asyncio.to_thread(elsewhere))
-        return await bench.commits.write_short(keeps("a")), await asyncio.wait_for(other, 5)
+        return await bench.commits.write_short(storing("a")), await asyncio.wait_for(other, 5)
 
     assert asyncio.run(go()) == ("a", "b") and bench.names() == ["a", "b"]
 
@@ -270,11 +272,11 @@ def test_a_read_inside_a_read_and_a_write_inside_the_loop(bench: Bench) -> None:
     """The kept connection is given once; whoever asks meanwhile gets another one, and sees what is committed."""
 
     async def go() -> None:
-        bench.db.keep()
+        bench.db.hold_connections()
         with bench.db.read() as one:
             assert rows.small(one, "a") is None
             with bench.db.write() as tx:
-                rows.keep_small(tx, "a", b"1")
+                rows.put_small(tx, "a", b"1")
             with bench.db.read() as two:
                 assert rows.small(two, "a") == b"1"
             assert rows.small(one, "a") is None
@@ -302,7 +304,7 @@ def test_a_page_that_the_database_prints_is_the_page_of_its_rows(
     metadata.create_all(db.engine)
     now = int(at * 100000) / 100000
     with db.write() as tx:
-        c = places.make_container(tx, "AUTH_a", "c", "p", now, {}, {})
+        c = containers.make_container(tx, "AUTH_a", "c", policy="p", now=now, meta={}, control={})
         for name in names:
             o = model.Object(c.id, name, "1", True, now, now, "e" * 32, len(name), kind, "", None, None, {}, None)
             rows.write(tx, o, replaces=False)
@@ -320,7 +322,7 @@ def test_a_row_with_more_to_show_is_not_printed() -> None:
     db = Database("sqlite://")
     metadata.create_all(db.engine)
     with db.write() as tx:
-        c = places.make_container(tx, "AUTH_a", "c", "p", 1.0, {}, {})
+        c = containers.make_container(tx, "AUTH_a", "c", policy="p", now=1.0, meta={}, control={})
         rows.write(
             tx,
             model.Object(c.id, "o", "1", True, 1.0, 1.0, "e", 1, "t", "slo", None, None, {}, {"total": 9}),

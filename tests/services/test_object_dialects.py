@@ -12,13 +12,13 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from accounts import Account, S3Key, nobody
-from houses import House
+from sim_cloud import SimCloud
 from virga.services.objects.store import sync
 
-# -- one object through both doors ---------------------------------------------------------------------------------
+# -- one object through both APIs ---------------------------------------------------------------------------------
 
 
-def test_what_one_dialect_puts_the_other_reads(shared: House) -> None:
+def test_what_one_dialect_puts_the_other_reads(shared: SimCloud) -> None:
     """Large objects, versions, metadata, links: by Swift and read by S3, and the other way round."""
     who = shared.tenant("cross")
     key, a = S3Key(shared, who), Account(who)
@@ -100,7 +100,7 @@ def test_what_one_dialect_puts_the_other_reads(shared: House) -> None:
 # -- large objects, addresses, archives ----------------------------------------------------------------------------
 
 
-def test_manifests_of_manifests(shared: House) -> None:
+def test_manifests_of_manifests(shared: SimCloud) -> None:
     """A static large object of another one, of inline data and of ranges: bytes, ranges across all borders, its lines, its end."""
     a = Account(shared.tenant("subslo"))
     a("PUT", "/c", code=201)
@@ -125,7 +125,7 @@ def test_manifests_of_manifests(shared: House) -> None:
     a("PUT", "/c/self?multipart-manifest=put", json.dumps([{"path": "/c/self"}]).encode(), (400, 409))
 
 
-def test_temporary_addresses_are_for_an_address(shared: House) -> None:
+def test_temporary_addresses_are_for_an_address(shared: SimCloud) -> None:
     import hmac
 
     a = Account(shared.tenant("tempip"))
@@ -148,7 +148,7 @@ def test_temporary_addresses_are_for_an_address(shared: House) -> None:
 
 
 @pytest.mark.parametrize("kind", ["tar", "tar.gz", "tar.bz2"])
-def test_archives_with_hostile_names(shared: House, kind: str) -> None:
+def test_archives_with_hostile_names(shared: SimCloud, kind: str) -> None:
     """Names go nowhere but into the account; links, devices and folders are no objects; what is no archive says so."""
     a = Account(shared.tenant("harch" + kind[-2:]))
     other = Account(shared.tenant("hother" + kind[-2:]))
@@ -180,19 +180,19 @@ def test_archives_with_hostile_names(shared: House, kind: str) -> None:
     assert "a" in names and "z<&>\"'" in names and not {"link", "hard", "dev", "fifo"} & set(names), names
     assert any("n" * 50 in e[0] for e in got["Errors"]), got["Errors"]
     for junk in (b"", b"not an archive" * 100, b"\x1f\x8b" + b"x" * 50, b"BZh9" + b"x" * 50):
-        said = a("PUT", f"?extract-archive={kind}", junk, (200, 400), Accept="application/json")
-        assert said.status_code == 400 or not said.json()["Response Status"].startswith("201"), said.text
+        answer = a("PUT", f"?extract-archive={kind}", junk, (200, 400), Accept="application/json")
+        assert answer.status_code == 400 or not answer.json()["Response Status"].startswith("201"), answer.text
 
 
 # -- the rows of container sync, on both databases -----------------------------------------------------------------
 
 
-def test_rows_of_what_is_to_be_told(house: House) -> None:
-    a = Account(house.admin)
+def test_rows_of_what_is_to_be_told(sim: SimCloud) -> None:
+    a = Account(sim.admin)
     a("PUT", "/c", code=201)
     for n in range(7):
         a("PUT", f"/c/o{n}", b"x", 201)
-    db = house.cloud.db
+    db = sim.cloud.db
     with db.write() as tx:
         id = tx.conn.exec_driver_sql("select id from obj_containers").scalar_one()
         sync.note(tx, id, "o3", 5.0, deleted=True)

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from accounts import S3Key
-from houses import House
+from sim_cloud import SimCloud
 
 # -- bucket policies -----------------------------------------------------------------------------------------------
 
 
-def test_policies_allow_and_deny_across_projects(shared: House) -> None:
+def test_policies_allow_and_deny_across_projects(shared: SimCloud) -> None:
     owner, guest = shared.tenant("powner"), shared.tenant("pguest")
     key, other = S3Key(shared, owner), S3Key(shared, guest)
     key("PUT", "/policed", code=200)
@@ -86,7 +86,7 @@ def test_policies_allow_and_deny_across_projects(shared: House) -> None:
         b'{"Statement":[{"Effect":"Allow","Principal":"*","Action":"\xff"}]}',
     ],
 )
-def test_policies_that_are_not_understood_are_refused(shared: House, raw: bytes) -> None:
+def test_policies_that_are_not_understood_are_refused(shared: SimCloud, raw: bytes) -> None:
     key = _hostile(shared)
     got = key("PUT", "/hostile?policy", raw, (400, 403))
     assert b"<Code>" in got.content
@@ -96,8 +96,8 @@ def test_policies_that_are_not_understood_are_refused(shared: House, raw: bytes)
 _KEYS: dict[int, S3Key] = {}
 
 
-def _hostile(house: House) -> S3Key:
-    if id(house) not in _KEYS:
-        _KEYS[id(house)] = S3Key(house, house.tenant("phost"))
-        _KEYS[id(house)]("PUT", "/hostile", code=200)
-    return _KEYS[id(house)]
+def _hostile(sim: SimCloud) -> S3Key:
+    if id(sim) not in _KEYS:
+        _KEYS[id(sim)] = S3Key(sim, sim.tenant("phost"))
+        _KEYS[id(sim)]("PUT", "/hostile", code=200)
+    return _KEYS[id(sim)]

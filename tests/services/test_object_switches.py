@@ -19,11 +19,11 @@ import pytest
 from click.testing import CliRunner
 
 from accounts import Account, S3Key, nobody, round_of
-from houses import House, make
+from sim_cloud import SimCloud, make
 from virga.cli.main import main
 from virga.ground.errors import Broken
 from virga.services.objects import loops
-from virga.services.objects.desk import Desk
+from virga.services.objects.context import ObjectContext
 
 NAMES = {
     "objects.s3_domain": "s3.example.com",
@@ -34,11 +34,11 @@ NASTY = "<script>alert('x')</script>\"&.txt"
 
 
 @pytest.fixture(scope="module")
-def named() -> Iterator[House]:
+def named() -> Iterator[SimCloud]:
     """A cloud where hosts name buckets and containers."""
     cloud = make(**NAMES)
     cloud.start()
-    yield House(cloud)
+    yield SimCloud(cloud)
     cloud.stop()
 
 
@@ -47,12 +47,12 @@ def named() -> Iterator[House]:
 
 def at_host(key: S3Key, host: str, method: str, path: str, body: bytes = b"", code: int = 200) -> Any:
     sent = key.signed(method, f"/s3{path}", body, host=host)
-    got = key.house.http.request(method, f"/s3{path}", content=body, headers=sent, follow_redirects=False)
+    got = key.sim.http.request(method, f"/s3{path}", content=body, headers=sent, follow_redirects=False)
     assert got.status_code == code, f"{host} {method} {path}: {got.status_code} {got.text[:300]}"
     return got
 
 
-def test_buckets_by_host(named: House) -> None:
+def test_buckets_by_host(named: SimCloud) -> None:
     key, host = S3Key(named, named.tenant("vhost")), "my.photos.s3.example.com"
     at_host(key, host, "PUT", "/")
     at_host(key, host, "PUT", "/2026/a%20b.txt", b"sea")
@@ -69,7 +69,7 @@ def test_buckets_by_host(named: House) -> None:
     assert named.http.get("/s3/2026/a%20b.txt", headers=sent).status_code == 403
 
 
-def test_a_web_site_of_s3(named: House) -> None:
+def test_a_web_site_of_s3(named: SimCloud) -> None:
     key, site = S3Key(named, named.tenant("vsite")), "pages.website.s3.example.com"
     key("PUT", "/pages", code=200)
     web = b'<WebsiteConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><IndexDocument><Suffix>index.html</Suffix></IndexDocument><ErrorDocument><Key>lost.html</Key></ErrorDocument></WebsiteConfiguration>'
@@ -98,7 +98,7 @@ def test_a_web_site_of_s3(named: House) -> None:
     assert named.http.put("/s3/x", content=b"x", headers={"host": site}).status_code in {403, 404, 405}
 
 
-def test_containers_by_host(named: House) -> None:
+def test_containers_by_host(named: SimCloud) -> None:
     a = Account(named.tenant("remap"))
     a("PUT", "/box", code=201, X_Container_Read=".r:*,.rlistings")
     a("PUT", "/box/deep/o", b"found", 201)
@@ -152,20 +152,20 @@ def test_foreign_names_by_cname(tmp_path: Path) -> None:
         .replace("}}", "}")
         + """
 from accounts import Account
-from houses import House, make
+from sim_cloud import SimCloud, make
 cloud = make(**{"objects.domain": "objects.example.com", "objects.cname_lookup": True, "server.hosts": ["www.shop.test", "evil.test", "unknown.test"]})
 cloud.start()
-house = House(cloud)
-a = Account(house.admin)
+sim = SimCloud(cloud)
+a = Account(sim.admin)
 NAMES["www.shop.test"] = f"box.auth-{a.who.project}.objects.example.com"
 a("PUT", "/box", code=201, X_Container_Read=".r:*")
 a("PUT", "/box/o", b"by a foreign name", 201)
-see = lambda host: house.http.get("/object-store/o", headers={"host": host})
+see = lambda host: sim.http.get("/object-store/o", headers={"host": host})
 got = see("www.shop.test")
 assert (got.status_code, got.content) == (200, b"by a foreign name"), (got.status_code, got.text)
 assert see("evil.test").status_code in (400, 502), see("evil.test").text
 assert see("unknown.test").status_code in (400, 502)
-assert house.http.get("/info").json()["cname_lookup"] == {"lookup_depth": 1}
+assert sim.http.get("/info").json()["cname_lookup"] == {"lookup_depth": 1}
 cloud.stop()
 print("ok")
 """
@@ -186,8 +186,8 @@ def test_rate_limit() -> None:
     cloud = make(**{"objects.ratelimit": 5})
     cloud.start()
     try:
-        house = House(cloud)
-        a = Account(house.admin)
+        sim = SimCloud(cloud)
+        a = Account(sim.admin)
         a("PUT", "/c", code=201)
         a("PUT", "/d", code=201)
         codes = [a("PUT", f"/c/{n}", b"x").status_code for n in range(30)]
@@ -196,7 +196,7 @@ def test_rate_limit() -> None:
         assert late.headers["retry-after"] == "1" and "Slow down" in late.text
         assert a("GET", "/c/0").status_code == 200 and a("GET", "/c").status_code == 200
         a("PUT", "/d/x", b"x", 201)
-        assert house.http.get("/info").json()["ratelimit"]["container_ratelimits"] == [[0, 5]]
+        assert sim.http.get("/info").json()["ratelimit"]["container_ratelimits"] == [[0, 5]]
         end = time.monotonic() + 5
         while a("PUT", "/c/later", b"x").status_code != 201:
             assert time.monotonic() < end
@@ -205,7 +205,7 @@ def test_rate_limit() -> None:
         cloud.stop()
 
 
-def test_names_that_are_refused(shared: House) -> None:
+def test_names_that_are_refused(shared: SimCloud) -> None:
     a = Account(shared.tenant("names"))
     a("PUT", "/c", code=201)
     for path, code in (
@@ -233,14 +233,14 @@ def test_read_only() -> None:
     cloud = make()
     cloud.start()
     try:
-        house = House(cloud)
-        a, key = Account(house.admin), S3Key(house)
+        sim = SimCloud(cloud)
+        a, key = Account(sim.admin), S3Key(sim)
         key("PUT", "/kept", code=200)
         a("PUT", "/kept/o", b"stays", 201)
         import msgspec
 
-        desk = cloud.doors.use(Desk)
-        desk.settings = msgspec.structs.replace(desk.settings, read_only=True)
+        context = cloud.registry.use(ObjectContext)
+        context.settings = msgspec.structs.replace(context.settings, read_only=True)
         for method, path in (
             ("PUT", "/kept/p"),
             ("POST", "/kept/o"),
@@ -264,7 +264,7 @@ def test_read_only() -> None:
         ):
             key(method, path, b"", 403)
         assert a("GET", "/kept/o", code=200).content == b"stays" and key("GET", "/kept/o", code=200).content == b"stays"
-        assert key("GET", "/", code=200) and "read_only" in house.http.get("/object-store/info").json()
+        assert key("GET", "/", code=200) and "read_only" in sim.http.get("/object-store/info").json()
     finally:
         cloud.stop()
 
@@ -272,7 +272,7 @@ def test_read_only() -> None:
 # -- browsers ------------------------------------------------------------------------------------------------------
 
 
-def test_listings_for_browsers_show_names_and_run_nothing(shared: House) -> None:
+def test_listings_for_browsers_show_names_and_run_nothing(shared: SimCloud) -> None:
     a = Account(shared.tenant("browse"))
     a(
         "PUT",
@@ -299,7 +299,7 @@ def test_listings_for_browsers_show_names_and_run_nothing(shared: House) -> None
     assert got.content == b"x"
 
 
-def test_crossdomain_and_health(shared: House) -> None:
+def test_crossdomain_and_health(shared: SimCloud) -> None:
     for path in ("/crossdomain.xml", "/object-store/crossdomain.xml"):
         got = shared.http.get(path)
         assert got.status_code == 200 and got.headers["content-type"].startswith("application/xml")
@@ -311,7 +311,7 @@ def test_crossdomain_and_health(shared: House) -> None:
     assert shared.http.post("/object-store/healthcheck").status_code == 405
 
 
-def test_preflight_of_both_dialects(shared: House) -> None:
+def test_preflight_of_both_dialects(shared: SimCloud) -> None:
     who = shared.tenant("flight")
     key, a = S3Key(shared, who), Account(who)
     key("PUT", "/flight-box", code=200)
@@ -390,8 +390,8 @@ def test_bodies_at_rest_say_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     mark = b"the secret words "
     big, small = mark * 60_000, mark * 20
     try:
-        house = House(cloud)
-        a, key = Account(house.admin), S3Key(house)
+        sim = SimCloud(cloud)
+        a, key = Account(sim.admin), S3Key(sim)
         key("PUT", "/sealed", code=200)
         a("PUT", "/sealed/big", big, 201)
         a("PUT", "/sealed/small", small, 201)
@@ -412,46 +412,46 @@ def test_bodies_at_rest_say_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
                 == big[low : high + 1]
             )
         assert a("GET", "/sealed/small", code=206, Range="bytes=5-40").content == small[5:41]
-        assert "encryption" in house.http.get("/info").json()
-        assert loops.auditor(round_of(house)) == 0, "the auditor reads what is sealed"
+        assert "encryption" in sim.http.get("/info").json()
+        assert loops.auditor(round_of(sim)) == 0, "the auditor reads what is sealed"
     finally:
         cloud.stop()
     found = [p for p in state.rglob("*") if p.is_file()]
     assert any(p.stat().st_size > 1_000_000 for p in found) and not [p for p in found if mark in p.read_bytes()]
     assert stat.S_IMODE((state / "objects.keys").stat().st_mode) == 0o600
     file = state / "objects.keys"
-    kept = file.read_text()
+    stored = file.read_text()
 
-    def story(encrypt: bool, tell: Callable[[House, Account], None]) -> None:
+    def story(encrypt: bool, tell: Callable[[SimCloud, Account], None]) -> None:
         """The same cloud again, with the setting on or off."""
         again = make(state=state, **{"objects.encrypt": encrypt})
         again.start()
         try:
-            house = House(again)
-            tell(house, Account(house.admin))
+            sim = SimCloud(again)
+            tell(sim, Account(sim.admin))
         finally:
             again.stop()
 
-    def switched_off(house: House, a: Account) -> None:
+    def switched_off(sim: SimCloud, a: Account) -> None:
         assert a("GET", "/sealed/big", code=200).content == big and a("GET", "/sealed/small", code=200).content == small
         a("PUT", "/sealed/plain", big, 201)
 
-    def rotated(house: House, a: Account) -> None:
-        seal = house.cloud.doors.use(Desk).bodies.seal
+    def rotated(sim: SimCloud, a: Account) -> None:
+        seal = sim.cloud.registry.use(ObjectContext).bodies.seal
         assert seal is not None
         before = seal.mark()
-        said = CliRunner().invoke(main, ["--state", str(state), "keys", "objects"])
-        assert said.exit_code == 0 and "2 keys" in said.output, said.output
+        answer = CliRunner().invoke(main, ["--state", str(state), "keys", "objects"])
+        assert answer.exit_code == 0 and "2 keys" in answer.output, answer.output
         assert seal.mark() != before, "without a restart"
         a("PUT", "/sealed/after", big, 201)
         for name in ("big", "plain", "after"):
             assert a("GET", f"/sealed/{name}", code=200).content == big
 
-    def lost(house: House, a: Account) -> None:
+    def lost(sim: SimCloud, a: Account) -> None:
         for name in ("big", "small"):
             assert "not among the keys of this store" in a("GET", f"/sealed/{name}", code=503).text
         assert a("GET", "/sealed/after", code=200).content == big
-        assert loops.auditor(round_of(house)) == 0 and not list((state / "objects/quarantine").iterdir()), (
+        assert loops.auditor(round_of(sim)) == 0 and not list((state / "objects/quarantine").iterdir()), (
             "no rot: the key is missing"
         )
 
@@ -459,7 +459,7 @@ def test_bodies_at_rest_say_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert [p for p in state.rglob("*") if p.is_file() and mark in p.read_bytes()], "what came meanwhile is plain"
     story(True, rotated)
     both = file.read_text()
-    assert both.split()[1:] == kept.split() and stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert both.split()[1:] == stored.split() and stat.S_IMODE(file.stat().st_mode) == 0o600
     file.write_text(both.split()[0] + "\n")
     story(True, lost)
     file.write_text("no key\n")

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from accounts import Account
-from houses import BASE, House, Tenant, make, served
+from sim_cloud import BASE, SimCloud, Tenant, make, served
 from virga.ground.errors import Invalid
 from virga.services.objects import api
-from virga.services.objects.desk import Desk
+from virga.services.objects.context import ObjectContext
 from virga.services.objects.realms import Realms, signature
 
 REALM = "[us]\nkey = realm-secret\nkey2 = the-old-one\ncluster_east = {a}/object-store/v1/\ncluster_west = {b}/object-store/v1\n"
@@ -35,7 +35,7 @@ class Pair:
         }
         self.clouds = [make(**over), make(**over)]
         self.west = ""
-        self.houses = [House(cloud) for cloud in self.clouds]
+        self.sims = [SimCloud(cloud) for cloud in self.clouds]
 
     def go(self) -> None:
         for _ in range(2):
@@ -63,13 +63,13 @@ def listing(a: Account, container: str) -> Any:
 
 
 def test_two_containers_come_to_rest_alike(pair: Pair) -> None:
-    a, b = (Account(h.tenant("step")) for h in pair.houses)
+    a, b = (Account(h.tenant("step")) for h in pair.sims)
     a("PUT", "/seg", code=201)
     a("PUT", "/box", code=201)
     b("PUT", "/box", code=201)
     b("PUT", "/seg", code=201)
     a("PUT", "/box/before it began", b"old", 201, X_Object_Meta_Colour="blau \N{LATIN SMALL LETTER U WITH DIAERESIS}")
-    for mine, other, cluster, there in ((a, b, "west", pair.houses[1]), (b, a, "east", pair.houses[0])):
+    for mine, other, cluster, there in ((a, b, "west", pair.sims[1]), (b, a, "east", pair.sims[0])):
         assert there
         for c in ("box", "seg"):
             to = f"//us/{cluster}/AUTH_{other.who.project}/{c}"
@@ -109,43 +109,43 @@ def test_two_containers_come_to_rest_alike(pair: Pair) -> None:
     assert a("HEAD", "/box/big").headers["x-object-meta-shape"] == "round"
     b("GET", "/box/slo", code=404)
     assert a("GET", "/box/theirs").content == b"newer" and listing(a, "box") == listing(b, "box")
-    desks = [c.doors.use(Desk) for c in pair.clouds]
-    assert all(api.status(d)["sync"] == {"waiting": 0, "failed": []} for d in desks), [
-        api.status(d)["sync"] for d in desks
+    contexts = [c.registry.use(ObjectContext) for c in pair.clouds]
+    assert all(api.status(d)["sync"] == {"waiting": 0, "failed": []} for d in contexts), [
+        api.status(d)["sync"] for d in contexts
     ]
-    told = desks[0].usage.synced
+    told = contexts[0].usage.synced
     pair.go()
-    assert desks[0].usage.synced == told, "they are at rest"
+    assert contexts[0].usage.synced == told, "they are at rest"
     # switched off: nothing is told any more
     a("POST", "/box", code=204, X_Remove_Container_Sync_To="x")
     a("PUT", "/box/alone", b"x", 201)
     pair.go()
     b("GET", "/box/alone", code=404)
-    info = pair.houses[0].http.get("/info").json()["container_sync"]
+    info = pair.sims[0].http.get("/info").json()["container_sync"]
     assert info == {"realms": {"US": {"clusters": {"EAST": {"current": True}, "WEST": {}}}}}
 
 
 def test_what_cannot_be_told_waits_with_its_reason(pair: Pair) -> None:
-    a, b = (Account(h.tenant("wait")) for h in pair.houses)
+    a, b = (Account(h.tenant("wait")) for h in pair.sims)
     a("PUT", "/c", code=201, X_Container_Sync_To=f"//us/west/AUTH_{b.who.project}/c", X_Container_Sync_Key="k")
     a("PUT", "/c/o", b"x", 201)
     pair.go()
-    desk = pair.clouds[0].doors.use(Desk)
-    (row,) = api.status(desk)["sync"]["failed"]
-    assert row["name"] == "o" and "401" in row["why"] and row["due"] > desk.now(), row
+    context = pair.clouds[0].registry.use(ObjectContext)
+    (row,) = api.status(context)["sync"]["failed"]
+    assert row["name"] == "o" and "401" in row["why"] and row["due"] > context.now(), row
     b("PUT", "/c", code=201, X_Container_Sync_Key="another")
     pair.go()
-    assert "401" in api.status(desk)["sync"]["failed"][0]["why"]
+    assert "401" in api.status(context)["sync"]["failed"][0]["why"]
     b("POST", "/c", code=204, X_Container_Sync_Key="k")
     pair.go()
-    assert b("GET", "/c/o", code=200).content == b"x" and api.status(desk)["sync"]["waiting"] == 0
+    assert b("GET", "/c/o", code=200).content == b"x" and api.status(context)["sync"]["waiting"] == 0
     text = pair.file.read_text()
     pair.file.write_text(text.replace("cluster_west = http", "cluster_west = http://127.0.0.1:1/x#"))
     os.utime(pair.file, (1, 1))
     a("PUT", "/c/p", b"y", 201)
     try:
         pair.go()
-        assert "refused" in api.status(desk)["sync"]["failed"][0]["why"]
+        assert "refused" in api.status(context)["sync"]["failed"][0]["why"]
     finally:
         pair.file.write_text(text)
         os.utime(pair.file, (2, 2))
@@ -154,11 +154,11 @@ def test_what_cannot_be_told_waits_with_its_reason(pair: Pair) -> None:
     a("DELETE", "/c/o", code=204)
     a("DELETE", "/c/p", code=204)
     a("DELETE", "/c", code=204)
-    assert api.status(desk)["sync"]["waiting"] == 0
+    assert api.status(context)["sync"]["waiting"] == 0
 
 
 def test_signatures_open_one_request(pair: Pair) -> None:
-    b = Account(pair.houses[1].tenant("signed"))
+    b = Account(pair.sims[1].tenant("signed"))
     nobody = Account(Tenant(b.who.http, ""), b.who.project)
     b("PUT", "/c", code=201, X_Container_Sync_Key="user-secret")
     b("PUT", "/c/kept", b"theirs", 201)
@@ -226,15 +226,15 @@ def test_the_old_form() -> None:
     cloud = make(**{"server.listen": "127.0.0.1:0", "objects.sync_hosts": ["127.0.0.1"]})
     with served(cloud) as address:
         host = address.removeprefix("http://")
-        cloud.doors.use(Desk).realms.hosts.append(host)
-        house = House(cloud)
-        a, b = Account(house.tenant("one")), Account(house.tenant("two"))
+        cloud.registry.use(ObjectContext).realms.hosts.append(host)
+        sim = SimCloud(cloud)
+        a, b = Account(sim.tenant("one")), Account(sim.tenant("two"))
         b("PUT", "/c", code=201, X_Container_Sync_Key="shared")
         a("PUT", "/c", code=201, X_Container_Sync_To=f"{address}{b.base}/c", X_Container_Sync_Key="shared")
         a("PUT", "/c/o", b"over", 201)
         assert cloud.loops.once("objects.sync")
         assert b("GET", "/c/o", code=200).content == b"over"
-        nobody = Account(Tenant(house.http, ""), b.who.project)
+        nobody = Account(Tenant(sim.http, ""), b.who.project)
         now = f"{time.time():.5f}"
         nobody("PUT", "/c/o", b"x", 401, X_Timestamp=now, X_Container_Sync_Key="guess")
         nobody("PUT", "/c/o", b"x", 401, X_Container_Sync_Key="shared")  # a time is part of it
@@ -242,7 +242,7 @@ def test_the_old_form() -> None:
         a("PUT", "/v", code=201, X_Versions_Enabled="true")
         a("POST", "/v", code=400, X_Container_Sync_To=f"{address}{b.base}/c")
         a("POST", "/c", code=400, X_Versions_Enabled="true")
-        reader = Account(house.tenant("peek", "reader"))
+        reader = Account(sim.tenant("peek", "reader"))
         reader("PUT", "/c", code=403, X_Container_Sync_To=f"{address}{b.base}/c")
 
 
@@ -307,7 +307,7 @@ def test_good_targets(tmp_path: Path) -> None:
     assert realms.target("//us/west/a/c").key == "k%1", "a broken file changes nothing"
 
 
-def test_without_realms_nothing_is_offered(shared: House) -> None:
+def test_without_realms_nothing_is_offered(shared: SimCloud) -> None:
     a = Account(shared.tenant("nosync"))
     assert "container_sync" not in shared.http.get("/info").json()
     assert "no realm" in a("PUT", "/c", code=400, X_Container_Sync_To="//us/west/a/c").text

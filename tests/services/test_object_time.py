@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from accounts import Account, S3Key, round_of
-from houses import House, make
+from sim_cloud import SimCloud, make
 from virga.services.objects import loops
 
 # -- time ----------------------------------------------------------------------------------------------------------
@@ -23,19 +23,19 @@ class Later:
     def __init__(self) -> None:
         self.cloud = make(**{"sim.clock": True})
         self.cloud.start()
-        self.house, self.ahead = House(self.cloud), 0.0
-        self.key = S3Key(self.house)
+        self.sim, self.ahead = SimCloud(self.cloud), 0.0
+        self.key = S3Key(self.sim)
 
     def go(self, seconds: float) -> None:
         self.ahead += seconds
-        self.house.http.post("/sim/clock", json={"advance": seconds})
-        self.house.admin = self.house.login("admin", "admin", "admin")
+        self.sim.http.post("/sim/clock", json={"advance": seconds})
+        self.sim.admin = self.sim.login("admin", "admin", "admin")
 
     def __call__(
         self, method: str, path: str, body: bytes = b"", code: int = 200, extra: dict[str, str] | None = None
     ) -> Any:
         sent = self.key.signed(method, f"/s3{path}", body, extra=extra, age=-self.ahead)
-        got = self.house.http.request(method, f"/s3{path}", content=body, headers=sent | (extra or {}))
+        got = self.sim.http.request(method, f"/s3{path}", content=body, headers=sent | (extra or {}))
         assert got.status_code == code, f"{method} {path}: {got.status_code} {got.text[:300]}"
         return got
 
@@ -81,8 +81,8 @@ def test_locks_end_with_their_time(later: Later) -> None:
     shorter = f"<Retention><Mode>COMPLIANCE</Mode><RetainUntilDate>{iso(time.time() + DAY)}</RetainUntilDate></Retention>".encode()
     later("PUT", f"/locked/hard?retention&versionId={hard}", shorter, 403)
     later("PUT", f"/locked/hard?retention&versionId={hard}", shorter, 403, extra=by)
-    a = Account(later.house.admin)
-    a("DELETE", f"/locked/hard?version-id={hard}", code=403)  # nor through the other door
+    a = Account(later.sim.admin)
+    a("DELETE", f"/locked/hard?version-id={hard}", code=403)  # nor through the other API
     soft2 = put("soft", mode="GOVERNANCE", retain_until_date=until)
     later("DELETE", f"/locked/soft?versionId={soft2}", code=204, extra=by)
     later.go(11 * DAY)
@@ -109,7 +109,7 @@ def test_life_cycle_by_days(later: Later) -> None:
         later("PUT", f"/cycle/{name}", b"1")
     later("PUT", "/cycle/kept/b", b"2")
     later("POST", "/cycle/half?uploads")
-    round = round_of(later.house)
+    round = round_of(later.sim)
 
     def names() -> list[str]:
         return [e.text or "" for e in ET.fromstring(later("GET", "/cycle").content).iter() if e.tag.endswith("}Key")]

@@ -15,7 +15,7 @@ import tarfile
 import pytest
 
 from accounts import Account
-from houses import House, Tenant
+from sim_cloud import SimCloud, Tenant
 
 NOBODY = ""
 
@@ -24,8 +24,8 @@ def anonymous(a: Account) -> Account:
     return Account(Tenant(a.who.http, NOBODY), a.who.project)
 
 
-def test_an_object_from_birth_to_death(house: House) -> None:
-    a = Account(house.tenant("anna"))
+def test_an_object_from_birth_to_death(sim: SimCloud) -> None:
+    a = Account(sim.tenant("anna"))
     a("PUT", "/c", code=201, X_Container_Meta_Colour="blue")
     a("PUT", "/c", code=202)
     for size in (0, 5, 8192, 8193, 700_001):
@@ -52,8 +52,8 @@ def test_an_object_from_birth_to_death(house: House) -> None:
     a("DELETE", "/c", code=204)
 
 
-def test_bad_puts_leave_nothing(house: House) -> None:
-    a = Account(house.tenant("anna"))
+def test_bad_puts_leave_nothing(sim: SimCloud) -> None:
+    a = Account(sim.tenant("anna"))
     a("PUT", "/c", code=201)
     a("PUT", "/c/o", b"x", code=422, Etag="0" * 32)
     a("PUT", "/nowhere/o", b"x", code=404)
@@ -71,8 +71,8 @@ def test_bad_puts_leave_nothing(house: House) -> None:
     assert a("GET", "/c/o").content == b"1"
 
 
-def test_listings(house: House) -> None:
-    a = Account(house.tenant("anna"))
+def test_listings(sim: SimCloud) -> None:
+    a = Account(sim.tenant("anna"))
     a("PUT", "/c", code=201)
     names = ["a", "a/b", "a/b/c", "a/d", "b--x", "b--y", "b-z", "\u00e4", "\U0001f600", "z/1", "z/2"]
     for n in names:
@@ -114,8 +114,8 @@ def test_listings(house: House) -> None:
     assert a.names("?prefix=x&reverse=yes") == ["x4", "x3", "x2", "x1", "x0"]
 
 
-def test_long_listing_with_folders_is_whole(house: House) -> None:
-    a = Account(house.tenant("anna"))
+def test_long_listing_with_folders_is_whole(sim: SimCloud) -> None:
+    a = Account(sim.tenant("anna"))
     a("PUT", "/c", code=201)
     body = io.BytesIO()
     with tarfile.open(fileobj=body, mode="w") as tar:
@@ -128,7 +128,7 @@ def test_long_listing_with_folders_is_whole(house: House) -> None:
     assert len(a.names("/c?prefix=d3/")) == 100
 
 
-def test_ranges_and_conditions(shared: House) -> None:
+def test_ranges_and_conditions(shared: SimCloud) -> None:
     a = Account(shared.tenant("oranges"))
     a("PUT", "/c", code=201)
     data = bytes(range(256)) * 4000
@@ -156,7 +156,7 @@ def test_ranges_and_conditions(shared: House) -> None:
     assert a("GET", "/c/o", code=200, Range="bytes=0-1", If_Range='"else"').content == data
 
 
-def test_copy(shared: House) -> None:
+def test_copy(shared: SimCloud) -> None:
     a, b = Account(shared.tenant("ocopya")), Account(shared.tenant("ocopyb"))
     for who in (a, b):
         who("PUT", "/c", code=201)
@@ -175,7 +175,7 @@ def test_copy(shared: House) -> None:
     a("COPY", "/c/o", code=412)
 
 
-def test_access_lists(shared: House) -> None:
+def test_access_lists(shared: SimCloud) -> None:
     a, b = Account(shared.tenant("oacla")), shared.tenant("oaclb")
     reader = shared.tenant("oaclr", "reader")
     other, nobody = Account(b, a.who.project), anonymous(a)
@@ -210,7 +210,7 @@ def test_access_lists(shared: House) -> None:
     a("POST", "", code=400, X_Account_Access_Control='{"everything": []}')
 
 
-def test_quotas(shared: House) -> None:
+def test_quotas(shared: SimCloud) -> None:
     a = Account(shared.tenant("oquota"))
     a("PUT", "/c", code=201, X_Container_Meta_Quota_Bytes="10", X_Container_Meta_Quota_Count="2")
     a.put("/c/1", b"x" * 6)
@@ -230,7 +230,7 @@ def test_quotas(shared: House) -> None:
     a.put("/d/2", b"1")
 
 
-def test_static_large_object(shared: House) -> None:
+def test_static_large_object(shared: SimCloud) -> None:
     a = Account(shared.tenant("oslo"))
     a("PUT", "/c", code=201)
     one, two = b"a" * 70000, b"b" * 50
@@ -271,7 +271,7 @@ def test_static_large_object(shared: House) -> None:
     a("GET", "/c/big", code=409)
 
 
-def test_dynamic_large_object(shared: House) -> None:
+def test_dynamic_large_object(shared: SimCloud) -> None:
     a = Account(shared.tenant("odlo"))
     a("PUT", "/c", code=201)
     for n in range(3):
@@ -285,8 +285,8 @@ def test_dynamic_large_object(shared: House) -> None:
     a("PUT", "/c/bad", b"", 400, X_Object_Manifest="nothing")
 
 
-def test_versions_in_place(house: House) -> None:
-    a = Account(house.tenant("anna"))
+def test_versions_in_place(sim: SimCloud) -> None:
+    a = Account(sim.tenant("anna"))
     a("PUT", "/c", code=201)
     a.put("/c/o", b"0")
     a("POST", "/c", code=204, X_Versions_Enabled="true")
@@ -348,7 +348,7 @@ def test_versions_in_place(house: House) -> None:
 
 
 @pytest.mark.parametrize("header", ["X-Versions-Location", "X-History-Location"])
-def test_versions_elsewhere(shared: House, header: str) -> None:
+def test_versions_elsewhere(shared: SimCloud, header: str) -> None:
     a = Account(shared.tenant("over" + header[2:5].lower()))
     a("PUT", "/old", code=201)
     a("PUT", "/c", code=201, **{header: "old"})
@@ -374,7 +374,7 @@ def test_versions_elsewhere(shared: House, header: str) -> None:
         assert a("GET", "/c/o").content == b"2"
 
 
-def test_links(shared: House) -> None:
+def test_links(shared: SimCloud) -> None:
     a = Account(shared.tenant("olink"))
     a("PUT", "/c", code=201)
     etag = a.put("/c/o", b"real", X_Object_Meta_A="1").headers["etag"]
@@ -396,7 +396,7 @@ def sign(key: str, method: str, expires: int, path: str, digest: str = "sha256")
     return hmac.new(key.encode(), f"{method}\n{expires}\n{path}".encode(), digest).hexdigest()
 
 
-def test_temporary_urls(shared: House) -> None:
+def test_temporary_urls(shared: SimCloud) -> None:
     a = Account(shared.tenant("otemp"))
     a("POST", "", code=204, X_Account_Meta_Temp_Url_Key="key")
     a("PUT", "/c", code=201)
@@ -422,7 +422,7 @@ def test_temporary_urls(shared: House) -> None:
     nobody("GET", f"/c/o{past}", code=401)
 
 
-def test_forms(shared: House) -> None:
+def test_forms(shared: SimCloud) -> None:
     a = Account(shared.tenant("oform"))
     a("POST", "", code=204, X_Account_Meta_Temp_Url_Key="key")
     a("PUT", "/c", code=201)
@@ -439,7 +439,7 @@ def test_forms(shared: House) -> None:
 
 
 @pytest.mark.parametrize("kind", ["tar", "tar.gz", "tar.bz2"])
-def test_archives(shared: House, kind: str) -> None:
+def test_archives(shared: SimCloud, kind: str) -> None:
     a = Account(shared.tenant("oarch" + kind[-3:].strip(".")))
     raw = io.BytesIO()
     big = bytes(n * 7 % 256 for n in range(900_000))
@@ -461,7 +461,7 @@ def test_archives(shared: House, kind: str) -> None:
     assert broken["Response Status"].startswith("400"), broken
 
 
-def test_bulk_delete(shared: House) -> None:
+def test_bulk_delete(shared: SimCloud) -> None:
     a = Account(shared.tenant("obulk"))
     a("PUT", "/c", code=201)
     for n in ("a", "b c", "\u00e4"):
@@ -471,7 +471,7 @@ def test_bulk_delete(shared: House) -> None:
     assert "c" not in a.names("")
 
 
-def test_web_site(shared: House) -> None:
+def test_web_site(shared: SimCloud) -> None:
     a = Account(shared.tenant("oweb"))
     web = {
         "X_Container_Read": ".r:*,.rlistings",
@@ -492,7 +492,7 @@ def test_web_site(shared: House) -> None:
     assert "x&lt;y" in page and "x<y" not in page
 
 
-def test_cors(shared: House) -> None:
+def test_cors(shared: SimCloud) -> None:
     a = Account(shared.tenant("ocors"))
     a("PUT", "/c", code=201, X_Container_Meta_Access_Control_Allow_Origin="http://good.example")
     a.put("/c/o", b"x")
@@ -506,11 +506,11 @@ def test_cors(shared: House) -> None:
     assert "access-control-allow-origin" not in a("GET", "/c/o", Origin="http://bad.example").headers
 
 
-def test_info_tells_the_truth(shared: House) -> None:
-    said = shared.http.get("/info").json()
-    assert said == shared.http.get("/object-store/info").json()
+def test_info_tells_the_truth(shared: SimCloud) -> None:
+    answer = shared.http.get("/info").json()
+    assert answer == shared.http.get("/object-store/info").json()
     a = Account(shared.tenant("oinfo"))
     a("PUT", "/c", code=201)
-    a("PUT", "/c/" + "n" * said["swift"]["max_object_name_length"], b"", 201)
-    a("PUT", "/c/" + "n" * (said["swift"]["max_object_name_length"] + 1), b"", 400)
-    assert "container_sync" not in said and "encryption" not in said
+    a("PUT", "/c/" + "n" * answer["swift"]["max_object_name_length"], b"", 201)
+    a("PUT", "/c/" + "n" * (answer["swift"]["max_object_name_length"] + 1), b"", 400)
+    assert "container_sync" not in answer and "encryption" not in answer

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import pytest
 
 from accounts import Account, nobody
-from houses import House, make, served
+from sim_cloud import SimCloud, make, served
 from virga.ground.loops.loop import Round
 from virga.ground.world import VirtualClock
 from virga.services.objects import loops
@@ -26,11 +26,11 @@ END = 4_000_000_000
 
 
 @contextlib.contextmanager
-def cloud(**over: Any) -> Iterator[House]:
+def cloud(**over: Any) -> Iterator[SimCloud]:
     made = make(**{f"objects.{k}": v for k, v in over.items()})
     made.start()
     try:
-        yield House(made)
+        yield SimCloud(made)
     finally:
         made.stop()
 
@@ -45,7 +45,7 @@ def signed(a: Account, path: str, key: str, *, prefix: str | None = None, method
 # -- who may -------------------------------------------------------------------------------------------------------
 
 
-def test_accounts_of_services_need_both_tokens(shared: House) -> None:
+def test_accounts_of_services_need_both_tokens(shared: SimCloud) -> None:
     a, service = shared.tenant("svc-user"), shared.tenant("svc", "service")
     mine, theirs = Account(a), Account(service)
     mine.base = mine.base.replace("AUTH_", "SERVICE_")
@@ -64,7 +64,7 @@ def test_accounts_of_services_need_both_tokens(shared: House) -> None:
     assert Account(a).names("") == []  # it is an account of its own
 
 
-def test_lists_name_roles_at_home_and_names_in_the_default_domain(shared: House) -> None:
+def test_lists_name_roles_at_home_and_names_in_the_default_domain(shared: SimCloud) -> None:
     a, b = Account(shared.tenant("list-a")), Account(shared.tenant("list-b"))
     a("PUT", "/c", code=201)
     a.put("/c/o", b"x")
@@ -100,7 +100,7 @@ def test_lists_name_roles_at_home_and_names_in_the_default_domain(shared: House)
         b("GET", "/c/o", code=code)
 
 
-def test_only_owners_open_an_account_to_others(shared: House) -> None:
+def test_only_owners_open_an_account_to_others(shared: SimCloud) -> None:
     a, b = Account(shared.tenant("own-a")), Account(shared.tenant("own-b"))
     a("PUT", "/c", code=201, X_Container_Meta_Temp_Url_Key="k", X_Container_Read="x:y")
     a("POST", "", code=204, X_Account_Meta_Temp_Url_Key="k")
@@ -137,7 +137,7 @@ def test_only_owners_open_an_account_to_others(shared: House) -> None:
 # -- large objects -------------------------------------------------------------------------------------------------
 
 
-def test_parts_of_a_manifest(shared: House) -> None:
+def test_parts_of_a_manifest(shared: SimCloud) -> None:
     a = Account(shared.tenant("slo-parts"))
     a("PUT", "/c", code=201)
     for n in "ab":
@@ -183,7 +183,7 @@ def test_parts_of_a_manifest(shared: House) -> None:
     assert a("PUT", "/c/again?multipart-manifest=put", raw.content, 201).headers["etag"] == etag
 
 
-def test_a_manifest_tells_while_it_works(shared: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_manifest_tells_while_it_works(shared: SimCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large, "YIELD_SECONDS", 0.001)
     a = Account(shared.tenant("slo-beat"))
     a("PUT", "/c", code=201)
@@ -206,7 +206,7 @@ def test_a_manifest_tells_while_it_works(shared: House, monkeypatch: pytest.Monk
     a("PUT", "/c/m?multipart-manifest=put", good, 400, If_None_Match="x")
 
 
-def test_segments_are_read_with_the_readers_rights(shared: House) -> None:
+def test_segments_are_read_with_the_readers_rights(shared: SimCloud) -> None:
     a, b = Account(shared.tenant("slo-a")), Account(shared.tenant("slo-b"))
     for c in ("/man", "/seg"):
         a("PUT", c, code=201)
@@ -236,7 +236,7 @@ def test_segments_are_read_with_the_readers_rights(shared: House) -> None:
 # -- links ---------------------------------------------------------------------------------------------------------
 
 
-def test_links_by_the_letter(shared: House) -> None:
+def test_links_by_the_letter(shared: SimCloud) -> None:
     a = Account(shared.tenant("link-a"))
     a("PUT", "/c", code=201)
     etag = a.put("/c/o", b"body", Content_Type="x/y").headers["etag"]
@@ -303,7 +303,7 @@ def test_links_by_the_letter(shared: House) -> None:
 # -- sites and hosts -----------------------------------------------------------------------------------------------
 
 
-def test_sites_by_the_letter(shared: House) -> None:
+def test_sites_by_the_letter(shared: SimCloud) -> None:
     a = Account(shared.tenant("site-a"))
     n = nobody(a)
     a(
@@ -350,8 +350,8 @@ def test_sites_by_the_letter(shared: House) -> None:
 
 
 def test_hosts_are_accounts_and_containers() -> None:
-    with cloud(domain="swift.example.com") as house:
-        a = Account(house.tenant("anna"))
+    with cloud(domain="swift.example.com") as sim:
+        a = Account(sim.tenant("anna"))
         a("PUT", "/Box", code=201)
         a.put("/Box/v1/o", b"x")
         a.put("/Box//v1", b"y")
@@ -373,8 +373,8 @@ def test_hosts_are_accounts_and_containers() -> None:
 # -- lists ---------------------------------------------------------------------------------------------------------
 
 
-def test_listings_by_the_letter(house: House) -> None:
-    a = Account(house.tenant("anna"))
+def test_listings_by_the_letter(sim: SimCloud) -> None:
+    a = Account(sim.tenant("anna"))
     for c in ("c", "d%_", "e"):
         a("PUT", f"/{quote(c)}", code=201)
     for n in ("/f", "/d/", "/d/x", "d/", "d/x", "d/s/", "d/s/y", "g"):
@@ -423,7 +423,7 @@ def test_listings_by_the_letter(house: House) -> None:
     a("DELETE", "/c/late", code=404, X_If_Delete_At="9999999999")
     for path, code in (("/v1", 412), ("/v1//c/o", 404), ("/v1/AUTH_x//o", 404), ("/nothing", 412)):
         assert (
-            house.http.request("PUT", "/object-store" + path, headers={"X-Auth-Token": a.who.token}).status_code == code
+            sim.http.request("PUT", "/object-store" + path, headers={"X-Auth-Token": a.who.token}).status_code == code
         )
 
 
@@ -432,8 +432,8 @@ def test_versions_outlive_their_objects_time() -> None:
     made = make(clock=clock, **{"objects.open_expired": True, "objects.etag_quoter": True})
     made.start()
     try:
-        house = House(made)
-        a = Account(house.tenant("anna"))
+        sim = SimCloud(made)
+        a = Account(sim.tenant("anna"))
         a("PUT", "/c", code=201, X_Versions_Enabled="true")
         a("PUT", "/d", code=201)
         id = a.put("/c/o", b"kept", X_Delete_After="5").headers["x-object-version-id"]
@@ -447,20 +447,20 @@ def test_versions_outlive_their_objects_time() -> None:
         a("GET", "/d/o", code=200)
         assert [(v["version_id"], v["is_latest"]) for v in a("GET", "/c?versions").json()] == [(id, True)]
         a("DELETE", "/c", code=409)
-        loops.expirer(Round(made.db, made.world, made.doors))
+        loops.expirer(Round(made.db, made.world, made.registry))
         assert [(v["version_id"], v["is_latest"]) for v in a("GET", "/c?versions").json()] == [(id, False)]
         a("DELETE", f"/c/o?version-id={id}", code=204)
         a("DELETE", "/c", code=204)
         # Etags in quotes: the container's word before the account's
-        for where, said, quoted in (
+        for where, answer, quoted in (
             ("/d", "t", True),
             ("", "t", True),
             ("/d", "f", False),
             ("/d", "", True),
             ("", "", False),
         ):
-            a("POST", where, code=204, **{f"X-{'Container' if where else 'Account'}-Rfc-Compliant-Etags": said})
-            if (where, said) == ("", "t"):
+            a("POST", where, code=204, **{f"X-{'Container' if where else 'Account'}-Rfc-Compliant-Etags": answer})
+            if (where, answer) == ("", "t"):
                 a("POST", "/d", code=204, X_Container_Rfc_Compliant_Etags="")
             assert a("HEAD", "/d/o").headers["etag"].startswith('"') is quoted
     finally:
@@ -487,7 +487,7 @@ def test_old_clients_are_understood() -> None:
     made = make()
     made.start()
     try:
-        a = Account(House(made).tenant("anna"))
+        a = Account(SimCloud(made).tenant("anna"))
         with served(made) as address:
             token = f"X-Auth-Token: {a.who.token}\r\nHost: h\r\n".encode()
             base = a.base.encode()

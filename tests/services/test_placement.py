@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from houses import House, Tenant, make
+from sim_cloud import SimCloud, Tenant, make
 
 P = "/placement"
 
@@ -74,9 +74,9 @@ class Asker:
 def ask(database: str | None) -> Iterator[Asker]:
     """Placement of a cloud without a host: the only providers are those that a test makes."""
     cloud = make(database)
-    house = House(cloud)
-    asker = Asker(house.admin)
-    asker.service = Asker(house.tenant("nova", role="service"))
+    sim = SimCloud(cloud)
+    asker = Asker(sim.admin)
+    asker.service = Asker(sim.tenant("nova", role="service"))
     yield asker
     cloud.db.close()
 
@@ -319,34 +319,34 @@ def test_classes_and_traits(ask: Asker) -> None:
     ask("GET", "/traits/CUSTOM_T", code=404)
 
 
-def test_members_see_their_usage_and_nothing_else(house: House) -> None:
-    t = house.tenant("user")
+def test_members_see_their_usage_and_nothing_else(sim: SimCloud) -> None:
+    t = sim.tenant("user")
     mine = Asker(t)
     mine("GET", "/resource_providers", code=403)
     mine("GET", f"/usages?project_id={t.project}")
-    mine("GET", f"/usages?project_id={house.admin.project}", code=403)
-    assert house.http.get(P + "/").json()["versions"][0]["max_version"] == "1.39"
+    mine("GET", f"/usages?project_id={sim.admin.project}", code=403)
+    assert sim.http.get(P + "/").json()["versions"][0]["max_version"] == "1.39"
     bad = t.ask("GET", P + "/usages", headers={"OpenStack-API-Version": "placement 1.99"})
     assert bad.code == 406
 
 
-def settled(house: House, ask: Asker) -> dict[str, dict[str, int]]:
+def settled(sim: SimCloud, ask: Asker) -> dict[str, dict[str, int]]:
     """What placement says is used of each provider of the cloud's own hosts, after a look that nothing else is counted."""
     found = ask("GET", "/resource_providers")["resource_providers"]
     return {p["name"]: ask("GET", f"/resource_providers/{p['uuid']}/usages")["usages"] for p in found}
 
 
-def test_the_clouds_own_machines_are_placements_truth(house: House) -> None:
+def test_the_clouds_own_machines_are_placements_truth(sim: SimCloud) -> None:
     """A host is a provider, a machine its consumer; build, failure and delete leave what servers say."""
-    ask, t = Asker(house.admin), house.tenant("builder")
-    net, _ = house.network(t)
-    image = house.image()["id"]
-    servers = [house.server(t, image, net["id"], f"vm{n}")["id"] for n in range(3)]
+    ask, t = Asker(sim.admin), sim.tenant("builder")
+    net, _ = sim.network(t)
+    image = sim.image()["id"]
+    servers = [sim.server(t, image, net["id"], f"vm{n}")["id"] for n in range(3)]
     for id in servers:
-        assert house.settled(t, id)["status"] == "ACTIVE"
-    (host,) = house.admin.get("/compute/v2.1/os-hypervisors")["hypervisors"]
+        assert sim.settled(t, id)["status"] == "ACTIVE"
+    (host,) = sim.admin.get("/compute/v2.1/os-hypervisors")["hypervisors"]
     flavor = t.get("/compute/v2.1/flavors/42")["flavor"]
-    used = settled(house, ask)[host["hypervisor_hostname"]]
+    used = settled(sim, ask)[host["hypervisor_hostname"]]
     assert (used["VCPU"], used["MEMORY_MB"], used["DISK_GB"]) == (
         3 * flavor["vcpus"],
         3 * flavor["ram"],
@@ -356,23 +356,23 @@ def test_the_clouds_own_machines_are_placements_truth(house: House) -> None:
     assert held["project_id"] == t.project and held["user_id"] == t.user and held["consumer_type"] == "INSTANCE"
     for id in servers:
         t.delete(f"/compute/v2.1/servers/{id}", 204)
-        assert house.settled(t, id) is None
-    assert set(settled(house, ask)[host["hypervisor_hostname"]].values()) == {0}
+        assert sim.settled(t, id) is None
+    assert set(settled(sim, ask)[host["hypervisor_hostname"]].values()) == {0}
 
 
-def test_what_others_take_is_not_built_on(house: House) -> None:
+def test_what_others_take_is_not_built_on(sim: SimCloud) -> None:
     """An allocation made by placement's own API leaves that much less room, and the refusal says so."""
-    ask, t = Asker(house.admin), house.tenant("crowded")
-    net, _ = house.network(t)
-    image = house.image()["id"]
+    ask, t = Asker(sim.admin), sim.tenant("crowded")
+    net, _ = sim.network(t)
+    image = sim.image()["id"]
     (host,) = ask("GET", "/resource_providers")["resource_providers"]
     inventory = ask("GET", f"/resource_providers/{host['uuid']}/inventories")["inventories"]["MEMORY_MB"]
     room = int((inventory["total"] - inventory["reserved"]) * inventory["allocation_ratio"])
     ask.use(str(uuid.uuid4()), **{key(host["uuid"]): {"MEMORY_MB": room}})
-    id = house.server(t, image, net["id"])["id"]
-    refused = house.settled(t, id)
+    id = sim.server(t, image, net["id"])["id"]
+    refused = sim.settled(t, id)
     assert refused["status"] == "ERROR" and "memory" in refused["fault"]["message"], refused["fault"]
-    with house.cloud.db.read() as tx:
+    with sim.cloud.db.read() as tx:
         from virga.services.placement import api as placement
 
         assert placement.used_by(tx, id) == {}
@@ -424,8 +424,8 @@ def test_what_the_outside_judges_found(ask: Asker) -> None:
     ask("GET", "/traits?invalid=abc", code=400)
 
 
-def test_tokens_of_the_system_are_not_for_placement(house: House) -> None:
-    got = house.auth("admin", "admin", None, system={"all": True})
+def test_tokens_of_the_system_are_not_for_placement(sim: SimCloud) -> None:
+    got = sim.auth("admin", "admin", None, system={"all": True})
     token = got.headers["x-subject-token"]
-    answer = house.http.get(f"{P}/resource_providers", headers={"X-Auth-Token": token})
+    answer = sim.http.get(f"{P}/resource_providers", headers={"X-Auth-Token": token})
     assert answer.status_code == 403, answer.text

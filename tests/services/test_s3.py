@@ -16,27 +16,27 @@ from urllib.parse import quote
 import pytest
 
 from accounts import Account, S3Key, round_of
-from houses import House, make
+from sim_cloud import SimCloud, make
 from virga.services.objects import loops
-from virga.services.objects.desk import Desk
+from virga.services.objects.context import ObjectContext
 from virga.services.objects.s3 import checksums, forms, policies
 from virga.services.objects.s3.errors import S3Error
 
 ALL = "http://acs.amazonaws.com/groups/global/AllUsers"
 
 
-class Two:
+class TwoAccounts:
     """An owner with a bucket, another account, and nobody."""
 
-    def __init__(self, house: House, name: str) -> None:
-        self.house = house
-        self.owner, self.other = house.tenant(f"{name}-a"), house.tenant(f"{name}-b")
-        self.a, self.b = S3Key(house, self.owner), S3Key(house, self.other)
+    def __init__(self, sim: SimCloud, name: str) -> None:
+        self.sim = sim
+        self.owner, self.other = sim.tenant(f"{name}-a"), sim.tenant(f"{name}-b")
+        self.a, self.b = S3Key(sim, self.owner), S3Key(sim, self.other)
         self.bucket = name
         self.a("PUT", f"/{name}", code=200)
 
     def nobody(self, method: str, path: str, body: bytes | None = None, **headers: str) -> int:
-        got = self.house.http.request(method, f"/s3{path}", content=body, headers=headers)
+        got = self.sim.http.request(method, f"/s3{path}", content=body, headers=headers)
         return int(got.status_code)
 
 
@@ -49,9 +49,9 @@ def words(answer: Any, tag: str) -> list[str]:
     return re.findall(rf"<{tag}[^>]*>([^<]*)</{tag}>", answer.text)
 
 
-def test_grants(shared: House) -> None:
+def test_grants(shared: SimCloud) -> None:
     """Accounts and groups, by header, by name and by document; what is granted can be done, and nothing else."""
-    t = Two(shared, "s3-grants")
+    t = TwoAccounts(shared, "s3-grants")
     box, him = t.bucket, t.other.project
     t.a("PUT", f"/{box}/o", b"mine", 200)
     t.b("GET", f"/{box}/o", code=403)
@@ -96,8 +96,8 @@ def _ownership(name: str) -> bytes:
     return f"<OwnershipControls><Rule><ObjectOwnership>{name}</ObjectOwnership></Rule></OwnershipControls>".encode()
 
 
-def test_a_list_of_s3_opens_no_private_object_at_swifts_door(shared: House) -> None:
-    t = Two(shared, "s3-doors")
+def test_a_list_of_s3_opens_no_private_object_at_swifts_door(shared: SimCloud) -> None:
+    t = TwoAccounts(shared, "s3-doors")
     t.a("PUT", f"/{t.bucket}?acl", b"", 200, {"x-amz-acl": "public-read"})
     t.a("PUT", f"/{t.bucket}/o", b"mine", 200)
     assert t.nobody("GET", f"/{t.bucket}") == 200 and t.nobody("GET", f"/{t.bucket}/o") == 403
@@ -119,9 +119,9 @@ def _policy(bucket: str, **more: Any) -> bytes:
     return json.dumps({"Version": "2012-10-17", "Statement": [s]}).encode()
 
 
-def test_policies(shared: House) -> None:
+def test_policies(shared: SimCloud) -> None:
     """Conditions on tags, headers and addresses; the text comes back as it went."""
-    t = Two(shared, "s3-policies")
+    t = TwoAccounts(shared, "s3-policies")
     box = t.bucket
     t.a("PUT", f"/{box}/open", b"x", 200, {"x-amz-tagging": "level=public"})
     t.a("PUT", f"/{box}/shut", b"x", 200, {"x-amz-tagging": "level=secret"})
@@ -198,8 +198,8 @@ def test_conditions_mean_what_iam_says() -> None:
     assert public.public() and wide.public() and not closed.public()
 
 
-def test_public_access_is_blocked(shared: House) -> None:
-    t = Two(shared, "s3-blocks")
+def test_public_access_is_blocked(shared: SimCloud) -> None:
+    t = TwoAccounts(shared, "s3-blocks")
     box = t.bucket
     t.a("PUT", f"/{box}/o", b"x", 200, {"x-amz-acl": "public-read"})
     t.a("PUT", f"/{box}?policy", _policy(box), 204)
@@ -221,9 +221,9 @@ def test_public_access_is_blocked(shared: House) -> None:
     assert t.nobody("GET", f"/{box}/o") == 403
 
 
-def test_settings_share_one_shape(shared: House) -> None:
+def test_settings_share_one_shape(shared: SimCloud) -> None:
     """Each: absent with its own code, put, read back, gone."""
-    t = Two(shared, "s3-settings")
+    t = TwoAccounts(shared, "s3-settings")
     documents = {
         "cors": (
             "NoSuchCORSConfiguration",
@@ -265,18 +265,19 @@ def test_settings_share_one_shape(shared: House) -> None:
         assert code_of(t.a("GET", f"/{t.bucket}?{query}", code=501)) == "NotImplemented"
 
 
-def test_a_bucket_goes_with_its_open_uploads(shared: House) -> None:
-    t = Two(shared, "s3-open")
+def test_a_bucket_goes_with_its_open_uploads(shared: SimCloud) -> None:
+    t = TwoAccounts(shared, "s3-open")
     t.a("POST", f"/{t.bucket}/o?uploads", b"", 200)
-    desk = shared.cloud.doors.use(Desk)
+    context = shared.cloud.registry.use(ObjectContext)
     t.a("DELETE", f"/{t.bucket}", code=204)
     assert (
-        desk.commits.read_now(lambda tx: tx.conn.exec_driver_sql("select count(*) from obj_uploads").scalar_one()) == 0
+        context.commits.read_now(lambda tx: tx.conn.exec_driver_sql("select count(*) from obj_uploads").scalar_one())
+        == 0
     )
 
 
-def test_conditional_writes(shared: House) -> None:
-    t = Two(shared, "s3-conditions")
+def test_conditional_writes(shared: SimCloud) -> None:
+    t = TwoAccounts(shared, "s3-conditions")
     path = f"/{t.bucket}/o"
     assert code_of(t.a("PUT", path, b"1", 404, {"if-match": "*"})) == "NoSuchKey"
     tag = t.a("PUT", path, b"1", 200, {"if-none-match": "*"}).headers["etag"]
@@ -332,8 +333,8 @@ def test_sums_of_parts_are_the_sum_of_the_whole(name: str) -> None:
             checksums.kind(kind, wanted)
 
 
-def test_checksums_through_the_door(shared: House) -> None:
-    t = Two(shared, "s3-sums")
+def test_checksums_through_the_door(shared: SimCloud) -> None:
+    t = TwoAccounts(shared, "s3-sums")
     path = f"/{t.bucket}/o"
     crc = base64.b64encode(zlib.crc32(b"body").to_bytes(4, "big")).decode()
     assert code_of(t.a("PUT", path, b"other", 400, {"x-amz-checksum-crc32": crc})) == "BadDigest"
@@ -382,9 +383,9 @@ def customer(raw: bytes, prefix: str = "x-amz-server-side-encryption-customer-")
 
 
 @pytest.mark.parametrize("size", [100, 200_000])
-def test_a_customers_key_is_needed(shared: House, size: int) -> None:
-    """Nobody reads the body without the key: not the owner, not Swift's door, not the store."""
-    t = Two(shared, f"s3-keys-{size}")
+def test_a_customers_key_is_needed(shared: SimCloud, size: int) -> None:
+    """Nobody reads the body without the key: not the owner, not Swift's API, not the store."""
+    t = TwoAccounts(shared, f"s3-keys-{size}")
     data, key, wrong = b"secret words " * (size // 13), customer(b"k" * 32), customer(b"w" * 32)
     path = f"/{t.bucket}/o"
     assert t.a("PUT", path, data, 200, key).headers["x-amz-server-side-encryption-customer-key-md5"]
@@ -392,12 +393,13 @@ def test_a_customers_key_is_needed(shared: House, size: int) -> None:
     assert t.a("GET", path, code=200, extra=key).content == data
     assert t.a("GET", path, code=206, extra=key | {"range": "bytes=17-90"}).content == data[17:91]
     assert shared.http.get(f"{Account(t.owner).base}{path}", headers={"X-Auth-Token": t.owner.token}).status_code == 403
-    desk = shared.cloud.doors.use(Desk)
-    kept = b"".join(
-        r[0] for r in desk.commits.read_now(lambda tx: tx.conn.exec_driver_sql("select data from obj_small").fetchall())
+    context = shared.cloud.registry.use(ObjectContext)
+    stored = b"".join(
+        r[0]
+        for r in context.commits.read_now(lambda tx: tx.conn.exec_driver_sql("select data from obj_small").fetchall())
     )
-    kept += b"".join(d for d, *_ in desk.blobs.inner.blobs.values())  # type: ignore[attr-defined]
-    assert b"secret words" not in kept
+    stored += b"".join(d for d, *_ in context.blobs.inner.blobs.values())  # type: ignore[attr-defined]
+    assert b"secret words" not in stored
     t.a(
         "PUT",
         f"/{t.bucket}/other",
@@ -418,18 +420,19 @@ def test_a_customers_key_is_needed(shared: House, size: int) -> None:
     assert loops.auditor(round_of(shared), seconds=5) == 0, "what is sealed is not rotten"
 
 
-def test_the_stores_own_key(shared: House) -> None:
-    t = Two(shared, "s3-own")
+def test_the_stores_own_key(shared: SimCloud) -> None:
+    t = TwoAccounts(shared, "s3-own")
     for name, data in (("small", b"plain words"), ("large", b"plain words " * 20000)):
         t.a("PUT", f"/{t.bucket}/{name}", data, 200, {"x-amz-server-side-encryption": "AES256"})
         got = t.a("GET", f"/{t.bucket}/{name}", code=200)
         assert got.content == data and got.headers["x-amz-server-side-encryption"] == "AES256"
         assert Account(t.owner)("GET", f"/{t.bucket}/{name}", code=200).content == data
-    desk = shared.cloud.doors.use(Desk)
-    kept = b"".join(
-        r[0] for r in desk.commits.read_now(lambda tx: tx.conn.exec_driver_sql("select data from obj_small").fetchall())
+    context = shared.cloud.registry.use(ObjectContext)
+    stored = b"".join(
+        r[0]
+        for r in context.commits.read_now(lambda tx: tx.conn.exec_driver_sql("select data from obj_small").fetchall())
     )
-    assert b"plain words" not in kept + b"".join(d for d, *_ in desk.blobs.inner.blobs.values())  # type: ignore[attr-defined]
+    assert b"plain words" not in stored + b"".join(d for d, *_ in context.blobs.inner.blobs.values())  # type: ignore[attr-defined]
     assert (
         code_of(t.a("PUT", f"/{t.bucket}/k", b"", 501, {"x-amz-server-side-encryption": "aws:kms"})) == "NotImplemented"
     )
@@ -468,8 +471,8 @@ def signed_form(by: S3Key, bucket: str, conditions: list[Any], seconds: int = 60
     return sent | {"policy": policy, "x-amz-signature": hmac.new(secret, policy.encode(), hashlib.sha256).hexdigest()}
 
 
-def test_forms_of_browsers(shared: House) -> None:
-    t = Two(shared, "s3-forms")
+def test_forms_of_browsers(shared: SimCloud) -> None:
+    t = TwoAccounts(shared, "s3-forms")
 
     def post(fields: dict[str, str], data: bytes = b"sent", filename: str = "f.txt") -> Any:
         body, headers = form(fields, data, filename)
@@ -532,8 +535,8 @@ def test_life_cycle() -> None:
     cloud = make(**{"sim.clock": True})
     cloud.start()
     try:
-        house = House(cloud)
-        t = Two(house, "cycle")
+        sim = SimCloud(cloud)
+        t = TwoAccounts(sim, "cycle")
         rule = "<Rule><ID>{}</ID><Status>Enabled</Status><Filter>{}</Filter>{}</Rule>"
         three, box = "<Expiration><Days>3</Days></Expiration>", t.bucket
         old = "<NoncurrentVersionExpiration><NewerNoncurrentVersions>1</NewerNoncurrentVersions><NoncurrentDays>2</NoncurrentDays></NoncurrentVersionExpiration>"
@@ -585,30 +588,32 @@ def test_life_cycle() -> None:
             return [e["name"] for e in swift("GET", f"/{box}?format=json&versions=true", code=200).json()]
 
         before = there()
-        loops.lifecycle(round_of(house))
+        loops.lifecycle(round_of(sim))
         assert there() == [n for n in before if n != "m/o"], "only the marker that marks nothing"
-        house.http.post("/sim/clock", json={"advance": 4 * 86400})
-        loops.lifecycle(round_of(house))
-        swift = Account(house.login("cycle-a", "pw", "cycle-a-project"))
+        sim.http.post("/sim/clock", json={"advance": 4 * 86400})
+        loops.lifecycle(round_of(sim))
+        swift = Account(sim.login("cycle-a", "pw", "cycle-a-project"))
         rest = there()
         assert rest.count("v/o") == 2, "the newest, and one older that the rule keeps"
         live = [e["name"] for e in swift("GET", f"/{box}?format=json", code=200).json()]
         assert live == ["s/small", "t/stays", "v/o"]
-        desk = cloud.doors.use(Desk)
+        context = cloud.registry.use(ObjectContext)
         assert (
-            desk.commits.read_now(lambda tx: tx.conn.exec_driver_sql("select count(*) from obj_uploads").scalar_one())
+            context.commits.read_now(
+                lambda tx: tx.conn.exec_driver_sql("select count(*) from obj_uploads").scalar_one()
+            )
             == 0
         )
     finally:
         cloud.stop()
 
 
-def test_plain_requests_ask_no_more_than_they_must(shared: House) -> None:
+def test_plain_requests_ask_no_more_than_they_must(shared: SimCloud) -> None:
     """Lists, policies, rules and sums that nobody set cost no statement: the bucket, the object, its bytes."""
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
 
-    t = Two(shared, "s3-plain")
+    t = TwoAccounts(shared, "s3-plain")
     path = f"/{t.bucket}/o"
     t.a("PUT", path, b"x", 200)
     t.a("GET", path, code=200)
@@ -630,8 +635,8 @@ def test_plain_requests_ask_no_more_than_they_must(shared: House) -> None:
 
 def test_pages_of_a_web_site_move() -> None:
     cloud = make(**{"objects.s3_domain": "s3.example.com"})
-    house = House(cloud)
-    key = S3Key(house)
+    sim = SimCloud(cloud)
+    key = S3Key(sim)
     key("PUT", "/pages", code=200)
     key("PUT", "/pages?policy", _policy("pages"), 204)
     key(
@@ -644,7 +649,7 @@ def test_pages_of_a_web_site_move() -> None:
     key("PUT", "/pages/old", b"", 200, {"x-amz-website-redirect-location": "/index.html"})
 
     def show(path: str) -> Any:
-        return house.http.get(f"/s3{path}", headers={"host": "pages.website.s3.example.com"}, follow_redirects=False)
+        return sim.http.get(f"/s3{path}", headers={"host": "pages.website.s3.example.com"}, follow_redirects=False)
 
     assert show("/").content == b"home"
     assert (show("/old").status_code, show("/old").headers["location"]) == (301, "/index.html")
@@ -653,12 +658,12 @@ def test_pages_of_a_web_site_move() -> None:
     assert show("/a/b?c=d").headers["location"] == "http://new.example/a/b?c=d"
 
 
-# -- both doors ----------------------------------------------------------------------------------------------------
+# -- both APIs ----------------------------------------------------------------------------------------------------
 
 
-def test_large_objects_through_both_doors(shared: House) -> None:
-    """Parts of S3 read whole at Swift's door; a manifest of Swift reads whole at S3's, part by part or as a range."""
-    t = Two(shared, "s3-large")
+def test_large_objects_through_both_doors(shared: SimCloud) -> None:
+    """Parts of S3 read whole at Swift's API; a manifest of Swift reads whole at S3's, part by part or as a range."""
+    t = TwoAccounts(shared, "s3-large")
     swift, box = Account(t.owner), t.bucket
     up = words(t.a("POST", f"/{box}/big?uploads", b"", 200, {"x-amz-meta-who": "anna"}), "UploadId")[0]
     first, second = b"a" * (5 << 20), b"b" * 1000
@@ -695,16 +700,16 @@ def test_large_objects_through_both_doors(shared: House) -> None:
 
 
 @pytest.mark.parametrize("number", ["0", "10001", "00000110005", "000001" + "9" * 40, "²", "٣", "x", "-1", ""])
-def test_what_is_no_number_of_a_part(shared: House, number: str) -> None:
+def test_what_is_no_number_of_a_part(shared: SimCloud, number: str) -> None:
     """Refused by name, whatever counts as a digit elsewhere; so is a length of a list that is none."""
-    t = Two(shared, f"s3-part-{abs(hash(number)) % 10**8}")
-    box, asked = t.bucket, quote(number)
+    t = TwoAccounts(shared, f"s3-part-{abs(hash(number)) % 10**8}")
+    box, requested = t.bucket, quote(number)
     up = words(t.a("POST", f"/{box}/o?uploads", b"", 200), "UploadId")[0]
-    got = t.a("PUT", f"/{box}/o?partNumber={asked}&uploadId={up}", b"x")
+    got = t.a("PUT", f"/{box}/o?partNumber={requested}&uploadId={up}", b"x")
     assert got.status_code == 400 and "Part number must be" in got.text
     t.a("PUT", f"/{box}/whole", b"x", 200)
-    assert t.a("GET", f"/{box}/whole?partNumber={asked}").status_code in ({200, 400} if not number else {400})
+    assert t.a("GET", f"/{box}/whole?partNumber={requested}").status_code in ({200, 400} if not number else {400})
     xml = f"<CompleteMultipartUpload><Part><PartNumber>{number}</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>".encode()
     assert t.a("POST", f"/{box}/o?uploadId={up}", xml).status_code == 400
     if not number.isascii():
-        t.a("GET", f"/{box}?max-keys={asked}", code=400)
+        t.a("GET", f"/{box}?max-keys={requested}", code=400)

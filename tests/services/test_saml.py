@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from directories import free_port
-from houses import House, Tenant, make, served
 from saml_idp import Browser, SimpleSaml, form
+from sim_cloud import SimCloud, Tenant, make, served
 
 FED = "/identity/v3/OS-FEDERATION"
 AT = f"{FED}/identity_providers/corp/protocols/saml2"
@@ -39,7 +39,7 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleSaml]:
 
 
 @pytest.fixture(scope="module")
-def federated(provider: SimpleSaml) -> Iterator[tuple[House, SimpleSaml, str]]:
+def federated(provider: SimpleSaml) -> Iterator[tuple[SimCloud, SimpleSaml, str]]:
     """A cloud on a socket that trusts the provider."""
     listen = f"127.0.0.1:{free_port()}"
     cloud = make(
@@ -50,8 +50,8 @@ def federated(provider: SimpleSaml) -> Iterator[tuple[House, SimpleSaml, str]]:
         }
     )
     cloud.start()
-    house = House(cloud)
-    a = house.admin
+    sim = SimCloud(cloud)
+    a = sim.admin
     for name in ("engineers", "cooks", "guests"):
         a.post("/identity/v3/groups", {"group": {"name": name, "domain_id": "default"}})
     project = a.post("/identity/v3/projects", {"project": {"name": "works"}})["project"]["id"]
@@ -65,12 +65,12 @@ def federated(provider: SimpleSaml) -> Iterator[tuple[House, SimpleSaml, str]]:
     a.put(f"{AT}", {"protocol": {"mapping_id": "m"}}, 201)
     with served(cloud) as url:
         provider.trust(f"{url}{AT}/saml2/metadata", f"{url}{AT}/saml2/acs")
-        yield house, provider, url
+        yield sim, provider, url
     cloud.stop()
 
 
-def test_a_browser_comes_in(federated: tuple[House, SimpleSaml, str]) -> None:
-    house, _, url = federated
+def test_a_browser_comes_in(federated: tuple[SimCloud, SimpleSaml, str]) -> None:
+    sim, _, url = federated
     browser = Browser()
     address, fields = browser.log_in(
         f"{url}/identity/v3/auth/OS-FEDERATION/websso/saml2?origin={quote(HOST)}", "anna", "anna-pw"
@@ -80,15 +80,15 @@ def test_a_browser_comes_in(federated: tuple[House, SimpleSaml, str]) -> None:
     assert page.status_code == 200 and page.headers["cache-control"] == "no-store", page.text
     target, given = form(page.text)
     assert target == HOST and "script-src 'nonce-" in page.headers["content-security-policy"]
-    t = Tenant(house.http, given["token"])
-    token = house.http.get(
+    t = Tenant(sim.http, given["token"])
+    token = sim.http.get(
         "/identity/v3/auth/tokens", headers={"X-Auth-Token": t.token, "X-Subject-Token": t.token}
     ).json()["token"]
     assert (token["user"]["name"], token["methods"]) == ("anna", ["saml2"])
     told = token["user"]["OS-FEDERATION"]
     assert told["identity_provider"] == {"id": "corp"} and len(told["groups"]) == 2
     assert [p["name"] for p in t.get("/identity/v3/auth/projects")["projects"]] == ["works"]
-    assert house.admin.get(f"/identity/v3/users/{token['user']['id']}")["user"]["email"] == "anna@corp.test"
+    assert sim.admin.get(f"/identity/v3/users/{token['user']['id']}")["user"]["email"] == "anna@corp.test"
     # once: the cookie is gone with it, and the assertion is spent
     assert browser.post(address, fields).status_code == 401
     # another's browser: a victim who is made to post somebody's assertion stays out
@@ -130,25 +130,25 @@ print(json.dumps({"user": access.username, "project": access.project_name, "toke
 """
 
 
-def test_keystoneauths_enhanced_client_comes_in(federated: tuple[House, SimpleSaml, str]) -> None:
+def test_keystoneauths_enhanced_client_comes_in(federated: tuple[SimCloud, SimpleSaml, str]) -> None:
     """`v3samlpassword`: SAML's ECP profile, from our request over the provider to a scoped token."""
-    house, provider, url = federated
+    sim, provider, url = federated
     ecp = f"{provider.url}/saml2/idp/SSOService.php"
     got = _client(["-c", ENHANCED, f"{url}/identity/v3", ecp, "anna", "anna-pw", "works"])
     assert (got["user"], got["project"]) == ("anna", "works") and "member" in got["roles"]
-    Tenant(house.http, got["token"]).get("/compute/v2.1/servers", 200)
+    Tenant(sim.http, got["token"]).get("/compute/v2.1/servers", 200)
     with pytest.raises(AssertionError):
         _client(["-c", ENHANCED, f"{url}/identity/v3", ecp, "anna", "wrong", "works"])
     with pytest.raises(AssertionError):
         _client(["-c", ENHANCED, f"{url}/identity/v3", ecp, "bob", "bob-pw", "works"])
 
 
-def test_metadata_of_ours(federated: tuple[House, SimpleSaml, str]) -> None:
-    house, _, url = federated
+def test_metadata_of_ours(federated: tuple[SimCloud, SimpleSaml, str]) -> None:
+    sim, _, url = federated
     own = httpx.get(f"{url}{AT}/saml2/metadata")
     assert own.headers["content-type"].startswith("application/samlmetadata+xml")
     assert f'entityID="{url}{AT}/saml2/metadata"' in own.text and f'Location="{url}{AT}/saml2/acs"' in own.text
-    assert house.http.get(f"{FED}/identity_providers/none/protocols/saml2/saml2/metadata").status_code == 404
+    assert sim.http.get(f"{FED}/identity_providers/none/protocols/saml2/saml2/metadata").status_code == 404
 
 
 # -- from cloud to cloud -------------------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ ACROSS_RULES = [
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, str, House, str]]:
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SimCloud, str, SimCloud, str]]:
     """A cloud with users, and a cloud that trusts it; each on a socket."""
     folder = tmp_path_factory.mktemp("across")
     home = make(**{"server.listen": f"127.0.0.1:{free_port()}"})
@@ -187,7 +187,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, str, 
         away = make(**{"server.listen": f"127.0.0.1:{free_port()}", "identity.saml": saml})
         away.start()
         with served(away) as far:
-            a, b = House(home), House(away)
+            a, b = SimCloud(home), SimCloud(away)
             a.tenant("far")
             at = f"{far}{FED}/identity_providers/home/protocols/saml2"
             provider = {"auth_url": f"{at}/auth", "sp_url": f"{at}/saml2/acs", "enabled": True}
@@ -205,7 +205,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, str, 
     home.stop()
 
 
-def test_a_user_goes_to_another_cloud(two: tuple[House, str, House, str]) -> None:
+def test_a_user_goes_to_another_cloud(two: tuple[SimCloud, str, SimCloud, str]) -> None:
     """keystoneauth's Keystone2Keystone, between two of our clouds."""
     _, near, b, _ = two
     got = _client(["-c", ACROSS, f"{near}/identity/v3", "far", "pw", "far-project", "away", "lent"])
@@ -224,7 +224,7 @@ def _wanted(token: str, provider: str = "away") -> dict[str, Any]:
     }
 
 
-def test_the_assertion_and_its_refusals(two: tuple[House, str, House, str]) -> None:
+def test_the_assertion_and_its_refusals(two: tuple[SimCloud, str, SimCloud, str]) -> None:
     a, near, _, far = two
     t = a.login("far", "pw", "far-project")
     listed = a.http.get(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from houses import House
+from sim_cloud import SimCloud
 from virga.ground.bus import LocalConnection
 from virga.protocol.reports import Capacity, Hello
 from virga.protocol.topics import HELLO, Link
@@ -172,40 +172,40 @@ def test_what_placement_is_asked() -> None:
 # -- stories -------------------------------------------------------------------------------------------------------
 
 
-def node(house: House, name: str, **more: int) -> str:
+def node(sim: SimCloud, name: str, **more: int) -> str:
     """One more host, that nobody runs; its id."""
     capacity = Capacity(**{"vcpus": 8, "memory_mb": 16384, "disk_gb": 200, "type": "QEMU", "version": 1} | more)  # type: ignore[arg-type]
-    Link(LocalConnection(house.cloud.bus, str(uuid.uuid4()))).call(HELLO, Hello(name=name, capacity=capacity))
-    found = house.admin.get("/placement/resource_providers?name=" + name)["resource_providers"]
+    Link(LocalConnection(sim.cloud.bus, str(uuid.uuid4()))).call(HELLO, Hello(name=name, capacity=capacity))
+    found = sim.admin.get("/placement/resource_providers?name=" + name)["resource_providers"]
     return str(found[0]["uuid"])
 
 
-def placement(house: House, method: str, path: str, body: Any = None) -> Any:
-    got = house.admin.ask(method, "/placement" + path, body, headers={"OpenStack-API-Version": "placement 1.39"})
+def placement(sim: SimCloud, method: str, path: str, body: Any = None) -> Any:
+    got = sim.admin.ask(method, "/placement" + path, body, headers={"OpenStack-API-Version": "placement 1.39"})
     assert got.code < 300, got.text
     return got.json
 
 
-def flavor(house: House, name: str, **specs: str) -> str:
+def flavor(sim: SimCloud, name: str, **specs: str) -> str:
     made = {"name": name, "id": name, "ram": 64, "vcpus": 1, "disk": 1}
-    house.admin.post("/compute/v2.1/flavors", {"flavor": made})
-    house.admin.post(f"/compute/v2.1/flavors/{name}/os-extra_specs", {"extra_specs": specs})
+    sim.admin.post("/compute/v2.1/flavors", {"flavor": made})
+    sim.admin.post(f"/compute/v2.1/flavors/{name}/os-extra_specs", {"extra_specs": specs})
     return name
 
 
-def test_traits_of_the_flavor_and_of_the_image_choose_the_host(house: House) -> None:
-    a = house.admin
-    gold = node(house, "gold")
+def test_traits_of_the_flavor_and_of_the_image_choose_the_host(sim_: SimCloud) -> None:
+    a = sim_.admin
+    gold = node(sim_, "gold")
     for name in ("CUSTOM_GOLD", "CUSTOM_RARE"):
-        placement(house, "PUT", f"/traits/{name}")
-    generation = placement(house, "GET", f"/resource_providers/{gold}")["generation"]
+        placement(sim_, "PUT", f"/traits/{name}")
+    generation = placement(sim_, "GET", f"/resource_providers/{gold}")["generation"]
     body = {"resource_provider_generation": generation, "traits": ["CUSTOM_GOLD"]}
-    placement(house, "PUT", f"/resource_providers/{gold}/traits", body)
-    net, _ = house.network(a)
-    image = house.image()["id"]
+    placement(sim_, "PUT", f"/resource_providers/{gold}/traits", body)
+    net, _ = sim_.network(a)
+    image = sim_.image()["id"]
 
     def placed(**more: Any) -> str | None:
-        id = house.server(a, more.pop("image", image), net["id"], **more)["id"]
+        id = sim_.server(a, more.pop("image", image), net["id"], **more)["id"]
         for _ in range(500):
             shown = a.get(f"/compute/v2.1/servers/{id}")["server"]
             if shown["OS-EXT-SRV-ATTR:host"] or shown["status"] == "ERROR":
@@ -213,64 +213,64 @@ def test_traits_of_the_flavor_and_of_the_image_choose_the_host(house: House) -> 
             threading.Event().wait(0.02)
         raise AssertionError("it was never placed")
 
-    sim = house.admin.get("/compute/v2.1/os-hypervisors")["hypervisors"][0]["hypervisor_hostname"]
-    assert placed(flavorRef=flavor(house, "wants", **{"trait:CUSTOM_GOLD": "required"})) == "gold"
-    assert placed(flavorRef=flavor(house, "shuns", **{"trait:CUSTOM_GOLD": "forbidden"})) == sim
-    assert placed(image=house.image(**{"trait:CUSTOM_GOLD": "required"})["id"]) == "gold"
-    why = placed(flavorRef=flavor(house, "rare", **{"trait:CUSTOM_RARE": "required"}))
+    sim = sim_.admin.get("/compute/v2.1/os-hypervisors")["hypervisors"][0]["hypervisor_hostname"]
+    assert placed(flavorRef=flavor(sim_, "wants", **{"trait:CUSTOM_GOLD": "required"})) == "gold"
+    assert placed(flavorRef=flavor(sim_, "shuns", **{"trait:CUSTOM_GOLD": "forbidden"})) == sim
+    assert placed(image=sim_.image(**{"trait:CUSTOM_GOLD": "required"})["id"]) == "gold"
+    why = placed(flavorRef=flavor(sim_, "rare", **{"trait:CUSTOM_RARE": "required"}))
     assert why is not None and "trait CUSTOM_RARE is required (2 of 2)" in why
-    why = placed(flavorRef=flavor(house, "gpu", **{"resources:VGPU": "1"}))
+    why = placed(flavorRef=flavor(sim_, "gpu", **{"resources:VGPU": "1"}))
     assert why is not None and "VGPU: 1 needed (2 of 2)" in why
     assert placed(availability_zone="nova:gold") == "gold"
 
 
-def test_a_disabled_host_is_no_candidate(house: House) -> None:
-    a = house.login("admin", "admin", "admin")
+def test_a_disabled_host_is_no_candidate(sim: SimCloud) -> None:
+    a = sim.login("admin", "admin", "admin")
     a.version = "2.53"
     (service,) = a.get("/compute/v2.1/os-services")["services"]
     query = "/allocation_candidates?resources=VCPU:1&required=!COMPUTE_STATUS_DISABLED"
-    assert len(placement(house, "GET", query)["allocation_requests"]) == 1
+    assert len(placement(sim, "GET", query)["allocation_requests"]) == 1
     a.put(f"/compute/v2.1/os-services/{service['id']}", {"status": "disabled"})
-    assert placement(house, "GET", query)["allocation_requests"] == []
-    house.cloud.node.hello()  # type: ignore[union-attr]
-    assert placement(house, "GET", query)["allocation_requests"] == []
+    assert placement(sim, "GET", query)["allocation_requests"] == []
+    sim.cloud.node.hello()  # type: ignore[union-attr]
+    assert placement(sim, "GET", query)["allocation_requests"] == []
     a.put(f"/compute/v2.1/os-services/{service['id']}", {"status": "enabled"})
-    assert len(placement(house, "GET", query)["allocation_requests"]) == 1
+    assert len(placement(sim, "GET", query)["allocation_requests"]) == 1
 
 
-def test_a_zone_is_an_aggregate_of_placement(house: House) -> None:
-    found = placement(house, "GET", f"/resource_providers?member_of={ask.zone_aggregate('nova')}")
+def test_a_zone_is_an_aggregate_of_placement(sim: SimCloud) -> None:
+    found = placement(sim, "GET", f"/resource_providers?member_of={ask.zone_aggregate('nova')}")
     assert len(found["resource_providers"]) == 1
-    assert placement(house, "GET", f"/resource_providers?member_of={ask.zone_aggregate('b')}")["resource_providers"] == []  # fmt: skip
+    assert placement(sim, "GET", f"/resource_providers?member_of={ask.zone_aggregate('b')}")["resource_providers"] == []  # fmt: skip
 
 
-def test_builds_in_parallel_take_the_last_rooms_and_none_is_refused_for_another(house: House) -> None:
+def test_builds_in_parallel_take_the_last_rooms_and_none_is_refused_for_another(sim: SimCloud) -> None:
     """Sixteen machines, and room for just as many: whoever loses a host to another tries the next."""
-    a = house.admin
+    a = sim.admin
     (own,) = a.get("/compute/v2.1/os-hypervisors")["hypervisors"]
     body = {
-        "allocations": {own_id(house, own): {"resources": {"VCPU": 1}}},
+        "allocations": {own_id(sim, own): {"resources": {"VCPU": 1}}},
         "project_id": "p",
         "user_id": "u",
         "consumer_generation": None,
         "consumer_type": "INSTANCE",
     }
-    placement(house, "PUT", f"/allocations/{uuid.uuid4()}", body)
-    net, _ = house.network(a)
-    image = house.image()["id"]
+    placement(sim, "PUT", f"/allocations/{uuid.uuid4()}", body)
+    net, _ = sim.network(a)
+    image = sim.image()["id"]
     a.put(f"/compute/v2.1/os-quota-sets/{a.project}", {"quota_set": {"instances": -1, "cores": -1, "ram": -1}})
-    flavor(house, "tight", **{"trait:CUSTOM_TIGHT": "required"})
-    placement(house, "PUT", "/traits/CUSTOM_TIGHT")
+    flavor(sim, "tight", **{"trait:CUSTOM_TIGHT": "required"})
+    placement(sim, "PUT", "/traits/CUSTOM_TIGHT")
     for n in range(4):
-        id = node(house, f"tight{n}", vcpus=1, memory_mb=1024 + 256, disk_gb=4)  # room for four of 64 MiB
-        generation = placement(house, "GET", f"/resource_providers/{id}")["generation"]
+        id = node(sim, f"tight{n}", vcpus=1, memory_mb=1024 + 256, disk_gb=4)  # room for four of 64 MiB
+        generation = placement(sim, "GET", f"/resource_providers/{id}")["generation"]
         placement(
-            house,
+            sim,
             "PUT",
             f"/resource_providers/{id}/traits",
             {"resource_provider_generation": generation, "traits": ["CUSTOM_TIGHT"]},
         )
-    ids = [house.server(a, image, net["id"], f"s{n}", flavorRef="tight")["id"] for n in range(17)]
+    ids = [sim.server(a, image, net["id"], f"s{n}", flavorRef="tight")["id"] for n in range(17)]
     hosts: list[str | None] = []
     for id in ids:
         for _ in range(1500):
@@ -284,6 +284,6 @@ def test_builds_in_parallel_take_the_last_rooms_and_none_is_refused_for_another(
         assert hosts.count(f"tight{n}") == 4, hosts
 
 
-def own_id(house: House, hypervisor: Any) -> str:
+def own_id(sim: SimCloud, hypervisor: Any) -> str:
     name = hypervisor["hypervisor_hostname"]
-    return str(placement(house, "GET", f"/resource_providers?name={name}")["resource_providers"][0]["uuid"])
+    return str(placement(sim, "GET", f"/resource_providers?name={name}")["resource_providers"][0]["uuid"])

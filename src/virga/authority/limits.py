@@ -59,11 +59,11 @@ def check(tx: Tx, project_id: str, wanted: dict[Limit, int]) -> None:
             over.append((limit.name, more, used, most))
     if over:
         names = ", ".join(name for name, *_ in over)
-        asked = ", ".join(str(more) for _, more, _, _ in over)
+        requested = ", ".join(str(more) for _, more, _, _ in over)
         have = ", ".join(str(used) for _, _, used, _ in over)
         limits = ", ".join(str(most) for *_, most in over)
         raise OverQuota(
-            f"Quota exceeded for {names}: Requested {asked}, but already used {have} of {limits} {names}",
+            f"Quota exceeded for {names}: Requested {requested}, but already used {have} of {limits} {names}",
             type="OverQuota",
             limits=[{"limit": n, "wanted": w, "used": u, "max": m} for n, w, u, m in over],
         )

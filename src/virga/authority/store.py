@@ -40,7 +40,7 @@ def clear(tx: Tx, project_id: str, service: str) -> None:
 
 
 def unified(tx: Tx, project_id: str, service: str, names: tuple[str, ...]) -> tuple[int | None, int | None]:
-    """By one name or two. Of identity's unified limits (its tables, read here because this floor is below it): the project's own, and the registered one."""
+    """By one name or two. Of identity's unified limits (its tables, read here because this layer is below it): the project's own, and the registered one."""
     row = _UNIFIED.first(tx, project_id=project_id, service=service, name=names[0], other=names[-1])
     return (None, None) if row is None else (row[0], row[1])
 

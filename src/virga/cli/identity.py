@@ -37,15 +37,15 @@ def _identity(ctx: click.Context) -> Iterator[Site]:
         yield site
 
 
-def _tell(said: list[str], dry: bool = False) -> None:
-    for line in said:
+def _tell(report: list[str], dry: bool = False) -> None:
+    for line in report:
         click.echo(f"  {line}")
-    if not said:
+    if not report:
         click.echo("Nothing to do.")
     elif dry:
-        click.echo(f"{len(said)} changes would be made; nothing was written.")
+        click.echo(f"{len(report)} changes would be made; nothing was written.")
     else:
-        click.echo(f"{len(said)} changes.")
+        click.echo(f"{len(report)} changes.")
 
 
 @identity.command()
@@ -69,8 +69,8 @@ def bootstrap(ctx: click.Context, username: str, project: str) -> None:
             api.bootstrap(tx, hashed, admin=username, project=project)
             api.register(tx, site.apis, site.region)
             after = api.census(tx)
-    said = [f"{after[noun] - before[noun]} {noun}" for noun in after if after[noun] != before[noun]]
-    _tell(said + ([f"the password of {username}"] if hashed is not None else []))
+    report = [f"{after[noun] - before[noun]} {noun}" for noun in after if after[noun] != before[noun]]
+    _tell(report + ([f"the password of {username}"] if hashed is not None else []))
 
 
 @identity.command()
@@ -89,8 +89,8 @@ def catalog(ctx: click.Context, file: Path, dry_run: bool) -> None:
     if not entries:
         raise click.ClickException(f"{file}: no line of the form catalog.REGION.SERVICE.KEY = VALUE")
     with _identity(ctx) as site, site.db.read() if dry_run else site.db.write() as tx:
-        said = templates.bring(tx, entries)
-    _tell(said, dry_run)
+        report = templates.bring(tx, entries)
+    _tell(report, dry_run)
 
 
 @identity.command("import")

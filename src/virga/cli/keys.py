@@ -25,7 +25,7 @@ def rotate_keys(ctx: click.Context) -> None:
     from virga.services.identity.part import PART
 
     with offline(settings_of(ctx), PART) as site, site.db.write() as tx:
-        number = api.new_token_key(tx, site.doors)
+        number = api.new_token_key(tx, site.registry)
     click.echo(f"Token key {number} is made.")
 
 
@@ -42,7 +42,7 @@ def forget_keys(ctx: click.Context) -> None:
     if pid_of(settings) is not None:
         raise click.ClickException("The cloud is running: 'virga down' first.")
     with offline(settings, PART) as site, site.db.write() as tx:
-        api.forget_token_keys(tx, site.doors)
+        api.forget_token_keys(tx, site.registry)
     click.echo("There is a new token key.")
 
 
@@ -73,4 +73,4 @@ def rotate_credentials(ctx: click.Context) -> None:
     if pid_of(settings) is not None:
         raise click.ClickException("The cloud is running: 'virga down' first.")
     with offline(settings, PART) as site:
-        click.echo(f"{api.reseal(site.db, site.doors)} secrets are sealed with a new key.")
+        click.echo(f"{api.reseal(site.db, site.registry)} secrets are sealed with a new key.")

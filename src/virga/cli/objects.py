@@ -22,14 +22,14 @@ def objects_status(ctx: click.Context, as_json: bool) -> None:
     """Disks, what waits to be removed, what is rotten, what housekeeping did."""
     from virga.ground.world import iso
 
-    said = client_of(settings_of(ctx)).get("/object-store/housekeeping")
+    report = client_of(settings_of(ctx)).get("/object-store/housekeeping")
     if as_json:
-        click.echo(json.dumps(said))
+        click.echo(json.dumps(report))
         return
-    for disk in said["disks"]:
+    for disk in report["disks"]:
         click.echo(f"disk         {disk['name']}: {disk['free'] / 2**30:.1f} GiB free of {disk['size'] / 2**30:.1f}")
-    click.echo(f"to remove    {said['trash']} bodies")
-    click.echo("since start  " + ", ".join(f"{k} {v}" for k, v in said["done"].items()))
-    for q in said["quarantine"]:
+    click.echo(f"to remove    {report['trash']} bodies")
+    click.echo("since start  " + ", ".join(f"{k} {v}" for k, v in report["done"].items()))
+    for q in report["quarantine"]:
         click.echo(click.style("rotten       ", fg="red") + f"{q['body']} since {iso(q['since'])}: {q['why']}")
-    ctx.exit(1 if said["quarantine"] else 0)
+    ctx.exit(1 if report["quarantine"] else 0)

@@ -16,7 +16,7 @@ def openapi(service: str) -> None:
     from virga.roles.parts import described
 
     try:
-        which, version = descriptions.asked(described(), service)
+        which, version = descriptions.requested(described(), service)
     except ValueError as e:
         raise click.ClickException(str(e)) from None
     click.echo(json.dumps(descriptions.document(which, version), indent=2))

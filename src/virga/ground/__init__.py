@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ground floor: knows HTTP, SQL and time; has never heard of a server or a volume."""
+"""The lowest layer: knows HTTP, SQL and time; has never heard of a server or a volume."""

@@ -21,9 +21,9 @@ def told(error: Exception) -> str:
     return error.message if isinstance(error, Problem) else f"{type(error).__name__}\n{error}"
 
 
-def public(kept: str) -> str:
+def public(message: str) -> str:
     """The part of a kept failure that everybody may read; the whole is for administrators."""
-    return kept.partition("\n")[0]
+    return message.partition("\n")[0]
 
 
 class Invalid(Problem):

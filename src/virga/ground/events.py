@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from virga.ground.bus import Bus
 from virga.ground.db.engine import Tx, metadata
-from virga.ground.doors import Doors
 from virga.ground.loops.loop import Loop, Round
+from virga.ground.registry import Registry
 from virga.ground.sagas.saga import wake_any
 from virga.ground.world import World
 
@@ -36,13 +36,13 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     topic: ClassVar[str]
 
 
-def emit(tx: Tx, doors: Doors, event: Event) -> None:
+def emit(tx: Tx, registry: Registry, event: Event) -> None:
     """Write the event into the caller's transaction."""
     payload: dict[str, Any] = msgspec.to_builtins(event)
     tx.conn.execute(
-        sa.insert(TABLE), {"topic": event.topic, "payload": payload, "created": doors.use(World).now(), "sent": None}
+        sa.insert(TABLE), {"topic": event.topic, "payload": payload, "created": registry.use(World).now(), "sent": None}
     )
-    tx.after_commit(lambda: doors.use(Bus).publish("outbox.wake"))
+    tx.after_commit(lambda: registry.use(Bus).publish("outbox.wake"))
 
 
 def deliver(round: Round) -> int:
@@ -52,14 +52,14 @@ def deliver(round: Round) -> int:
         rows = tx.conn.execute(sa.select(TABLE).where(TABLE.c.sent.is_(None)).order_by(TABLE.c.id).limit(500)).all()
     if not rows:
         return 0
-    bus = round.doors.use(Bus)
+    bus = round.registry.use(Bus)
     for row in rows:
         bus.publish(f"event.{row.topic}", row.payload)
     now = round.world.now()
     with round.db.claim() as tx:
         tx.conn.execute(sa.update(TABLE).where(TABLE.c.id.in_([r.id for r in rows])).values(sent=now))
         tx.conn.execute(sa.delete(TABLE).where(TABLE.c.sent < now - KEEP))
-        wake_any(tx, round.doors, {f"event.{row.topic}" for row in rows})
+        wake_any(tx, round.registry, {f"event.{row.topic}" for row in rows})
     return len(rows)
 
 

@@ -90,8 +90,8 @@ class Paths:
         live = self._begin
         live |= (live & anything) << 1
         for letter in text:
-            kept = live & anything
-            step = (live & letters.get(letter, 0)) << 1 | kept
+            stays = live & anything
+            step = (live & letters.get(letter, 0)) << 1 | stays
             if letter != "/":
                 inside = live & segment
                 step |= inside | inside << 1

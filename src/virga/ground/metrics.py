@@ -28,7 +28,7 @@ class Count:
             self.value += 1
 
 
-class Spread:
+class LatencyHistogram:
     """One line of a histogram: how many fell into each bucket, the last beyond all, and their sum."""
 
     __slots__ = ("_lock", "fell", "sum")
@@ -69,12 +69,12 @@ class Seconds:
     """How long requests took, by service; for the same reason as `Requests`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.lines: dict[str, Spread] = {}
+        self.lines: dict[str, LatencyHistogram] = {}
         registry.register(self)
 
-    def labels(self, service: str) -> Spread:
+    def labels(self, service: str) -> LatencyHistogram:
         """The line of a service."""
-        return self.lines.get(service) or self.lines.setdefault(service, Spread())
+        return self.lines.get(service) or self.lines.setdefault(service, LatencyHistogram())
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """As prometheus_client reads it: each bucket holds those before it too."""

@@ -68,23 +68,25 @@ def unpacked(fd: int, sink: Callable[[bytes], None], seconds: int = 3600) -> Non
         assert child.stdout is not None
         while piece := child.stdout.read(1 << 20):
             sink(piece)
-        _, said = child.communicate()
+        _, stderr = child.communicate()
     finally:
         clock.cancel()
         child.kill()
         child.wait()
     if child.returncode:
         raise SandboxFailed(
-            f"exit {child.returncode} {said.decode(errors='replace').strip()[-200:]}", overran=child.returncode < 0
+            f"exit {child.returncode} {stderr.decode(errors='replace').strip()[-200:]}", overran=child.returncode < 0
         )
 
 
 PERCENT = re.compile(rb"\(\s*([\d.]+)/100%\)")
 
 
-def converted(fd: int, out: int, source: str, target: str, said: Callable[[float], None], seconds: int = 3600) -> None:
+def converted(
+    fd: int, out: int, source: str, target: str, progress: Callable[[float], None], seconds: int = 3600
+) -> None:
     """Write the disk behind `fd` in another format to `out`: QEMU's own tool among bubblewrap's walls, where there is nothing but
-    programs, as nobody, without a network. `said` hears the percentage and may raise. Raises SandboxFailed."""
+    programs, as nobody, without a network. `progress` hears the percentage and may raise. Raises SandboxFailed."""
     bwrap = shutil.which("bwrap")
     if bwrap is None or shutil.which("qemu-img") is None:
         raise SandboxFailed("bubblewrap or qemu-img is not installed", overran=False)
@@ -156,7 +158,7 @@ def converted(fd: int, out: int, source: str, target: str, said: Callable[[float
         while text := os.read(child.stdout.fileno(), 4096):
             found = PERCENT.findall(text)
             if found:
-                said(float(found[-1]))
+                progress(float(found[-1]))
         _, wrong = child.communicate()
     finally:
         clock.cancel()

@@ -408,15 +408,15 @@ def _declared(value: Any, sent: Any = None) -> Any:
 
 def _named_fault(e: msgspec.ValidationError, key: str | None) -> Problem:
     text = str(e)
-    said, _, path = text.rpartition(" - at `")
+    problem, _, path = text.rpartition(" - at `")
     path = path.rstrip("`").removeprefix("$").removeprefix(".inner").lstrip(".")
-    if not said:
-        said, path = text, ""
-    said = said.replace("`inner`", f"`{key}`")
-    name = said.split("`")[-2] if "field `" in said else path
+    if not problem:
+        problem, path = text, ""
+    problem = problem.replace("`inner`", f"`{key}`")
+    name = problem.split("`")[-2] if "field `" in problem else path
     where = f"{key}.{path}" if key and path and not path.startswith(key) else path or key or ""
     return Invalid(
-        f"Invalid input for field '{where or name}': {said}" if where else said, field=name or where or "body"
+        f"Invalid input for field '{where or name}': {problem}" if where else problem, field=name or where or "body"
     )
 
 

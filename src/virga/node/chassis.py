@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The network of one host: Open vSwitch and ovn-controller in a network namespace of their own, the external network's end, machines' taps
-and metadata's doors. Everything carries the cloud's name, so that `purge` finds all of it. What the whole cloud has once is in
+and metadata's namespaces. Everything carries the cloud's name, so that `purge` finds all of it. What the whole cloud has once is in
 `central.py`; a chassis is only told where that is."""
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Chassis:
         `datapath_type=netdev` and `--disable-system`: packets are switched in ovs-vswitchd itself, so that no kernel module is needed. One
         vswitchd makes a tap `ovs-netdev` of that very name, hence the namespace of our own.
 
-        `userspace-tso-enable`: a guest or a veth leaves checksums and the cutting of segments to the card that it believes in. A switch in
+        `userspace-tso-enable`: a guest or a veth leaves checksums and the cutting of segments to the NIC that it believes in. A switch in
         user space reads the bare frame and would hand it on with the checksum undone: ping and DHCP work, TCP hangs. Either every such
         end has its offloads off, or, as here, vswitchd finishes what was left undone, which is six to nine times faster between machines
         of this host. The price: with this option on, Open vSwitch 3.1 drops offloaded packets that go into a tunnel. It must be off, and
@@ -235,7 +235,7 @@ class Chassis:
         return f"tap{port_id[:11]}"
 
     def plug(self, port_id: str, mtu: int) -> str:
-        """A tap on the integration bridge for a machine's card; its name. Repeatable."""
+        """A tap on the integration bridge for a machine's NIC; its name. Repeatable."""
         tap = self.tap(port_id)
         with self._lock:
             if tap not in links(self.namespace):
@@ -304,14 +304,14 @@ class Chassis:
             raise Unavailable("Open vSwitch is not started yet.")
         return self.conf
 
-    # -- metadata's doors ------------------------------------------------------------------------------------------
+    # -- the namespaces of metadata -----------------------------------------------------------------------------------
 
-    def door_name(self, network_id: str) -> str:
+    def metadata_namespace(self, network_id: str) -> str:
         return f"{self.name}-md-{network_id}"
 
-    def door(self, network_id: str, port_id: str, mac: str, mtu: int, cidrs: list[str]) -> str:
+    def open_metadata_namespace(self, network_id: str, port_id: str, mac: str, mtu: int, cidrs: list[str]) -> str:
         """A namespace on a tenant network with metadata's addresses; its name. Repeatable."""
-        name, outer = self.door_name(network_id), f"md{port_id[:11]}"
+        name, outer = self.metadata_namespace(network_id), f"md{port_id[:11]}"
         with self._lock:
             self._namespace(name)
             if "md0" not in links(name):
@@ -325,8 +325,8 @@ class Chassis:
             self.bridge(outer, port_id)
         return name
 
-    def close_door(self, network_id: str) -> None:
-        name = self.door_name(network_id)
+    def close_metadata_namespace(self, network_id: str) -> None:
+        name = self.metadata_namespace(network_id)
         with self._lock:
             if name in namespaces():
                 run(["ip", "netns", "del", name])
@@ -334,8 +334,8 @@ class Chassis:
             for link in [x for x in self.plugged() if x.startswith("md") and x not in there]:
                 self.unbridge(link)
 
-    def doors(self) -> set[str]:
-        """The networks that have a door here."""
+    def metadata_namespaces(self) -> set[str]:
+        """The networks that have a metadata namespace here."""
         prefix = f"{self.name}-md-"
         return {n.removeprefix(prefix) for n in namespaces() if n.startswith(prefix)}
 

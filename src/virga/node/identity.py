@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def kept(file: Path, adopt: Callable[[], str | None] = lambda: None) -> str:
+def read_or_create(file: Path, adopt: Callable[[], str | None] = lambda: None) -> str:
     """The node's id: what is in the file, else what `adopt` gives (a host of before nodes kept their ids), else a new one; from then on it
     is in the file. Raises ValueError for a file that holds no id."""
     if not file.exists():

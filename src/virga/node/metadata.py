@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""169.254.169.254 for all networks from one loop: a listening socket is opened inside each network's door and accepted here. Where
+"""169.254.169.254 for all networks from one loop: a listening socket is opened inside each network's metadata namespace and accepted here. Where
 a request arrives tells the network, its source address tells the guest; port security keeps both true."""
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import threading
 
 from virga.ground import log
 from virga.node.chassis import Chassis
-from virga.protocol.guests import MetadataAnswer, MetadataAsked
-from virga.protocol.machines import Nothing
+from virga.protocol.guests import MetadataAnswer, MetadataRequest
+from virga.protocol.machines import Empty
 from virga.protocol.topics import METADATA, METADATA_PORTS, NETWORKS, WAKE, Link
 
 CLONE_NEWNET = 0x40000000
@@ -55,7 +55,7 @@ def listen_in(namespace: str, address: tuple[str, int]) -> socket.socket:
 
 
 class Metadata:
-    """Keeps a door open on every network that has a metadata port, and answers in all of them."""
+    """Keeps a namespace on every network that has a metadata port, and answers in all of them."""
 
     def __init__(self, chassis: Chassis, link: Link, every: float = 20.0) -> None:
         self.chassis, self.link, self.every = chassis, link, every
@@ -66,7 +66,7 @@ class Metadata:
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._loop.run_forever, name="metadata", daemon=True),
-            threading.Thread(target=self._rounds, name="metadata-doors", daemon=True),
+            threading.Thread(target=self._rounds, name="metadata-namespaces", daemon=True),
         ]
         self._slots: dict[str, asyncio.Semaphore] = {}
 
@@ -89,31 +89,31 @@ class Metadata:
             try:
                 self.compare()
             except Exception as e:
-                self.log.warning("doors", why=f"{type(e).__name__}: {e}")
+                self.log.warning("metadata_namespaces", why=f"{type(e).__name__}: {e}")
                 self._wake.wait(1.0)
                 continue
             self._wake.wait(self.every)
 
     def compare(self) -> None:
-        """Open the doors that lack, close those of networks that are gone."""
-        wanted = {p.network: p for p in self.link.call(METADATA_PORTS, Nothing()).ports if p.cidrs}
+        """Make the namespaces that lack, close those of networks that are gone."""
+        wanted = {p.network: p for p in self.link.call(METADATA_PORTS, Empty()).ports if p.cidrs}
         for network, p in wanted.items():
             shape = (p.port, p.mac, str(p.mtu), *p.cidrs)
             known = self._servers.get(network)
             if known is not None and known[1] == shape:
                 continue
-            name = self.chassis.door(network, p.port, p.mac, p.mtu, p.cidrs)
+            name = self.chassis.open_metadata_namespace(network, p.port, p.mac, p.mtu, p.cidrs)
             if known is None:
                 sock = listen_in(name, ("169.254.169.254", 80))
                 server = asyncio.run_coroutine_threadsafe(self._serve(network, sock), self._loop).result(10)
             else:
                 server = known[0]
             self._servers[network] = (server, shape)
-        for network in (set(self._servers) | self.chassis.doors()) - set(wanted):
+        for network in (set(self._servers) | self.chassis.metadata_namespaces()) - set(wanted):
             gone = self._servers.pop(network, None)
             if gone is not None:
                 self._loop.call_soon_threadsafe(gone[0].close)
-            self.chassis.close_door(network)
+            self.chassis.close_metadata_namespace(network)
 
     async def _serve(self, network: str, sock: socket.socket) -> asyncio.Server:
         self._slots[network] = asyncio.Semaphore(AT_ONCE)
@@ -136,30 +136,32 @@ class Metadata:
             line, *headers = head.decode("latin-1").split("\r\n")
             method, _, rest = line.partition(" ")
             path = rest.rpartition(" ")[0]
-            keep = "HTTP/1.1" in rest and not any(h.lower().replace(" ", "") == "connection:close" for h in headers)
+            persistent = "HTTP/1.1" in rest and not any(
+                h.lower().replace(" ", "") == "connection:close" for h in headers
+            )
             if method not in {"GET", "HEAD"}:
-                said = MetadataAnswer(405, "text/plain")
+                answer = MetadataAnswer(405, "text/plain")
             else:
                 ip = writer.get_extra_info("peername")[0]
                 async with self._slots[network]:
-                    said = await self._loop.run_in_executor(None, self._ask, network, ip, path)
-            body = said.body
+                    answer = await self._loop.run_in_executor(None, self._ask, network, ip, path)
+            body = answer.body
             top = (
-                f"HTTP/1.1 {said.status} {REASONS.get(said.status, 'OK')}\r\n"
-                f"Content-Type: {said.type}\r\n"
+                f"HTTP/1.1 {answer.status} {REASONS.get(answer.status, 'OK')}\r\n"
+                f"Content-Type: {answer.type}\r\n"
                 f"Content-Length: {len(body)}\r\n"
             )
             writer.write(
-                (top + ("" if keep else "Connection: close\r\n") + "\r\n").encode()
+                (top + ("" if persistent else "Connection: close\r\n") + "\r\n").encode()
                 + (body if method != "HEAD" else b"")
             )
             await writer.drain()
-            if not keep:
+            if not persistent:
                 return
 
     def _ask(self, network: str, ip: str, path: str) -> MetadataAnswer:
         try:
-            return self.link.call(METADATA, MetadataAsked(network, ip, path))
+            return self.link.call(METADATA, MetadataRequest(network, ip, path))
         except Exception as e:
             self.log.warning("unanswered", why=str(e))
             return MetadataAnswer(503, "text/plain")

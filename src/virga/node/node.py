@@ -14,10 +14,10 @@ from virga.ground import log
 from virga.ground.errors import Problem, Unavailable, told
 from virga.node.journal import Journal
 from virga.protocol import topics
-from virga.protocol.machines import Asked, Assignment, ConsoleAsked, ConsoleOutput, Machine, Nothing, Order
+from virga.protocol.machines import Assignment, AssignmentRequest, ConsoleOutput, ConsoleRequest, Empty, Machine, Order
 from virga.protocol.reports import Found, Hello, MachineReport, OrderReport, Progress, Report, Taken
-from virga.protocol.transfers import Door
-from virga.services.compute.driver import Hypervisor, Unwanted
+from virga.protocol.transfers import DataApi
+from virga.services.compute.driver import Cancelled, Hypervisor
 
 BEAT = 10.0
 """How often control hears of a node of which nothing changed."""
@@ -26,7 +26,7 @@ WORKERS = 4
 
 
 class Node:
-    """`link` is its connection, and with it its id; `name` is what people call the host. `door` is where bytes go; `journal` remembers the
+    """`link` is its connection, and with it its id; `name` is what people call the host. `data_api` is where bytes go; `journal` remembers the
     orders that are finished. Without `workers` nothing begins by itself: a test calls `converge`."""
 
     def __init__(
@@ -35,14 +35,14 @@ class Node:
         hypervisor: Hypervisor,
         *,
         name: str,
-        door: Door,
+        data_api: DataApi,
         journal: Journal | None = None,
         address: str = "127.0.0.1",
         workers: int = WORKERS,
         look: float = LOOK,
         beat: float = BEAT,
     ) -> None:
-        self.link, self.hypervisor, self.door = link, hypervisor, door
+        self.link, self.hypervisor, self.data_api = link, hypervisor, data_api
         self.name, self.address = name, address
         self.look, self.beat = look, beat
         self.journal = journal or Journal(None)
@@ -66,7 +66,7 @@ class Node:
         return self.link.node
 
     def start(self) -> None:
-        self._leave.append(self.link.hear(topics.WAKE, lambda said: self.wake(said.server)))
+        self._leave.append(self.link.hear(topics.WAKE, lambda message: self.wake(message.server)))
         self._leave.append(self.link.serve(topics.CONSOLE, self.console))
         try:
             self.hello()
@@ -89,8 +89,8 @@ class Node:
         self.link.call(topics.HELLO, Hello(name=self.name, capacity=capacity, address=self.address))
         self._said = capacity
 
-    def console(self, said: ConsoleAsked) -> ConsoleOutput:
-        return ConsoleOutput(self.hypervisor.console(said.server).decode(errors="replace"))
+    def console(self, message: ConsoleRequest) -> ConsoleOutput:
+        return ConsoleOutput(self.hypervisor.console(message.server).decode(errors="replace"))
 
     # -- rounds ----------------------------------------------------------------------------------------------------
 
@@ -127,9 +127,9 @@ class Node:
 
     def _list(self) -> None:
         """Learn which machines are this node's: at its start, and when there is one that it does not know."""
-        said = self.link.call(topics.ASSIGNED, Nothing())
+        answer = self.link.call(topics.ASSIGNED, Empty())
         with self._lock:
-            self._done = {id: max(seen, self._done.get(id, 0)) for id, seen in said.servers.items()}
+            self._done = {id: max(seen, self._done.get(id, 0)) for id, seen in answer.servers.items()}
             self._listed = True
 
     def _changes(
@@ -224,26 +224,26 @@ class Node:
         with self._lock:
             self._again.discard(id)
             self._turns[id] = self._turns.get(id, 0) + 1
-        said = self.link.call(topics.ASSIGNMENT, Asked(id))
-        gone = said.power == "gone"
-        if said.power is not None and said.seen < said.generation:
-            error = self._bring(said)
+        answer = self.link.call(topics.ASSIGNMENT, AssignmentRequest(id))
+        gone = answer.power == "gone"
+        if answer.power is not None and answer.seen < answer.generation:
+            error = self._bring(answer)
             found = None if gone and error is None else self._find(id)
             with self._lock:
                 if gone and error is None:
                     self._done.pop(id, None)
                     self._told.pop(id, None)
                 elif not gone:
-                    self._done[id] = said.generation
+                    self._done[id] = answer.generation
                     self._told[id] = found
                 else:
                     self._again.add(id)
-            done = MachineReport(server=id, generation=said.generation, tried=True, error=error, found=found)
+            done = MachineReport(server=id, generation=answer.generation, tried=True, error=error, found=found)
             self._report(Report(machines=[done]))
             if gone and error is not None:
                 return
-        for order in said.orders:
-            self._obey(said, order)
+        for order in answer.orders:
+            self._obey(answer, order)
 
     def _find(self, id: str) -> Found | None:
         try:
@@ -252,62 +252,62 @@ class Node:
             self.log.warning("not_found", server=id, why=f"{type(e).__name__}: {e}")
             return None
 
-    def _bring(self, said: Assignment) -> str | None:
+    def _bring(self, message: Assignment) -> str | None:
         """Make the machine what it should be; why that could not be, or None."""
         try:
-            if said.power == "gone":
-                self.hypervisor.withdraw(said.server)
-            elif said.machine is None:
+            if message.power == "gone":
+                self.hypervisor.withdraw(message.server)
+            elif message.machine is None:
                 raise LookupError("control says how the machine should be, and not which it is")
-            elif said.power == "running":
-                self.hypervisor.run(said.machine)
+            elif message.power == "running":
+                self.hypervisor.run(message.machine)
             else:
-                self.hypervisor.stop(said.machine)
+                self.hypervisor.stop(message.machine)
         except Exception as e:
             if not isinstance(e, Problem):
-                self.log.warning("not_converged", power=said.power, server=said.server, why=str(e))
+                self.log.warning("not_converged", power=message.power, server=message.server, why=str(e))
             return told(e)
         return None
 
     # -- orders ----------------------------------------------------------------------------------------------------
 
-    def _obey(self, said: Assignment, order: Order) -> None:
+    def _obey(self, message: Assignment, order: Order) -> None:
         """Do an order that was not finished before, and report how it ended."""
         finished = self.journal.finished(order.id)
         if finished is None:
             try:
-                result = self._do(said, order)
+                result = self._do(message, order)
                 finished = OrderReport(order.id, "done", result=result)
-            except Unwanted:
+            except Cancelled:
                 return
             except Exception as e:
                 if not isinstance(e, Problem):
-                    self.log.warning("order_failed", kind=order.kind, server=said.server, why=str(e))
+                    self.log.warning("order_failed", kind=order.kind, server=message.server, why=str(e))
                 finished = OrderReport(order.id, "failed", error=told(e))
             self.journal.write(finished)
         found = []
-        if said.machine is not None:
-            seen = self._find(said.server)
+        if message.machine is not None:
+            seen = self._find(message.server)
             with self._lock:
-                self._told[said.server] = seen
-            found = [MachineReport(server=said.server, generation=said.generation, found=seen)]
+                self._told[message.server] = seen
+            found = [MachineReport(server=message.server, generation=message.generation, found=seen)]
         self._report(Report(machines=found, orders=[finished]))
         self.journal.forget(order.id)
 
-    def _do(self, said: Assignment, order: Order) -> dict[str, Any]:
-        machine, given = said.machine, order.arguments
+    def _do(self, message: Assignment, order: Order) -> dict[str, Any]:
+        machine, given = message.machine, order.arguments
         if order.kind == "destroy_disks":
-            self.hypervisor.destroy_disks(said.server, shared=bool(given["shared"]))
+            self.hypervisor.destroy_disks(message.server, shared=bool(given["shared"]))
             return {}
         if order.kind == "tidy":
-            self.hypervisor.tidy(said.server)
+            self.hypervisor.tidy(message.server)
             return {}
         if order.kind == "upload":
-            copy = self.hypervisor.copied(said.server, given["image"])
-            self.door.put(given["reference"], copy)
+            copy = self.hypervisor.copied(message.server, given["image"])
+            self.data_api.put(given["reference"], copy)
             return {"size": copy.size, "format": copy.format}
         if machine is None:
-            raise LookupError(f"there is no machine of server {said.server} on this host to {order.kind}")
+            raise LookupError(f"there is no machine of server {message.server} on this host to {order.kind}")
         if order.kind == "reboot":
             self.hypervisor.reboot(machine, hard=bool(given["hard"]))
         elif order.kind == "snapshot":
@@ -330,12 +330,12 @@ class Node:
 
     def _still(self, server: str, order: str) -> bool:
         """Whether the order still is wanted; a bus that does not answer changes nothing."""
-        said = self._try(lambda: self.link.call(topics.ASSIGNMENT, Asked(server)))
-        return said is None or _names(said.orders, order)
+        answer = self._try(lambda: self.link.call(topics.ASSIGNMENT, AssignmentRequest(server)))
+        return answer is None or _names(answer.orders, order)
 
-    def _try(self, ask: Callable[[], Any]) -> Any:
+    def _try(self, request: Callable[[], Any]) -> Any:
         try:
-            return ask()
+            return request()
         except Problem:
             return None
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import msgspec
 
 
-class MetadataAsked(msgspec.Struct, frozen=True):
+class MetadataRequest(msgspec.Struct, frozen=True):
     """A guest asked for `path`. `network` is where the node's socket listens, `ip` who asked."""
 
     network: str

@@ -33,7 +33,7 @@ class Disk(msgspec.Struct, frozen=True):
     read_only: bool = False
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class DesiredState(msgspec.Struct, frozen=True):
     """How a machine should be on its host. What is new here converges, on a running machine as on a stopped one."""
 
     power: Power
@@ -76,7 +76,7 @@ class Hardware(msgspec.Struct, frozen=True):
 class Machine(msgspec.Struct, frozen=True):
     """A machine as its node should run it; `id` is the server's. `ram` is in MiB; `disk` (the root disk) and `ephemeral` (an empty disk
     beside it) are in GiB, 0: as large as the image, and none. `files` is the content of the config drive, path → text (`base64:` marks
-    bytes), or None for none. `nics` and `disks` are those of `Wanted`."""
+    bytes), or None for none. `nics` and `disks` are those of `DesiredState`."""
 
     id: str
     name: str
@@ -105,7 +105,7 @@ class Order(msgspec.Struct, frozen=True):
     arguments: dict[str, Any] = {}
 
 
-class Asked(msgspec.Struct, frozen=True):
+class AssignmentRequest(msgspec.Struct, frozen=True):
     """A node asks what it should do for one server."""
 
     server: str
@@ -123,7 +123,7 @@ class Assignment(msgspec.Struct, frozen=True):
     orders: list[Order] = []
 
 
-class Nothing(msgspec.Struct, frozen=True):
+class Empty(msgspec.Struct, frozen=True):
     """A question, or an answer, without content."""
 
 
@@ -139,7 +139,7 @@ class Wake(msgspec.Struct, frozen=True):
     server: str
 
 
-class ConsoleAsked(msgspec.Struct, frozen=True):
+class ConsoleRequest(msgspec.Struct, frozen=True):
     """Control → node: what has the machine written to its serial console?"""
 
     server: str

@@ -19,22 +19,22 @@ Answer = TypeVar("Answer", bound=msgspec.Struct)
 class Topic(Generic[Ask, Answer]):
     """A question and its answer, by name."""
 
-    def __init__(self, name: str, ask: type[Ask], answer: type[Answer]) -> None:
+    def __init__(self, name: str, request: type[Ask], answer: type[Answer]) -> None:
         self.name = name
-        self.ask = ask
+        self.ask = request
         self.answer = answer
 
 
 HELLO = Topic("compute.hello", reports.Hello, reports.Welcome)
 REPORT = Topic("compute.report", reports.Report, reports.Taken)
-ASSIGNED = Topic("compute.assigned", machines.Nothing, machines.Assigned)
-ASSIGNMENT = Topic("compute.assignment", machines.Asked, machines.Assignment)
-METADATA = Topic("compute.metadata", guests.MetadataAsked, guests.MetadataAnswer)
-METADATA_PORTS = Topic("compute.metadata_ports", machines.Nothing, guests.MetadataPorts)
-IMAGE = Topic("compute.image", transfers.ImageAsked, transfers.ImageReference)
-CONSOLE = Topic("console", machines.ConsoleAsked, machines.ConsoleOutput)
-WAKE = Topic("wake", machines.Wake, machines.Nothing)
-NETWORKS = Topic("network.changed", machines.Nothing, machines.Nothing)
+ASSIGNED = Topic("compute.assigned", machines.Empty, machines.Assigned)
+ASSIGNMENT = Topic("compute.assignment", machines.AssignmentRequest, machines.Assignment)
+METADATA = Topic("compute.metadata", guests.MetadataRequest, guests.MetadataAnswer)
+METADATA_PORTS = Topic("compute.metadata_ports", machines.Empty, guests.MetadataPorts)
+IMAGE = Topic("compute.image", transfers.ImageRequest, transfers.ImageReference)
+CONSOLE = Topic("console", machines.ConsoleRequest, machines.ConsoleOutput)
+WAKE = Topic("wake", machines.Wake, machines.Empty)
+NETWORKS = Topic("network.changed", machines.Empty, machines.Empty)
 """To all nodes: something about networks changed. May be lost."""
 
 
@@ -45,16 +45,16 @@ class Link:
         self.connection = connection
         self.node = connection.name
 
-    def call(self, topic: Topic[Ask, Answer], ask: Ask) -> Answer:
+    def call(self, topic: Topic[Ask, Answer], request: Ask) -> Answer:
         """Ask control. Raises Unavailable when nobody answers, and what control refuses with."""
-        said = self.connection.call(f"rpc.{self.node}.{topic.name}", msgspec.to_builtins(ask))
-        return msgspec.convert(said, topic.answer)
+        answer = self.connection.call(f"rpc.{self.node}.{topic.name}", msgspec.to_builtins(request))
+        return msgspec.convert(answer, topic.answer)
 
     def serve(self, topic: Topic[Ask, Answer], handler: Callable[[Ask], Answer]) -> Callable[[], None]:
         """Answer control's questions; gives how to stop that."""
 
-        def answer(said: dict[str, Any]) -> dict[str, Any]:
-            given: dict[str, Any] = msgspec.to_builtins(handler(msgspec.convert(said, topic.ask)))
+        def answer(answer: dict[str, Any]) -> dict[str, Any]:
+            given: dict[str, Any] = msgspec.to_builtins(handler(msgspec.convert(answer, topic.ask)))
             return given
 
         return self.connection.serve(f"node.{self.node}.{topic.name}", answer)
@@ -62,24 +62,24 @@ class Link:
     def hear(self, topic: Topic[Ask, Answer], handler: Callable[[Ask], None]) -> Callable[[], None]:
         """Hear what control calls out to this node, or to all of them; gives how to stop that."""
         subject = f"all.{topic.name}" if topic is NETWORKS else f"node.{self.node}.{topic.name}"
-        return self.connection.subscribe(subject, lambda said: handler(msgspec.convert(said, topic.ask)))
+        return self.connection.subscribe(subject, lambda answer: handler(msgspec.convert(answer, topic.ask)))
 
 
 def serve(bus: Bus, topic: Topic[Ask, Answer], handler: Callable[[str, Ask], Answer]) -> Callable[[], None]:
     """Control's end: `handler(node, ask)` answers every node; gives how to stop that."""
 
-    def answer(node: str, said: dict[str, Any]) -> dict[str, Any]:
-        given: dict[str, Any] = msgspec.to_builtins(handler(node, msgspec.convert(said, topic.ask)))
+    def answer(node: str, answer: dict[str, Any]) -> dict[str, Any]:
+        given: dict[str, Any] = msgspec.to_builtins(handler(node, msgspec.convert(answer, topic.ask)))
         return given
 
     return bus.serve_each(f"rpc.*.{topic.name}", answer)
 
 
-def call(bus: Bus, node: str, topic: Topic[Ask, Answer], ask: Ask) -> Answer:
+def call(bus: Bus, node: str, topic: Topic[Ask, Answer], request: Ask) -> Answer:
     """Ask a node. Raises Unavailable when it does not answer."""
-    return msgspec.convert(bus.call(f"node.{node}.{topic.name}", msgspec.to_builtins(ask)), topic.answer)
+    return msgspec.convert(bus.call(f"node.{node}.{topic.name}", msgspec.to_builtins(request)), topic.answer)
 
 
-def tell(bus: Bus, node: str, topic: Topic[Ask, Answer], ask: Ask) -> None:
+def tell(bus: Bus, node: str, topic: Topic[Ask, Answer], request: Ask) -> None:
     """Call out to a node; it may not hear it."""
-    bus.publish(f"node.{node}.{topic.name}", msgspec.to_builtins(ask))
+    bus.publish(f"node.{node}.{topic.name}", msgspec.to_builtins(request))

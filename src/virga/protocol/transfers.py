@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 import msgspec
 
 
-class ImageAsked(msgspec.Struct, frozen=True):
+class ImageRequest(msgspec.Struct, frozen=True):
     """A node needs an image of which it builds a machine."""
 
     image: str
@@ -36,7 +36,7 @@ class Content:
     read: Callable[[], Iterator[bytes]]
 
 
-class Door(Protocol):
+class DataApi(Protocol):
     """The data door, as a node sees it."""
 
     def fetch(self, reference: str) -> Path | None:

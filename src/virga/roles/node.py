@@ -35,11 +35,11 @@ NODE = Role(name="node", parts=(), node=True)
 class GuestsEnd(Protocol):
     """A hypervisor whose machines outlive this process and can be ended with it."""
 
-    def end_guests(self, *, ask: bool) -> None: ...
+    def end_guests(self, *, gracefully: bool) -> None: ...
 
 
 class LocalNode:
-    """`equip` (or the simulation) leaves drivers in the site's doors; `start` begins to converge; `stop` and `close` end it."""
+    """`equip` (or the simulation) leaves drivers in the site's registry; `start` begins to converge; `stop` and `close` end it."""
 
     def __init__(self, settings: Settings, site: Site) -> None:
         self.settings, self.site = settings, site
@@ -63,7 +63,7 @@ class LocalNode:
         from virga.services.compute.drivers.rbd_disks import RbdDisks
         from virga.services.network.drivers.ovn import OvnSwitch
 
-        own, doors, state = self.settings, self.site.doors, self.site.state
+        own, registry, state = self.settings, self.site.registry, self.site.state
         if state is None:
             raise RuntimeError("real disks and networks cannot live in memory")
         adopt_orphans()
@@ -78,7 +78,7 @@ class LocalNode:
         central.await_chassis(chassis.id)
         switch = OvnSwitch(central.nb, chassis.id)
         switch.prepare()
-        doors.put(Switch, switch)
+        registry.put(Switch, switch)
         step("hypervisor (libvirt, QEMU)")
         (state / "machines").mkdir(exist_ok=True, mode=0o711)
         rbd = RbdDisks(own.compute.disks) if own.compute.disks else None
@@ -86,35 +86,35 @@ class LocalNode:
             chassis.storage(rbd.networks())
         kvm = own.compute.virt_type == "kvm" or (own.compute.virt_type == "auto" and kvm_works(state / "kvm.json")[0])
         supervisor.run(engine(own.name, state / "libvirt", state / "machines", chassis.namespace, kvm))
-        kept = Images(self.link(), doors.use(Transfers))
+        stored = Images(self.link(), registry.use(Transfers))
         hypervisor = LibvirtHypervisor(
             state / "libvirt/run/libvirt-sock",
             state,
             kvm=kvm,
             plug=chassis.plug,
             unplug=chassis.unplug,
-            image=kept.file,
+            image=stored.file,
             rbd=rbd,
-            urls=kept.urls,
+            urls=stored.urls,
         )
-        doors.put(Hypervisor, hypervisor)
+        registry.put(Hypervisor, hypervisor)
         self._metadata = Metadata(chassis, self.link())
         supervisor.watch()
 
     def start(self) -> None:
         """Watch the switch, converge machines, answer their metadata."""
-        doors, state = self.site.doors, self.site.state
-        nodes = doors.use(NodeApi)
+        registry, state = self.site.registry, self.site.state
+        nodes = registry.use(NodeApi)
 
         def seen(port: str, up: bool) -> None:
             nodes.port(port, up)
 
-        doors.use(Switch).watch(seen)
+        registry.use(Switch).watch(seen)
         self.node = Node(
             self.link(),
-            doors.use(Hypervisor),
+            registry.use(Hypervisor),
             name=self.host_name,
-            door=doors.use(Transfers),
+            data_api=registry.use(Transfers),
             journal=Journal(state / "node.orders" if state is not None else None),
         )
         self.node.start()
@@ -129,7 +129,7 @@ class LocalNode:
     def link(self) -> Link:
         """The node's connection, by its id."""
         if self._link is None:
-            self._link = Link(LocalConnection(self.site.doors.use(Bus), self._id()))
+            self._link = Link(LocalConnection(self.site.registry.use(Bus), self._id()))
         return self._link
 
     def _id(self) -> str:
@@ -142,7 +142,7 @@ class LocalNode:
 
         if self.site.state is None:
             return before(True) or self.site.world.uuid()
-        return identity.kept(self.site.state / "node.id", lambda: before(False))
+        return identity.read_or_create(self.site.state / "node.id", lambda: before(False))
 
     def stop(self, guests: str) -> None:
         """Converge no more. `guests`: `leave` them running, `stop` them first, or `kill` them without asking."""
@@ -151,9 +151,9 @@ class LocalNode:
         if self._metadata is not None:
             self._metadata.stop()
         if self.node is not None:
-            hypervisor = self.site.doors.use(Hypervisor)
+            hypervisor = self.site.registry.use(Hypervisor)
             if guests != "leave" and isinstance(hypervisor, GuestsEnd):
-                hypervisor.end_guests(ask=guests == "stop")
+                hypervisor.end_guests(gracefully=guests == "stop")
             hypervisor.close()
 
     def close(self, guests: str) -> None:

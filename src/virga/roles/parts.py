@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from virga.ground.db import migrate
 from virga.ground.db.engine import Database
-from virga.ground.doors import Doors
 from virga.ground.http.table import Service
+from virga.ground.registry import Registry
 from virga.services.compute.part import PART as COMPUTE
 from virga.services.identity.part import PART as IDENTITY
 from virga.services.images.part import PART as IMAGES
@@ -20,7 +20,7 @@ PARTS: tuple[Part, ...] = (IDENTITY, IMAGES, NETWORK, PLACEMENT, COMPUTE, OBJECT
 
 def described() -> tuple[Service, ...]:
     """Every API, as it is with the settings that nobody changed: for what describes them without a cloud."""
-    registry = Doors()
+    registry = Registry()
     for part in PARTS:
         if part.settings is not None:
             registry.put(part.settings, part.settings())

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from virga.ground import events
-from virga.ground.doors import Doors
 from virga.ground.loops.loop import Loop
+from virga.ground.registry import Registry
 from virga.services.part import Part
 
 
@@ -37,7 +37,7 @@ class Role:
         """The parts whose APIs answer here."""
         return tuple(part for part in self.parts if part.name in self.serves)
 
-    def loops(self, doors: Doors) -> tuple[Loop, ...]:
+    def loops(self, registry: Registry) -> tuple[Loop, ...]:
         """What each process keeps up by itself, and for `control` what one process of the cloud does for all."""
-        every = tuple(loop for part in self.parts for loop in part.loops(doors))
+        every = tuple(loop for part in self.parts for loop in part.loops(registry))
         return (events.OUTBOX, *every) if self.control else tuple(loop for loop in every if not loop.shared)

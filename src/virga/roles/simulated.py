@@ -12,7 +12,7 @@ from virga.ground.errors import NotFound
 from virga.ground.http.call import Call, Query, Request
 from virga.ground.world import VirtualClock
 from virga.services.compute.driver import Hypervisor
-from virga.services.compute.drivers.fake import Dial, FakeHypervisor
+from virga.services.compute.drivers.fake import FailureRates, FakeHypervisor
 from virga.services.identity import api as identity
 from virga.services.images import api as images
 from virga.services.network import api as network
@@ -29,18 +29,18 @@ class Advance(wire.Wire):
 
 
 def simulate(site: Site, settings: Settings) -> None:
-    """Leave the simulated drivers in the doors."""
-    switch = site.doors.put(FakeSwitch, FakeSwitch())
-    site.doors.put(Switch, switch)
-    dial = site.doors.put(Dial, Dial(settings.sim.fail, site.world))
+    """Leave the simulated drivers in the registry."""
+    switch = site.registry.put(FakeSwitch, FakeSwitch())
+    site.registry.put(Switch, switch)
+    failure_rates = site.registry.put(FailureRates, FailureRates(settings.sim.fail, site.world))
     hypervisor = FakeHypervisor(
         site.world,
         file=site.file("machines.json"),
-        dial=dial,
+        failure_rates=failure_rates,
         plug=switch.plug,
         boot_seconds=settings.sim.boot_seconds,
     )
-    site.doors.put(Hypervisor, hypervisor)
+    site.registry.put(Hypervisor, hypervisor)
 
 
 def stock(site: Site, settings: Settings) -> None:
@@ -54,7 +54,7 @@ def stock(site: Site, settings: Settings) -> None:
         if project is None:
             return
         request = Request("start", "POST", "/", "", Query({}), "", {}, "", "")
-        call = Call(network.system_actor(project), (0, 0), request, site.doors, site.db, open=tx)
+        call = Call(network.system_actor(project), (0, 0), request, site.registry, site.db, open=tx)
         if images.first_image(call) is not None:
             own = settings.network
             network.first_private(call, network.ensure_external(call, own.external_name, own.external_cidr))
@@ -64,7 +64,7 @@ def stock(site: Site, settings: Settings) -> None:
 
 def advance(site: Site, body: bytes) -> float:
     """Move simulated time as a body {"advance": seconds} says; the new time. Raises Invalid for another body, NotFound where time is real."""
-    asked = wire.decode(Advance, body) if body else Advance()
-    if not isinstance(site.world.clock, VirtualClock) or not isinstance(asked, Advance):
+    request = wire.decode(Advance, body) if body else Advance()
+    if not isinstance(site.world.clock, VirtualClock) or not isinstance(request, Advance):
         raise NotFound("This cloud's time is the real one.")
-    return site.world.clock.advance(asked.advance)
+    return site.world.clock.advance(request.advance)

@@ -12,9 +12,9 @@ from pathlib import Path
 from virga.authority.overrides import Overrides
 from virga.ground.bus import Bus, LocalBus
 from virga.ground.db.engine import Database
-from virga.ground.doors import Doors
 from virga.ground.processes import Process
-from virga.ground.sagas.saga import Book
+from virga.ground.registry import Registry
+from virga.ground.sagas.saga import SagaRegistry
 from virga.ground.world import VirtualClock, World
 from virga.services.part import Part, Site
 from virga.settings import Settings
@@ -36,25 +36,25 @@ def open_site(
         state.mkdir(parents=True, exist_ok=True, mode=0o711)
         if not settings.database.url:
             private(state / "virga.db")
-    doors = Doors()
+    registry = Registry()
     clock = VirtualClock() if settings.simulated and settings.sim.clock else None
     seed = settings.sim.seed if settings.simulated else None
-    doors.put(World, world or World(clock, seed=seed))
-    doors.put(Database, Database(settings.records()))
-    doors.put(Bus, LocalBus())
+    registry.put(World, world or World(clock, seed=seed))
+    registry.put(Database, Database(settings.records()))
+    registry.put(Bus, LocalBus())
     folder = state / "processes" if state is not None else None
-    doors.put(Process, Process(doors.use(Database), doors.use(World), settings.name, folder))
-    doors.put(Overrides, Overrides(state, settings.server.policy_file))
-    doors.put(Book, Book([saga for part in parts for saga in part.sagas]))
+    registry.put(Process, Process(registry.use(Database), registry.use(World), settings.name, folder))
+    registry.put(Overrides, Overrides(state, settings.server.policy_file))
+    registry.put(SagaRegistry, SagaRegistry([saga for part in parts for saga in part.sagas]))
     for part in {part.name: part for part in (*parts, *known)}.values():
         if part.settings is not None:
-            doors.put(part.settings, getattr(settings, part.name))
+            registry.put(part.settings, getattr(settings, part.name))
     site = Site(
-        doors=doors,
-        db=doors.use(Database),
-        world=doors.use(World),
+        registry=registry,
+        db=registry.use(Database),
+        world=registry.use(World),
         state=state,
-        apis=tuple(api for part in known or parts for api in part.apis(doors)),
+        apis=tuple(api for part in known or parts for api in part.apis(registry)),
         region=settings.identity.region,
         classic_ports=settings.server.classic_ports and not settings.server.public_url,
     )

@@ -13,10 +13,10 @@ import msgspec
 
 from virga.authority.rules import Rule
 from virga.ground.db.engine import Database
-from virga.ground.doors import Doors
-from virga.ground.http.rim import App
+from virga.ground.http.api_app import App
 from virga.ground.http.table import Service
 from virga.ground.loops.loop import Loop
+from virga.ground.registry import Registry
 from virga.ground.sagas.saga import Saga
 from virga.ground.world import World
 
@@ -29,7 +29,7 @@ class Site:
     """Where parts are set up: what they share. `state` is the folder that keeps what is no row, None where nothing is kept; `apis` are
     all APIs that the cloud has, `region` is where the catalogue has them, `classic_ports` says whether they are on ports of their own, too."""
 
-    doors: Doors
+    registry: Registry
     db: Database
     world: World
     state: Path | None
@@ -44,19 +44,19 @@ class Site:
         return self.state / name if self.state is not None else None
 
 
-def _no_loops(_: Doors) -> tuple[Loop, ...]:
+def _no_loops(_: Registry) -> tuple[Loop, ...]:
     return ()
 
 
-def _no_apps(_: Doors) -> Mapping[str, App]:
+def _no_apps(_: Registry) -> Mapping[str, App]:
     return MappingProxyType({})
 
 
-def _no_pages(_: Doors) -> Mapping[str, Page]:
+def _no_pages(_: Registry) -> Mapping[str, Page]:
     return MappingProxyType({})
 
 
-def _no_ports(_: Doors) -> Mapping[int, Service]:
+def _no_ports(_: Registry) -> Mapping[int, Service]:
     return MappingProxyType({})
 
 
@@ -67,29 +67,29 @@ def _nothing(_: Site) -> None:
 @dataclass(frozen=True)
 class Part:
     """One service. `name` is its section of the settings, too, and `settings` the shape of that section. What a setting decides is a
-    function of the doors, where the sections lie by their shapes.
+    function of the registry, where the sections lie by their shapes.
 
-    A process takes it up in this order: `furnish` leaves in the doors what actions, sagas and loops use, and opens what it needs;
+    A process takes it up in this order: `furnish` leaves in the registry what actions, sagas and loops use, and opens what it needs;
     `listen` answers nodes on the bus; `prepare` writes what the database must have before the first call, and may be repeated;
     `load` reads what is kept in memory; `start` sets threads going. `stop` ends threads and closes what `furnish` opened."""
 
     name: str
-    apis: Callable[[Doors], tuple[Service, ...]]
+    apis: Callable[[Registry], tuple[Service, ...]]
     rules: tuple[Rule, ...]
     settings: type[msgspec.Struct] | None = None
     sagas: tuple[Saga, ...] = ()
-    loops: Callable[[Doors], tuple[Loop, ...]] = _no_loops
+    loops: Callable[[Registry], tuple[Loop, ...]] = _no_loops
     furnish: Callable[[Site], None] = _nothing
     listen: Callable[[Site], None] = _nothing
     prepare: Callable[[Site], None] = _nothing
     load: Callable[[Site], None] = _nothing
     start: Callable[[Site], None] = _nothing
     stop: Callable[[Site], None] = _nothing
-    apps: Callable[[Doors], Mapping[str, App]] = _no_apps
+    apps: Callable[[Registry], Mapping[str, App]] = _no_apps
     """APIs with an HTTP of their own, by the names of their services."""
-    pages: Callable[[Doors], Mapping[str, Page]] = _no_pages
+    pages: Callable[[Registry], Mapping[str, Page]] = _no_pages
     """Pages at the root of the address, by their paths."""
-    ports: Callable[[Doors], Mapping[int, Service]] = _no_ports
+    ports: Callable[[Registry], Mapping[int, Service]] = _no_ports
     """Ports on which one API answers alone, by setting."""
 
 

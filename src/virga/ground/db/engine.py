@@ -37,7 +37,7 @@ def to_json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-class Lengthy(Exception):
+class LongTransaction(Exception):
     """What was asked takes long, and this transaction runs where nothing may: it is undone, and begins again elsewhere."""
 
 
@@ -66,9 +66,9 @@ class Tx:
         self._after.append(call)
 
     def takes_long(self) -> None:
-        """Say that what comes now is no matter of a few statements. Raises Lengthy where that must not be."""
+        """Say that what comes now is no matter of a few statements. Raises LongTransaction where that must not be."""
         if self.brief:
-            raise Lengthy
+            raise LongTransaction
 
     def hold(self, name: str) -> None:
         """Let no other transaction that holds `name` run beside this one (until commit): those that would disturb each other queue.
@@ -96,7 +96,7 @@ def _collision(cause: object) -> Collision:
     return Collision(f"The same {words} has just been taken by another request; look and try again.")
 
 
-class Turn:
+class WriterLock:
     """Whose turn it is to write: one thread at a time, and again inside its own turn. A turn by `attempt` is no thread's own: any
     thread may end it, none is let in again."""
 
@@ -138,11 +138,13 @@ class Database:
         self.url = url
         self.memory = url in {"sqlite://", "sqlite:///:memory:"}
         self.sqlite = url.startswith("sqlite")
-        self._turn = Turn()
-        self._writer: contextlib.AbstractContextManager[Any] = self._turn if self.sqlite else contextlib.nullcontext()
-        self._keeper = 0
-        self._kept: sa.Connection | None = None
-        self._kept_writer: sa.Connection | None = None
+        self._writer_lock = WriterLock()
+        self._writer: contextlib.AbstractContextManager[Any] = (
+            self._writer_lock if self.sqlite else contextlib.nullcontext()
+        )
+        self._holder = 0
+        self._held: sa.Connection | None = None
+        self._held_writer: sa.Connection | None = None
         if self.memory:
             args: dict[str, Any] = {
                 "poolclass": StaticPool,
@@ -180,21 +182,21 @@ class Database:
         ):
             raw.execute(f"pragma {pragma}")
 
-    def keep(self) -> None:
+    def hold_connections(self) -> None:
         """The calling thread, the event loop's, keeps a connection for its reads and one for `attempt`: what it asks is short, and
         taking a connection out of the pool and putting it back costs as much as the question."""
         if self.sqlite and not self.memory:
             self._let_go()
-            self._kept, self._keeper = self.engine.connect(), threading.get_ident()
-            self._kept_writer = self.engine.connect()
-            self._kept_writer.detach()  # it does not wait for other writers, and must never serve anybody else
-            self._kept_writer.connection.dbapi_connection.execute("pragma busy_timeout=0")  # type: ignore[union-attr]
+            self._held, self._holder = self.engine.connect(), threading.get_ident()
+            self._held_writer = self.engine.connect()
+            self._held_writer.detach()  # it does not wait for other writers, and must never serve anybody else
+            self._held_writer.connection.dbapi_connection.execute("pragma busy_timeout=0")  # type: ignore[union-attr]
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Tx]:
         """A consistent view; what it writes is rolled back."""
-        if self._kept is not None and threading.get_ident() == self._keeper:
-            conn, self._kept = self._kept, None  # a read inside a read has another one
+        if self._held is not None and threading.get_ident() == self._holder:
+            conn, self._held = self._held, None  # a read inside a read has another one
             own: sqlite3.Connection = conn.connection.dbapi_connection  # type: ignore[assignment]
             try:
                 own.execute("BEGIN")
@@ -205,7 +207,7 @@ class Database:
                 if conn.in_transaction():
                     conn.rollback()
                 own.rollback()
-                self._kept = conn
+                self._held = conn
             return
         with self._writer if self.memory else contextlib.nullcontext(), self._faults(), self._reading.connect() as conn:
             if self.memory and conn.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]
@@ -276,25 +278,25 @@ class Database:
     @property
     def busy(self) -> bool:
         """Whether a read would wait for whoever writes at this moment: in memory there is one connection for all."""
-        return self.memory and self._turn.taken
+        return self.memory and self._writer_lock.taken
 
     @property
-    def keeps(self) -> bool:
+    def holds_connections(self) -> bool:
         """Whether the calling thread is the one that keeps connections, and may `attempt`."""
-        return self._kept_writer is not None and threading.get_ident() == self._keeper
+        return self._held_writer is not None and threading.get_ident() == self._holder
 
     def attempt(self) -> Tx | None:
         """A writing transaction, if nobody else writes at this moment: the loop must not wait for one. `end` ends it, from any thread.
         None where there is none to be had, and on other databases."""
-        conn = self._kept_writer
-        if conn is None or not self._turn.attempt():
+        conn = self._held_writer
+        if conn is None or not self._writer_lock.attempt():
             return None
         raw: sqlite3.Connection = conn.connection.dbapi_connection  # type: ignore[assignment]
         try:
             raw.execute("BEGIN IMMEDIATE")
             conn.begin()
         except BaseException as e:
-            self._turn.__exit__()
+            self._writer_lock.__exit__()
             if isinstance(e, sqlite3.OperationalError):  # another process writes
                 return None
             raise
@@ -312,7 +314,7 @@ class Database:
                     assert tx.embedded is not None
                     tx.embedded.rollback()
         finally:
-            self._turn.__exit__()
+            self._writer_lock.__exit__()
         if commit:
             tx.committed()
 
@@ -355,10 +357,10 @@ class Database:
         return Unavailable("The database does not answer; try again.")
 
     def _let_go(self) -> None:
-        for kept in (self._kept, self._kept_writer):
-            if kept is not None:
-                kept.close()
-        self._kept = self._kept_writer = None
+        for connection in (self._held, self._held_writer):
+            if connection is not None:
+                connection.close()
+        self._held = self._held_writer = None
 
     def close(self) -> None:
         self._let_go()

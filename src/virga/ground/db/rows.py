@@ -318,7 +318,7 @@ MOST_TAGS = 50
 """As many as one server, port or network may carry."""
 
 
-def tagged(tx: Tx, column: sa.ColumnElement[Any], asked: Mapping[str, Sequence[str]]) -> list[Where]:
+def tagged(tx: Tx, column: sa.ColumnElement[Any], filters: Mapping[str, Sequence[str]]) -> list[Where]:
     """The four tag filters that Nova and Neutron share: `tags` (all of them), `tags-any`, `not-tags` (not all), `not-tags-any`;
     each value may list several with commas. Raises Invalid for more than MOST_TAGS in one filter: nothing has more tags, and
     each is a condition that the database must read."""
@@ -329,7 +329,7 @@ def tagged(tx: Tx, column: sa.ColumnElement[Any], asked: Mapping[str, Sequence[s
         ("not-tags", sa.and_, True),
         ("not-tags-any", sa.or_, True),
     ):
-        values = [text.split(",") for text in asked.get(name, ())]
+        values = [text.split(",") for text in filters.get(name, ())]
         if sum(len(tags) for tags in values) > MOST_TAGS:
             raise Invalid(f"Invalid input for query parameter '{name}': more than {MOST_TAGS} tags", field=name)
         for tags in values:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Statements of a fixed shape, built once and run thousands of times a second. On SQLite, whose answer comes in microseconds, the text
-goes to its own connection and rows are decoded here: SQLAlchemy's way there costs more than the question. This room decides that;
+goes to its own connection and rows are decoded here: SQLAlchemy's way there costs more than the question. This module decides that;
 nobody above asks which database it is."""
 
 from __future__ import annotations

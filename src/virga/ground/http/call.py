@@ -10,9 +10,9 @@ from types import MappingProxyType
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from virga.ground.db.engine import Database, Tx
-from virga.ground.doors import Doors
 from virga.ground.errors import Invalid, Unauthorized
 from virga.ground.events import Event, emit
+from virga.ground.registry import Registry
 from virga.ground.wire import Shape, Version, holds, making, since, until
 from virga.ground.world import World
 
@@ -185,7 +185,7 @@ class Call:
     actor: Actor
     version: Version
     request: Request
-    doors: Doors
+    registry: Registry
     db: Database
     open: Tx | None = None
     hot: bool = False
@@ -199,7 +199,7 @@ class Call:
 
     @property
     def world(self) -> World:
-        return self.doors.use(World)
+        return self.registry.use(World)
 
     @property
     def query(self) -> Query:
@@ -209,7 +209,7 @@ class Call:
         return self.world.now()
 
     def use(self, kind: type[T]) -> T:
-        return self.doors.use(kind)
+        return self.registry.use(kind)
 
     def making(self, shape: type[S]) -> type[S]:
         """The constructor of `shape` as the caller's version shows it (`wire.making`)."""
@@ -220,12 +220,12 @@ class Call:
         return holds(mark, self.version)
 
     def emit(self, event: Event) -> None:
-        emit(self.tx, self.doors, event)
+        emit(self.tx, self.registry, event)
 
 
 @dataclass(slots=True)
 class Answer:
-    """An answer that says more than a body: status, headers, or a stream of bytes. `version` is the rim's: what the call spoke."""
+    """An answer that says more than a body: status, headers, or a stream of bytes. `version` is the application's: what the call spoke."""
 
     body: Any = None
     code: int | None = None
@@ -239,7 +239,7 @@ View = Callable[[Any, Call], Any]
 
 
 def repeated(do: Callable[Concatenate[Call, P], T]) -> Callable[Concatenate[Call, P], T]:
-    """`do(call, …)`, begun again when the database asks: for what streams run in threads. The rim does it for other rows, and cannot
+    """`do(call, …)`, begun again when the database asks: for what streams run in threads. `ApiApp` does it for other rows, and cannot
     for these, whose body comes only once."""
 
     @functools.wraps(do)

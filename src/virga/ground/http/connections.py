@@ -41,7 +41,7 @@ class Held(Protocol):
         """End in favour of a newer one: nothing is under way."""
 
 
-class Place:
+class AddressConnections:
     """The connections of one address. `fresh` have not sent a head yet, `idle` wait for the next one; the oldest come first."""
 
     __slots__ = ("count", "fresh", "idle")
@@ -67,24 +67,26 @@ class Connections:
     def __init__(self, *, most: int = MOST_FILES, each: int = 1024, proxies: Iterable[str] = ()) -> None:
         self.most, self.each = most, each
         self.proxies: tuple[Network, ...] = tuple(ipaddress.ip_network(p, strict=False) for p in proxies)
-        self.held: dict[Held, Place] = {}
-        self.places: dict[str, Place] = {}
+        self.held: dict[Held, AddressConnections] = {}
+        self.by_address: dict[str, AddressConnections] = {}
         self._look: asyncio.TimerHandle | None = None
 
     # -- coming and going ------------------------------------------------------------------------------------------
 
-    def come(self, one: Held, peer: str) -> Place | None:
+    def come(self, one: Held, peer: str) -> AddressConnections | None:
         """Take a connection in. Too many: the one that has waited longest for a head gives way, the address's own or, where the server
         is full, that of the address with most of them. None when nobody can give way: it must be refused."""
         name = place_of(peer)
-        place = self.places.get(name)
+        place = self.by_address.get(name)
         if place is not None and place.count >= self.each and not self.trusts(peer):
             if not self._make_room(place):
                 return None
-        elif len(self.held) >= self.most and not self._make_room(max(self.places.values(), key=lambda p: p.waiting)):
+        elif len(self.held) >= self.most and not self._make_room(
+            max(self.by_address.values(), key=lambda p: p.waiting)
+        ):
             return None
         if place is None or place.count == 0:
-            place = self.places[name] = Place()
+            place = self.by_address[name] = AddressConnections()
         place.count += 1
         place.fresh[one] = None
         self.held[one] = place
@@ -92,7 +94,7 @@ class Connections:
             self._look = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._all)
         return place
 
-    def _make_room(self, place: Place) -> bool:
+    def _make_room(self, place: AddressConnections) -> bool:
         one = place.longest()
         if one is None:
             return False
@@ -110,7 +112,7 @@ class Connections:
         place.idle.pop(one, None)
         place.count -= 1
         if not place.count:
-            self.places.pop(place_of(peer), None)
+            self.by_address.pop(place_of(peer), None)
 
     # -- standing still --------------------------------------------------------------------------------------------
 
@@ -160,8 +162,8 @@ class Connections:
             if name in by_name:
                 by_name[name] += [part.strip() for part in value.decode("latin-1").split(",")]
         client = peer
-        for said in reversed(by_name[b"x-forwarded-for"]):
-            address = address_in(said)
+        for forwarded in reversed(by_name[b"x-forwarded-for"]):
+            address = address_in(forwarded)
             if address is None:
                 break
             client = address

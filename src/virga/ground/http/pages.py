@@ -22,7 +22,7 @@ class Page(Generic[T]):
 
 
 @dataclass(frozen=True)
-class Asked:
+class PageRequest:
     """What the caller asked of a list."""
 
     limit: int
@@ -31,14 +31,14 @@ class Asked:
     reverse: bool = False
 
 
-def asked(
+def page_request(
     call: Call,
     *,
     sortable: dict[str, str],
     default: tuple[tuple[str, str], ...],
     most: int = 1000,
     default_way: str = "desc",
-) -> Asked:
+) -> PageRequest:
     """Read limit, marker, sort_key/sort_dir (repeated, or Glance's and Keystone's `sort=name:asc,id`) from the query.
     `sortable`: name on the wire → column. A key counts once, where it stands first, so there are never more keys than columns.
     Raises Invalid for a key that is not in `sortable` and for a direction that is none."""
@@ -66,7 +66,7 @@ def asked(
             )
         if all(column != sortable[key] for column, _ in sort):
             sort.append((sortable[key], way))
-    return Asked(
+    return PageRequest(
         min(limit if limit is not None else most, most),
         q.get("marker"),
         tuple(sort) or default,
@@ -74,12 +74,12 @@ def asked(
     )
 
 
-def cut(items: list[T], asked: Asked) -> Page[T]:
+def paginate(items: list[T], page: PageRequest) -> Page[T]:
     """Turn `limit + 1` rows into a page."""
-    if len(items) <= asked.limit:
+    if len(items) <= page.limit:
         return Page(items)
-    kept = items[: asked.limit]
-    return Page(kept, getattr(kept[-1], "id", None) if kept else None)
+    shown = items[: page.limit]
+    return Page(shown, getattr(shown[-1], "id", None) if shown else None)
 
 
 def next_link(call: Call, marker: str, **more: Any) -> str:

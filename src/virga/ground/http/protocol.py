@@ -14,7 +14,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from virga.ground.http import connections as bounds
-from virga.ground.http.connections import Connections, Place
+from virga.ground.http.connections import AddressConnections, Connections
 from virga.ground.http.turns import Parties, Party, Rounds
 
 _ODD = re.compile(rb"[\x80-\xff]")
@@ -54,7 +54,7 @@ class Protocol(HttpToolsProtocol):
     """When the peer must have gone on; 0: it is not its turn."""
     _still: tuple[int, float] | None = None
     """What was left of the answer to send, and since when."""
-    place: Place | None = None
+    place: AddressConnections | None = None
     peer = ""
     trusted = False
 

@@ -185,7 +185,7 @@ class Table:
         return None
 
 
-def fit(rows: list[Route], version: Version) -> Route:
+def at_version(rows: list[Route], version: Version) -> Route:
     """The row that lives at `version`; NotFound when none does, as Nova answers."""
     for row in rows:
         if row.since <= version <= row.until:

@@ -14,9 +14,9 @@ from virga.ground.bus import Bus
 from virga.ground.db.engine import Database, Tx, metadata
 from virga.ground.db.fenced import FencedDatabase
 from virga.ground.db.isolation import Retry
-from virga.ground.doors import Doors
 from virga.ground.errors import Problem
 from virga.ground.processes import Fenced, Process, alive
+from virga.ground.registry import Registry
 from virga.ground.world import World
 
 LEASES = sa.Table(
@@ -30,12 +30,12 @@ LEASES = sa.Table(
 
 @dataclass(frozen=True)
 class Round:
-    """What a loop's function gets: the database, the world and the doors. In a leased round `epoch` says which holder this is (for
+    """What a loop's function gets: the database, the world and the registry. In a leased round `epoch` says which holder this is (for
     engines that can refuse an older one), and each write on `db` raises Fenced once another process holds the lease."""
 
     db: Database
     world: World
-    doors: Doors
+    registry: Registry
     epoch: int = 0
     proof: Callable[[Tx], None] | None = None
 
@@ -75,11 +75,11 @@ class Status:
 class LoopRunner:
     """One thread per loop; `once` runs a round in the caller's thread, without a lease (tests, `virga loops`)."""
 
-    def __init__(self, db: Database, doors: Doors, loops: Iterable[Loop]) -> None:
-        self.db, self.doors = db, doors
+    def __init__(self, db: Database, registry: Registry, loops: Iterable[Loop]) -> None:
+        self.db, self.registry = db, registry
         self.loops = {x.name: x for x in loops}
         self.status = {name: Status() for name in self.loops}
-        self.process = doors.use(Process)
+        self.process = registry.use(Process)
         self._wake = {name: threading.Event() for name in self.loops}
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -87,7 +87,7 @@ class LoopRunner:
 
     def start(self) -> None:
         """Set the loops going; the process must be known (`Process.start`) before it holds a lease."""
-        bus = self.doors.use(Bus)
+        bus = self.registry.use(Bus)
         for name, loop in self.loops.items():
             if loop.topic is not None:
                 bus.subscribe(loop.topic, self._waker(name))
@@ -123,7 +123,7 @@ class LoopRunner:
         after a pause."""
         loop, status = self.loops[name], self.status[name]
         status.rounds += 1
-        status.last = self.doors.use(World).now()
+        status.last = self.registry.use(World).now()
         try:
             round = self._round(name, epoch)
             status.changed += self.db.again(lambda: loop.run(round))
@@ -141,9 +141,9 @@ class LoopRunner:
         return True
 
     def _round(self, name: str, epoch: int) -> Round:
-        world = self.doors.use(World)
+        world = self.registry.use(World)
         if not epoch:
-            return Round(self.db, world, self.doors)
+            return Round(self.db, world, self.registry)
         held = (
             sa.select(LEASES.c.epoch).where(LEASES.c.name == name, LEASES.c.epoch == epoch).with_for_update(read=True)
         )
@@ -152,7 +152,7 @@ class LoopRunner:
             if tx.conn.execute(held).first() is None:
                 raise Fenced(f"another process runs {name} now")
 
-        return Round(FencedDatabase(self.db, proof), world, self.doors, epoch, proof)
+        return Round(FencedDatabase(self.db, proof), world, self.registry, epoch, proof)
 
     def take(self, name: str) -> int | None:
         """The epoch of this process's lease of the loop: the one that it has, or a new one if nobody alive has it. None: somebody has.

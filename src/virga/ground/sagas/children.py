@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 
 from virga.ground.db.engine import Tx
-from virga.ground.doors import Doors
 from virga.ground.errors import Problem
 from virga.ground.processes import Fenced, Process
+from virga.ground.registry import Registry
 from virga.ground.sagas import resources
-from virga.ground.sagas.saga import Again, Book, Context, Saga, begin, poke
+from virga.ground.sagas.saga import Again, Context, Saga, SagaRegistry, begin, poke
 from virga.ground.sagas.table import SAGAS, TABLE, SagaRow
 
 DEPTH = 8
@@ -40,7 +40,7 @@ def spawn(
     """See `Context.spawn`."""
     if name not in ctx.saga.spawns:
         raise RuntimeError(f"{ctx.saga.name} does not declare that it spawns {name}")
-    if ctx.saga.endless and not ctx.doors.use(Book).sagas[name].endless:
+    if ctx.saga.endless and not ctx.registry.use(SagaRegistry).sagas[name].endless:
         raise RuntimeError(f"{ctx.saga.name} has no way back, and its child {name} may fail")
     told = key if key is not None else msgspec.json.encode(args, order="sorted").decode()
     id = str(uuid.uuid5(uuid.UUID(ctx.id), f"{name} {told}"))
@@ -54,7 +54,7 @@ def spawn(
         raise RuntimeError(f"{ctx.saga.name} has more than {MOST} children")
     begin(
         tx,
-        ctx.doors,
+        ctx.registry,
         id,
         name,
         args,
@@ -102,10 +102,10 @@ def ended(children: Sequence[SagaRow], parent: Saga) -> None:
         raise Again(why=f"{len(live)} of {len(children)} children are under way, {live[0].name} in {live[0].step}")
 
 
-def unwind(tx: Tx, doors: Doors, row: SagaRow, why: str) -> list[SagaRow]:
+def unwind(tx: Tx, registry: Registry, row: SagaRow, why: str) -> list[SagaRow]:
     """The step at which `row` stands is undone, and so are the children that it started: those under way turn round, those that have
     done come back to undo what they did. The ones that are not yet undone."""
-    book, now = doors.use(Book), doors.use(Process).now()
+    book, now = registry.use(SagaRegistry), registry.use(Process).now()
     live = []
     for child in SAGAS.every(tx, parent=row.id, parent_step=row.step):
         if child.ended is None or child.state == "done":
@@ -120,5 +120,5 @@ def unwind(tx: Tx, doors: Doors, row: SagaRow, why: str) -> list[SagaRow]:
         change |= {"attempts": 0, "awaits": None, "waits": None, "epoch": child.epoch + 1}
         if SAGAS.swap(tx, {"id": child.id, "epoch": child.epoch, "state": child.state}, **change) is None:
             raise Again(0.1, why=f"{child.name} moves")  # its worker recorded a step at this moment
-        poke(tx, doors)
+        poke(tx, registry)
     return live

@@ -14,13 +14,13 @@ from virga.ground import log, metrics
 from virga.ground.bus import Bus
 from virga.ground.db.engine import Database, Tx
 from virga.ground.db.isolation import Retry
-from virga.ground.doors import Doors
 from virga.ground.errors import NoSpace, Problem, Unavailable, told
 from virga.ground.processes import LEASE, Fenced, Process
 from virga.ground.processes import TABLE as PROCESSES
+from virga.ground.registry import Registry
 from virga.ground.sagas import children
 from virga.ground.sagas.progress import MANY_TRIES
-from virga.ground.sagas.saga import WAKE, Again, Book, Context, Hook, Saga, Step, context, over
+from virga.ground.sagas.saga import WAKE, Again, Context, Hook, Saga, SagaRegistry, Step, context, over
 from virga.ground.sagas.table import SAGAS, TABLE, SagaRow
 from virga.ground.world import World
 
@@ -51,9 +51,9 @@ class Replaced(Exception):
 class Runner:
     """`workers` threads, or none: a test calls `tick` itself."""
 
-    def __init__(self, db: Database, doors: Doors, sagas: Iterable[Saga], *, hook: Hook | None = None) -> None:
-        self.db, self.doors = db, doors
-        self.world, self.process, self.book = doors.use(World), doors.use(Process), doors.use(Book)
+    def __init__(self, db: Database, registry: Registry, sagas: Iterable[Saga], *, hook: Hook | None = None) -> None:
+        self.db, self.registry = db, registry
+        self.world, self.process, self.book = registry.use(World), registry.use(Process), registry.use(SagaRegistry)
         self.book.family = children
         self.sagas = {s.name: s for s in sagas}
         if hook is not None:
@@ -79,7 +79,7 @@ class Runner:
 
     def start(self, workers: int = 4) -> None:
         """Set workers going; the process must be known (`Process.start`) before it holds anything."""
-        self.doors.use(Bus).subscribe(WAKE, lambda _: self.poke())
+        self.registry.use(Bus).subscribe(WAKE, lambda _: self.poke())
         self.process.each_beat.append(self._relieve)
         for _ in range(workers):
             self._another()
@@ -213,7 +213,7 @@ class Runner:
 
         def attempt() -> SagaRow | None:
             nonlocal ctx
-            ctx = context(self.doors, saga, row)  # nothing of an attempt that the database took back
+            ctx = context(self.registry, saga, row)  # nothing of an attempt that the database took back
             if row.state == "undo":
                 return self._undo(saga, row, saga.steps[row.cursor], ctx)
             if row.cursor == len(saga.steps):
@@ -289,7 +289,7 @@ class Runner:
         if row.children:
             with self.db.write() as tx:
                 self._fenced(tx, row, {"owner": row.owner})
-                live = children.unwind(tx, self.doors, row, f"{saga.name} is undone: {row.error}")
+                live = children.unwind(tx, self.registry, row, f"{saga.name} is undone: {row.error}")
             if live:
                 raise Again(why=f"{len(live)} children are being undone, {live[0].name} first")
         if step.undo is not None:
@@ -317,7 +317,7 @@ class Runner:
         cursor = len(saga.steps) if state == "done" else 0
         change = {"state": state, "ended": self.process.now(), "owner": None, "notes": ctx.notes, "cursor": cursor}
         self._fenced(tx, row, FRESH | change)
-        over(tx, self.doors, row, done=state == "done")
+        over(tx, self.registry, row, done=state == "done")
         tx.after_commit(lambda: metrics.SAGAS.labels(saga.name, state).inc())
 
     # -- limits ----------------------------------------------------------------------------------------------------
@@ -371,7 +371,7 @@ class Runner:
             with self.db.write() as tx:
                 tx.hold(f"wake:{again.on}")
                 return self._fenced(tx, row, {"awaits": again.on})
-        self._rest(row, again.seconds, waits=again.why[:4000] or None, **ctx.said)
+        self._rest(row, again.seconds, waits=again.why[:4000] or None, **ctx.progress)
         return None
 
     def _back_off(self, row: SagaRow, most: float, why: str) -> None:

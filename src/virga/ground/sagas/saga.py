@@ -13,14 +13,14 @@ import sqlalchemy as sa
 from virga.ground import metrics
 from virga.ground.bus import Bus
 from virga.ground.db.engine import Database, Tx
-from virga.ground.doors import Doors
 from virga.ground.errors import Conflict
 from virga.ground.processes import Fenced, Process
+from virga.ground.registry import Registry
 from virga.ground.sagas import resources
 from virga.ground.sagas.table import SAGAS, TABLE, SagaRow
 from virga.ground.world import World
 
-__all__ = ["SAGAS", "TABLE", "Again", "Book", "Context", "Saga", "SagaRow", "Step", "begin", "start", "wake"]
+__all__ = ["SAGAS", "TABLE", "Again", "Context", "Saga", "SagaRegistry", "SagaRow", "Step", "begin", "start", "wake"]
 WAKE = "sagas.wake"
 """The bus's subject that says: a saga may be ready to run. Losing it costs a second."""
 FALLBACK = 60.0
@@ -48,14 +48,14 @@ class Context:
 
     db: Database
     world: World
-    doors: Doors
+    registry: Registry
     row: SagaRow
     saga: Saga
     notes: dict[str, Any]
     error: str | None = None
     open: Tx | None = None
     spawned: int = 0
-    said: dict[str, object] = field(default_factory=dict)
+    progress: dict[str, object] = field(default_factory=dict)
     told: float = 0.0
 
     @property
@@ -76,14 +76,14 @@ class Context:
         """How far the step is, for whoever looks at the saga (`progress.of`): `done` of `total` (bytes, volumes; 0 when nobody knows) of
         `what`. Written at most once a second; a helper of the step may say it from its own thread. Raises Fenced when the step is over:
         nobody wants the work any more."""
-        self.said = {"done": done, "total": total, "what": what[:255] or None}
+        self.progress = {"done": done, "total": total, "what": what[:255] or None}
         now = self.world.now()
         if self.open is not None or (0 <= now - self.told < TOLD_EVERY and done != total):
             return
         self.told = now
         here = (TABLE.c.id == self.id, TABLE.c.ended.is_(None), TABLE.c.state == self.row.state)
         with self.db.write() as tx:
-            if not SAGAS.change(tx, *here, TABLE.c.cursor == self.row.cursor, **self.said):
+            if not SAGAS.change(tx, *here, TABLE.c.cursor == self.row.cursor, **self.progress):
                 raise Fenced
 
     def spawn(
@@ -98,7 +98,7 @@ class Context:
         """Start a saga as a child of this one; its id. The same child is started once, however often the step is repeated: `key` tells
         it from its siblings (default: its name and arguments). The kind must be declared in `Saga.spawns`. If this step is undone, the
         child is undone first. Raises Conflict when somebody else holds what it claims."""
-        family = self.doors.use(Book).family
+        family = self.registry.use(SagaRegistry).family
         if self.open is not None:
             return family.spawn(self, self.open, name, args, key, exclusive, shared)
         with self.db.write() as tx:
@@ -107,7 +107,7 @@ class Context:
     def join(self, *ids: str) -> list[dict[str, Any]]:
         """The notes of the children (all of them, when none is named), once they have done; Again until then. Raises
         `children.ChildFailed` with the words of the first that failed."""
-        family = self.doors.use(Book).family
+        family = self.registry.use(SagaRegistry).family
         if self.open is not None:
             return family.join(self, self.open, ids)
         with self.db.read() as tx:
@@ -177,7 +177,7 @@ class Family(Protocol):
     def join(self, ctx: Context, tx: Tx, ids: Sequence[str], /) -> list[dict[str, Any]]: ...
 
 
-class Book:
+class SagaRegistry:
     """The sagas of this program by name: actions start them by name, because sagas stand above actions."""
 
     def __init__(self, sagas: Iterable[Saga]) -> None:
@@ -186,15 +186,17 @@ class Book:
         self.family: Family
 
 
-def context(doors: Doors, saga: Saga, row: SagaRow, *, error: str | None = None, open: Tx | None = None) -> Context:
+def context(
+    registry: Registry, saga: Saga, row: SagaRow, *, error: str | None = None, open: Tx | None = None
+) -> Context:
     """What a step of `row` gets."""
-    world = doors.use(World)
-    return Context(doors.use(Database), world, doors, row, saga, dict(row.notes), error or row.error, open)
+    world = registry.use(World)
+    return Context(registry.use(Database), world, registry, row, saga, dict(row.notes), error or row.error, open)
 
 
 def start(
     tx: Tx,
-    doors: Doors,
+    registry: Registry,
     name: str,
     args: dict[str, Any],
     *,
@@ -206,14 +208,14 @@ def start(
     """Write the intent into the caller's transaction; the runner takes it up after the commit. It claims each `exclusive` resource
     (`server:ID`; one, or several) for itself and each `shared` one beside others. A claim that another saga's excludes is a Conflict
     that names it, unless this one supersedes: then the others end where they stand. Returns the saga's id."""
-    id = doors.use(World).uuid()
-    begin(tx, doors, id, name, args, resources.wanted(exclusive, shared), supersede=supersede, request_id=request_id)
+    id = registry.use(World).uuid()
+    begin(tx, registry, id, name, args, resources.wanted(exclusive, shared), supersede=supersede, request_id=request_id)
     return id
 
 
 def begin(
     tx: Tx,
-    doors: Doors,
+    registry: Registry,
     id: str,
     name: str,
     args: dict[str, Any],
@@ -225,7 +227,7 @@ def begin(
     parent_step: str | None = None,
 ) -> None:
     """Write a saga whose id is known. `family`: its ancestors, the nearest first. Raises Conflict."""
-    saga, now = doors.use(Book).sagas[name], doors.use(Process).now()
+    saga, now = registry.use(SagaRegistry).sagas[name], registry.use(Process).now()
     in_the_way, lent = resources.seen(tx, wants, family)
     for claim in in_the_way:
         running = SAGAS.get(tx, claim.saga_id)
@@ -236,7 +238,7 @@ def begin(
                 f"{running.name} is under way on {claim.resource.replace(':', ' ')}; wait until it ends",
                 saga=running.id,
             )
-        give_way(tx, doors, running, f"{saga.name} took its place")
+        give_way(tx, registry, running, f"{saga.name} took its place")
     resources.take(tx, id, wants, lent)
     deadline = now + saga.deadline
     SAGAS.insert(
@@ -268,28 +270,28 @@ def begin(
         created=now,
         ended=None,
     )
-    poke(tx, doors)
+    poke(tx, registry)
 
 
-def give_way(tx: Tx, doors: Doors, row: SagaRow, why: str) -> None:
+def give_way(tx: Tx, registry: Registry, row: SagaRow, why: str) -> None:
     """End a live saga where it stands, its live children first; each says by its `superseded` what that means. Who waits for it is told
     why."""
     for child in SAGAS.find(tx, TABLE.c.parent == row.id, TABLE.c.ended.is_(None), order=TABLE.c.created):
-        give_way(tx, doors, child, why)
-    book, now = doors.use(Book), doors.use(Process).now()
+        give_way(tx, registry, child, why)
+    book, now = registry.use(SagaRegistry), registry.use(Process).now()
     change = {"state": "superseded", "ended": now, "epoch": TABLE.c.epoch + 1, "owner": None, "error": why}
     if not SAGAS.change(tx, TABLE.c.id == row.id, TABLE.c.ended.is_(None), **change):
         return  # it came to its own end meanwhile
     saga = book.sagas.get(row.name)
     if saga is not None:
         book.hook("before", "superseded", f"{saga.name}:superseded")
-        saga.superseded(context(doors, saga, row, error=why, open=tx))
+        saga.superseded(context(registry, saga, row, error=why, open=tx))
         book.hook("after", "superseded", f"{saga.name}:superseded")
-    over(tx, doors, row, done=False)
+    over(tx, registry, row, done=False)
     tx.after_commit(lambda: metrics.SAGAS.labels(row.name, "superseded").inc())
 
 
-def over(tx: Tx, doors: Doors, row: SagaRow, *, done: bool) -> None:
+def over(tx: Tx, registry: Registry, row: SagaRow, *, done: bool) -> None:
     """A saga has ended: its claims are free, or its parent's; its parent looks again."""
     if row.parent is None:
         resources.release(tx, row.id)
@@ -298,27 +300,27 @@ def over(tx: Tx, doors: Doors, row: SagaRow, *, done: bool) -> None:
         resources.pass_on(tx, row.id, row.parent)
     else:
         resources.release(tx, row.id)
-    _look_again(tx, doors, TABLE.c.id == row.parent)
+    _look_again(tx, registry, TABLE.c.id == row.parent)
 
 
-def wake(tx: Tx, doors: Doors, name: str) -> None:
+def wake(tx: Tx, registry: Registry, name: str) -> None:
     """Something happened to the resource `name`, or what is called so: the sagas that hold it or wait for it look again now."""
     tx.hold(f"wake:{name}")
     holders = sa.select(resources.TABLE.c.saga_id).where(resources.TABLE.c.resource == name)
     waiting = sa.select(TABLE.c.id).where(TABLE.c.awaits == name, TABLE.c.ended.is_(None))
-    _look_again(tx, doors, TABLE.c.id.in_(holders.union(waiting)))
+    _look_again(tx, registry, TABLE.c.id.in_(holders.union(waiting)))
 
 
-def wake_any(tx: Tx, doors: Doors, names: Iterable[str]) -> None:
+def wake_any(tx: Tx, registry: Registry, names: Iterable[str]) -> None:
     """`wake` for whoever waits (`Again(on=…)`) for one of many names, in one statement."""
-    _look_again(tx, doors, TABLE.c.awaits.in_(sorted(set(names))))
+    _look_again(tx, registry, TABLE.c.awaits.in_(sorted(set(names))))
 
 
-def _look_again(tx: Tx, doors: Doors, which: sa.ColumnElement[bool]) -> None:
+def _look_again(tx: Tx, registry: Registry, which: sa.ColumnElement[bool]) -> None:
     if SAGAS.change(tx, which, TABLE.c.ended.is_(None), wake=0.0, nudges=TABLE.c.nudges + 1):
-        poke(tx, doors)
+        poke(tx, registry)
 
 
-def poke(tx: Tx, doors: Doors) -> None:
+def poke(tx: Tx, registry: Registry) -> None:
     """After the commit, say that a saga may be ready."""
-    tx.after_commit(lambda: doors.use(Bus).publish(WAKE))
+    tx.after_commit(lambda: registry.use(Bus).publish(WAKE))

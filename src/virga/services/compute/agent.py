@@ -14,16 +14,16 @@ import msgspec
 from virga.ground import log
 from virga.ground.bus import Bus
 from virga.ground.db.engine import Database, Tx
-from virga.ground.doors import Doors
 from virga.ground.errors import Conflict, Invalid
+from virga.ground.registry import Registry
 from virga.ground.sagas import wake
 from virga.ground.world import World
 from virga.protocol import VERSION, topics
-from virga.protocol.guests import MetadataAnswer, MetadataAsked, MetadataPort, MetadataPorts
-from virga.protocol.machines import Asked, Assigned, Assignment, Machine, Nothing, Order
+from virga.protocol.guests import MetadataAnswer, MetadataPort, MetadataPorts, MetadataRequest
+from virga.protocol.machines import Assigned, Assignment, AssignmentRequest, Empty, Machine, Order
 from virga.protocol.reports import Hello, MachineReport, OrderReport, Report, Taken, Welcome
 from virga.protocol.topics import Answer, Ask
-from virga.protocol.transfers import ImageAsked, ImageReference
+from virga.protocol.transfers import ImageReference, ImageRequest
 from virga.services.compute import hosts, machines, metadata, model, power, store
 from virga.services.compute.presence import EVERY, Presence
 from virga.services.compute.settings import Compute
@@ -37,15 +37,15 @@ NOT_FOUND = MetadataAnswer(404, "text/plain", b"404 Not Found")
 class NodeApi:
     """Answers the topics of `virga.protocol.topics`. Every method's `node` is the id of the host that asks, as its connection has it."""
 
-    def __init__(self, db: Database, doors: Doors) -> None:
-        self.db, self.doors = db, doors
-        self.world = doors.use(World)
-        self.presence = doors.put(Presence, Presence(db, self.world))
+    def __init__(self, db: Database, registry: Registry) -> None:
+        self.db, self.registry = db, registry
+        self.world = registry.use(World)
+        self.presence = registry.put(Presence, Presence(db, self.world))
         self.log = log.get("nodes")
 
     def open(self) -> None:
         """Answer, each question again when the database asks."""
-        bus = self.doors.use(Bus)
+        bus = self.registry.use(Bus)
         self._serve(bus, topics.HELLO, self.hello)
         self._serve(bus, topics.REPORT, self.report)
         self._serve(bus, topics.ASSIGNED, self.assigned)
@@ -55,23 +55,23 @@ class NodeApi:
         self._serve(bus, topics.IMAGE, self.image)
 
     def _serve(self, bus: Bus, topic: topics.Topic[Ask, Answer], handler: Callable[[str, Ask], Answer]) -> None:
-        topics.serve(bus, topic, lambda node, asked: self.db.again(lambda: handler(node, asked)))
+        topics.serve(bus, topic, lambda node, requested: self.db.again(lambda: handler(node, requested)))
 
     # -- hosts -----------------------------------------------------------------------------------------------------
 
-    def hello(self, node: str, said: Hello) -> Welcome:
+    def hello(self, node: str, message: Hello) -> Welcome:
         """A node introduces itself. Raises Invalid for a protocol that is not spoken here, Conflict for the name of another host."""
-        if said.version != VERSION:
+        if message.version != VERSION:
             raise Invalid(
-                f"Node {said.name} speaks version {said.version} of the protocol, this control {VERSION}: "
-                f"upgrade the {'node' if said.version < VERSION else 'control'}.",
+                f"Node {message.name} speaks version {message.version} of the protocol, this control {VERSION}: "
+                f"upgrade the {'node' if message.version < VERSION else 'control'}.",
                 field="version",
             )
-        c = said.capacity
+        c = message.capacity
         now = self.world.now()
-        about = {"type": c.type, "version": c.version, "cpu": c.cpu, "ip": said.address, "offers": c.offers}
+        about = {"type": c.type, "version": c.version, "cpu": c.cpu, "ip": message.address, "offers": c.offers}
         values: dict[str, Any] = {
-            "name": said.name,
+            "name": message.name,
             "vcpus": c.vcpus,
             "memory_mb": c.memory_mb,
             "disk_gb": c.disk_gb,
@@ -82,10 +82,10 @@ class NodeApi:
         }
         with self.db.write() as tx:
             tx.hold("hosts")
-            other = store.HOSTS.by(tx, name=said.name)
+            other = store.HOSTS.by(tx, name=message.name)
             if other is not None and other.id != node:
                 raise Conflict(
-                    f"There is a host {said.name} already, of id {other.id}, last seen {now - other.seen:.0f} s ago: "
+                    f"There is a host {message.name} already, of id {other.id}, last seen {now - other.seen:.0f} s ago: "
                     f"this one ({node}) needs a name of its own.",
                     blocking=[other.id],
                 )
@@ -94,7 +94,7 @@ class NodeApi:
                 store.HOSTS.insert(
                     tx,
                     id=node,
-                    zone=self.doors.use(Compute).zone,
+                    zone=self.registry.use(Compute).zone,
                     enabled=True,
                     disabled_reason=None,
                     forced_down=False,
@@ -104,64 +104,66 @@ class NodeApi:
                 )
             else:
                 store.HOSTS.put(tx, node, **values)
-                if before.name != said.name:
-                    store.SERVERS.change(tx, store.c.host == before.name, host=said.name)
-            kept = store.HOSTS.get(tx, node)
-            assert kept is not None
-            hosts.report(tx, now, kept, self.doors.use(Compute))
+                if before.name != message.name:
+                    store.SERVERS.change(tx, store.c.host == before.name, host=message.name)
+            stored = store.HOSTS.get(tx, node)
+            assert stored is not None
+            hosts.report(tx, now, stored, self.registry.use(Compute))
         return Welcome(every=EVERY)
 
-    def report(self, node: str, said: Report) -> Taken:
+    def report(self, node: str, message: Report) -> Taken:
         """What changed on a node. A report without content says that the node is there, and costs one look-up and no write here."""
         with self.db.read() as tx:
             undone = store.heard(tx, node)
         if undone is None:
             return Taken(unknown=True)
         self.presence.note(node)
-        if said.machines or said.orders:
+        if message.machines or message.orders:
             with self.db.write() as tx:
-                for order in said.orders:
+                for order in message.orders:
                     self._order(tx, node, order)
-                for machine in sorted(said.machines, key=lambda m: m.server):
+                for machine in sorted(message.machines, key=lambda m: m.server):
                     self._machine(tx, node, machine)
             with self.db.read() as tx:
                 undone = store.undone(tx, node)
-        for stray in said.strays[:100]:
+        for stray in message.strays[:100]:
             self.log.warning("stray", host=node, server=stray[:64])
         return Taken(undone=undone)
 
-    def _machine(self, tx: Tx, node: str, said: MachineReport) -> None:
-        row = store.MACHINES.by(tx, server_id=said.server, host_id=node)
-        if row is None or said.generation > row.generation:
+    def _machine(self, tx: Tx, node: str, message: MachineReport) -> None:
+        row = store.MACHINES.by(tx, server_id=message.server, host_id=node)
+        if row is None or message.generation > row.generation:
             return
-        current = said.tried and said.generation == row.generation
+        current = message.tried and message.generation == row.generation
         gone = row.role == model.WITHDRAWN
-        if gone and current and said.error is None:
+        if gone and current and message.error is None:
             store.MACHINES.delete(tx, store.MACHINES.c.id == row.id)
-            wake(tx, self.doors, f"server:{row.server_id}")
+            wake(tx, self.registry, f"server:{row.server_id}")
             return
         change: dict[str, Any] = {}
         if current:
-            change["error"] = said.error
-        if said.tried and said.generation > row.seen and not (gone and current):  # what must go is tried until it went
-            change["seen"] = said.generation
-        if said.generation >= row.seen:
+            change["error"] = message.error
+        if (
+            message.tried and message.generation > row.seen and not (gone and current)
+        ):  # what must go is tried until it went
+            change["seen"] = message.generation
+        if message.generation >= row.seen:
             change |= {
-                "power": said.found.power if said.found is not None else None,
-                "found": msgspec.to_builtins(said.found),
+                "power": message.found.power if message.found is not None else None,
+                "found": msgspec.to_builtins(message.found),
                 "reported": self.world.now(),
             }
         store.MACHINES.put(tx, row.id, **change)
-        if said.tried:
-            wake(tx, self.doors, f"server:{row.server_id}")
+        if message.tried:
+            wake(tx, self.registry, f"server:{row.server_id}")
         power.settle(tx, self.world.now(), row.server_id)
 
-    def _order(self, tx: Tx, node: str, said: OrderReport) -> None:
+    def _order(self, tx: Tx, node: str, message: OrderReport) -> None:
         """The end of an order is taken once; only its own host's word counts."""
         c = store.ORDERS.c
-        where = (c.id == said.order, c.host_id == node, c.state == model.WANTED)
-        if said.state == "working":
-            store.ORDERS.change(tx, *where, progress=msgspec.to_builtins(said.progress))
+        where = (c.id == message.order, c.host_id == node, c.state == model.WANTED)
+        if message.state == "working":
+            store.ORDERS.change(tx, *where, progress=msgspec.to_builtins(message.progress))
             return
         row = store.ORDERS.one(tx, *where)
         if row is None:
@@ -169,31 +171,31 @@ class NodeApi:
         store.ORDERS.put(
             tx,
             row.id,
-            state=model.DONE if said.state == "done" else model.FAILED,
-            result=said.result,
-            error=said.error,
+            state=model.DONE if message.state == "done" else model.FAILED,
+            result=message.result,
+            error=message.error,
             ended=self.world.now(),
         )
-        wake(tx, self.doors, f"server:{row.server_id}")
+        wake(tx, self.registry, f"server:{row.server_id}")
 
     # -- machines --------------------------------------------------------------------------------------------------
 
-    def assigned(self, node: str, said: Nothing) -> Assigned:
+    def assigned(self, node: str, message: Empty) -> Assigned:
         """Every server of which the node has a machine."""
         with self.db.read() as tx:
             return Assigned({m.server_id: m.seen for m in store.MACHINES.every(tx, host_id=node)})
 
-    def assignment(self, node: str, said: Asked) -> Assignment:
+    def assignment(self, node: str, message: AssignmentRequest) -> Assignment:
         """One server's machine in full, and its orders; nothing if it has none on this host. What a server of another node is, is not told."""
         with self.db.read() as tx:
-            row = store.MACHINES.by(tx, server_id=said.server, host_id=node)
-            orders = store.standing(tx, said.server, node)
-            server = store.SERVERS.get(tx, said.server) if row is not None and row.role != model.WITHDRAWN else None
+            row = store.MACHINES.by(tx, server_id=message.server, host_id=node)
+            orders = store.standing(tx, message.server, node)
+            server = store.SERVERS.get(tx, message.server) if row is not None and row.role != model.WITHDRAWN else None
             machine = self._described(tx, server, row) if server is not None and row is not None else None
         return Assignment(
-            server=said.server,
+            server=message.server,
             machine=machine,
-            power=machines.wanted(row).power if row is not None else None,
+            power=machines.desired(row).power if row is not None else None,
             generation=row.generation if row is not None else 0,
             seen=row.seen if row is not None else 0,
             orders=[msgspec.convert({"id": o.id, "kind": o.kind, "arguments": o.arguments}, Order) for o in orders],
@@ -204,8 +206,8 @@ class NodeApi:
         if not boot.format and s.image_id:  # a server of before this was kept with it
             image = images.visible(tx, s.image_id, None, True)
             boot = model.Boot(image.format) if image is not None else boot
-        want = machines.wanted(row)
-        cards = network.nics(tx, s.id, s.project_id) if s.config_drive else []
+        want = machines.desired(row)
+        nics = network.nics(tx, s.id, s.project_id) if s.config_drive else []
         return Machine(
             id=s.id,
             name=s.name,
@@ -219,44 +221,49 @@ class NodeApi:
             image_format=boot.format or "qcow2",
             nics=want.nics,
             disks=want.disks,
-            files=metadata.drive_files(s, cards, _seed(s)) if s.config_drive else None,
+            files=metadata.drive_files(s, nics, _seed(s)) if s.config_drive else None,
             hardware=store.hardware(s),
         )
 
-    def image(self, node: str, said: ImageAsked) -> ImageReference:
+    def image(self, node: str, message: ImageRequest) -> ImageReference:
         """A reference to the bytes of an image, for a node that has a machine made of it."""
         with self.db.read() as tx:
-            here = any(said.image in store.images_of(s) for s in store.servers_on(tx, node))
+            here = any(message.image in store.images_of(s) for s in store.servers_on(tx, node))
         if not here:
             return ImageReference()
         return ImageReference(
-            reference=self.doors.use(Transfers).image(node, said.image),
-            urls=images.urls(self.doors, said.image),
+            reference=self.registry.use(Transfers).image(node, message.image),
+            urls=images.urls(self.registry, message.image),
         )
 
     # -- guests ----------------------------------------------------------------------------------------------------
 
-    def metadata(self, node: str, said: MetadataAsked) -> MetadataAnswer:
+    def metadata(self, node: str, message: MetadataRequest) -> MetadataAnswer:
         """What a guest reads at 169.254.169.254. The network is where the node's socket listens, the address is the guest's own,
         which port security keeps it from choosing; a port answers for servers of its own project alone, whatever device it names
         (OSSA-2013-033), and to the node that has the server's machine alone."""
         with self.db.read() as tx:
-            device, project = network.who(tx, said.network, said.ip) or ("", "")
+            device, project = network.who(tx, message.network, message.ip) or ("", "")
             s = store.SERVERS.by(tx, id=device, project_id=project)
             if s is None or store.MACHINES.by(tx, server_id=s.id, host_id=node) is None:
                 return NOT_FOUND
-            cards = network.nics(tx, s.id, s.project_id)
+            nics = network.nics(tx, s.id, s.project_id)
             floating = next(
-                (a.ip for a in network.shown(tx, {s.id: s.project_id})[0].get(s.id, []) if a.kind == "floating"), None
+                (
+                    a.ip
+                    for a in network.server_addresses(tx, {s.id: s.project_id})[0].get(s.id, [])
+                    if a.kind == "floating"
+                ),
+                None,
             )
-        status, kind, body = metadata.answer(said.path, s, cards, floating, _seed(s))
+        status, kind, body = metadata.answer(message.path, s, nics, floating, _seed(s))
         return MetadataAnswer(status, kind, body)
 
-    def metadata_ports(self, node: str, said: Nothing) -> MetadataPorts:
+    def metadata_ports(self, node: str, message: Empty) -> MetadataPorts:
         """Where to listen: on the networks of the machines that the node has."""
         with self.db.read() as tx:
             rows = store.MACHINES.every(tx, host_id=node)
-            here = {nic.network_id for row in rows for nic in machines.wanted(row).nics}
+            here = {nic.network_id for row in rows for nic in machines.desired(row).nics}
             ports = network.metadata_ports(tx) if here else []
         return MetadataPorts([msgspec.convert(p, MetadataPort) for p in ports if p["network"] in here])
 

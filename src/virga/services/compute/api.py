@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compute's door: what the composition root may ask."""
+"""Compute's API inside the program: what the composition root may ask."""
 
 from __future__ import annotations
 

@@ -11,10 +11,10 @@ from virga.protocol.machines import Disk, Hardware, Machine, Nic
 from virga.protocol.reports import Capacity, Found
 from virga.protocol.transfers import Content
 
-__all__ = ["Capacity", "Content", "Disk", "Found", "Hardware", "Hypervisor", "Machine", "Nic", "StillHere", "Unwanted"]
+__all__ = ["Cancelled", "Capacity", "Content", "Disk", "Found", "Hardware", "Hypervisor", "Machine", "Nic", "StillHere"]
 
 
-class Unwanted(Exception):
+class Cancelled(Exception):
     """What was asked for is not wanted any more."""
 
 
@@ -28,7 +28,7 @@ def silent(done: int, total: int) -> None:
 
 class Hypervisor(Protocol):
     def run(self, machine: Machine) -> None:
-        """The machine exists as described and runs. On one that runs, cards and disks that are new are plugged in, and those that are not
+        """The machine exists as described and runs. On one that runs, NICs and disks that are new are plugged in, and those that are not
         asked for any more pulled out; it is not started anew for that."""
         ...
 
@@ -39,7 +39,7 @@ class Hypervisor(Protocol):
     def reboot(self, machine: Machine, hard: bool) -> None: ...
 
     def withdraw(self, id: str) -> None:
-        """The machine is not here any more: it does not run, its cards are unplugged, nothing will start it. Its disks lie untouched, so that
+        """The machine is not here any more: it does not run, its NICs are unplugged, nothing will start it. Its disks lie untouched, so that
         the same machine may run again, here or where else its disks can be reached. Works for machines that never were."""
         ...
 
@@ -52,7 +52,7 @@ class Hypervisor(Protocol):
         self, machine: Machine, image: str, wanted: Callable[[], bool], say: Callable[[int, int], None] = silent
     ) -> None:
         """A whole copy of the machine's root disk, as it is now, lies beside the machine under the name `image`; a repeat keeps a copy
-        that is whole. The machine goes on as it was. `wanted` is asked now and then; when it says no, the work ends with Unwanted. `say`
+        that is whole. The machine goes on as it was. `wanted` is asked now and then; when it says no, the work ends with Cancelled. `say`
         is told how many bytes of how many are done, where that is known."""
         ...
 
@@ -69,7 +69,7 @@ class Hypervisor(Protocol):
         ...
 
     def find(self, id: str) -> Found | None:
-        """One machine as it is: power, the links of its cards, the names of its disks, its consoles."""
+        """One machine as it is: power, the links of its NICs, the names of its disks, its consoles."""
         ...
 
     def console(self, id: str) -> bytes:

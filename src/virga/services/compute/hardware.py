@@ -39,7 +39,7 @@ WATCHDOGS = ("disabled", "none", "pause", "poweroff", "reset")
 MACHINE = re.compile(r"(pc|q35|pc-(i440fx|q35)-[0-9.]{1,8})")
 MOST_PORTS = 4
 MOST_TEXT = 2048
-UNBUILT: dict[str, tuple[frozenset[str], str]] = {
+UNSUPPORTED: dict[str, tuple[frozenset[str], str]] = {
     "cpu_policy": (frozenset({"shared"}), "CPUs of its own"),
     "cpu_thread_policy": (frozenset({"prefer"}), "a say in threads"),
     "numa_nodes": (frozenset({"1"}), "NUMA nodes"),
@@ -52,60 +52,71 @@ UNBUILT: dict[str, tuple[frozenset[str], str]] = {
 """What is asked for by these names is a promise that this cloud does not keep yet; the values are those that ask for nothing."""
 
 
-def chosen(boot: Boot, specs: Mapping[str, Any], vcpus: int) -> Hardware:
+def hardware_for(boot: Boot, specs: Mapping[str, Any], vcpus: int) -> Hardware:
     """The machine by its image and its flavor's extra specs. Raises Invalid with the property, its value and what is possible."""
-    ask = _Asked(boot.properties, specs)
-    ask.refuse_unbuilt()
-    machine = ask.machine()
-    firmware = ask.one_of("hw_firmware_type", ("bios", "uefi")) or "bios"
-    secure = ask.one_of("os_secure_boot", ("disabled", "optional", "required"), spec="os:secure_boot") or "disabled"
+    properties = _Properties(boot.properties, specs)
+    properties.refuse_unsupported()
+    machine = properties.machine()
+    firmware = properties.one_of("hw_firmware_type", ("bios", "uefi")) or "bios"
+    secure = (
+        properties.one_of("os_secure_boot", ("disabled", "optional", "required"), spec="os:secure_boot") or "disabled"
+    )
     q35 = "q35" in machine
     if secure == "required" and (firmware != "uefi" or not q35):
         raise Invalid(
             "os_secure_boot=required needs hw_firmware_type=uefi and hw_machine_type=q35", field="os_secure_boot"
         )
-    disk, cdrom = ask.one_of("hw_disk_bus", DISK_BUSES) or "virtio", ask.one_of("hw_cdrom_bus", CDROM_BUSES) or ""
+    disk, cdrom = (
+        properties.one_of("hw_disk_bus", DISK_BUSES) or "virtio",
+        properties.one_of("hw_cdrom_bus", CDROM_BUSES) or "",
+    )
     for name, bus in (("hw_disk_bus", disk), ("hw_cdrom_bus", cdrom)):
         if bus == "ide" and q35:
             raise Invalid(f"{name}=ide: a machine of type {machine} has no IDE; sata is what it has", field=name)
-    sockets, cores, threads = ask.topology(vcpus)
-    rng_bytes, rng_period = ask.whole("hw_rng:rate_bytes", 0, 1 << 31), ask.whole("hw_rng:rate_period", 1000, 1 << 31)
-    pointer, keys = ask.one_of("hw_pointer_model", ("usbtablet",)), ask.one_of("hw_input_bus", ("usb", "virtio"))
+    sockets, cores, threads = properties.topology(vcpus)
+    rng_bytes, rng_period = (
+        properties.whole("hw_rng:rate_bytes", 0, 1 << 31),
+        properties.whole("hw_rng:rate_period", 1000, 1 << 31),
+    )
+    pointer, keys = (
+        properties.one_of("hw_pointer_model", ("usbtablet",)),
+        properties.one_of("hw_input_bus", ("usb", "virtio")),
+    )
     return Hardware(
         machine=machine,
         firmware=firmware,
         secure_boot=secure == "required" or (secure == "optional" and firmware == "uefi" and q35),
         disk_bus=disk,
         cdrom_bus=cdrom,
-        scsi_model=ask.mapped("hw_scsi_model", SCSI_MODELS) or "virtio-scsi",
+        scsi_model=properties.mapped("hw_scsi_model", SCSI_MODELS) or "virtio-scsi",
         boots_cdrom=boot.disk_format == "iso",
-        vif_model=ask.mapped("hw_vif_model", VIF_MODELS) or "virtio",
-        video_model=ask.one_of("hw_video_model", VIDEO_MODELS) or "",
-        video_mb=ask.video_mb(),
-        agent=ask.yes("hw_qemu_guest_agent"),
-        quiesce=ask.yes("os_require_quiesce"),
-        rng=ask.yes("hw_rng:allowed", True),
+        vif_model=properties.mapped("hw_vif_model", VIF_MODELS) or "virtio",
+        video_model=properties.one_of("hw_video_model", VIDEO_MODELS) or "",
+        video_mb=properties.video_mb(),
+        agent=properties.yes("hw_qemu_guest_agent"),
+        quiesce=properties.yes("os_require_quiesce"),
+        rng=properties.yes("hw_rng:allowed", True),
         rng_bytes=rng_bytes,
         rng_period=rng_period,
-        watchdog=ask.watchdog(),
+        watchdog=properties.watchdog(),
         sockets=sockets,
         cores=cores,
         threads=threads,
-        serial_ports=ask.serial_ports(),
-        boot_menu=ask.yes("hw_boot_menu") or ask.yes("hw:boot_menu"),
+        serial_ports=properties.serial_ports(),
+        boot_menu=properties.yes("hw_boot_menu") or properties.yes("hw:boot_menu"),
         input_bus=keys or ("usb" if pointer else ""),
         windows=str(boot.properties.get("os_type", "")) == "windows",
-        hpet=ask.yes("hw_time_hpet"),
+        hpet=properties.yes("hw_time_hpet"),
         kernel_id=boot.kernel_id,
         ramdisk_id=boot.ramdisk_id,
-        command_line=ask.text("os_command_line") if boot.kernel_id else "",
+        command_line=properties.text("os_command_line") if boot.kernel_id else "",
     )
 
 
 def lacks(want: Hardware, offers: Mapping[str, Any]) -> str | None:
     """What of the hardware a host does not offer, in words; None when it has all. `offers` is what its node reported: property → values;
     a property that it did not report is not judged."""
-    asked = {
+    requested = {
         "hw_machine_type": want.machine,
         "hw_firmware_type": want.firmware if want.firmware != "bios" else "",
         "hw_disk_bus": want.disk_bus,
@@ -116,14 +127,14 @@ def lacks(want: Hardware, offers: Mapping[str, Any]) -> str | None:
         "hw_watchdog_action": "i6300esb" if want.watchdog else "",
         "os_secure_boot": "required" if want.secure_boot else "",
     }
-    for name, value in asked.items():
+    for name, value in requested.items():
         known = offers.get(name)
         if value and known is not None and value not in known:
             return f"{name}: {value} is not offered here (there is: {', '.join(known[:40]) or 'nothing'})"
     return None
 
 
-class _Asked:
+class _Properties:
     """The image's properties and the flavor's extra specs, with readers that name what is wrong."""
 
     def __init__(self, properties: Mapping[str, Any], specs: Mapping[str, Any]) -> None:
@@ -164,8 +175,8 @@ class _Asked:
             raise Invalid(f"{name}={value[:64]}: a whole number from {least} to {most} is needed", field=name)
         return int(value)
 
-    def refuse_unbuilt(self) -> None:
-        for name, (harmless, what) in UNBUILT.items():
+    def refuse_unsupported(self) -> None:
+        for name, (harmless, what) in UNSUPPORTED.items():
             for known in (f"hw_{name}", f"hw:{name}"):
                 value = self.all.get(known)
                 if value is not None and value.strip().lower() not in harmless:

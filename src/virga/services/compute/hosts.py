@@ -25,9 +25,9 @@ def report(tx: Tx, now: float, host: model.Host, own: Compute) -> None:
     """Tell placement what a host has. A host that placement hears of for the first time brings its machines along: those that were
     placed before there was placement."""
     stock = {
-        inventories.VCPU: inventories.Stock(host.vcpus, ratio=own.cpu_ratio, max_unit=host.vcpus),
-        inventories.MEMORY_MB: inventories.Stock(host.memory_mb, reserved=own.reserved_mb, ratio=own.ram_ratio),
-        inventories.DISK_GB: inventories.Stock(host.disk_gb, ratio=own.disk_ratio),
+        inventories.VCPU: inventories.HostInventory(host.vcpus, ratio=own.cpu_ratio, max_unit=host.vcpus),
+        inventories.MEMORY_MB: inventories.HostInventory(host.memory_mb, reserved=own.reserved_mb, ratio=own.ram_ratio),
+        inventories.DISK_GB: inventories.HostInventory(host.disk_gb, ratio=own.disk_ratio),
     }
     here = {name: each for name, each in stock.items() if each.total > 0}
     new = inventories.ensure_host(tx, now, host.id, host.name, here)

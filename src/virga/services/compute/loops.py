@@ -16,7 +16,7 @@ LOG = log.get("keeper")
 KEPT = 24 * 3600.0
 
 
-def keep(round: Round) -> int:
+def settle(round: Round) -> int:
     """No server stays in a task whose saga is over: it becomes what the log can prove, and we hear of it as a bug."""
     with round.db.read() as tx:
         rows = store.SERVERS.find(tx, store.c.task_state.is_not(None))
@@ -30,7 +30,7 @@ def keep(round: Round) -> int:
             if row.task_state == "deleting":
                 saga = start(
                     tx,
-                    round.doors,
+                    round.registry,
                     "compute.delete_server",
                     {"server": row.id},
                     exclusive=f"server:{row.id}",
@@ -62,7 +62,7 @@ def orphans(round: Round) -> int:
             if store.SERVERS.get(tx, id) is None:
                 request = Request("loop", "POST", "/", "", Query({}), "", {}, "", "")
                 freed += network.release(
-                    Call(network.system_actor(""), (0, 0), request, round.doors, round.db, open=tx), id, None
+                    Call(network.system_actor(""), (0, 0), request, round.registry, round.db, open=tx), id, None
                 )
     with round.db.read() as tx:
         projects = {
@@ -75,7 +75,12 @@ def orphans(round: Round) -> int:
     for s in doomed:
         with round.db.write() as tx:
             saga = start(
-                tx, round.doors, "compute.delete_server", {"server": s.id}, exclusive=f"server:{s.id}", supersede=True
+                tx,
+                round.registry,
+                "compute.delete_server",
+                {"server": s.id},
+                exclusive=f"server:{s.id}",
+                supersede=True,
             )
             freed += store.SERVERS.change(tx, store.c.id == s.id, task_state="deleting", saga_id=saga)
     return freed
@@ -94,7 +99,7 @@ def powers(round: Round) -> int:
 
 def presence(round: Round) -> int:
     """Nodes that were heard of are written down."""
-    return round.doors.use(Presence).flush()
+    return round.registry.use(Presence).flush()
 
 
 def orders(round: Round) -> int:
@@ -107,6 +112,6 @@ LOOPS = (
     Loop("compute.powers", powers, every=10),
     Loop("compute.presence", presence, every=FLUSH, shared=False),
     Loop("compute.orders", orders, every=3600),
-    Loop("compute.keep", keep, every=10),
+    Loop("compute.keep", settle, every=10),
     Loop("compute.orphans", orphans, every=60, topic="event.identity.project.deleted"),
 )

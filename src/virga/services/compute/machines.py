@@ -11,10 +11,10 @@ import msgspec
 from virga.ground.bus import Bus
 from virga.ground.db.engine import Tx
 from virga.ground.db.isolation import Retry
-from virga.ground.doors import Doors
+from virga.ground.registry import Registry
 from virga.ground.world import World
 from virga.protocol import topics
-from virga.protocol.machines import Disk, Nic, OrderKind, Power, Wake, Wanted
+from virga.protocol.machines import DesiredState, Disk, Nic, OrderKind, Power, Wake
 from virga.services.compute import model, store
 
 POLL = 5.0
@@ -27,24 +27,24 @@ def of(tx: Tx, server_id: str, role: str = model.RUN) -> model.MachineRow | None
     return store.MACHINES.by(tx, server_id=server_id, role=role)
 
 
-def wanted(row: model.MachineRow) -> Wanted:
+def desired(row: model.MachineRow) -> DesiredState:
     """How the machine should be."""
-    return msgspec.convert(row.wanted, Wanted)
+    return msgspec.convert(row.wanted, DesiredState)
 
 
 def assign(
     tx: Tx,
-    doors: Doors,
+    registry: Registry,
     server_id: str,
     host_id: str,
-    want: Wanted,
+    want: DesiredState,
     role: str = model.RUN,
 ) -> model.MachineRow:
     """The server has a machine on the host. One that the host has not let go of yet is taken up again."""
     before = store.MACHINES.by(tx, server_id=server_id, host_id=host_id)
     if before is not None:
-        return _change(tx, doors, before, want, role)
-    world = doors.use(World)
+        return _change(tx, registry, before, want, role)
+    world = registry.use(World)
     now = world.now()
     made = store.MACHINES.insert(
         tx,
@@ -61,13 +61,13 @@ def assign(
         reported=0.0,
         created=now,
     )
-    _wake(tx, doors, host_id, server_id)
+    _wake(tx, registry, host_id, server_id)
     return made
 
 
-def want(
+def set_desired(
     tx: Tx,
-    doors: Doors,
+    registry: Registry,
     row: model.MachineRow,
     *,
     power: Power | None = None,
@@ -75,23 +75,23 @@ def want(
     disks: list[Disk] | None = None,
 ) -> int:
     """What is given is how the machine should be from now on. Gives the generation that says so."""
-    now = wanted(row)
-    fresh = Wanted(
+    now = desired(row)
+    fresh = DesiredState(
         power=now.power if power is None else power,
         nics=now.nics if nics is None else nics,
         disks=now.disks if disks is None else disks,
     )
-    return _change(tx, doors, row, fresh, row.role).generation
+    return _change(tx, registry, row, fresh, row.role).generation
 
 
-def withdraw(tx: Tx, doors: Doors, row: model.MachineRow) -> None:
+def withdraw(tx: Tx, registry: Registry, row: model.MachineRow) -> None:
     """The host lets go of the machine; its disks stay. The row goes when the host has said so. Repeatable."""
     if row.role == model.WITHDRAWN:
         return
-    _change(tx, doors, row, msgspec.structs.replace(wanted(row), power="gone"), model.WITHDRAWN)
+    _change(tx, registry, row, msgspec.structs.replace(desired(row), power="gone"), model.WITHDRAWN)
 
 
-def _change(tx: Tx, doors: Doors, row: model.MachineRow, want: Wanted, role: str) -> model.MachineRow:
+def _change(tx: Tx, registry: Registry, row: model.MachineRow, want: DesiredState, role: str) -> model.MachineRow:
     generation = row.generation + 1
     changed = store.MACHINES.swap(
         tx,
@@ -103,13 +103,13 @@ def _change(tx: Tx, doors: Doors, row: model.MachineRow, want: Wanted, role: str
     )
     if changed is None:
         raise Retry  # somebody else changed it meanwhile: what is wanted is decided anew
-    _wake(tx, doors, row.host_id, row.server_id)
+    _wake(tx, registry, row.host_id, row.server_id)
     return changed
 
 
 def order(
     tx: Tx,
-    doors: Doors,
+    registry: Registry,
     server_id: str,
     host_id: str,
     kind: OrderKind,
@@ -117,7 +117,7 @@ def order(
     **arguments: Any,
 ) -> str:
     """Have the host do something once; the order's id."""
-    world = doors.use(World)
+    world = registry.use(World)
     id = world.uuid()
     created = max(world.now(), store.last_order(tx, server_id) + TICK)
     store.ORDERS.insert(
@@ -135,7 +135,7 @@ def order(
         created=created,
         ended=None,
     )
-    _wake(tx, doors, host_id, server_id)
+    _wake(tx, registry, host_id, server_id)
     return id
 
 
@@ -152,6 +152,6 @@ def void_orders(tx: Tx, now: float, server_id: str) -> int:
     )
 
 
-def _wake(tx: Tx, doors: Doors, host_id: str, server_id: str) -> None:
-    bus = doors.use(Bus)
+def _wake(tx: Tx, registry: Registry, host_id: str, server_id: str) -> None:
+    bus = registry.use(Bus)
     tx.after_commit(lambda: topics.tell(bus, host_id, topics.WAKE, Wake(server_id)))

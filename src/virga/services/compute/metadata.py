@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a machine is told about itself: OpenStack's documents and EC2's tree, the same for the metadata service and the config
-drive. Pure: a server and its cards in, documents out."""
+drive. Pure: a server and its NICs in, documents out."""
 
 from __future__ import annotations
 
@@ -59,21 +59,21 @@ def meta_data(s: model.Server, seed: str) -> dict[str, Any]:
     return body
 
 
-def network_data(cards: list[Nic]) -> dict[str, Any]:
+def network_data(nics: list[Nic]) -> dict[str, Any]:
     """OpenStack's network_data.json: links, networks, services."""
     links, networks, services = [], [], []
-    for n, card in enumerate(cards):
-        link = f"tap{card.port_id[:11]}"
+    for n, nic in enumerate(nics):
+        link = f"tap{nic.port_id[:11]}"
         links.append(
-            {"id": link, "vif_id": card.port_id, "type": "ovs", "mtu": card.mtu, "ethernet_mac_address": card.mac}
+            {"id": link, "vif_id": nic.port_id, "type": "ovs", "mtu": nic.mtu, "ethernet_mac_address": nic.mac}
         )
-        for k, at in enumerate(card.subnets):
+        for k, at in enumerate(nic.subnets):
             net = ipaddress.ip_network(at["cidr"])
             kind = f"ipv{at['version']}"
             body: dict[str, Any] = {
                 "id": f"network{n}" if not k else f"network{n}.{k}",
                 "link": link,
-                "network_id": card.network_id,
+                "network_id": nic.network_id,
             }
             if at["dhcp"] and at["version"] == 4:
                 body["type"] = "ipv4_dhcp"
@@ -102,9 +102,9 @@ def user_data(s: model.Server) -> bytes | None:
     return base64.b64decode(s.user_data) if s.user_data else None
 
 
-def ec2(s: model.Server, cards: list[Nic], floating: str | None) -> dict[str, Any]:
+def ec2(s: model.Server, nics: list[Nic], floating: str | None) -> dict[str, Any]:
     """EC2's tree below `meta-data/`."""
-    first = next((ip for card in cards for ip in card.ips if ":" not in ip), "")
+    first = next((ip for nic in nics for ip in nic.ips if ":" not in ip), "")
     tree: dict[str, Any] = {
         "ami-id": f"ami-{(s.image_id or '')[:8]}",
         "ami-launch-index": str(s.launch_index),
@@ -127,10 +127,10 @@ def ec2(s: model.Server, cards: list[Nic], floating: str | None) -> dict[str, An
     return tree
 
 
-def drive_files(s: model.Server, cards: list[Nic], seed: str) -> dict[str, str]:
+def drive_files(s: model.Server, nics: list[Nic], seed: str) -> dict[str, str]:
     """The config drive: path → text (user data base64 apart: it is bytes, so it travels marked)."""
     files: dict[str, str] = {}
-    meta, net = json.dumps(meta_data(s, seed)), json.dumps(network_data(cards))
+    meta, net = json.dumps(meta_data(s, seed)), json.dumps(network_data(nics))
     for version in ("2012-08-10", "2015-10-15", "2018-08-27", "2020-10-14", "latest"):
         files[f"openstack/{version}/meta_data.json"] = meta
         files[f"openstack/{version}/vendor_data.json"] = "{}"
@@ -138,7 +138,7 @@ def drive_files(s: model.Server, cards: list[Nic], seed: str) -> dict[str, str]:
             files[f"openstack/{version}/network_data.json"] = net
         if s.user_data:
             files[f"openstack/{version}/user_data"] = "base64:" + s.user_data
-    tree = ec2(s, cards, None)
+    tree = ec2(s, nics, None)
     tree.pop("_keys", None)
     files["ec2/latest/meta-data.json"] = json.dumps(tree)
     if s.user_data:
@@ -146,19 +146,19 @@ def drive_files(s: model.Server, cards: list[Nic], seed: str) -> dict[str, str]:
     return files
 
 
-def answer(path: str, s: model.Server, cards: list[Nic], floating: str | None, seed: str) -> tuple[int, str, bytes]:
+def answer(path: str, s: model.Server, nics: list[Nic], floating: str | None, seed: str) -> tuple[int, str, bytes]:
     """What 169.254.169.254 answers: status, content type, body."""
     parts = [p for p in path.partition("?")[0].split("/") if p]
     if not parts:
         return 200, "text/plain", "\n".join((*EC2_VERSIONS, "openstack")).encode()
     if parts[0] == "openstack":
-        return _openstack(parts[1:], s, cards, seed)
+        return _openstack(parts[1:], s, nics, seed)
     if parts[0] in EC2_VERSIONS:
-        return _ec2(parts[1:], s, cards, floating)
+        return _ec2(parts[1:], s, nics, floating)
     return 404, "text/plain", b"404 Not Found"
 
 
-def _openstack(parts: list[str], s: model.Server, cards: list[Nic], seed: str) -> tuple[int, str, bytes]:
+def _openstack(parts: list[str], s: model.Server, nics: list[Nic], seed: str) -> tuple[int, str, bytes]:
     if not parts:
         return 200, "text/plain", "\n".join(VERSIONS).encode()
     if parts[0] not in VERSIONS:
@@ -177,7 +177,7 @@ def _openstack(parts: list[str], s: model.Server, cards: list[Nic], seed: str) -
         if parts[1] == "meta_data.json":
             return 200, "application/json", json.dumps(meta_data(s, seed)).encode()
         if parts[1] == "network_data.json":
-            return 200, "application/json", json.dumps(network_data(cards)).encode()
+            return 200, "application/json", json.dumps(network_data(nics)).encode()
         if parts[1] in {"vendor_data.json", "vendor_data2.json"}:
             return 200, "application/json", b"{}"
         if parts[1] == "user_data" and data is not None:
@@ -185,7 +185,7 @@ def _openstack(parts: list[str], s: model.Server, cards: list[Nic], seed: str) -
     return 404, "text/plain", b"404 Not Found"
 
 
-def _ec2(parts: list[str], s: model.Server, cards: list[Nic], floating: str | None) -> tuple[int, str, bytes]:
+def _ec2(parts: list[str], s: model.Server, nics: list[Nic], floating: str | None) -> tuple[int, str, bytes]:
     data = user_data(s)
     if not parts:
         return 200, "text/plain", b"meta-data/\n" + (b"user-data" if data is not None else b"")
@@ -193,7 +193,7 @@ def _ec2(parts: list[str], s: model.Server, cards: list[Nic], floating: str | No
         return (200, "application/octet-stream", data) if data is not None else (404, "text/plain", b"404 Not Found")
     if parts[0] != "meta-data":
         return 404, "text/plain", b"404 Not Found"
-    at: Any = ec2(s, cards, floating)
+    at: Any = ec2(s, nics, floating)
     keys = at.pop("_keys", "")
     if parts[1:] == ["public-keys"]:
         return 200, "text/plain", keys.encode()

@@ -99,7 +99,7 @@ RUN, INCOMING, WITHDRAWN = "run", "incoming", "withdrawn"
 
 
 class MachineRow(Row, frozen=True):
-    """One machine of a server on one host, as control wants it (`wanted`, of type `protocol.machines.Wanted`, counted by `generation`) and
+    """One machine of a server on one host, as control wants it (`wanted`, of type `protocol.machines.DesiredState`, counted by `generation`) and
     as its node has it: `seen` is the newest generation that it did or gave up, `error` why it could not, `power` and `found` (of type
     `protocol.reports.Found`) how it is. A server has one machine of role `run`, or none; `incoming` is one that is on its way to another
     host; `withdrawn` is one that its host must let go of. That may outlive its server: the host may be away."""

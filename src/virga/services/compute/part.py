@@ -13,13 +13,13 @@ from virga.services.part import Part, Site, rules_of
 
 
 def _furnish(site: Site) -> None:
-    doors = site.doors
-    doors.put(Transfers, Transfers(lambda id: images.path(doors, id)))
-    doors.put(NodeApi, NodeApi(site.db, doors))
+    registry = site.registry
+    registry.put(Transfers, Transfers(lambda id: images.path(registry, id)))
+    registry.put(NodeApi, NodeApi(site.db, registry))
 
 
 def _listen(site: Site) -> None:
-    site.doors.use(NodeApi).open()
+    site.registry.use(NodeApi).open()
 
 
 def _prepare(site: Site) -> None:

@@ -222,7 +222,7 @@ def boot(server: model.Server) -> model.Boot:
 
 def hardware(server: model.Server) -> Hardware:
     """What kind of machine the server is."""
-    return hardware_of.chosen(boot(server), server.flavor.get("extra_specs") or {}, server.vcpus)
+    return hardware_of.hardware_for(boot(server), server.flavor.get("extra_specs") or {}, server.vcpus)
 
 
 _node = sa.bindparam("node", type_=sa.String)

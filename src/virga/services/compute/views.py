@@ -17,7 +17,7 @@ from virga.ground.http.pages import Page, next_link
 from virga.ground.wire import UNSET, UnsetType
 from virga.ground.world import iso
 from virga.services.compute import answers, model
-from virga.services.compute.actions.around import Kept, Used
+from virga.services.compute.actions.hypervisors import Kept, Used
 from virga.services.compute.actions.neighbours import Neighbours
 from virga.services.compute.answers import Link
 from virga.services.network import api as network
@@ -49,7 +49,7 @@ def _host_id(project: str, host: str | None) -> str:
 # -- servers -----------------------------------------------------------------------------------------------------------
 
 
-def _addresses(found: list[network.Shown]) -> dict[str, list[answers.Address]]:
+def _addresses(found: list[network.ServerAddress]) -> dict[str, list[answers.Address]]:
     out: dict[str, list[answers.Address]] = {}
     for a in found:
         out.setdefault(a.network, []).append(answers.Address(version=a.version, addr=a.ip, kind=a.kind, mac=a.mac))
@@ -90,12 +90,12 @@ class _Shared:
             made = self._images[id] = answers.ServerImage(id=id, links=[_links(self.call, "images", id)[1]])
         return made
 
-    def flavor(self, id: str, kept: Any) -> answers.ServerFlavor:
-        """The flavor of the server's row: `kept` is what it was when the server was made."""
-        key = (id, bytes(kept) if isinstance(kept, msgspec.Raw) else b"")
+    def flavor(self, id: str, stored: Any) -> answers.ServerFlavor:
+        """The flavor of the server's row: `stored` is what it was when the server was made."""
+        key = (id, bytes(stored) if isinstance(stored, msgspec.Raw) else b"")
         made = self._flavors.get(key)
         if made is None:
-            was = _decoded(kept)
+            was = _decoded(stored)
             made = self._flavors[key] = self._flavor(
                 id=id,
                 links=[_links(self.call, "flavors", id)[1]],
@@ -271,7 +271,7 @@ def tag_added(fresh: bool, call: Call) -> Answer:
     return Answer(code=201 if fresh else 204)
 
 
-def addresses(found: list[network.Shown], call: Call) -> answers.AddressesAnswer:
+def addresses(found: list[network.ServerAddress], call: Call) -> answers.AddressesAnswer:
     out: dict[str, list[answers.BriefAddress]] = {}
     for a in found:
         out.setdefault(a.network, []).append(answers.BriefAddress(version=a.version, addr=a.ip))
@@ -548,15 +548,15 @@ def zones_detail(rows: list[model.Host], call: Call) -> answers.ZonesAnswer:
 
 
 def limits(found: tuple[Kept, Used], call: Call) -> answers.LimitsAnswer:
-    kept, used = found
+    stored, used = found
     absolute = answers.Absolute(
-        maxTotalInstances=kept["instances"],
-        maxTotalCores=kept["cores"],
-        maxTotalRAMSize=kept["ram"],
-        maxTotalKeypairs=kept["key_pairs"],
-        maxServerMeta=kept["metadata_items"],
-        maxServerGroups=kept["server_groups"],
-        maxServerGroupMembers=kept["server_group_members"],
+        maxTotalInstances=stored["instances"],
+        maxTotalCores=stored["cores"],
+        maxTotalRAMSize=stored["ram"],
+        maxTotalKeypairs=stored["key_pairs"],
+        maxServerMeta=stored["metadata_items"],
+        maxServerGroups=stored["server_groups"],
+        maxServerGroupMembers=stored["server_group_members"],
         totalInstancesUsed=used.instances,
         totalCoresUsed=used.cores,
         totalRAMUsed=used.ram,
@@ -566,33 +566,33 @@ def limits(found: tuple[Kept, Used], call: Call) -> answers.LimitsAnswer:
         maxSecurityGroupRules=-1,
         totalFloatingIpsUsed=0,
         totalSecurityGroupsUsed=0,
-        maxImageMeta=kept["metadata_items"],
+        maxImageMeta=stored["metadata_items"],
         maxPersonality=0,
         maxPersonalitySize=0,
     )
     return answers.LimitsAnswer(limits=answers.Limits(rate=[], absolute=absolute))
 
 
-def _quota(kept: Kept, **more: Any) -> answers.Quota:
-    fields: dict[str, Any] = {**kept, **more}
+def _quota(stored: Kept, **more: Any) -> answers.Quota:
+    fields: dict[str, Any] = {**stored, **more}
     return answers.Quota(**fields)
 
 
 def quota(found: tuple[str, Kept], call: Call) -> answers.QuotaAnswer:
     """A project's limits; those of the network are the network's own business, so there are none here."""
-    id, kept = found
-    shown = _quota(kept, id=id, floating_ips=-1, fixed_ips=-1, security_groups=-1, security_group_rules=-1)
+    id, stored = found
+    shown = _quota(stored, id=id, floating_ips=-1, fixed_ips=-1, security_groups=-1, security_group_rules=-1)
     return answers.QuotaAnswer(quota_set=shown)
 
 
-def quota_set(kept: Kept, call: Call) -> answers.QuotaAnswer:
+def quota_set(stored: Kept, call: Call) -> answers.QuotaAnswer:
     """After a change: what is kept, without the project's name."""
-    return answers.QuotaAnswer(quota_set=_quota(kept))
+    return answers.QuotaAnswer(quota_set=_quota(stored))
 
 
 def quota_detail(found: tuple[str, Kept, dict[str, int]], call: Call) -> answers.QuotaDetailAnswer:
-    id, kept, used = found
-    own = {name: answers.Usage(limit=value, in_use=used[name], reserved=0) for name, value in kept.items()}
+    id, stored, used = found
+    own = {name: answers.Usage(limit=value, in_use=used[name], reserved=0) for name, value in stored.items()}
     shown = answers.QuotaDetail(
         id=id,
         **own,

@@ -17,7 +17,7 @@ Count = Annotated[int, Meta(ge=1, le=1000)]
 Digits = Annotated[str, Meta(max_length=24)]
 """A number in words: what it says is read by the action."""
 Number = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
-Whole = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+NonNegativeInt = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Bool = bool | Literal["True", "true", "1", "yes", "on", "False", "false", "0", "no", "off"]
 Tag = Annotated[str, Meta(min_length=1, max_length=60, pattern="^[^,/]*$")]
 
@@ -62,7 +62,7 @@ class InjectedFile(Wire, kw_only=True):
 class CreateServer(Wire, kw_only=True):
     name: Name
     imageRef: Annotated[str, Meta(max_length=2048), refers("image")] = ""
-    flavorRef: Annotated[str, Meta(min_length=1, max_length=2048), refers("flavor")] | Whole
+    flavorRef: Annotated[str, Meta(min_length=1, max_length=2048), refers("flavor")] | NonNegativeInt
     networks: Annotated[list[RequestedNetwork], Meta(max_length=64)] | Literal["auto", "none"] | UnsetType = UNSET
     key_name: Annotated[str, Meta(max_length=255), refers("keypair")] | None = None
     user_data: Annotated[str, Meta(max_length=65535)] | None = None
@@ -121,7 +121,7 @@ class CreateImage(Wire, kw_only=True):
 class CreateBackup(Wire, kw_only=True):
     name: Name
     backup_type: Annotated[str, Meta(max_length=255)]
-    rotation: Whole | Digits
+    rotation: NonNegativeInt | Digits
     metadata: MetaKeyed = {}
 
 
@@ -157,11 +157,11 @@ class CreateFlavor(Wire, kw_only=True):
     name: Name
     ram: Annotated[int, Meta(ge=1, le=2**31 - 1)] | Digits
     vcpus: Annotated[int, Meta(ge=1, le=2**31 - 1)] | Digits
-    disk: Whole | Digits
+    disk: NonNegativeInt | Digits
     id: Text | Number | None = None
-    swap: Whole | Digits = 0
+    swap: NonNegativeInt | Digits = 0
     rxtx_factor: Annotated[float, Meta(ge=0, le=3.40282e38)] | Digits = 1.0
-    ephemeral: Annotated[Whole | Digits, named("OS-FLV-EXT-DATA:ephemeral")] = 0
+    ephemeral: Annotated[NonNegativeInt | Digits, named("OS-FLV-EXT-DATA:ephemeral")] = 0
     is_public: Annotated[Bool, named("os-flavor-access:is_public")] = True
     description: Annotated[Annotated[str, Meta(max_length=65535)] | None, since(2, 55)] = None
 
@@ -228,7 +228,7 @@ LIST = {
     "page_reverse": Word,
     "sort": Text,
 }
-"""What `ground.http.pages.asked` reads, but for the marker."""
+"""What `ground.http.pages.page_request` reads, but for the marker."""
 TAGS = {name: Annotated[str, Meta(max_length=3100)] for name in ("tags", "tags-any", "not-tags", "not-tags-any")}
 """Fifty tags of sixty characters, with their commas."""
 SERVERS = (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Identity's door: what the composition root and other services may ask."""
+"""Identity's API inside the program: what the composition root and other services may ask."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from virga.ground.db.engine import Database, Tx
-from virga.ground.doors import Doors
 from virga.ground.http.call import Actor
 from virga.ground.http.table import Service
+from virga.ground.registry import Registry
 from virga.services.identity import model, store
 from virga.services.identity.actions import ec2
 from virga.services.identity.actions.credentials import key_id
@@ -40,11 +40,11 @@ class AccessKey:
     actor: Actor
 
 
-def access_key(doors: Doors, access: str) -> AccessKey | None:
+def access_key(registry: Registry, access: str) -> AccessKey | None:
     """The access key `access`, None when there is none or when its user, project, roles, trust or application credential no longer
     stand. The caller checks the signature with the secret, then acts as the actor. Asked again, it answers from memory."""
-    tokens = doors.use(Tokens)
-    found = tokens.access(key_id(access), lambda tx: ec2.payload(tx, doors, access))
+    tokens = registry.use(Tokens)
+    found = tokens.access(key_id(access), lambda tx: ec2.payload(tx, registry, access))
     return None if found is None else AccessKey(access, found[1], found[0])
 
 
@@ -199,10 +199,10 @@ def project_exists(tx: Tx, id: str) -> bool:
     return store.PROJECTS.get(tx, id) is not None
 
 
-def reseal(db: Database, doors: Doors) -> int:
+def reseal(db: Database, registry: Registry) -> int:
     """Seal every credential, every secret of domains' configurations and every token key with a new key; how many. Killed in between,
     all can still be opened, and the next run does the rest."""
-    vault, done = doors.use(Vault), 0
+    vault, done = registry.use(Vault), 0
     vault.rotate()
     with db.read() as tx:
         rows = store.CREDENTIALS.find(tx)
@@ -218,21 +218,21 @@ def reseal(db: Database, doors: Doors) -> int:
             store.DOMAIN_OPTIONS.change(tx, *where, value=vault.seal(vault.open(str(option.value))))
         done += 1
     with db.write() as tx:
-        done += doors.use(Tokens).reseal(tx)
+        done += registry.use(Tokens).reseal(tx)
     vault.forget_old()
     return done
 
 
-def new_token_key(tx: Tx, doors: Doors) -> int:
+def new_token_key(tx: Tx, registry: Registry) -> int:
     """Make a token key that seals from now on; its number. Tokens of the older keys go on."""
-    tokens = doors.use(Tokens)
+    tokens = registry.use(Tokens)
     tokens.load(tx)
     return tokens.rotate(tx)
 
 
-def forget_token_keys(tx: Tx, doors: Doors) -> None:
+def forget_token_keys(tx: Tx, registry: Registry) -> None:
     """Drop all token keys for a new one: everybody logs in anew."""
-    doors.use(Tokens).forget(tx)
+    registry.use(Tokens).forget(tx)
 
 
 def endpoint(tx: Tx, type: str, region: str, interface: str) -> str | None:

@@ -11,7 +11,7 @@ import msgspec
 
 from virga.ground.db.engine import Database, Tx
 from virga.ground.http.table import Service
-from virga.services.identity import edges, store
+from virga.services.identity import external_grants, store
 
 
 class Catalog:
@@ -80,7 +80,7 @@ class Catalog:
         """The clouds to which a user may go from here (Keystone-to-Keystone), as tokens list them."""
         if self._providers is None:
             with self.db.read() as tx:
-                self._providers = edges.providers(tx)
+                self._providers = external_grants.providers(tx)
         return self._providers
 
     def raw(self, base: str, project_id: str | None) -> bytes:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from virga.ground.db.rows import Row, Rows, Where
 from virga.ground.errors import Invalid
 from virga.ground.http.call import Call
-from virga.ground.http.pages import Asked, Page, cut
+from virga.ground.http.pages import Page, PageRequest, paginate
 from virga.services.identity import settings
 
 T = TypeVar("T", bound=Row)
@@ -67,8 +67,8 @@ def listed(call: Call, rows: Rows[T], *conditions: Where, by: str = "name") -> P
     """One page of what the conditions leave, by `by` unless the caller sorts otherwise; cut by the caller's limit or the operator's."""
     q = call.query
     most = call.use(settings.Identity).list_limit
-    asked = q.whole("limit")
-    limit = min(asked or most or 0, most or asked or 0)
+    requested = q.whole("limit")
+    limit = min(requested or most or 0, most or requested or 0)
     keys, ways = q.all("sort_key"), q.all("sort_dir")
     hidden = {"password_hash", "secret_hash", "blob", "extra", "options"}
     sort = [
@@ -83,4 +83,4 @@ def listed(call: Call, rows: Rows[T], *conditions: Where, by: str = "name") -> P
         marker=q.get("marker"),
         limit=limit + 1 if limit else None,
     )
-    return cut(found, Asked(limit or len(found), None, ()))
+    return paginate(found, PageRequest(limit or len(found), None, ()))

@@ -17,11 +17,11 @@ KEEP = 7 * 86400.0
 
 def follow(round: Round) -> int:
     """Take over another process's generation: revocations, disabled users, lost roles."""
-    round.doors.use(Overrides).refresh()
+    round.registry.use(Overrides).refresh()
     with round.db.read() as tx:
-        newer = round.doors.use(Tokens).refresh(tx)
+        newer = round.registry.use(Tokens).refresh(tx)
     if newer:
-        round.doors.use(Catalog).forget()
+        round.registry.use(Catalog).forget()
     return int(newer)
 
 
@@ -39,27 +39,27 @@ def expire(round: Round) -> int:
 
 def rotate(round: Round) -> int:
     """A new token key when the newest is old enough; keys that no living token was sealed with go."""
-    own, now = round.doors.use(settings.Identity), round.world.now()
+    own, now = round.registry.use(settings.Identity), round.world.now()
     with round.db.read() as tx:
         keys = store.KEYS.find(tx, order=store.KEYS.c.number)
     newest = keys[-1].created if keys else now
     done = 0
     if own.rotate_seconds and now - newest >= own.rotate_seconds:
         with round.db.write() as tx:
-            round.doors.use(Tokens).rotate(tx)
+            round.registry.use(Tokens).rotate(tx)
         done += 1
     lasts = own.token_seconds + own.late_seconds + SPREAD
     dead = [old.number for old, after in pairwise(keys) if now - after.created > lasts]
     if dead:
         with round.db.write() as tx:
             store.KEYS.delete(tx, store.KEYS.c.number.in_(dead))
-            round.doors.use(Tokens).grew(tx)
+            round.registry.use(Tokens).bump_generation(tx)
     return done + len(dead)
 
 
 def idle(round: Round) -> int:
     """Disable users who have been away for longer than the operator allows."""
-    own, now, c = round.doors.use(settings.Identity), round.world.now(), store.USERS.c
+    own, now, c = round.registry.use(settings.Identity), round.world.now(), store.USERS.c
     if not own.inactive_days:
         return 0
     with round.db.read() as tx:
@@ -71,8 +71,8 @@ def idle(round: Round) -> int:
     for user in away:
         with round.db.write() as tx:
             store.USERS.put(tx, user.id, enabled=False)
-            round.doors.use(Tokens).note(tx, {"user_id": user.id})
-            round.doors.use(Tokens).grew(tx)
+            round.registry.use(Tokens).note(tx, {"user_id": user.id})
+            round.registry.use(Tokens).bump_generation(tx)
     return len(away)
 
 

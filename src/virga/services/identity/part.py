@@ -8,12 +8,12 @@ import secrets
 from pathlib import Path
 
 from virga.authority.overrides import Overrides
-from virga.ground.doors import Doors
 from virga.ground.http.call import Authenticator
 from virga.ground.http.table import Service
 from virga.ground.loops.loop import Loop
+from virga.ground.registry import Registry
 from virga.services.identity import api, loops, policy, routes
-from virga.services.identity.actions.login import Elsewhere
+from virga.services.identity.actions.login import ExternalPasswords
 from virga.services.identity.catalog import Catalog
 from virga.services.identity.directories import actions as directories
 from virga.services.identity.directories import loops as directory_loops
@@ -21,7 +21,7 @@ from virga.services.identity.directories.registry import Directories
 from virga.services.identity.federation import policy as federation_policy
 from virga.services.identity.federation.registry import Providers
 from virga.services.identity.federation.saml.issuer import SamlKey
-from virga.services.identity.oauth import one as oauth1
+from virga.services.identity.oauth import oauth1
 from virga.services.identity.passwords import Passwords
 from virga.services.identity.secrets import Vault
 from virga.services.identity.settings import Identity
@@ -50,53 +50,53 @@ def first_password(state: Path | None) -> str:
 def hashed_password(site: Site, admin: str = "admin") -> str | None:
     """The first password of `admin`, hashed, where it is to be written: nobody of that name yet, or another password. Hashing takes long,
     so it is done outside of the transaction that writes, and only then."""
-    password, passwords = first_password(site.state), site.doors.use(Passwords)
+    password, passwords = first_password(site.state), site.registry.use(Passwords)
     with site.db.read() as tx:
         wanted = api.needs_bootstrap(tx, password, passwords, admin)
     return passwords.hash(password) if wanted else None
 
 
-def _apis(doors: Doors) -> tuple[Service, ...]:
-    return (routes.chosen(doors.use(Identity).v2),)
+def _apis(registry: Registry) -> tuple[Service, ...]:
+    return (routes.identity_service(registry.use(Identity).v2),)
 
 
-def _loops(_: Doors) -> tuple[Loop, ...]:
+def _loops(_: Registry) -> tuple[Loop, ...]:
     return (*loops.LOOPS, *directory_loops.LOOPS)
 
 
 def _furnish(site: Site) -> None:
-    doors, own = site.doors, site.doors.use(Identity)
-    doors.put(Passwords, Passwords())
-    tokens = doors.put(Tokens, Tokens(site.db, doors, doors.use(Overrides)))
-    doors.put(Authenticator, tokens)
-    catalog = doors.put(Catalog, Catalog(site.db))
+    registry, own = site.registry, site.registry.use(Identity)
+    registry.put(Passwords, Passwords())
+    tokens = registry.put(Tokens, Tokens(site.db, registry, registry.use(Overrides)))
+    registry.put(Authenticator, tokens)
+    catalog = registry.put(Catalog, Catalog(site.db))
     catalog.before(site.apis, ports=site.classic_ports)
-    vault = doors.put(Vault, Vault(site.file("credential.keys", own.credential_keys)))
-    doors.put(Directories, Directories(site.db, own, vault))
-    doors.put(Elsewhere, directories.password)
-    doors.put(Providers, Providers(own.oidc, own.saml))
-    doors.put(SamlKey, SamlKey(site.file("saml.pem", own.saml_idp.keyfile)))
+    vault = registry.put(Vault, Vault(site.file("credential.keys", own.credential_keys)))
+    registry.put(Directories, Directories(site.db, own, vault))
+    registry.put(ExternalPasswords, directories.password)
+    registry.put(Providers, Providers(own.oidc, own.saml))
+    registry.put(SamlKey, SamlKey(site.file("saml.pem", own.saml_idp.keyfile)))
 
 
 def _prepare(site: Site) -> None:
     """The first administrator, the catalogue, the first token key, the domains of directories."""
-    doors, own = site.doors, site.doors.use(Identity)
+    registry, own = site.registry, site.registry.use(Identity)
     hashed = hashed_password(site) if own.bootstrap else None
     with site.db.write() as tx:
         api.bootstrap(tx, hashed, everything=own.bootstrap)
         api.register(tx, site.apis, site.region)
-        doors.use(Tokens).load(tx)
-        doors.use(Directories).make(tx)
+        registry.use(Tokens).load(tx)
+        registry.use(Directories).make(tx)
 
 
 def _load(site: Site) -> None:
     with site.db.read() as tx:
-        site.doors.use(Tokens).load(tx)
-        site.doors.use(Directories).load(tx)
+        site.registry.use(Tokens).load(tx)
+        site.registry.use(Directories).load(tx)
 
 
 def _stop(site: Site) -> None:
-    site.doors.use(Directories).close()
+    site.registry.use(Directories).close()
 
 
 PART = Part(

@@ -32,9 +32,9 @@ from virga.services.identity.actions import (
 )
 from virga.services.identity.directories.routes import fronted
 from virga.services.identity.federation import routes as federation
-from virga.services.identity.oauth import one, two
+from virga.services.identity.oauth import oauth1, oauth2
 from virga.services.identity.v2 import routes as v2
-from virga.services.identity.v2.around import admit
+from virga.services.identity.v2.adapter import admit
 
 
 def _grants(target: str, path: str) -> tuple[Route, ...]:
@@ -67,25 +67,26 @@ def _noun(
     path: str,
     one: str,
     noun: type[Any],
-    room: Any,
+    *,
+    actions: Any,
     create: type[Wire] | None,
     update: type[Wire] | None,
     query: Query,
     **more: Any,
 ) -> tuple[Route, ...]:
-    """The five rows of a plain noun; a room that lacks one of the actions lacks its row."""
+    """The five rows of a plain noun; a module that lacks one of the actions lacks its row."""
     out: list[Route] = []
     if create is not None:
-        out.append(Route("POST", path, room.create, body=create, key=one, view=views.one, code=201, **more))
-    out.append(Route("GET", path, room.index, view=views.many(noun), query=query))
-    out.append(Route("GET", f"{path}/{{id}}", room.show, view=views.one))
+        out.append(Route("POST", path, actions.create, body=create, key=one, view=views.one, code=201, **more))
+    out.append(Route("GET", path, actions.index, view=views.many(noun), query=query))
+    out.append(Route("GET", f"{path}/{{id}}", actions.show, view=views.one))
     if update is not None:
-        out.append(Route("PATCH", f"{path}/{{id}}", room.update, body=update, key=one, view=views.one, **more))
-    out.append(Route("DELETE", f"{path}/{{id}}", room.delete, code=204))
+        out.append(Route("PATCH", f"{path}/{{id}}", actions.update, body=update, key=one, view=views.one, **more))
+    out.append(Route("DELETE", f"{path}/{{id}}", actions.delete, code=204))
     return tuple(out)
 
 
-ASSIGNMENTS = wire.asked(
+ASSIGNMENTS = wire.query_params(
     "role.id",
     "user.id",
     "group.id",
@@ -107,7 +108,7 @@ ROUTES = (
         "/v3/auth/tokens",
         auth.issue,
         body=wire.Auth,
-        query=wire.asked(flags=("nocatalog",)),
+        query=wire.query_params(flags=("nocatalog",)),
         key="auth",
         view=views.token,
         code=201,
@@ -124,7 +125,7 @@ ROUTES = (
         view=views.shown_token,
         tx="none",
         inline=True,
-        query=wire.asked(flags=("allow_expired", "nocatalog")),
+        query=wire.query_params(flags=("allow_expired", "nocatalog")),
     ),
     Route("DELETE", "/v3/auth/tokens", auth.revoke, code=204, tx="none"),
     Route("GET", "/v3/auth/catalog", auth.catalog, view=views.catalog, tx="none", inline=True),
@@ -132,17 +133,18 @@ ROUTES = (
     Route("GET", "/v3/auth/domains", auth.domains, view=views.many(model.Domain)),
     Route("GET", "/v3/auth/system", auth.system, view=views.system_scope),
     Route("GET", "/v3/auth/tokens/OS-PKI/revoked", auth.pki),
-    Route("GET", "/v3/OS-REVOKE/events", auth.events, view=views.events, query=wire.asked("since")),
+    Route("GET", "/v3/OS-REVOKE/events", auth.events, view=views.events, query=wire.query_params("since")),
     Route("POST", "/v3/ec2tokens", ec2.ec2tokens, body=wire.Signed, view=views.ec2_token),
     Route("POST", "/v3/s3tokens", ec2.s3tokens, body=wire.Signed, view=views.s3_token),
     *_noun(
         "/v3/users",
         "user",
         model.User,
-        users,
-        wire.CreateUser,
-        wire.UpdateUser,
-        query=wire.listing("name", "domain_id", "enabled", "default_project_id") | wire.asked("password_expires_at"),
+        actions=users,
+        create=wire.CreateUser,
+        update=wire.UpdateUser,
+        query=wire.listing("name", "domain_id", "enabled", "default_project_id")
+        | wire.query_params("password_expires_at"),
         tx="none",
         slow=True,
     ),
@@ -180,18 +182,18 @@ ROUTES = (
         "/v3/credentials",
         "credential",
         model.Credential,
-        credentials,
-        wire.CreateCredential,
-        wire.UpdateCredential,
+        actions=credentials,
+        create=wire.CreateCredential,
+        update=wire.UpdateCredential,
         query=wire.filtered("user_id", "type"),
     ),
     *_noun(
         "/v3/groups",
         "group",
         model.Group,
-        groups,
-        wire.CreateGroup,
-        wire.UpdateGroup,
+        actions=groups,
+        create=wire.CreateGroup,
+        update=wire.UpdateGroup,
         query=wire.listing("name", "domain_id"),
     ),
     Route(
@@ -218,7 +220,7 @@ ROUTES = (
         "/v3/projects/{id}",
         projects.show,
         view=views.project,
-        query=wire.asked(flags=("parents_as_list", "parents_as_ids", "subtree_as_list", "subtree_as_ids")),
+        query=wire.query_params(flags=("parents_as_list", "parents_as_ids", "subtree_as_list", "subtree_as_ids")),
     ),
     Route("PATCH", "/v3/projects/{id}", projects.update, body=wire.UpdateProject, key="project", view=views.one),
     Route("DELETE", "/v3/projects/{id}", projects.delete, code=204),
@@ -232,18 +234,18 @@ ROUTES = (
         "/v3/domains",
         "domain",
         model.Domain,
-        domains,
-        wire.CreateDomain,
-        wire.UpdateDomain,
+        actions=domains,
+        create=wire.CreateDomain,
+        update=wire.UpdateDomain,
         query=wire.listing("name", "enabled"),
     ),
     *_noun(
         "/v3/roles",
         "role",
         model.Role,
-        roles,
-        wire.CreateRole,
-        wire.UpdateRole,
+        actions=roles,
+        create=wire.CreateRole,
+        update=wire.UpdateRole,
         query=wire.listing("name", "domain_id"),
     ),
     Route("GET", "/v3/roles/{id}/implies", roles.implies, view=views.implies),
@@ -261,7 +263,7 @@ ROUTES = (
         "/v3/OS-TRUST/trusts",
         trusts.index,
         view=views.many(model.Trust),
-        query=wire.asked("trustor_user_id", "trustee_user_id"),
+        query=wire.query_params("trustor_user_id", "trustee_user_id"),
     ),
     Route("GET", "/v3/OS-TRUST/trusts/{id}", trusts.show, view=views.trust),
     Route("DELETE", "/v3/OS-TRUST/trusts/{id}", trusts.delete, code=204),
@@ -282,7 +284,7 @@ ROUTES = (
         "GET",
         APP_CREDENTIALS,
         app_credentials.index,
-        view=views.many(app_credentials.Whole),
+        view=views.many(app_credentials.AppCredentialDetails),
         query=wire.filtered("name"),
     ),
     Route("GET", APP_CREDENTIALS + "/{app}", app_credentials.show, view=views.one),
@@ -337,9 +339,9 @@ ROUTES = (
         "/v3/policies",
         "policy",
         model.PolicyBlob,
-        policies,
-        wire.CreatePolicy,
-        wire.UpdatePolicy,
+        actions=policies,
+        create=wire.CreatePolicy,
+        update=wire.UpdatePolicy,
         query=wire.filtered("type"),
     ),
     Route("GET", f"{POLICY}/endpoints", policies.endpoints, view=views.many(model.Endpoint)),
@@ -357,9 +359,9 @@ ROUTES = (
         GROUPS,
         "endpoint_group",
         model.EndpointGroup,
-        endpoint_groups,
-        wire.CreateEndpointGroup,
-        wire.UpdateEndpointGroup,
+        actions=endpoint_groups,
+        create=wire.CreateEndpointGroup,
+        update=wire.UpdateEndpointGroup,
         query=wire.listing("name"),
     ),
     Route("GET", f"{GROUPS}/{{id}}/endpoints", endpoint_groups.endpoints_of, view=views.many(model.Endpoint)),
@@ -457,7 +459,7 @@ ROUTES = (
     Route("DELETE", "/v3/endpoints/{id}", catalog.delete_endpoint, code=204),
 )
 
-EDGES = federation.ROUTES + one.ROUTES + two.ROUTES
+EDGES = federation.ROUTES + oauth1.ROUTES + oauth2.ROUTES
 SERVICE = Service(
     name="identity",
     type="identity",
@@ -471,6 +473,6 @@ SERVICE = Service(
 )
 
 
-def chosen(v2_too: bool) -> Service:
+def identity_service(v2_too: bool) -> Service:
     """The service as the settings want it: with v2.0, or with v3 alone."""
     return SERVICE if v2_too else replace(SERVICE, routes=fronted(ROUTES) + EDGES)

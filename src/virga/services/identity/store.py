@@ -443,16 +443,16 @@ def groups_of(tx: Tx, user_id: str) -> list[str]:
     return [m.group_id for m in MEMBERSHIPS.every(tx, user_id=user_id)]
 
 
-Place = tuple[str, Collection[str], bool]
+RoleTarget = tuple[str, Collection[str], bool]
 """A kind of target, ids of such, and whether grants there count that are inherited, or those that are not."""
 
 
-def role_ids(tx: Tx, user_id: str, *places: Place) -> set[str]:
+def role_ids(tx: Tx, user_id: str, *targets: RoleTarget) -> set[str]:
     """The roles that a user has in any of the places, by own grants and by those of the user's groups."""
     mine = groups_of(tx, user_id)
     if tx.embedded is not None and len(mine) < 16:
         roles: set[str] = set()
-        for kind, ids, inherited in places:
+        for kind, ids, inherited in targets:
             for id in ids:
                 own = GRANTS.every(tx, user_id=user_id, target=kind, target_id=id, inherited=inherited)
                 roles |= {g.role_id for g in own}
@@ -466,7 +466,7 @@ def role_ids(tx: Tx, user_id: str, *places: Place) -> set[str]:
         return sa.or_(
             *(
                 sa.and_(c.target == kind, c.target_id.in_(ids), c.inherited.is_(inherited))
-                for kind, ids, inherited in places
+                for kind, ids, inherited in targets
             )
         )
 

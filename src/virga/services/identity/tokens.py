@@ -17,11 +17,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from virga.ground.db.engine import Database, Tx
-from virga.ground.doors import Doors
 from virga.ground.errors import Unauthorized
 from virga.ground.http.call import NO_OVERRIDES, Actor, Cold, Overrides
+from virga.ground.registry import Registry
 from virga.ground.world import World
-from virga.services.identity import edges, model, store
+from virga.services.identity import external_grants, model, store
 from virga.services.identity.secrets import TOKEN_KEY, Vault
 
 CACHE = 20000
@@ -39,8 +39,8 @@ def audit_id() -> str:
 class Tokens:
     """The Authenticator of all services, and identity's own way to sessions."""
 
-    def __init__(self, db: Database, doors: Doors, overrides: Overrides = NO_OVERRIDES) -> None:
-        self.db, self.doors, self.overrides = db, doors, overrides
+    def __init__(self, db: Database, registry: Registry, overrides: Overrides = NO_OVERRIDES) -> None:
+        self.db, self.registry, self.overrides = db, registry, overrides
         self.generation = 0
         self._keys: dict[int, AESGCM] = {}
         self._ages: list[tuple[float, int]] = []
@@ -57,7 +57,7 @@ class Tokens:
         """Read keys, revocations and the generation; makes the first key."""
         keys = store.KEYS.find(tx, order=store.KEYS.c.number)
         if not keys and tx.writes:
-            keys = [store.KEYS.insert(tx, number=1, secret=self._fresh_key(), created=self.doors.use(World).now())]
+            keys = [store.KEYS.insert(tx, number=1, secret=self._fresh_key(), created=self.registry.use(World).now())]
         if tx.writes:
             self._seal_bare(tx, keys)
         self._keys = {k.number & 255: AESGCM(self._opened(k)) for k in keys}
@@ -70,11 +70,11 @@ class Tokens:
         return self._sealed_key(os.urandom(32))
 
     def _sealed_key(self, key: bytes) -> str:
-        return self.doors.use(Vault).seal(base64.b64encode(key).decode(), TOKEN_KEY)
+        return self.registry.use(Vault).seal(base64.b64encode(key).decode(), TOKEN_KEY)
 
     def _opened(self, key: model.Key) -> bytes:
         return base64.b64decode(
-            key.secret if len(key.secret) == BARE else self.doors.use(Vault).open(key.secret, TOKEN_KEY)
+            key.secret if len(key.secret) == BARE else self.registry.use(Vault).open(key.secret, TOKEN_KEY)
         )
 
     def _seal_bare(self, tx: Tx, keys: list[model.Key]) -> None:
@@ -99,8 +99,8 @@ class Tokens:
     def rotate(self, tx: Tx) -> int:
         """A new key; tokens are sealed with it once every process has read it, and the old ones go on. Gives its number."""
         last = tx.conn.execute(sa.select(sa.func.max(store.KEYS.c.number))).scalar() or 0
-        store.KEYS.insert(tx, number=last + 1, secret=self._fresh_key(), created=self.doors.use(World).now())
-        self.grew(tx)
+        store.KEYS.insert(tx, number=last + 1, secret=self._fresh_key(), created=self.registry.use(World).now())
+        self.bump_generation(tx)
         return int(last) + 1
 
     def refresh(self, tx: Tx) -> bool:
@@ -110,7 +110,7 @@ class Tokens:
         self.load(tx)
         return True
 
-    def grew(self, tx: Tx) -> None:
+    def bump_generation(self, tx: Tx) -> None:
         """A change in `tx` takes something from tokens: this process obeys at its commit, the others within a second."""
         store.grow(tx)
 
@@ -124,7 +124,7 @@ class Tokens:
 
     def _newest(self) -> int:
         """The newest key that every process has had time to read."""
-        known = self.doors.use(World).now() - SPREAD
+        known = self.registry.use(World).now() - SPREAD
         return next((number for made, number in self._ages if made <= known), self._ages[-1][1])
 
     def _seal(self, value: msgspec.Struct, label: bytes) -> str:
@@ -162,7 +162,7 @@ class Tokens:
         if raw is None:
             return None
         receipt = msgspec.msgpack.decode(raw, type=model.Receipt)
-        return receipt if receipt.expires > self.doors.use(World).now() else None
+        return receipt if receipt.expires > self.registry.use(World).now() else None
 
     # -- resolving -------------------------------------------------------------------------------------------------
 
@@ -186,7 +186,7 @@ class Tokens:
         entry = self._cache.get(token)
         if entry is None or entry[0] != self.generation:
             raise Cold
-        if entry[2].expires <= self.doors.use(World).now():
+        if entry[2].expires <= self.registry.use(World).now():
             return None
         return entry[1], entry[2]
 
@@ -209,10 +209,10 @@ class Tokens:
                 return None
         actor = self.actor(session)
         if not late:
-            self._keep(token, generation, session, actor)
+            self._remember(token, generation, session, actor)
         return session, actor
 
-    def _keep(self, name: str, generation: int, session: model.Session, actor: Actor) -> None:
+    def _remember(self, name: str, generation: int, session: model.Session, actor: Actor) -> None:
         with self._lock:
             self._cache[name] = (generation, session, actor)
             while len(self._cache) > CACHE:
@@ -227,12 +227,12 @@ class Tokens:
         generation = store.generation(tx)
         session = self.resolve(tx, payload)
         sealed = self.seal(payload)
-        self._keep(sealed, generation, session, self.actor(session))
+        self._remember(sealed, generation, session, self.actor(session))
         return sealed, session
 
     def note(self, tx: Tx, facts: dict[str, Any]) -> None:
         """Remember for the revocation list what ended tokens."""
-        now = self.doors.use(World).now()
+        now = self.registry.use(World).now()
         store.add_event(tx, facts | {"issued_before": now, "revoked_at": now}, now)
 
     def actor(self, session: model.Session) -> Actor:
@@ -241,7 +241,7 @@ class Tokens:
     def access(self, id: str, load: Callable[[Tx], tuple[model.Payload, str] | None]) -> tuple[Actor, str] | None:
         """The actor and the secret of a credential that is no token (an EC2 key), by its `id`: from memory, or `load`ed."""
         known = self._keyed.get(id)
-        if known is not None and known[0] == self.generation and known[1].expires > self.doors.use(World).now():
+        if known is not None and known[0] == self.generation and known[1].expires > self.registry.use(World).now():
             return known[1], known[2]
         generation = self.generation
         with self.db.read() as tx:
@@ -261,7 +261,7 @@ class Tokens:
 
     def resolve(self, tx: Tx, payload: model.Payload, late: float = 0.0) -> model.Session:
         """Check the payload against what is in the database now. Raises Unauthorized with the reason."""
-        now = self.doors.use(World).now()
+        now = self.registry.use(World).now()
         if payload.expires + late <= now:
             raise Unauthorized("The token has expired.")
         if not self._revoked.isdisjoint(payload.audit_ids):
@@ -295,11 +295,11 @@ class Tokens:
                 roles = roles_of(tx, trust.trustor_id, project, None, False)
             if not set(trust.roles) <= {r.id for r in roles}:
                 raise Unauthorized("The trustor no longer has the roles of the trust.")
-            kept = store.all_implied(tx, trust.roles)
-            roles = [r for r in roles if r.id in kept]
-        lent = edges.lent(tx, payload) if payload.via is not None else ()
+            role_ids = store.all_implied(tx, trust.roles)
+            roles = [r for r in roles if r.id in role_ids]
+        lent = external_grants.lent(tx, payload) if payload.via is not None else ()
         if payload.oauth is not None:
-            roles = edges.handed(tx, payload, roles, now)
+            roles = external_grants.handed(tx, payload, roles, now)
         if payload.app_credential_id is not None:
             app = store.APP_CREDENTIALS.get(tx, payload.app_credential_id)
             if (
@@ -408,11 +408,11 @@ def no_role(user_id: str) -> Unauthorized:
 
 def roles_on_project(tx: Tx, user_id: str, project: model.Project) -> list[model.Role]:
     """Direct grants, and those inherited from the domain and the parent projects."""
-    places: list[store.Place] = [("project", [project.id], False), ("domain", [project.domain_id], True)]
+    targets: list[store.RoleTarget] = [("project", [project.id], False), ("domain", [project.domain_id], True)]
     above = parents_of(tx, project)
     if above:
-        places.append(("project", [p.id for p in above], True))
-    return with_implied(tx, store.role_ids(tx, user_id, *places))
+        targets.append(("project", [p.id for p in above], True))
+    return with_implied(tx, store.role_ids(tx, user_id, *targets))
 
 
 def roles_of(

@@ -10,30 +10,30 @@ import msgspec
 from virga.ground.http.call import Answer, Call
 from virga.ground.http.pages import Page, next_link
 from virga.ground.world import iso_micro
-from virga.services.identity import home, model, settings
+from virga.services.identity import json_home, model, settings
 from virga.services.identity.actions import app_credentials
 from virga.services.identity.actions.assignments import Assignment, Named
-from virga.services.identity.actions.auth import Halfway
-from virga.services.identity.actions.projects import Whole
+from virga.services.identity.actions.auth import AuthReceipt
+from virga.services.identity.actions.projects import ProjectDetails
 from virga.services.identity.catalog import Catalog, address
 from virga.services.identity.v2 import views as v2
 
 
-def token(found: tuple[str, model.Session] | Halfway, call: Call) -> Answer:
+def token(found: tuple[str, model.Session] | AuthReceipt, call: Call) -> Answer:
     """201 with the token in X-Subject-Token; 401 with a receipt when more methods are needed."""
-    if isinstance(found, Halfway):
-        return _halfway(found)
+    if isinstance(found, AuthReceipt):
+        return _auth_receipt(found)
     sealed, session = found
     return Answer(session_body(session, call), 201, {"x-subject-token": sealed, "vary": "X-Auth-Token"})
 
 
-def _halfway(half: Halfway) -> Answer:
+def _auth_receipt(half: AuthReceipt) -> Answer:
     domain = {"id": half.user_domain.id, "name": half.user_domain.name}
     receipt = {
-        "methods": half.said.methods,
+        "methods": half.payload.methods,
         "user": {"id": half.user.id, "name": half.user.name, "domain": domain},
-        "expires_at": iso_micro(half.said.expires),
-        "issued_at": iso_micro(half.said.issued),
+        "expires_at": iso_micro(half.payload.expires),
+        "issued_at": iso_micro(half.payload.issued),
     }
     body = {"receipt": receipt, "required_auth_methods": half.required}
     return Answer(body, 401, {"openstack-auth-receipt": half.receipt, "vary": "X-Auth-Token"})
@@ -156,7 +156,7 @@ def _project(p: model.Project, call: Call) -> dict[str, Any]:
     }
 
 
-def project(whole: Whole, call: Call) -> dict[str, Any]:
+def project(whole: ProjectDetails, call: Call) -> dict[str, Any]:
     """A project with what was asked for around it."""
     body = _project(whole.project, call)
     for name, around in whole.around.items():
@@ -331,7 +331,7 @@ def trust_roles(whole: tuple[model.Trust, list[model.Role]], call: Call) -> dict
     return {"roles": roles, "links": links}
 
 
-def _app_credential(w: app_credentials.Whole, call: Call) -> dict[str, Any]:
+def _app_credential(w: app_credentials.AppCredentialDetails, call: Call) -> dict[str, Any]:
     a = w.row
     body = {
         "id": a.id,
@@ -433,7 +433,7 @@ _ONE: dict[type[Any], tuple[str, str, Any]] = {
     model.CatalogService: ("service", "services", _service),
     model.Endpoint: ("endpoint", "endpoints", _endpoint),
     model.Trust: ("trust", "trusts", _trust),
-    app_credentials.Whole: ("application_credential", "application_credentials", _app_credential),
+    app_credentials.AppCredentialDetails: ("application_credential", "application_credentials", _app_credential),
     model.AccessRule: ("access_rule", "access_rules", _access_rule),
     model.PolicyBlob: ("policy", "policies", _policy),
     model.EndpointGroup: ("endpoint_group", "endpoint_groups", _endpoint_group),
@@ -542,5 +542,5 @@ def versions(_: None, call: Call) -> Answer:
 def version(_: None, call: Call) -> Answer:
     """The version, or the JSON home for who asks for that."""
     if "application/json-home" in call.request.headers.get("accept", ""):
-        return Answer(home.document(), 200, {"vary": "Accept"}, content_type="application/json-home")
+        return Answer(json_home.document(), 200, {"vary": "Accept"}, content_type="application/json-home")
     return Answer({"version": _version(call)}, 200, {"vary": "Accept"})

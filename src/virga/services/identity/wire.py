@@ -405,7 +405,7 @@ _COMPARED = tuple(
 )
 
 
-def asked(*names: str, flags: tuple[str, ...] = ()) -> dict[str, Any]:
+def query_params(*names: str, flags: tuple[str, ...] = ()) -> dict[str, Any]:
     """The parameters that are read as they stand: a value each, the id of something where the name says so, or a flag."""
     out: dict[str, Any] = {}
     for name in names:
@@ -417,10 +417,10 @@ def asked(*names: str, flags: tuple[str, ...] = ()) -> dict[str, Any]:
 def filtered(*names: str, flags: tuple[str, ...] = ()) -> dict[str, Any]:
     """The parameters of a list that is filtered by `names`, each also by its comparisons (`filters.where`)."""
     compared = {f"{name}__{way}": Annotated[Value, times(8)] for name in names for way in _COMPARED}
-    return {**asked(*names, flags=flags), **compared}
+    return {**query_params(*names, flags=flags), **compared}
 
 
-PAGED: dict[str, Any] = asked("limit", "marker", "sort_key", "sort_dir")
+PAGED: dict[str, Any] = query_params("limit", "marker", "sort_key", "sort_dir")
 """What `filters.listed` reads."""
 
 

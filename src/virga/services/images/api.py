@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images' door: what compute and the composition root may ask."""
+"""Images' API inside the program: what compute and the composition root may ask."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import msgspec
 
 from virga.authority.rules import allow, is_admin
 from virga.ground.db.engine import Database, Tx
-from virga.ground.doors import Doors
 from virga.ground.errors import NotFound
 from virga.ground.http.call import Call
+from virga.ground.registry import Registry
 from virga.services.images import model, policy, stock, store
 from virga.services.images.actions import images, snapshots
 from virga.services.images.actions.data import open_any
 from virga.services.images.cache import ImageCache
 from virga.services.images.driver import Stores
-from virga.services.images.drivers import chosen
-from virga.services.images.metadefs import starting
+from virga.services.images.drivers import stores
+from virga.services.images.metadefs import defaults
 from virga.services.images.settings import Images
 
 first_image = stock.first
@@ -119,42 +119,42 @@ def by_name(tx: Tx, name: str, project_id: str) -> ImageRef | None:
     return _ref(rows[0]) if rows else None
 
 
-def path(doors: Doors, id: str) -> Path | None:
+def path(registry: Registry, id: str) -> Path | None:
     """The image's file on this machine: the store's own, or the cache's, fetched if need be (once, however many ask). None when the
     image is gone, or when there are no files here."""
     try:
-        _, local, _ = _opened(doors, id)
-        return local or doors.use(ImageCache).fetch(id)
+        _, local, _ = _opened(registry, id)
+        return local or registry.use(ImageCache).fetch(id)
     except NotFound:
         return None
 
 
-def read(doors: Doors, id: str) -> Iterator[bytes]:
+def read(registry: Registry, id: str) -> Iterator[bytes]:
     """The image's bytes, from wherever they are."""
-    return _opened(doors, id)[2]()
+    return _opened(registry, id)[2]()
 
 
-def urls(doors: Doors, id: str) -> list[str]:
+def urls(registry: Registry, id: str) -> list[str]:
     """How the image's bytes are called in each of its stores: `file:///…`, `rbd://fsid/pool/image/snap`."""
-    with doors.use(Database).read() as tx:
-        places = store.locations(tx, id)
-    stores = doors.use(Stores)
-    return [stores.by_id[p.store].blobs.url(p.key) for p in places if p.store in stores.by_id]
+    with registry.use(Database).read() as tx:
+        locations = store.locations(tx, id)
+    stores = registry.use(Stores)
+    return [stores.by_id[p.store].blobs.url(p.key) for p in locations if p.store in stores.by_id]
 
 
-def _opened(doors: Doors, id: str) -> tuple[model.Image, Path | None, Callable[[], Iterator[bytes]]]:
-    with doors.use(Database).read() as tx:
-        image, places = store.IMAGES.get(tx, id), store.locations(tx, id)
-    if image is None or not places:
+def _opened(registry: Registry, id: str) -> tuple[model.Image, Path | None, Callable[[], Iterator[bytes]]]:
+    with registry.use(Database).read() as tx:
+        image, locations = store.IMAGES.get(tx, id), store.locations(tx, id)
+    if image is None or not locations:
         raise NotFound(f"Image {id} is gone, or has no bytes.")
-    stores = doors.use(Stores)
-    known = [stores.by_id[p.store].blobs.path(p.key) for p in places if p.store in stores.by_id]
-    return image, next((p for p in known if p is not None), None), lambda: open_any(stores, places)
+    stores = registry.use(Stores)
+    known = [stores.by_id[p.store].blobs.path(p.key) for p in locations if p.store in stores.by_id]
+    return image, next((p for p in known if p is not None), None), lambda: open_any(stores, locations)
 
 
-def cache(doors: Doors, folder: Path | None) -> ImageCache:
+def cache(registry: Registry, folder: Path | None) -> ImageCache:
     """The cache of this node."""
-    return ImageCache(folder, doors.use(Images).cache_bytes, lambda id: _opened(doors, id))
+    return ImageCache(folder, registry.use(Images).cache_bytes, lambda id: _opened(registry, id))
 
 
 def stores_tried(settings: Images) -> list[tuple[str, str, str]]:
@@ -164,7 +164,7 @@ def stores_tried(settings: Images) -> list[tuple[str, str, str]]:
         if word.partition("=")[2].partition(":")[0] not in {"rbd", "s3", "swift"}:
             continue
         try:
-            store = chosen.one(word, settings, None)
+            store = stores.image_store(word, settings, None)
         except ValueError as e:
             out.append((word.partition("=")[0], "", str(e)))
             continue
@@ -178,7 +178,7 @@ def stores_tried(settings: Images) -> list[tuple[str, str, str]]:
 
 def first_definitions(tx: Tx, now: float, mint: Any) -> int:
     """The metadata definitions that a new cloud begins with."""
-    return starting.begin(tx, now, mint)
+    return defaults.begin(tx, now, mint)
 
 
 begin_snapshot = snapshots.begin

@@ -15,7 +15,7 @@ ALGORITHM = "sha512"
 ALGORITHMS = ("sha256", "sha384", "sha512")
 
 
-class Kept(msgspec.Struct, frozen=True):
+class Stored(msgspec.Struct, frozen=True):
     """The finished measure: `checksum` is MD5, for the clients that ask for it; `value` is what is trusted."""
 
     size: int
@@ -57,8 +57,8 @@ class Intake:
         self.weak(data)
         self.strong(data)
 
-    def finish(self) -> Kept:
+    def finish(self) -> Stored:
         """Raises Invalid if the bytes are not what was signed."""
         if self.signature is not None:
             self.signature.verify()
-        return Kept(self.size, self._md5.hexdigest(), self.algorithm, self._strong.hexdigest())
+        return Stored(self.size, self._md5.hexdigest(), self.algorithm, self._strong.hexdigest())

@@ -42,7 +42,7 @@ def uploads(round: Round) -> int:
     return done
 
 
-def keep(round: Round) -> int:
+def settle(round: Round) -> int:
     """No image stays in an import whose saga is over, and we hear of it as a bug."""
     with round.db.read() as tx:
         rows = store.IMAGES.find(tx, store.c.saga_id.is_not(None))
@@ -87,7 +87,7 @@ def _gone(take: Callable[[str], None], key: str) -> int:
 def sweep(round: Round) -> int:
     """Remove bytes that no row claims, and unfinished files of writes that are over. First the stores are looked at, then the rows:
     a key is used by one write only, and its row is there before it, so what has no row by then will never have one."""
-    stores = round.doors.use(Stores)
+    stores = round.registry.use(Stores)
     there = {s.id: seen for s in stores.writable() if (seen := _seen(s)) is not None}
     staged, staging = stores.staging.ids(), stores.staging.unfinished()
     with round.db.read() as tx:
@@ -122,17 +122,17 @@ def tasks(round: Round) -> int:
 
 def cache(round: Round) -> int:
     """This node keeps nothing of images that are gone, and not more than it should."""
-    kept = round.doors.use(ImageCache)
-    there = {e.image_id for e in kept.cached()}
+    cache = round.registry.use(ImageCache)
+    there = {e.image_id for e in cache.cached()}
     with round.db.read() as tx:
         rows = {i.id for i in store.IMAGES.within(tx, "id", there)}
-    return sum(kept.drop(id) for id in there - rows) + kept.prune()[0]
+    return sum(cache.drop(id) for id in there - rows) + cache.prune()[0]
 
 
 LOOPS = (
     Loop("images.cache", cache, every=300, topic="event.images.image.deleted", shared=False),
     Loop("images.uploads", uploads, every=30),
-    Loop("images.keep", keep, every=10),
+    Loop("images.keep", settle, every=10),
     Loop("images.sweep", sweep, every=60, topic="event.images.image.deleted"),
     Loop("images.tasks", tasks, every=3600),
 )

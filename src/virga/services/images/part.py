@@ -7,21 +7,21 @@ from virga.services.identity import api as identity
 from virga.services.images import api, loops, policy, routes
 from virga.services.images.cache import ImageCache
 from virga.services.images.driver import Stores
-from virga.services.images.drivers.chosen import chosen
+from virga.services.images.drivers.stores import image_stores
 from virga.services.images.inspect import Inspector
 from virga.services.images.metadefs import policy as metadefs_policy
-from virga.services.images.porter import Porter
 from virga.services.images.sagas import SAGAS
 from virga.services.images.settings import Images
+from virga.services.images.transfers import ImageTransfers
 from virga.services.part import Part, Site, rules_of
 
 
 def _furnish(site: Site) -> None:
-    doors = site.doors
-    doors.put(Inspector, Inspector())
-    doors.put(Stores, chosen(doors.use(Images), site.file("images")))
-    doors.put(Porter, Porter())
-    doors.put(ImageCache, api.cache(doors, site.file("cache")))
+    registry = site.registry
+    registry.put(Inspector, Inspector())
+    registry.put(Stores, image_stores(registry.use(Images), site.file("images")))
+    registry.put(ImageTransfers, ImageTransfers())
+    registry.put(ImageCache, api.cache(registry, site.file("cache")))
 
 
 def _prepare(site: Site) -> None:
@@ -33,17 +33,17 @@ def _load(site: Site) -> None:
     """Places of stores at the other end of a network are marked with the cloud's own project."""
     with site.db.read() as tx:
         cloud = identity.project_id(tx, "service") or identity.project_id(tx, "admin")
-    site.doors.use(Stores).belong(cloud)
+    site.registry.use(Stores).belong(cloud)
 
 
 def _start(site: Site) -> None:
-    site.doors.use(Porter).start()
-    site.doors.use(ImageCache).start()
+    site.registry.use(ImageTransfers).start()
+    site.registry.use(ImageCache).start()
 
 
 def _stop(site: Site) -> None:
-    site.doors.use(Porter).stop()
-    site.doors.use(ImageCache).stop()
+    site.registry.use(ImageTransfers).stop()
+    site.registry.use(ImageCache).stop()
 
 
 PART = Part(

@@ -26,7 +26,7 @@ def _or_null(**more: Any) -> dict[str, Any]:
     return {"type": ["null", "string"]} | more
 
 
-def _said(description: str, **more: Any) -> dict[str, Any]:
+def _described(description: str, **more: Any) -> dict[str, Any]:
     return {"type": "string", "description": description} | more
 
 
@@ -43,10 +43,10 @@ VALIDATION: dict[str, Any] = {
     },
 }
 IMAGE_PROPERTIES: dict[str, Any] = {
-    "id": _said("An identifier for the image", pattern=UUID),
+    "id": _described("An identifier for the image", pattern=UUID),
     "name": _or_null(description="Descriptive name for the image", maxLength=255),
-    "status": _said("Status of the image", readOnly=True, enum=STATUSES),
-    "visibility": _said("Scope of image accessibility", enum=["community", "public", "private", "shared"]),
+    "status": _described("Status of the image", readOnly=True, enum=STATUSES),
+    "visibility": _described("Scope of image accessibility", enum=["community", "public", "private", "shared"]),
     "protected": {"type": "boolean", "description": "If true, image will not be deletable."},
     "os_hidden": {"type": "boolean", "description": "If true, image will not appear in default image list response."},
     "checksum": _or_null(description="md5 hash of image contents.", readOnly=True, maxLength=32),
@@ -59,20 +59,22 @@ IMAGE_PROPERTIES: dict[str, Any] = {
     "virtual_size": {"type": ["null", "integer"], "description": "Virtual size of image in bytes", "readOnly": True},
     "container_format": _or_null(description="Format of the container", enum=[None, *model.CONTAINER_FORMATS]),
     "disk_format": _or_null(description="Format of the disk", enum=[None, *model.DISK_FORMATS]),
-    "created_at": _said("Date and time of image registration", readOnly=True),
-    "updated_at": _said("Date and time of the last image modification", readOnly=True),
+    "created_at": _described("Date and time of image registration", readOnly=True),
+    "updated_at": _described("Date and time of the last image modification", readOnly=True),
     "tags": {
         "type": "array",
         "description": "List of strings related to the image",
         "items": {"type": "string", "maxLength": 255},
     },
-    "direct_url": _said("URL to access the image file kept in external store", readOnly=True),
+    "direct_url": _described("URL to access the image file kept in external store", readOnly=True),
     "min_ram": {"type": "integer", "description": "Amount of ram (in MB) required to boot image."},
     "min_disk": {"type": "integer", "description": "Amount of disk space (in GB) required to boot image."},
-    "self": _said("An image self url", readOnly=True),
-    "file": _said("An image file url", readOnly=True),
-    "stores": _said("Store in which image data resides. A comma-separated list when there are several.", readOnly=True),
-    "schema": _said("An image schema url", readOnly=True),
+    "self": _described("An image self url", readOnly=True),
+    "file": _described("An image file url", readOnly=True),
+    "stores": _described(
+        "Store in which image data resides. A comma-separated list when there are several.", readOnly=True
+    ),
+    "schema": _described("An image schema url", readOnly=True),
     "locations": {
         "type": "array",
         "description": "A set of URLs to access the image file kept in external store",
@@ -100,32 +102,32 @@ IMAGE = {
 MEMBER = {
     "name": "member",
     "properties": {
-        "member_id": _said("An identifier for the image member (tenantId)"),
-        "image_id": _said("An identifier for the image", pattern=UUID),
-        "created_at": _said("Date and time of image member creation"),
-        "updated_at": _said("Date and time of last modification of image member"),
-        "status": _said("The status of this image member", enum=["pending", "accepted", "rejected"]),
+        "member_id": _described("An identifier for the image member (tenantId)"),
+        "image_id": _described("An identifier for the image", pattern=UUID),
+        "created_at": _described("Date and time of image member creation"),
+        "updated_at": _described("Date and time of last modification of image member"),
+        "status": _described("The status of this image member", enum=["pending", "accepted", "rejected"]),
         "schema": {"readOnly": True, "type": "string"},
     },
 }
 TASK = {
     "name": "task",
     "properties": {
-        "id": _said("An identifier for the task", pattern=UUID),
-        "type": _said(
+        "id": _described("An identifier for the task", pattern=UUID),
+        "type": _described(
             "The type of task represented by this content", enum=["import", "api_image_import", "location_import"]
         ),
-        "status": _said("The current status of this task", enum=["pending", "processing", "success", "failure"]),
+        "status": _described("The current status of this task", enum=["pending", "processing", "success", "failure"]),
         "input": {"description": "The parameters required by task, JSON blob", "type": ["null", "object"]},
         "result": {"description": "The result of current task, JSON blob", "type": ["null", "object"]},
-        "owner": _said("An identifier for the owner of this task"),
-        "message": _said("Human-readable informative message only included when appropriate (usually on failure)"),
-        "image_id": _said("Image associated with the task"),
-        "request_id": _said("Human-readable informative request-id"),
-        "user_id": _said("User associated with the task"),
+        "owner": _described("An identifier for the owner of this task"),
+        "message": _described("Human-readable informative message only included when appropriate (usually on failure)"),
+        "image_id": _described("Image associated with the task"),
+        "request_id": _described("Human-readable informative request-id"),
+        "user_id": _described("User associated with the task"),
         "expires_at": _or_null(description="Datetime when this resource would be subject to removal"),
-        "created_at": _said("Datetime when this resource was created"),
-        "updated_at": _said("Datetime when this resource was updated"),
+        "created_at": _described("Datetime when this resource was created"),
+        "updated_at": _described("Datetime when this resource was updated"),
         "self": {"readOnly": True, "type": "string"},
         "schema": {"readOnly": True, "type": "string"},
     },

@@ -35,6 +35,16 @@ def first(call: Call) -> str | None:
     writer.write(data)
     writer.commit()
     where = (store.c.id == image.id, store.c.status == model.QUEUED)
-    places = {stores.default.id: key}
-    store.activate(call.tx, where, image.id, intake.finish(), "gpt", len(data), places, call.now(), call.world.uuid)
+    keys_by_store = {stores.default.id: key}
+    store.activate(
+        call.tx,
+        where,
+        image.id,
+        stored=intake.finish(),
+        detected="gpt",
+        virtual=len(data),
+        keys_by_store=keys_by_store,
+        now=call.now(),
+        mint=call.world.uuid,
+    )
     return image.id

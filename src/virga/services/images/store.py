@@ -243,10 +243,11 @@ def activate(
     tx: Tx,
     where: tuple[Any, ...],
     id: str,
-    kept: Any,
+    *,
+    stored: Any,
     detected: str,
     virtual: int | None,
-    places: dict[str, str],
+    keys_by_store: dict[str, str],
     now: float,
     mint: Callable[[], str],
     **more: Any,
@@ -256,15 +257,15 @@ def activate(
         tx,
         *where,
         status=model.ACTIVE,
-        size=kept.size,
-        virtual_size=virtual or kept.size,
-        checksum=kept.checksum,
-        os_hash_algo=kept.algorithm,
-        os_hash_value=kept.value,
+        size=stored.size,
+        virtual_size=virtual or stored.size,
+        checksum=stored.checksum,
+        os_hash_algo=stored.algorithm,
+        os_hash_value=stored.value,
         detected=detected,
         upload=None,
         upload_lease=0.0,
-        stores=list(places),
+        stores=list(keys_by_store),
         staged=None,
         staged_size=0,
         importing=[],
@@ -275,12 +276,12 @@ def activate(
     )
     if changed:
         LOCATIONS.delete(tx, LOCATIONS.c.image_id == id)
-        place(tx, id, places, now, mint)
+        place(tx, id, keys_by_store, now, mint)
     return changed
 
 
-def place(tx: Tx, id: str, places: dict[str, str], now: float, mint: Callable[[], str]) -> None:
-    for at, (store, key) in enumerate(places.items()):
+def place(tx: Tx, id: str, keys_by_store: dict[str, str], now: float, mint: Callable[[], str]) -> None:
+    for at, (store, key) in enumerate(keys_by_store.items()):
         LOCATIONS.insert(tx, id=mint(), image_id=id, store=store, key=key, meta={}, created=now + at / 1e6)
 
 

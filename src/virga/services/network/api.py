@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Network's door: what compute and the composition root may ask."""
+"""Network's API inside the program: what compute and the composition root may ask."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Invalid, NotFound
 from virga.ground.http.call import Call
 from virga.services.network import limits, model, policy, store, wire
-from virga.services.network.actions import new_port, owning, proxied, starting
+from virga.services.network.actions import new_port, ownership, proxied, starting
 from virga.services.network.actions import port as ports
 from virga.services.network.actions import security_group as groups
 from virga.services.network.actions.new_port import NewPort
@@ -29,7 +29,7 @@ system_actor = starting.system_actor
 
 
 class Nic(msgspec.Struct, frozen=True):
-    """A machine's card as compute and the node need it."""
+    """A machine's network interface as compute and the node need it."""
 
     port_id: str
     network_id: str
@@ -42,7 +42,7 @@ class Nic(msgspec.Struct, frozen=True):
     subnets: list[dict[str, Any]] = []
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class RequestedNetwork(msgspec.Struct, frozen=True):
     """What a server asks for: a port of the caller's, or a network with perhaps an address."""
 
     port_id: str | None = None
@@ -51,7 +51,7 @@ class Wanted(msgspec.Struct, frozen=True):
     tag: str | None = None
 
 
-class Shown(msgspec.Struct, frozen=True):
+class ServerAddress(msgspec.Struct, frozen=True):
     """One address of a server as its `addresses` lists it."""
 
     device_id: str
@@ -62,10 +62,10 @@ class Shown(msgspec.Struct, frozen=True):
     kind: str
 
 
-def check_wanted(call: Call, wanted: list[Wanted]) -> list[Wanted]:
+def check_requested(call: Call, requested: list[RequestedNetwork]) -> list[RequestedNetwork]:
     """Raise unless the caller may use these ports and networks; the duplicates and the bound ones are named."""
     taken: set[str] = set()
-    for each in wanted:
+    for each in requested:
         if each.port_id is not None:
             port = store.PORTS.one(call.tx, store.PORTS.c.id == each.port_id, owning_filter(call))
             if port is None:
@@ -87,7 +87,7 @@ def check_wanted(call: Call, wanted: list[Wanted]) -> list[Wanted]:
             network = store.NETWORKS.one(
                 call.tx,
                 store.NETWORKS.c.id == each.network_id,
-                store.networks_seen(*owning.sight(call, policy.GET_NETWORK)),
+                store.networks_seen(*ownership.visibility(call, policy.GET_NETWORK)),
             )
             if network is None:
                 raise Invalid(f"Network {each.network_id} could not be found.", field="networks")
@@ -101,20 +101,20 @@ def check_wanted(call: Call, wanted: list[Wanted]) -> list[Wanted]:
                 raise Invalid(
                     f"Network {network.id} requires a subnet in order to boot instances on.", field="networks"
                 )
-    return wanted
+    return requested
 
 
 def room_for(call: Call, project_id: str, more: int) -> None:
-    """Raise OverQuota unless the project may have so many more ports: cards of servers are ports like others, and each takes an
+    """Raise OverQuota unless the project may have so many more ports: NICs of servers are ports like others, and each takes an
     address (OSSA-2013-008)."""
     limit_checks.check(call.tx, project_id, {limits.PORTS: more})
 
 
 def owning_filter(call: Call) -> Any:
-    return store.owned(store.PORTS, *owning.sight(call, policy.GET_PORT))
+    return store.owned(store.PORTS, *ownership.visibility(call, policy.GET_PORT))
 
 
-def auto(call: Call) -> list[Wanted]:
+def auto(call: Call) -> list[RequestedNetwork]:
     """What `auto`, or saying nothing, means: the project's one network with a subnet, or a shared one; none is fine, many are not."""
     c = store.NETWORKS.c
     own = store.NETWORKS.find(call.tx, c.project_id == call.actor.project_id, c.external.is_(False), order=c.created)
@@ -125,7 +125,7 @@ def auto(call: Call) -> list[Wanted]:
         raise Conflict(
             f"Multiple possible networks found, use a Network ID to be more specific: {', '.join(f'{n.name} ({n.id})' for n in own)}."
         )
-    return [Wanted(network_id=n.id) for n in own]
+    return [RequestedNetwork(network_id=n.id) for n in own]
 
 
 def group_ids(call: Call, names: list[str]) -> list[str]:
@@ -153,7 +153,14 @@ def default_group(call: Call) -> str:
 
 
 def claim(
-    call: Call, server_id: str, project_id: str, host: str, wanted: list[Wanted], group_ids: list[str], zone: str
+    call: Call,
+    server_id: str,
+    project_id: str,
+    *,
+    host: str,
+    requested: list[RequestedNetwork],
+    group_ids: list[str],
+    zone: str,
 ) -> list[str]:
     """Give a server of `project_id` its ports on a host; a port of another project is none of them (OSSA-2013-033): the caller's own are bound, the others made. Repeatable: ports that the server has already
     are taken as the answer. Returns the port ids in order."""
@@ -163,7 +170,7 @@ def claim(
     }
     made = [p for p in have.values() if p.profile.get("made_by") == "compute"]
     out = []
-    for each in wanted:
+    for each in requested:
         if each.port_id is not None:
             if each.port_id not in have:
                 changed = store.PORTS.change(
@@ -179,7 +186,7 @@ def claim(
                 )
                 if not changed:
                     raise Conflict(f"Port {each.port_id} is gone or was taken by another device meanwhile.")
-                store.touch(call.tx, call.doors, "port", each.port_id)
+                store.touch(call.tx, call.registry, "port", each.port_id)
             out.append(each.port_id)
             continue
         again = next((p for p in made if p.network_id == each.network_id and p.id not in out), None)
@@ -221,15 +228,15 @@ def release(call: Call, server_id: str, project_id: str | None) -> int:
         if port.profile.get("made_by") == "compute":
             ports.remove(call, port)
         else:
-            owning.newer(
+            ownership.bump_revision(
                 call, store.PORTS, port.id, {"device_id": "", "device_owner": "", "host": "", "status": "DOWN"}
             )
-            store.touch(call.tx, call.doors, "port", port.id)
+            store.touch(call.tx, call.registry, "port", port.id)
     return len(found)
 
 
 def nics(tx: Tx, server_id: str, project_id: str) -> list[Nic]:
-    """The cards of one server, with all that its config drive tells. A port of another project that calls itself the server's is none
+    """The NICs of one server, with all that its config drive tells. A port of another project that calls itself the server's is none
     of them (OSSA-2013-033)."""
     c = store.PORTS.c
     rows = store.PORTS.find(
@@ -265,21 +272,21 @@ def nics(tx: Tx, server_id: str, project_id: str) -> list[Nic]:
     ]
 
 
-def shown(tx: Tx, servers: Mapping[str, str]) -> tuple[dict[str, list[Shown]], dict[str, list[str]]]:
+def server_addresses(tx: Tx, servers: Mapping[str, str]) -> tuple[dict[str, list[ServerAddress]], dict[str, list[str]]]:
     """Of many servers (id → project), in four queries: their addresses, fixed and floating, and the names of the security groups on
     their ports; ports of other projects are not theirs."""
     ids = servers.keys()
-    addresses: dict[str, list[Shown]] = {}
+    addresses: dict[str, list[ServerAddress]] = {}
     groups: dict[str, list[str]] = {}
     if not ids:
         return addresses, groups
-    cards = [c for c in store.cards_of(tx, ids) if c.project_id == servers[c.device_id]]
-    nets = store.names(tx, store.NETWORKS, {c.network_id for c in cards})
-    for _, device, network, ip, mac, floating, _ in cards:
+    found = [c for c in store.device_addresses(tx, ids) if c.project_id == servers[c.device_id]]
+    nets = store.names(tx, store.NETWORKS, {c.network_id for c in found})
+    for _, device, network, ip, mac, floating, _ in found:
         mine = addresses.setdefault(device, [])
-        mine.append(Shown(device, nets[network], ip, 6 if ":" in ip else 4, mac, "fixed"))
+        mine.append(ServerAddress(device, nets[network], ip, 6 if ":" in ip else 4, mac, "fixed"))
         if floating is not None:
-            mine.append(Shown(device, nets[network], floating, 4, mac, "floating"))
+            mine.append(ServerAddress(device, nets[network], floating, 4, mac, "floating"))
     pairs = [(d, g) for d, g, project in store.device_groups(tx, ids) if project == servers[d]]
     names = store.names(tx, store.GROUPS, {group for _, group in pairs})
     for device, group in pairs:

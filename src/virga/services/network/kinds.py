@@ -11,7 +11,7 @@ from typing import Any
 from virga.ground.bus import Bus
 from virga.ground.db.engine import Tx
 from virga.ground.db.rows import Rows
-from virga.ground.doors import Doors
+from virga.ground.registry import Registry
 from virga.services.network import specs, store
 from virga.services.network.driver import Spec, Switch
 
@@ -19,28 +19,28 @@ from virga.services.network.driver import Spec, Switch
 @dataclass(frozen=True, kw_only=True)
 class Kind:
     """`name` is what marks and engines call it. Those of a smaller `order` are told first: ports need their network and groups, routers
-    their networks. `rows` are where it is kept, `spec(tx, id, doors)` is the thing as the engine should have it, None when it is gone.
+    their networks. `rows` are where it is kept, `spec(tx, id, registry)` is the thing as the engine should have it, None when it is gone.
     `told` is the topic that hears of each one that the switch was told of."""
 
     name: str
     order: int
     rows: Rows[Any]
-    spec: Callable[[Tx, str, Doors], Spec | None]
+    spec: Callable[[Tx, str, Registry], Spec | None]
     told: str | None = None
 
-    def ensure(self, doors: Doors, spec: Spec) -> None:
+    def ensure(self, registry: Registry, spec: Spec) -> None:
         """Tell the switch what the thing should be."""
-        doors.use(Switch).ensure(spec)
-        self._tell(doors, spec.id)
+        registry.use(Switch).ensure(spec)
+        self._tell(registry, spec.id)
 
-    def remove(self, doors: Doors, id: str) -> None:
+    def remove(self, registry: Registry, id: str) -> None:
         """Tell the switch that the thing is gone."""
-        doors.use(Switch).remove(self.name, id)
-        self._tell(doors, id)
+        registry.use(Switch).remove(self.name, id)
+        self._tell(registry, id)
 
-    def _tell(self, doors: Doors, id: str) -> None:
+    def _tell(self, registry: Registry, id: str) -> None:
         if self.told is not None:
-            doors.use(Bus).publish(self.told, {self.name: id})
+            registry.use(Bus).publish(self.told, {self.name: id})
 
 
 KINDS = {

@@ -23,7 +23,7 @@ def sync(round: Round) -> int:
         for at in range(0, len(marks), BATCH):
             part = marks[at : at + BATCH]
             for mark in part:
-                _tell(round, mark)
+                _sync_row(round, mark)
             with round.db.write() as tx:
                 for mark in part:
                     store.DIRTY.delete(
@@ -35,27 +35,27 @@ def sync(round: Round) -> int:
             done += len(part)
 
 
-def _tell(round: Round, mark: model.Dirty) -> None:
+def _sync_row(round: Round, mark: model.Dirty) -> None:
     kind = KINDS[mark.kind]
     with round.db.read() as tx:
-        spec = kind.spec(tx, mark.id, round.doors)
+        spec = kind.spec(tx, mark.id, round.registry)
     if spec is not None:
-        kind.ensure(round.doors, spec)
+        kind.ensure(round.registry, spec)
     else:
-        kind.remove(round.doors, mark.id)
+        kind.remove(round.registry, mark.id)
 
 
 def repair(round: Round) -> int:
     """Mark everything that we have, and everything that only the switch has; `sync` does the rest. Runs at start and every ten
     minutes, so that a switch that lost its memory gets it back."""
-    there = round.doors.use(Switch).observe()
+    there = round.registry.use(Switch).observe()
     marked = 0
     for kind in KINDS.values():
         with round.db.read() as tx:
             have = store.ids(tx, kind.rows)
         for ids in _slices(sorted(have | there.get(kind.name, set()))):
             with round.db.write() as tx:
-                store.touch(tx, round.doors, kind.name, *ids)
+                store.touch(tx, round.registry, kind.name, *ids)
             marked += len(ids)
     return marked
 

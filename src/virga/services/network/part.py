@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Network as a part of a process. The switch is the node's: whoever runs the machine's drivers leaves it in the doors."""
+"""Network as a part of a process. The switch is the node's: whoever runs the machine's drivers leaves it in the registry."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from virga.services.part import Part, Site, rules_of
 
 def _prepare(site: Site) -> None:
     """The external network of a new cloud."""
-    own = site.doors.use(Network)
+    own = site.registry.use(Network)
     with site.db.write() as tx:
         project = identity.project_id(tx, "admin") or ""
         request = Request("start", "POST", "/", "", Query({}), "", {}, "", "")
-        call = Call(api.system_actor(project), (0, 0), request, site.doors, site.db, open=tx)
+        call = Call(api.system_actor(project), (0, 0), request, site.registry, site.db, open=tx)
         api.ensure_external(call, own.external_name, own.external_cidr)
 
 

@@ -6,14 +6,14 @@ from __future__ import annotations
 import ipaddress
 
 from virga.ground.db.engine import Tx
-from virga.ground.doors import Doors
+from virga.ground.registry import Registry
 from virga.services.network import driver, model, store
 from virga.services.network.settings import Network
 
 
-def network(tx: Tx, id: str, doors: Doors) -> driver.NetworkSpec | None:
+def network(tx: Tx, id: str, registry: Registry) -> driver.NetworkSpec | None:
     """A network with its subnets and its metadata port."""
-    own = doors.use(Network)
+    own = registry.use(Network)
     row = store.NETWORKS.get(tx, id)
     if row is None:
         return None
@@ -38,7 +38,7 @@ def network(tx: Tx, id: str, doors: Doors) -> driver.NetworkSpec | None:
     )
 
 
-def port(tx: Tx, id: str, _: Doors) -> driver.PortSpec | None:
+def port(tx: Tx, id: str, _: Registry) -> driver.PortSpec | None:
     """A port that machines are plugged into; those of the network itself are its network's or router's."""
     row = store.PORTS.get(tx, id)
     if row is None or row.device_owner in model.CLOUDS:
@@ -61,7 +61,7 @@ def port(tx: Tx, id: str, _: Doors) -> driver.PortSpec | None:
     )
 
 
-def group(tx: Tx, id: str, _: Doors) -> driver.GroupSpec | None:
+def group(tx: Tx, id: str, _: Registry) -> driver.GroupSpec | None:
     """A security group with its rules."""
     row = store.GROUPS.get(tx, id)
     if row is None:
@@ -94,7 +94,7 @@ def _cidrs(tx: Tx, port_id: str) -> tuple[tuple[str, ...], list[model.Subnet]]:
     ]
 
 
-def router(tx: Tx, id: str, _: Doors) -> driver.RouterSpec | None:
+def router(tx: Tx, id: str, _: Registry) -> driver.RouterSpec | None:
     """A router with its legs, way out, floating IPs and routes."""
     row = store.ROUTERS.get(tx, id)
     if row is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Objects' door: the composition root's way to set it up, and other services' way to keep bytes in it."""
+"""Objects' API inside the program: the composition root's way to set it up, and other services' way to keep bytes in it."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from pathlib import Path
 from typing import Any
 
 from virga.ground.db.engine import Database, Tx
-from virga.ground.doors import Doors
 from virga.ground.errors import NotFound
 from virga.ground.keyfile import KeyFile
+from virga.ground.registry import Registry
 from virga.services.objects import model
 from virga.services.objects.actions import objects as actions
 from virga.services.objects.bodies import extents_of, steady
-from virga.services.objects.desk import Desk
-from virga.services.objects.drivers.chosen import chosen, replica
+from virga.services.objects.context import ObjectContext
 from virga.services.objects.drivers.sealed import Seal, SealedStore
+from virga.services.objects.drivers.stores import blob_store, replica_store
 from virga.services.objects.settings import Objects
-from virga.services.objects.store import places
+from virga.services.objects.store import containers
 
 
-def furnish(db: Database, doors: Doors, settings: Objects, state: Path | None) -> Desk:
-    """The desk that routes, loops and other services use; `state` None keeps bodies in memory."""
-    doors.put(Objects, settings)
+def create_context(db: Database, registry: Registry, settings: Objects, state: Path | None) -> ObjectContext:
+    """The context that routes, loops and other services use; `state` None keeps bodies in memory."""
+    registry.put(Objects, settings)
     model.begin_stamps()
-    blobs, second = chosen(settings, state), replica(settings)
+    blobs, second = blob_store(settings, state), replica_store(settings)
     seal = Seal(KeyFile(keys_of(state) if state is not None else None), settings.encrypt)
     seal.mark()  # a file that holds no key is told at the start
-    desk = Desk(db, doors, SealedStore(blobs, seal), settings, seal)
+    context = ObjectContext(db, registry, SealedStore(blobs, seal), settings, seal)
     if second is not None:
-        desk.bodies.replica = SealedStore(second, seal)
-    return doors.put(Desk, desk)
+        context.bodies.replica = SealedStore(second, seal)
+    return registry.put(ObjectContext, context)
 
 
 def gateway(settings: Objects) -> list[tuple[str, str]]:
@@ -53,62 +53,69 @@ def account(project_id: str) -> str:
 
 
 async def put(
-    doors: Doors, project_id: str, container: str, name: str, stream: AsyncIterator[bytes], size: int | None = None
+    registry: Registry,
+    project_id: str,
+    container: str,
+    name: str,
+    stream: AsyncIterator[bytes],
+    size: int | None = None,
 ) -> tuple[int, str]:
     """Keep a stream as an object, making the container when it lacks; (size, md5)."""
-    desk = doors.use(Desk)
-    got = await desk.bodies.receive(stream, expected=size, most=1 << 50)
-    now = desk.now()
+    context = registry.use(ObjectContext)
+    got = await context.bodies.receive(stream, expected=size, most=1 << 50)
+    now = context.now()
     new = actions.New(name, got.size, got.md5, "application/octet-stream", got.body, got.data)
 
     def run(tx: Tx) -> None:
         own = model.account_of(project_id)
-        places.ensure_account(tx, own, now)
+        containers.ensure_account(tx, own, now)
         tx.hold(f"name:{own}/{container}")
-        row = places.container_row(tx, own, container)
+        row = containers.container_row(tx, own, container)
         if row is None:
-            row = places.make_container(tx, own, container, desk.settings.policies[0], model.stamp(now)[1], {}, {})
-        actions.put(tx, row.id, new, now, desk.wake_trash)
+            row = containers.make_container(
+                tx, own, container, policy=context.settings.policies[0], now=model.stamp(now)[1], meta={}, control={}
+            )
+        actions.put(tx, row.id, new, now, context.wake_trash)
 
-    async with desk.bodies.offered(got):
-        await desk.commits.write(run)
+    async with context.bodies.offered(got):
+        await context.commits.write(run)
     return got.size, got.md5
 
 
 async def get(
-    doors: Doors, project_id: str, container: str, name: str, start: int = 0, length: int | None = None
+    registry: Registry, project_id: str, container: str, name: str, start: int = 0, length: int | None = None
 ) -> AsyncIterator[bytes]:
     """The bytes of an object. Raises NotFound."""
-    desk = doors.use(Desk)
+    context = registry.use(ObjectContext)
 
     async def read() -> AsyncIterator[bytes]:
-        spot = await desk.commits.read(
-            lambda tx: places.look(tx, model.account_of(project_id), container, name, with_account=False)
+        found = await context.commits.read(
+            lambda tx: containers.look_up(tx, model.account_of(project_id), container, name, with_account=False)
         )
-        if spot.object is None:
+        if found.object is None:
             raise NotFound(f"There is no object {container}/{name}.")
-        return await desk.bodies.open(extents_of(spot.object, start, length))
+        return await context.bodies.open(extents_of(found.object, start, length))
 
     return await steady(read)
 
 
-async def remove(doors: Doors, project_id: str, container: str, name: str) -> None:
+async def remove(registry: Registry, project_id: str, container: str, name: str) -> None:
     """Take an object away; one that is not there is no trouble."""
-    desk = doors.use(Desk)
-    now = desk.now()
+    context = registry.use(ObjectContext)
+    now = context.now()
 
     def run(tx: Tx) -> None:
-        row = places.container_row(tx, model.account_of(project_id), container)
+        row = containers.container_row(tx, model.account_of(project_id), container)
         if row is not None:
             try:
-                actions.delete(tx, row.id, name, now, desk.wake_trash)
+                actions.delete(tx, row.id, name, now, context.wake_trash)
             except NotFound:
                 return
 
-    await desk.commits.write(run)
+    await context.commits.write(run)
 
 
-def status(desk: Desk) -> dict[str, Any]:
+def status(context: ObjectContext) -> dict[str, Any]:
     """Disks, counts and what housekeeping did; for `virga objects status`."""
     import dataclasses
 
@@ -126,13 +133,13 @@ def status(desk: Desk) -> dict[str, Any]:
             "quarantine": [{"body": q.body, "why": q.why, "since": q.since} for q in rows.rotten(tx)],
         }
 
-    out = desk.commits.read_now(read)
-    out["disks"] = [{"name": n, "free": f, "size": s} for n, f, s in desk.blobs.free()]
-    out["done"] = {k: v for k, v in dataclasses.asdict(desk.usage).items() if k != "cursor"}
-    if desk.bodies.replica is not None:
+    out = context.commits.read_now(read)
+    out["disks"] = [{"name": n, "free": f, "size": s} for n, f, s in context.blobs.free()]
+    out["done"] = {k: v for k, v in dataclasses.asdict(context.usage).items() if k != "cursor"}
+    if context.bodies.replica is not None:
         out["replica"] = {
-            "disks": [{"name": n, "free": f, "size": s} for n, f, s in desk.bodies.replica.free()],
-            "waiting": len(desk.bodies.fresh),
+            "disks": [{"name": n, "free": f, "size": s} for n, f, s in context.bodies.replica.free()],
+            "waiting": len(context.bodies.fresh),
         }
-    out["commits"] = {"batches": desk.commits.batches, "writes": desk.commits.written}
+    out["commits"] = {"batches": context.commits.batches, "writes": context.commits.written}
     return out

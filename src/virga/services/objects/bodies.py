@@ -196,10 +196,10 @@ class Bodies:
                 raise Vanished from None
             yield chunk
 
-    def _mark(self, asked: bool = False) -> str:
-        return self.seal.mark(asked) if self.seal is not None else ""
+    def _mark(self, requested: bool = False) -> str:
+        return self.seal.mark(requested) if self.seal is not None else ""
 
-    def keep(self, data: bytes) -> Received:
+    def store(self, data: bytes) -> Received:
         """A body made here (a manifest, a small thing): always beside its row."""
         id = model.body_id("i") + self._mark()
         md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()

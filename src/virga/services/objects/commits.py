@@ -47,20 +47,20 @@ class Commits:
 
     # -- reads -----------------------------------------------------------------------------------------------------
 
-    async def read(self, ask: Callable[[Tx], T]) -> T:
+    async def read(self, query: Callable[[Tx], T]) -> T:
         """A short read."""
         if self.db.sqlite:
             with self.db.read() as tx:
-                return ask(tx)
-        return await self.long_read(ask)
+                return query(tx)
+        return await self.long_read(query)
 
-    async def long_read(self, ask: Callable[[Tx], T]) -> T:
+    async def long_read(self, query: Callable[[Tx], T]) -> T:
         """A read that may take milliseconds: never on the loop."""
-        return await asyncio.get_running_loop().run_in_executor(self.threads, self.read_now, ask)
+        return await asyncio.get_running_loop().run_in_executor(self.threads, self.read_now, query)
 
-    def read_now(self, ask: Callable[[Tx], T]) -> T:
+    def read_now(self, query: Callable[[Tx], T]) -> T:
         with self.db.read() as tx:
-            return ask(tx)
+            return query(tx)
 
     # -- writes ----------------------------------------------------------------------------------------------------
 
@@ -74,7 +74,7 @@ class Commits:
 
     async def write_short(self, change: Callable[[Tx], T]) -> T:
         """As `write`, for a change of a handful of statements; one that finds out that it is not says `tx.takes_long()`."""
-        if not self.db.keeps:
+        if not self.db.holds_connections:
             return await self.write(change)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()

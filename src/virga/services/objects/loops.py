@@ -17,43 +17,43 @@ from virga.ground.loops.loop import Loop, Round
 from virga.services.objects import model
 from virga.services.objects.actions import lifecycle as rules_of
 from virga.services.objects.actions import objects as actions
-from virga.services.objects.desk import Desk
+from virga.services.objects.context import ObjectContext
 from virga.services.objects.driver import BlobStore, Rotten
 from virga.services.objects.drivers.sealed import KeyMissing
 from virga.services.objects.settings import Objects
+from virga.services.objects.store import containers as containers_store
 from virga.services.objects.store import objects as rows
-from virga.services.objects.store import places
 from virga.services.objects.syncer import syncer
 
 
 def trash(round: Round) -> int:
     """Remove the bodies of objects that were replaced or deleted, a while after: who found the old row must find its bytes, too. What
     is on its way out from this process stays as long as that takes."""
-    desk = round.doors.use(Desk)
-    done, after, since = 0, (-1.0, ""), desk.now() - desk.settings.trash_seconds
+    context = round.registry.use(ObjectContext)
+    done, after, since = 0, (-1.0, ""), context.now() - context.settings.trash_seconds
     while True:
         with round.db.read() as tx:
             page = rows.trash(tx, since, after)
         if not page:
             break
         after = (page[-1].since, page[-1].body)
-        found = [t.body for t in page if t.body not in desk.bodies.reading]
+        found = [t.body for t in page if t.body not in context.bodies.reading]
         for body in found:
-            desk.blobs.remove(body)
-            if desk.bodies.replica is not None:
-                desk.bodies.replica.remove(body)
-        desk.commits.write_now(lambda tx, f=found: rows.forget_trash(tx, f))  # type: ignore[misc]
+            context.blobs.remove(body)
+            if context.bodies.replica is not None:
+                context.bodies.replica.remove(body)
+        context.commits.write_now(lambda tx, f=found: rows.forget_trash(tx, f))  # type: ignore[misc]
         done += len(found)
-    desk.usage.removed += done
+    context.usage.removed += done
     return done
 
 
 def expirer(round: Round) -> int:
     """Delete what has passed its X-Delete-At."""
-    desk = round.doors.use(Desk)
+    context = round.registry.use(ObjectContext)
     done = 0
     while True:
-        now = desk.now()
+        now = context.now()
         with round.db.read() as tx:
             found = rows.expired(tx, now)
 
@@ -64,96 +64,96 @@ def expirer(round: Round) -> int:
                 if current is None or current.delete_at is None or current.delete_at > now:
                     continue
                 try:
-                    actions.expire(tx, current, now, desk.wake_trash)
+                    actions.expire(tx, current, now, context.wake_trash)
                     count += 1
                 except (Forbidden, NotFound):
                     continue
             return count
 
-        changed = desk.commits.write_now(end) if found else 0
+        changed = context.commits.write_now(end) if found else 0
         done += changed
         if len(found) < 200 or not changed:
             break
-    desk.usage.expired += done
+    context.usage.expired += done
     return done
 
 
 def reaper(round: Round) -> int:
     """Empty accounts that were deleted, object by object."""
-    desk = round.doors.use(Desk)
+    context = round.registry.use(ObjectContext)
     done = 0
     with round.db.read() as tx:
-        accounts = places.deleted_accounts(tx, desk.now())
+        accounts = containers_store.deleted_accounts(tx, context.now())
     for account in accounts:
-        done += reap(desk, account.name)
-    desk.usage.reaped += done
+        done += reap(context, account.name)
+    context.usage.reaped += done
     return done
 
 
-def reap(desk: Desk, account: str) -> int:
+def reap(context: ObjectContext, account: str) -> int:
     done = 0
     while True:
-        containers = desk.commits.read_now(lambda tx: places.containers(tx, account, limit=50))
+        containers = context.commits.read_now(lambda tx: containers_store.containers(tx, account, limit=50))
         if not containers:
             break
         for c in containers:
             while True:
-                count = desk.commits.write_now(lambda tx, c=c: _empty(tx, desk, c.id))  # type: ignore[misc]
+                count = context.commits.write_now(lambda tx, c=c: _empty(tx, context, c.id))  # type: ignore[misc]
                 done += count
                 if not count:
                     break
-            desk.commits.write_now(lambda tx, c=c: places.delete_container(tx, c.id))  # type: ignore[misc]
-    desk.commits.write_now(lambda tx: places.forget_account(tx, account))
+            context.commits.write_now(lambda tx, c=c: containers_store.delete_container(tx, c.id))  # type: ignore[misc]
+    context.commits.write_now(lambda tx: containers_store.forget_account(tx, account))
     return done
 
 
-def _empty(tx: Tx, desk: Desk, container_id: int) -> int:
+def _empty(tx: Tx, context: ObjectContext, container_id: int) -> int:
     """Take a slice of a container's rows away for good, locks or not: its account is gone."""
-    now, count = desk.now(), 0
+    now, count = context.now(), 0
     for o in rows.first_names(tx, container_id, 200):
-        rows.drop_body(tx, o.body, now, desk.wake_trash)
+        rows.drop_body(tx, o.body, now, context.wake_trash)
         rows.remove(tx, container_id, o.name)
         count += 1
     for o in rows.old_versions(tx, container_id, 200):
-        rows.drop_body(tx, o.body, now, desk.wake_trash)
+        rows.drop_body(tx, o.body, now, context.wake_trash)
         rows.forget_version(tx, o)
         count += 1
     for u in rows.uploads(tx, container_id, "", ("", ""), 50):
-        rows.drop_upload(tx, u.id, now, desk.wake_trash)
+        rows.drop_upload(tx, u.id, now, context.wake_trash)
         count += 1
     return count
 
 
 def updater(round: Round) -> int:
     """Count every container's rows and repair counters that drifted (they never should: each repair is told)."""
-    desk = round.doors.use(Desk)
+    context = round.registry.use(ObjectContext)
     after, wrong = 0, 0
     while True:
         with round.db.read() as tx:
-            page = places.all_containers(tx, after)
+            page = containers_store.all_containers(tx, after)
         if not page:
             break
         for c in page:
-            wrong += desk.commits.write_now(lambda tx, c=c: places.recount(tx, [c.id]))  # type: ignore[misc]
+            wrong += context.commits.write_now(lambda tx, c=c: containers_store.recount(tx, [c.id]))  # type: ignore[misc]
         after = page[-1].id
-    desk.usage.recounted += wrong
+    context.usage.recounted += wrong
     return wrong
 
 
 def orphans(round: Round) -> int:
     """Remove bodies that no row names, once they are old enough that no upload can still be on its way to its row."""
-    desk = round.doors.use(Desk)
-    done = sum(sweep(desk, store) for store in (desk.blobs, desk.bodies.replica) if store is not None)
-    desk.usage.swept += done
+    context = round.registry.use(ObjectContext)
+    done = sum(sweep(context, store) for store in (context.blobs, context.bodies.replica) if store is not None)
+    context.usage.swept += done
     return done
 
 
-def sweep(desk: Desk, store: BlobStore) -> int:
+def sweep(context: ObjectContext, store: BlobStore) -> int:
     """One store's; rows are asked first, as there are few bodies whose age must be."""
-    oldest, done = time.time() - desk.settings.orphan_seconds, 0
+    oldest, done = time.time() - context.settings.orphan_seconds, 0
     ids = store.ids()
     while batch := list(itertools.islice(ids, 1000)):
-        known = desk.commits.read_now(lambda tx, b=batch: rows.known_bodies(tx, b))  # type: ignore[misc]
+        known = context.commits.read_now(lambda tx, b=batch: rows.known_bodies(tx, b))  # type: ignore[misc]
         for id in batch:
             with contextlib.suppress(FileNotFoundError):
                 if id not in known and store.made(id) <= oldest:
@@ -164,9 +164,9 @@ def sweep(desk: Desk, store: BlobStore) -> int:
 
 def auditor(round: Round, seconds: float = 20.0) -> int:
     """Read bodies at a bounded rate, a slice a round; what rots is put aside and told."""
-    desk = round.doors.use(Desk)
-    budget = int(desk.settings.audit_bytes * seconds)
-    cursor = desk.usage.cursor.get("audit", "")
+    context = round.registry.use(ObjectContext)
+    budget = int(context.settings.audit_bytes * seconds)
+    cursor = context.usage.cursor.get("audit", "")
     bad = 0
     while budget > 0:
         if cursor < "c":
@@ -175,18 +175,18 @@ def auditor(round: Round, seconds: float = 20.0) -> int:
             for body, size, etag in page:
                 cursor = body
                 budget -= size
-                why = examine(desk, body, size, etag)
-                desk.usage.audited += 1
-                desk.usage.audited_bytes += size
+                why = examine(context, body, size, etag)
+                context.usage.audited += 1
+                context.usage.audited_bytes += size
                 if why:
-                    desk.bodies.log.error("body_rotten", body=body, why=why)
-                    desk.bodies.set_aside(body, why)
+                    context.bodies.log.error("body_rotten", body=body, why=why)
+                    context.bodies.set_aside(body, why)
                     bad += 1
-                    if desk.bodies.replica is not None:
-                        heal(desk, desk.bodies.replica, body, size)
-                if desk.bodies.replica is not None:
+                    if context.bodies.replica is not None:
+                        heal(context, context.bodies.replica, body, size)
+                if context.bodies.replica is not None:
                     budget -= size
-                    audit_copy(desk, desk.bodies.replica, body, size, etag)
+                    audit_copy(context, context.bodies.replica, body, size, etag)
                 if budget <= 0:
                     break
             if not page:
@@ -197,54 +197,54 @@ def auditor(round: Round, seconds: float = 20.0) -> int:
             for body, data, etag in smalls:
                 cursor = body
                 budget -= len(data)
-                desk.usage.audited += 1
-                desk.usage.audited_bytes += len(data)
+                context.usage.audited += 1
+                context.usage.audited_bytes += len(data)
                 try:
-                    plain = desk.bodies.turned(body, data)
+                    plain = context.bodies.turned(body, data)
                 except KeyMissing as e:
-                    desk.bodies.unread(body, e)
+                    context.bodies.unread(body, e)
                     continue
                 if len(etag) == 32 and hashlib.md5(plain, usedforsecurity=False).hexdigest() != etag:
-                    desk.commits.write_now(
-                        lambda tx, b=body: rows.mark_rotten(tx, b, desk.now(), "its MD5 is not the row's")  # type: ignore[misc]
+                    context.commits.write_now(
+                        lambda tx, b=body: rows.mark_rotten(tx, b, context.now(), "its MD5 is not the row's")  # type: ignore[misc]
                     )
                     bad += 1
             if not smalls:
                 cursor = ""
                 break
-    desk.usage.cursor["audit"] = cursor
-    desk.usage.rotten += bad
+    context.usage.cursor["audit"] = cursor
+    context.usage.rotten += bad
     return bad
 
 
-def audit_copy(desk: Desk, second: BlobStore, body: str, size: int, etag: str) -> None:
+def audit_copy(context: ObjectContext, second: BlobStore, body: str, size: int, etag: str) -> None:
     """The same look at the copy: a rotten one is put aside there, and made again from the first store."""
-    why = examine(desk, body, size, etag, second)
+    why = examine(context, body, size, etag, second)
     if why is not None and why != GONE:
-        desk.usage.replica_rotten += 1
-        desk.bodies.log.error("copy_rotten", body=body, why=why)
+        context.usage.replica_rotten += 1
+        context.bodies.log.error("copy_rotten", body=body, why=why)
         second.quarantine(body)
     if why is not None:
-        desk.usage.replicated += carry(desk.blobs, second, body, size)
+        context.usage.replicated += carry(context.blobs, second, body, size)
 
 
 GONE = "it is not there"
 
 
-def examine(desk: Desk, body: str, size: int, etag: str, store: BlobStore | None = None) -> str | None:
+def examine(context: ObjectContext, body: str, size: int, etag: str, store: BlobStore | None = None) -> str | None:
     """Why the body in the first (or that) store is not what was written; None when it is."""
     md5, got = hashlib.md5(usedforsecurity=False), 0
     try:
-        for chunk in (store or desk.blobs).read(body):
+        for chunk in (store or context.blobs).read(body):
             md5.update(chunk)
             got += len(chunk)
     except Rotten as e:
         return str(e)
     except KeyMissing as e:
-        desk.bodies.unread(body, e)
+        context.bodies.unread(body, e)
         return None
     except FileNotFoundError:
-        return GONE if desk.commits.read_now(lambda tx: rows.named(tx, body)) else None
+        return GONE if context.commits.read_now(lambda tx: rows.named(tx, body)) else None
     if got != size:
         return f"it has {got} bytes, its row says {size}"
     if len(etag) == 32 and "-" not in etag and md5.hexdigest() != etag:
@@ -258,39 +258,39 @@ SLICE = 2000
 def replicator(round: Round) -> int:
     """Copy bodies to the second store, and back what the first one lost: the fresh ones at once, then a slice of all, so that a
     whole round comes by and by whatever their number. Nothing without a second store."""
-    desk = round.doors.use(Desk)
-    second = desk.bodies.replica
+    context = round.registry.use(ObjectContext)
+    second = context.bodies.replica
     if second is None:
         return 0
-    before = desk.usage.replicated + desk.usage.healed
-    fresh = desk.bodies.fresh
+    before = context.usage.replicated + context.usage.healed
+    fresh = context.bodies.fresh
     while fresh:
         body = fresh.popleft()
         with contextlib.suppress(FileNotFoundError):  # taken away already
-            desk.usage.replicated += carry(desk.blobs, second, body, desk.blobs.size(body))
-    cursor, left = desk.usage.cursor.get("replicate", ""), SLICE
+            context.usage.replicated += carry(context.blobs, second, body, context.blobs.size(body))
+    cursor, left = context.usage.cursor.get("replicate", ""), SLICE
     while left > 0:
         with round.db.read() as tx:
             page = rows.bodies_after(tx, cursor)
         for body, size, _ in page:
             cursor = body
-            desk.usage.replicated += carry(desk.blobs, second, body, size)
-            heal(desk, second, body, size)
+            context.usage.replicated += carry(context.blobs, second, body, size)
+            heal(context, second, body, size)
         left -= len(page)
         if not page:
             cursor = ""
             break
-    desk.usage.cursor["replicate"] = cursor
-    return desk.usage.replicated + desk.usage.healed - before
+    context.usage.cursor["replicate"] = cursor
+    return context.usage.replicated + context.usage.healed - before
 
 
-def heal(desk: Desk, second: BlobStore, body: str, size: int) -> None:
+def heal(context: ObjectContext, second: BlobStore, body: str, size: int) -> None:
     """Make a body that the first store lost or put aside again from its copy; the copy is checked block by block as it is read."""
-    if carry(second, desk.blobs, body, size):
-        desk.usage.healed += 1
+    if carry(second, context.blobs, body, size):
+        context.usage.healed += 1
         metrics.OBJECTS.labels("healed").inc()
-        desk.commits.write_now(lambda tx: rows.forget_rotten(tx, body))
-        desk.bodies.log.warning("body_healed", body=body)
+        context.commits.write_now(lambda tx: rows.forget_rotten(tx, body))
+        context.bodies.log.warning("body_healed", body=body)
 
 
 def carry(source: BlobStore, target: BlobStore, body: str, size: int) -> int:
@@ -316,30 +316,32 @@ def carry(source: BlobStore, target: BlobStore, body: str, size: int) -> int:
 
 def lifecycle(round: Round) -> int:
     """S3's expiry rules: old objects, old versions, uploads that nobody completes, markers with nothing beneath."""
-    desk = round.doors.use(Desk)
+    context = round.registry.use(ObjectContext)
     after, done = 0, 0
     while True:
         with round.db.read() as tx:
-            page = places.all_containers(tx, after)
+            page = containers_store.all_containers(tx, after)
         if not page:
             break
         after = page[-1].id
         for c in page:
             rules = [r for r in c.control.get("lifecycle") or () if r["on"]]
             if rules:
-                done += _end_objects(desk, c, rules) + _end_versions(desk, c, rules) + _end_uploads(desk, c, rules)
-    desk.usage.expired += done
+                done += (
+                    _end_objects(context, c, rules) + _end_versions(context, c, rules) + _end_uploads(context, c, rules)
+                )
+    context.usage.expired += done
     return done
 
 
-def _end_objects(desk: Desk, c: model.Container, rules: list[dict[str, Any]]) -> int:
-    now, day, done = desk.now(), desk.settings.lifecycle_day, 0
+def _end_objects(context: ObjectContext, c: model.Container, rules: list[dict[str, Any]]) -> int:
+    now, day, done = context.now(), context.settings.lifecycle_day, 0
     for rule in rules:
         if rule.get("days") is None and not rule.get("date"):
             continue
         before = now - rule["days"] * day if rule.get("days") is not None else None
         after = ""
-        while page := desk.commits.read_now(
+        while page := context.commits.read_now(
             lambda tx, r=rule, a=after, b=before: rows.names_after(tx, c.id, a, r["prefix"], b)  # type: ignore[misc]
         ):
             after = page[-1].name
@@ -356,22 +358,22 @@ def _end_objects(desk: Desk, c: model.Container, rules: list[dict[str, Any]]) ->
                     if current is None or current.version != o.version:
                         continue
                     try:
-                        actions.delete(tx, c.id, o.name, now, desk.wake_trash)
+                        actions.delete(tx, c.id, o.name, now, context.wake_trash)
                         count += 1
                     except (Forbidden, NotFound):
                         continue
                 return count
 
-            done += desk.commits.write_now(run) if ended else 0
+            done += context.commits.write_now(run) if ended else 0
     return done
 
 
-def _end_versions(desk: Desk, c: model.Container, rules: list[dict[str, Any]]) -> int:
+def _end_versions(context: ObjectContext, c: model.Container, rules: list[dict[str, Any]]) -> int:
     """Old versions, and markers that mark nothing. Decided on reads; only what ends is written."""
-    now, day, done = desk.now(), desk.settings.lifecycle_day, 0
+    now, day, done = context.now(), context.settings.lifecycle_day, 0
     after = ""
     while c.control.get("versioning"):
-        names = desk.commits.read_now(lambda tx, a=after: rows.history_names(tx, c.id, a))  # type: ignore[misc]
+        names = context.commits.read_now(lambda tx, a=after: rows.history_names(tx, c.id, a))  # type: ignore[misc]
         if not names:
             break
         after = names[-1]
@@ -379,7 +381,7 @@ def _end_versions(desk: Desk, c: model.Container, rules: list[dict[str, Any]]) -
         for name in names:
             mine = [r for r in rules if name.startswith(r["prefix"])]
             if mine:
-                gone += _ended(desk.commits.read_now(lambda tx, n=name: rows.chain(tx, c.id, n)), mine, now, day)  # type: ignore[misc]
+                gone += _ended(context.commits.read_now(lambda tx, n=name: rows.chain(tx, c.id, n)), mine, now, day)  # type: ignore[misc]
         for at in range(0, len(gone), 200):
 
             def run(tx: Tx, gone: list[model.Object] = gone[at : at + 200]) -> int:
@@ -387,14 +389,14 @@ def _end_versions(desk: Desk, c: model.Container, rules: list[dict[str, Any]]) -
                 for o in gone:
                     try:
                         actions.delete_version(
-                            tx, c.id, o.name, "null" if o.unversioned else o.version, now, desk.wake_trash
+                            tx, c.id, o.name, "null" if o.unversioned else o.version, now, context.wake_trash
                         )
                         count += 1
                     except (Forbidden, NotFound):
                         continue
                 return count
 
-            done += desk.commits.write_now(run)
+            done += context.commits.write_now(run)
     return done
 
 
@@ -407,8 +409,8 @@ def _ended(chain: list[model.Object], rules: list[dict[str, Any]], now: float, d
     return list(old.values())
 
 
-def _end_uploads(desk: Desk, c: model.Container, rules: list[dict[str, Any]]) -> int:
-    now, day, done = desk.now(), desk.settings.lifecycle_day, 0
+def _end_uploads(context: ObjectContext, c: model.Container, rules: list[dict[str, Any]]) -> int:
+    now, day, done = context.now(), context.settings.lifecycle_day, 0
     for rule in rules:
         if not rule.get("abort_days"):
             continue
@@ -416,10 +418,10 @@ def _end_uploads(desk: Desk, c: model.Container, rules: list[dict[str, Any]]) ->
         def run(tx: Tx, rule: dict[str, Any] = rule) -> int:
             found = rows.old_uploads(tx, c.id, now - rule["abort_days"] * day, rule["prefix"])
             for u in found:
-                rows.drop_upload(tx, u.id, now, desk.wake_trash)
+                rows.drop_upload(tx, u.id, now, context.wake_trash)
             return len(found)
 
-        while count := desk.commits.write_now(run):
+        while count := context.commits.write_now(run):
             done += count
     return done
 
@@ -431,7 +433,9 @@ def counted(loop: Loop) -> Loop:
         done = loop.run(round)
         if done:
             metrics.OBJECTS.labels(loop.name.partition(".")[2]).inc(done)
-        metrics.ROTTEN.set(round.doors.use(Desk).usage.rotten + round.doors.use(Desk).bodies.rotten_found)
+        metrics.ROTTEN.set(
+            round.registry.use(ObjectContext).usage.rotten + round.registry.use(ObjectContext).bodies.rotten_found
+        )
         return done
 
     return dataclasses.replace(loop, run=run)

@@ -109,7 +109,7 @@ class Trash(Row, frozen=True):
     since: float
 
 
-class Told(Row, frozen=True):
+class SyncEntry(Row, frozen=True):
     """A change that a container has still to tell another: `deleted`, or as the object is when it is told. `name` may be empty: then all
     objects are to be told, from `cursor` on."""
 

@@ -21,7 +21,7 @@ from virga.ground.errors import Invalid, Problem
 from virga.ground.loops.loop import Round
 from virga.services.objects import model
 from virga.services.objects.bodies import extents_of
-from virga.services.objects.desk import Desk
+from virga.services.objects.context import ObjectContext
 from virga.services.objects.realms import Target, signature
 from virga.services.objects.store import objects as rows
 from virga.services.objects.store import sync
@@ -39,35 +39,35 @@ class Refused(Exception):
 
 def syncer(round: Round) -> int:
     """Tell what is due, some seconds long; what fails waits longer each time, with the reason."""
-    desk, end, done = round.doors.use(Desk), time.monotonic() + ROUND, 0
-    if not desk.realms.on:
+    context, end, done = round.registry.use(ObjectContext), time.monotonic() + ROUND, 0
+    if not context.realms.on:
         return 0
     away: dict[int, str] = {}
-    lines: dict[int, Line] = {}
+    lines: dict[int, PeerConnection] = {}
     try:
         while time.monotonic() < end:
             with round.db.read() as tx:
-                found = sync.due(tx, desk.now())
+                found = sync.due(tx, context.now())
             if not found:
                 break
             for row in found:
                 if row.name == sync.EVERYTHING:
-                    desk.commits.write_now(lambda tx, r=row: sync.take_up(tx, r))  # type: ignore[misc]
+                    context.commits.write_now(lambda tx, r=row: sync.take_up(tx, r))  # type: ignore[misc]
                     continue
                 try:
-                    why = away.get(row.container_id) or _one(desk, row, lines)
+                    why = away.get(row.container_id) or _one(context, row, lines)
                 except (OSError, http.client.HTTPException) as e:
                     why = away[row.container_id] = f"{type(e).__name__}: {e}"
                 except (Refused, Problem) as e:
                     why = str(e)
                 if why is None:
                     done += 1
-                    desk.usage.synced += 1
-                    desk.commits.write_now(lambda tx, r=row: sync.forget(tx, r))  # type: ignore[misc]
+                    context.usage.synced += 1
+                    context.commits.write_now(lambda tx, r=row: sync.forget(tx, r))  # type: ignore[misc]
                 else:
-                    desk.usage.sync_failed += 1
+                    context.usage.sync_failed += 1
                     wait = min(LONGEST, 5.0 * 2 ** min(row.tries, 12))
-                    desk.commits.write_now(lambda tx, r=row, w=why, s=wait: sync.later(tx, r, desk.now() + s, w))  # type: ignore[misc]
+                    context.commits.write_now(lambda tx, r=row, w=why, s=wait: sync.later(tx, r, context.now() + s, w))  # type: ignore[misc]
                 if time.monotonic() > end:
                     break
     finally:
@@ -76,13 +76,13 @@ def syncer(round: Round) -> int:
     return done
 
 
-def _one(desk: Desk, row: model.Told, lines: dict[int, Line]) -> str | None:
+def _one(context: ObjectContext, row: model.SyncEntry, lines: dict[int, PeerConnection]) -> str | None:
     """Tell one name; None when the other side has it, else why not."""
 
     def read(tx: Tx) -> tuple[model.Container | None, model.Object | None]:
         return rows.container_by_id(tx, row.container_id), rows.row(tx, row.container_id, row.name)
 
-    container, o = desk.commits.read_now(read)
+    container, o = context.commits.read_now(read)
     to, key = (
         (container.control.get("sync_to"), container.control.get("sync_key")) if container is not None else (None, None)
     )
@@ -90,16 +90,16 @@ def _one(desk: Desk, row: model.Told, lines: dict[int, Line]) -> str | None:
         return None  # switched off meanwhile
     line = lines.get(row.container_id)
     if line is None:
-        line = lines[row.container_id] = Line(desk.realms.target(to), key)
+        line = lines[row.container_id] = PeerConnection(context.realms.target(to), key)
     if row.deleted or o is None or o.kind == model.MARKER:
         if o is None or row.deleted:
             line.delete(row.name, row.at)
         return None
-    line.put(desk, o, container.account if container is not None else "")
+    line.put(context, o, container.account if container is not None else "")
     return None
 
 
-class Line:
+class PeerConnection:
     """A connection to the other container."""
 
     def __init__(self, target: Target, user_key: str) -> None:
@@ -113,7 +113,7 @@ class Line:
     def close(self) -> None:
         self.conn.close()
 
-    def ask(
+    def request(
         self, method: str, name: str, at: float, headers: dict[str, str], body: Any = None, query: str = ""
     ) -> tuple[int, str, Any]:
         path, stamp = f"{self.path}/{quote(name)}", model.timestamp(at)
@@ -134,12 +134,12 @@ class Line:
         return answer.status, text, answer.headers
 
     def delete(self, name: str, at: float) -> None:
-        code, text, _ = self.ask("DELETE", name, at, {})
+        code, text, _ = self.request("DELETE", name, at, {})
         if not (200 <= code < 300 or code in {404, 409}):  # 409: it has a newer one
             raise Refused(f"DELETE {name[:100]}: {code} {text[:200]}")
 
-    def put(self, desk: Desk, o: model.Object, account: str) -> None:
-        code, text, headers = self.ask("HEAD", o.name, o.changed, {}, query="?symlink=get&multipart-manifest=get")
+    def put(self, context: ObjectContext, o: model.Object, account: str) -> None:
+        code, text, headers = self.request("HEAD", o.name, o.changed, {}, query="?symlink=get&multipart-manifest=get")
         if code == 200:
             with contextlib.suppress(ValueError):
                 if float(headers.get("X-Backend-Timestamp") or headers.get("X-Timestamp") or 0) >= round_down(
@@ -153,16 +153,16 @@ class Line:
         if o.kind == "link" and o.own("target")["account"] == account:
             sent.pop("x-symlink-target-account", None)  # a link inside an account is one there too
         if o.kind == "slo":
-            data = manifest(desk, o)
+            data = manifest(context, o)
             sent["content-length"] = str(len(data))
-            code, text, _ = self.ask("PUT", o.name, o.changed, sent, data, "?multipart-manifest=put")
+            code, text, _ = self.request("PUT", o.name, o.changed, sent, data, "?multipart-manifest=put")
         else:
             size = 0 if o.kind == "link" else o.size
             sent["content-length"] = str(size)
             if len(o.etag) == 32 and o.kind == "":
                 sent["etag"] = o.etag
-            with contextlib.closing(chunks(desk, o)) if size else contextlib.nullcontext(b"") as body:
-                code, text, _ = self.ask("PUT", o.name, o.changed, sent, body)
+            with contextlib.closing(chunks(context, o)) if size else contextlib.nullcontext(b"") as body:
+                code, text, _ = self.request("PUT", o.name, o.changed, sent, body)
         if not 200 <= code < 300:
             self.conn.close()
             raise Refused(f"PUT {o.name[:100]}: {code} {text[:200]}")
@@ -173,9 +173,9 @@ def round_down(at: float) -> float:
     return float(model.timestamp(at))
 
 
-def manifest(desk: Desk, o: model.Object) -> bytes:
+def manifest(context: ObjectContext, o: model.Object) -> bytes:
     """A static large object's segments as they are put."""
-    lines = msgspec.json.decode(b"".join(chunks(desk, o)))
+    lines = msgspec.json.decode(b"".join(chunks(context, o)))
     return msgspec.json.encode(
         [
             {"data": s["data"]}
@@ -187,10 +187,10 @@ def manifest(desk: Desk, o: model.Object) -> bytes:
     )
 
 
-def chunks(desk: Desk, o: model.Object) -> Generator[bytes, None, None]:
+def chunks(context: ObjectContext, o: model.Object) -> Generator[bytes, None, None]:
     """An object's bytes, in a thread that has no loop."""
     loop = asyncio.new_event_loop()
-    stream = cast(AsyncGenerator[bytes, None], desk.bodies.stream(extents_of(o)))
+    stream = cast(AsyncGenerator[bytes, None], context.bodies.stream(extents_of(o)))
     try:
         while True:
             try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Placement's door: what compute asks when it has a host, places a machine, and when a machine is gone."""
+"""Placement's API inside the program: what compute asks when it has a host, places a machine, and when a machine is gone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from virga.services.placement.actions import allocations
 from virga.services.placement.groups import Group, Request
 from virga.services.placement.model import Inventory
 
-__all__ = ["DISK_GB", "MEMORY_MB", "VCPU", "Group", "Inventory", "Offer", "Raced", "Request", "Stock"]
+__all__ = ["DISK_GB", "MEMORY_MB", "VCPU", "Group", "HostInventory", "Inventory", "Offer", "Raced", "Request"]
 
 VCPU, MEMORY_MB, DISK_GB = "VCPU", "MEMORY_MB", "DISK_GB"
 release = allocations.release
@@ -20,7 +20,7 @@ Raced = allocations.Raced
 
 
 @dataclass(frozen=True)
-class Stock:
+class HostInventory:
     """What a host has of a resource class: MEMORY_MB in MiB, DISK_GB in GiB."""
 
     total: int
@@ -102,7 +102,7 @@ def leave(tx: Tx, host: str, aggregate: str) -> None:
     store.PROVIDER_AGGREGATES.delete(tx, store.g.provider_id == host, store.g.aggregate_id == aggregate)
 
 
-def ensure_host(tx: Tx, now: float, id: str, name: str, stock: Mapping[str, Stock]) -> bool:
+def ensure_host(tx: Tx, now: float, id: str, name: str, stock: Mapping[str, HostInventory]) -> bool:
     """Have a provider for a host, with inventories of what it has; what operators put beside stays. Says whether it is new. A host
     reports again and again: nothing is written where nothing has changed."""
     new = store.PROVIDERS.get(tx, id) is None

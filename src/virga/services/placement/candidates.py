@@ -58,27 +58,27 @@ class Found:
     trees: list[Tree]
 
 
-def find(tx: Tx, ask: Request, *, nested: bool = True) -> Found:
-    """The candidates of `ask`. `nested` False leaves out trees of which more than one provider would be needed (before 1.29)."""
-    limit = ask.limit or MOST
+def find(tx: Tx, request: Request, *, nested: bool = True) -> Found:
+    """The candidates of `request`. `nested` False leaves out trees of which more than one provider would be needed (before 1.29)."""
+    limit = request.limit or MOST
     candidates: list[Candidate] = []
     trees: list[Tree] = []
-    for tree, candidate in itertools.islice(walk(tx, ask, nested=nested, lot=min(limit, TREES)), limit):
+    for tree, candidate in itertools.islice(walk(tx, request, nested=nested, lot=min(limit, TREES)), limit):
         candidates.append(candidate)
         if not trees or trees[-1] is not tree:
             trees.append(tree)
     return Found(candidates, trees)
 
 
-def walk(tx: Tx, ask: Request, *, nested: bool = True, lot: int = TREES) -> Iterator[tuple[Tree, Candidate]]:
-    """Every candidate of `ask` with its tree, one after the other; what nobody takes is not looked for. `lot`: how many trees are read
+def walk(tx: Tx, request: Request, *, nested: bool = True, lot: int = TREES) -> Iterator[tuple[Tree, Candidate]]:
+    """Every candidate of `request` with its tree, one after the other; what nobody takes is not looked for. `lot`: how many trees are read
     at once."""
-    inside = store.PROVIDERS.within(tx, "id", (group.in_tree for group in ask.groups.values() if group.in_tree))
+    inside = store.PROVIDERS.within(tx, "id", (group.in_tree for group in request.groups.values() if group.in_tree))
     places = {row.id: row.root_id for row in inside}
     seen: set[frozenset[tuple[str, str, int]]] = set()  # what only shares is there for many trees, and a candidate once
-    for roots in _roots(tx, ask, lot, places):
+    for roots in _roots(tx, request, lot, places):
         for tree in _trees(tx, roots):
-            for candidate in _of_tree(tree, ask, nested, places):
+            for candidate in _of_tree(tree, request, nested, places):
                 key = _key(candidate)
                 if key not in seen:
                     seen.add(key)
@@ -91,14 +91,14 @@ def _key(candidate: Candidate) -> frozenset[tuple[str, str, int]]:
     return frozenset(amounts | {(suffix, ",".join(ids), -1) for suffix, ids in candidate.mappings.items()})
 
 
-def _roots(tx: Tx, ask: Request, lot: int, places: Mapping[str, str]) -> Iterator[list[str]]:
+def _roots(tx: Tx, request: Request, lot: int, places: Mapping[str, str]) -> Iterator[list[str]]:
     """The roots of trees that may hold a candidate, in lots."""
-    plain = ask.groups.get("")
-    if plain is not None and len(ask.groups) == 1 and not store.any_nested(tx) and not store.sharing(tx):
-        yield from _flat(tx, plain, ask, lot)
+    plain = request.groups.get("")
+    if plain is not None and len(request.groups) == 1 and not store.any_nested(tx) and not store.sharing(tx):
+        yield from _flat(tx, plain, request, lot)
         return
     left: list[str] | None = None
-    for group in ask.groups.values():
+    for group in request.groups.values():
         for name, amount in group.resources.items():
             having = _with_room(tx, name, amount)
             left = list(having) if left is None else [root for root in left if root in having]
@@ -108,11 +108,11 @@ def _roots(tx: Tx, ask: Request, lot: int, places: Mapping[str, str]) -> Iterato
         yield (left or [])[at : at + lot]
 
 
-def _flat(tx: Tx, group: Group, ask: Request, size: int) -> Iterator[list[str]]:
+def _flat(tx: Tx, group: Group, request: Request, size: int) -> Iterator[list[str]]:
     """The common cloud, where a host is one provider and nothing is shared: all conditions are asked of the database at once."""
     where: list[Where] = [store.has_trait(store.p.id, names) for names in group.required]
-    where += [store.has_trait(store.p.id, [name]) for name in sorted(ask.root_required)]
-    refused = group.forbidden | ask.root_forbidden
+    where += [store.has_trait(store.p.id, [name]) for name in sorted(request.root_required)]
+    refused = group.forbidden | request.root_forbidden
     if refused:
         where.append(~store.has_trait(store.p.id, refused))
     where += [store.in_aggregate(store.p.id, ids) for ids in group.member_of]
@@ -159,13 +159,13 @@ def _trees(tx: Tx, roots: Sequence[str]) -> Iterator[Tree]:
         yield Tree(root, rows, shared, inventories, traits, aggregates)
 
 
-def _of_tree(tree: Tree, ask: Request, nested: bool, places: Mapping[str, str]) -> Iterator[Candidate]:
+def _of_tree(tree: Tree, request: Request, nested: bool, places: Mapping[str, str]) -> Iterator[Candidate]:
     """The candidates of one tree. `places`: of a provider that a group wants to be in a tree with, the tree's root."""
     root = tree.traits.get(tree.root, set())
-    if not ask.root_required <= root or ask.root_forbidden & root:
+    if not request.root_required <= root or request.root_forbidden & root:
         return
     ways: list[list[tuple[str, dict[str, dict[str, int]]]]] = []
-    for suffix, group in ask.groups.items():
+    for suffix, group in request.groups.items():
         able = list(tree.providers)
         if group.in_tree is not None:
             able = [row for row in able if row.root_id == places.get(group.in_tree)]
@@ -174,7 +174,7 @@ def _of_tree(tree: Tree, ask: Request, nested: bool, places: Mapping[str, str]) 
             return
         ways.append([(suffix, each) for each in found])
     for chosen in itertools.islice(itertools.product(*ways), MOST_TRIED):
-        candidate = _together(tree, ask, chosen)
+        candidate = _together(tree, request, chosen)
         if candidate is None or (not nested and sum(_inside(tree, id) for id in candidate.allocations) > 1):
             continue
         yield candidate
@@ -239,10 +239,12 @@ def _spread(tree: Tree, group: Group, of: Iterable[model.Provider]) -> Iterator[
         yield out
 
 
-def _together(tree: Tree, ask: Request, chosen: Iterable[tuple[str, dict[str, dict[str, int]]]]) -> Candidate | None:
+def _together(
+    tree: Tree, request: Request, chosen: Iterable[tuple[str, dict[str, dict[str, int]]]]
+) -> Candidate | None:
     """One way for each group, if they can be had at once."""
     chosen = list(chosen)
-    if ask.isolate:
+    if request.isolate:
         alone = [id for suffix, way in chosen if suffix for id in way]
         if len(alone) != len(set(alone)):
             return None
@@ -256,7 +258,7 @@ def _together(tree: Tree, ask: Request, chosen: Iterable[tuple[str, dict[str, di
         if len(by_provider[id]) > 1 and not all(_gives(tree, id, name, amount) for name, amount in part.items()):
             return None
     where = {suffix: tuple(way) for suffix, way in chosen}
-    if not all(_related(tree, {id for s in suffixes for id in where[s]}) for suffixes in ask.same_subtree):
+    if not all(_related(tree, {id for s in suffixes for id in where[s]}) for suffixes in request.same_subtree):
         return None
     return Candidate(allocations, where, tree.root)
 

@@ -208,16 +208,16 @@ def parse(items: Mapping[str, Sequence[str]], version: Version) -> Request:
             group.in_tree = plain(values[0])
     if len(groups) > MOST_GROUPS:
         raise bad(f"{len(groups)} groups are asked for, at most {MOST_GROUPS} are taken.", "resources")
-    ask = Request(dict(sorted(groups.items())))
+    request = Request(dict(sorted(groups.items())))
     if len(items.get("root_required", ())) > 1:
         raise bad(
             "Query parameter 'root_required' may be specified only once.",
             "root_required",
             "placement.query.duplicate_key",
         )
-    _whole(ask, items, version)
-    _sense(ask, version)
-    return ask
+    _whole(request, items, version)
+    _sense(request, version)
+    return request
 
 
 def _suffix_lives(suffix: str, version: Version) -> bool:
@@ -232,7 +232,7 @@ def _parameter_lives(name: str, version: Version) -> bool:
     return version >= {"resources": (1, 10), "required": (1, 17), "member_of": (1, 21), "in_tree": (1, 31)}[name]
 
 
-def _whole(ask: Request, items: Mapping[str, Sequence[str]], version: Version) -> None:
+def _whole(request: Request, items: Mapping[str, Sequence[str]], version: Version) -> None:
     """The parameters that belong to no group."""
     since = {"limit": (1, 16), "group_policy": (1, 25), "root_required": (1, 35), "same_subtree": (1, 36)}
     for key, first in since.items():
@@ -242,35 +242,35 @@ def _whole(ask: Request, items: Mapping[str, Sequence[str]], version: Version) -
         text = items["limit"][0]
         if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text) >= 1):
             raise bad(f"Invalid query string parameters: '{text[:40]}' does not match '^[1-9][0-9]*$'", "limit")
-        ask.limit = int(text)
+        request.limit = int(text)
     if "group_policy" in items:
         text = items["group_policy"][0].strip()
         if text not in {"none", "isolate"}:
             raise bad(f"Invalid query string parameters: '{text[:40]}' is not one of ['none', 'isolate']", "group_policy")  # fmt: skip
-        ask.isolate, ask.policy_given = text == "isolate", True
+        request.isolate, request.policy_given = text == "isolate", True
     if "root_required" in items:
         required, forbidden = traits(items["root_required"], (1, 22), forbids=True, field="root_required")
-        ask.root_required = frozenset(name for names in required for name in names)
-        ask.root_forbidden = frozenset(forbidden)
+        request.root_required = frozenset(name for names in required for name in names)
+        request.root_forbidden = frozenset(forbidden)
     subtrees = []
     for text in items.get("same_subtree", ()):
         suffixes = [s.strip() for s in text.split(",")]
         if any(not s for s in suffixes):
             raise bad(f"Empty string (unsuffixed group) can not be specified in `same_subtree`. Got: {text[:200]}", "same_subtree")  # fmt: skip
-        unknown = [s for s in suffixes if s not in ask.groups]
+        unknown = [s for s in suffixes if s not in request.groups]
         if unknown:
-            raise bad(f"Real suffixes should be specified in `same_subtree`: {', '.join(unknown)[:200]} not found in {', '.join(ask.groups)[:200]}", "same_subtree")  # fmt: skip
+            raise bad(f"Real suffixes should be specified in `same_subtree`: {', '.join(unknown)[:200]} not found in {', '.join(request.groups)[:200]}", "same_subtree")  # fmt: skip
         subtrees.append(frozenset(suffixes))
-    ask.same_subtree = tuple(subtrees)
+    request.same_subtree = tuple(subtrees)
 
 
-def _sense(ask: Request, version: Version) -> None:
+def _sense(request: Request, version: Version) -> None:
     """What a request must have to mean something."""
-    grouped = [g for s, g in ask.groups.items() if s]
-    if not any(g.resources for g in ask.groups.values()):
+    grouped = [g for s, g in request.groups.items() if s]
+    if not any(g.resources for g in request.groups.values()):
         raise bad("At least one request group (`resources` or `resources{$S}`) is required.", "resources", "placement.query.missing_value")  # fmt: skip
-    related: set[str] = set().union(*ask.same_subtree) if ask.same_subtree else set()
-    for group in ask.groups.values():
+    related: set[str] = set().union(*request.same_subtree) if request.same_subtree else set()
+    for group in request.groups.values():
         if group.resources:
             continue
         if not group.suffix:
@@ -282,7 +282,7 @@ def _sense(ask: Request, version: Version) -> None:
             raise bad(f"Group {group.suffix} has no resources.", f"resources{group.suffix}")
         if group.suffix not in related:
             raise bad(f"Resourceless suffixed group request should be specified in `same_subtree` query param: bad group(s) - {group.suffix}.", "same_subtree")  # fmt: skip
-    if len([g for g in grouped if g.resources]) > 1 and not ask.policy_given:
+    if len([g for g in grouped if g.resources]) > 1 and not request.policy_given:
         raise bad('The "group_policy" parameter is required when specifying more than one "resources{N}" parameter.', "group_policy", "placement.query.missing_value")  # fmt: skip
 
 

@@ -210,8 +210,8 @@ def total_usages(rows: list[tuple[str | None, str, int, int]], call: Call) -> An
 
 
 def allocation_candidates(held: tuple[groups.Request, candidates.Found], call: Call) -> Answer:
-    ask, found = held
-    wanted = {name for group in ask.groups.values() for name in group.resources}
+    request, found = held
+    wanted = {name for group in request.groups.values() for name in group.resources}
     whole = call.has(answers.WHOLE_TREES)
     requests = [
         answers.AllocationRequest(

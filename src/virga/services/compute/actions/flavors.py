@@ -8,7 +8,7 @@ from typing import Any
 from virga.authority.rules import allow, is_admin
 from virga.ground.errors import Conflict, Invalid, NotFound
 from virga.ground.http.call import Call
-from virga.ground.http.pages import Page, asked, cut
+from virga.ground.http.pages import Page, page_request, paginate
 from virga.services.compute import model, policy, store, wire
 
 SORTABLE = {
@@ -94,10 +94,10 @@ def show(call: Call, id: str) -> model.Flavor:
 
 def index(call: Call) -> Page[model.Flavor]:
     """GET /flavors and /flavors/detail"""
-    ask = asked(call, sortable=SORTABLE, default=(("id", "asc"),), most=1000, default_way="asc")
+    page = page_request(call, sortable=SORTABLE, default=(("id", "asc"),), most=1000, default_way="asc")
     q, c = call.query, store.FLAVORS.c
     if not call.query.items:
-        return cut(store.FLAVORS.every(call.tx, ("id",), ask.limit + 1, is_public=True), ask)
+        return paginate(store.FLAVORS.every(call.tx, ("id",), page.limit + 1, is_public=True), page)
     where = []
     public = q.get("is_public")
     if is_admin(call.actor) and public is not None:
@@ -110,8 +110,8 @@ def index(call: Call) -> Page[model.Flavor]:
         if least is not None:
             where.append(column >= least)
     seen = None if is_admin(call.actor) else c.is_public.is_(True)
-    return cut(
-        store.FLAVORS.page(call.tx, *where, seen=seen, sort=ask.sort, marker=ask.marker, limit=ask.limit + 1), ask
+    return paginate(
+        store.FLAVORS.page(call.tx, *where, seen=seen, sort=page.sort, marker=page.marker, limit=page.limit + 1), page
     )
 
 

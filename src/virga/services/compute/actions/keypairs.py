@@ -35,8 +35,8 @@ def mine(call: Call, name: str) -> model.Keypair:
     return key
 
 
-def _user(call: Call, asked: Any, rule: Rule) -> str:
-    user = asked if isinstance(asked, str) and asked else call.actor.user_id
+def _user(call: Call, requested: Any, rule: Rule) -> str:
+    user = requested if isinstance(requested, str) and requested else call.actor.user_id
     allow(call, rule, user_id=user)
     return user
 

@@ -16,12 +16,12 @@ from virga.services.network import api as network
 class Neighbours(msgspec.Struct, frozen=True):
     """By the server's id: addresses, and names of security groups; by their names: hosts."""
 
-    addresses: dict[str, list[network.Shown]]
+    addresses: dict[str, list[network.ServerAddress]]
     groups: dict[str, list[str]]
     hosts: dict[str, model.HostState]
 
 
 def of(tx: Tx, rows: Sequence[model.Server | model.ListedServer]) -> Neighbours:
     """The neighbours of all of `rows`."""
-    addresses, groups = network.shown(tx, {s.id: s.project_id for s in rows})
+    addresses, groups = network.server_addresses(tx, {s.id: s.project_id for s in rows})
     return Neighbours(addresses, groups, store.host_states(tx, {s.host for s in rows if s.host is not None}))

@@ -20,11 +20,11 @@ from virga.ground.bus import Bus
 from virga.ground.db.rows import like_any, tagged
 from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound
 from virga.ground.http.call import Call
-from virga.ground.http.pages import Page, asked, cut
+from virga.ground.http.pages import Page, page_request, paginate
 from virga.ground.sagas import start as start_saga
 from virga.ground.wire import UNSET
 from virga.protocol import topics
-from virga.protocol.machines import ConsoleAsked
+from virga.protocol.machines import ConsoleRequest
 from virga.services.compute import hardware, limits, machines, model, policy, store, wire
 from virga.services.compute.actions import flavors, keypairs, neighbours
 from virga.services.compute.actions.neighbours import Neighbours
@@ -82,62 +82,66 @@ def changing(call: Call, id: str) -> model.Server:
 def create(call: Call, body: wire.CreateServerBody) -> tuple[list[model.Server], str, str | None]:
     """POST /servers: everything that can be refused is refused here, with its reason; then the rows and their sagas are written.
     Gives the servers, the administrator's password, and the reservation id if one was asked for."""
-    ask = body.server
+    server = body.server
     project = call.actor.project_id
     if project is None:
         raise Forbidden("A token of a project is needed to create servers.")
     allow(call, policy.SERVERS_CREATE, project_id=project)
-    host = _host(call, ask)
-    _unbuilt(ask)
-    flavor = flavors.usable(call, str(ask.flavorRef).rpartition("/")[2])
+    host = _host(call, server)
+    _unsupported(server)
+    flavor = flavors.usable(call, str(server.flavorRef).rpartition("/")[2])
     if not flavor.disk:
         allow(call, policy.SERVERS_NO_DISK)
-    image = _image(call, ask.imageRef.rpartition("/")[2] or _image_of_devices(ask), flavor)
+    image = _image(call, server.imageRef.rpartition("/")[2] or _image_of_devices(server), flavor)
     boot = _boot(call, image)
-    key = keypairs.mine(call, ask.key_name) if ask.key_name else None
-    user_data = _user_data(ask.user_data)
-    _few_enough(call, project, ask.metadata)
-    _, high = _counts(ask)
-    wanted = _networks(call, ask)
-    if high > 1 and any(w.port_id or w.fixed_ip for w in wanted):
+    key = keypairs.mine(call, server.key_name) if server.key_name else None
+    user_data = _user_data(server.user_data)
+    _few_enough(call, project, server.metadata)
+    _, high = _counts(server)
+    requested = _networks(call, server)
+    if high > 1 and any(w.port_id or w.fixed_ip for w in requested):
         raise Invalid(
             "A port or a fixed IP can be used for one server only; min_count and max_count must be 1.", field="networks"
         )
-    names = [g.name for g in ask.security_groups if isinstance(g.name, str)] if ask.security_groups is not UNSET else []
+    names = (
+        [g.name for g in server.security_groups if isinstance(g.name, str)]
+        if server.security_groups is not UNSET
+        else []
+    )
     groups = network.group_ids(call, names) if names else [network.default_group(call)]
-    for text, version in ((ask.accessIPv4, 4), (ask.accessIPv6, 6)):
+    for text, version in ((server.accessIPv4, 4), (server.accessIPv6, 6)):
         _access(text, version)
     limit_checks.check(
         call.tx, project, {limits.INSTANCES: high, limits.CORES: high * flavor.vcpus, limits.RAM: high * flavor.ram}
     )
-    network.room_for(call, project, high * sum(1 for w in wanted if w.port_id is None))
-    password = ask.adminPass if isinstance(ask.adminPass, str) else secrets.token_urlsafe(9)
+    network.room_for(call, project, high * sum(1 for w in requested if w.port_id is None))
+    password = server.adminPass if isinstance(server.adminPass, str) else secrets.token_urlsafe(9)
     reservation = f"r-{secrets.token_hex(4)}"
-    hardware.chosen(boot, flavor.extra_specs, flavor.vcpus)
+    hardware.hardware_for(boot, flavor.extra_specs, flavor.vcpus)
     rows = []
     for n in range(high):
-        name = ask.name.strip() if high == 1 else f"{ask.name.strip()}-{n + 1}"
-        hostname = ask.hostname if isinstance(ask.hostname, str) else hostname_of(name)
+        name = server.name.strip() if high == 1 else f"{server.name.strip()}-{n + 1}"
+        hostname = server.hostname if isinstance(server.hostname, str) else hostname_of(name)
         rows.append(
             _insert(
                 call,
-                ask,
+                server,
                 name,
-                hostname,
-                n,
-                project,
-                flavor,
-                image,
-                key,
-                user_data,
-                wanted,
-                groups,
-                reservation,
-                host,
-                boot,
+                hostname=hostname,
+                index=n,
+                project=project,
+                flavor=flavor,
+                image=image,
+                key=key,
+                user_data=user_data,
+                requested=requested,
+                groups=groups,
+                reservation=reservation,
+                host=host,
+                boot=boot,
             )
         )
-    return rows, password, reservation if wire.true(ask.return_reservation_id) else None
+    return rows, password, reservation if wire.true(server.return_reservation_id) else None
 
 
 def _few_enough(call: Call, project: str, metadata: dict[str, str]) -> None:
@@ -150,8 +154,9 @@ def _few_enough(call: Call, project: str, metadata: dict[str, str]) -> None:
 
 def _insert(
     call: Call,
-    ask: wire.CreateServer,
+    body: wire.CreateServer,
     name: str,
+    *,
     hostname: str,
     index: int,
     project: str,
@@ -159,17 +164,17 @@ def _insert(
     image: images.ImageRef,
     key: model.Keypair | None,
     user_data: str | None,
-    wanted: list[network.Wanted],
+    requested: list[network.RequestedNetwork],
     groups: list[str],
     reservation: str,
     host: str | None,
     boot: model.Boot,
 ) -> model.Server:
     now, id = call.now(), call.world.uuid()
-    zone = (ask.availability_zone or "").partition(":")[0] or None
+    zone = (body.availability_zone or "").partition(":")[0] or None
     saga = start_saga(
         call.tx,
-        call.doors,
+        call.registry,
         "compute.create_verified_server" if call.use(_Settings).verify_image_signatures else "compute.create_server",
         {"server": id, "host": host},
         exclusive=f"server:{id}",
@@ -184,7 +189,7 @@ def _insert(
         "original_name": flavor.name,
         "extra_specs": flavor.extra_specs,
     }
-    drive = call.use(_Settings).config_drive if ask.config_drive in (UNSET, None) else wire.true(ask.config_drive)
+    drive = call.use(_Settings).config_drive if body.config_drive in (UNSET, None) else wire.true(body.config_drive)
     server = store.SERVERS.insert(
         call.tx,
         id=id,
@@ -204,19 +209,19 @@ def _insert(
         key_name=key.name if key is not None else None,
         key_data=key.public_key if key is not None else None,
         user_data=user_data,
-        metadata=ask.metadata,
+        metadata=body.metadata,
         config_drive=bool(drive),
         zone=zone,
-        description=ask.description,
+        description=body.description,
         hostname=hostname,
         locked=False,
         locked_reason=None,
         locked_by=None,
-        tags=sorted(set(ask.tags)),
-        access_v4=ask.accessIPv4,
-        access_v6=ask.accessIPv6,
-        disk_config=ask.disk_config,
-        wanted=msgspec.to_builtins(wanted),
+        tags=sorted(set(body.tags)),
+        access_v4=body.accessIPv4,
+        access_v6=body.accessIPv6,
+        disk_config=body.disk_config,
+        wanted=msgspec.to_builtins(requested),
         groups=groups,
         reservation_id=reservation,
         launch_index=index,
@@ -242,38 +247,38 @@ def hostname_of(name: str) -> str:
     return plain.split(".")[0][:63].strip("-") or "server"
 
 
-def _host(call: Call, ask: wire.CreateServer) -> str | None:
+def _host(call: Call, body: wire.CreateServer) -> str | None:
     """`zone:host`, or `host` since 2.74: for administrators."""
-    host = (ask.availability_zone or "").partition(":")[2] or (ask.host if isinstance(ask.host, str) else "")
-    host = host or (ask.hypervisor_hostname if isinstance(ask.hypervisor_hostname, str) else "")
+    host = (body.availability_zone or "").partition(":")[2] or (body.host if isinstance(body.host, str) else "")
+    host = host or (body.hypervisor_hostname if isinstance(body.hypervisor_hostname, str) else "")
     if not host:
         return None
-    named = bool((ask.availability_zone or "").partition(":")[2])
+    named = bool((body.availability_zone or "").partition(":")[2])
     allow(call, policy.SERVERS_CREATE_HOST if named else policy.SERVERS_DESTINATION)
     if store.HOSTS.by(call.tx, name=host) is None:
         raise Invalid(f"Compute host {host} could not be found.", field="host")
     return host
 
 
-def _unbuilt(ask: wire.CreateServer) -> None:
+def _unsupported(body: wire.CreateServer) -> None:
     """What is asked for and not built yet is refused in words, never ignored."""
-    if ask.block_device_mapping or any(
-        d.destination_type == "volume" or d.source_type in {"volume", "snapshot"} for d in ask.block_device_mapping_v2
+    if body.block_device_mapping or any(
+        d.destination_type == "volume" or d.source_type in {"volume", "snapshot"} for d in body.block_device_mapping_v2
     ):
         raise Invalid(
             "Booting from volumes is not available in this cloud: there is no volume service yet.",
             field="block_device_mapping_v2",
         )
-    if ask.personality:
+    if body.personality:
         raise Invalid("File injection (personality) is not available; use user_data.", field="personality")
-    if ask.trusted_image_certificates:
+    if body.trusted_image_certificates:
         raise Invalid(
             "Image signature certificates are not available in this cloud.", field="trusted_image_certificates"
         )
 
 
-def _image_of_devices(ask: wire.CreateServer) -> str:
-    for device in ask.block_device_mapping_v2:
+def _image_of_devices(body: wire.CreateServer) -> str:
+    for device in body.block_device_mapping_v2:
         if device.source_type == "image" and str(device.boot_index) == "0" and isinstance(device.uuid, str):
             return device.uuid
     return ""
@@ -337,10 +342,10 @@ def _user_data(text: str | None) -> str | None:
     return text
 
 
-def _counts(ask: wire.CreateServer) -> tuple[int, int]:
+def _counts(body: wire.CreateServer) -> tuple[int, int]:
     try:
-        low = int(ask.min_count)
-        high = int(ask.max_count) if ask.max_count is not UNSET else low
+        low = int(body.min_count)
+        high = int(body.max_count) if body.max_count is not UNSET else low
     except ValueError:
         raise Invalid(
             "Invalid input for field 'min_count': a whole number from 1 on is needed", field="min_count"
@@ -352,21 +357,21 @@ def _counts(ask: wire.CreateServer) -> tuple[int, int]:
     return low, high
 
 
-def _networks(call: Call, ask: wire.CreateServer) -> list[network.Wanted]:
-    """What the server's cards hang on: the ports and networks named; `auto` or nothing said: the project's one network."""
-    if ask.networks == "none":
+def _networks(call: Call, body: wire.CreateServer) -> list[network.RequestedNetwork]:
+    """What the server's NICs hang on: the ports and networks named; `auto` or nothing said: the project's one network."""
+    if body.networks == "none":
         return []
-    if ask.networks == "auto" or (ask.networks is UNSET and call.version >= (2, 37)):
-        if ask.networks is UNSET:
+    if body.networks == "auto" or (body.networks is UNSET and call.version >= (2, 37)):
+        if body.networks is UNSET:
             raise Invalid(
                 "Invalid input for field 'networks': since microversion 2.37 it is required (a list, 'auto' or 'none')",
                 field="networks",
             )
         return network.auto(call)
-    if ask.networks is UNSET or not ask.networks:
+    if body.networks is UNSET or not body.networks:
         return network.auto(call)
-    wanted = []
-    for each in ask.networks:
+    requested = []
+    for each in body.networks:
         assert isinstance(each, wire.RequestedNetwork)
         if isinstance(each.port, str):
             if each.fixed_ip is not UNSET:
@@ -374,16 +379,18 @@ def _networks(call: Call, ask: wire.CreateServer) -> list[network.Wanted]:
                     f"Specified Fixed IP '{each.fixed_ip}' cannot be used with port '{each.port}': the two cannot be specified together.",
                     field="networks",
                 )
-            wanted.append(network.Wanted(port_id=each.port))
+            requested.append(network.RequestedNetwork(port_id=each.port))
         elif isinstance(each.uuid, str):
             if isinstance(each.fixed_ip, str):
                 _access(each.fixed_ip, None)
-            wanted.append(
-                network.Wanted(network_id=each.uuid, fixed_ip=each.fixed_ip if isinstance(each.fixed_ip, str) else None)
+            requested.append(
+                network.RequestedNetwork(
+                    network_id=each.uuid, fixed_ip=each.fixed_ip if isinstance(each.fixed_ip, str) else None
+                )
             )
         else:
             raise Invalid("Invalid input for field 'networks': each entry needs a uuid or a port", field="networks")
-    return network.check_wanted(call, wanted)
+    return network.check_requested(call, requested)
 
 
 def _access(text: str, version: int | None) -> None:
@@ -423,7 +430,7 @@ def detail(call: Call) -> tuple[Page[model.ListedServer], Neighbours]:
 def _listed(call: Call, rule: Rule, all_rule: Rule) -> Page[model.ListedServer]:
     """With Nova's filters."""
     allow(call, rule, project_id=call.actor.project_id)
-    ask = asked(call, sortable=SORTABLE, default=(("created", "desc"), ("id", "desc")), most=1000)
+    page = page_request(call, sortable=SORTABLE, default=(("created", "desc"), ("id", "desc")), most=1000)
     q, c = call.query, store.c
     every = any(q.yes(name, False) for name in ("all_tenants", "all_projects") if name in q)
     where, seen = [], None
@@ -462,11 +469,11 @@ def _listed(call: Call, rule: Rule, all_rule: Rule) -> Page[model.ListedServer]:
         where += tagged(call.tx, c.tags, q.items)
     if "ip" in q:
         pattern = re.escape(q.get("ip") or "")
-        rows = store.LISTED.page(call.tx, *where, seen=seen, sort=ask.sort)
-        have, _ = network.shown(call.tx, {r.id: r.project_id for r in rows})
-        return cut([r for r in rows if any(re.match(pattern, a.ip) for a in have.get(r.id, ()))], ask)
-    return cut(
-        store.LISTED.page(call.tx, *where, seen=seen, sort=ask.sort, marker=ask.marker, limit=ask.limit + 1), ask
+        rows = store.LISTED.page(call.tx, *where, seen=seen, sort=page.sort)
+        have, _ = network.server_addresses(call.tx, {r.id: r.project_id for r in rows})
+        return paginate([r for r in rows if any(re.match(pattern, a.ip) for a in have.get(r.id, ()))], page)
+    return paginate(
+        store.LISTED.page(call.tx, *where, seen=seen, sort=page.sort, marker=page.marker, limit=page.limit + 1), page
     )
 
 
@@ -540,7 +547,7 @@ def _delete(call: Call, id: str, rule: Rule) -> None:
     now = call.now()
     saga = start_saga(
         call.tx,
-        call.doors,
+        call.registry,
         "compute.delete_server",
         {"server": id},
         exclusive=f"server:{id}",
@@ -565,7 +572,7 @@ def _power(call: Call, id: str, verb: str, rule: Rule, action: str) -> None:
     now = call.now()
     saga = start_saga(
         call.tx,
-        call.doors,
+        call.registry,
         "compute.change_power",
         {"server": id, "verb": verb},
         exclusive=f"server:{id}",
@@ -641,7 +648,7 @@ def console_output(call: Call, id: str, body: wire.ConsoleOutput) -> str:
         machine = machines.of(call.tx, id)
     if machine is None:
         raise Conflict(f"Instance {id} is not ready: it is on no host, and has no console yet.")
-    reply = topics.call(call.use(Bus), machine.host_id, topics.CONSOLE, ConsoleAsked(id))
+    reply = topics.call(call.use(Bus), machine.host_id, topics.CONSOLE, ConsoleRequest(id))
     lines = reply.output.splitlines(keepends=True)
     return "".join(lines if length < 0 else lines[-length:] if length else [])
 
@@ -772,9 +779,9 @@ def action(call: Call, id: str, request_id: str) -> model.ActionRow:
     return row
 
 
-def addresses(call: Call, id: str) -> list[network.Shown]:
+def addresses(call: Call, id: str) -> list[network.ServerAddress]:
     """GET /servers/{id}/ips"""
-    return network.shown(call.tx, {id: _read(call, id, policy.IPS).project_id})[0].get(id, [])
+    return network.server_addresses(call.tx, {id: _read(call, id, policy.IPS).project_id})[0].get(id, [])
 
 
 def interfaces(call: Call, id: str) -> list[network.Nic]:

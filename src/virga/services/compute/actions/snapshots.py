@@ -81,7 +81,7 @@ def _begin(
     owner = call.actor.project_id or server.project_id
     saga = start_saga(
         call.tx,
-        call.doors,
+        call.registry,
         "compute.create_image",
         {"server": server.id, "image": image, "action": action, "backup": backup, "owner": owner},
         exclusive=f"server:{server.id}",

@@ -43,7 +43,7 @@ def cdrom_bus(hardware: Hardware) -> str:
 def domain(
     machine: Machine, folder: Path, taps: dict[str, str], *, kvm: bool, direct: bool, root: Rbd | None = None
 ) -> ET.Element:
-    """The whole machine: its files lie in `folder`, its cards hang on `taps` (port → link). `root`: the root disk, if it is no file."""
+    """The whole machine: its files lie in `folder`, its NICs hang on `taps` (port → link). `root`: the root disk, if it is no file."""
     h = machine.hardware
     top = ET.Element("domain", type="kvm" if kvm else "qemu")
     add(top, "name", PREFIX + machine.id)
@@ -77,20 +77,20 @@ def domain(
     return top
 
 
-def nic(card: Nic, tap: str, model: str) -> ET.Element:
+def nic(nic: Nic, tap: str, model: str) -> ET.Element:
     """A network card on a link of the host that is there already; `model` is the kind that the guest sees."""
     top = ET.Element("interface", type="ethernet")
-    add(top, "mac", address=card.mac)
+    add(top, "mac", address=nic.mac)
     add(top, "target", dev=tap, managed="no")
     add(top, "model", type=model)
-    add(top, "mtu", size=str(card.mtu))
+    add(top, "mtu", size=str(nic.mtu))
     return top
 
 
 def extra_disk(disk: Disk, target: str, cache: str) -> ET.Element:
     """A disk beside the machine's own; the guest reads its id, cut to 20 characters, as its serial number."""
     devices = ET.Element("devices")
-    made = _disk(devices, "disk", disk.format, cache, target, disk.bus, Path(disk.source))
+    made = _disk(devices, "disk", disk.format, cache=cache, target=target, bus=disk.bus, source=Path(disk.source))
     if disk.read_only:
         add(made, "readonly")
     add(made, "serial", disk.id[:20])
@@ -98,7 +98,7 @@ def extra_disk(disk: Disk, target: str, cache: str) -> ET.Element:
 
 
 def named(device: ET.Element) -> ET.Element:
-    """A card or a disk by what tells it from others. Its address is left out: the running machine and the one that is written down may
+    """A NIC or a disk by what tells it from others. Its address is left out: the running machine and the one that is written down may
     have it at different ones."""
     top = ET.Element(device.tag, device.attrib)
     top.extend(child for child in device if child.tag in {"mac", "source", "target"})
@@ -184,22 +184,41 @@ def _disks(devices: ET.Element, machine: Machine, folder: Path, cache: str, root
         add(devices, "controller", type="usb", index="0", model="qemu-xhci")
     kind, bus = ("cdrom", cdrom_bus(h)) if h.boots_cdrom else ("disk", h.disk_bus)
     disk = _disk(
-        devices, kind, "raw" if root is not None else "qcow2", cache, target(bus), bus, root or folder / "disk.qcow2"
+        devices,
+        kind,
+        "raw" if root is not None else "qcow2",
+        cache=cache,
+        target=target(bus),
+        bus=bus,
+        source=root or folder / "disk.qcow2",
     )
     if kind == "cdrom":
         add(disk, "readonly")
     else:
         add(disk, "serial", machine.id[:20])
     if machine.ephemeral:
-        _disk(devices, "disk", "qcow2", cache, target(h.disk_bus), h.disk_bus, folder / "ephemeral.qcow2")
+        _disk(
+            devices,
+            "disk",
+            "qcow2",
+            cache=cache,
+            target=target(h.disk_bus),
+            bus=h.disk_bus,
+            source=folder / "ephemeral.qcow2",
+        )
     if machine.files is not None:
         # a disk where nothing is said: a kernel made for clouds has no driver for old CD-ROM drives
         kind, bus, at = ("cdrom", h.cdrom_bus, "") if h.cdrom_bus else ("disk", "virtio", "vdz")
-        add(_disk(devices, kind, "raw", "writeback", at or target(bus), bus, folder / "config.iso"), "readonly")
+        add(
+            _disk(
+                devices, kind, "raw", cache="writeback", target=at or target(bus), bus=bus, source=folder / "config.iso"
+            ),
+            "readonly",
+        )
 
 
 def _disk(
-    devices: ET.Element, kind: str, format: str, cache: str, target: str, bus: str, source: Path | Rbd
+    devices: ET.Element, kind: str, format: str, *, cache: str, target: str, bus: str, source: Path | Rbd
 ) -> ET.Element:
     disk = add(devices, "disk", type="file" if isinstance(source, Path) else "network", device=kind)
     add(disk, "driver", name="qemu", type=format, cache=cache, **({"discard": "unmap"} if kind == "disk" else {}))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A hypervisor that pretends, for `--sim` and stories: machines outlive the process in one small file, take time to boot on the
-world's clock, and fail where the failure dial says (`compute.spawn=5%`)."""
+world's clock, and fail by the failure rates (`compute.spawn=5%`)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from virga.ground.world import World
 from virga.protocol.machines import Machine
 from virga.protocol.reports import Capacity, DiskSeen, Found, NicSeen
 from virga.protocol.transfers import Content
-from virga.services.compute.driver import StillHere, Unwanted, silent
+from virga.services.compute.driver import Cancelled, StillHere, silent
 
 
 class SimulatedFailure(Exception):
-    """The failure dial said so."""
+    """The failure rates said so."""
 
 
-class Dial:
+class FailureRates:
     """`compute.spawn=5%`, `compute.stop=100%`: how often a verb fails."""
 
     def __init__(self, points: list[str], world: World) -> None:
@@ -72,20 +72,20 @@ class FakeDisks:
 
 
 class FakeHypervisor:
-    """`plug(port, on)` is told of every card. `disks`: where machines' disks are; without, on this host alone, beside `file`."""
+    """`plug(port, on)` is told of every NIC. `disks`: where machines' disks are; without, on this host alone, beside `file`."""
 
     def __init__(
         self,
         world: World,
         *,
         file: Path | None = None,
-        dial: Dial | None = None,
+        failure_rates: FailureRates | None = None,
         plug: Callable[[str, bool], None] | None = None,
         boot_seconds: float = 0.0,
         disks: FakeDisks | None = None,
     ) -> None:
         self.world, self.file, self.boot_seconds = world, file, boot_seconds
-        self.dial = dial or Dial([], world)
+        self.failure_rates = failure_rates or FailureRates([], world)
         self.plug = plug or (lambda port, on: None)
         self.disks = disks or FakeDisks(file.with_name("disks.json") if file is not None else None)
         self.machines: dict[str, dict[str, Any]] = {}
@@ -134,7 +134,7 @@ class FakeHypervisor:
 
     def run(self, machine: Machine) -> None:
         self.disks.ensure(machine.id, self.world.now())  # a machine that does not start may have its disk already
-        self.dial.maybe_fail("compute.spawn")
+        self.failure_rates.maybe_fail("compute.spawn")
         known = self.machines.get(machine.id)
         if known is None or known["power"] != "running":
             self._set(machine, "running", "boot finished")
@@ -159,15 +159,15 @@ class FakeHypervisor:
         self._plugged([p for p in before if p not in ports], [p for p in ports if p not in before], True)
 
     def stop(self, machine: Machine) -> None:
-        self.dial.maybe_fail("compute.stop")
+        self.failure_rates.maybe_fail("compute.stop")
         self._set(machine, "stopped", "power down")
 
     def reboot(self, machine: Machine, hard: bool) -> None:
-        self.dial.maybe_fail("compute.reboot")
+        self.failure_rates.maybe_fail("compute.reboot")
         self._set(machine, "running", "reset, boot finished" if hard else "reboot, boot finished")
 
     def withdraw(self, id: str) -> None:
-        self.dial.maybe_fail("compute.withdraw")
+        self.failure_rates.maybe_fail("compute.withdraw")
         with self._lock:
             gone = self.machines.pop(id, None)
             if gone is not None:
@@ -176,7 +176,7 @@ class FakeHypervisor:
             self.plug(port, False)
 
     def destroy_disks(self, id: str, *, shared: bool) -> None:
-        self.dial.maybe_fail("compute.destroy_disks")
+        self.failure_rates.maybe_fail("compute.destroy_disks")
         if id in self.machines:
             raise StillHere(f"machine {id} is here, and its disks are in use")
         if shared or not self.disks.storage:
@@ -185,9 +185,9 @@ class FakeHypervisor:
     def snapshot(
         self, machine: Machine, image: str, wanted: Callable[[], bool], say: Callable[[int, int], None] = silent
     ) -> None:
-        self.dial.maybe_fail("compute.snapshot")
+        self.failure_rates.maybe_fail("compute.snapshot")
         if not wanted():
-            raise Unwanted
+            raise Cancelled
         with self._lock:
             if machine.id not in self.machines:
                 raise FileNotFoundError(f"machine {machine.id} is not here")
@@ -211,7 +211,7 @@ class FakeHypervisor:
         )
 
     def tidy(self, id: str) -> None:
-        self.dial.maybe_fail("compute.tidy")
+        self.failure_rates.maybe_fail("compute.tidy")
         with self._lock:
             if id in self.machines and self.machines[id].pop("copies", None) is not None:
                 self._save()

@@ -24,7 +24,7 @@ from virga.ground.world import CommandFailed, run
 from virga.protocol.machines import Machine
 from virga.protocol.reports import Capacity, Console, DiskSeen, Found, NicSeen, Seen
 from virga.protocol.transfers import Content
-from virga.services.compute.driver import StillHere, Unwanted, silent
+from virga.services.compute.driver import Cancelled, StillHere, silent
 from virga.services.compute.drivers import description, offers, qemu_img
 from virga.services.compute.drivers.description import PREFIX
 from virga.services.compute.drivers.rbd_disks import RbdDisks
@@ -239,8 +239,8 @@ class LibvirtHypervisor:
         asked for: a plug that was not finished is finished now."""
         tree = _tree(domain)
         before = self._record(machine.id)
-        kept = {nic.port_id for nic in machine.nics}
-        leaving = [nic for nic in (before.nics if before is not None else ()) if nic.port_id not in kept]
+        stored = {nic.port_id for nic in machine.nics}
+        leaving = [nic for nic in (before.nics if before is not None else ()) if nic.port_id not in stored]
         record = self.machines / machine.id / RECORD
         both = msgspec.structs.replace(machine, nics=[*machine.nics, *leaving])
         _write(record, msgspec.json.encode(both))  # whoever withdraws it from here on finds every tap
@@ -389,7 +389,7 @@ class LibvirtHypervisor:
                 raise
             if not wanted():
                 self._end_backup(domain)
-                raise Unwanted
+                raise Cancelled
             self._pause.wait(0.1)
         try:
             ended = domain.jobStats(libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED)
@@ -581,14 +581,16 @@ class LibvirtHypervisor:
                     self._held.close()
                 self._held = None
 
-    def end_guests(self, *, ask: bool) -> None:
-        """Switch every machine off, all at once; with `ask` the guests get time to write their disks."""
+    def end_guests(self, *, gracefully: bool) -> None:
+        """Switch every machine off, all at once; with `gracefully` the guests get time to write their disks."""
         running = [
             d
             for d in self.conn().listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)
             if d.name().startswith(PREFIX)
         ]
-        threads = [threading.Thread(target=lambda d=d: (ask and self._ask_off(d)) or self._off(d)) for d in running]
+        threads = [
+            threading.Thread(target=lambda d=d: (gracefully and self._ask_off(d)) or self._off(d)) for d in running
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -609,7 +611,7 @@ def _direct_io(folder: Path) -> bool:
 
 
 def _machine(record: bytes) -> Machine:
-    """A machine as it was written down; what was written before cards were called so has them as `cards`."""
+    """A machine as it was written down; what was written before NICs were called so has them as `NICs`."""
     raw = msgspec.json.decode(record)
     raw.setdefault("nics", raw.pop("cards", []))
     return msgspec.convert(raw, Machine)

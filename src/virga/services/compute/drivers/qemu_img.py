@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 
 from virga.ground.world import CommandFailed, run
-from virga.services.compute.driver import Unwanted
+from virga.services.compute.driver import Cancelled
 
 FORMATS = {
     "raw": "raw",
@@ -47,20 +47,20 @@ def empty(fresh: str, size: int) -> None:
 def convert(
     source: str, source_format: str, target: str, target_format: str, wanted: Callable[[], bool] = lambda: True
 ) -> None:
-    """A whole, flat copy. Raises CommandFailed, and Unwanted when `wanted` said no."""
+    """A whole, flat copy. Raises CommandFailed, and Cancelled when `wanted` said no."""
     argv = ["qemu-img", "convert", "-q", "-f", source_format, "-O", target_format, source, target]
     child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     pause = threading.Event()
     try:
         while child.poll() is None:
             if not wanted():
-                raise Unwanted
+                raise Cancelled
             pause.wait(0.1)
     finally:
         if child.poll() is None:
             child.kill()
-        _, said = child.communicate()
+        _, stderr = child.communicate()
     if child.returncode:
         raise CommandFailed(
-            f"{' '.join(argv)}: exit {child.returncode}: {said.decode(errors='replace').strip()[-600:]}"
+            f"{' '.join(argv)}: exit {child.returncode}: {stderr.decode(errors='replace').strip()[-600:]}"
         )

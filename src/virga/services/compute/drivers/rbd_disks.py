@@ -75,8 +75,8 @@ class RbdDisks:
 
     def size(self, id: str) -> int | None:
         """How large the machine's disk is; None when there is none."""
-        said = self._rbd("info", "--format", "json", self.name(id), ok=(2,))
-        return None if said is None else int(json.loads(said)["size"])
+        text = self._rbd("info", "--format", "json", self.name(id), ok=(2,))
+        return None if text is None else int(json.loads(text)["size"])
 
     def make(self, id: str, size: int, clone: str | None, base: Callable[[], tuple[Path, str]]) -> None:
         """The disk is there with at least `size` bytes: from `clone` (`rbd://fsid/pool/image/snap`) if that is of this cluster, else from the
@@ -130,18 +130,18 @@ class RbdDisks:
         self._rbd("snap", "create", "--no-progress", f"{self.name(id)}@{image}", ok=(17,))
 
     def copies(self, id: str) -> list[str]:
-        said = self._rbd("snap", "ls", "--format", "json", self.name(id), ok=(2,))
-        return [str(s["name"]) for s in json.loads(said)] if said else []
+        text = self._rbd("snap", "ls", "--format", "json", self.name(id), ok=(2,))
+        return [str(s["name"]) for s in json.loads(text)] if text else []
 
     def tidy(self, id: str) -> None:
         for image in self.copies(id):
             self._rbd("snap", "rm", "--no-progress", f"{self.name(id)}@{image}", ok=(2,))
 
     def snapshot_size(self, id: str, image: str) -> int:
-        said = self._rbd("info", "--format", "json", f"{self.name(id)}@{image}", ok=(2,))
-        if said is None:
+        text = self._rbd("info", "--format", "json", f"{self.name(id)}@{image}", ok=(2,))
+        if text is None:
             raise FileNotFoundError(f"no copy {image} of machine {id}")
-        return int(json.loads(said)["size"])
+        return int(json.loads(text)["size"])
 
     def read(self, id: str, image: str) -> Iterator[bytes]:
         argv = ["rbd", "-c", self.conf, "--id", self.user, "--no-progress", "export", f"{self.name(id)}@{image}", "-"]
@@ -150,9 +150,9 @@ class RbdDisks:
             assert child.stdout is not None
             while piece := child.stdout.read(4 << 20):
                 yield piece
-            _, said = child.communicate(timeout=SECONDS)
+            _, stderr = child.communicate(timeout=SECONDS)
             if child.returncode:
-                raise OSError(f"rbd export: exit {child.returncode}: {said.decode(errors='replace').strip()[-400:]}")
+                raise OSError(f"rbd export: exit {child.returncode}: {stderr.decode(errors='replace').strip()[-400:]}")
         finally:
             child.kill()
             child.communicate()
@@ -175,8 +175,8 @@ class RbdDisks:
 
     def room_gb(self) -> int:
         """How much the cluster holds in all, GiB. A cluster whose manager is away does not know; then nothing is held back for that."""
-        said = json.loads(run(["rados", "-c", self.conf, "--id", self.user, "df", "--format", "json"]))
-        return (int(said["total_space"]) >> 20) or UNKNOWN_GB
+        stats = json.loads(run(["rados", "-c", self.conf, "--id", self.user, "df", "--format", "json"]))
+        return (int(stats["total_space"]) >> 20) or UNKNOWN_GB
 
     def networks(self) -> list[str]:
         """Where the cluster's daemons are: its public networks and its monitors."""

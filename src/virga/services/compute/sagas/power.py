@@ -8,7 +8,7 @@ from virga.ground.sagas import Context, Saga, Step
 from virga.protocol.machines import Power
 from virga.services.compute import machines, model, store
 from virga.services.compute import power as shown
-from virga.services.compute.sagas import hand
+from virga.services.compute.sagas import node_steps
 
 POWER: dict[str, Power] = {"start": "running", "stop": "stopped"}
 EVENT = {
@@ -21,28 +21,28 @@ EVENT = {
 
 def assign(ctx: Context) -> int | str:
     """Tell the node: the generation that it should do, or the order."""
-    row = hand.server(ctx, ctx.tx)
+    row = node_steps.server(ctx, ctx.tx)
     if row is None:
         raise NotFound("The server has no machine: it is on no host.")
     verb = ctx.args["verb"]
     if verb in POWER:
-        return hand.want(ctx, ctx.tx, row, POWER[verb])
+        return node_steps.set_desired(ctx, ctx.tx, row, POWER[verb])
     machine = machines.of(ctx.tx, row.id)
-    if machine is not None and machines.wanted(machine).power != "running":  # a hard reboot starts what is stopped
-        return hand.want(ctx, ctx.tx, row, "running")
-    return hand.order(ctx, ctx.tx, row, "reboot", hard=verb == "reboot_hard")
+    if machine is not None and machines.desired(machine).power != "running":  # a hard reboot starts what is stopped
+        return node_steps.set_desired(ctx, ctx.tx, row, "running")
+    return node_steps.order(ctx, ctx.tx, row, "reboot", hard=verb == "reboot_hard")
 
 
 def await_done(ctx: Context) -> None:
     told = ctx.notes["assign"]
     if isinstance(told, int):
-        hand.awaited(ctx, told)
+        node_steps.await_report(ctx, told)
     else:
-        hand.obeyed(ctx, told)
+        node_steps.await_order(ctx, told)
 
 
 def done(ctx: Context) -> None:
-    row = hand.server(ctx, ctx.tx)
+    row = node_steps.server(ctx, ctx.tx)
     if row is None:
         return
     now, verb = ctx.world.now(), ctx.args["verb"]
@@ -52,19 +52,19 @@ def done(ctx: Context) -> None:
         ctx.tx, row.id, vm_state=after, task_state=None, saga_id=None, power_state=power, fault=None, updated=now
     )
     store.end(ctx.tx, row.id, now, EVENT[verb], host=row.host)
-    hand.tell(ctx, ctx.tx, row, after)
+    node_steps.emit_changed(ctx, ctx.tx, row, after)
 
 
 def failed(ctx: Context) -> None:
     """The server is as it was before, or as its machine is now; the log says why."""
-    row = hand.server(ctx, ctx.tx)
+    row = node_steps.server(ctx, ctx.tx)
     if row is None:
         return
     now = ctx.world.now()
-    store.SERVERS.put(ctx.tx, row.id, task_state=None, saga_id=None, fault=hand.fault(ctx), updated=now)
+    store.SERVERS.put(ctx.tx, row.id, task_state=None, saga_id=None, fault=node_steps.fault(ctx), updated=now)
     shown.settle(ctx.tx, now, row.id)
     store.end(ctx.tx, row.id, now, EVENT[ctx.args["verb"]], error=ctx.error, host=row.host)
-    hand.tell(ctx, ctx.tx, row, row.vm_state, ctx.error)
+    node_steps.emit_changed(ctx, ctx.tx, row, row.vm_state, ctx.error)
 
 
 CHANGE_POWER = Saga(
@@ -73,5 +73,5 @@ CHANGE_POWER = Saga(
     deadline=300,
     done=done,
     failed=failed,
-    superseded=hand.superseded,
+    superseded=node_steps.superseded,
 )

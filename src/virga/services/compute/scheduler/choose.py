@@ -60,12 +60,12 @@ def no_valid_host(found: Mapping[str, Reason], hosts: int) -> str:
     kinds = [f"{kind} ({n} of {hosts})" for kind, n in counts.most_common(MOST_KINDS)]
     first = "No valid host was found. " + "; ".join(kinds or ["None of the hosts takes this combination of resources"])
     lines = [f"{name}: {why.detail}." for name, why in sorted(found.items())]
-    kept, size = [], 0
+    stored, size = [], 0
     for line in lines:
         size += len(line) + 1
         if size > MOST_TOLD:
             break
-        kept.append(line)
-    if hosts > len(kept):
-        kept.append(f"and {hosts - len(kept)} hosts more.")
-    return "\n".join([first + ".", *kept])
+        stored.append(line)
+    if hosts > len(stored):
+        stored.append(f"and {hosts - len(stored)} hosts more.")
+    return "\n".join([first + ".", *stored])

@@ -54,8 +54,8 @@ def weights(
         factor = multipliers.get(weigher.name, weigher.weight)
         if not factor:
             continue
-        said = [weigher.says(state, spec) for state in states]
-        least, most = min(said, default=0.0), max(said, default=0.0)
+        answer = [weigher.says(state, spec) for state in states]
+        least, most = min(answer, default=0.0), max(answer, default=0.0)
         if most > least:
-            sums = [total + factor * (each - least) / (most - least) for total, each in zip(sums, said, strict=True)]
+            sums = [total + factor * (each - least) / (most - least) for total, each in zip(sums, answer, strict=True)]
     return sums

@@ -22,7 +22,7 @@ from virga.services.identity.tokens import Tokens, roles_on_project
 
 
 @dataclass(frozen=True)
-class Whole:
+class AppCredentialDetails:
     """A credential with the rows it names; `secret` only when it was just made."""
 
     row: model.AppCredential
@@ -37,15 +37,15 @@ def _own(call: Call) -> None:
         raise Forbidden("Cannot manage application credentials with a token issued via delegation.")
 
 
-def _whole(tx: Tx, row: model.AppCredential, secret: str | None = None) -> Whole:
+def _details(tx: Tx, row: model.AppCredential, secret: str | None = None) -> AppCredentialDetails:
     rules = None
     if row.access_rules is not None:
         there = {r.id: r for r in store.ACCESS_RULES.within(tx, "id", row.access_rules)}
         rules = [there[id] for id in row.access_rules if id in there]
-    return Whole(row, store.ROLES.within(tx, "id", row.roles), rules, secret)
+    return AppCredentialDetails(row, store.ROLES.within(tx, "id", row.roles), rules, secret)
 
 
-def create(call: Call, user_id: str, body: wire.CreateAppCredential) -> Whole:
+def create(call: Call, user_id: str, body: wire.CreateAppCredential) -> AppCredentialDetails:
     """POST /v3/users/{id}/application_credentials: for oneself, with roles of one's token. The secret is shown once."""
     actor = call.actor
     allow(call, policy.CREATE_APP_CREDENTIAL, user_id=user_id)
@@ -113,7 +113,7 @@ def create(call: Call, user_id: str, body: wire.CreateAppCredential) -> Whole:
             access_rules=rules,
             made_by=actor.app_credential_id,
         )
-        return _whole(tx, row, secret)
+        return _details(tx, row, secret)
 
 
 def _later_id() -> str:
@@ -142,7 +142,7 @@ def _rule(tx: Tx, user_id: str, given: wire.AccessRule) -> str:
     return row.id
 
 
-def index(call: Call, user_id: str) -> list[Whole]:
+def index(call: Call, user_id: str) -> list[AppCredentialDetails]:
     """GET /v3/users/{id}/application_credentials, by name"""
     allow(call, policy.LIST_APP_CREDENTIALS, user_id=user_id)
     _own(call)
@@ -151,7 +151,7 @@ def index(call: Call, user_id: str) -> list[Whole]:
     rows = store.APP_CREDENTIALS.find(
         call.tx, store.APP_CREDENTIALS.c.user_id == user_id, *where, order=store.APP_CREDENTIALS.c.name
     )
-    return [_whole(call.tx, r) for r in rows]
+    return [_details(call.tx, r) for r in rows]
 
 
 def _found(call: Call, user_id: str, id: str) -> model.AppCredential:
@@ -161,12 +161,12 @@ def _found(call: Call, user_id: str, id: str) -> model.AppCredential:
     return row
 
 
-def show(call: Call, user_id: str, id: str) -> Whole:
+def show(call: Call, user_id: str, id: str) -> AppCredentialDetails:
     """GET /v3/users/{id}/application_credentials/{id}: whose it is decides, not whose path was written."""
     row = store.APP_CREDENTIALS.get(call.tx, id)
     allow(call, policy.GET_APP_CREDENTIAL, user_id=row.user_id if row is not None else user_id)
     _own(call)
-    return _whole(call.tx, _found(call, user_id, id))
+    return _details(call.tx, _found(call, user_id, id))
 
 
 def delete(call: Call, user_id: str, id: str) -> None:
@@ -181,7 +181,7 @@ def delete(call: Call, user_id: str, id: str) -> None:
             store.APP_CREDENTIALS.delete(call.tx, store.APP_CREDENTIALS.c.id == each.id)
             call.use(Tokens).note(call.tx, {"application_credential_id": each.id})
         level = store.APP_CREDENTIALS.within(call.tx, "made_by", {each.id for each in level})
-    call.use(Tokens).grew(call.tx)
+    call.use(Tokens).bump_generation(call.tx)
 
 
 def rules(call: Call, user_id: str) -> list[model.AccessRule]:

@@ -20,11 +20,11 @@ MOST_METHODS = 4
 
 
 @dataclass(frozen=True)
-class Halfway:
+class AuthReceipt:
     """Right so far, and not enough: the methods that were passed, a receipt for them, and which sets of methods would do."""
 
     receipt: str
-    said: model.Receipt
+    payload: model.Receipt
     user: model.User
     user_domain: model.Domain
     required: list[list[str]]
@@ -35,7 +35,7 @@ def by_token_alone(auth: wire.Auth) -> bool:
     return auth.identity.methods == ["token"]
 
 
-def issue(call: Call, auth: wire.Auth) -> tuple[str, model.Session] | Halfway:
+def issue(call: Call, auth: wire.Auth) -> tuple[str, model.Session] | AuthReceipt:
     """POST /v3/auth/tokens: check the methods, find the scope, seal a token. The slow hash runs outside any transaction."""
     tokens, identity, now = call.use(Tokens), auth.identity, call.now()
     methods = list(dict.fromkeys(identity.methods))
@@ -63,7 +63,7 @@ def issue(call: Call, auth: wire.Auth) -> tuple[str, model.Session] | Halfway:
     passed = _with_receipt(call, user, passed)
     lacking = _lacking(user, passed)
     if lacking:
-        return _halfway(call, user, passed, lacking)
+        return _auth_receipt(call, user, passed, lacking)
     if (
         passed == ["totp"]
         and not user.options.get("multi_factor_auth_rules")
@@ -135,18 +135,18 @@ def _lacking(user: model.User, passed: list[str]) -> list[list[str]]:
     rules = user.options.get("multi_factor_auth_rules")
     if not rules or user.options.get("multi_factor_auth_enabled") is False:
         return []
-    known = [kept for rule in rules if (kept := [m for m in rule if m in login.METHODS])]
+    known = [supported for rule in rules if (supported := [m for m in rule if m in login.METHODS])]
     return [] if not known or any(set(rule) <= set(passed) for rule in known) else known
 
 
-def _halfway(call: Call, user: model.User, passed: list[str], lacking: list[list[str]]) -> Halfway:
+def _auth_receipt(call: Call, user: model.User, passed: list[str], lacking: list[list[str]]) -> AuthReceipt:
     now = call.now()
-    said = model.Receipt(user.id, passed, now, now + call.use(settings.Identity).receipt_seconds)
+    receipt = model.Receipt(user.id, passed, now, now + call.use(settings.Identity).receipt_seconds)
     with call.db.read() as tx:
         domain = store.DOMAINS.get(tx, user.domain_id)
     if domain is None or not domain.enabled:
         raise Unauthorized(DENIED)
-    return Halfway(call.use(Tokens).seal_receipt(said), said, user, domain, lacking)
+    return AuthReceipt(call.use(Tokens).seal_receipt(receipt), receipt, user, domain, lacking)
 
 
 def _by_trust(
@@ -191,10 +191,12 @@ def _scope(tx: Tx, auth: wire.Auth, user: model.User, rescoped: bool) -> tuple[s
     if isinstance(scope, str):
         return None, None, False
     assert isinstance(scope, wire.Scope)
-    asked = [name for name in ("project", "domain", "system", "unscoped", "trust") if getattr(scope, name) is not UNSET]
-    if len(asked) != 1:
+    requested = [
+        name for name in ("project", "domain", "system", "unscoped", "trust") if getattr(scope, name) is not UNSET
+    ]
+    if len(requested) != 1:
         raise Invalid(
-            f"Invalid input for field 'auth.scope': one of project, domain, system, OS-TRUST:trust and unscoped, not {len(asked)} of them",
+            f"Invalid input for field 'auth.scope': one of project, domain, system, OS-TRUST:trust and unscoped, not {len(requested)} of them",
             field="scope",
         )
     if isinstance(scope.project, wire.ProjectRef):
@@ -254,7 +256,7 @@ def revoke(call: Call) -> None:
         late = call.use(settings.Identity).late_seconds
         if store.once(tx, store.REVOCATIONS, audit_id=payload.audit_ids[0], expires=payload.expires + late):
             tokens.note(tx, {"audit_id": payload.audit_ids[0]})
-        tokens.grew(tx)
+        tokens.bump_generation(tx)
 
 
 def catalog(call: Call) -> model.Session:

@@ -154,7 +154,7 @@ def update(call: Call, id: str, body: wire.UpdateCredential) -> model.Credential
         change["blob"] = call.use(Vault).seal(change["blob"])
     store.CREDENTIALS.put(call.tx, id, **change, extra=row.extra | extra)
     if row.type == "ec2":
-        call.use(Tokens).grew(call.tx)
+        call.use(Tokens).bump_generation(call.tx)
     return opened(call, found(call.tx, id))
 
 
@@ -166,7 +166,7 @@ def delete(call: Call, id: str) -> None:
     _reached(call, row)
     store.CREDENTIALS.delete(call.tx, store.CREDENTIALS.c.id == id)
     if row.type == "ec2":
-        call.use(Tokens).grew(call.tx)
+        call.use(Tokens).bump_generation(call.tx)
 
 
 def create_ec2(call: Call, user_id: str, body: wire.CreateEC2Credential) -> model.Credential:
@@ -220,4 +220,4 @@ def delete_ec2(call: Call, user_id: str, access: str) -> None:
     """DELETE /v3/users/{id}/credentials/OS-EC2/{access}"""
     row = _ec2(call, policy.EC2_DELETE, user_id, access)
     store.CREDENTIALS.delete(call.tx, store.CREDENTIALS.c.id == row.id)
-    call.use(Tokens).grew(call.tx)
+    call.use(Tokens).bump_generation(call.tx)

@@ -123,13 +123,13 @@ def _write(call: Call, domain_id: str, config: Groups) -> None:
     for group, options in config.items():
         for option, value in options.items():
             secret = option in SECRETS.get(group, ())
-            kept = call.use(Vault).seal(str(value)) if secret else value
+            stored = call.use(Vault).seal(str(value)) if secret else value
             store.DOMAIN_OPTIONS.delete(call.tx, c.domain_id == domain_id, c.group == group, c.option == option)
             store.DOMAIN_OPTIONS.insert(
-                call.tx, domain_id=domain_id, group=group, option=option, value=kept, secret=secret
+                call.tx, domain_id=domain_id, group=group, option=option, value=stored, secret=secret
             )
     _usable(call, domain_id)
-    call.use(Tokens).grew(call.tx)
+    call.use(Tokens).bump_generation(call.tx)
 
 
 def _usable(call: Call, domain_id: str) -> None:
@@ -138,9 +138,9 @@ def _usable(call: Call, domain_id: str) -> None:
     if not any(r.value == "ldap" for r in _rows(call, domain_id, "identity", "driver")):
         return  # kept for whoever reads it; no directory is made of it
     rows = _rows(call, domain_id, "ldap", None)
-    said = {r.option: call.use(Vault).open(str(r.value)) if r.secret else r.value for r in rows if r.option != "url"}
+    options = {r.option: call.use(Vault).open(str(r.value)) if r.secret else r.value for r in rows if r.option != "url"}
     try:
-        read = of_domain(said)
+        read = of_domain(options)
     except msgspec.ValidationError as e:
         option = str(e).rpartition("$.")[2].rstrip("`") if "$." in str(e) else "ldap"
         raise Invalid(
@@ -197,10 +197,10 @@ def _compliance(call: Call, domain_id: str, option: str | None) -> Any:
             "Reading security compliance values other than password_regex and password_regex_description is not allowed"
         )
     own = call.use(settings.Identity)
-    said: dict[str, Any] = dict(
+    options: dict[str, Any] = dict(
         zip(COMPLIANCE, (own.password_regex or None, own.password_regex_text or None), strict=True)
     )
-    return {option: said[option]} if option is not None else {"security_compliance": said}
+    return {option: options[option]} if option is not None else {"security_compliance": options}
 
 
 def update(call: Call, domain_id: str, body: wire.Config) -> Groups:
@@ -250,7 +250,7 @@ def delete(call: Call, domain_id: str, group: str | None = None, option: str | N
     c = store.DOMAIN_OPTIONS.c
     for row in rows:
         store.DOMAIN_OPTIONS.delete(call.tx, c.domain_id == domain_id, c.group == row.group, c.option == row.option)
-    call.use(Tokens).grew(call.tx)
+    call.use(Tokens).bump_generation(call.tx)
 
 
 def defaults(call: Call, group: str | None = None, option: str | None = None) -> Any:

@@ -23,10 +23,10 @@ def found(tx: Tx, id: str) -> model.Domain:
     return domain
 
 
-def chosen(call: Call, said: str | UnsetType | None) -> str:
+def domain_for(call: Call, domain_id: str | UnsetType | None) -> str:
     """The domain of something new: the one that was said, else the one of the caller's token."""
-    if isinstance(said, str):
-        return said
+    if isinstance(domain_id, str):
+        return domain_id
     return call.actor.domain_id or call.actor.project_domain_id or call.actor.user_domain_id
 
 
@@ -118,7 +118,7 @@ def update(call: Call, id: str, body: wire.UpdateDomain) -> model.Domain:
         change["options"] = settled(domain.options, change["options"])
     store.DOMAINS.put(call.tx, id, **change, extra=merged(domain.extra, extra))
     if change.get("enabled", domain.enabled) != domain.enabled or "name" in change:
-        call.use(Tokens).grew(call.tx)
+        call.use(Tokens).bump_generation(call.tx)
     return found(call.tx, id)
 
 
@@ -144,4 +144,4 @@ def delete(call: Call, id: str) -> None:
     for rows in (store.PROJECTS, store.USERS, store.GROUPS, store.DOMAIN_OPTIONS, store.PROJECT_LIMITS):
         rows.delete(tx, rows.c.domain_id == id)
     store.DOMAINS.delete(tx, store.DOMAINS.c.id == id)
-    call.use(Tokens).grew(tx)
+    call.use(Tokens).bump_generation(tx)

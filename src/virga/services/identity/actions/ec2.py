@@ -8,9 +8,9 @@ import json
 
 from virga.authority.rules import Rule, allow
 from virga.ground.db.engine import Tx
-from virga.ground.doors import Doors
 from virga.ground.errors import Invalid, NotFound, Unauthorized
 from virga.ground.http.call import Call
+from virga.ground.registry import Registry
 from virga.ground.world import World
 from virga.services.identity import model, policy, settings, signatures, store, wire
 from virga.services.identity.actions.credentials import key_id
@@ -18,13 +18,13 @@ from virga.services.identity.secrets import Vault
 from virga.services.identity.tokens import Tokens, audit_id
 
 
-def payload(tx: Tx, doors: Doors, access: str) -> tuple[model.Payload, str] | None:
+def payload(tx: Tx, registry: Registry, access: str) -> tuple[model.Payload, str] | None:
     """What a token of an access key would say, and the key's secret."""
     row = store.CREDENTIALS.get(tx, key_id(access))
     if row is None or row.type != "ec2":
         return None
-    blob, now = json.loads(doors.use(Vault).open(row.blob)), doors.use(World).now()
-    expires = now + doors.use(settings.Identity).token_seconds
+    blob, now = json.loads(registry.use(Vault).open(row.blob)), registry.use(World).now()
+    expires = now + registry.use(settings.Identity).token_seconds
     app_id = blob.get("app_cred_id")
     app = store.APP_CREDENTIALS.get(tx, app_id) if app_id else None
     if app is not None and app.expires is not None:
@@ -64,7 +64,7 @@ def _who(call: Call, rule: Rule, body: wire.Signed, s3: bool) -> tuple[model.Pay
     access = given.get("access")
     if not isinstance(access, str):
         raise Unauthorized("EC2 Signature not supplied")
-    found = payload(call.tx, call.doors, access)
+    found = payload(call.tx, call.registry, access)
     if found is None:
         raise NotFound("EC2 access key not found.")
     made, secret = found

@@ -24,7 +24,7 @@ RULES = {
 }
 
 
-class Place:
+class GrantTarget:
     """Where and to whom: `who` is `user` or `group`, `target` is `project`, `domain` or `system`."""
 
     def __init__(self, target: str, who: str, inherited: bool) -> None:
@@ -77,62 +77,62 @@ class Place:
         )
 
 
-def put(call: Call, place: Place, target_id: str, actor_id: str, role_id: str) -> None:
+def put(call: Call, target: GrantTarget, target_id: str, actor_id: str, role_id: str) -> None:
     """PUT …/roles/{role}"""
-    place.allow(call, "create", target_id, actor_id, role_id)
-    place.exist(call.tx, target_id, actor_id, role_id)
+    target.allow(call, "create", target_id, actor_id, role_id)
+    target.exist(call.tx, target_id, actor_id, role_id)
     role = roles.found(call.tx, role_id)
-    roles.fits(call.tx, role, place.target, target_id)
-    values = {f"{place.who}_id": actor_id}
+    roles.fits(call.tx, role, target.target, target_id)
+    values = {f"{target.who}_id": actor_id}
     if store.once(
         call.tx,
-        place.rows,
+        target.rows,
         role_id=role_id,
-        target=place.target,
+        target=target.target,
         target_id=target_id,
-        inherited=place.inherited,
+        inherited=target.inherited,
         **values,
     ):
-        call.use(Tokens).grew(call.tx)
+        call.use(Tokens).bump_generation(call.tx)
 
 
-def check(call: Call, place: Place, target_id: str, actor_id: str, role_id: str) -> None:
+def check(call: Call, target: GrantTarget, target_id: str, actor_id: str, role_id: str) -> None:
     """HEAD …/roles/{role}"""
-    place.allow(call, "check", target_id, actor_id, role_id)
-    place.exist(call.tx, target_id, actor_id, role_id)
-    if place.rows.one(call.tx, *place.where(target_id, actor_id, role_id)) is None:
-        raise place.missing(target_id, actor_id, role_id)
+    target.allow(call, "check", target_id, actor_id, role_id)
+    target.exist(call.tx, target_id, actor_id, role_id)
+    if target.rows.one(call.tx, *target.where(target_id, actor_id, role_id)) is None:
+        raise target.missing(target_id, actor_id, role_id)
 
 
-def take(call: Call, place: Place, target_id: str, actor_id: str, role_id: str) -> None:
+def take(call: Call, target: GrantTarget, target_id: str, actor_id: str, role_id: str) -> None:
     """DELETE …/roles/{role}: tokens lose it at once; a user's application credentials for the project end (as Keystone's do)."""
-    place.allow(call, "revoke", target_id, actor_id, role_id)
-    if not place.rows.delete(call.tx, *place.where(target_id, actor_id, role_id)):
-        place.exist(call.tx, target_id, actor_id, role_id)
-        raise place.missing(target_id, actor_id, role_id)
-    if place.who == "user" and place.target == "project":
+    target.allow(call, "revoke", target_id, actor_id, role_id)
+    if not target.rows.delete(call.tx, *target.where(target_id, actor_id, role_id)):
+        target.exist(call.tx, target_id, actor_id, role_id)
+        raise target.missing(target_id, actor_id, role_id)
+    if target.who == "user" and target.target == "project":
         c = store.APP_CREDENTIALS.c
         store.APP_CREDENTIALS.delete(call.tx, c.user_id == actor_id, c.project_id == target_id)
-    call.use(Tokens).grew(call.tx)
+    call.use(Tokens).bump_generation(call.tx)
 
 
-def of(call: Call, place: Place, target_id: str, actor_id: str) -> list[model.Role]:
+def of(call: Call, target: GrantTarget, target_id: str, actor_id: str) -> list[model.Role]:
     """GET …/roles"""
-    place.allow(call, "list", target_id, actor_id, None)
-    place.exist(call.tx, target_id, actor_id, None)
-    ids = [g.role_id for g in place.rows.find(call.tx, *place.where(target_id, actor_id))]
+    target.allow(call, "list", target_id, actor_id, None)
+    target.exist(call.tx, target_id, actor_id, None)
+    ids = [g.role_id for g in target.rows.find(call.tx, *target.where(target_id, actor_id))]
     return store.ROLES.within(call.tx, "id", ids)
 
 
 def at(target: str, who: str, way: Callable[..., object], inherited: bool = False) -> Callable[..., object]:
     """`way` for one kind of target and actor, with the parameters as the path has them."""
-    place = Place(target, who, inherited)
+    grant_target = GrantTarget(target, who, inherited)
 
     def on_system(call: Call, actor_id: str, *role: str) -> object:
-        return way(call, place, "system", actor_id, *role)
+        return way(call, grant_target, "system", actor_id, *role)
 
     def on_target(call: Call, target_id: str, actor_id: str, *role: str) -> object:
-        return way(call, place, target_id, actor_id, *role)
+        return way(call, grant_target, target_id, actor_id, *role)
 
     chosen = on_system if target == "system" else on_target
     chosen.__name__ = f"{way.__name__}_{who}_on_{target}{'_inherited' if inherited else ''}"

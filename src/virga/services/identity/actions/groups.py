@@ -11,7 +11,7 @@ from virga.ground.errors import Conflict, Invalid, NotFound
 from virga.ground.http.call import Call
 from virga.ground.http.pages import Page
 from virga.ground.wire import given
-from virga.services.identity import edges, filters, model, policy, store, wire
+from virga.services.identity import external_grants, filters, model, policy, store, wire
 from virga.services.identity.actions import domains, users
 from virga.services.identity.tokens import Tokens
 
@@ -32,7 +32,7 @@ def _free(tx: Tx, domain_id: str, name: str) -> None:
 
 def create(call: Call, body: wire.CreateGroup) -> model.Group:
     """POST /v3/groups"""
-    domain_id = domains.chosen(call, body.domain_id)
+    domain_id = domains.domain_for(call, body.domain_id)
     allow(call, policy.CREATE_GROUP, target={"target.group.domain_id": domain_id})
     domains.found(call.tx, domain_id)
     _free(call.tx, domain_id, body.name)
@@ -85,7 +85,7 @@ def delete(call: Call, id: str) -> None:
     """DELETE /v3/groups/{id}: what its members had by it is gone."""
     allow(call, policy.DELETE_GROUP, target=policy.on_group(found(call.tx, id)))
     erase(call.tx, id)
-    call.use(Tokens).grew(call.tx)
+    call.use(Tokens).bump_generation(call.tx)
 
 
 def erase(tx: Tx, id: str) -> None:
@@ -121,7 +121,7 @@ def of_user(call: Call, user_id: str) -> tuple[Page[model.Group], dict[str, floa
     mine = store.GROUPS.c.id.in_(store.group_ids(user_id))
     own = [store.GROUPS.c.domain_id == call.actor.domain_id] if call.actor.domain_id else []
     page = filters.listed(call, store.GROUPS, mine, *filters.where(call, store.GROUPS, "name"), *own)
-    return page, edges.ends(call.tx, user_id)
+    return page, external_grants.ends(call.tx, user_id)
 
 
 def add(call: Call, id: str, user_id: str) -> None:
@@ -130,7 +130,7 @@ def add(call: Call, id: str, user_id: str) -> None:
     found(call.tx, id)
     users.found(call.tx, user_id)
     if store.once(call.tx, store.MEMBERSHIPS, group_id=id, user_id=user_id):
-        call.use(Tokens).grew(call.tx)
+        call.use(Tokens).bump_generation(call.tx)
 
 
 def check(call: Call, id: str, user_id: str) -> None:
@@ -150,4 +150,4 @@ def remove(call: Call, id: str, user_id: str) -> None:
     c = store.MEMBERSHIPS.c
     if not store.MEMBERSHIPS.delete(call.tx, c.group_id == id, c.user_id == user_id):
         raise NotFound(f"User '{user_id}' not found in group '{id}'.")
-    call.use(Tokens).grew(call.tx)
+    call.use(Tokens).bump_generation(call.tx)

@@ -47,7 +47,7 @@ class Proof:
     before: model.Payload | None = field(default=None, compare=False)
 
 
-class Elsewhere(Protocol):
+class ExternalPasswords(Protocol):
     """Whoever keeps the passwords of some domains: the user who has this one, None where passwords are ours; raises Unauthorized."""
 
     def __call__(self, call: Call, given: wire.PasswordUser, password: str) -> model.User | None: ...
@@ -141,7 +141,7 @@ def password(call: Call, auth: wire.Methods) -> Proof:
     """`{"user": {"id" | "name" + "domain", "password"}}`"""
     assert isinstance(auth.password, wire.PasswordMethod)
     given = auth.password.user
-    foreign = call.use(Elsewhere)(call, given, given.password)
+    foreign = call.use(ExternalPasswords)(call, given, given.password)
     if foreign is not None:
         return Proof(foreign)
     with call.db.read() as tx:

@@ -58,7 +58,7 @@ def delete(call: Call, id: str) -> None:
     store.POLICIES.delete(call.tx, store.POLICIES.c.id == id)
 
 
-class Use:
+class PolicyAssociation:
     """What a policy is for: an endpoint, a service, or a service in a region."""
 
     def __init__(
@@ -79,7 +79,7 @@ class Use:
         return [column.is_not_distinct_from(value) for column, value in pairs]
 
 
-def _put(call: Call, policy_id: str, use: Use) -> None:
+def _put(call: Call, policy_id: str, use: PolicyAssociation) -> None:
     found(call.tx, policy_id)
     call.tx.hold("identity:policy uses")
     store.POLICY_USES.delete(call.tx, *use.where)
@@ -93,13 +93,13 @@ def _put(call: Call, policy_id: str, use: Use) -> None:
     )
 
 
-def _has(call: Call, policy_id: str, use: Use) -> None:
+def _has(call: Call, policy_id: str, use: PolicyAssociation) -> None:
     found(call.tx, policy_id)
     if store.POLICY_USES.one(call.tx, store.POLICY_USES.c.policy_id == policy_id, *use.where) is None:
         raise NotFound("Could not find policy association.")
 
 
-def _take(call: Call, policy_id: str, use: Use) -> None:
+def _take(call: Call, policy_id: str, use: PolicyAssociation) -> None:
     found(call.tx, policy_id)
     store.POLICY_USES.delete(call.tx, store.POLICY_USES.c.policy_id == policy_id, *use.where)
 
@@ -107,55 +107,55 @@ def _take(call: Call, policy_id: str, use: Use) -> None:
 def put_for_endpoint(call: Call, id: str, endpoint_id: str) -> None:
     """PUT /v3/policies/{id}/OS-ENDPOINT-POLICY/endpoints/{endpoint}"""
     allow(call, policy.POLICY_USES["create", "endpoint"])
-    _put(call, id, Use(call, endpoint_id))
+    _put(call, id, PolicyAssociation(call, endpoint_id))
 
 
 def has_for_endpoint(call: Call, id: str, endpoint_id: str) -> None:
     """GET …/endpoints/{endpoint}"""
     allow(call, policy.POLICY_USES["check", "endpoint"])
-    _has(call, id, Use(call, endpoint_id))
+    _has(call, id, PolicyAssociation(call, endpoint_id))
 
 
 def take_for_endpoint(call: Call, id: str, endpoint_id: str) -> None:
     """DELETE …/endpoints/{endpoint}"""
     allow(call, policy.POLICY_USES["delete", "endpoint"])
-    _take(call, id, Use(call, endpoint_id))
+    _take(call, id, PolicyAssociation(call, endpoint_id))
 
 
 def put_for_service(call: Call, id: str, service_id: str) -> None:
     """PUT …/services/{service}"""
     allow(call, policy.POLICY_USES["create", "service"])
-    _put(call, id, Use(call, None, service_id))
+    _put(call, id, PolicyAssociation(call, None, service_id))
 
 
 def has_for_service(call: Call, id: str, service_id: str) -> None:
     """GET …/services/{service}"""
     allow(call, policy.POLICY_USES["check", "service"])
-    _has(call, id, Use(call, None, service_id))
+    _has(call, id, PolicyAssociation(call, None, service_id))
 
 
 def take_for_service(call: Call, id: str, service_id: str) -> None:
     """DELETE …/services/{service}"""
     allow(call, policy.POLICY_USES["delete", "service"])
-    _take(call, id, Use(call, None, service_id))
+    _take(call, id, PolicyAssociation(call, None, service_id))
 
 
 def put_for_region(call: Call, id: str, service_id: str, region_id: str) -> None:
     """PUT …/services/{service}/regions/{region}"""
     allow(call, policy.POLICY_USES["create", "region_and_service"])
-    _put(call, id, Use(call, None, service_id, region_id))
+    _put(call, id, PolicyAssociation(call, None, service_id, region_id))
 
 
 def has_for_region(call: Call, id: str, service_id: str, region_id: str) -> None:
     """GET …/services/{service}/regions/{region}"""
     allow(call, policy.POLICY_USES["check", "region_and_service"])
-    _has(call, id, Use(call, None, service_id, region_id))
+    _has(call, id, PolicyAssociation(call, None, service_id, region_id))
 
 
 def take_for_region(call: Call, id: str, service_id: str, region_id: str) -> None:
     """DELETE …/services/{service}/regions/{region}"""
     allow(call, policy.POLICY_USES["delete", "region_and_service"])
-    _take(call, id, Use(call, None, service_id, region_id))
+    _take(call, id, PolicyAssociation(call, None, service_id, region_id))
 
 
 def _regions_up(tx: Tx, region_id: str | None) -> list[str]:

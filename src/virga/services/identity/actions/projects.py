@@ -58,12 +58,12 @@ def create(call: Call, body: wire.CreateProject) -> model.Project:
         return _create_domain(call, body)
     parent_id = body.parent_id if isinstance(body.parent_id, str) else None
     parent = store.PROJECTS.get(tx, parent_id) if parent_id is not None else None
-    said = body.domain_id if isinstance(body.domain_id, str) else None
-    domain_id = said or (parent.domain_id if parent is not None else parent_id) or domains.chosen(call, None)
+    named = body.domain_id if isinstance(body.domain_id, str) else None
+    domain_id = named or (parent.domain_id if parent is not None else parent_id) or domains.domain_for(call, None)
     allow(call, policy.CREATE_PROJECT, target={"target.project.domain_id": domain_id, "target.project.id": None})
     if store.DOMAINS.get(tx, domain_id) is None:
         raise Invalid(
-            f"Could not find {'project' if said is None and parent_id else 'domain'}: {domain_id}.", field="domain_id"
+            f"Could not find {'project' if named is None and parent_id else 'domain'}: {domain_id}.", field="domain_id"
         )
     if parent is None and parent_id is not None and parent_id != domain_id:
         known = store.DOMAINS.get(tx, parent_id) is not None
@@ -131,14 +131,14 @@ def _free(tx: Tx, domain_id: str, name: str) -> None:
 
 
 @dataclass(frozen=True)
-class Whole:
+class ProjectDetails:
     """A project with what the caller asked to see around it: lists of projects, or trees of ids."""
 
     project: model.Project
     around: dict[str, Any] = field(default_factory=dict)
 
 
-def show(call: Call, id: str) -> Whole:
+def show(call: Call, id: str) -> ProjectDetails:
     """GET /v3/projects/{id}, with `parents_as_list`, `parents_as_ids`, `subtree_as_list`, `subtree_as_ids`."""
     tx, q = call.tx, call.query
     project = store.PROJECTS.get(tx, id)
@@ -148,31 +148,31 @@ def show(call: Call, id: str) -> Whole:
     )
     allow(call, policy.GET_PROJECT, target=facts)
     if domain is not None:
-        return Whole(model.Project.of(domain))
+        return ProjectDetails(model.Project.of(domain))
     project = found(tx, id)
-    asked = {
+    requested = {
         name
         for name in ("parents_as_list", "parents_as_ids", "subtree_as_list", "subtree_as_ids")
         if name in q and q.yes(name)
     }
     for way in ("parents", "subtree"):
-        if {f"{way}_as_list", f"{way}_as_ids"} <= asked:
+        if {f"{way}_as_list", f"{way}_as_ids"} <= requested:
             raise Invalid(
                 f"Cannot use {way}_as_list and {way}_as_ids query params at the same time.", field=f"{way}_as_ids"
             )
     around: dict[str, Any] = {}
-    if "parents_as_list" in asked:
+    if "parents_as_list" in requested:
         around["parents"] = [p for p in parents_of(tx, project) if roles_on_project(tx, call.actor.user_id, p)]
-    elif "parents_as_ids" in asked:
+    elif "parents_as_ids" in requested:
         tree: Any = {project.domain_id: None}
         for parent in reversed(parents_of(tx, project)):
             tree = {parent.id: tree}
         around["parents"] = tree
-    if "subtree_as_list" in asked:
+    if "subtree_as_list" in requested:
         around["subtree"] = [p for p in below(tx, id) if roles_on_project(tx, call.actor.user_id, p)]
-    elif "subtree_as_ids" in asked:
+    elif "subtree_as_ids" in requested:
         around["subtree"] = _tree(id, below(tx, id))
-    return Whole(project, around)
+    return ProjectDetails(project, around)
 
 
 def _tree(id: str, under: list[model.Project]) -> dict[str, Any] | None:
@@ -258,7 +258,7 @@ def update(call: Call, id: str, body: wire.UpdateProject) -> model.Project:
             )
     store.PROJECTS.put(call.tx, id, **change, extra=domains.merged(project.extra, extra))
     if enabled != project.enabled or "name" in change:
-        call.use(Tokens).grew(call.tx)
+        call.use(Tokens).bump_generation(call.tx)
     return found(call.tx, id)
 
 
@@ -278,7 +278,7 @@ def delete(call: Call, id: str) -> None:
         )
     store.forget_project(call.tx, id)
     store.PROJECTS.delete(call.tx, store.PROJECTS.c.id == id)
-    call.use(Tokens).grew(call.tx)
+    call.use(Tokens).bump_generation(call.tx)
     call.emit(events.ProjectDeleted(project_id=id))
 
 

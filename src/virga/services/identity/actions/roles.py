@@ -99,7 +99,7 @@ def update(call: Call, id: str, body: wire.UpdateRole) -> model.Role:
         change["options"] = domains.settled(role.options, change["options"])
     store.ROLES.put(call.tx, id, **change, extra=domains.merged(role.extra, extra))
     if "name" in change:
-        call.use(Tokens).grew(call.tx)
+        call.use(Tokens).bump_generation(call.tx)
     return found(call.tx, id)
 
 
@@ -109,7 +109,7 @@ def delete(call: Call, id: str) -> None:
     allow(call, policy.DELETE_ROLE if role.domain_id is None else policy.DELETE_DOMAIN_ROLE)
     domains.hold(role.options, None, "role", id)
     store.forget_role(call.tx, id)
-    call.use(Tokens).grew(call.tx)
+    call.use(Tokens).bump_generation(call.tx)
 
 
 Implies = tuple[model.Role, list[model.Role]]
@@ -171,7 +171,7 @@ def imply(call: Call, id: str, implied_id: str) -> tuple[model.Role, model.Role]
             f"You are not authorized to perform the requested action: {implied.name} implies {prior.name} already."
         )
     if store.once(call.tx, store.IMPLIED_ROLES, prior_id=id, implied_id=implied_id):
-        call.use(Tokens).grew(call.tx)
+        call.use(Tokens).bump_generation(call.tx)
     return prior, implied
 
 
@@ -181,4 +181,4 @@ def imply_no_more(call: Call, id: str, implied_id: str) -> None:
     _implied(call.tx, id, implied_id)
     c = store.IMPLIED_ROLES.c
     store.IMPLIED_ROLES.delete(call.tx, c.prior_id == id, c.implied_id == implied_id)
-    call.use(Tokens).grew(call.tx)
+    call.use(Tokens).bump_generation(call.tx)

@@ -15,7 +15,7 @@ from virga.services.identity.actions import delegation, projects, users
 from virga.services.identity.times import moment
 from virga.services.identity.tokens import Tokens, roles_on_project
 
-Whole = tuple[model.Trust, list[model.Role]]
+TrustWithRoles = tuple[model.Trust, list[model.Role]]
 
 
 def found(tx: Tx, id: str, now: float) -> model.Trust:
@@ -57,7 +57,7 @@ def role_ids(tx: Tx, given: list[wire.RoleRef]) -> list[str]:
     return list(dict.fromkeys(out))
 
 
-def create(call: Call, body: wire.CreateTrust) -> Whole:
+def create(call: Call, body: wire.CreateTrust) -> TrustWithRoles:
     """POST /v3/OS-TRUST/trusts: by the trustor, for roles that the trustor has."""
     tx, actor, own = call.tx, call.actor, call.use(settings.Identity)
     allow(call, policy.CREATE_TRUST, target=policy.on_trust(body.trustor_user_id, body.trustee_user_id))
@@ -149,7 +149,7 @@ def _one(call: Call, id: str) -> model.Trust:
     return found(call.tx, id, call.now())
 
 
-def show(call: Call, id: str) -> Whole:
+def show(call: Call, id: str) -> TrustWithRoles:
     """GET /v3/OS-TRUST/trusts/{id}"""
     trust = _one(call, id)
     allow(call, policy.GET_TRUST, target=policy.on_trust(trust.trustor_id, trust.trustee_id))
@@ -190,10 +190,10 @@ def delete(call: Call, id: str) -> None:
         level = [
             t.id for t in store.TRUSTS.within(call.tx, "redelegated_id", level, store.TRUSTS.c.deleted_at.is_(None))
         ]
-    call.use(Tokens).grew(call.tx)
+    call.use(Tokens).bump_generation(call.tx)
 
 
-def roles(call: Call, id: str) -> Whole:
+def roles(call: Call, id: str) -> TrustWithRoles:
     """GET /v3/OS-TRUST/trusts/{id}/roles"""
     trust = _one(call, id)
     allow(call, policy.LIST_ROLES_FOR_TRUST, target=policy.on_trust(trust.trustor_id, trust.trustee_id))

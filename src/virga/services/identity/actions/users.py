@@ -39,7 +39,7 @@ def found(tx: Tx, id: str) -> model.User:
     return user
 
 
-def fit(call: Call, password: str) -> None:
+def check_strength(call: Call, password: str) -> None:
     """Whether a new password is as the operator wants it: length and pattern. Raises Invalid."""
     own = call.use(settings.Identity)
     if len(password) < own.password_min:
@@ -52,7 +52,7 @@ def fit(call: Call, password: str) -> None:
 def _hash(call: Call, password: str | None) -> str | None:
     if password is None:
         return None
-    fit(call, password)
+    check_strength(call, password)
     return call.use(Passwords).hash(password)
 
 
@@ -95,11 +95,11 @@ def _project(tx: Tx, id: object) -> None:
 
 def create(call: Call, body: wire.CreateUser) -> model.User:
     """POST /v3/users. The password is hashed before the transaction opens."""
-    domain_id = domains.chosen(call, body.domain_id)
-    said = (
+    domain_id = domains.domain_for(call, body.domain_id)
+    named = (
         body.domain_id if isinstance(body.domain_id, str) else None
     )  # who may in one domain only must say which, as in Keystone
-    allow(call, policy.CREATE_USER, target={"target.user.domain_id": said, "target.user.id": None})
+    allow(call, policy.CREATE_USER, target={"target.user.domain_id": named, "target.user.id": None})
     options, hashed, now = _options({}, body.options), _hash(call, body.password), call.now()
     name = body.name.strip()
     with call.db.write() as tx:
@@ -198,7 +198,7 @@ def update(call: Call, id: str, body: wire.UpdateUser) -> model.User:
         if "password_hash" in change or change.get("enabled", user.enabled) != user.enabled or "name" in change:
             if "password_hash" in change or change.get("enabled") is False:
                 call.use(Tokens).note(tx, {"user_id": id})
-            call.use(Tokens).grew(tx)
+            call.use(Tokens).bump_generation(tx)
         return found(tx, id)
 
 
@@ -229,7 +229,7 @@ def delete(call: Call, id: str) -> None:
     store.forget_user(call.tx, id)
     store.USERS.delete(call.tx, store.USERS.c.id == id)
     call.use(Tokens).note(call.tx, {"user_id": id})
-    call.use(Tokens).grew(call.tx)
+    call.use(Tokens).bump_generation(call.tx)
 
 
 def change_password(call: Call, id: str, body: wire.ChangePassword) -> None:
@@ -253,10 +253,10 @@ def change_password(call: Call, id: str, body: wire.ChangePassword) -> None:
                 f"{math.ceil(left / DAY)} day(s) left.",
                 field="password",
             )
-    fit(call, body.password)
+    check_strength(call, body.password)
     if own.password_history:
-        kept = [user.password_hash, *(p.password_hash for p in past[: own.password_history - 1])]
-        if any(h is not None and passwords.verify(h, body.password) for h in kept):
+        password_hashes = [user.password_hash, *(p.password_hash for p in past[: own.password_history - 1])]
+        if any(h is not None and passwords.verify(h, body.password) for h in password_hashes):
             raise Invalid(
                 "Password validation error: The new password cannot be identical to a previous password. The total number which "
                 f"includes the new password must be unique is {own.password_history}.",
@@ -271,7 +271,7 @@ def change_password(call: Call, id: str, body: wire.ChangePassword) -> None:
             raise Forbidden("The user is disabled.")
         store.USERS.put(tx, id, **set_password(tx, call, user, hashed, by_user=True))
         call.use(Tokens).note(tx, {"user_id": id})
-        call.use(Tokens).grew(tx)
+        call.use(Tokens).bump_generation(tx)
 
 
 def projects(call: Call, id: str) -> list[model.Project]:

@@ -16,7 +16,7 @@ from virga.services.identity import model as rows
 from virga.services.identity import policy, store, wire
 from virga.services.identity.actions import domains, groups, login, users
 from virga.services.identity.directories import shadow
-from virga.services.identity.directories.driver import Circle, Directory, Person
+from virga.services.identity.directories.driver import Directory, Group, User
 from virga.services.identity.directories.model import Entry, public_id
 from virga.services.identity.directories.registry import Directories, refuse_foreign
 from virga.services.identity.directories.store import ENTRIES
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 def inside(call: Call, do: Callable[..., T], *args: Any) -> T:
-    """`do` in a transaction of its own, as the rim runs a row that writes. What the directory was told is not told twice."""
+    """`do` in a transaction of its own, as `ApiApp` runs a row that writes. What the directory was told is not told twice."""
 
     def attempt(tx: Tx) -> T:
         call.open = tx
@@ -48,9 +48,9 @@ def _entry(call: Call, id: str) -> tuple[Entry, Directory] | None:
     return None if entry is None or directory is None else (entry, directory)
 
 
-def _renew(call: Call, domain_id: str, directory: Directory, person: Person) -> rows.User:
-    circles = directory.circles_of(person)
-    return call.db.run(lambda tx: shadow.one(tx, domain_id, person, circles, call.use(Tokens).grew))
+def _renew(call: Call, domain_id: str, directory: Directory, user: User) -> rows.User:
+    groups = directory.groups_of(user)
+    return call.db.run(lambda tx: shadow.one(tx, domain_id, user, groups, call.use(Tokens).bump_generation))
 
 
 # -- logging in ----------------------------------------------------------------------------------------------------
@@ -80,10 +80,10 @@ def password(call: Call, given: wire.PasswordUser, password: str) -> rows.User |
         return None
     if call.hot:
         raise Cold
-    person = directory.person(local_id=local_id) if local_id is not None else directory.person(name=str(given.name))
-    if not directory.right(person, password) or person is None or not person.enabled:
+    directory_user = directory.user(local_id=local_id) if local_id is not None else directory.user(name=str(given.name))
+    if not directory.right(directory_user, password) or directory_user is None or not directory_user.enabled:
         raise Unauthorized(login.DENIED)
-    return _renew(call, domain_id, directory, person)
+    return _renew(call, domain_id, directory, directory_user)
 
 
 # -- users ---------------------------------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ def password(call: Call, given: wire.PasswordUser, password: str) -> rows.User |
 
 def create_user(call: Call, body: wire.CreateUser) -> rows.User:
     """POST /v3/users"""
-    domain_id = domains.chosen(call, body.domain_id)
+    domain_id = domains.domain_for(call, body.domain_id)
     known = call.use(Directories)
     known.ready()
     directory = known.of(domain_id)
@@ -99,16 +99,16 @@ def create_user(call: Call, body: wire.CreateUser) -> rows.User:
         return users.create(call, body)
     allow(call, policy.CREATE_USER, target={"target.user.domain_id": domain_id, "target.user.id": None})
     if body.password is not None:
-        users.fit(call, body.password)
-    person = directory.add_person(body.name.strip(), body.password, body.enabled is not False, body.extra)
-    row = _renew(call, domain_id, directory, person)
-    kept = {k: v for k, v in (("default_project_id", body.default_project_id), ("options", body.options)) if v}
+        users.check_strength(call, body.password)
+    user = directory.add_user(body.name.strip(), body.password, body.enabled is not False, body.extra)
+    row = _renew(call, domain_id, directory, user)
+    own_columns = {k: v for k, v in (("default_project_id", body.default_project_id), ("options", body.options)) if v}
 
     def keep(tx: Tx) -> rows.User:
-        store.USERS.put(tx, row.id, **kept)
+        store.USERS.put(tx, row.id, **own_columns)
         return users.found(tx, row.id)
 
-    return call.db.run(keep) if kept else row
+    return call.db.run(keep) if own_columns else row
 
 
 def update_user(call: Call, id: str, body: wire.UpdateUser) -> rows.User:
@@ -128,18 +128,18 @@ def update_user(call: Call, id: str, body: wire.UpdateUser) -> rows.User:
     if theirs and not directory.writable:
         refuse_foreign(theirs, user)
     if theirs:
-        person = directory.change_person(entry.local_id, theirs)
-        _renew(call, entry.domain_id, directory, person)
+        directory_user = directory.change_user(entry.local_id, theirs)
+        _renew(call, entry.domain_id, directory, directory_user)
 
     def keep(tx: Tx) -> rows.User:
-        kept = dict(ours)
-        if "options" in kept:  # with those of this moment: the directory was asked meanwhile
-            kept["options"] = domains.merged(users.found(tx, id).options, kept["options"])
+        entries = dict(ours)
+        if "options" in entries:  # with those of this moment: the directory was asked meanwhile
+            entries["options"] = domains.merged(users.found(tx, id).options, entries["options"])
         if "password" in theirs:
-            kept["valid_after"] = call.now()
-            call.use(Tokens).grew(tx)
-        if kept:
-            store.USERS.put(tx, id, **kept)
+            entries["valid_after"] = call.now()
+            call.use(Tokens).bump_generation(tx)
+        if entries:
+            store.USERS.put(tx, id, **entries)
         return users.found(tx, id)
 
     return call.db.run(keep)
@@ -154,7 +154,7 @@ def delete_user(call: Call, id: str) -> None:
             user = users.found(tx, id)
         allow(call, policy.DELETE_USER, target=policy.on_user(user))
         if entry.gone is None:
-            directory.remove_person(entry.local_id)
+            directory.remove_user(entry.local_id)
     inside(call, users.delete, id)
     _forget(call, id)
 
@@ -169,19 +169,19 @@ def change_password(call: Call, id: str, body: wire.ChangePassword) -> None:
     if found is None:
         return users.change_password(call, id, body)
     entry, directory = found
-    person = directory.person(local_id=entry.local_id)
-    if not directory.right(person, body.original_password) or person is None:
+    user = directory.user(local_id=entry.local_id)
+    if not directory.right(user, body.original_password) or user is None:
         raise Unauthorized(login.DENIED)
     if not directory.writable:
         raise Forbidden(
             "LDAP does not support write operations: change the password where the directory's own tools are."
         )
-    users.fit(call, body.password)
-    directory.change_person(entry.local_id, {"password": body.password})
+    users.check_strength(call, body.password)
+    directory.change_user(entry.local_id, {"password": body.password})
 
     def told(tx: Tx) -> None:
         store.USERS.put(tx, id, valid_after=call.now())
-        call.use(Tokens).grew(tx)
+        call.use(Tokens).bump_generation(tx)
 
     call.db.run(told)
     return None
@@ -190,24 +190,24 @@ def change_password(call: Call, id: str, body: wire.ChangePassword) -> None:
 # -- groups --------------------------------------------------------------------------------------------------------
 
 
-def _put_group(call: Call, domain_id: str, circle: Circle) -> rows.Group:
-    kept = {e.id: e for e in ENTRIES.find(call.tx, ENTRIES.c.domain_id == domain_id, ENTRIES.c.kind == "group")}
-    id = public_id(domain_id, "group", circle.local_id)
-    shadow.group(call.tx, domain_id, circle, store.GROUPS.get(call.tx, id), kept)
+def _put_group(call: Call, domain_id: str, group: Group) -> rows.Group:
+    entries = {e.id: e for e in ENTRIES.find(call.tx, ENTRIES.c.domain_id == domain_id, ENTRIES.c.kind == "group")}
+    id = public_id(domain_id, "group", group.local_id)
+    shadow.group(call.tx, domain_id, group, store.GROUPS.get(call.tx, id), entries)
     return groups.found(call.tx, id)
 
 
 def create_group(call: Call, body: wire.CreateGroup) -> rows.Group:
     """POST /v3/groups"""
-    domain_id = domains.chosen(call, body.domain_id)
+    domain_id = domains.domain_for(call, body.domain_id)
     known = call.use(Directories)
     known.ready()
     directory = known.of(domain_id)
     if directory is None:
         return inside(call, groups.create, body)
     allow(call, policy.CREATE_GROUP, target={"target.group.domain_id": domain_id})
-    circle = directory.add_circle(body.name, body.description or "")
-    return inside(call, _put_group, domain_id, circle)
+    group = directory.add_group(body.name, body.description or "")
+    return inside(call, _put_group, domain_id, group)
 
 
 def update_group(call: Call, id: str, body: wire.UpdateGroup) -> rows.Group:
@@ -217,8 +217,8 @@ def update_group(call: Call, id: str, body: wire.UpdateGroup) -> rows.Group:
         return inside(call, groups.update, id, body)
     _may(call, policy.UPDATE_GROUP, id)
     change = {k: v for k, v in given(body).items() if k in {"name", "description"}}
-    circle = found[1].change_circle(found[0].local_id, change)
-    return inside(call, _put_group, found[0].domain_id, circle)
+    group = found[1].change_group(found[0].local_id, change)
+    return inside(call, _put_group, found[0].domain_id, group)
 
 
 def _may(call: Call, rule: Any, group_id: str, user_id: str | None = None) -> None:
@@ -235,7 +235,7 @@ def delete_group(call: Call, id: str) -> None:
     if found is not None:
         _may(call, policy.DELETE_GROUP, id)
         if found[0].gone is None:
-            found[1].remove_circle(found[0].local_id)
+            found[1].remove_group(found[0].local_id)
     inside(call, groups.delete, id)
     _forget(call, id)
 

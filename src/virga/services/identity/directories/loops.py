@@ -16,7 +16,7 @@ ROUND_SECONDS = 2.0
 
 def renew(round: Round) -> int:
     """One round over all directories that are due; how many rows changed."""
-    known = round.doors.use(Directories)
+    known = round.registry.use(Directories)
     with round.db.read() as tx:
         known.load(tx)
     changed = 0
@@ -26,9 +26,9 @@ def renew(round: Round) -> int:
             continue
         known.due[domain_id] = now + own.sync_seconds
         try:
-            people, circles = directory.people(), directory.circles()
+            users, groups = directory.users(), directory.groups()
             with round.db.write() as tx:
-                changed += shadow.whole(tx, domain_id, people, circles, now, round.doors.use(Tokens).grew)
+                changed += shadow.whole(tx, domain_id, users, groups, now, round.registry.use(Tokens).bump_generation)
         except (Unavailable, ValueError) as e:
             log.get("directories").warning("not_renewed", domain=domain_id, why=str(e))
             known.due[domain_id] = now + min(own.sync_seconds, max(own.retry_seconds, ROUND_SECONDS))
@@ -38,34 +38,34 @@ def renew(round: Round) -> int:
 def watch(round: Round) -> int:
     """Ask the directories about the users whose tokens this process has in memory: who is disabled or gone there loses them now, and
     not at the next renewal. Nobody holds a token that some process did not look at within the last second."""
-    known, tokens = round.doors.use(Directories), round.doors.use(Tokens)
-    asked = [
+    known, tokens = round.registry.use(Directories), round.registry.use(Tokens)
+    requested = [
         (id, directory)
         for id, own, directory in known.all()
         if own.check_seconds and known.look(id, round.world.now(), own)
     ]
-    if not asked:
+    if not requested:
         return 0
     with round.db.read() as tx:
         users = [e for e in ENTRIES.within(tx, "id", tokens.users()) if e.kind == "user" and e.gone is None]
     changed = 0
-    for domain_id, directory in asked:
+    for domain_id, directory in requested:
         here = {e.local_id: e.id for e in users if e.domain_id == domain_id}
         if not here:
             continue
         try:
-            people = directory.among(sorted(here))
-            if not people and not directory.people():
+            directory_users = directory.among(sorted(here))
+            if not directory_users and not directory.users():
                 raise ValueError("it has no users at all, which is not believed")
         except (Unavailable, ValueError) as e:
             log.get("directories").warning("not_checked", domain=domain_id, why=str(e))
             known.back_off(domain_id, round.world.now())
             continue
-        off = [here[p.local_id] for p in people if not p.enabled and p.local_id in here]
-        gone = [id for local, id in here.items() if local not in {p.local_id for p in people}]
+        off = [here[p.local_id] for p in directory_users if not p.enabled and p.local_id in here]
+        gone = [id for local, id in here.items() if local not in {p.local_id for p in directory_users}]
         if off or gone:
             with round.db.write() as tx:
-                changed += shadow.disabled(tx, round.world.now(), off, gone, tokens.grew)
+                changed += shadow.disabled(tx, round.world.now(), off, gone, tokens.bump_generation)
     return changed
 
 

@@ -122,16 +122,19 @@ class Directories:
             if domain is not None and domain_id not in wanted:
                 wanted[domain_id] = (domain.name, read)
         with self._lock:
-            for id, (said, directory) in list(self._found.items()):
-                if id not in wanted or wanted[id][1] != said:
+            for id, (configured, directory) in list(self._found.items()):
+                if id not in wanted or wanted[id][1] != configured:
                     directory.close()
                     del self._found[id]
-            for id, (name, said) in wanted.items():
+            for id, (name, configured) in wanted.items():
                 if id in self._found:
                     continue
-                if isinstance(said, str):
-                    self.log.warning("domain_config_wrong", domain=id, why=said)
-                self._found[id] = (said, Unusable(name, said) if isinstance(said, str) else self.open(said, name))
+                if isinstance(configured, str):
+                    self.log.warning("domain_config_wrong", domain=id, why=configured)
+                self._found[id] = (
+                    configured,
+                    Unusable(name, configured) if isinstance(configured, str) else self.open(configured, name),
+                )
                 self.due[id] = 0.0
             self._loaded = True
 

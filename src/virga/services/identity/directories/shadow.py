@@ -10,38 +10,51 @@ from virga.ground import log
 from virga.ground.db.engine import Tx
 from virga.services.identity import model as rows
 from virga.services.identity import store
-from virga.services.identity.directories.driver import Circle, Person
+from virga.services.identity.directories.driver import Group, User
 from virga.services.identity.directories.model import Entry, public_id
 from virga.services.identity.directories.store import ENTRIES
 
-Grew = Callable[[Tx], None]
+BumpGeneration = Callable[[Tx], None]
 SLICE = 400
 
 
-def whole(tx: Tx, domain_id: str, people: Sequence[Person], circles: Sequence[Circle], now: float, grew: Grew) -> int:
+def whole(
+    tx: Tx,
+    domain_id: str,
+    directory_users: Sequence[User],
+    directory_groups: Sequence[Group],
+    now: float,
+    bump_generation: BumpGeneration,
+) -> int:
     """Make the rows of a domain like its whole directory; how many changed."""
-    kept = {e.id: e for e in ENTRIES.find(tx, ENTRIES.c.domain_id == domain_id)}
-    known = [e for e in kept.values() if e.kind == "user" and e.gone is None]
-    if known and not people:
+    entries = {e.id: e for e in ENTRIES.find(tx, ENTRIES.c.domain_id == domain_id)}
+    known = [e for e in entries.values() if e.kind == "user" and e.gone is None]
+    if known and not directory_users:
         raise ValueError(
             f"the directory of domain {domain_id} has no users at all, and had {len(known)}: nothing is believed of that"
         )
-    users = {u.id: u for u in store.USERS.within(tx, "id", [public_id(domain_id, "user", p.local_id) for p in people])}
+    users = {
+        u.id: u
+        for u in store.USERS.within(tx, "id", [public_id(domain_id, "user", p.local_id) for p in directory_users])
+    }
     groups = {
-        g.id: g for g in store.GROUPS.within(tx, "id", [public_id(domain_id, "group", c.local_id) for c in circles])
+        g.id: g
+        for g in store.GROUPS.within(tx, "id", [public_id(domain_id, "group", c.local_id) for c in directory_groups])
     }
     changed, ended = 0, False
-    for person in people:
-        changed_, ended_ = _user(tx, domain_id, person, users.get(public_id(domain_id, "user", person.local_id)), kept)
+    for user in directory_users:
+        changed_, ended_ = _user(tx, domain_id, user, users.get(public_id(domain_id, "user", user.local_id)), entries)
         changed, ended = changed + changed_, ended or ended_
-    for circle in circles:
-        changed += group(tx, domain_id, circle, groups.get(public_id(domain_id, "group", circle.local_id)), kept)
-        changed_, ended_ = _members(tx, domain_id, circle)
+    for directory_group in directory_groups:
+        changed += group(
+            tx, domain_id, directory_group, groups.get(public_id(domain_id, "group", directory_group.local_id)), entries
+        )
+        changed_, ended_ = _members(tx, domain_id, directory_group)
         changed, ended = changed + changed_, ended or ended_
-    here = {public_id(domain_id, "user", p.local_id) for p in people} | {
-        public_id(domain_id, "group", c.local_id) for c in circles
+    here = {public_id(domain_id, "user", p.local_id) for p in directory_users} | {
+        public_id(domain_id, "group", c.local_id) for c in directory_groups
     }
-    for entry in kept.values():
+    for entry in entries.values():
         if entry.id not in here and entry.gone is None:
             ENTRIES.put(tx, entry.id, gone=now)
             changed, ended = changed + 1, True
@@ -50,11 +63,11 @@ def whole(tx: Tx, domain_id: str, people: Sequence[Person], circles: Sequence[Ci
             else:
                 store.MEMBERSHIPS.delete(tx, store.MEMBERSHIPS.c.group_id == entry.id)
     if ended:
-        grew(tx)
+        bump_generation(tx)
     return changed
 
 
-def disabled(tx: Tx, now: float, off: Iterable[str], gone: Iterable[str], grew: Grew) -> int:
+def disabled(tx: Tx, now: float, off: Iterable[str], gone: Iterable[str], bump_generation: BumpGeneration) -> int:
     """Switch off the users with these ids, who are disabled or gone in their directory; how many were not yet."""
     changed = 0
     for id, lost in [*((i, False) for i in off), *((i, True) for i in gone)]:
@@ -65,31 +78,31 @@ def disabled(tx: Tx, now: float, off: Iterable[str], gone: Iterable[str], grew: 
         if lost:
             ENTRIES.put(tx, id, gone=now)
     if changed:
-        grew(tx)
+        bump_generation(tx)
     return changed
 
 
-def one(tx: Tx, domain_id: str, person: Person, circles: Iterable[Circle], grew: Grew) -> rows.User:
+def one(tx: Tx, domain_id: str, user: User, groups: Iterable[Group], bump_generation: BumpGeneration) -> rows.User:
     """Make the row of one user, and the groups the user is in, like the directory; the row."""
-    id = public_id(domain_id, "user", person.local_id)
-    kept = {e.id: e for e in ENTRIES.find(tx, ENTRIES.c.domain_id == domain_id, ENTRIES.c.kind == "group")}
+    id = public_id(domain_id, "user", user.local_id)
+    entries = {e.id: e for e in ENTRIES.find(tx, ENTRIES.c.domain_id == domain_id, ENTRIES.c.kind == "group")}
     entry = ENTRIES.get(tx, id)
     if entry is not None:
-        kept[id] = entry
-    _, ended = _user(tx, domain_id, person, store.USERS.get(tx, id), kept)
+        entries[id] = entry
+    _, ended = _user(tx, domain_id, user, store.USERS.get(tx, id), entries)
     wanted = set()
-    for circle in circles:
-        group_id = public_id(domain_id, "group", circle.local_id)
-        group(tx, domain_id, circle, store.GROUPS.get(tx, group_id), kept)
+    for directory_group in groups:
+        group_id = public_id(domain_id, "group", directory_group.local_id)
+        group(tx, domain_id, directory_group, store.GROUPS.get(tx, group_id), entries)
         wanted.add(group_id)
-    have = set(store.groups_of(tx, id)) & {e.id for e in kept.values() if e.kind == "group"}
+    have = set(store.groups_of(tx, id)) & {e.id for e in entries.values() if e.kind == "group"}
     for group_id in wanted - have:
         store.MEMBERSHIPS.insert(tx, group_id=group_id, user_id=id)
     for group_id in have - wanted:
         store.MEMBERSHIPS.delete(tx, store.MEMBERSHIPS.c.group_id == group_id, store.MEMBERSHIPS.c.user_id == id)
         ended = True
     if ended or wanted - have:
-        grew(tx)
+        bump_generation(tx)
     made = store.USERS.get(tx, id)
     assert made is not None
     return made
@@ -105,27 +118,27 @@ def _free_name(tx: Tx, table: type[rows.User] | type[rows.Group], domain_id: str
     return f"{name[:180]}#{id}"
 
 
-def _entry(tx: Tx, kept: dict[str, Entry], id: str, domain_id: str, kind: str, local_id: str) -> None:
-    entry = kept.get(id)
+def _entry(tx: Tx, entries: dict[str, Entry], id: str, domain_id: str, kind: str, local_id: str) -> None:
+    entry = entries.get(id)
     if entry is None:
-        kept[id] = ENTRIES.insert(tx, id=id, domain_id=domain_id, kind=kind, local_id=local_id, gone=None)
+        entries[id] = ENTRIES.insert(tx, id=id, domain_id=domain_id, kind=kind, local_id=local_id, gone=None)
     elif entry.gone is not None:
         ENTRIES.put(tx, id, gone=None)
 
 
-def _user(tx: Tx, domain_id: str, person: Person, row: rows.User | None, kept: dict[str, Entry]) -> tuple[int, bool]:
+def _user(tx: Tx, domain_id: str, user: User, row: rows.User | None, entries: dict[str, Entry]) -> tuple[int, bool]:
     """Whether something changed, and whether that ends tokens."""
-    id = public_id(domain_id, "user", person.local_id)
-    _entry(tx, kept, id, domain_id, "user", person.local_id)
-    extra = dict(person.extra)
+    id = public_id(domain_id, "user", user.local_id)
+    _entry(tx, entries, id, domain_id, "user", user.local_id)
+    extra = dict(user.extra)
     if row is None:
-        name = _free_name(tx, rows.User, domain_id, person.name, id)
+        name = _free_name(tx, rows.User, domain_id, user.name, id)
         store.USERS.insert(
             tx,
             id=id,
             name=name,
             domain_id=domain_id,
-            enabled=person.enabled,
+            enabled=user.enabled,
             default_project_id=None,
             password_hash=None,
             password_expires_at=None,
@@ -138,31 +151,31 @@ def _user(tx: Tx, domain_id: str, person: Person, row: rows.User | None, kept: d
             active_at=None,
         )
         return 1, False
-    if row.name == person.name and row.enabled == person.enabled and row.extra == extra:
+    if row.name == user.name and row.enabled == user.enabled and row.extra == extra:
         return 0, False
-    name = _free_name(tx, rows.User, domain_id, person.name, id)
-    if row.name == name and row.enabled == person.enabled and row.extra == extra:
+    name = _free_name(tx, rows.User, domain_id, user.name, id)
+    if row.name == name and row.enabled == user.enabled and row.extra == extra:
         return 0, False
-    store.USERS.put(tx, id, name=name, enabled=person.enabled, extra=extra)
-    return 1, row.enabled and not person.enabled
+    store.USERS.put(tx, id, name=name, enabled=user.enabled, extra=extra)
+    return 1, row.enabled and not user.enabled
 
 
-def group(tx: Tx, domain_id: str, circle: Circle, row: rows.Group | None, kept: dict[str, Entry]) -> int:
-    id = public_id(domain_id, "group", circle.local_id)
-    _entry(tx, kept, id, domain_id, "group", circle.local_id)
-    if row is not None and (row.name, row.description) == (circle.name, circle.description):
+def group(tx: Tx, domain_id: str, group: Group, row: rows.Group | None, entries: dict[str, Entry]) -> int:
+    id = public_id(domain_id, "group", group.local_id)
+    _entry(tx, entries, id, domain_id, "group", group.local_id)
+    if row is not None and (row.name, row.description) == (group.name, group.description):
         return 0
-    name = _free_name(tx, rows.Group, domain_id, circle.name, id)
+    name = _free_name(tx, rows.Group, domain_id, group.name, id)
     if row is None:
-        store.GROUPS.insert(tx, id=id, name=name, domain_id=domain_id, description=circle.description, extra={})
+        store.GROUPS.insert(tx, id=id, name=name, domain_id=domain_id, description=group.description, extra={})
     else:
-        store.GROUPS.put(tx, id, name=name, description=circle.description)
+        store.GROUPS.put(tx, id, name=name, description=group.description)
     return 1
 
 
-def _members(tx: Tx, domain_id: str, circle: Circle) -> tuple[int, bool]:
-    id, c = public_id(domain_id, "group", circle.local_id), store.MEMBERSHIPS.c
-    wanted = {public_id(domain_id, "user", m) for m in circle.members}
+def _members(tx: Tx, domain_id: str, group: Group) -> tuple[int, bool]:
+    id, c = public_id(domain_id, "group", group.local_id), store.MEMBERSHIPS.c
+    wanted = {public_id(domain_id, "user", m) for m in group.members}
     have = {m.user_id for m in store.MEMBERSHIPS.find(tx, c.group_id == id)}
     store.MEMBERSHIPS.insert_many(tx, [{"group_id": id, "user_id": user} for user in sorted(wanted - have)])
     for part in _slices(sorted(have - wanted)):

@@ -21,7 +21,7 @@ def take_back(round: Round) -> int:
             m = identity.MEMBERSHIPS.c
             identity.MEMBERSHIPS.delete(tx, m.group_id == each.group_id, m.user_id == each.user_id)
             store.LENT.delete(tx, c.group_id == each.group_id, c.user_id == each.user_id)
-        round.doors.use(Tokens).grew(tx)
+        round.registry.use(Tokens).bump_generation(tx)
     return len(over)
 
 

@@ -25,7 +25,7 @@ AGAIN_SECONDS, AWAY_SECONDS = 30.0, 3.0
 Claims = dict[str, Any]
 
 
-class _Stay(urllib.request.HTTPRedirectHandler):
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """No redirects: what is asked is what answers."""
 
     def redirect_request(self, *_: Any) -> None:
@@ -39,7 +39,7 @@ class OidcProvider:
         self.idp, self.own = idp, own
         self.audiences = own.audiences or [own.client_id]
         tls = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=own.cacert or None))
-        self._http = urllib.request.build_opener(urllib.request.ProxyHandler({}), tls, _Stay())
+        self._http = urllib.request.build_opener(urllib.request.ProxyHandler({}), tls, _NoRedirect())
         self._lock = threading.Lock()
         self._about: dict[str, Any] = {}
         self._keys: dict[str, Any] = {}
@@ -60,9 +60,9 @@ class OidcProvider:
             with self._http.open(request, timeout=self.own.timeout) as answer:
                 return json.loads(answer.read(MOST))
         except urllib.error.HTTPError as e:
-            said = e.read(2000).decode(errors="replace")
+            text = e.read(2000).decode(errors="replace")
             if e.code in {400, 401, 403}:
-                self.log.info("provider_refused", idp=self.idp, url=url, code=e.code, said=said[:300])
+                self.log.info("provider_refused", idp=self.idp, url=url, code=e.code, said=text[:300])
                 raise Unauthorized("The identity provider does not vouch for this login.") from None
             raise Unavailable(f"Identity provider {self.idp} answered {e.code}; try again.") from None
         except (OSError, ValueError) as e:
@@ -76,9 +76,9 @@ class OidcProvider:
 
     def endpoint(self, name: str) -> str:
         """An address of the provider: by setting, else by its own description, whose issuer must be the very one."""
-        said = getattr(self.own, name, "")
-        if said:
-            return str(said)
+        configured = getattr(self.own, name, "")
+        if configured:
+            return str(configured)
         with self._lock:
             known = self._about
         if not known:
@@ -98,10 +98,10 @@ class OidcProvider:
         with self._lock:
             keys = self._keys
             stale = now >= self._keys_until or (kid not in keys and not (kid is None and len(keys) == 1))
-            ask = stale and (not keys or now >= self._keys_again)
-            if ask:
+            request = stale and (not keys or now >= self._keys_again)
+            if request:
                 self._keys_again = now + AGAIN_SECONDS
-        if ask:
+        if request:
             try:
                 found = jwt.PyJWKSet.from_dict(self._ask(self.endpoint("jwks_uri")))
             except Unavailable:
@@ -163,25 +163,25 @@ class OidcProvider:
             raise Unauthorized(
                 "The access token says nothing by itself, and this cloud may not ask the identity provider about it."
             )
-        said = self._ask(url, {"token": bearer, "token_type_hint": "access_token"}, {"Authorization": self._basic()})
-        if not isinstance(said, dict) or said.get("active") is not True:
+        answer = self._ask(url, {"token": bearer, "token_type_hint": "access_token"}, {"Authorization": self._basic()})
+        if not isinstance(answer, dict) or answer.get("active") is not True:
             raise Unauthorized("The identity provider does not know the access token (any more).")
-        aud = said.get("aud")
+        aud = answer.get("aud")
         meant = {aud} if isinstance(aud, str) else set(aud or ())
-        if not (meant or {said.get("client_id")}) & set(self.audiences):
+        if not (meant or {answer.get("client_id")}) & set(self.audiences):
             raise Unauthorized("The access token is for another service than this cloud.")
-        itself = said.get("sub") in (None, said.get("client_id"))  # a client's own token, of no user
-        if said.get("iss") not in (None, self.own.issuer) or not isinstance(
-            said.get("client_id") if itself else said.get("sub"), str
+        itself = answer.get("sub") in (None, answer.get("client_id"))  # a client's own token, of no user
+        if answer.get("iss") not in (None, self.own.issuer) or not isinstance(
+            answer.get("client_id") if itself else answer.get("sub"), str
         ):
             raise Unauthorized("The access token is not from the expected issuer, or of nobody.")
-        if isinstance(said.get("exp"), (int, float)) and said["exp"] + self.own.leeway_seconds < time.time():
+        if isinstance(answer.get("exp"), (int, float)) and answer["exp"] + self.own.leeway_seconds < time.time():
             raise Unauthorized("The access token has expired.")
-        claims = said | {"iss": self.own.issuer, "sub": said["client_id"] if itself else said["sub"]}
-        scopes = str(said.get("scope") or "").split()
+        claims = answer | {"iss": self.own.issuer, "sub": answer["client_id"] if itself else answer["sub"]}
+        scopes = str(answer.get("scope") or "").split()
         if not itself and "openid" in scopes and (url := self.endpoint("userinfo_endpoint")):
             more = self._ask(url, headers={"Authorization": f"Bearer {bearer}"})
-            if not isinstance(more, dict) or more.get("sub") != said["sub"]:
+            if not isinstance(more, dict) or more.get("sub") != answer["sub"]:
                 raise Unauthorized("The identity provider tells of two different users.")
             claims = more | claims
         return claims
@@ -217,13 +217,13 @@ class OidcProvider:
             headers["Authorization"] = self._basic()
         else:
             form["client_id"] = self.own.client_id
-        said = self._ask(self.endpoint("token_endpoint"), form, headers)
-        if not isinstance(said, dict) or not isinstance(said.get("id_token"), str):
+        answer = self._ask(self.endpoint("token_endpoint"), form, headers)
+        if not isinstance(answer, dict) or not isinstance(answer.get("id_token"), str):
             raise Unauthorized("The identity provider gave no ID token.")
-        claims = self.verified(said["id_token"], [self.own.client_id], nonce)
+        claims = self.verified(answer["id_token"], [self.own.client_id], nonce)
         url = self.endpoint("userinfo_endpoint")
-        if url and isinstance(said.get("access_token"), str):
-            more = self._ask(url, headers={"Authorization": f"Bearer {said['access_token']}"})
+        if url and isinstance(answer.get("access_token"), str):
+            more = self._ask(url, headers={"Authorization": f"Bearer {answer['access_token']}"})
             if isinstance(more, dict) and more.get("sub") == claims["sub"]:
                 claims = more | claims
         return claims
@@ -240,14 +240,14 @@ def assertion(claims: Claims) -> dict[str, list[str]]:
     ):
         if value is None or not isinstance(name, str) or len(name) > 255:
             continue
-        values = [_said(v) for v in value] if isinstance(value, list) else [_said(value)]
+        values = [_claim_text(v) for v in value] if isinstance(value, list) else [_claim_text(value)]
         upper = "".join(c if c.isascii() and c.isalnum() else "_" for c in name).upper()
         for key in (f"OIDC-{name}", f"OIDC_CLAIM_{name}", f"HTTP_OIDC_{upper}"):
             out[key] = values
     return out
 
 
-def _said(value: Any) -> str:
+def _claim_text(value: Any) -> str:
     if isinstance(value, str):
         return value
     return json.dumps(value, separators=(",", ":"))

@@ -12,17 +12,18 @@ from virga.services.identity import views as identity_views
 from virga.services.identity import wire as identity_wire
 from virga.services.identity.actions import auth, login
 from virga.services.identity.federation import model, views, wire
-from virga.services.identity.federation.actions import arriving, by_saml, entering, trusting
+from virga.services.identity.federation.actions import federated_login, providers, saml_login, websso
 
 BASE = "/v3/OS-FEDERATION"
 SSO = "/v3/auth/OS-FEDERATION"
-login.METHODS["mapped"] = arriving.mapped
+login.METHODS["mapped"] = federated_login.mapped
 
 
 def _noun(
     path: str,
     key: str,
     noun: type[Any],
+    *,
     create: type[Wire],
     update: type[Wire],
     actions: tuple[Any, ...],
@@ -40,7 +41,7 @@ def _noun(
     )
 
 
-_NAMED: Query = identity_wire.asked("id", flags=("enabled",))
+_NAMED: Query = identity_wire.query_params("id", flags=("enabled",))
 _ORIGIN: Query = {"origin": Annotated[str, Meta(max_length=2048), times(8)]}
 _BACK: Query = {name: Annotated[str, Meta(max_length=4095), times(8)] for name in ("state", "code")}
 _AUTH: dict[str, Any] = {"view": views.entered, "code": 201, "tx": "none", "slow": True, "public": True}
@@ -48,38 +49,38 @@ _SSO: dict[str, Any] = {"view": views.elsewhere, "code": 302, "tx": "none", "slo
 _AT = "/identity_providers/{idp}/protocols/{protocol}"
 ROUTES = (
     *_noun(
-        f"{BASE}/identity_providers", "identity_provider", model.Provider, wire.CreateProvider, wire.UpdateProvider,
-        (trusting.create_provider, trusting.providers, trusting.show_provider, trusting.update_provider, trusting.delete_provider),
-        _NAMED,
+        f"{BASE}/identity_providers", "identity_provider", model.Provider, create=wire.CreateProvider, update=wire.UpdateProvider,
+        actions=(providers.create_provider, providers.providers, providers.show_provider, providers.update_provider, providers.delete_provider),
+        query=_NAMED,
     ),
     *_noun(
-        f"{BASE}/identity_providers/{{idp}}/protocols", "protocol", model.Protocol, wire.WriteProtocol, wire.WriteProtocol,
-        (trusting.create_protocol, trusting.protocols, trusting.show_protocol, trusting.update_protocol, trusting.delete_protocol),
+        f"{BASE}/identity_providers/{{idp}}/protocols", "protocol", model.Protocol, create=wire.WriteProtocol, update=wire.WriteProtocol,
+        actions=(providers.create_protocol, providers.protocols, providers.show_protocol, providers.update_protocol, providers.delete_protocol),
     ),
     *_noun(
-        f"{BASE}/mappings", "mapping", model.Mapping, wire.WriteMapping, wire.WriteMapping,
-        (trusting.create_mapping, trusting.mappings, trusting.show_mapping, trusting.update_mapping, trusting.delete_mapping),
+        f"{BASE}/mappings", "mapping", model.Mapping, create=wire.WriteMapping, update=wire.WriteMapping,
+        actions=(providers.create_mapping, providers.mappings, providers.show_mapping, providers.update_mapping, providers.delete_mapping),
     ),
     *_noun(
-        f"{BASE}/service_providers", "service_provider", model.ServiceProvider, wire.CreateServiceProvider, wire.UpdateServiceProvider,
-        (
-            trusting.create_service_provider, trusting.service_providers, trusting.show_service_provider, trusting.update_service_provider,
-            trusting.delete_service_provider,
+        f"{BASE}/service_providers", "service_provider", model.ServiceProvider, create=wire.CreateServiceProvider, update=wire.UpdateServiceProvider,
+        actions=(
+            providers.create_service_provider, providers.service_providers, providers.show_service_provider, providers.update_service_provider,
+            providers.delete_service_provider,
         ),
-        _NAMED,
+        query=_NAMED,
     ),
     Route("GET", f"{BASE}/projects", auth.projects, view=identity_views.many(identity_model.Project)),
     Route("GET", f"{BASE}/domains", auth.domains, view=identity_views.many(identity_model.Domain)),
-    Route("GET", f"{BASE}{_AT}/auth", entering.authenticate, **_AUTH),
-    Route("POST", f"{BASE}{_AT}/auth", entering.authenticate, **_AUTH),
-    Route("POST", f"{BASE}{_AT}/saml2/acs", by_saml.consume, **_AUTH),
-    Route("GET", f"{BASE}{_AT}/saml2/metadata", by_saml.own_metadata, tx="none", slow=True, public=True),
-    Route("GET", f"{BASE}/saml2/metadata", by_saml.issuer_metadata, tx="none", slow=True, public=True),
-    Route("POST", f"{SSO}/saml2", by_saml.assertion, body=by_saml.Wanted, key="auth", tx="none", slow=True, public=True),
-    Route("POST", f"{SSO}/saml2/ecp", by_saml.enveloped_assertion, body=by_saml.Wanted, key="auth", tx="none", slow=True, public=True),
-    Route("GET", f"{SSO}/websso/{{protocol}}", entering.websso, **_SSO, query=_ORIGIN),
-    Route("POST", f"{SSO}/websso/{{protocol}}", entering.websso, **_SSO, query=_ORIGIN),
-    Route("GET", f"{SSO}{_AT}/websso", entering.websso_by, **_SSO, query=_ORIGIN),
-    Route("POST", f"{SSO}{_AT}/websso", entering.websso_by, **_SSO, query=_ORIGIN),
-    Route("GET", f"{SSO}/oidc/callback", arriving.callback, view=views.handed_over, tx="none", slow=True, public=True, query=_BACK),
+    Route("GET", f"{BASE}{_AT}/auth", websso.authenticate, **_AUTH),
+    Route("POST", f"{BASE}{_AT}/auth", websso.authenticate, **_AUTH),
+    Route("POST", f"{BASE}{_AT}/saml2/acs", saml_login.consume, **_AUTH),
+    Route("GET", f"{BASE}{_AT}/saml2/metadata", saml_login.own_metadata, tx="none", slow=True, public=True),
+    Route("GET", f"{BASE}/saml2/metadata", saml_login.issuer_metadata, tx="none", slow=True, public=True),
+    Route("POST", f"{SSO}/saml2", saml_login.assertion, body=saml_login.AssertionRequest, key="auth", tx="none", slow=True, public=True),
+    Route("POST", f"{SSO}/saml2/ecp", saml_login.enveloped_assertion, body=saml_login.AssertionRequest, key="auth", tx="none", slow=True, public=True),
+    Route("GET", f"{SSO}/websso/{{protocol}}", websso.websso, **_SSO, query=_ORIGIN),
+    Route("POST", f"{SSO}/websso/{{protocol}}", websso.websso, **_SSO, query=_ORIGIN),
+    Route("GET", f"{SSO}{_AT}/websso", websso.websso_by, **_SSO, query=_ORIGIN),
+    Route("POST", f"{SSO}{_AT}/websso", websso.websso_by, **_SSO, query=_ORIGIN),
+    Route("GET", f"{SSO}/oidc/callback", federated_login.callback, view=views.handed_over, tx="none", slow=True, public=True, query=_BACK),
 )  # fmt: skip

@@ -147,7 +147,7 @@ def _check_local(local: Local, at: str, version: str) -> None:
         raise Invalid(f"Invalid input for field '{at}.projects_json': it needs schema_version 3.0", field=at)
 
 
-def process(rules: Sequence[Rule], said: Assertion, version: str) -> Who:
+def process(rules: Sequence[Rule], assertion: Assertion, version: str) -> Who:
     """Who the assertion is, by all rules that apply to it. Raises Unauthorized when none does or none names a user."""
     user: UserPart | None = None
     group_ids: dict[str, None] = {}
@@ -155,7 +155,7 @@ def process(rules: Sequence[Rule], said: Assertion, version: str) -> Who:
     projects: list[ProjectPart] = []
     matched = False
     for rule in rules:
-        values = _applies(rule.remote, said)
+        values = _applies(rule.remote, assertion)
         if values is None:
             continue
         for local in rule.local:
@@ -181,11 +181,11 @@ def process(rules: Sequence[Rule], said: Assertion, version: str) -> Who:
     return Who(user, tuple(group_ids), tuple(groups.values()), tuple(projects))
 
 
-def _applies(remotes: Sequence[Remote], said: Assertion) -> list[list[str]] | None:
+def _applies(remotes: Sequence[Remote], assertion: Assertion) -> list[list[str]] | None:
     """The values for `{0}`, `{1}` …, or None when the rule is not for this assertion."""
     out: list[list[str]] = []
     for remote in remotes:
-        values = [v for v in said.get(remote.type, ()) if len(v) <= LONGEST][:MOST_VALUES]
+        values = [v for v in assertion.get(remote.type, ()) if len(v) <= LONGEST][:MOST_VALUES]
         if not values:
             return None
         regex = remote.regex is True

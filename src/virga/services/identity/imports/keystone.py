@@ -48,7 +48,7 @@ class Report:
         ]
 
 
-class Bringing:
+class KeystoneImport:
     """One import in one transaction."""
 
     def __init__(self, tx: Tx, tables: Tables, ours: set[str], keep: bool) -> None:
@@ -297,18 +297,18 @@ class Bringing:
                 parent = r.get("parent_region_id")
                 values = {"description": r.get("description") or "", "parent_region_id": parent, "extra": _extra(r)}
                 self.put("regions", store.REGIONS, r["id"], None, r["id"], values.copy)
-        kept: set[str] = set()
+        stored: set[str] = set()
         for r in self.rows("service"):
             if r["type"] in self.ours:
                 self.report.left.append(f"service {r['type']} and its endpoints: this cloud runs its own")
                 continue
-            kept.add(r["id"])
+            stored.add(r["id"])
             extra = _extra(r)
             values = {"type": r["type"], "name": extra.pop("name", None), "description": extra.pop("description", None)}
             values |= {"enabled": _yes(r.get("enabled"), True), "extra": extra}
             self.put("services", store.SERVICES, r["id"], None, r["type"], values.copy)
         for r in self.rows("endpoint"):
-            if r["service_id"] not in kept:
+            if r["service_id"] not in stored:
                 continue
             extra, region = _extra(r), r.get("region_id") or r.get("region")
             if region and store.REGIONS.get(self.tx, region) is None:
@@ -327,7 +327,7 @@ class Bringing:
 def bring(tx: Tx, tables: Tables, ours: set[str], keep: bool = False) -> Report:
     """Write what the tables have and we lack. `ours` are the types of the services that this cloud runs itself. Raises Conflict, with
     each one named; then the transaction is to be rolled back."""
-    report = Bringing(tx, tables, ours, keep).all()
+    report = KeystoneImport(tx, tables, ours, keep).all()
     if report.made:
         store.grow(tx)
     return report

@@ -39,20 +39,20 @@ WANTED = (
 """The tables that matter (keystone, stable/2026.1 and back to 2014.1). Tokens, revocations and keys stay behind."""
 
 
-def read(said: str) -> Tables:
-    """The tables of `said`, a file or a database URL. Raises Invalid when it is no Keystone's."""
-    if "://" in said:
-        tables = _database(said)
+def read(source: str) -> Tables:
+    """The tables of `source`, a file or a database URL. Raises Invalid when it is no Keystone's."""
+    if "://" in source:
+        tables = _database(source)
     else:
-        path = Path(said)
+        path = Path(source)
         if not path.is_file():
-            raise Invalid(f"{said} is neither a file nor a database URL", field="source")
+            raise Invalid(f"{source} is neither a file nor a database URL", field="source")
         with path.open("rb") as f:
             tables = _sqlite(path) if f.read(16) == b"SQLite format 3\0" else _dump(path)
     missing = {"user", "role", "project"} - set(tables)
     if missing:
         raise Invalid(
-            f"{said} is not a Keystone's database: it has no table {', '.join(sorted(missing))}", field="source"
+            f"{source} is not a Keystone's database: it has no table {', '.join(sorted(missing))}", field="source"
         )
     return tables
 

@@ -81,11 +81,11 @@ def _filled(url: str, number: int) -> str:
 def bring(tx: Tx, entries: list[Entry]) -> list[str]:
     """Write regions, services and endpoints as the template has them; services that it does not name stay as they are. Says what
     was changed, a sentence each: nothing the second time."""
-    said: list[str] = []
+    report: list[str] = []
     for entry in entries:
         if store.REGIONS.get(tx, entry.region) is None:
             store.REGIONS.insert(tx, id=entry.region, description="", parent_region_id=None, extra={})
-            said.append(f"region {entry.region}: made")
+            report.append(f"region {entry.region}: made")
         service = store.SERVICES.one(tx, store.SERVICES.c.type == entry.type)
         if service is None:
             service = store.SERVICES.insert(
@@ -97,10 +97,10 @@ def bring(tx: Tx, entries: list[Entry]) -> list[str]:
                 enabled=True,
                 extra={},
             )
-            said.append(f"service {entry.type}: made")
+            report.append(f"service {entry.type}: made")
         elif entry.name and service.name != entry.name:
             store.SERVICES.put(tx, service.id, name=entry.name)
-            said.append(f"service {entry.type}: its name is {entry.name}, was {service.name}")
+            report.append(f"service {entry.type}: its name is {entry.name}, was {service.name}")
         for interface, url in entry.urls.items():
             c = store.ENDPOINTS.c
             where = (c.service_id == service.id, c.region_id == entry.region, c.interface == interface)
@@ -116,10 +116,10 @@ def bring(tx: Tx, entries: list[Entry]) -> list[str]:
                     enabled=True,
                     extra={},
                 )
-                said.append(f"{entry.type} {interface} in {entry.region}: {url}")
+                report.append(f"{entry.type} {interface} in {entry.region}: {url}")
             elif endpoint.url != url:
                 store.ENDPOINTS.put(tx, endpoint.id, url=url)
-                said.append(f"{entry.type} {interface} in {entry.region}: {url}, was {endpoint.url}")
-    if said:
+                report.append(f"{entry.type} {interface} in {entry.region}: {url}, was {endpoint.url}")
+    if report:
         store.grow(tx)
-    return said
+    return report

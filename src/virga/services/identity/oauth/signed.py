@@ -22,16 +22,16 @@ def parameters(call: Call) -> dict[str, str]:
         found = signature.collect_parameters(headers={"Authorization": header}, exclude_oauth_signature=False)
     except ValueError:
         raise Invalid("The header 'Authorization: OAuth …' is not well formed.", field="Authorization") from None
-    said = {k: v for k, v in found if k.startswith("oauth_")}
-    if len(said) != len([k for k, _ in found if k.startswith("oauth_")]):
+    params = {k: v for k, v in found if k.startswith("oauth_")}
+    if len(params) != len([k for k, _ in found if k.startswith("oauth_")]):
         raise Invalid("A parameter of OAuth is there twice.", field="Authorization")
     for name in ("oauth_consumer_key", "oauth_signature", "oauth_signature_method", "oauth_timestamp", "oauth_nonce"):
-        if not said.get(name):
+        if not params.get(name):
             raise Invalid(f"Expecting to find {name} in request.", field=name)
-    return said
+    return params
 
 
-def check(call: Call, said: dict[str, str], secret: str, token_secret: str) -> None:
+def check(call: Call, params: dict[str, str], secret: str, token_secret: str) -> None:
     """Raise Unauthorized unless the request is signed with both secrets, fresh, and for the first time."""
     from oauthlib.common import Request
     from oauthlib.oauth1.rfc5849 import signature
@@ -42,7 +42,7 @@ def check(call: Call, said: dict[str, str], secret: str, token_secret: str) -> N
         "HMAC-SHA512": signature.verify_hmac_sha512,
         "PLAINTEXT": signature.verify_plaintext,
     }
-    verify = checks.get(said["oauth_signature_method"])
+    verify = checks.get(params["oauth_signature_method"])
     if verify is None:
         raise Unauthorized("Invalid signature method: HMAC-SHA1, HMAC-SHA256, HMAC-SHA512 or PLAINTEXT is needed.")
     scheme = urlsplit(call.request.base).scheme
@@ -50,19 +50,19 @@ def check(call: Call, said: dict[str, str], secret: str, token_secret: str) -> N
     header = {"Authorization": call.request.headers.get("authorization", "")}
     request = Request(uri, http_method=call.request.method)
     request.params = signature.collect_parameters(uri_query=call.request.raw_query, headers=header)
-    request.signature = said["oauth_signature"]
+    request.signature = params["oauth_signature"]
     try:
         fits = verify(request, secret, token_secret)
     except ValueError:
         fits = False
-    now, stamp = call.now(), said["oauth_timestamp"]
+    now, stamp = call.now(), params["oauth_timestamp"]
     fresh = stamp.isascii() and stamp.isdigit() and len(stamp) < 12 and abs(int(stamp) - now) <= LATE_SECONDS
-    if not fits or not fresh or not _first(call, said):
+    if not fits or not fresh or not _first(call, params):
         raise Unauthorized("Invalid signature, or a request that is too old or was made before.")
 
 
-def _first(call: Call, said: dict[str, str]) -> bool:
+def _first(call: Call, params: dict[str, str]) -> bool:
     """Whether no process of the cloud has seen the request before."""
-    what = "\n".join(said[name] for name in ("oauth_consumer_key", "oauth_timestamp", "oauth_nonce"))
+    what = "\n".join(params[name] for name in ("oauth_consumer_key", "oauth_timestamp", "oauth_nonce"))
     with call.db.write() as tx:
         return store.spend(tx, "oauth1", what, call.now() + 2 * LATE_SECONDS)

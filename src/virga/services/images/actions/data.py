@@ -30,7 +30,7 @@ from virga.services.images import events, limits, model, policy, store
 from virga.services.images.actions.images import found, permit
 from virga.services.images.driver import Store, Stores, Writer
 from virga.services.images.inspect import Inspection, Inspector, refuse
-from virga.services.images.intake import Intake, Kept
+from virga.services.images.intake import Intake, Stored
 from virga.services.images.settings import Images
 from virga.services.images.signature import Signature
 
@@ -39,7 +39,7 @@ LEASE = 120.0
 
 
 @dataclass
-class Arrival:
+class PendingUpload:
     """An upload under way: the image, the id that fences it, where its bytes go."""
 
     image: model.Image
@@ -53,14 +53,14 @@ async def upload(call: Call, id: str, checksum: str | None = None, size: int | N
     """PUT /v2/images/{id}/file: 204 when the bytes are on the disk, their format known and their hashes kept. `checksum` (MD5) and
     `size` are what a client of v1 says of them beforehand: other bytes are not kept."""
 
-    def finish(call: Call, arrival: Arrival, writer: Writer, kept: Kept) -> None:
-        if checksum and checksum != kept.checksum:
+    def finish(call: Call, upload: PendingUpload, writer: Writer, stored: Stored) -> None:
+        if checksum and checksum != stored.checksum:
             raise Invalid(
-                f"The bytes have the checksum {kept.checksum}, not {checksum[:40]}", field="x-image-meta-checksum"
+                f"The bytes have the checksum {stored.checksum}, not {checksum[:40]}", field="x-image-meta-checksum"
             )
-        if size is not None and size != kept.size:
-            raise Invalid(f"The body is {kept.size} bytes long, not {size}", field="x-image-meta-size")
-        _finish(call, arrival, writer, kept)
+        if size is not None and size != stored.size:
+            raise Invalid(f"The body is {stored.size} bytes long, not {size}", field="x-image-meta-size")
+        _finish(call, upload, writer, stored)
 
     return await receive(call, id, _begin, finish)
 
@@ -71,12 +71,15 @@ async def stage(call: Call, id: str) -> Answer:
 
 
 async def receive(
-    call: Call, id: str, begin: Callable[[Call, str], Arrival], finish: Callable[[Call, Arrival, Writer, Kept], None]
+    call: Call,
+    id: str,
+    begin: Callable[[Call, str], PendingUpload],
+    finish: Callable[[Call, PendingUpload, Writer, Stored], None],
 ) -> Answer:
     """The body into a store. Whatever goes wrong, and if the caller vanishes: nothing is kept and the image is queued again."""
     loop = asyncio.get_running_loop()
     run, threads = loop.run_in_executor, call.use(Stores).threads
-    arrival = await run(threads, begin, call, id)
+    upload = await run(threads, begin, call, id)
     writer: Writer | None = None
     stores, settings, length = call.use(Stores), call.use(Images), call.request.headers.get("content-length", "")
     try:
@@ -86,11 +89,11 @@ async def receive(
                 f"The format {kind[:80]} of the body is not supported; send application/octet-stream",
                 field="Content-Type",
             )
-        blobs = arrival.place.blobs if arrival.place is not None else stores.staging
-        intake = arrival.intake
+        blobs = upload.place.blobs if upload.place is not None else stores.staging
+        intake = upload.intake
         if length.isdecimal():
             intake.expect(int(length))
-        writer = await run(threads, blobs.create, arrival.key, int(length) if length.isdecimal() else None)
+        writer = await run(threads, blobs.create, upload.key, int(length) if length.isdecimal() else None)
         renewed, before = call.now(), None
         async for batch in _batches(call, settings.upload_idle):
             intake.count(batch)
@@ -102,17 +105,17 @@ async def receive(
             )
             if call.now() - renewed > LEASE / 4:
                 renewed = call.now()
-                await run(threads, _renew, call, id, arrival.upload)
+                await run(threads, _renew, call, id, upload.upload)
         if before is not None:
             await before
         if length.isdecimal() and intake.size != int(length):
             raise Invalid(f"The body ended after {intake.size} of {length} bytes", field="body")
-        kept = await run(threads, intake.finish)
-        await run(threads, finish, call, arrival, writer, kept)
+        stored = await run(threads, intake.finish)
+        await run(threads, finish, call, upload, writer, stored)
     except BaseException as e:
         if writer is not None:
             await asyncio.shield(run(threads, writer.abort))
-        there = await asyncio.shield(run(threads, _give_up, call, arrival, _reason(e)))
+        there = await asyncio.shield(run(threads, _give_up, call, upload, _reason(e)))
         if not there and isinstance(e, (OSError, Problem)):
             raise NotFound(f"Image {id} was deleted while its bytes arrived.") from e
         if isinstance(e, OSError) and e.errno in {errno.ENOSPC, errno.EDQUOT}:
@@ -132,7 +135,7 @@ def _reason(e: BaseException) -> str:
 
 
 @repeated
-def _begin(call: Call, id: str) -> Arrival:
+def _begin(call: Call, id: str) -> PendingUpload:
     stores, upload_id = call.use(Stores), call.world.uuid()
     place = stores.get(call.request.headers.get("x-image-meta-store") or stores.default.id)
     if place.read_only:
@@ -150,7 +153,7 @@ def _begin(call: Call, id: str) -> Arrival:
             raise Conflict(
                 f"Image status transition from {image.status} to saving is not allowed: the image has its bytes, or another upload is under way."
             )
-    return Arrival(image, upload_id, store.key(id, upload_id), place, Intake(most, why, signature=signature))
+    return PendingUpload(image, upload_id, store.key(id, upload_id), place, Intake(most, why, signature=signature))
 
 
 def _formats(image: model.Image) -> None:
@@ -200,26 +203,26 @@ def _renew(call: Call, id: str, upload_id: str) -> None:
             raise NotFound(f"Image {id} was deleted, or its upload given up, while the bytes arrived.")
 
 
-def _finish(call: Call, arrival: Arrival, writer: Writer, kept: Kept) -> None:
+def _finish(call: Call, upload: PendingUpload, writer: Writer, stored: Stored) -> None:
     """Look at the bytes, make them durable, then say that they are there."""
-    place, image = arrival.place, arrival.image
+    place, image = upload.place, upload.image
     assert place is not None
-    seen = look(call, image, writer, kept.size)
+    seen = look(call, image, writer, stored.size)
     writer.commit()
 
     def active(tx: Tx) -> None:
-        limits.check_bytes(tx, image.owner, kept.size)
-        where = (store.c.id == image.id, store.c.upload == arrival.upload)
+        limits.check_bytes(tx, image.owner, stored.size)
+        where = (store.c.id == image.id, store.c.upload == upload.upload)
         changed = store.activate(
             tx,
             where,
             image.id,
-            kept,
-            seen.format,
-            seen.virtual_size,
-            {place.id: arrival.key},
-            call.now(),
-            call.world.uuid,
+            stored=stored,
+            detected=seen.format,
+            virtual=seen.virtual_size,
+            keys_by_store={place.id: upload.key},
+            now=call.now(),
+            mint=call.world.uuid,
         )
         if not changed:
             raise NotFound(f"Image {image.id} was deleted while its bytes arrived.")
@@ -229,7 +232,7 @@ def _finish(call: Call, arrival: Arrival, writer: Writer, kept: Kept) -> None:
     try:
         call.db.run(active)
     except BaseException:
-        place.blobs.remove(arrival.key)
+        place.blobs.remove(upload.key)
         raise
     finally:
         call.open = None
@@ -246,7 +249,7 @@ def look(call: Call, image: model.Image, writer: Writer, size: int) -> Inspectio
 
 
 @repeated
-def _begin_stage(call: Call, id: str) -> Arrival:
+def _begin_stage(call: Call, id: str) -> PendingUpload:
     upload_id = call.world.uuid()
     with call.db.write() as tx:
         image = found(call, tx, id)
@@ -258,34 +261,34 @@ def _begin_stage(call: Call, id: str) -> Arrival:
         lease = {"upload": upload_id, "upload_lease": call.now() + LEASE, "reason": None}
         if not store.IMAGES.change(tx, *where, status=model.UPLOADING, **lease):
             raise Conflict(f"Image status transition from {image.status} to uploading is not allowed.")
-    return Arrival(image, upload_id, store.key(id, upload_id), None, Intake(most, why))
+    return PendingUpload(image, upload_id, store.key(id, upload_id), None, Intake(most, why))
 
 
-def _finish_stage(call: Call, arrival: Arrival, writer: Writer, kept: Kept) -> None:
+def _finish_stage(call: Call, upload: PendingUpload, writer: Writer, stored: Stored) -> None:
     writer.commit()
     lease = call.now() + call.use(Images).stage_seconds
-    where = (store.c.id == arrival.image.id, store.c.upload == arrival.upload)
+    where = (store.c.id == upload.image.id, store.c.upload == upload.upload)
     kept_row = {
-        "staged": arrival.key,
-        "staged_size": kept.size,
-        "size": kept.size,
+        "staged": upload.key,
+        "staged_size": stored.size,
+        "size": stored.size,
         "upload": None,
         "upload_lease": lease,
     }
     changed = call.db.run(lambda tx: store.IMAGES.change(tx, *where, **kept_row, updated=call.now()))
     if not changed:
-        call.use(Stores).staging.remove(arrival.key)
-        raise NotFound(f"Image {arrival.image.id} was deleted while its bytes arrived.")
+        call.use(Stores).staging.remove(upload.key)
+        raise NotFound(f"Image {upload.image.id} was deleted while its bytes arrived.")
 
 
 @repeated
-def _give_up(call: Call, arrival: Arrival, reason: str) -> bool:
+def _give_up(call: Call, upload: PendingUpload, reason: str) -> bool:
     """Queued again, with the reason; whether the image is still there."""
     try:
         with call.db.write() as tx:
-            where = (store.c.id == arrival.image.id, store.c.upload == arrival.upload)
+            where = (store.c.id == upload.image.id, store.c.upload == upload.upload)
             store.IMAGES.change(tx, *where, status=model.QUEUED, upload=None, upload_lease=0.0, reason=reason[:1000])
-            return store.IMAGES.get(tx, arrival.image.id) is not None
+            return store.IMAGES.get(tx, upload.image.id) is not None
     except Problem:
         return True  # the loop gives it up when the lease is over
 
@@ -297,8 +300,8 @@ async def download(call: Call, id: str) -> Answer:
     """GET /v2/images/{id}/file, whole or one range; 204 while there are no bytes."""
     loop = asyncio.get_running_loop()
     threads: Executor = call.use(Stores).threads
-    image, places = await loop.run_in_executor(threads, _readable, call, id)
-    if not places or image.size is None:
+    image, locations = await loop.run_in_executor(threads, _readable, call, id)
+    if not locations or image.size is None:
         return Answer(code=204)
     start, length, code = _range(_asked(call), image.size)
     headers = {"content-length": str(length), "content-type": "application/octet-stream", "accept-ranges": "bytes"}
@@ -308,8 +311,8 @@ async def download(call: Call, id: str) -> Answer:
         headers["content-md5"] = image.checksum
     if call.request.method == "HEAD":
         return Answer(code=code, headers=headers, body=b"")
-    threads = call.use(Stores).reading(p.store for p in places)
-    chunks = await loop.run_in_executor(threads, open_any, call.use(Stores), places, start, length)
+    threads = call.use(Stores).reading(p.store for p in locations)
+    chunks = await loop.run_in_executor(threads, open_any, call.use(Stores), locations, start, length)
     return Answer(code=code, headers=headers, stream=_out(threads, chunks))
 
 
@@ -324,12 +327,12 @@ def _readable(call: Call, id: str) -> tuple[model.Image, list[model.Location]]:
 
 
 def open_any(
-    stores: Stores, places: list[model.Location], start: int = 0, length: int | None = None
+    stores: Stores, locations: list[model.Location], start: int = 0, length: int | None = None
 ) -> Iterator[bytes]:
     """The bytes from the first place that gives them, the preferred first. Raises Unavailable when none does."""
-    order = {id: n for n, id in enumerate(stores.ordered([p.store for p in places]))}
+    order = {id: n for n, id in enumerate(stores.ordered([p.store for p in locations]))}
     why = "no store of this cloud has it"
-    for place in sorted(places, key=lambda p: order[p.store]):
+    for place in sorted(locations, key=lambda p: order[p.store]):
         known = stores.by_id.get(place.store)
         if known is None:
             continue

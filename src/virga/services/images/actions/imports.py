@@ -16,8 +16,8 @@ from virga.services.images.actions.data import _room, signed
 from virga.services.images.actions.images import found, permit
 from virga.services.images.driver import Stores
 from virga.services.images.fetch import Guard
-from virga.services.images.porter import Porter
 from virga.services.images.settings import Images
+from virga.services.images.transfers import ImageTransfers
 
 DIRECT, WEB, COPY, GLANCE, LOCATION = "glance-direct", "web-download", "copy-image", "glance-download", "location"
 
@@ -68,24 +68,26 @@ def _intend(call: Call, id: str, body: wire.Import) -> Answer:
     else:
         permit(call, policy.MODIFY_IMAGE, image)
     signed(call, image)
-    places = _places(call, image, body)
-    if not places:
+    store_ids = _places(call, image, body)
+    if not store_ids:
         return Answer(code=202)  # the image is in every store already
     if image.status != model.UPLOADING and name != COPY:
         limits.check_arriving(call.tx, image.owner)
-    limits.check_bytes(call.tx, image.owner, image.size or 0, len(places))
-    said = msgspec.json.decode(call.request.body)
-    asked = {"method": msgspec.to_builtins(body.method)} | {
-        k: said[k] for k in ("all_stores", "all_stores_must_succeed", "stores") if k in said
+    limits.check_bytes(call.tx, image.owner, image.size or 0, len(store_ids))
+    declared = msgspec.json.decode(call.request.body)
+    requested = {"method": msgspec.to_builtins(body.method)} | {
+        k: declared[k] for k in ("all_stores", "all_stores_must_succeed", "stores") if k in declared
     }
-    asked["method"].pop("extra", None)
-    asked["method"] = {k: v for k, v in asked["method"].items() if v is not None and (k == "name" or name != DIRECT)}
+    requested["method"].pop("extra", None)
+    requested["method"] = {
+        k: v for k, v in requested["method"].items() if v is not None and (k == "name" or name != DIRECT)
+    }
     begin(
         call,
         image,
         name,
-        {"import_req": asked, "image_id": id, "backend": places},
-        places,
+        {"import_req": requested, "image_id": id, "backend": store_ids},
+        store_ids,
         must=body.all_stores_must_succeed,
     )
     return Answer(code=202)
@@ -96,7 +98,7 @@ def begin(
     image: model.Image,
     method: str,
     shown: dict[str, Any],
-    places: list[str],
+    store_ids: list[str],
     *,
     must: bool = True,
     **more: Any,
@@ -108,7 +110,7 @@ def begin(
         "image": image.id,
         "task": task,
         "method": method,
-        "places": places,
+        "places": store_ids,
         "must": must,
         "staged": image.staged,
         "most": most,
@@ -116,8 +118,10 @@ def begin(
         "from": {k: v for k, v in shown.get("import_req", {}).get("method", {}).items() if k != "name"},
         "project": call.actor.project_id or "",
     } | more
-    saga = start(call.tx, call.doors, "images.import", args, exclusive=f"image:{image.id}", request_id=call.request.id)
-    change: dict[str, Any] = {"saga_id": saga, "task_id": task, "importing": places, "failed": [], "reason": None}
+    saga = start(
+        call.tx, call.registry, "images.import", args, exclusive=f"image:{image.id}", request_id=call.request.id
+    )
+    change: dict[str, Any] = {"saga_id": saga, "task_id": task, "importing": store_ids, "failed": [], "reason": None}
     if method != COPY:
         change |= {"status": model.IMPORTING, "upload_lease": 0.0}
     if not store.IMAGES.change(call.tx, store.c.id == image.id, store.c.status == image.status, **change):
@@ -139,7 +143,7 @@ def begin(
         expires=None,
     )
     if method == GLANCE:
-        call.use(Porter).secrets[saga] = call.request.headers.get("x-auth-token", "")
+        call.use(ImageTransfers).secrets[saga] = call.request.headers.get("x-auth-token", "")
     return task
 
 
@@ -168,19 +172,19 @@ def _places(call: Call, image: model.Image, body: wire.Import) -> list[str]:
                 "All_stores parameter can't be used with x-image-meta-store header or stores parameter",
                 field="all_stores",
             )
-        places = writable
+        store_ids = writable
     elif not isinstance(body.stores, msgspec.UnsetType):
-        places = list(dict.fromkeys(body.stores)) or [stores.default.id]
+        store_ids = list(dict.fromkeys(body.stores)) or [stores.default.id]
     else:
-        places = [call.request.headers.get("x-image-meta-store") or stores.default.id]
-    for place in places:
+        store_ids = [call.request.headers.get("x-image-meta-store") or stores.default.id]
+    for place in store_ids:
         if place not in stores.by_id:
             raise Conflict(f"Store for identifier {place[:64]} not found; there are: {', '.join(stores.by_id)}")
         if place not in writable:
             raise Conflict(f"Store {place} is read-only")
     if body.method.name == COPY:
-        have = [p for p in places if p in image.stores]
+        have = [p for p in store_ids if p in image.stores]
         if have and not body.all_stores:
             raise Invalid(f"Image is already present at store '{have[0]}'", field="stores")
-        places = [p for p in places if p not in image.stores]
-    return places
+        store_ids = [p for p in store_ids if p not in image.stores]
+    return store_ids

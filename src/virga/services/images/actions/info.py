@@ -8,7 +8,7 @@ from typing import Any
 from virga.authority.rules import allow, is_admin
 from virga.ground.errors import Invalid, NotFound
 from virga.ground.http.call import Call
-from virga.ground.http.pages import Page, asked, cut
+from virga.ground.http.pages import Page, page_request, paginate
 from virga.services.images import limits, model, policy, store, wire
 from virga.services.images.actions.images import found, permit
 from virga.services.images.driver import Store, Stores
@@ -57,13 +57,15 @@ def image_tasks(call: Call, id: str) -> list[model.Task]:
 def tasks(call: Call) -> Page[model.Task]:
     """GET /v2/tasks"""
     allow(call, policy.GET_TASKS)
-    ask = asked(call, sortable=TASK_KEYS, default=(("created", "desc"),), most=1000)
+    page = page_request(call, sortable=TASK_KEYS, default=(("created", "desc"),), most=1000)
     t, where = store.TASKS.c, []
     seen = None if is_admin(call.actor) else t.owner == (call.actor.project_id or "")
     for name in ("status", "type"):
         if name in call.query:
             where.append(t[name] == call.query.get(name))
-    return cut(store.TASKS.page(call.tx, *where, seen=seen, sort=ask.sort, marker=ask.marker, limit=ask.limit + 1), ask)
+    return paginate(
+        store.TASKS.page(call.tx, *where, seen=seen, sort=page.sort, marker=page.marker, limit=page.limit + 1), page
+    )
 
 
 def task(call: Call, id: str) -> model.Task:

@@ -153,13 +153,14 @@ def _filters(call: Call) -> list[Any]:
     return where
 
 
-def properties(asked: Mapping[str, str]) -> list[Any]:
+def properties(filters: Mapping[str, str]) -> list[Any]:
     """The images that have all these properties. Each is a condition that the database must read: raises Invalid for more than MANY."""
-    if len(asked) > MANY:
+    if len(filters) > MANY:
         raise Invalid(
-            f"The query asks for {len(asked)} properties, at most {MANY} in one request", field=sorted(asked)[0][:64]
+            f"The query asks for {len(filters)} properties, at most {MANY} in one request",
+            field=sorted(filters)[0][:64],
         )
-    return [store.having(name, value) for name, value in asked.items()]
+    return [store.having(name, value) for name, value in filters.items()]
 
 
 def _flag(call: Call, name: str, default: str) -> bool:

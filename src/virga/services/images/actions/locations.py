@@ -36,9 +36,9 @@ def add(call: Call, id: str, body: wire.AddLocation) -> Answer:
     """POST /v2/images/{id}/locations: the bytes are read once, looked at and hashed; then the image is active where it lies."""
     place = _place(call, body.url)
     known: dict[str, str] = {}
-    said = _hash(body.validation_data)
-    if said is not None:
-        known = {"algorithm": said[0], "value": said[1]}
+    declared = _hash(body.validation_data)
+    if declared is not None:
+        known = {"algorithm": declared[0], "value": declared[1]}
     with call.db.write() as tx:
         call.open = tx
         try:
@@ -98,22 +98,22 @@ def patch(call: Call, image: model.Image, verb: str, at: str | None, value: Any)
     if len(values) > MANY:
         raise Invalid(f"Invalid input for field 'locations': {len(values)} of them, at most {MANY}", field="locations")
     shapes = [ground_wire.decode(wire.OldLocation, msgspec.json.encode(v)) for v in values]
-    said = [s for s in shapes if isinstance(s, wire.OldLocation)]
+    declared = [s for s in shapes if isinstance(s, wire.OldLocation)]
     if verb == "replace" and image.status == model.ACTIVE:
-        _again(call, rows, said)
+        _again(call, rows, declared)
     else:
-        _take(call, image, [] if verb == "replace" else rows, said)
+        _take(call, image, [] if verb == "replace" else rows, declared)
 
 
-def _again(call: Call, rows: list[model.Location], said: list[wire.OldLocation]) -> None:
+def _again(call: Call, rows: list[model.Location], declared: list[wire.OldLocation]) -> None:
     """The same places with other words about them: bytes are neither added nor dropped by a replace."""
     stores = call.use(Stores)
     urls = {stores.by_id[r.store].blobs.url(r.key): r for r in rows if r.store in stores.by_id}
-    if sorted(urls) != sorted(s.url for s in said):
+    if sorted(urls) != sorted(s.url for s in declared):
         raise Invalid(
             "Original locations must be kept when they are replaced: only their metadata can change.", field="locations"
         )
-    for shape in said:
+    for shape in declared:
         store.LOCATIONS.put(call.tx, urls[shape.url].id, meta={k: v for k, v in shape.metadata.items() if k != "store"})
 
 
@@ -151,15 +151,17 @@ def _take(call: Call, image: model.Image, rows: list[model.Location], new: list[
     store.IMAGES.put(call.tx, image.id, **change)
 
 
-def _known(image: model.Image, said: wire.Validation, before: dict[str, Any]) -> dict[str, Any]:
+def _known(image: model.Image, declared: wire.Validation, before: dict[str, Any]) -> dict[str, Any]:
     """What the caller says the bytes hash to; it must not contradict what is known."""
     try:
-        both = _hash(said)
+        both = _hash(declared)
     except Invalid as e:
         raise Conflict(e.message) from None
     if both is None:
         return {}
-    new = {"os_hash_algo": both[0], "os_hash_value": both[1]} | ({"checksum": said.checksum} if said.checksum else {})
+    new = {"os_hash_algo": both[0], "os_hash_value": both[1]} | (
+        {"checksum": declared.checksum} if declared.checksum else {}
+    )
     current = {k: getattr(image, k) for k in new} | before
     for name, text in new.items():
         if current.get(name) not in {None, text}:

@@ -19,10 +19,10 @@ from virga.ground.sagas.saga import SAGAS, Again, Context, wake
 from virga.services.images import events, limits, model, policy, properties, store
 from virga.services.images.driver import Stores
 from virga.services.images.inspect import Inspector, refuse
-from virga.services.images.intake import Intake, Kept
-from virga.services.images.porter import Porter, Ticket
+from virga.services.images.intake import Intake, Stored
 from virga.services.images.settings import Images
 from virga.services.images.signature import Signature
+from virga.services.images.transfers import ImageTransfers, TransferProgress
 
 
 class Refused(Problem):
@@ -89,30 +89,30 @@ def begin(
 def take(
     ctx: Context, id: str, exclusive: str, chunks: Callable[[], Iterator[bytes]], size: int, formats: tuple[str, str]
 ) -> dict[str, Any]:
-    """The bytes into the default store, looked at like everybody's: a note for `publish`. The porter carries them; until it has, Again.
+    """The bytes into the default store, looked at like everybody's: a note for `publish`. A transfer carries them; until it has, Again.
     Raises Refused; NotFound when the image was deleted meanwhile."""
 
     def done() -> None:
         with ctx.db.write() as tx:
-            wake(tx, ctx.doors, exclusive)
+            wake(tx, ctx.registry, exclusive)
 
-    def job(ticket: Ticket) -> dict[str, Any]:
+    def job(progress: TransferProgress) -> dict[str, Any]:
         try:
-            return _take(ctx, id, chunks(), size, formats, ticket)
+            return _take(ctx, id, chunks(), size, formats, progress)
         except (OSError, Unavailable, NoSpace) as e:
             full = isinstance(e, OSError) and e.errno in {errno.ENOSPC, errno.EDQUOT}
             raise Refused(
                 "The image store's disk is full; nothing was kept." if full else f"The image store failed: {e}"
             ) from e
 
-    found: dict[str, Any] = ctx.doors.use(Porter).ensure(f"{ctx.id}:snapshot", job, done, tell=ctx.say)
+    found: dict[str, Any] = ctx.registry.use(ImageTransfers).ensure(f"{ctx.id}:snapshot", job, done, tell=ctx.say)
     return found
 
 
 def _take(
-    ctx: Context, id: str, chunks: Iterator[bytes], size: int, formats: tuple[str, str], ticket: Ticket
+    ctx: Context, id: str, chunks: Iterator[bytes], size: int, formats: tuple[str, str], progress: TransferProgress
 ) -> dict[str, Any]:
-    stores, own = ctx.doors.use(Stores), ctx.doors.use(Images)
+    stores, own = ctx.registry.use(Stores), ctx.registry.use(Images)
     place, key = stores.default, store.key(id, ctx.id)
     with ctx.db.write() as tx:
         where = (store.c.id == id, store.c.saga_id == ctx.id, store.c.status.in_((model.QUEUED, model.SAVING)))
@@ -131,20 +131,20 @@ def _take(
         for chunk in chunks:
             intake.take(chunk)
             writer.write(chunk)
-            ticket.say(intake.size, size, "store")
+            progress.update(intake.size, size, "store")
         fd = writer.fd()
         if fd is None:
             raise Unavailable("The store gives no way to look at the bytes")
-        seen = ctx.doors.use(Inspector).look(fd, intake.size)
+        seen = ctx.registry.use(Inspector).look(fd, intake.size)
         declared = msgspec.structs.replace(row, disk_format=formats[0], container_format=formats[1])
         refuse(seen, declared, own)
         writer.commit()
     except BaseException:
         writer.abort()
         raise
-    kept = msgspec.to_builtins(intake.finish())
+    stored = msgspec.to_builtins(intake.finish())
     return {
-        "kept": kept,
+        "kept": stored,
         "places": {place.id: key},
         "format": seen.format,
         "virtual": seen.virtual_size,
@@ -154,9 +154,9 @@ def _take(
 
 def untake(ctx: Context, id: str) -> None:
     """No byte of `take` is left; Again while it still works."""
-    if not ctx.doors.use(Porter).cancel(f"{ctx.id}:"):
+    if not ctx.registry.use(ImageTransfers).cancel(f"{ctx.id}:"):
         raise Again(0.2)
-    blobs, key = ctx.doors.use(Stores).default.blobs, store.key(id, ctx.id)
+    blobs, key = ctx.registry.use(Stores).default.blobs, store.key(id, ctx.id)
     blobs.remove(key)
     blobs.discard(key)
 
@@ -167,36 +167,36 @@ def publish(ctx: Context, id: str, found: dict[str, Any]) -> None:
     row = store.IMAGES.one(tx, *where)
     if row is None:
         raise NotFound(f"Image {id} was deleted while it was made.")
-    kept = msgspec.convert(found["kept"], Kept)
-    limits.check_bytes(tx, row.owner, kept.size, len(found["places"]))
+    stored = msgspec.convert(found["kept"], Stored)
+    limits.check_bytes(tx, row.owner, stored.size, len(found["places"]))
     disk, container = found["formats"]
     store.activate(
         tx,
         where,
         id,
-        kept,
-        found["format"],
-        found["virtual"],
-        found["places"],
-        ctx.world.now(),
-        ctx.world.uuid,
+        stored=stored,
+        detected=found["format"],
+        virtual=found["virtual"],
+        keys_by_store=found["places"],
+        now=ctx.world.now(),
+        mint=ctx.world.uuid,
         disk_format=disk,
         container_format=container,
     )
-    emit(tx, ctx.doors, events.ImageActive(image_id=id))
+    emit(tx, ctx.registry, events.ImageActive(image_id=id))
 
 
-def abandon(tx: Tx, doors: Any, id: str, saga: str) -> bool:
+def abandon(tx: Tx, registry: Any, id: str, saga: str) -> bool:
     """The record goes, if it still is `saga`'s: what never became an image is none. Its bytes are the sweeper's."""
     row = store.IMAGES.one(tx, store.c.id == id, store.c.saga_id == saga)
     if row is None:
         return False
     store.remove(tx, id)
-    emit(tx, doors, events.ImageDeleted(image_id=id))
+    emit(tx, registry, events.ImageDeleted(image_id=id))
     return True
 
 
-def rotate(tx: Tx, doors: Any, owner: str, server: str, kind: str, keep: int) -> list[str]:
+def rotate(tx: Tx, registry: Any, owner: str, server: str, kind: str, keep: int) -> list[str]:
     """Of a server's whole backups of one kind the newest `keep` stay; the ids of those that went. What is protected stays, too."""
     rows = store.IMAGES.find(
         tx, store.c.owner == owner, store.having("instance_uuid", server), order=store.c.created.desc()
@@ -205,31 +205,31 @@ def rotate(tx: Tx, doors: Any, owner: str, server: str, kind: str, keep: int) ->
     gone = [i.id for i in [i for i in mine if i.status == model.ACTIVE][keep:] if not i.protected]
     for id in gone:
         store.remove(tx, id)
-        emit(tx, doors, events.ImageDeleted(image_id=id))
+        emit(tx, registry, events.ImageDeleted(image_id=id))
     return gone
 
 
 def verify(ctx: Context, id: str, exclusive: str) -> str:
-    """The image's signature against its bytes, by the certificates that are trusted now: the id of the certificate. The porter reads;
+    """The image's signature against its bytes, by the certificates that are trusted now: the id of the certificate. A transfer reads;
     until it has, Again. Raises Invalid with what is wrong; an image that is not signed is not verified."""
 
     def done() -> None:
         with ctx.db.write() as tx:
-            wake(tx, ctx.doors, exclusive)
+            wake(tx, ctx.registry, exclusive)
 
-    def job(ticket: Ticket) -> str:
+    def job(progress: TransferProgress) -> str:
         from virga.services.images.actions.data import open_any
 
         with ctx.db.read() as tx:
-            image, places = store.IMAGES.get(tx, id), store.locations(tx, id)
-        if image is None or not places:
+            image, locations = store.IMAGES.get(tx, id), store.locations(tx, id)
+        if image is None or not locations:
             raise NotFound(f"Image {id} is gone, or has no bytes.")
-        signature = Signature(image.properties, ctx.doors.use(Images).trusted_certificates, ctx.world.now())
-        for chunk in open_any(ctx.doors.use(Stores), places):
+        signature = Signature(image.properties, ctx.registry.use(Images).trusted_certificates, ctx.world.now())
+        for chunk in open_any(ctx.registry.use(Stores), locations):
             signature.update(chunk)
-            ticket.say(0, 0, "verify")
+            progress.update(0, 0, "verify")
         signature.verify()
         return str(image.properties["img_signature_certificate_uuid"])
 
-    found: str = ctx.doors.use(Porter).ensure(f"{ctx.id}:verify", job, done, tell=ctx.say)
+    found: str = ctx.registry.use(ImageTransfers).ensure(f"{ctx.id}:verify", job, done, tell=ctx.say)
     return found

@@ -58,16 +58,16 @@ class Cluster:
             assert child.stdout is not None
             while data := child.stdout.read(CHUNK):
                 yield data
-            _, said = child.communicate(timeout=SECONDS)
+            _, stderr = child.communicate(timeout=SECONDS)
             if child.returncode:
-                raise failure(child.returncode, said)
+                raise failure(child.returncode, stderr)
         finally:
             child.kill()
             child.communicate()
 
 
-def failure(code: int, said: bytes) -> OSError:
-    text = said.decode(errors="replace").strip()[-300:]
+def failure(code: int, stderr: bytes) -> OSError:
+    text = stderr.decode(errors="replace").strip()[-300:]
     number = {2: errno.ENOENT, 28: errno.ENOSPC}.get(code, errno.EIO)
     return FileNotFoundError(number, text) if number == errno.ENOENT else OSError(number, text)
 
@@ -101,13 +101,13 @@ class RbdWriter:
         if child is None:
             return
         try:
-            _, said = child.communicate(timeout=SECONDS)
+            _, stderr = child.communicate(timeout=SECONDS)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
             raise OSError(errno.ETIMEDOUT, f"Ceph does not take the bytes within {SECONDS} s") from None
         if child.returncode:
-            raise failure(child.returncode, said)
+            raise failure(child.returncode, stderr)
 
     def fd(self) -> int | None:
         self._finish()

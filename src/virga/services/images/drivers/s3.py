@@ -89,9 +89,9 @@ class Bucket:
         try:
             return act(client)
         except ClientError as e:
-            said = e.response.get("Error", {})
-            code, status = str(said.get("Code", "")), e.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-            text = f"S3 answered {code}: {str(said.get('Message', ''))[:200]}"
+            detail = e.response.get("Error", {})
+            code, status = str(detail.get("Code", "")), e.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+            text = f"S3 answered {code}: {str(detail.get('Message', ''))[:200]}"
             if code in {"NoSuchKey", "NoSuchUpload", "404", "NotFound"}:
                 raise FileNotFoundError(errno.ENOENT, text) from e
             full = code in {"QuotaExceeded", "InsufficientCapacity", "XMinioStorageFull"} or status == 507
@@ -123,10 +123,10 @@ class Bucket:
         if self.cloud is None or self._ours:
             return
         where, mine = {"Bucket": self.options.bucket, "Key": MARK}, {"cloud": self.cloud}
-        said = ""
+        text = ""
         for _ in range(3):
             try:
-                said = self.call(lambda c: c.head_object(**where))["Metadata"].get("cloud", "")
+                text = self.call(lambda c: c.head_object(**where))["Metadata"].get("cloud", "")
                 break
             except FileNotFoundError:
                 try:
@@ -136,8 +136,8 @@ class Bucket:
                         return  # so there is nothing in it
                     if "PreconditionFailed" not in str(e):
                         raise
-        if said != self.cloud:
-            raise foreign(f"The bucket {self.options.bucket}", said)
+        if text != self.cloud:
+            raise foreign(f"The bucket {self.options.bucket}", text)
         self._ours = True
 
 

@@ -60,9 +60,9 @@ class Answer:
         self.status, self.headers, self.body, self.found = found.status, found.headers, body, found
 
 
-def problem(status: int, said: bytes, what: str) -> OSError:
+def problem(status: int, detail: bytes, what: str) -> OSError:
     """What a refusal means for who wanted to write or read."""
-    text = f"Swift answered {status} to {what}: {said[:200].decode(errors='replace').strip()}"
+    text = f"Swift answered {status} to {what}: {detail[:200].decode(errors='replace').strip()}"
     if status == 404:
         return FileNotFoundError(errno.ENOENT, text)
     return OSError(
@@ -71,7 +71,7 @@ def problem(status: int, said: bytes, what: str) -> OSError:
 
 
 class Account:
-    """The service user's door: a token while it lives, and requests with it."""
+    """The service user's session: a token while it lives, and requests with it."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -86,7 +86,7 @@ class Account:
             return http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=SECONDS, context=tls)
         return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=SECONDS)
 
-    def door(self, fresh: bool = False) -> tuple[str, str]:
+    def session(self, fresh: bool = False) -> tuple[str, str]:
         """(token, address of the account). Raises OSError."""
         with self._lock:
             if fresh or datetime.now(UTC) + timedelta(minutes=5) > self._until:
@@ -160,7 +160,7 @@ class Account:
         tail = f"/{quote(path)}" if path else ""
         got: Answer | None = None
         for n in range(TRIES):
-            token, base = self.door(fresh=got is not None and got.status == 401)
+            token, base = self.session(fresh=got is not None and got.status == 401)
             try:
                 got = self.once(
                     method,
@@ -197,7 +197,7 @@ class Account:
     def most_segments(self) -> int:
         """How many segments a static manifest may have here; 0 where there are none."""
         if self._most_segments is None:
-            parts = urlsplit(self.door()[1])
+            parts = urlsplit(self.session()[1])
             root = parts.path.partition("/v1")[0]
             found = 0
             for path in dict.fromkeys((f"{root}/info", "/info")):
@@ -213,7 +213,7 @@ class Put:
     """One object on its way: headers at once, bytes as they come, the answer at the end."""
 
     def __init__(self, account: Account, path: str, size: int | None) -> None:
-        token, base = account.door()
+        token, base = account.session()
         self.path, self.size, self.sent = path, size, 0
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._conn = account.connect(base)
@@ -254,13 +254,13 @@ class Put:
             elif self.sent != self.size:
                 raise OSError(errno.EIO, f"{self.sent} bytes came where {self.size} were announced")
             found = self._conn.getresponse()
-            said, tag = found.read(1 << 16), (found.headers.get("etag") or "").strip('"')
+            text, tag = found.read(1 << 16), (found.headers.get("etag") or "").strip('"')
         except http.client.HTTPException as e:
             raise OSError(errno.EIO, f"Swift broke off: {type(e).__name__} {e}") from e
         finally:
             self._conn.close()
         if found.status != 201:
-            raise problem(found.status, said, f"PUT {self.path}")
+            raise problem(found.status, text, f"PUT {self.path}")
         if tag and tag != self._md5.hexdigest():
             raise OSError(errno.EIO, f"Swift kept other bytes of {self.path} than it was sent")
         return self._md5.hexdigest()
@@ -401,9 +401,9 @@ class SwiftStore:
                 if not self.options.multiple_containers_seed:
                     return  # there is no container, so there is nothing in it
                 self.account.ask("PUT", place)
-        said = got.headers.get("x-object-meta-cloud", "")
-        if said != self.cloud:
-            raise foreign(f"The container {place}", said)
+        text = got.headers.get("x-object-meta-cloud", "")
+        if text != self.cloud:
+            raise foreign(f"The container {place}", text)
         self._ours = True
 
     def create(self, key: str, size: int | None = None) -> SwiftWriter:
@@ -428,7 +428,7 @@ class SwiftStore:
     def _get(self, key: str, at: int, end: int | None) -> tuple[http.client.HTTPResponse, http.client.HTTPConnection]:
         """An answer whose body waits to be read; 416 when there is nothing from `at` on."""
         for again in (False, True):
-            token, base = self.account.door(fresh=again)
+            token, base = self.account.session(fresh=again)
             conn = self.account.connect(base)
             headers = {"X-Auth-Token": token}
             if at or end is not None:
@@ -438,7 +438,7 @@ class SwiftStore:
                 found = conn.getresponse()
                 if found.status in {200, 206, 416}:
                     return found, conn
-                said = found.read(1 << 16)
+                text = found.read(1 << 16)
             except http.client.HTTPException as e:
                 conn.close()
                 raise OSError(errno.EIO, f"Swift broke off: {type(e).__name__} {e}") from e
@@ -447,7 +447,7 @@ class SwiftStore:
                 raise
             conn.close()
             if found.status != 401 or again:
-                raise problem(found.status, said, f"GET {key}")
+                raise problem(found.status, text, f"GET {key}")
         raise AssertionError
 
     def path(self, key: str) -> Path | None:

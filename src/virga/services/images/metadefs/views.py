@@ -13,7 +13,7 @@ from virga.services.images.metadefs import model
 from virga.services.images.schemas import TEXT, several
 
 BASE = "/v2/metadefs/namespaces"
-Whole = tuple[model.Namespace, list[model.Item]]
+NamespaceWithItems = tuple[model.Namespace, list[model.Item]]
 One = tuple[model.Namespace, model.Item]
 
 
@@ -29,7 +29,7 @@ def _of(items: list[model.Item], kind: str) -> list[model.Item]:
     return [i for i in items if i.kind == kind]
 
 
-def namespace(both: Whole, call: Call) -> dict[str, Any]:
+def namespace(both: NamespaceWithItems, call: Call) -> dict[str, Any]:
     row, items = both
     out: dict[str, Any] = {
         "namespace": row.namespace,
@@ -54,11 +54,11 @@ def namespace(both: Whole, call: Call) -> dict[str, Any]:
     return out | {k: v for k, v in parts.items() if v}
 
 
-def created(both: Whole, call: Call) -> Answer:
+def created(both: NamespaceWithItems, call: Call) -> Answer:
     return Answer(namespace(both, call), 201, {"location": _path(both[0].namespace)})
 
 
-def namespaces(page: Page[Whole], call: Call) -> dict[str, Any]:
+def namespaces(page: Page[NamespaceWithItems], call: Call) -> dict[str, Any]:
     pairs = [(k, v) for k, v in parse_qsl(call.request.raw_query) if k != "marker"]
     body: dict[str, Any] = {
         "namespaces": [namespace(b, call) for b in page.items],
@@ -82,7 +82,7 @@ def object_(both: One, _: Call) -> dict[str, Any]:
     return _object(*both)
 
 
-def objects(both: Whole, _: Call) -> dict[str, Any]:
+def objects(both: NamespaceWithItems, _: Call) -> dict[str, Any]:
     return {
         "objects": [_object(both[0], i) for i in both[1]],
         "schema": "/v2/schemas/metadefs/objects",
@@ -93,7 +93,7 @@ def property_(both: One, _: Call) -> dict[str, Any]:
     return both[1].body | {"name": both[1].name}
 
 
-def properties(both: Whole, _: Call) -> dict[str, Any]:
+def properties(both: NamespaceWithItems, _: Call) -> dict[str, Any]:
     return {"properties": {i.name: i.body | {"name": i.name} for i in both[1]}}
 
 
@@ -101,7 +101,7 @@ def tag(both: One, _: Call) -> dict[str, Any]:
     return {"name": both[1].name} | _times(both[1])
 
 
-def tags(both: Whole, _: Call) -> dict[str, Any]:
+def tags(both: NamespaceWithItems, _: Call) -> dict[str, Any]:
     return {"tags": [{"name": i.name} for i in both[1]]}
 
 
@@ -113,7 +113,7 @@ def association(both: One, _: Call) -> dict[str, Any]:
     return _association(both[1])
 
 
-def associations(both: Whole, _: Call) -> dict[str, Any]:
+def associations(both: NamespaceWithItems, _: Call) -> dict[str, Any]:
     return {"resource_type_associations": [_association(i) for i in both[1]]}
 
 

@@ -16,14 +16,16 @@ from virga.services.images import model, store
 from virga.services.images.actions.data import open_any
 from virga.services.images.driver import Stores
 from virga.services.images.fetch import Download, Guard
-from virga.services.images.porter import Porter, Ticket
 from virga.services.images.settings import Images
+from virga.services.images.transfers import ImageTransfers, TransferProgress
 
 CARRIED = ("hw_", "trait:", "os_distro", "os_secure_boot", "os_type")
 DESCRIPTION = 1 << 20
 
 
-def keep(stores: Stores, key: str, chunks: Iterable[bytes], total: int, most: int, why: str, ticket: Ticket) -> int:
+def write_chunks(
+    stores: Stores, key: str, chunks: Iterable[bytes], *, total: int, most: int, why: str, progress: TransferProgress
+) -> int:
     """The chunks into the staging area, whole or not at all; how many bytes."""
     writer, size = stores.staging.create(key), 0
     try:
@@ -34,7 +36,7 @@ def keep(stores: Stores, key: str, chunks: Iterable[bytes], total: int, most: in
             if size > most:
                 raise TooLarge(f"The image is longer than {most} bytes: {why}", limit=most)
             writer.write(chunk)
-            ticket.say(size, total, "download")
+            progress.update(size, total, "download")
         writer.commit()
     except BaseException:
         writer.abort()
@@ -42,53 +44,59 @@ def keep(stores: Stores, key: str, chunks: Iterable[bytes], total: int, most: in
     return size
 
 
-def from_web(ctx: Context, stores: Stores, url: str, key: str, most: int, why: str, ticket: Ticket) -> dict[str, Any]:
+def from_web(
+    ctx: Context, stores: Stores, url: str, *, key: str, most: int, why: str, progress: TransferProgress
+) -> dict[str, Any]:
     """The URL was read when it was asked for; what its host is, is looked at for every connection."""
-    download = Download(Guard(ctx.doors.use(Images), ctx.args["project"]), url)
+    download = Download(Guard(ctx.registry.use(Images), ctx.args["project"]), url)
     try:
         download.open()
-        keep(stores, key, download, download.size or 0, most, why, ticket)
+        write_chunks(stores, key, download, total=download.size or 0, most=most, why=why, progress=progress)
     finally:
         download.close()
     return {"key": key}
 
 
-def from_glance(ctx: Context, stores: Stores, key: str, most: int, why: str, ticket: Ticket) -> dict[str, Any]:
+def from_glance(
+    ctx: Context, stores: Stores, key: str, most: int, why: str, progress: TransferProgress
+) -> dict[str, Any]:
     """An image of another region, with the caller's token; of this cloud, with the caller's rights."""
-    asked = ctx.args["from"]
+    requested = ctx.args["from"]
     with ctx.db.read() as tx:
-        base = identity.endpoint(tx, "image", asked["glance_region"], asked["glance_service_interface"])
+        base = identity.endpoint(tx, "image", requested["glance_region"], requested["glance_service_interface"])
     if base is None:
         raise NotFound(
-            f"The catalogue has no {asked['glance_service_interface'][:40]} image endpoint in region {asked['glance_region'][:64]}"
+            f"The catalogue has no {requested['glance_service_interface'][:40]} image endpoint in region {requested['glance_region'][:64]}"
         )
     if base.startswith("/"):
-        return _own(ctx, stores, key, most, why, ticket)
-    token = ctx.doors.use(Porter).secrets.get(ctx.id)
+        return _own(ctx, stores, key, most, why, progress)
+    token = ctx.registry.use(ImageTransfers).secrets.get(ctx.id)
     if token is None:
         raise Invalid("The import was interrupted, and the token that it may use is gone: ask for it again.")
-    return _other(ctx, stores, base.rstrip("/").removesuffix("/v2"), token, key, most, why, ticket)
+    return _other(
+        ctx, stores, base.rstrip("/").removesuffix("/v2"), token=token, key=key, most=most, why=why, progress=progress
+    )
 
 
-def _own(ctx: Context, stores: Stores, key: str, most: int, why: str, ticket: Ticket) -> dict[str, Any]:
+def _own(ctx: Context, stores: Stores, key: str, most: int, why: str, progress: TransferProgress) -> dict[str, Any]:
     id = ctx.args["from"]["glance_image_id"]
     with ctx.db.read() as tx:
         row = store.seen(tx, id, ctx.args["project"], False)
-        places = store.locations(tx, id) if row is not None and row.status == model.ACTIVE else []
-    if row is None or not places:
+        locations = store.locations(tx, id) if row is not None and row.status == model.ACTIVE else []
+    if row is None or not locations:
         raise NotFound(f"Image {id} does not exist there, or has no bytes")
-    keep(stores, key, open_any(stores, places), row.size or 0, most, why, ticket)
+    write_chunks(stores, key, open_any(stores, locations), total=row.size or 0, most=most, why=why, progress=progress)
     return {"key": key} | described(
         {"disk_format": row.disk_format, "container_format": row.container_format} | row.properties
     )
 
 
 def _other(
-    ctx: Context, stores: Stores, base: str, token: str, key: str, most: int, why: str, ticket: Ticket
+    ctx: Context, stores: Stores, base: str, *, token: str, key: str, most: int, why: str, progress: TransferProgress
 ) -> dict[str, Any]:
     # the operator put this address into the catalogue: it may be reached although it is not a public one
     host = urlsplit(base).hostname or ""
-    own = msgspec.structs.replace(ctx.doors.use(Images), import_allow=[host, f"{host}:{urlsplit(base).port or 443}"])
+    own = msgspec.structs.replace(ctx.registry.use(Images), import_allow=[host, f"{host}:{urlsplit(base).port or 443}"])
     url, headers = f"{base}/v2/images/{ctx.args['from']['glance_image_id']}", {"X-Auth-Token": token}
     about = Download(Guard(own, ctx.args["project"]), url, headers=headers)
     data = Download(Guard(own, ctx.args["project"]), f"{url}/file", headers=headers)
@@ -101,7 +109,7 @@ def _other(
                 raise Invalid("The other cloud's description of the image is endless")
         found = msgspec.json.decode(text, type=dict[str, Any])
         data.open()
-        keep(stores, key, data, data.size or 0, most, why, ticket)
+        write_chunks(stores, key, data, total=data.size or 0, most=most, why=why, progress=progress)
     except msgspec.DecodeError as e:
         raise Invalid(f"The other cloud's description of the image cannot be read: {e}") from None
     finally:

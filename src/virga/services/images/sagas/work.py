@@ -15,9 +15,9 @@ from virga.services.images.actions.data import open_any
 from virga.services.images.driver import BlobStore, Stores, Writer
 from virga.services.images.inspect import Inspection, Inspector, refuse
 from virga.services.images.intake import Intake
-from virga.services.images.porter import Stopped, Ticket
 from virga.services.images.settings import Images
 from virga.services.images.signature import Signature
+from virga.services.images.transfers import Stopped, TransferProgress
 
 PACKED = (b"\x1f\x8b", b"\xfd7zXZ\0", b"BZh", b"PK\3\4")
 QEMU = {
@@ -48,25 +48,26 @@ def descriptor(blobs: BlobStore, key: str) -> int:
 
 def look(ctx: Context, blobs: BlobStore, key: str) -> Inspection:
     fd = descriptor(blobs, key)
-    return ctx.doors.use(Inspector).look(fd, os.fstat(fd).st_size)
+    return ctx.registry.use(Inspector).look(fd, os.fstat(fd).st_size)
 
 
 def examine(
     ctx: Context,
     own: Images,
     key: str,
+    *,
     fresh: str,
     declared: tuple[str | None, str | None],
     may_change: bool,
-    ticket: Ticket,
+    progress: TransferProgress,
 ) -> dict[str, Any]:
     """{key, format, virtual} of what will be delivered, with `changed` and the new formats if it was unpacked or converted."""
-    staging = ctx.doors.use(Stores).staging
+    staging = ctx.registry.use(Stores).staging
     disk, container = declared
     out: dict[str, Any] = {}
     signed = any(n in image_properties(ctx) for n in model.SIGNATURE)
     if may_change and own.decompress and not signed and _head(staging, key).startswith(PACKED):
-        key = _unpack(ctx, staging, key, f"{fresh}1", ticket)
+        key = _unpack(ctx, staging, key, f"{fresh}1", progress)
         out["changed"] = True
         if container == "compressed":
             container = out["container_format"] = "bare"
@@ -74,7 +75,7 @@ def examine(
     refuse(seen, _declared(disk, container), own)
     plain = container == "bare" and seen.format in QEMU and seen.format != "iso" and not signed
     if may_change and own.convert_to and plain and QEMU[seen.format] != own.convert_to:
-        key = _convert(staging, key, f"{fresh}2", QEMU[seen.format], own.convert_to, ticket)
+        key = _convert(staging, key, f"{fresh}2", QEMU[seen.format], own.convert_to, progress)
         seen = look(ctx, staging, key)
         refuse(seen, _declared(own.convert_to, container), own)
         out |= {"changed": True, "disk_format": own.convert_to}
@@ -104,14 +105,14 @@ def _head(blobs: BlobStore, key: str) -> bytes:
     return next(iter(blobs.read(key, 0, 8)), b"")
 
 
-def _unpack(ctx: Context, staging: BlobStore, key: str, fresh: str, ticket: Ticket) -> str:
+def _unpack(ctx: Context, staging: BlobStore, key: str, fresh: str, progress: TransferProgress) -> str:
     fd, writer = descriptor(staging, key), staging.create(fresh)
     intake = Intake(ctx.args["most"], ctx.args["why"])
 
     def sink(piece: bytes) -> None:
         intake.count(piece)
         writer.write(piece)
-        ticket.say(intake.size, 0, "unpack")
+        progress.update(intake.size, 0, "unpack")
 
     try:
         unpacked(fd, sink)
@@ -127,10 +128,10 @@ def _unpack(ctx: Context, staging: BlobStore, key: str, fresh: str, ticket: Tick
     return fresh
 
 
-def _convert(staging: BlobStore, key: str, fresh: str, source: str, target: str, ticket: Ticket) -> str:
+def _convert(staging: BlobStore, key: str, fresh: str, source: str, target: str, progress: TransferProgress) -> str:
     fd, writer = descriptor(staging, key), staging.create(fresh)
     try:
-        converted(fd, writer.raw(), source, target, lambda percent: ticket.say(int(percent), 100, "convert"))
+        converted(fd, writer.raw(), source, target, lambda percent: progress.update(int(percent), 100, "convert"))
         writer.commit()
     except SandboxFailed as e:
         writer.abort()
@@ -146,7 +147,7 @@ def _convert(staging: BlobStore, key: str, fresh: str, source: str, target: str,
 def signature(ctx: Context, row: model.Image) -> Signature | None:
     if not any(name in row.properties for name in model.SIGNATURE):
         return None
-    return Signature(row.properties, ctx.doors.use(Images).trusted_certificates, ctx.world.now())
+    return Signature(row.properties, ctx.registry.use(Images).trusted_certificates, ctx.world.now())
 
 
 def source(ctx: Context, stores: Stores, row: model.Image, key: str | None) -> Iterator[bytes]:
@@ -154,21 +155,22 @@ def source(ctx: Context, stores: Stores, row: model.Image, key: str | None) -> I
     if key is not None:
         return stores.staging.read(key)
     with ctx.db.read() as tx:
-        places = store.locations(tx, row.id)
-    if not places:
+        locations = store.locations(tx, row.id)
+    if not locations:
         raise NotFound(f"Image {row.id} has no bytes to copy.")
-    return open_any(stores, places)
+    return open_any(stores, locations)
 
 
 def fan_out(
     stores: Stores,
-    places: list[str],
+    store_ids: list[str],
     key: str,
+    *,
     source: Iterator[bytes],
     intake: Intake,
     must: bool,
     size: int,
-    ticket: Ticket,
+    progress: TransferProgress,
 ) -> dict[str, str]:
     """One reading, every store; the stores that failed, and why. With `must` the first failure ends it all."""
     writers: dict[str, Writer] = {}
@@ -185,7 +187,7 @@ def fan_out(
                     raise Invalid(f"Store {place} did not take the bytes: {e}") from e
 
     try:
-        for place in places:
+        for place in store_ids:
             try:
                 writers[place] = stores.get(place).blobs.create(key, size or None)
             except (OSError, Problem) as e:
@@ -195,7 +197,7 @@ def fan_out(
         for chunk in source:
             intake.take(chunk)
             each(lambda w, chunk=chunk: w.write(chunk))
-            ticket.say(intake.size, size, "store")
+            progress.update(intake.size, size, "store")
         each(lambda w: w.commit())
     except (Stopped, Exception):
         for writer in writers.values():

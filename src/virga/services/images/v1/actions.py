@@ -99,15 +99,15 @@ async def create(call: Call) -> Answer:
     """POST /v1/images: the record, and its bytes from the body, or from an address (`copy_from`, which is then fetched under the
     same guard as an import), or from where they stay (`location`)."""
     run = asyncio.get_running_loop().run_in_executor
-    said = headers.read(call.request.headers)
-    image = await run(None, _create, call, said)
+    declared = headers.read(call.request.headers)
+    image = await run(None, _create, call, declared)
     if _has_body(call):
-        if said.copy_from or said.location:
+        if declared.copy_from or declared.location:
             raise Invalid(
                 "An image's bytes come from the body or from an address, not from both", field="x-glance-api-copy-from"
             )
         try:
-            image = await _upload(call, image.id, said)
+            image = await _upload(call, image.id, declared)
         except BaseException:
             await asyncio.shield(run(None, _forget, call, image.id))
             raise
@@ -118,8 +118,8 @@ async def create(call: Call) -> Answer:
     )
 
 
-async def _upload(call: Call, id: str, said: headers.Described) -> model.Image:
-    await data.upload(call, id, said.checksum, said.size)
+async def _upload(call: Call, id: str, declared: headers.Described) -> model.Image:
+    await data.upload(call, id, declared.checksum, declared.size)
     return await asyncio.get_running_loop().run_in_executor(None, _read, call, id)
 
 
@@ -136,38 +136,38 @@ def _forget(call: Call, id: str) -> None:
 
 
 @repeated
-def _create(call: Call, said: headers.Described) -> model.Image:
-    body = headers.shape(said)
-    place = _look(call, said)
+def _create(call: Call, declared: headers.Described) -> model.Image:
+    body = headers.shape(declared)
+    place = _look(call, declared)
     with call.db.write() as tx:
         call.open = tx
         try:
             image = images.create(call, body)
-            return _begin(call, image, said, place)
+            return _begin(call, image, declared, place)
         finally:
             call.open = None
 
 
-def _look(call: Call, said: headers.Described) -> str | None:
+def _look(call: Call, declared: headers.Described) -> str | None:
     """Whether the addresses are ones that may be fetched from, as far as they say it themselves."""
-    if said.copy_from:
-        Guard(call.use(Images)).read(said.copy_from)
-    return locations._place(call, said.location).id if said.location else None
+    if declared.copy_from:
+        Guard(call.use(Images)).read(declared.copy_from)
+    return locations._place(call, declared.location).id if declared.location else None
 
 
-def _begin(call: Call, image: model.Image, said: headers.Described, place: str | None) -> model.Image:
-    if said.copy_from:
+def _begin(call: Call, image: model.Image, declared: headers.Described, place: str | None) -> model.Image:
+    if declared.copy_from:
         imports._state(image, imports.WEB)
         shown = {
-            "import_req": {"method": {"name": imports.WEB, "uri": said.copy_from}},
+            "import_req": {"method": {"name": imports.WEB, "uri": declared.copy_from}},
             "image_id": image.id,
             "backend": [call.use(Stores).default.id],
         }
         imports.begin(call, image, imports.WEB, shown, [call.use(Stores).default.id])
     elif place is not None:
         imports._state(image, imports.LOCATION)
-        where: dict[str, Any] = {"image_id": image.id, "loc_url": said.location, "validation_data": {}}
-        imports.begin(call, image, imports.LOCATION, where, [], url=said.location, store=place, known={})
+        where: dict[str, Any] = {"image_id": image.id, "loc_url": declared.location, "validation_data": {}}
+        imports.begin(call, image, imports.LOCATION, where, [], url=declared.location, store=place, known={})
     return images.found(call, call.tx, image.id)
 
 
@@ -175,25 +175,25 @@ async def update(call: Call, id: str) -> Answer:
     """PUT /v1/images/{id}: what the headers say, and the bytes of an image that has none yet. Properties that are not said go,
     unless `x-glance-registry-purge-props` is false."""
     run = asyncio.get_running_loop().run_in_executor
-    said = headers.read(call.request.headers)
-    image = await run(None, _update, call, id, said)
+    declared = headers.read(call.request.headers)
+    image = await run(None, _update, call, id, declared)
     if _has_body(call):
-        image = await _upload(call, id, said)
+        image = await _upload(call, id, declared)
     return Answer(ground_wire.encode(headers.document(image)), 200)
 
 
 @repeated
-def _update(call: Call, id: str, said: headers.Described) -> model.Image:
-    place = _look(call, said)
+def _update(call: Call, id: str, declared: headers.Described) -> model.Image:
+    place = _look(call, declared)
     with call.db.write() as tx:
         call.open = tx
         try:
             image = images.changing(call, id)
             images.permit(call, policy.MODIFY_IMAGE, image)
             purge = call.request.headers.get("x-glance-registry-purge-props", "true").lower() in headers.YES
-            extra = properties.checked(said.properties if purge else image.properties | said.properties)
+            extra = properties.checked(declared.properties if purge else image.properties | declared.properties)
             images.fits_together(call, extra, image.properties)
-            change = {k: v for k, v in said.fields.items() if k != "id"}
+            change = {k: v for k, v in declared.fields.items() if k != "id"}
             both: dict[str, Any] = {
                 k: getattr(image, k)
                 for k in (
@@ -219,7 +219,7 @@ def _update(call: Call, id: str, said: headers.Described) -> model.Image:
             if both["visibility"] != image.visibility:
                 images._may_show(call, image.owner, both["visibility"])
             store.put(tx, id, **change, properties=extra, updated=call.now())
-            return _begin(call, images.found(call, tx, id), said, place)
+            return _begin(call, images.found(call, tx, id), declared, place)
         finally:
             call.open = None
 

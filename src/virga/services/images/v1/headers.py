@@ -93,9 +93,9 @@ def _field(out: Described, name: str, value: str, header: str) -> None:
         raise Forbidden(f"The header {header[:80]} is not one of an image", field=header)
 
 
-def shape(said: Described) -> wire.CreateImage:
+def shape(declared: Described) -> wire.CreateImage:
     """The same, as v2 takes it. A name that is not there stays empty, as in v1."""
-    body = {k: v for k, v in said.fields.items() if v is not None} | said.properties
+    body = {k: v for k, v in declared.fields.items() if v is not None} | declared.properties
     from virga.ground import wire as ground
 
     made = ground.decode(wire.CreateImage, msgspec.json.encode(body))

@@ -91,16 +91,16 @@ class Addresses:
             out.append(one)
         return out
 
-    def _one(self, mac: str, asked: wire.FixedIp, automatic: Collection[str], before: list[Given]) -> Given:
-        subnet = next((s for s in self.subnets if s.id == asked.subnet_id), None)
-        if asked.subnet_id is not UNSET and subnet is None:
+    def _one(self, mac: str, requested: wire.FixedIp, automatic: Collection[str], before: list[Given]) -> Given:
+        subnet = next((s for s in self.subnets if s.id == requested.subnet_id), None)
+        if requested.subnet_id is not UNSET and subnet is None:
             raise Invalid(
-                f"Invalid input for operation: Failed to create port on network {self._network}, because fixed_ips included invalid subnet {asked.subnet_id}.",
+                f"Invalid input for operation: Failed to create port on network {self._network}, because fixed_ips included invalid subnet {requested.subnet_id}.",
                 field="fixed_ips",
                 type="InvalidInput",
             )
-        if asked.ip_address is not UNSET:
-            return self._exact(model.address_of(str(asked.ip_address)), subnet, automatic, before)
+        if requested.ip_address is not UNSET:
+            return self._exact(model.address_of(str(requested.ip_address)), subnet, automatic, before)
         if subnet is None:
             raise Invalid(
                 "Invalid input for fixed_ips: a subnet_id or an ip_address is needed.",
@@ -160,10 +160,10 @@ class Addresses:
         return one
 
 
-def macs(call: Call, network_id: str, asked: list[str | None]) -> list[str]:
+def macs(call: Call, network_id: str, requested: list[str | None]) -> list[str]:
     """As many MACs as are asked for, each the one that is named or one that no port of the network has. Raises Invalid for one that is no
-    card's, Conflict for one that a port has (or that is asked for twice)."""
-    named = [mac.lower() for mac in asked if mac is not None]
+    NIC's, Conflict for one that a port has (or that is asked for twice)."""
+    named = [mac.lower() for mac in requested if mac is not None]
     for mac in named:
         if int(mac[:2], 16) & 1 or mac == "00:00:00:00:00:00":
             raise Invalid(
@@ -179,8 +179,8 @@ def macs(call: Call, network_id: str, asked: list[str | None]) -> list[str]:
                 type="MacAddressInUse",
             )
         taken.add(mac)
-    fresh = iter(_fresh(call, network_id, len(asked) - len(named), taken))
-    return [mac.lower() if mac is not None else next(fresh) for mac in asked]
+    fresh = iter(_fresh(call, network_id, len(requested) - len(named), taken))
+    return [mac.lower() if mac is not None else next(fresh) for mac in requested]
 
 
 def _fresh(call: Call, network_id: str, count: int, taken: set[str]) -> list[str]:

@@ -9,16 +9,16 @@ from virga.ground.http.call import Call
 from virga.ground.http.pages import Page
 from virga.ground.wire import UNSET
 from virga.services.network import limits, model, policy, store, wire
-from virga.services.network.actions import network, new_port, owning, port
+from virga.services.network.actions import network, new_port, ownership, port
 from virga.services.network.actions.new_port import NewPort
 
 
 def seen(call: Call, id: str) -> model.FloatingIp:
     """The floating IP if the caller may see it. Raises NotFound."""
-    return owning.found(
+    return ownership.found(
         call,
         store.FLOATING_IPS,
-        store.owned(store.FLOATING_IPS, *owning.sight(call, policy.GET_FLOATINGIP)),
+        store.owned(store.FLOATING_IPS, *ownership.visibility(call, policy.GET_FLOATINGIP)),
         "floating ip",
         id,
     )
@@ -26,7 +26,7 @@ def seen(call: Call, id: str) -> model.FloatingIp:
 
 def create(call: Call, body: wire.CreateFloatingIp) -> model.FloatingIpDetails:
     """POST /v2.0/floatingips: an address of the external network, at once on a port if one is named."""
-    project = owning.project_of(call, body)
+    project = ownership.project_of(call, body)
     allow(call, policy.CREATE_FLOATINGIP, project_id=project)
     if body.floating_ip_address is not None:
         allow(call, policy.SET_FLOATING_ADDRESS, project_id=project)
@@ -41,7 +41,7 @@ def create(call: Call, body: wire.CreateFloatingIp) -> model.FloatingIpDetails:
         fixed: list[wire.FixedIp] | None = [wire.FixedIp(ip_address=body.floating_ip_address)]
     else:
         fixed = [wire.FixedIp(subnet_id=body.subnet_id)] if body.subnet_id is not None else None
-    owning.room(call, limits.FLOATING_IPS, [project])
+    ownership.room(call, limits.FLOATING_IPS, [project])
     id = call.world.uuid()
     made = new_port.make(
         call,
@@ -88,7 +88,7 @@ def _associate(call: Call, fip: model.FloatingIp, port_id: str, fixed_ip: str | 
     call.tx.hold(f"port:{port_id}")
     to = port.seen(call, port_id)
     if to.project_id != fip.project_id and not is_admin(call.actor):
-        raise owning.missing("port", port_id)
+        raise ownership.missing("port", port_id)
     mine = [r.ip for r in store.ips_of(call.tx, [port_id]).get(port_id, []) if ":" not in r.ip]
     if not mine:
         raise Invalid(
@@ -121,14 +121,14 @@ def _associate(call: Call, fip: model.FloatingIp, port_id: str, fixed_ip: str | 
         )
     router = _router_for(call, to, ip, fip)
     if fip.router_id and fip.router_id != router.id:
-        store.touch(call.tx, call.doors, "router", fip.router_id)
-    owning.newer(
+        store.touch(call.tx, call.registry, "router", fip.router_id)
+    ownership.bump_revision(
         call,
         store.FLOATING_IPS,
         fip.id,
         {"fixed_port_id": port_id, "fixed_ip": ip, "router_id": router.id, "status": "ACTIVE"},
     )
-    store.touch(call.tx, call.doors, "router", router.id)
+    store.touch(call.tx, call.registry, "router", router.id)
 
 
 def _router_for(call: Call, to: model.Port, ip: str, fip: model.FloatingIp) -> model.Router:
@@ -159,8 +159,8 @@ def show(call: Call, id: str) -> model.FloatingIpDetails:
 
 def index(call: Call) -> Page[model.FloatingIpDetails]:
     """GET /v2.0/floatingips"""
-    seen = store.owned(store.FLOATING_IPS, *owning.sight(call, policy.GET_FLOATINGIP))
-    page = owning.listed(call, store.FLOATING_IPS, seen, store.FLOATING_IP_FILTERS)
+    seen = store.owned(store.FLOATING_IPS, *ownership.visibility(call, policy.GET_FLOATINGIP))
+    page = ownership.listed(call, store.FLOATING_IPS, seen, store.FLOATING_IP_FILTERS)
     return Page(store.floating_ip_details(call.tx, page.items), page.marker)
 
 
@@ -170,13 +170,13 @@ def update(call: Call, id: str, body: wire.UpdateFloatingIp) -> model.FloatingIp
     fip = seen(call, id)
     allow(call, policy.UPDATE_FLOATINGIP, project_id=fip.project_id)
     if body.description is not UNSET:
-        owning.newer(call, store.FLOATING_IPS, id, {"description": body.description})
+        ownership.bump_revision(call, store.FLOATING_IPS, id, {"description": body.description})
     if isinstance(body.port_id, str):
         _associate(call, fip, body.port_id, body.fixed_ip_address if isinstance(body.fixed_ip_address, str) else None)
     elif body.port_id is None or (body.port_id is UNSET and body.description is UNSET):
         if fip.router_id:
-            store.touch(call.tx, call.doors, "router", fip.router_id)
-        owning.newer(
+            store.touch(call.tx, call.registry, "router", fip.router_id)
+        ownership.bump_revision(
             call, store.FLOATING_IPS, id, {"fixed_port_id": None, "fixed_ip": None, "router_id": None, "status": "DOWN"}
         )
     return show(call, id)
@@ -192,4 +192,4 @@ def delete(call: Call, id: str) -> None:
     if own is not None:
         new_port.drop(call, own)
     if fip.router_id:
-        store.touch(call.tx, call.doors, "router", fip.router_id)
+        store.touch(call.tx, call.registry, "router", fip.router_id)

@@ -12,7 +12,7 @@ from virga.services.network.actions import network, new_port
 from virga.services.network.actions.new_port import NewPort
 
 
-def asked(info: wire.Gateway | UnsetType | None) -> wire.Gateway | None:
+def requested_gateway(info: wire.Gateway | UnsetType | None) -> wire.Gateway | None:
     """The gateway that is asked for; None for `null` and `{}`. Raises Invalid for one without a network."""
     if info is None or info is UNSET or not given(info):
         return None

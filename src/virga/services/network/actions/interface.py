@@ -10,7 +10,7 @@ from virga.ground.errors import Conflict, Invalid, NotFound
 from virga.ground.http.call import Call
 from virga.ground.wire import UNSET
 from virga.services.network import model, policy, store, wire
-from virga.services.network.actions import new_port, owning, port, subnet
+from virga.services.network.actions import new_port, ownership, port, subnet
 from virga.services.network.actions.new_port import NewPort
 from virga.services.network.actions.router import Leg, held, legs_of
 
@@ -32,9 +32,9 @@ def add(call: Call, id: str, body: wire.RouterInterface) -> wire.InterfaceOfRout
         leg, subnet_ids = _by_subnet(call, on, legs, str(body.subnet_id))
     else:
         leg, subnet_ids = _by_port(call, on, legs, str(body.port_id))
-    owning.newer(call, store.ROUTERS, id, {})
-    store.touch(call.tx, call.doors, "port", leg.id)
-    store.touch(call.tx, call.doors, "router", id)
+    ownership.bump_revision(call, store.ROUTERS, id, {})
+    store.touch(call.tx, call.registry, "port", leg.id)
+    store.touch(call.tx, call.registry, "router", id)
     return _shown(on, leg, subnet_ids)
 
 
@@ -53,7 +53,7 @@ def _by_subnet(
     network = store.NETWORKS.get(call.tx, into.network_id)
     assert network is not None
     if network.project_id != on.project_id and not network.shared and not is_admin(call.actor):
-        raise owning.missing("subnet", into.id)
+        raise ownership.missing("subnet", into.id)
     if on.project_id not in (into.project_id, network.project_id) and not is_admin(call.actor):
         raise Invalid(  # else a tenant's router is the gateway of everybody's (LP 1757482)
             f"Bad router request: Cannot add interface to router because subnet {into.id} is not owned by project making the request.",
@@ -79,7 +79,7 @@ def _by_port(call: Call, on: model.Router, legs: list[Leg], id: str) -> tuple[mo
     """A port that is there becomes the router's."""
     leg = port.seen(call, id)
     if leg.project_id != on.project_id and not is_admin(call.actor):
-        raise owning.missing("port", leg.id)
+        raise ownership.missing("port", leg.id)
     if leg.device_id:
         raise Conflict(
             f"Unable to complete operation on port {leg.id} for network {leg.network_id}. Port already has an attached device {leg.device_id}.",
@@ -96,7 +96,7 @@ def _by_port(call: Call, on: model.Router, legs: list[Leg], id: str) -> tuple[mo
     _no_overlap(legs, subnets)
     store.PORT_GROUPS.delete(call.tx, store.PORT_GROUPS.c.port_id == leg.id)
     store.PORT_IPS.change(call.tx, store.PORT_IPS.c.port_id == leg.id, router_id=on.id)
-    owning.newer(
+    ownership.bump_revision(
         call,
         store.PORTS,
         leg.id,
@@ -170,6 +170,6 @@ def remove(call: Call, id: str, body: wire.RouterInterface) -> wire.InterfaceOfR
                 type="RouterInterfaceInUseByRoute",
             )
     new_port.drop(call, leg)
-    owning.newer(call, store.ROUTERS, id, {})
-    store.touch(call.tx, call.doors, "router", id)
+    ownership.bump_revision(call, store.ROUTERS, id, {})
+    store.touch(call.tx, call.registry, "router", id)
     return _shown(on, leg, [s.id for _, s, _ in legs])

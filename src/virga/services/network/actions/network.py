@@ -12,20 +12,20 @@ from virga.ground.http.call import Call
 from virga.ground.http.pages import Page
 from virga.ground.wire import UNSET
 from virga.services.network import limits, model, policy, settings, store, wire
-from virga.services.network.actions import new_port, owning
+from virga.services.network.actions import new_port, ownership
 
 
 def seen(call: Call, id: str) -> model.Network:
     """The network if the caller may see it. Raises NotFound."""
-    return owning.found(
-        call, store.NETWORKS, store.networks_seen(*owning.sight(call, policy.GET_NETWORK)), "network", id
+    return ownership.found(
+        call, store.NETWORKS, store.networks_seen(*ownership.visibility(call, policy.GET_NETWORK)), "network", id
     )
 
 
 def seen_all(call: Call, ids: Iterable[str]) -> dict[str, model.Network]:
     """As `seen`, of many: id → network. Raises NotFound."""
-    return owning.found_all(
-        call, store.NETWORKS, store.networks_seen(*owning.sight(call, policy.GET_NETWORK)), "network", ids
+    return ownership.found_all(
+        call, store.NETWORKS, store.networks_seen(*ownership.visibility(call, policy.GET_NETWORK)), "network", ids
     )
 
 
@@ -41,22 +41,22 @@ def create(
 def make(call: Call, bodies: list[wire.CreateNetwork]) -> list[model.Network]:
     """Networks for whoever may have them. Raises Forbidden, Invalid, OverQuota."""
     wanted = [(body, _wanted(call, body)) for body in bodies]
-    owning.room(call, limits.NETWORKS, (values["project_id"] for _, values in wanted))
+    ownership.room(call, limits.NETWORKS, (values["project_id"] for _, values in wanted))
     made = [store.NETWORKS.insert(call.tx, **values) for _, values in wanted]
-    store.touch(call.tx, call.doors, "network", *(n.id for n in made))
+    store.touch(call.tx, call.registry, "network", *(n.id for n in made))
     return made
 
 
 def _wanted(call: Call, body: wire.CreateNetwork) -> dict[str, Any]:
     """The columns of a new network. Raises Forbidden for what is not the caller's to choose, Invalid for what there is not."""
-    project = owning.project_of(call, body)
+    project = ownership.project_of(call, body)
     allow(call, policy.CREATE_NETWORK, project_id=project)
     provider = (
         body.network_type is not UNSET
         or body.physical_network is not UNSET
         or body.segmentation_id not in (UNSET, None)
     )
-    owning.admin_only(call, shared=body.shared, external=body.external, provider=provider)
+    ownership.admin_only(call, shared=body.shared, external=body.external, provider=provider)
     own = call.use(settings.Network)
     mtu = int(body.mtu) if body.mtu is not UNSET and body.mtu else own.mtu
     _carried(own, mtu, body.external)
@@ -75,7 +75,7 @@ def _wanted(call: Call, body: wire.CreateNetwork) -> dict[str, Any]:
             field="provider:network_type",
             type="InvalidInput",
         )
-    return owning.head(call, body, project) | {
+    return ownership.common_columns(call, body, project) | {
         "admin_state_up": body.admin_state_up,
         "shared": body.shared,
         "external": body.external,
@@ -103,10 +103,10 @@ def show(call: Call, id: str) -> model.NetworkDetails:
 
 def index(call: Call) -> Page[model.NetworkDetails]:
     """GET /v2.0/networks: the project's own, shared and external ones."""
-    if owning.never_active(call):
+    if ownership.never_active(call):
         return Page([])
-    seen = store.networks_seen(*owning.sight(call, policy.GET_NETWORK))
-    page = owning.listed(call, store.NETWORKS, seen, store.NETWORK_FILTERS)
+    seen = store.networks_seen(*ownership.visibility(call, policy.GET_NETWORK))
+    page = ownership.listed(call, store.NETWORKS, seen, store.NETWORK_FILTERS)
     return Page(store.network_details(call.tx, page.items), page.marker)
 
 
@@ -114,7 +114,7 @@ def update(call: Call, id: str, body: wire.UpdateNetwork) -> model.NetworkDetail
     """PUT /v2.0/networks/{id}"""
     network = seen(call, id)
     allow(call, policy.UPDATE_NETWORK, project_id=network.project_id)
-    change = owning.sent(
+    change = ownership.given(
         body,
         {
             "name": "name",
@@ -131,7 +131,7 @@ def update(call: Call, id: str, body: wire.UpdateNetwork) -> model.NetworkDetail
         _carried(
             call.use(settings.Network), change.get("mtu", network.mtu), bool(change.get("external", network.external))
         )
-    owning.admin_only(
+    ownership.admin_only(
         call,
         shared="shared" in change and change["shared"] != network.shared,
         external="external" in change and change["external"] != network.external,
@@ -145,8 +145,8 @@ def update(call: Call, id: str, body: wire.UpdateNetwork) -> model.NetworkDetail
                 f"Unable to reconfigure sharing settings for network {id}. Ports of other projects are using it: {', '.join(p.id for p in used)}.",
                 type="InvalidSharedSetting",
             )
-    owning.newer(call, store.NETWORKS, id, change)
-    store.touch(call.tx, call.doors, "network", id)
+    ownership.bump_revision(call, store.NETWORKS, id, change)
+    store.touch(call.tx, call.registry, "network", id)
     return show(call, id)
 
 
@@ -167,4 +167,4 @@ def delete(call: Call, id: str) -> None:
         new_port.drop(call, port)
     store.SUBNETS.delete(call.tx, store.SUBNETS.c.network_id == id)
     store.NETWORKS.delete(call.tx, store.NETWORKS.c.id == id)
-    store.touch(call.tx, call.doors, "network", id)
+    store.touch(call.tx, call.registry, "network", id)

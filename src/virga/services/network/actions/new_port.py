@@ -64,7 +64,7 @@ def make_all(call: Call, wanted: list[NewPort]) -> list[model.PortDetails]:
             made[at] = model.PortDetails(port, shown, sorted(new.group_ids))
     store.insert_all(call.tx, store.PORT_IPS, ips)
     store.insert_all(call.tx, store.PORT_GROUPS, groups)
-    store.touch(call.tx, call.doors, "port", *(d.port.id for d in made.values()))
+    store.touch(call.tx, call.registry, "port", *(d.port.id for d in made.values()))
     return [made[at] for at in range(len(wanted))]
 
 
@@ -105,4 +105,4 @@ def drop(call: Call, port: model.Port) -> None:
     store.PORT_IPS.delete(call.tx, store.PORT_IPS.c.port_id == port.id)
     store.PORT_GROUPS.delete(call.tx, store.PORT_GROUPS.c.port_id == port.id)
     store.PORTS.delete(call.tx, store.PORTS.c.id == port.id)
-    store.touch(call.tx, call.doors, "port", port.id)
+    store.touch(call.tx, call.registry, "port", port.id)

@@ -15,7 +15,7 @@ from virga.ground.http.call import Call
 from virga.ground.http.pages import Page
 from virga.ground.wire import UNSET, UnsetType
 from virga.services.network import limits, model, policy, store, wire
-from virga.services.network.actions import addresses, network, new_port, owning, port_rights, security_group
+from virga.services.network.actions import addresses, network, new_port, ownership, port_rights, security_group
 from virga.services.network.actions.addresses import Addresses
 from virga.services.network.actions.new_port import NewPort
 
@@ -24,7 +24,9 @@ AskedGroups = list[str] | UnsetType | None
 
 def seen(call: Call, id: str) -> model.Port:
     """The port if the caller may see it. Raises NotFound."""
-    return owning.found(call, store.PORTS, store.ports_seen(*owning.sight(call, policy.GET_PORT)), "port", id)
+    return ownership.found(
+        call, store.PORTS, store.ports_seen(*ownership.visibility(call, policy.GET_PORT)), "port", id
+    )
 
 
 def create(call: Call, body: wire.CreatePort | list[wire.CreatePort]) -> model.PortDetails | list[model.PortDetails]:
@@ -33,10 +35,12 @@ def create(call: Call, body: wire.CreatePort | list[wire.CreatePort]) -> model.P
     bodies = body if isinstance(body, list) else [body]
     networks = network.seen_all(call, (each.network_id for each in bodies))
     wanted = [_wanted(call, each, networks[each.network_id]) for each in bodies]
-    owning.room(call, limits.PORTS, (new.project_id for new in wanted))
+    ownership.room(call, limits.PORTS, (new.project_id for new in wanted))
     grouped = [new.secure and not new.device_owner.startswith("network:") for new in wanted]
-    asked: list[AskedGroups] = [each.security_groups if has else [] for each, has in zip(bodies, grouped, strict=True)]
-    groups = _groups(call, [new.project_id for new in wanted], asked)
+    requested: list[AskedGroups] = [
+        each.security_groups if has else [] for each, has in zip(bodies, grouped, strict=True)
+    ]
+    groups = _groups(call, [new.project_id for new in wanted], requested)
     made = new_port.make_all(
         call, [msgspec.structs.replace(new, group_ids=ids) for new, ids in zip(wanted, groups, strict=True)]
     )
@@ -45,7 +49,7 @@ def create(call: Call, body: wire.CreatePort | list[wire.CreatePort]) -> model.P
 
 def _wanted(call: Call, body: wire.CreatePort, on: model.Network) -> NewPort:
     """The port that is asked for, without its groups. Raises Forbidden, Invalid, Conflict."""
-    project = owning.project_of(call, body)
+    project = ownership.project_of(call, body)
     allow(call, policy.CREATE_PORT, project_id=project)
     port_rights.may_set(call, on, project, body)
     port_rights.may_plug(call, project, None, body)
@@ -74,21 +78,21 @@ def _wanted(call: Call, body: wire.CreatePort, on: model.Network) -> NewPort:
     )
 
 
-def _groups(call: Call, projects: list[str], asked: list[AskedGroups]) -> list[list[str]]:
+def _groups(call: Call, projects: list[str], requested: list[AskedGroups]) -> list[list[str]]:
     """The ids of the security groups of ports, of projects in the same order: those that are named, else the project's default one.
     Raises NotFound for a group that is not the project's (an administrator names any)."""
-    named = {id for ids in asked if isinstance(ids, list) for id in ids}
+    named = {id for ids in requested if isinstance(ids, list) for id in ids}
     there = {g.id: g for g in store.GROUPS.within(call.tx, "id", named)}
     default = functools.cache(lambda project: security_group.default(call, project).id)
     out: list[list[str]] = []
-    for project, ids in zip(projects, asked, strict=True):
+    for project, ids in zip(projects, requested, strict=True):
         if not isinstance(ids, list):
             out.append([default(project)])
             continue
         for id in ids:
             group = there.get(id)
             if group is None or (group.project_id != project and not is_admin(call.actor)):
-                raise owning.missing("security group", id)
+                raise ownership.missing("security group", id)
         out.append(list(dict.fromkeys(ids)))
     return out
 
@@ -119,8 +123,8 @@ def index(call: Call) -> Page[model.PortDetails]:
                 [r.port_id for r in store.PORT_GROUPS.find(call.tx, store.PORT_GROUPS.c.group_id == group)]
             )
         )
-    seen = store.ports_seen(*owning.sight(call, policy.GET_PORT))
-    page = owning.listed(call, store.LISTED_PORTS, seen, store.PORT_FILTERS, *more)
+    seen = store.ports_seen(*ownership.visibility(call, policy.GET_PORT))
+    page = ownership.listed(call, store.LISTED_PORTS, seen, store.PORT_FILTERS, *more)
     return Page(store.port_details(call.tx, page.items), page.marker)
 
 
@@ -137,7 +141,7 @@ def update(call: Call, id: str, body: wire.UpdatePort) -> model.PortDetails:
     port_rights.may_plug(call, port.project_id, port, body)
     if body.mac_address is not UNSET or body.fixed_ips is not UNSET:
         call.tx.hold(f"network:{on.id}")
-    change = owning.sent(
+    change = ownership.given(
         body,
         {
             "name": "name",
@@ -184,8 +188,8 @@ def update(call: Call, id: str, body: wire.UpdatePort) -> model.PortDetails:
         _readdress(call, port, list(body.fixed_ips))
     if change.get("admin_state_up") is False:
         change["status"] = "DOWN"
-    owning.newer(call, store.PORTS, id, change)
-    store.touch(call.tx, call.doors, "port", id)
+    ownership.bump_revision(call, store.PORTS, id, change)
+    store.touch(call.tx, call.registry, "port", id)
     return show(call, id)
 
 
@@ -260,14 +264,14 @@ def remove(call: Call, port: model.Port) -> None:
     """Take a port away; floating IPs that lead to it lead nowhere."""
     call.tx.hold(f"port:{port.id}")
     for fip in store.FLOATING_IPS.find(call.tx, store.FLOATING_IPS.c.fixed_port_id == port.id):
-        owning.newer(
+        ownership.bump_revision(
             call,
             store.FLOATING_IPS,
             fip.id,
             {"fixed_port_id": None, "fixed_ip": None, "router_id": None, "status": "DOWN"},
         )
         if fip.router_id:
-            store.touch(call.tx, call.doors, "router", fip.router_id)
+            store.touch(call.tx, call.registry, "router", fip.router_id)
     new_port.drop(call, port)
 
 

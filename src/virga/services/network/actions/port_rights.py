@@ -8,7 +8,7 @@ from virga.ground.errors import Conflict, Invalid
 from virga.ground.http.call import Call
 from virga.ground.wire import UNSET
 from virga.services.network import model, policy, store, wire
-from virga.services.network.actions import owning
+from virga.services.network.actions import ownership
 
 
 def may_set(call: Call, network: model.Network, project: str, body: wire.CreatePort | wire.UpdatePort) -> None:
@@ -26,8 +26,8 @@ def may_set(call: Call, network: model.Network, project: str, body: wire.CreateP
     for rule, used in given:
         if used and not own:
             allow(call, rule, project_id=network.project_id)
-    owning.admin_only(call, binding=body.host is not UNSET and bool(body.host))
-    owning.admin_only(call, binding=body.profile not in (UNSET, None, {}))
+    ownership.admin_only(call, binding=body.host is not UNSET and bool(body.host))
+    ownership.admin_only(call, binding=body.profile not in (UNSET, None, {}))
 
 
 def may_plug(call: Call, project: str, port: model.Port | None, body: wire.CreatePort | wire.UpdatePort) -> None:
@@ -64,10 +64,10 @@ def may_plug(call: Call, project: str, port: model.Port | None, body: wire.Creat
         )
 
 
-def pairs(asked: list[wire.Pair]) -> list[dict[str, str]]:
+def pairs(requested: list[wire.Pair]) -> list[dict[str, str]]:
     """Address pairs as ports keep them. Raises Invalid for what is no address, and for every address at once."""
     out = []
-    for pair in asked:
+    for pair in requested:
         net = model.network_of(pair.ip_address, "allowed_address_pairs", hosts=True)
         if net.prefixlen == 0:
             raise Invalid(

@@ -12,7 +12,7 @@ from virga.authority.rules import allow, may
 from virga.ground.errors import Invalid, NotFound
 from virga.ground.http.call import Call
 from virga.services.network import model, policy, store, wire
-from virga.services.network.actions import floatingip, owning, security_group_rule
+from virga.services.network.actions import floatingip, ownership, security_group_rule
 from virga.services.network.actions import network as networks
 from virga.services.network.actions import port as ports
 from virga.services.network.actions import security_group as groups
@@ -58,7 +58,7 @@ class GroupRule(msgspec.Struct, frozen=True):
 
 def nets(call: Call) -> list[Net]:
     """The networks that the caller sees, oldest first."""
-    seen = store.networks_seen(*owning.sight(call, policy.GET_NETWORK))
+    seen = store.networks_seen(*ownership.visibility(call, policy.GET_NETWORK))
     found = store.NETWORKS.find(call.tx, seen, order=[store.NETWORKS.c.created, store.NETWORKS.c.id], limit=1000)
     return [Net(n.id, n.name) for n in found]
 
@@ -71,7 +71,7 @@ def net(call: Call, id: str) -> Net:
 
 def pools(call: Call) -> list[Net]:
     """The external networks: where floating IPs come from."""
-    seen = store.networks_seen(*owning.sight(call, policy.GET_NETWORK))
+    seen = store.networks_seen(*ownership.visibility(call, policy.GET_NETWORK))
     c = store.NETWORKS.c
     return [
         Net(n.id, n.name) for n in store.NETWORKS.find(call.tx, seen, c.external.is_(True), order=[c.created, c.id])
@@ -80,14 +80,16 @@ def pools(call: Call) -> list[Net]:
 
 def _floating(call: Call, rows: list[model.FloatingIp]) -> list[Floating]:
     names = store.names(call.tx, store.NETWORKS, {f.network_id for f in rows})
-    cards = {p.id: p for p in store.PORTS.within(call.tx, "id", {f.fixed_port_id for f in rows if f.fixed_port_id})}
+    server_ports = {
+        p.id: p for p in store.PORTS.within(call.tx, "id", {f.fixed_port_id for f in rows if f.fixed_port_id})
+    }
     return [
         Floating(
             f.id,
             f.address,
             names[f.network_id],
             f.fixed_ip,
-            cards[f.fixed_port_id].device_id or None if f.fixed_port_id in cards else None,
+            server_ports[f.fixed_port_id].device_id or None if f.fixed_port_id in server_ports else None,
         )
         for f in rows
     ]
@@ -97,7 +99,7 @@ def _own(call: Call, *where: Any) -> list[model.FloatingIp]:
     c = store.FLOATING_IPS.c
     return store.FLOATING_IPS.find(
         call.tx,
-        store.owned(store.FLOATING_IPS, *owning.sight(call, policy.GET_FLOATINGIP)),
+        store.owned(store.FLOATING_IPS, *ownership.visibility(call, policy.GET_FLOATINGIP)),
         c.project_id == call.actor.project_id,
         *where,
         order=[c.created, c.id],
@@ -141,11 +143,11 @@ def associate(call: Call, server_id: str, project: str, address: str, fixed: str
     """Put a floating IP on a server: on `fixed`, or on its first IPv4 address. Raises NotFound and Invalid."""
     fip = _by_address(call, address)
     c = store.PORTS.c
-    cards = store.PORTS.find(call.tx, c.device_id == server_id, c.project_id == project, order=[c.created, c.id])
-    ips = [(p.id, i.ip) for p in cards for i in store.ips_of(call.tx, [p.id]).get(p.id, []) if ":" not in i.ip]
+    server_ports = store.PORTS.find(call.tx, c.device_id == server_id, c.project_id == project, order=[c.created, c.id])
+    ips = [(p.id, i.ip) for p in server_ports for i in store.ips_of(call.tx, [p.id]).get(p.id, []) if ":" not in i.ip]
     if not ips:
         raise Invalid("No fixed IPs associated to instance", field="addFloatingIp")
-    chosen = next(((card, ip) for card, ip in ips if fixed in (None, ip)), None)
+    chosen = next(((port, ip) for port, ip in ips if fixed in (None, ip)), None)
     if chosen is None:
         raise Invalid(f"Specified fixed address {fixed} not assigned to instance", field="fixed_address")
     floatingip.update(call, fip.id, wire.UpdateFloatingIp(port_id=chosen[0], fixed_ip_address=chosen[1]))
@@ -185,15 +187,15 @@ def security_groups(call: Call, *, everybody: bool = False) -> list[Group]:
         groups.with_default(call)
     where = [] if everybody else [c.project_id == project]
     with call.db.read() as call.open:
-        seen = store.owned(store.GROUPS, *owning.sight(call, policy.GET_SECURITY_GROUP))
+        seen = store.owned(store.GROUPS, *ownership.visibility(call, policy.GET_SECURITY_GROUP))
         return _groups(call, store.GROUPS.find(call.tx, seen, *where, order=[c.created, c.id], limit=1000))
 
 
 def groups_of(call: Call, server_id: str, project: str) -> list[Group]:
     """The security groups on the ports of a server of `project`."""
     c = store.PORTS.c
-    cards = [p.id for p in store.PORTS.find(call.tx, c.device_id == server_id, c.project_id == project)]
-    ids = {r.group_id for r in store.PORT_GROUPS.within(call.tx, "port_id", cards)}
+    server_ports = [p.id for p in store.PORTS.find(call.tx, c.device_id == server_id, c.project_id == project)]
+    ids = {r.group_id for r in store.PORT_GROUPS.within(call.tx, "port_id", server_ports)}
     rows = store.GROUPS.within(call.tx, "id", ids, store.GROUPS.c.project_id == project)
     return _groups(call, sorted(rows, key=lambda g: (g.created, g.id)))
 
@@ -254,13 +256,13 @@ def change_groups(call: Call, server_id: str, project: str, name: str, *, add: b
         raise NotFound(f"Security group {name[:255]} not found for project {call.actor.project_id}.")
     group = next((g.id for g in mine if g.id == name), mine[0].id)
     changed = False
-    for card in store.PORTS.find(call.tx, store.PORTS.c.device_id == server_id, store.PORTS.c.project_id == project):
-        allow(call, policy.UPDATE_PORT, project_id=card.project_id)
-        have = [r.group_id for r in store.PORT_GROUPS.find(call.tx, store.PORT_GROUPS.c.port_id == card.id)]
-        if not card.port_security or (group in have) == add:
+    for port in store.PORTS.find(call.tx, store.PORTS.c.device_id == server_id, store.PORTS.c.project_id == project):
+        allow(call, policy.UPDATE_PORT, project_id=port.project_id)
+        have = [r.group_id for r in store.PORT_GROUPS.find(call.tx, store.PORT_GROUPS.c.port_id == port.id)]
+        if not port.port_security or (group in have) == add:
             continue
         wanted = [*have, group] if add else [g for g in have if g != group]
-        ports.update(call, card.id, wire.UpdatePort(security_groups=wanted))
+        ports.update(call, port.id, wire.UpdatePort(security_groups=wanted))
         changed = True
     if not add and not changed:
         raise NotFound(f"Security group {name[:255]} not associated with the instance {server_id}")

@@ -10,12 +10,12 @@ from virga.ground.errors import Invalid
 from virga.ground.http.call import Call
 from virga.ground.wire import UNSET
 from virga.services.network import limits, policy, wire
-from virga.services.network.actions import owning
+from virga.services.network.actions import ownership
 
 
 def _project(call: Call, id: str) -> str:
     if not may(call.actor, policy.GET_QUOTA, project_id=id):
-        raise owning.missing("quota", id) if id != call.actor.project_id else refusal(call.actor, policy.GET_QUOTA)
+        raise ownership.missing("quota", id) if id != call.actor.project_id else refusal(call.actor, policy.GET_QUOTA)
     return id
 
 

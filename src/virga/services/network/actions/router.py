@@ -9,7 +9,7 @@ from virga.ground.http.call import Call
 from virga.ground.http.pages import Page
 from virga.ground.wire import UNSET
 from virga.services.network import limits, model, policy, store, wire
-from virga.services.network.actions import gateway, owning
+from virga.services.network.actions import gateway, ownership
 
 Leg = tuple[model.Port, model.Subnet, str]
 """A router's port, the subnet it is in, and its address there."""
@@ -17,8 +17,8 @@ Leg = tuple[model.Port, model.Subnet, str]
 
 def seen(call: Call, id: str) -> model.Router:
     """The router if the caller may see it. Raises NotFound."""
-    return owning.found(
-        call, store.ROUTERS, store.owned(store.ROUTERS, *owning.sight(call, policy.GET_ROUTER)), "router", id
+    return ownership.found(
+        call, store.ROUTERS, store.owned(store.ROUTERS, *ownership.visibility(call, policy.GET_ROUTER)), "router", id
     )
 
 
@@ -30,15 +30,15 @@ def held(call: Call, id: str) -> model.Router:
 
 def create(call: Call, body: wire.CreateRouter) -> model.RouterDetails:
     """POST /v2.0/routers"""
-    project = owning.project_of(call, body)
+    project = ownership.project_of(call, body)
     allow(call, policy.CREATE_ROUTER, project_id=project)
-    way = gateway.asked(body.external_gateway_info)
+    way = gateway.requested_gateway(body.external_gateway_info)
     if way is not None:
         gateway.may_choose(call, project, way, policy.SET_GATEWAY_IPS, policy.SET_SNAT)
-    owning.room(call, limits.ROUTERS, [project])
+    ownership.room(call, limits.ROUTERS, [project])
     router = store.ROUTERS.insert(
         call.tx,
-        **owning.head(call, body, project),
+        **ownership.common_columns(call, body, project),
         admin_state_up=body.admin_state_up,
         gateway_network_id=None,
         gateway_port_id=None,
@@ -47,7 +47,7 @@ def create(call: Call, body: wire.CreateRouter) -> model.RouterDetails:
     )
     if way is not None:
         gateway.put(call, router, way)
-    store.touch(call.tx, call.doors, "router", router.id)
+    store.touch(call.tx, call.registry, "router", router.id)
     return show(call, router.id)
 
 
@@ -58,10 +58,10 @@ def show(call: Call, id: str) -> model.RouterDetails:
 
 def index(call: Call) -> Page[model.RouterDetails]:
     """GET /v2.0/routers"""
-    if owning.never_active(call):
+    if ownership.never_active(call):
         return Page([])
-    seen = store.owned(store.ROUTERS, *owning.sight(call, policy.GET_ROUTER))
-    page = owning.listed(call, store.ROUTERS, seen, store.ROUTER_FILTERS)
+    seen = store.owned(store.ROUTERS, *ownership.visibility(call, policy.GET_ROUTER))
+    page = ownership.listed(call, store.ROUTERS, seen, store.ROUTER_FILTERS)
     return Page(store.router_details(call.tx, page.items), page.marker)
 
 
@@ -70,25 +70,25 @@ def update(call: Call, id: str, body: wire.UpdateRouter) -> model.RouterDetails:
     router = held(call, id)
     allow(call, policy.UPDATE_ROUTER, project_id=router.project_id)
     if body.external_gateway_info is not UNSET:
-        way = gateway.asked(body.external_gateway_info)
+        way = gateway.requested_gateway(body.external_gateway_info)
         if way is None:
             gateway.clear(call, router)
         else:
             gateway.may_choose(call, router.project_id, way, policy.CHANGE_GATEWAY_IPS, policy.CHANGE_SNAT)
             gateway.put(call, router, way)
-    change = owning.sent(body, {"name": "name", "description": "description", "admin_state_up": "admin_state_up"})
+    change = ownership.given(body, {"name": "name", "description": "description", "admin_state_up": "admin_state_up"})
     if body.routes is not UNSET:
         change["routes"] = _routes(call, seen(call, id), body.routes)
-    owning.newer(call, store.ROUTERS, id, change)
-    store.touch(call.tx, call.doors, "router", id)
+    ownership.bump_revision(call, store.ROUTERS, id, change)
+    store.touch(call.tx, call.registry, "router", id)
     return show(call, id)
 
 
-def _routes(call: Call, router: model.Router, asked: list[wire.HostRoute]) -> list[dict[str, str]]:
+def _routes(call: Call, router: model.Router, requested: list[wire.HostRoute]) -> list[dict[str, str]]:
     nets = [model.network_of(s.cidr) for _, s, _ in legs_of(call, router.id)]
     if router.gateway_network_id:
         nets += [model.network_of(cidr) for cidr in store.cidrs_of(call.tx, router.gateway_network_id)]
-    for route in asked:
+    for route in requested:
         model.network_of(route.destination, "routes")
         hop = model.address_of(route.nexthop, "routes")
         if not any(hop.version == n.version and hop in n for n in nets):
@@ -97,7 +97,7 @@ def _routes(call: Call, router: model.Router, asked: list[wire.HostRoute]) -> li
                 field="routes",
                 type="InvalidRoutes",
             )
-    return [{"destination": r.destination, "nexthop": r.nexthop} for r in asked]
+    return [{"destination": r.destination, "nexthop": r.nexthop} for r in requested]
 
 
 def legs_of(call: Call, router_id: str) -> list[Leg]:
@@ -125,4 +125,4 @@ def delete(call: Call, id: str) -> None:
         )
     gateway.clear(call, router)
     store.ROUTERS.delete(call.tx, store.ROUTERS.c.id == id)
-    store.touch(call.tx, call.doors, "router", id)
+    store.touch(call.tx, call.registry, "router", id)

@@ -13,15 +13,15 @@ from virga.ground.errors import Conflict
 from virga.ground.http.call import Call
 from virga.ground.http.pages import Page
 from virga.services.network import limits, model, policy, store, wire
-from virga.services.network.actions import owning
+from virga.services.network.actions import ownership
 
 
 def seen(call: Call, id: str) -> model.Group:
     """The security group if the caller may see it. Raises NotFound."""
-    return owning.found(
+    return ownership.found(
         call,
         store.GROUPS,
-        store.owned(store.GROUPS, *owning.sight(call, policy.GET_SECURITY_GROUP)),
+        store.owned(store.GROUPS, *ownership.visibility(call, policy.GET_SECURITY_GROUP)),
         "security group",
         id,
     )
@@ -29,10 +29,10 @@ def seen(call: Call, id: str) -> model.Group:
 
 def seen_all(call: Call, ids: Iterable[str]) -> dict[str, model.Group]:
     """As `seen`, of many: id → group. Raises NotFound."""
-    return owning.found_all(
+    return ownership.found_all(
         call,
         store.GROUPS,
-        store.owned(store.GROUPS, *owning.sight(call, policy.GET_SECURITY_GROUP)),
+        store.owned(store.GROUPS, *ownership.visibility(call, policy.GET_SECURITY_GROUP)),
         "security group",
         ids,
     )
@@ -73,7 +73,7 @@ def _insert(
         updated=now,
     )
     rules = [insert_rule(call, group, direction="egress", ethertype=version) for version in ("IPv4", "IPv6")]
-    store.touch(call.tx, call.doors, "group", group.id)
+    store.touch(call.tx, call.registry, "group", group.id)
     return model.GroupDetails(group, rules)
 
 
@@ -111,7 +111,7 @@ def make(call: Call, bodies: list[wire.CreateGroup]) -> list[model.GroupDetails]
     first = functools.cache(functools.partial(default, call))
     wanted = []
     for body in bodies:
-        project = owning.project_of(call, body)
+        project = ownership.project_of(call, body)
         allow(call, policy.CREATE_SECURITY_GROUP, project_id=project)
         name = body.name if isinstance(body.name, str) else ""
         first(project)
@@ -119,7 +119,7 @@ def make(call: Call, bodies: list[wire.CreateGroup]) -> list[model.GroupDetails]
             raise Conflict("Default security group already exists.", type="SecurityGroupDefaultAlreadyExists")
         description = body.description if isinstance(body.description, str) else ""
         wanted.append((project, name, description, body.stateful))
-    owning.room(call, limits.GROUPS, (project for project, *_ in wanted))
+    ownership.room(call, limits.GROUPS, (project for project, *_ in wanted))
     return [_insert(call, *each, is_default=False) for each in wanted]
 
 
@@ -145,8 +145,8 @@ def index(call: Call) -> Page[model.GroupDetails]:
     """GET /v2.0/security-groups: a project that never had one sees its default group."""
     with_default(call)
     with call.db.read() as call.open:
-        seen = store.owned(store.GROUPS, *owning.sight(call, policy.GET_SECURITY_GROUP))
-        page = owning.listed(call, store.GROUPS, seen, store.GROUP_FILTERS)
+        seen = store.owned(store.GROUPS, *ownership.visibility(call, policy.GET_SECURITY_GROUP))
+        page = ownership.listed(call, store.GROUPS, seen, store.GROUP_FILTERS)
         return Page(store.group_details(call.tx, page.items), page.marker)
 
 
@@ -154,7 +154,7 @@ def update(call: Call, id: str, body: wire.UpdateGroup) -> model.GroupDetails:
     """PUT /v2.0/security-groups/{id}"""
     group = seen(call, id)
     allow(call, policy.UPDATE_SECURITY_GROUP, project_id=group.project_id)
-    change = owning.sent(body, {"name": "name", "description": "description", "stateful": "stateful"})
+    change = ownership.given(body, {"name": "name", "description": "description", "stateful": "stateful"})
     if group.is_default and change.get("name", group.name) != group.name:
         raise Conflict("Updating default security group not allowed.", type="SecurityGroupCannotUpdateDefault")
     if (
@@ -163,8 +163,8 @@ def update(call: Call, id: str, body: wire.UpdateGroup) -> model.GroupDetails:
         and store.PORT_GROUPS.count(call.tx, store.PORT_GROUPS.c.group_id == id)
     ):
         raise _in_use(call, id)
-    owning.newer(call, store.GROUPS, id, change)
-    store.touch(call.tx, call.doors, "group", id)
+    ownership.bump_revision(call, store.GROUPS, id, change)
+    store.touch(call.tx, call.registry, "group", id)
     return show(call, id)
 
 
@@ -189,4 +189,4 @@ def delete(call: Call, id: str) -> None:
     store.RULES.delete(call.tx, store.RULES.c.remote_group_id == id)
     store.RULES.delete(call.tx, store.RULES.c.group_id == id)
     store.GROUPS.delete(call.tx, store.GROUPS.c.id == id)
-    store.touch(call.tx, call.doors, "group", id, *(rule.group_id for rule in letting))
+    store.touch(call.tx, call.registry, "group", id, *(rule.group_id for rule in letting))

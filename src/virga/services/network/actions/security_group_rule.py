@@ -10,15 +10,15 @@ from virga.ground.errors import Conflict, Invalid
 from virga.ground.http.call import Call
 from virga.ground.http.pages import Page
 from virga.services.network import limits, model, policy, store, wire
-from virga.services.network.actions import owning, security_group
+from virga.services.network.actions import ownership, security_group
 
 
 def seen(call: Call, id: str) -> model.GroupRule:
     """The rule if the caller may see it. Raises NotFound."""
-    return owning.found(
+    return ownership.found(
         call,
         store.RULES,
-        store.owned(store.RULES, *owning.sight(call, policy.GET_SECURITY_GROUP_RULE)),
+        store.owned(store.RULES, *ownership.visibility(call, policy.GET_SECURITY_GROUP_RULE)),
         "security group rule",
         id,
     )
@@ -42,22 +42,22 @@ def make(call: Call, bodies: list[wire.CreateRule]) -> list[model.GroupRule]:
         allow(call, policy.CREATE_SECURITY_GROUP_RULE, project_id=group.project_id)
         wanted.append((group, _says(body), body.description))
     groups = {group.id: group for group, *_ in wanted}
-    said = store.rules_said(call.tx, groups)
+    answer = store.rules_said(call.tx, groups)
     for group, says, _ in wanted:
         key = (group.id, *(says[name] for name in store.SAYS))
-        if key in said:
+        if key in answer:
             raise Conflict(
-                f"Security group rule already exists. Rule id is {said[key]}."
-                if said[key]
+                f"Security group rule already exists. Rule id is {answer[key]}."
+                if answer[key]
                 else "Security group rule already exists: two of the request say the same.",
                 type="SecurityGroupRuleExists",
-                blocking=[said[key]] if said[key] else [],
+                blocking=[answer[key]] if answer[key] else [],
             )
-        said[key] = ""
-    owning.room(call, limits.RULES, (group.project_id for group, *_ in wanted))
+        answer[key] = ""
+    ownership.room(call, limits.RULES, (group.project_id for group, *_ in wanted))
     made = [security_group.insert_rule(call, group, **says, description=text) for group, says, text in wanted]
-    owning.newer_all(call, store.GROUPS, groups)
-    store.touch(call.tx, call.doors, "group", *groups)
+    ownership.newer_all(call, store.GROUPS, groups)
+    store.touch(call.tx, call.registry, "group", *groups)
     return made
 
 
@@ -146,8 +146,8 @@ def show(call: Call, id: str) -> model.GroupRule:
 
 def index(call: Call) -> Page[model.GroupRule]:
     """GET /v2.0/security-group-rules"""
-    seen = store.owned(store.RULES, *owning.sight(call, policy.GET_SECURITY_GROUP_RULE))
-    return owning.listed(call, store.RULES, seen, store.RULE_FILTERS)
+    seen = store.owned(store.RULES, *ownership.visibility(call, policy.GET_SECURITY_GROUP_RULE))
+    return ownership.listed(call, store.RULES, seen, store.RULE_FILTERS)
 
 
 def delete(call: Call, id: str) -> None:
@@ -155,5 +155,5 @@ def delete(call: Call, id: str) -> None:
     rule = seen(call, id)
     allow(call, policy.DELETE_SECURITY_GROUP_RULE, project_id=rule.project_id)
     store.RULES.delete(call.tx, store.RULES.c.id == id)
-    owning.newer(call, store.GROUPS, rule.group_id, {})
-    store.touch(call.tx, call.doors, "group", rule.group_id)
+    ownership.bump_revision(call, store.GROUPS, rule.group_id, {})
+    store.touch(call.tx, call.registry, "group", rule.group_id)

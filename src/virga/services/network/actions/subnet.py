@@ -13,12 +13,14 @@ from virga.ground.http.call import Call
 from virga.ground.http.pages import Page
 from virga.ground.wire import UNSET
 from virga.services.network import limits, model, policy, store, wire
-from virga.services.network.actions import metadata_port, network, new_port, owning, subnet_shape
+from virga.services.network.actions import metadata_port, network, new_port, ownership, subnet_shape
 
 
 def seen(call: Call, id: str) -> model.Subnet:
     """The subnet if the caller may see it. Raises NotFound."""
-    return owning.found(call, store.SUBNETS, store.subnets_seen(*owning.sight(call, policy.GET_SUBNET)), "subnet", id)
+    return ownership.found(
+        call, store.SUBNETS, store.subnets_seen(*ownership.visibility(call, policy.GET_SUBNET)), "subnet", id
+    )
 
 
 def create(call: Call, body: wire.CreateSubnet | list[wire.CreateSubnet]) -> model.Subnet | list[model.Subnet]:
@@ -46,7 +48,7 @@ def _make(call: Call, wanted: list[dict[str, Any]]) -> list[model.Subnet]:
         on = networks[values["network_id"]]
         if on.project_id != values["project_id"]:
             allow(call, policy.CREATE_SUBNET, project_id=on.project_id)
-    owning.room(call, limits.SUBNETS, (values["project_id"] for values in wanted))
+    ownership.room(call, limits.SUBNETS, (values["project_id"] for values in wanted))
     ids = sorted(networks)
     for id in ids:
         call.tx.hold(f"network:{id}")
@@ -59,23 +61,23 @@ def _make(call: Call, wanted: list[dict[str, Any]]) -> list[model.Subnet]:
             port = metadata_port.find(call, id)
             for subnet in served:
                 metadata_port.address(call, port, subnet, set())
-            store.touch(call.tx, call.doors, "port", port.id)
+            store.touch(call.tx, call.registry, "port", port.id)
         for subnet in own:
             if subnet.makes_itself:
                 _address_ports(call, subnet)
-    store.touch(call.tx, call.doors, "network", *ids)
+    store.touch(call.tx, call.registry, "network", *ids)
     return made
 
 
 def _wanted(call: Call, body: wire.CreateSubnet) -> dict[str, Any]:
     """The columns of a new subnet; reads no database. Raises Forbidden, Invalid, Conflict (pools that overlap)."""
-    project = owning.project_of(call, body)
+    project = ownership.project_of(call, body)
     allow(call, policy.CREATE_SUBNET, project_id=project)
     net = subnet_shape.prefix(body)
     gateway = subnet_shape.gateway(net, body.gateway_ip, first=body.gateway_ip is UNSET)
     subnet_shape.nameservers(body.dns_nameservers)
     pools = body.allocation_pools
-    return owning.head(call, body, project) | {
+    return ownership.common_columns(call, body, project) | {
         "network_id": body.network_id,
         "ip_version": net.version,
         "cidr": str(net),
@@ -118,7 +120,7 @@ def _address_ports(call: Call, subnet: model.Subnet) -> None:
         revision=c.revision + 1,
         updated=call.now(),
     )
-    store.touch(call.tx, call.doors, "port", *(p.id for p in ports))
+    store.touch(call.tx, call.registry, "port", *(p.id for p in ports))
 
 
 def show(call: Call, id: str) -> model.Subnet:
@@ -128,8 +130,8 @@ def show(call: Call, id: str) -> model.Subnet:
 
 def index(call: Call) -> Page[model.Subnet]:
     """GET /v2.0/subnets"""
-    seen = store.subnets_seen(*owning.sight(call, policy.GET_SUBNET))
-    return owning.listed(call, store.SUBNETS, seen, store.SUBNET_FILTERS)
+    seen = store.subnets_seen(*ownership.visibility(call, policy.GET_SUBNET))
+    return ownership.listed(call, store.SUBNETS, seen, store.SUBNET_FILTERS)
 
 
 def update(call: Call, id: str, body: wire.UpdateSubnet) -> model.Subnet:
@@ -138,7 +140,7 @@ def update(call: Call, id: str, body: wire.UpdateSubnet) -> model.Subnet:
     allow(call, policy.UPDATE_SUBNET, project_id=subnet.project_id)
     call.tx.hold(f"network:{subnet.network_id}")
     net = model.network_of(subnet.cidr)
-    change = owning.sent(
+    change = ownership.given(
         body,
         {
             "name": "name",
@@ -158,14 +160,14 @@ def update(call: Call, id: str, body: wire.UpdateSubnet) -> model.Subnet:
         change["host_routes"] = subnet_shape.routes(body.host_routes)
     if "dns_nameservers" in change:
         subnet_shape.nameservers(change["dns_nameservers"])
-    owning.newer(call, store.SUBNETS, id, change)
+    ownership.bump_revision(call, store.SUBNETS, id, change)
     if change.get("enable_dhcp") and not subnet.enable_dhcp and net.version == 4:
         port = metadata_port.find(call, subnet.network_id)
         if all(ip.subnet_id != id for ip in store.ips_of(call.tx, [port.id]).get(port.id, [])):
             metadata_port.address(call, port, subnet, store.used_ips(call.tx, id))
-            store.touch(call.tx, call.doors, "port", port.id)
-    store.touch(call.tx, call.doors, "network", subnet.network_id)
-    store.touch(call.tx, call.doors, "port", *store.ports_with(call.tx, subnet_id=id))
+            store.touch(call.tx, call.registry, "port", port.id)
+    store.touch(call.tx, call.registry, "network", subnet.network_id)
+    store.touch(call.tx, call.registry, "port", *store.ports_with(call.tx, subnet_id=id))
     return seen(call, id)
 
 
@@ -205,6 +207,6 @@ def delete(call: Call, id: str) -> None:
     for port in ports:
         if port.device_owner == model.METADATA and not store.ips_of(call.tx, [port.id]):
             new_port.drop(call, port)
-    store.touch(call.tx, call.doors, "port", *(p.id for p in ports))
+    store.touch(call.tx, call.registry, "port", *(p.id for p in ports))
     store.SUBNETS.delete(call.tx, store.SUBNETS.c.id == id)
-    store.touch(call.tx, call.doors, "network", subnet.network_id)
+    store.touch(call.tx, call.registry, "network", subnet.network_id)

@@ -31,16 +31,16 @@ def prefix(body: wire.CreateSubnet) -> model.Net:
     return net
 
 
-def gateway(net: model.Net, asked: str | UnsetType | None, first: bool) -> str | None:
+def gateway(net: model.Net, requested: str | UnsetType | None, first: bool) -> str | None:
     """The gateway that is asked for; `first`: the usual one, where a subnet has room for one. Raises Invalid."""
     if first:
         return str(net.network_address + 1) if net.num_addresses > 2 else None
-    if asked is None or asked is UNSET:
+    if requested is None or requested is UNSET:
         return None
-    address = model.address_of(asked, "gateway_ip")
+    address = model.address_of(requested, "gateway_ip")
     if address.version != net.version:
         raise Invalid(
-            f"Invalid input for operation: gateway_ip {asked} is not of the subnet's IP version.",
+            f"Invalid input for operation: gateway_ip {requested} is not of the subnet's IP version.",
             field="gateway_ip",
             type="InvalidInput",
         )
@@ -51,20 +51,20 @@ def gateway(net: model.Net, asked: str | UnsetType | None, first: bool) -> str |
         and address in (net.network_address, net.broadcast_address)
     ):
         raise Invalid(
-            f"Invalid input for operation: Gateway is not valid on subnet: {asked} is its network or broadcast address.",
+            f"Invalid input for operation: Gateway is not valid on subnet: {requested} is its network or broadcast address.",
             field="gateway_ip",
             type="InvalidInput",
         )
     return str(address)
 
 
-def pools(net: model.Net, gateway: str | None, asked: list[wire.Pool]) -> list[dict[str, str]]:
+def pools(net: model.Net, gateway: str | None, requested: list[wire.Pool]) -> list[dict[str, str]]:
     """The allocation pools that are asked for, each address in its one spelling. Raises Invalid for one that is not of the subnet,
     Conflict for two that overlap and for one that holds the gateway."""
     spans: list[tuple[int, int]] = []
     out: list[dict[str, str]] = []
     way = int(ipaddress.ip_address(gateway)) if gateway is not None else None
-    for pool in asked:
+    for pool in requested:
         a, b = model.address_of(pool.start, "allocation_pools"), model.address_of(pool.end, "allocation_pools")
         if a.version != net.version or b.version != net.version or a not in net or b not in net:
             raise Invalid(
@@ -108,10 +108,10 @@ def nameservers(values: list[str]) -> None:
         )
 
 
-def routes(asked: list[wire.HostRoute]) -> list[dict[str, str]]:
+def routes(requested: list[wire.HostRoute]) -> list[dict[str, str]]:
     """Routes as one reads them: each address in its one spelling, both ends of the same IP version. Raises Invalid."""
     out = []
-    for route in asked:
+    for route in requested:
         to = model.network_of(route.destination, "host_routes")
         via = model.address_of(route.nexthop, "host_routes")
         if to.version != via.version:

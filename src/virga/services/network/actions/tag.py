@@ -10,7 +10,7 @@ from virga.ground.db.rows import Rows
 from virga.ground.errors import Forbidden, NotFound
 from virga.ground.http.call import Call
 from virga.services.network import policy, store, wire
-from virga.services.network.actions import floatingip, network, owning, port, router, security_group, subnet
+from virga.services.network.actions import floatingip, network, ownership, port, router, security_group, subnet
 
 TAGGED: dict[str, tuple[Rows[Any], Any]] = {
     "networks": (store.NETWORKS, network.seen),
@@ -40,24 +40,24 @@ def verbs(noun: str) -> dict[str, Any]:
 
     def put(call: Call, id: str, body: wire.Tags) -> dict[str, Any]:
         allowed(call, id, update)
-        owning.newer(call, rows, id, {"tags": sorted(set(body.tags))})
+        ownership.bump_revision(call, rows, id, {"tags": sorted(set(body.tags))})
         return {"tags": sorted(set(body.tags))}
 
     def clear(call: Call, id: str) -> None:
         allowed(call, id, delete)
-        owning.newer(call, rows, id, {"tags": []})
+        ownership.bump_revision(call, rows, id, {"tags": []})
 
     def add(call: Call, id: str, tag: str) -> None:
         row = allowed(call, id, update)
         if len(tag) > 255 or len(row.tags) >= 50:
             raise Forbidden("A thing has at most 50 tags of at most 255 characters.")
-        owning.newer(call, rows, id, {"tags": sorted({*row.tags, tag})})
+        ownership.bump_revision(call, rows, id, {"tags": sorted({*row.tags, tag})})
 
     def remove(call: Call, id: str, tag: str) -> None:
         row = allowed(call, id, delete)
         if tag not in row.tags:
             raise NotFound(f"Tag {tag[:64]} could not be found.", type="TagNotFound")
-        owning.newer(call, rows, id, {"tags": [t for t in row.tags if t != tag]})
+        ownership.bump_revision(call, rows, id, {"tags": [t for t in row.tags if t != tag]})
 
     found = {"index": index, "has": has, "put": put, "clear": clear, "add": add, "remove": remove}
     for name, verb in found.items():

@@ -34,7 +34,7 @@ class FakeSwitch:
             tell(port, True)
 
     def plug(self, port_id: str, on: bool) -> None:
-        """The simulated node's side: a machine's card appears or goes."""
+        """The simulated node's side: a machine's NIC appears or goes."""
         with self._lock:
             changed = (port_id in self.plugged) != on
             (self.plugged.add if on else self.plugged.discard)(port_id)

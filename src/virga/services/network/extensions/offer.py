@@ -77,7 +77,7 @@ def routes(on: Sequence[Extension] = ALL) -> tuple[Route, ...]:
     """The table with these extensions."""
     hidden = _Hidden(on)
     rows = [*core.ROUTES, *(route for extension in on for route in extension.routes)]
-    offered = [kept for row in rows if (kept := hidden.route(row)) is not None]
+    offered = [stored for row in rows if (stored := hidden.route(row)) is not None]
     return (*_documents(on, {row.path for row in offered}), *offered)
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from virga.services.network.store.columns import ids, insert_all, of_project, owned
-from virga.services.network.store.devices import Card, cards_of, device_groups, names
+from virga.services.network.store.devices import DeviceAddress, device_addresses, device_groups, names
 from virga.services.network.store.dirty import DIRTY, WAKE, touch
 from virga.services.network.store.floatingip import FLOATING_IP_FILTERS, FLOATING_IPS, floating_ip_details
 from virga.services.network.store.network import NETWORK_FILTERS, NETWORKS, networks_seen
@@ -64,9 +64,9 @@ __all__ = [
     "SUBNETS",
     "SUBNET_FILTERS",
     "WAKE",
-    "Card",
-    "cards_of",
+    "DeviceAddress",
     "cidrs_of",
+    "device_addresses",
     "device_groups",
     "fixed_ips_of",
     "floating_ip_details",

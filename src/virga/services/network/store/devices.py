@@ -17,7 +17,7 @@ from virga.services.network.store.port import PORT_GROUPS, PORT_IPS, PORTS
 from virga.services.network.store.security_group import GROUPS
 
 
-class Card(NamedTuple):
+class DeviceAddress(NamedTuple):
     """One address of a device, with what a server's view needs beside it."""
 
     port_id: str
@@ -29,7 +29,7 @@ class Card(NamedTuple):
     project_id: str
 
 
-def _cards() -> sa.Select[Any]:
+def _device_addresses() -> sa.Select[Any]:
     p, i, f = PORTS.c, PORT_IPS.c, FLOATING_IPS.c
     query = sa.select(p.id, p.device_id, p.network_id, i.ip, p.mac, f.address, p.project_id, p.created)
     return query.join_from(PORTS.table, PORT_IPS.table, i.port_id == p.id).outerjoin(
@@ -37,7 +37,7 @@ def _cards() -> sa.Select[Any]:
     )
 
 
-_CARDS = Prepared(_cards(), PORTS.c.device_id)
+_DEVICE_ADDRESSES = Prepared(_device_addresses(), PORTS.c.device_id)
 _DEVICE_GROUPS = Prepared(
     sa.select(PORTS.c.device_id, PORT_GROUPS.c.group_id, PORTS.c.project_id).join_from(
         PORTS.table, PORT_GROUPS.table, PORT_GROUPS.c.port_id == PORTS.c.id
@@ -47,9 +47,11 @@ _DEVICE_GROUPS = Prepared(
 _NAMES = {rows.table.name: Prepared(sa.select(rows.c.id, rows.c.name), rows.c.id) for rows in (NETWORKS, GROUPS)}
 
 
-def cards_of(tx: Tx, device_ids: Iterable[str]) -> list[Card]:
+def device_addresses(tx: Tx, device_ids: Iterable[str]) -> list[DeviceAddress]:
     """The addresses of many devices, the oldest port first, each with the floating IP that leads to it."""
-    return [Card(*row[:7]) for row in sorted(_CARDS.rows(tx, device_ids), key=operator.itemgetter(7, 0))]
+    return [
+        DeviceAddress(*row[:7]) for row in sorted(_DEVICE_ADDRESSES.rows(tx, device_ids), key=operator.itemgetter(7, 0))
+    ]
 
 
 def device_groups(tx: Tx, device_ids: Iterable[str]) -> Sequence[tuple[str, str, str]]:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from virga.ground.bus import Bus
 from virga.ground.db.engine import Tx, metadata
 from virga.ground.db.rows import Rows, Statement
-from virga.ground.doors import Doors
+from virga.ground.registry import Registry
 from virga.services.network import model
 from virga.services.network.store.columns import ID
 
@@ -34,9 +34,9 @@ _MARK = Statement(
 )
 
 
-def touch(tx: Tx, doors: Doors, kind: str, *ids: str) -> None:
+def touch(tx: Tx, registry: Registry, kind: str, *ids: str) -> None:
     """The switch must learn of these things of a kind (see `kinds`). Part of the same commit; the loop does the rest."""
     for id in sorted(set(ids)):
         _MARK(tx, {"kind": kind, "id": id})
     if ids:
-        tx.after_commit(lambda: doors.use(Bus).publish(WAKE))
+        tx.after_commit(lambda: registry.use(Bus).publish(WAKE))

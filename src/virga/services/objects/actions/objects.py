@@ -13,9 +13,9 @@ import msgspec
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Forbidden, NotFound, TooLarge
 from virga.services.objects import model
-from virga.services.objects.exchange import Precondition
+from virga.services.objects.http import Precondition
+from virga.services.objects.store import containers, sync
 from virga.services.objects.store import objects as rows
-from virga.services.objects.store import places, sync
 
 
 @dataclass(slots=True)
@@ -83,21 +83,21 @@ def put(
         new.control or None,
     )
     if new.data is not None and new.body is not None:
-        rows.keep_small(tx, new.body, new.data)
+        rows.put_small(tx, new.body, new.data)
     if new.pieces:
-        rows.keep_pieces(tx, new.pieces)
+        rows.put_pieces(tx, new.pieces)
     size = new.size
     if old is not None:
-        size -= _step_aside(tx, container, old, versioning, now, wake, numbered)
+        size -= _step_aside(tx, container, old, versioning=versioning, now=now, wake=wake, numbered=numbered)
     elif versioning == "suspended":
         size -= _drop_null(tx, container_id, new.name, now, wake, numbered)
     rows.write(tx, fresh, replaces=old is not None)
     rows.grow(tx, container_id, 0 if old is not None else 1, size)
-    tell(tx, container, new.name, at)
+    note_change(tx, container, new.name, at)
     return fresh
 
 
-def tell(tx: Tx, container: model.Container, name: str, at: float, *, deleted: bool = False) -> None:
+def note_change(tx: Tx, container: model.Container, name: str, at: float, *, deleted: bool = False) -> None:
     """A container that is kept in step with another has something to tell it."""
     if container.control and container.control.get("sync_to"):
         sync.note(tx, container.id, name, at, deleted=deleted)
@@ -107,6 +107,7 @@ def _step_aside(
     tx: Tx,
     container: model.Container,
     old: model.Object,
+    *,
     versioning: str | None,
     now: float,
     wake: Callable[[], None],
@@ -149,7 +150,7 @@ def _drop_null(
 
 def _archive(tx: Tx, container: model.Container, old: model.Object, now: float, wake: Callable[[], None]) -> None:
     """X-Versions-Location: the old object goes to the other container under its length, its name and its time."""
-    other = places.container_row(tx, container.account, container.control["archive"])
+    other = containers.container_row(tx, container.account, container.control["archive"])
     if other is None:
         raise Precondition("The container of old versions does not exist; nothing was changed.")
     name = archived_name(old.name, old.changed)
@@ -182,8 +183,8 @@ def quota(
 ) -> None:
     """Container and account quotas, counted from the rows. Raises TooLarge with limit and use."""
     meta = container.meta
-    kept = bool(container.control) and container.control.get("versioning") == "enabled"
-    gone = 0 if old is None or kept else old.size
+    versioned = bool(container.control) and container.control.get("versioning") == "enabled"
+    gone = 0 if old is None or versioned else old.size
     if meta:
         most, count = meta.get("quota-bytes"), meta.get("quota-count")
         if most and container.bytes - gone + size > int(most):
@@ -202,7 +203,7 @@ def quota(
     quotas = account_control.get("quotas", {})
     limit = account_meta.get("quota-bytes") or quotas.get("bytes")
     if limit or quotas.get("count"):
-        _, objects, used = places.totals(tx, container.account)
+        _, objects, used = containers.totals(tx, container.account)
         if limit and used - gone + size > int(limit):
             raise TooLarge(
                 f"Upload exceeds quota: the account holds {used} of {limit} bytes.", limit=int(limit), used=used
@@ -215,7 +216,7 @@ def quota(
     for kind in ("bytes", "count"):
         most = quotas.get(f"{kind}-policy-{container.policy.lower()}")
         if most:
-            _, objects, used = places.totals(tx, container.account, container.policy)
+            _, objects, used = containers.totals(tx, container.account, container.policy)
             over = used - gone + size > int(most) if kind == "bytes" else old is None and objects + 1 > int(most)
             if over:
                 raise TooLarge(
@@ -233,10 +234,11 @@ def guard_locked(o: model.Object, now: float, *, bypass: bool = False) -> None:
         return
     if o.control.get("hold"):
         raise Forbidden(f"Object {o.name} is under legal hold.", rule="legal-hold")
-    kept = o.control.get("retain")
-    if kept and kept["until"] > now and (kept["mode"] == "COMPLIANCE" or not bypass):
+    retention = o.control.get("retain")
+    if retention and retention["until"] > now and (retention["mode"] == "COMPLIANCE" or not bypass):
         raise Forbidden(
-            f"Object {o.name} is retained ({kept['mode']}) until {model.listed_time(kept['until'])}.", rule="retention"
+            f"Object {o.name} is retained ({retention['mode']}) until {model.listed_time(retention['until'])}.",
+            rule="retention",
         )
 
 
@@ -276,7 +278,7 @@ def delete(
     control = container.control or {}
     versioning = control.get("versioning")
     if (versioning == "enabled" and marks) or (versioning == "suspended" and not numbered):
-        return _mark(tx, container, name, old, versioning, now, wake, numbered)
+        return _mark(tx, container, name, old=old, versioning=versioning, now=now, wake=wake, numbered=numbered)
     if versioning is not None:
         return _vanish(tx, container_id, old, now, wake)
     archive, mode = control.get("archive"), control.get("archive_mode")
@@ -290,7 +292,7 @@ def delete(
     rows.drop_body(tx, old.body, now, wake)
     rows.remove(tx, container_id, name)
     rows.grow(tx, container_id, -1, -old.size)
-    tell(tx, container, name, model.stamp(now)[1] if at is None else at, deleted=True)
+    note_change(tx, container, name, model.stamp(now)[1] if at is None else at, deleted=True)
     return Removed(old, found=alive(old, now) is not None)
 
 
@@ -314,13 +316,14 @@ def expire(tx: Tx, old: model.Object, now: float, wake: Callable[[], None]) -> N
     container = rows.container_by_id(tx, old.container_id)
     _vanish(tx, old.container_id, old, now, wake)
     if container is not None:
-        tell(tx, container, old.name, model.stamp(now)[1], deleted=True)
+        note_change(tx, container, old.name, model.stamp(now)[1], deleted=True)
 
 
 def _mark(
     tx: Tx,
     container: model.Container,
     name: str,
+    *,
     old: model.Object | None,
     versioning: str,
     now: float,
@@ -368,7 +371,7 @@ def _push(
     tx: Tx, container: model.Container, name: str, old: model.Object | None, now: float, wake: Callable[[], None]
 ) -> Removed:
     """X-History-Location: the object goes to the archive and a marker after it, a marker alone when there was none."""
-    other = places.container_row(tx, container.account, container.control["archive"])
+    other = containers.container_row(tx, container.account, container.control["archive"])
     if other is None:
         raise Precondition("The container of old versions does not exist; nothing was changed.")
     if old is not None:
@@ -376,7 +379,7 @@ def _push(
         _archive(tx, container, old, now, wake)
         rows.remove(tx, container.id, name)
         rows.grow(tx, container.id, -1, -old.size)
-        tell(tx, container, name, model.stamp(now)[1], deleted=True)
+        note_change(tx, container, name, model.stamp(now)[1], deleted=True)
     put(
         tx,
         other.id,
@@ -392,7 +395,7 @@ def _pop(
 ) -> Removed:
     """X-Versions-Location, stack: the newest archived object comes back. A marker (of X-History-Location, before) counts as a state of
     its own: with an object above it the object goes, without one the marker does and what is beneath it comes back."""
-    other = places.container_row(tx, container.account, container.control["archive"])
+    other = containers.container_row(tx, container.account, container.control["archive"])
     newest = rows.last_names(tx, other.id, archive_prefix(name), 2) if other is not None else []
     if old is None and not newest:
         raise NotFound("The resource could not be found.")
@@ -478,7 +481,15 @@ def restore(tx: Tx, container_id: int, name: str, version: str, now: float, wake
         raise NotFound("The specified version does not exist")
     freed = 0
     if current is not None:
-        freed = _step_aside(tx, container, current, (container.control or {}).get("versioning"), now, wake, True)
+        freed = _step_aside(
+            tx,
+            container,
+            current,
+            versioning=(container.control or {}).get("versioning"),
+            now=now,
+            wake=wake,
+            numbered=True,
+        )
     rows.forget_version(tx, found)
     back = _as_version(found)
     rows.write(tx, back, replaces=current is not None)
@@ -540,7 +551,7 @@ def change(
     rows.write(tx, fresh, replaces=True)
     container = rows.container_by_id(tx, container_id)
     if container is not None:
-        tell(tx, container, name, at)
+        note_change(tx, container, name, at)
     return fresh
 
 

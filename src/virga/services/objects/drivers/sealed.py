@@ -32,9 +32,9 @@ class Seal:
         self._keys: dict[str, bytes] = {}
         self._first, self._as_of = "", 0
 
-    def mark(self, asked: bool = False) -> str:
+    def mark(self, requested: bool = False) -> str:
         """What a new body's id ends with."""
-        if not (self.everything or asked):
+        if not (self.everything or requested):
             return ""
         with self._lock:
             if not self._first or self._source.changed() != self._as_of:

@@ -60,18 +60,20 @@ def text(made: Any) -> str:
     return base64.b64encode(made.digest()).decode()
 
 
-def asked(headers: dict[str, str]) -> tuple[dict[str, str], list[str]]:
+def requested(headers: dict[str, str]) -> tuple[dict[str, str], list[str]]:
     """(what the headers say each sum is, names of sums that a trailer will tell)."""
-    said = {k.removeprefix(PREFIX): v.strip() for k, v in headers.items() if k.startswith(PREFIX) and k not in WORDS}
+    declared = {
+        k.removeprefix(PREFIX): v.strip() for k, v in headers.items() if k.startswith(PREFIX) and k not in WORDS
+    }
     told = [t.strip().lower().removeprefix(PREFIX) for t in headers.get("x-amz-trailer", "").split(",") if t.strip()]
-    if len({*said, *told}) > 1:
+    if len({*declared, *told}) > 1:
         raise S3Error(
             "InvalidRequest", "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
         )
     algorithm = headers.get("x-amz-sdk-checksum-algorithm", "").lower()
-    if algorithm and (said or told) and algorithm not in {*said, *told}:
+    if algorithm and (declared or told) and algorithm not in {*declared, *told}:
         raise S3Error("InvalidRequest", "Value for x-amz-sdk-checksum-algorithm header is invalid.")
-    return said, told
+    return declared, told
 
 
 def kind(algorithm: str, wanted: str) -> str:

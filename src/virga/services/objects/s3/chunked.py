@@ -9,7 +9,7 @@ import hmac
 from collections.abc import AsyncIterator
 from typing import Any
 
-from virga.services.objects.exchange import LAST, count_of
+from virga.services.objects.http import LAST, count_of
 from virga.services.objects.s3 import checksums
 from virga.services.objects.s3.errors import S3Error
 from virga.services.objects.s3.sign import EMPTY, Signed
@@ -39,7 +39,7 @@ class Body:
                 raise S3Error("MissingContentLength")
             self._length = length
         self.sums: dict[str, str] = {}
-        self._wanted, self._announced = checksums.asked(headers)
+        self._wanted, self._announced = checksums.requested(headers)
         names = {*self._wanted, *self._announced} or ({also} if also else set())
         self._own = not self._wanted and not self._announced
         self._sums: dict[str, Any] = {name: checksums.hasher(name) for name in names}
@@ -70,10 +70,10 @@ class Body:
             raise S3Error("XAmzContentSHA256Mismatch")
         for name, s in self._sums.items():
             made = checksums.text(s)
-            said = self._wanted.get(name, made if self._own else None)
-            if said is None:
+            declared = self._wanted.get(name, made if self._own else None)
+            if declared is None:
                 raise S3Error("InvalidRequest", f"The trailer x-amz-checksum-{name} was announced and did not come.")
-            if not hmac.compare_digest(made.encode(), said.encode()):
+            if not hmac.compare_digest(made.encode(), declared.encode()):
                 raise S3Error("BadDigest", f"The {name.upper()} you specified did not match the calculated checksum.")
             self.sums[name] = made
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from virga.services.objects import limits
-from virga.services.objects.exchange import count_of
+from virga.services.objects.http import count_of
 from virga.services.objects.s3.errors import Node, S3Error, Xml, el
 
 WORDS = (

@@ -13,10 +13,10 @@ from virga.ground.db.engine import Tx
 from virga.ground.errors import NotFound, Problem
 from virga.services.objects import limits, model
 from virga.services.objects.actions import objects as actions
-from virga.services.objects.exchange import LAST, Precondition, Reply, count_of, etags, parse_date
+from virga.services.objects.http import LAST, Precondition, Response, count_of, etags, parse_date
 from virga.services.objects.s3 import rights
-from virga.services.objects.s3.context import Context, content_md5
-from virga.services.objects.s3.errors import Node, S3Error, Xml, el, reply
+from virga.services.objects.s3.call import S3Call, content_md5
+from virga.services.objects.s3.errors import Node, S3Error, Xml, el, xml_response
 from virga.services.objects.s3.versions import check_version
 from virga.services.objects.store import objects as rows
 
@@ -24,7 +24,7 @@ MOST = limits.MULTI_DELETE
 
 
 @dataclass(frozen=True, slots=True)
-class Only:
+class DeleteConditions:
     """Delete only what has this etag, this length, this last change."""
 
     etag: str | None = None
@@ -44,7 +44,7 @@ class Only:
         )
 
 
-def only(etag: str | None, size: str | None, changed: str | None) -> Only:
+def delete_conditions(etag: str | None, size: str | None, changed: str | None) -> DeleteConditions:
     """Conditions as they are written. Raises InvalidArgument."""
     length = count_of(size, LAST) if size is not None else None
     if size is not None and length is None:
@@ -57,7 +57,7 @@ def only(etag: str | None, size: str | None, changed: str | None) -> Only:
                 at = dt.datetime.fromisoformat(changed.replace("Z", "+00:00")).timestamp()
             except (ValueError, OverflowError):
                 raise S3Error("InvalidArgument", "The time to match is no date.") from None
-    return Only(etag, length, at)
+    return DeleteConditions(etag, length, at)
 
 
 def remove(
@@ -68,7 +68,7 @@ def remove(
     now: float,
     wake: Callable[[], None],
     bypass: bool,
-    when: Only,
+    when: DeleteConditions,
 ) -> actions.Removed:
     """Take the newest version away, or one by its id. Raises NotFound, Forbidden (locked), Precondition."""
     if when:
@@ -89,20 +89,22 @@ def remove(
     return actions.delete(tx, container, key, now, wake)
 
 
-async def delete(c: Context) -> Reply:
+async def delete(c: S3Call) -> Response:
     """DeleteObject."""
-    version = c.ask.query.get("versionId")
+    version = c.request.query.get("versionId")
     check_version(version)
     c.allow("s3:DeleteObjectVersion" if version else "s3:DeleteObject", c.path)
-    bypass, h = c.bypass(), c.ask.headers
-    when = only(h.get("if-match"), h.get("x-amz-if-match-size"), h.get("x-amz-if-match-last-modified-time"))
-    desk, now, id, key = c.desk, c.desk.now(), c.bucket.id, c.path
+    bypass, h = c.bypass(), c.request.headers
+    when = delete_conditions(
+        h.get("if-match"), h.get("x-amz-if-match-size"), h.get("x-amz-if-match-last-modified-time")
+    )
+    context, now, id, key = c.context, c.context.now(), c.bucket.id, c.path
     try:
-        removed = await desk.commits.write_short(
-            lambda tx: remove(tx, id, key, version, now, desk.wake_trash, bypass, when)
+        removed = await context.commits.write_short(
+            lambda tx: remove(tx, id, key, version, now, context.wake_trash, bypass, when)
         )
     except NotFound:
-        return Reply(204, {"x-amz-version-id": version} if version else {})
+        return Response(204, {"x-amz-version-id": version} if version else {})
     headers = {}
     if version is not None:
         headers["x-amz-version-id"] = version
@@ -110,14 +112,14 @@ async def delete(c: Context) -> Reply:
         headers["x-amz-version-id"] = removed.version
     if removed.marker:
         headers["x-amz-delete-marker"] = "true"
-    return Reply(204, headers)
+    return Response(204, headers)
 
 
 @dataclass(frozen=True, slots=True)
 class _Each:
     key: str
     version: str | None
-    when: Only
+    when: DeleteConditions
 
 
 def _told(each: _Each, code: str, message: str) -> Xml:
@@ -134,18 +136,18 @@ def _one_of(o: Node) -> _Each:
     key, version = o.find("Key"), o.value("VersionId") or None
     if key is None or not key.text or "\0" in key.text or len(key.text.encode()) > model.MAX_NAME:
         raise S3Error("MalformedXML")
-    return _Each(key.text, version, only(o.value("ETag"), o.value("Size"), o.value("LastModifiedTime")))
+    return _Each(key.text, version, delete_conditions(o.value("ETag"), o.value("Size"), o.value("LastModifiedTime")))
 
 
-def _decided(c: Context, wanted: list[_Each]) -> tuple[list[Xml], list[_Each]]:
+def _decided(c: S3Call, wanted: list[_Each]) -> tuple[list[Xml], list[_Each]]:
     """(refusals as they are told, what may be done)."""
     refused, todo = [], []
     for each in wanted:
         try:
             check_version(each.version)
             rights.allow(
-                c.desk,
-                c.ask,
+                c.context,
+                c.request,
                 c.signed.actor,
                 c.bucket,
                 "s3:DeleteObjectVersion" if each.version else "s3:DeleteObject",
@@ -160,14 +162,14 @@ def _decided(c: Context, wanted: list[_Each]) -> tuple[list[Xml], list[_Each]]:
     return refused, todo
 
 
-async def delete_many(c: Context) -> Reply:
+async def delete_many(c: S3Call) -> Response:
     """POST ?delete: up to 1000 keys (and versions), some in each commit: S3 promises no whole."""
     raw = await c.document()
     summed = (
-        any(h.startswith("x-amz-checksum-") or h == "x-amz-trailer" for h in c.ask.headers)
+        any(h.startswith("x-amz-checksum-") or h == "x-amz-trailer" for h in c.request.headers)
         or len(c.signed.payload) == 64
     )
-    if content_md5(c.ask) is None and not summed:
+    if content_md5(c.request) is None and not summed:
         raise S3Error("InvalidRequest", "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
     doc = await c.tree(raw, "Delete")
     quiet = (doc.value("Quiet") or "").lower() == "true"
@@ -175,17 +177,17 @@ async def delete_many(c: Context) -> Reply:
     if not 0 < len(wanted) <= MOST:
         raise S3Error("MalformedXML")
     bypass = c.bypass()
-    desk, now, id = c.desk, c.desk.now(), c.bucket.id
+    context, now, id = c.context, c.context.now(), c.bucket.id
     each_of = [_one_of(o) for o in wanted]
     # a thousand decisions on a tenant's policy are nothing for the loop
-    out, todo = await asyncio.get_running_loop().run_in_executor(desk.threads, _decided, c, each_of)
+    out, todo = await asyncio.get_running_loop().run_in_executor(context.threads, _decided, c, each_of)
 
     def run(tx: Tx, some: list[_Each]) -> list[Xml]:
         told = []
         for each in some:
             parts: list[Xml | None] = [el("Key", each.key), el("VersionId", each.version) if each.version else None]
             try:
-                removed = remove(tx, id, each.key, each.version, now, desk.wake_trash, bypass, each.when)
+                removed = remove(tx, id, each.key, each.version, now, context.wake_trash, bypass, each.when)
                 if removed.marker:
                     parts += [el("DeleteMarker", "true"), el("DeleteMarkerVersionId", each.version or removed.version)]
             except NotFound:
@@ -204,5 +206,5 @@ async def delete_many(c: Context) -> Reply:
 
     for at in range(0, len(todo), limits.AT_ONCE):
         some = todo[at : at + limits.AT_ONCE]
-        out += await desk.commits.write(functools.partial(run, some=some))
-    return reply("DeleteResult", *out)
+        out += await context.commits.write(functools.partial(run, some=some))
+    return xml_response("DeleteResult", *out)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Encryption that a request or a bucket asks for. With the store's own key (AES256) the body is sealed at rest; with a customer's key
-it is sealed before it reaches the store, and nobody, Swift's door included, reads it without that key, of which only a salted proof
+it is sealed before it reaches the store, and nobody, Swift's API included, reads it without that key, of which only a salted proof
 is kept. Keys of a key service are not built."""
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RequestedEncryption:
     """How a new body is to be sealed."""
 
     key: Key | None = None
@@ -73,7 +73,7 @@ def key(headers: Mapping[str, str], prefix: str = CUSTOMER) -> Key | None:
     return Key(raw, md5 or "")
 
 
-def wanted(headers: Mapping[str, str], control: Mapping[str, Any], everything: bool) -> Wanted:
+def requested(headers: Mapping[str, str], control: Mapping[str, Any], everything: bool) -> RequestedEncryption:
     """What a write asks for, or else its bucket. Raises InvalidArgument, NotImplemented."""
     name, own = headers.get(OWN), key(headers)
     if name is not None and own is not None:
@@ -90,7 +90,7 @@ def wanted(headers: Mapping[str, str], control: Mapping[str, Any], everything: b
         )
     if name is not None and name != "AES256":
         raise S3Error("NotImplemented", "There is no key service: use AES256, or keys of your own.")
-    return Wanted(own, own is None and (name == "AES256" or bool(control.get("encryption")) or everything))
+    return RequestedEncryption(own, own is None and (name == "AES256" or bool(control.get("encryption")) or everything))
 
 
 # -- bodies under a customer's key ---------------------------------------------------------------------------------
@@ -117,9 +117,9 @@ def cipher(k: Key, salt: str, start: int = 0) -> Any:
     return made
 
 
-def prove(kept: Mapping[str, str] | None, k: Key | None) -> None:
+def prove(seal: Mapping[str, str] | None, k: Key | None) -> None:
     """Raise InvalidRequest unless the key is the one that the body needs, or none where it needs none."""
-    if kept is None:
+    if seal is None:
         if k is not None:
             raise S3Error("InvalidRequest", "The encryption parameters are not applicable to this object.")
         return
@@ -128,7 +128,7 @@ def prove(kept: Mapping[str, str] | None, k: Key | None) -> None:
             "InvalidRequest",
             "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object.",
         )
-    if not hmac.compare_digest(_derived(k.raw, bytes.fromhex(kept["salt"]), b"proof").hex(), kept["proof"]):
+    if not hmac.compare_digest(_derived(k.raw, bytes.fromhex(seal["salt"]), b"proof").hex(), seal["proof"]):
         raise S3Error("InvalidRequest", "The provided encryption parameters did not match the ones used originally.")
 
 

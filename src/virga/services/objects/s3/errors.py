@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 
 from virga.ground import errors as e
 from virga.services.objects import limits
-from virga.services.objects.exchange import Precondition, Reply
+from virga.services.objects.http import Precondition, Response
 
 CODES: dict[str, tuple[int, str]] = {
     "AccessDenied": (403, "Access Denied"),
@@ -144,7 +144,7 @@ def from_problem(p: e.Problem, key: bool) -> S3Error:
     return S3Error(code, p.message)
 
 
-def answer(error: S3Error, resource: str, id: str) -> Reply:
+def answer(error: S3Error, resource: str, id: str) -> Response:
     status, usual = CODES[error.code]
     body = el(
         "Error",
@@ -154,7 +154,7 @@ def answer(error: S3Error, resource: str, id: str) -> Reply:
         el("RequestId", id),
         el("HostId", id),
     )
-    return Reply(status, {"content-type": "application/xml"} | error.headers, document(body))
+    return Response(status, {"content-type": "application/xml"} | error.headers, document(body))
 
 
 # -- XML -----------------------------------------------------------------------------------------------------------
@@ -198,9 +198,9 @@ def document(root: Xml) -> bytes:
     return b'<?xml version="1.0" encoding="UTF-8"?>\n' + root.encode("utf-8", "replace")
 
 
-def reply(tag: str, *inside: Any, code: int = 200) -> Reply:
+def xml_response(tag: str, *inside: Any, code: int = 200) -> Response:
     """An answer of S3's namespace."""
-    return Reply(code, {"content-type": "application/xml"}, document(el(tag, *inside, xmlns=NAMESPACE)))
+    return Response(code, {"content-type": "application/xml"}, document(el(tag, *inside, xmlns=NAMESPACE)))
 
 
 @dataclass(slots=True)

@@ -18,14 +18,14 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from virga.services.objects import limits, model
-from virga.services.objects.exchange import Reply, is_address
 from virga.services.objects.forms import Form, FormError, boundary_of, word
+from virga.services.objects.http import Response, is_address
 from virga.services.objects.s3 import sign, tags, versions
+from virga.services.objects.s3.call import S3Call
 from virga.services.objects.s3.chunked import Body
-from virga.services.objects.s3.context import Context
-from virga.services.objects.s3.errors import S3Error, el, parse, reply
+from virga.services.objects.s3.errors import S3Error, el, parse, xml_response
 from virga.services.objects.s3.sign import Signed
-from virga.services.objects.s3.writes import MOST, described, keep, taken
+from virga.services.objects.s3.writes import MOST, described, store_object, taken
 
 MAX_FIELD, MAX_FIELDS = limits.POST_DATA, limits.POST_FIELDS
 UNGUARDED = frozenset({"awsaccesskeyid", "signature", "policy", "file", "x-amz-signature"})
@@ -33,15 +33,15 @@ UNGUARDED = frozenset({"awsaccesskeyid", "signature", "policy", "file", "x-amz-s
 STATUSES = {"200": 200, "201": 201}
 
 
-async def post(c: Context) -> Reply:
+async def post(c: S3Call) -> Response:
     """POST of a form to the bucket."""
     try:
-        return await _read(c, Form(c.ask.body(), boundary_of(c.ask.header("content-type"))))
+        return await _read(c, Form(c.request.body(), boundary_of(c.request.header("content-type"))))
     except FormError as e:
         raise S3Error("MalformedPOSTRequest", str(e)) from None
 
 
-async def _read(c: Context, form: Form) -> Reply:
+async def _read(c: S3Call, form: Form) -> Response:
     """The fields, up to the file. Raises FormError."""
     await form.start()
     fields: dict[str, str] = {}
@@ -60,7 +60,7 @@ async def _read(c: Context, form: Form) -> Reply:
     raise S3Error("InvalidArgument", "POST requires exactly one file upload per request.")
 
 
-async def _upload(c: Context, form: Form, fields: dict[str, str], filename: str, kind: str) -> Reply:
+async def _upload(c: S3Call, form: Form, fields: dict[str, str], filename: str, kind: str) -> Response:
     if not fields.get("key"):
         raise S3Error(
             "InvalidArgument",
@@ -73,7 +73,7 @@ async def _upload(c: Context, form: Form, fields: dict[str, str], filename: str,
     least, most = 0, MOST
     if "policy" in fields:
         signed = await _signed(c, fields)
-        least, most = obey(_policy(fields["policy"]), fields | {"key": key}, c.name, c.desk.now())
+        least, most = obey(_policy(fields["policy"]), fields | {"key": key}, c.name, c.context.now())
     elif "awsaccesskeyid" in fields or "x-amz-credential" in fields:
         raise S3Error("InvalidArgument", "Bucket POST must contain a field named 'policy'.")
     headers = {
@@ -91,9 +91,9 @@ async def _upload(c: Context, form: Form, fields: dict[str, str], filename: str,
         headers["x-amz-acl"] = fields["acl"]
     if fields.get("tagging"):
         headers["x-amz-tagging"] = urlencode(tags.read(parse(fields["tagging"].encode(), "Tagging"), tags.OF_OBJECT))
-    ask = dataclasses.replace(c.ask, headers=headers)
-    inner = await c.signed_by(signed, ask, key)
-    draft = await described(inner, ask, key)
+    request = dataclasses.replace(c.request, headers=headers)
+    inner = await c.signed_by(signed, request, key)
+    draft = await described(inner, request, key)
     body = Body(_bounded(form.data(), most), Signed(), headers)
     got = await taken(inner, body, None, draft, most)
     if got.size < least:
@@ -101,7 +101,7 @@ async def _upload(c: Context, form: Form, fields: dict[str, str], filename: str,
         raise S3Error("EntityTooSmall", ProposedSize=str(got.size), MinSizeAllowed=str(least))
     if body.sums:
         draft.control["sums"] = body.sums
-    o = await keep(inner, draft, got, None)
+    o = await store_object(inner, draft, got, None)
     out = _answer(c, fields, o)
     out.headers |= draft.seal.headers()
     return out
@@ -116,21 +116,21 @@ async def _bounded(stream: AsyncIterator[bytes], most: int) -> AsyncIterator[byt
         yield chunk
 
 
-def _answer(c: Context, fields: dict[str, str], o: model.Object) -> Reply:
+def _answer(c: S3Call, fields: dict[str, str], o: model.Object) -> Response:
     etag = f'"{o.etag}"'
-    where = f"{c.ask.base}{c.ask.raw_path.rstrip('/')}/{quote(o.name)}"
+    where = f"{c.request.base}{c.request.raw_path.rstrip('/')}/{quote(o.name)}"
     headers = {"etag": etag, "location": where} | versions.made(o)
     to = fields.get("success_action_redirect") or fields.get("redirect") or ""
     if to and is_address(to) and not any(ord(ch) < 33 for ch in to):
         mark = "&" if "?" in to else "?"
-        return Reply(
+        return Response(
             303,
             headers | {"location": f"{to}{mark}{urlencode({'bucket': c.name, 'key': o.name, 'etag': etag})}"},
         )
     code = STATUSES.get(fields.get("success_action_status", ""), 204)
     if code != 201:
-        return Reply(code, headers)
-    out = reply(
+        return Response(code, headers)
+    out = xml_response(
         "PostResponse",
         el("Location", where),
         el("Bucket", c.name),
@@ -148,7 +148,7 @@ def _answer(c: Context, fields: dict[str, str], o: model.Object) -> Reply:
 # -- who signed, and what for --------------------------------------------------------------------------------------
 
 
-async def _signed(c: Context, fields: dict[str, str]) -> Signed:
+async def _signed(c: S3Call, fields: dict[str, str]) -> Signed:
     """Whose form it is. Raises SignatureDoesNotMatch, InvalidArgument."""
     text = fields["policy"].encode()
     if "x-amz-algorithm" in fields or "x-amz-signature" in fields:
@@ -157,7 +157,7 @@ async def _signed(c: Context, fields: dict[str, str]) -> Signed:
         access, scope = sign.read_scope(fields.get("x-amz-credential", ""), "InvalidArgument")
         if not fields.get("x-amz-signature") or sign.moment(fields.get("x-amz-date", "")) is None:
             raise S3Error("InvalidArgument", "Bucket POST must contain x-amz-date and x-amz-signature.")
-        found = await sign.key_of(c.desk, access)
+        found = await sign.key_of(c.context, access)
         made, given = (
             hmac.new(sign.signing_key(found.secret, scope), text, hashlib.sha256).hexdigest(),
             fields["x-amz-signature"],
@@ -168,19 +168,19 @@ async def _signed(c: Context, fields: dict[str, str]) -> Signed:
                 "InvalidArgument",
                 "Bucket POST must contain a field named 'AWSAccessKeyId' and 'Signature', or those of signature version 4.",
             )
-        if not c.desk.settings.s3_sigv2:
+        if not c.context.settings.s3_sigv2:
             raise S3Error(
                 "InvalidRequest",
                 "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
             )
-        found = await sign.key_of(c.desk, fields["awsaccesskeyid"])
+        found = await sign.key_of(c.context, fields["awsaccesskeyid"])
         made, given = (
             base64.b64encode(hmac.new(found.secret.encode(), text, hashlib.sha1).digest()).decode(),
             fields["signature"],
         )
     if not hmac.compare_digest(made.encode(), given.encode()):
         raise S3Error("SignatureDoesNotMatch")
-    found.actor.hold_to_rules("s3", c.ask.method, (c.ask.path, c.ask.mount + c.ask.path))
+    found.actor.hold_to_rules("s3", c.request.method, (c.request.path, c.request.mount + c.request.path))
     return Signed(found.actor)
 
 

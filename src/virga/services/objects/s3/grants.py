@@ -8,9 +8,9 @@ from typing import Any
 
 from virga.services.identity import api as identity
 from virga.services.objects import acl, limits, model
-from virga.services.objects.desk import Desk
-from virga.services.objects.exchange import Ask, Reply
-from virga.services.objects.s3.errors import Node, S3Error, Xml, el, reply
+from virga.services.objects.context import ObjectContext
+from virga.services.objects.http import Request, Response
+from virga.services.objects.s3.errors import Node, S3Error, Xml, el, xml_response
 
 ALL, AUTHENTICATED = (
     "http://acs.amazonaws.com/groups/global/AllUsers",
@@ -42,12 +42,12 @@ def canned(name: str) -> str | None:
     return None if name == "private" else name
 
 
-def expand(kept: Any, owner: str, bucket_owner: str) -> Grants:
+def expand(acl: Any, owner: str, bucket_owner: str) -> Grants:
     """Every grant that a kept list means. `owner` and `bucket_owner` are project ids."""
-    if isinstance(kept, list):
-        return [(p, w) for p, w in kept]
+    if isinstance(acl, list):
+        return [(p, w) for p, w in acl]
     out: Grants = [("FULL_CONTROL", f"id:{owner}")]
-    for permission, who in CANNED.get(kept or "private", ()):
+    for permission, who in CANNED.get(acl or "private", ()):
         if who != "bucket-owner":
             out.append((permission, who))
         elif bucket_owner != owner:
@@ -56,7 +56,7 @@ def expand(kept: Any, owner: str, bucket_owner: str) -> Grants:
 
 
 def from_swift(control: dict[str, Any]) -> Grants:
-    """What the lists of Swift's door give in S3's words, as far as these have a word for it."""
+    """What the lists of Swift's API give in S3's words, as far as these have a word for it."""
     out: Grants = []
     for key, permission in (("read", "READ"), ("write", "WRITE")):
         referrers, groups = acl.parse(control.get(key))
@@ -69,9 +69,9 @@ def from_swift(control: dict[str, Any]) -> Grants:
     return out
 
 
-def public(kept: Any) -> bool:
+def public(acl: Any) -> bool:
     """Whether a list opens anything to everybody, or to everybody with an account."""
-    return any(who.startswith("group:") for _, who in expand(kept, "", ""))
+    return any(who.startswith("group:") for _, who in expand(acl, "", ""))
 
 
 def gives(grants: Grants, permission: str, project: str | None, *, groups: bool = True) -> bool:
@@ -85,10 +85,10 @@ def gives(grants: Grants, permission: str, project: str | None, *, groups: bool 
 # -- what a request asks for ---------------------------------------------------------------------------------------
 
 
-def by_headers(ask: Ask) -> Any:
+def by_headers(request: Request) -> Any:
     """The list that x-amz-acl or x-amz-grant-* ask for; () when they are silent. The caller checks with `real` that the accounts exist."""
-    name = ask.headers.get("x-amz-acl")
-    given = [(HEADERS[h], v) for h, v in ask.headers.items() if h in HEADERS]
+    name = request.headers.get("x-amz-acl")
+    given = [(HEADERS[h], v) for h, v in request.headers.items() if h in HEADERS]
     if name and given:
         raise S3Error("InvalidRequest", "Specifying both Canned ACLs and Header Grants is not allowed")
     if name:
@@ -121,8 +121,8 @@ def _bounded(out: list[list[str]]) -> list[list[str]]:
 
 def read(doc: Node, owner: str) -> list[list[str]]:
     """The grants of an AccessControlPolicy; its owner, where it names one, must be the owner."""
-    said = doc.value("Owner/ID")
-    if said and said != owner:
+    named = doc.value("Owner/ID")
+    if named and named != owner:
         raise S3Error("AccessDenied", "The owner of an access list cannot be changed.")
     whole = doc.find("AccessControlList")
     if whole is None:
@@ -142,34 +142,34 @@ def read(doc: Node, owner: str) -> list[list[str]]:
     return _bounded(out)
 
 
-async def real(desk: Desk, kept: Any) -> Any:
+async def real(context: ObjectContext, acl: Any) -> Any:
     """The same list, when every account in it exists. Raises InvalidArgument."""
-    ids = {who[3:] for _, who in kept if who.startswith("id:")} if isinstance(kept, list) else set()
+    ids = {who[3:] for _, who in acl if who.startswith("id:")} if isinstance(acl, list) else set()
     if ids:
-        lost = await desk.commits.read(
+        lost = await context.commits.read(
             lambda tx: [i for i in sorted(ids) if len(i) > 64 or not identity.project_exists(tx, i)]
         )
         if lost:
             raise S3Error("InvalidArgument", f"Invalid id: there is no project {lost[0][:64]}.")
-    return kept
+    return acl
 
 
 # -- telling -------------------------------------------------------------------------------------------------------
 
 
-async def names(desk: Desk, ids: set[str]) -> dict[str, str]:
+async def names(context: ObjectContext, ids: set[str]) -> dict[str, str]:
     """Projects' names, which S3 calls display names; an id where there is none."""
-    return await desk.commits.read(lambda tx: {i: identity.project_name(tx, i)[0] or i for i in ids})
+    return await context.commits.read(lambda tx: {i: identity.project_name(tx, i)[0] or i for i in ids})
 
 
-async def owner(desk: Desk, account: str) -> Xml:
+async def owner(context: ObjectContext, account: str) -> Xml:
     id = model.project_of(account)
-    return el("Owner", el("ID", id), el("DisplayName", (await names(desk, {id}))[id]))
+    return el("Owner", el("ID", id), el("DisplayName", (await names(context, {id}))[id]))
 
 
-async def document(desk: Desk, project: str, grants: Grants) -> Reply:
+async def document(context: ObjectContext, project: str, grants: Grants) -> Response:
     """An AccessControlPolicy."""
-    known = await names(desk, {project} | {who[3:] for _, who in grants if who.startswith("id:")})
+    known = await names(context, {project} | {who[3:] for _, who in grants if who.startswith("id:")})
     uris = {v: k for k, v in GROUPS.items()}
 
     def grant(permission: str, who: str) -> Xml:
@@ -178,7 +178,7 @@ async def document(desk: Desk, project: str, grants: Grants) -> Reply:
         kind = "Group" if who in uris else "CanonicalUser"
         return el("Grant", el("Grantee", Xml(inner), xmlns_xsi=XSI, xsi_type=kind), el("Permission", permission))
 
-    return reply(
+    return xml_response(
         "AccessControlPolicy",
         el("Owner", el("ID", project), el("DisplayName", known[project])),
         el("AccessControlList", *(grant(p, w) for p, w in sorted(grants, key=lambda g: g[1].startswith("id:")))),

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from virga.services.objects import limits, model
 from virga.services.objects.actions import lifecycle as meaning
-from virga.services.objects.desk import Desk
-from virga.services.objects.exchange import count_of, http_date
+from virga.services.objects.context import ObjectContext
+from virga.services.objects.http import count_of, http_date
 from virga.services.objects.s3 import tags
 from virga.services.objects.s3.errors import Node, S3Error, Xml, el
 
@@ -43,7 +43,7 @@ def _rule(r: Node) -> dict[str, Any]:
         _midnight(date)
     if sum((days is not None, date is not None, marker)) > 1:
         raise S3Error("MalformedXML")
-    kept: dict[str, Any] = {
+    rule: dict[str, Any] = {
         "id": id,
         "on": status == "Enabled",
         "days": days,
@@ -53,19 +53,19 @@ def _rule(r: Node) -> dict[str, Any]:
         "old_keep": _count(r, f"{old}/NewerNoncurrentVersions"),
         "abort_days": _count(r, "AbortIncompleteMultipartUpload/DaysAfterInitiation"),
     }
-    if not any(kept[k] for k in ("days", "date", "marker", "old_days", "old_keep", "abort_days")):
+    if not any(rule[k] for k in ("days", "date", "marker", "old_days", "old_keep", "abort_days")):
         raise S3Error("InvalidRequest", "At least one action needs to be specified in a rule.")
-    kept |= _filter(r)
-    if len(kept["prefix"].encode()) > model.MAX_NAME:
+    rule |= _filter(r)
+    if len(rule["prefix"].encode()) > model.MAX_NAME:
         raise S3Error("InvalidRequest", f"The maximum size of a prefix is {model.MAX_NAME}.")
-    if (kept.get("tags") or kept.get("larger") is not None or kept.get("smaller") is not None) and (
-        kept["abort_days"] or marker
+    if (rule.get("tags") or rule.get("larger") is not None or rule.get("smaller") is not None) and (
+        rule["abort_days"] or marker
     ):
         raise S3Error(
             "InvalidRequest",
             "A filter by tag or size goes with neither AbortIncompleteMultipartUpload nor ExpiredObjectDeleteMarker.",
         )
-    return {k: v for k, v in kept.items() if v is not None}
+    return {k: v for k, v in rule.items() if v is not None}
 
 
 def _filter(r: Node) -> dict[str, Any]:
@@ -90,10 +90,10 @@ def _filter(r: Node) -> dict[str, Any]:
     larger, smaller = _count(inside, "ObjectSizeGreaterThan", 0), _count(inside, "ObjectSizeLessThan", 1)
     if larger is not None and smaller is not None and larger >= smaller:
         raise S3Error("InvalidRequest", "'ObjectSizeLessThan' has to be a value greater than 'ObjectSizeGreaterThan'.")
-    said = inside.find("Prefix")
+    prefix = inside.find("Prefix")
     return {
-        "prefix": said.text.strip() if said is not None else "",
-        "prefixed": said is not None or None,
+        "prefix": prefix.text.strip() if prefix is not None else "",
+        "prefixed": prefix is not None or None,
         "and": True if len(inside.children) > 1 or whole is not None else None,
         "tags": found or None,
         "larger": larger,
@@ -162,10 +162,10 @@ def _shown_filter(r: dict[str, Any]) -> Xml:
     return el("Filter", el("And", *inside) if r.get("and") else Xml("".join(inside)))
 
 
-def header(desk: Desk, bucket: model.Container, o: model.Object) -> dict[str, str]:
+def header(context: ObjectContext, bucket: model.Container, o: model.Object) -> dict[str, str]:
     """x-amz-expiration, where a rule ends the object."""
     rules = bucket.control.get("lifecycle") if bucket.control else None
-    found = meaning.next_end(rules, o, desk.settings.lifecycle_day) if rules else None
+    found = meaning.next_end(rules, o, context.settings.lifecycle_day) if rules else None
     if found is None:
         return {}
     return {"x-amz-expiration": f'expiry-date="{http_date(found[0])}", rule-id="{quote(found[1], safe="-_. ~")}"'}

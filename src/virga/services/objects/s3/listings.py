@@ -9,19 +9,19 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 from virga.services.objects import limits, model
-from virga.services.objects.exchange import Reply
+from virga.services.objects.http import Response
 from virga.services.objects.s3 import checksums, grants
-from virga.services.objects.s3.context import Context
-from virga.services.objects.s3.errors import S3Error, Xml, changed_at, el, join, reply
+from virga.services.objects.s3.call import S3Call
+from virga.services.objects.s3.errors import S3Error, Xml, changed_at, el, join, xml_response
 from virga.services.objects.s3.versions import check_version
 from virga.services.objects.store import listing as lists
 
 MAX_PARTS = limits.PARTS
 
 
-def number(c: Context, name: str, default: int, most: int, said: str | None = None) -> int:
-    """A count of the query, or one that a header `said`."""
-    text = c.ask.query.get(name) if said is None else said
+def number(c: S3Call, name: str, default: int, most: int, value: str | None = None) -> int:
+    """A count of the query, or `value`, which a header gave."""
+    text = c.request.query.get(name) if value is None else value
     if text is None or text == "":
         return default
     if not (text.isascii() and text.isdigit()) or len(text) > 10 or int(text) > 2147483647:
@@ -41,8 +41,8 @@ def part_number(text: str) -> int:
     return int(text)
 
 
-def encoder(c: Context) -> Callable[[str], str]:
-    kind = c.ask.query.get("encoding-type")
+def encoder(c: S3Call) -> Callable[[str], str]:
+    kind = c.request.query.get("encoding-type")
     if kind not in {None, "", "url"}:
         raise S3Error("InvalidArgument", "Invalid Encoding Method specified in Request")
     return (lambda s: quote(s, safe="/-_.~*")) if kind else (lambda s: s)
@@ -63,13 +63,13 @@ def size_and_etag(e: lists.Entry) -> tuple[int, str]:
 class Owners:
     """Who owns each line: mostly the bucket's owner; names are looked up once a page."""
 
-    def __init__(self, c: Context, entries: list[lists.Entry]) -> None:
+    def __init__(self, c: S3Call, entries: list[lists.Entry]) -> None:
         self.mine = model.project_of(c.bucket.account)
         self._ids = {self.mine} | {e.control["owner"] for e in entries if e.control and e.control.get("owner")}
-        self._desk, self._known = c.desk, dict[str, str]()
+        self._context, self._known = c.context, dict[str, str]()
 
     async def learn(self) -> Owners:
-        self._known = await grants.names(self._desk, self._ids)
+        self._known = await grants.names(self._context, self._ids)
         return self
 
     def of(self, e: lists.Entry) -> Xml:
@@ -92,12 +92,12 @@ def _line(e: lists.Entry, text: Callable[[str], str], who: Xml | None) -> Xml:
     )
 
 
-async def listing(c: Context) -> Reply:
+async def listing(c: S3Call) -> Response:
     """ListObjects and ListObjectsV2."""
     c.allow("s3:ListBucket")
-    if c.ask.query.get("allow-unordered") == "true" and c.ask.query.get("delimiter"):
+    if c.request.query.get("allow-unordered") == "true" and c.request.query.get("delimiter"):
         raise S3Error("InvalidArgument", "A listing without order cannot be folded at a delimiter.")
-    q, text = c.ask.query, encoder(c)
+    q, text = c.request.query, encoder(c)
     second = q.get("list-type") == "2"
     if q.get("list-type") not in {None, "2"}:
         raise S3Error("InvalidArgument", "Invalid List Type specified in Request")
@@ -109,14 +109,14 @@ async def listing(c: Context) -> Reply:
             after = base64.urlsafe_b64decode(token.encode()).decode()
         except (ValueError, UnicodeDecodeError, binascii.Error):
             raise S3Error("InvalidArgument", "The continuation token provided is incorrect") from None
-    id, now = c.bucket.id, c.desk.now()
+    id, now = c.bucket.id, c.context.now()
     # a marker inside a folder that was told of stands for the whole folder
     at = after
     if delimiter and after.startswith(prefix):
         cut = after.find(delimiter, len(prefix))
         if cut >= 0 and after == after[: cut + len(delimiter)]:
             at = after + "\U0010ffff" * 3
-    found = await c.desk.commits.long_read(
+    found = await c.context.commits.long_read(
         lambda tx: (
             lists.listing(tx, id, prefix=prefix, delimiter=delimiter, after=at, limit=most + 1, alive_at=now)
             if most
@@ -147,12 +147,12 @@ async def listing(c: Context) -> Reply:
             more.append(el("NextContinuationToken", base64.urlsafe_b64encode(last.encode()).decode()))
     else:
         more = [el("Marker", text(after)), el("NextMarker", text(last)) if cut_off and delimiter else None]
-    return reply("ListBucketResult", *shared, *more, join(lines), join(folders))
+    return xml_response("ListBucketResult", *shared, *more, join(lines), join(folders))
 
 
-async def versions(c: Context) -> Reply:
+async def versions(c: S3Call) -> Response:
     c.allow("s3:ListBucketVersions")
-    q, text = c.ask.query, encoder(c)
+    q, text = c.request.query, encoder(c)
     most = number(c, "max-keys", 1000, 1000)
     prefix, delimiter, marker, version = (
         q.get("prefix", ""),
@@ -165,7 +165,7 @@ async def versions(c: Context) -> Reply:
             raise S3Error("InvalidArgument", "A version-id marker cannot be specified without a key marker.")
         check_version(version)
     id = c.bucket.id
-    found = await c.desk.commits.long_read(
+    found = await c.context.commits.long_read(
         lambda tx: lists.versions(
             tx,
             id,
@@ -212,7 +212,7 @@ async def versions(c: Context) -> Reply:
             el("NextKeyMarker", text(last.name)),
             el("NextVersionIdMarker", last.version) if isinstance(last, lists.Entry) else None,
         ]
-    return reply(
+    return xml_response(
         "ListVersionsResult",
         el("Name", c.bucket.name),
         el("Prefix", text(prefix)),

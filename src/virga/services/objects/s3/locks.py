@@ -8,18 +8,18 @@ import datetime as dt
 from typing import Any
 
 from virga.services.objects import model
-from virga.services.objects.exchange import LAST, Ask, Reply, count_of
-from virga.services.objects.s3.context import Context
-from virga.services.objects.s3.errors import Node, S3Error, el, iso, reply
+from virga.services.objects.http import LAST, Request, Response, count_of
+from virga.services.objects.s3.call import S3Call
+from virga.services.objects.s3.errors import Node, S3Error, el, iso, xml_response
 from virga.services.objects.s3.versions import amend, named
 
 MODES = {"GOVERNANCE", "COMPLIANCE"}
 
 
-def asked(c: Context, ask: Ask) -> dict[str, Any]:
+def from_headers(c: S3Call, request: Request) -> dict[str, Any]:
     """Object lock of a new object: as asked, else as the bucket has it."""
     lock = c.bucket.control.get("lock")
-    mode, until, hold = (ask.header(f"x-amz-object-lock-{n}") for n in ("mode", "retain-until-date", "legal-hold"))
+    mode, until, hold = (request.header(f"x-amz-object-lock-{n}") for n in ("mode", "retain-until-date", "legal-hold"))
     out: dict[str, Any] = {}
     if (mode or until or hold) and lock is None:
         raise S3Error("InvalidRequest", "Bucket is missing Object Lock Configuration")
@@ -33,7 +33,7 @@ def asked(c: Context, ask: Ask) -> dict[str, Any]:
         out["retain"] = _retention(c, mode, until, "InvalidArgument")
     elif lock and lock.get("mode"):
         days = lock["days"] if "days" in lock else lock["years"] * 365
-        out["retain"] = {"mode": lock["mode"], "until": c.desk.now() + days * 86400}
+        out["retain"] = {"mode": lock["mode"], "until": c.context.now() + days * 86400}
     if hold:
         if hold not in {"ON", "OFF"}:
             raise S3Error("InvalidArgument", "Legal Hold must be either of 'ON' or 'OFF'")
@@ -42,7 +42,7 @@ def asked(c: Context, ask: Ask) -> dict[str, Any]:
     return out
 
 
-def _retention(c: Context, mode: str | None, until: str | None, code: str) -> dict[str, Any]:
+def _retention(c: S3Call, mode: str | None, until: str | None, code: str) -> dict[str, Any]:
     try:
         at = dt.datetime.fromisoformat((until or "").replace("Z", "+00:00"))
         seconds = (at if at.tzinfo else at.replace(tzinfo=dt.UTC)).timestamp()
@@ -50,7 +50,7 @@ def _retention(c: Context, mode: str | None, until: str | None, code: str) -> di
         raise S3Error(code, "The retain until date must be provided in ISO 8601 format") from None
     if mode not in MODES:
         raise S3Error(code, "Unknown wormMode directive.")
-    if seconds <= c.desk.now():
+    if seconds <= c.context.now():
         raise S3Error("InvalidArgument", "The retain until date must be in the future!")
     return {"mode": mode, "until": seconds}
 
@@ -67,54 +67,54 @@ def headers(o: model.Object) -> dict[str, str]:
     return out
 
 
-def _must_lock(c: Context) -> None:
+def _must_lock(c: S3Call) -> None:
     if "lock" not in c.bucket.control:
         raise S3Error("InvalidRequest", "Bucket is missing Object Lock Configuration")
 
 
-async def get_retention(c: Context) -> Reply:
+async def get_retention(c: S3Call) -> Response:
     _must_lock(c)
-    kept = (await named(c, "s3:GetObjectRetention")).own("retain")
-    if not kept:
+    retention = (await named(c, "s3:GetObjectRetention")).own("retain")
+    if not retention:
         raise S3Error("NoSuchObjectLockConfiguration")
-    return reply("Retention", el("Mode", kept["mode"]), el("RetainUntilDate", iso(kept["until"])))
+    return xml_response("Retention", el("Mode", retention["mode"]), el("RetainUntilDate", iso(retention["until"])))
 
 
-async def put_retention(c: Context) -> Reply:
+async def put_retention(c: S3Call) -> Response:
     _must_lock(c)
     o = await named(c, "s3:PutObjectRetention")
     doc = await c.form("Retention")
     bypass = c.bypass()
-    old, now = o.own("retain"), c.desk.now()
+    old, now = o.own("retain"), c.context.now()
     # an empty Retention takes it away
-    kept = _retention(c, doc.value("Mode"), doc.value("RetainUntilDate"), "MalformedXML") if doc.children else None
+    retention = _retention(c, doc.value("Mode"), doc.value("RetainUntilDate"), "MalformedXML") if doc.children else None
     if old and old["until"] > now:
-        weaker = kept is None or kept["until"] < old["until"] or kept["mode"] != old["mode"]
+        weaker = retention is None or retention["until"] < old["until"] or retention["mode"] != old["mode"]
         if weaker and (old["mode"] == "COMPLIANCE" or not bypass):
             raise S3Error(
                 "AccessDenied",
                 f"The object is retained ({old['mode']}) until {iso(old['until'])}; that is not weakened.",
             )
-    await amend(c, o, retain=kept)
-    return Reply(200)
+    await amend(c, o, retain=retention)
+    return Response(200)
 
 
-async def get_hold(c: Context) -> Reply:
+async def get_hold(c: S3Call) -> Response:
     _must_lock(c)
     o = await named(c, "s3:GetObjectLegalHold")
     if o.own("hold") is None:
         raise S3Error("NoSuchObjectLockConfiguration")
-    return reply("LegalHold", el("Status", "ON" if o.own("hold") else "OFF"))
+    return xml_response("LegalHold", el("Status", "ON" if o.own("hold") else "OFF"))
 
 
-async def put_hold(c: Context) -> Reply:
+async def put_hold(c: S3Call) -> Response:
     _must_lock(c)
     o = await named(c, "s3:PutObjectLegalHold")
     status = (await c.form("LegalHold")).value("Status")
     if status not in {"ON", "OFF"}:
         raise S3Error("MalformedXML")
     await amend(c, o, hold=status == "ON")
-    return Reply(200)
+    return Response(200)
 
 
 def read_bucket(doc: Node) -> dict[str, Any]:

@@ -15,12 +15,12 @@ from virga.ground.db.engine import Tx
 from virga.ground.errors import Invalid
 from virga.services.objects import model
 from virga.services.objects.actions import objects as actions
-from virga.services.objects.exchange import Reply
+from virga.services.objects.http import Response
 from virga.services.objects.s3 import checksums, encryption, grants, lifecycle, versions
-from virga.services.objects.s3.context import Context, content_md5
-from virga.services.objects.s3.errors import Node, S3Error, Xml, el, iso, reply
+from virga.services.objects.s3.call import S3Call, content_md5
+from virga.services.objects.s3.errors import Node, S3Error, Xml, el, iso, xml_response
 from virga.services.objects.s3.listings import MAX_PARTS, encoder, number, part_number
-from virga.services.objects.s3.writes import Draft, Summed, conditions, described, origin, taken
+from virga.services.objects.s3.writes import Draft, HashedBody, conditions, copy_source, described, taken
 from virga.services.objects.store import objects as rows
 
 MIN_PART = 5 << 20
@@ -29,8 +29,8 @@ ALGORITHM = "x-amz-checksum-algorithm"
 _RANGE = re.compile(r"bytes=(\d{1,15})-(\d{1,15})")
 
 
-def _upload(tx: Tx, c: Context) -> model.Upload:
-    id = c.ask.query.get("uploadId", "")
+def _upload(tx: Tx, c: S3Call) -> model.Upload:
+    id = c.request.query.get("uploadId", "")
     found = rows.upload(tx, id) if 0 < len(id) <= 40 else None
     if found is None or found.container_id != c.bucket.id or found.name != c.path:
         raise S3Error("NoSuchUpload", UploadId=id[:64])
@@ -43,12 +43,12 @@ def _sums(upload: model.Upload) -> tuple[str, str]:
     return (found[0], found[1]) if found else ("", "")
 
 
-async def begin(c: Context) -> Reply:
-    draft = await described(c, c.ask, c.path)
+async def begin(c: S3Call) -> Response:
+    draft = await described(c, c.request, c.path)
     async for _ in c.body():
         pass
-    id, now = uuid.uuid4().hex, c.desk.now()
-    algorithm, wanted = c.ask.header(ALGORITHM).lower(), c.ask.header("x-amz-checksum-type").upper()
+    id, now = uuid.uuid4().hex, c.context.now()
+    algorithm, wanted = c.request.header(ALGORITHM).lower(), c.request.header("x-amz-checksum-type").upper()
     if algorithm:
         checksums.hasher(algorithm)
         draft.control["upload_sums"] = [algorithm, checksums.kind(algorithm, wanted)]
@@ -71,65 +71,67 @@ async def begin(c: Context) -> Reply:
             owner=c.signed.actor.project_id or "anonymous",
         )
 
-    await c.desk.commits.write(run)
-    out = reply("InitiateMultipartUploadResult", el("Bucket", c.bucket.name), el("Key", c.path), el("UploadId", id))
+    await c.context.commits.write(run)
+    out = xml_response(
+        "InitiateMultipartUploadResult", el("Bucket", c.bucket.name), el("Key", c.path), el("UploadId", id)
+    )
     if algorithm:
         out.headers |= {ALGORITHM: algorithm.upper(), "x-amz-checksum-type": draft.control["upload_sums"][1]}
     out.headers |= draft.seal.headers()
     return out
 
 
-async def put_part(c: Context) -> Reply:
+async def put_part(c: S3Call) -> Response:
     """UploadPart, and UploadPartCopy."""
     c.allow("s3:PutObject", c.path)
-    asked = part_number(c.ask.query.get("partNumber", ""))
-    upload = await c.desk.commits.read(lambda tx: _upload(tx, c))
-    control, key = upload.control or {}, encryption.key(c.ask.headers)
+    requested = part_number(c.request.query.get("partNumber", ""))
+    upload = await c.context.commits.read(lambda tx: _upload(tx, c))
+    control, key = upload.control or {}, encryption.key(c.request.headers)
     encryption.prove(control.get("sealed"), key)
     algorithm = _sums(upload)[0]
-    draft = Draft(actions.New(c.path, 0, "", ""), encryption.Wanted(key, bool(control.get("sse"))))
+    draft = Draft(actions.New(c.path, 0, "", ""), encryption.RequestedEncryption(key, bool(control.get("sse"))))
     if key is not None:
         draft.control["sealed"] = encryption.fresh(
             key
         )  # each part under a key of its own: no two texts meet one stream
     sums: dict[str, str]
-    copied = "x-amz-copy-source" in c.ask.headers
+    copied = "x-amz-copy-source" in c.request.headers
     if copied:
-        a = await origin(c, c.ask)
-        start, length = _range(c.ask.headers.get("x-amz-copy-source-range"), a.source.size)
-        stream = Summed(await a.source.open(start, length), algorithm, plain_md5=key is not None)
+        a = await copy_source(c, c.request)
+        start, length = _range(c.request.headers.get("x-amz-copy-source-range"), a.source.size)
+        stream = HashedBody(await a.source.open(start, length), algorithm, plain_md5=key is not None)
         got = await taken(c, stream, length, draft)
         sums, plain_md5 = stream.sums, stream.md5
     else:
-        if c.length is None and "chunked" not in c.ask.header("transfer-encoding").lower():
+        if c.length is None and "chunked" not in c.request.header("transfer-encoding").lower():
             raise S3Error("MissingContentLength")
-        md5, body = content_md5(c.ask), c.body(algorithm, plain_md5=key is not None)
+        md5, body = content_md5(c.request), c.body(algorithm, plain_md5=key is not None)
         got = await taken(c, body, c.length, draft)
         sums, plain_md5 = body.sums, body.md5
         if md5 is not None and md5 != (body.md5 or got.md5):
             await c.swift.writes.thrown_away(got)
             raise S3Error("BadDigest")
-    kept: dict[str, Any] = {"sums": sums} if sums else {}
+    stored: dict[str, Any] = {"sums": sums} if sums else {}
     etag = got.md5
     if key is not None:
         # told the same when the same bytes come again under the same key, though they are sealed otherwise each time
         etag = hmac.new(key.raw, bytes.fromhex(plain_md5), hashlib.sha256).hexdigest()[:32]
-        kept |= {"salt": draft.control["sealed"]["salt"], "md5": got.md5}
-    now, desk = c.desk.now(), c.desk
+        stored |= {"salt": draft.control["sealed"]["salt"], "md5": got.md5}
+    now, context = c.context.now(), c.context
 
     def run(tx: Tx) -> None:
         rows.hold_upload(tx, upload.id)
         _upload(tx, c)
         if got.data is not None:
-            rows.keep_small(tx, got.body, got.data)
-        old = rows.put_part(tx, model.Part(upload.id, asked, got.body, got.size, etag, now, kept or None))
+            rows.put_small(tx, got.body, got.data)
+        old = rows.put_part(tx, model.Part(upload.id, requested, got.body, got.size, etag, now, stored or None))
         if old is not None:
-            rows.drop_body(tx, old.body, now, desk.wake_trash)
+            rows.drop_body(tx, old.body, now, context.wake_trash)
 
-    async with desk.bodies.offered(got):
+    async with context.bodies.offered(got):
         await write(c, run)
     if copied:
-        out = reply(
+        out = xml_response(
             "CopyPartResult", el("LastModified", iso(now)), el("ETag", f'"{etag}"'), *checksums.elements(sums, "")
         )
         out.headers |= draft.seal.headers()
@@ -137,31 +139,31 @@ async def put_part(c: Context) -> Reply:
             out.headers["x-amz-copy-source-version-id"] = versions.id_of(a.object)
         return out
     told = {f"{checksums.PREFIX}{k}": v for k, v in sums.items()}
-    return Reply(200, {"etag": f'"{etag}"'} | told | draft.seal.headers())
+    return Response(200, {"etag": f'"{etag}"'} | told | draft.seal.headers())
 
 
-def _range(asked: str | None, size: int) -> tuple[int, int]:
+def _range(requested: str | None, size: int) -> tuple[int, int]:
     """(start, length) of x-amz-copy-source-range."""
-    if not asked:
+    if not requested:
         return 0, size
-    found = _RANGE.fullmatch(asked.strip())
+    found = _RANGE.fullmatch(requested.strip())
     if found is None:
         raise S3Error("InvalidArgument", "The x-amz-copy-source-range value must be of the form bytes=first-last")
     first, last = int(found.group(1)), int(found.group(2))
     if not first <= last < size:
-        raise S3Error("InvalidRange", f"The range {asked[:60]} is not within the source's {size} bytes.")
+        raise S3Error("InvalidRange", f"The range {requested[:60]} is not within the source's {size} bytes.")
     return first, last - first + 1
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _RequestedPart:
     number: int
     etag: str
     sums: dict[str, str]
 
 
-def _asked(doc: Node) -> list[_Asked]:
-    out: list[_Asked] = []
+def _requested_parts(doc: Node) -> list[_RequestedPart]:
+    out: list[_RequestedPart] = []
     for p in doc.all("Part"):
         text, tag = p.value("PartNumber") or "", (p.value("ETag") or "").strip('"')
         if not (text.isascii() and text.isdigit()) or len(text) > 5 or p.find("ETag") is None:
@@ -171,27 +173,27 @@ def _asked(doc: Node) -> list[_Asked]:
         if out and int(text) == out[-1].number:
             out.pop()  # sent twice: the last word counts
         sums = {n: v for n in checksums.SIZES if (v := p.value(f"Checksum{n.upper()}"))}
-        out.append(_Asked(int(text), tag, sums))
+        out.append(_RequestedPart(int(text), tag, sums))
     if not 0 < len(out) <= MAX_PARTS:
         raise S3Error("MalformedXML")
     return out
 
 
-def _chosen(asked: list[_Asked], there: dict[int, model.Part]) -> list[model.Part]:
+def _part_rows(requested: list[_RequestedPart], there: dict[int, model.Part]) -> list[model.Part]:
     """The parts that the client names, if they are what it believes."""
-    chosen = []
-    for want in asked:
+    parts = []
+    for want in requested:
         part = there.get(want.number)
         have = (part.control or {}).get("sums", {}) if part is not None else {}
         if part is None or part.etag != want.etag or any(n in have and have[n] != v for n, v in want.sums.items()):
             raise S3Error("InvalidPart", PartNumber=str(want.number))
-        chosen.append(part)
-    for part in chosen[:-1]:
+        parts.append(part)
+    for part in parts[:-1]:
         if part.size < MIN_PART:
             raise S3Error(
                 "EntityTooSmall", PartNumber=str(part.number), ProposedSize=str(part.size), MinSizeAllowed=str(MIN_PART)
             )
-    return chosen
+    return parts
 
 
 def _etag(parts: list[str]) -> str:
@@ -203,27 +205,29 @@ def _etag(parts: list[str]) -> str:
     return f"{hashlib.md5(raw, usedforsecurity=False).hexdigest()}-{len(parts)}"
 
 
-def _object_sums(upload: model.Upload, chosen: list[model.Part], said: dict[str, str]) -> tuple[dict[str, str], str]:
+def _object_sums(
+    upload: model.Upload, part_rows: list[model.Part], declared: dict[str, str]
+) -> tuple[dict[str, str], str]:
     """The sum of the whole, and its kind. Raises BadDigest when the client says another."""
     algorithm, how = _sums(upload)
-    parts = [(p.size, (p.control or {}).get("sums", {}).get(algorithm, "")) for p in chosen]
+    parts = [(p.size, (p.control or {}).get("sums", {}).get(algorithm, "")) for p in part_rows]
     if not algorithm or not all(s for _, s in parts):
         return {}, ""
     made = checksums.of_parts(algorithm, how, parts)
     # a composite is told with the count of its parts behind it, or without
-    if any(v not in {made, made.partition("-")[0]} for n, v in said.items() if n == algorithm):
+    if any(v not in {made, made.partition("-")[0]} for n, v in declared.items() if n == algorithm):
         raise S3Error("BadDigest", f"The {algorithm.upper()} you specified did not match the calculated checksum.")
     return {algorithm: made}, how
 
 
-async def complete(c: Context) -> Reply:
+async def complete(c: S3Call) -> Response:
     c.allow("s3:PutObject", c.path)
     raw = await c.document(whole_sum=False)
-    asked = _asked(await c.tree(raw, "CompleteMultipartUpload"))
-    said, key = checksums.asked(c.ask.headers)[0], encryption.key(c.ask.headers)
-    size = c.ask.header("x-amz-mp-object-size")
-    desk, now, check = c.desk, c.desk.now(), conditions(c)
-    id = c.ask.query.get("uploadId", "")
+    requested = _requested_parts(await c.tree(raw, "CompleteMultipartUpload"))
+    declared, key = checksums.requested(c.request.headers)[0], encryption.key(c.request.headers)
+    size = c.request.header("x-amz-mp-object-size")
+    context, now, check = c.context, c.context.now(), conditions(c)
+    id = c.request.query.get("uploadId", "")
 
     def run(tx: Tx) -> model.Object:
         tx.hold(f"container:{c.bucket.id}")
@@ -232,28 +236,28 @@ async def complete(c: Context) -> Reply:
             upload = _upload(tx, c)
         except S3Error:
             done = rows.row(tx, c.bucket.id, c.path)
-            if done is None or not id or done.own("upload") != id or done.etag != _etag([a.etag for a in asked]):
+            if done is None or not id or done.own("upload") != id or done.etag != _etag([a.etag for a in requested]):
                 raise
             return done  # asked again after it was done
         if key is not None:
             encryption.prove((upload.control or {}).get("sealed"), key)
         there = {p.number: p for p in rows.parts(tx, upload.id)}
-        chosen = _chosen(asked, there)
-        total = sum(p.size for p in chosen)
+        parts = _part_rows(requested, there)
+        total = sum(p.size for p in parts)
         if size and size != str(total):
             raise S3Error(
                 "InvalidRequest",
                 f"The provided 'x-amz-mp-object-size' header value {size[:20]} does not match what was computed: {total}",
             )
-        sums, how = _object_sums(upload, chosen, said)
-        etag = _etag([p.etag for p in chosen])
+        sums, how = _object_sums(upload, parts, declared)
+        etag = _etag([p.etag for p in parts])
         body = model.body_id("m")
         pieces = [
             model.Piece(body, n, p.body, p.size, (p.control or {}).get("md5", p.etag), p.control)
-            for n, p in enumerate(chosen)
+            for n, p in enumerate(parts)
         ]
         control: dict[str, Any] = {k: v for k, v in (upload.control or {}).items() if k != "upload_sums"} | {
-            "parts": len(chosen),
+            "parts": len(parts),
             "upload": upload.id,
         }
         if sums:
@@ -261,17 +265,17 @@ async def complete(c: Context) -> Reply:
         new = actions.New(
             upload.name, total, etag, upload.content_type, body, None, "", upload.meta, control, None, pieces
         )
-        o = actions.put(tx, c.bucket.id, new, now, desk.wake_trash, check)
-        used = {p.number for p in chosen}
+        o = actions.put(tx, c.bucket.id, new, now, context.wake_trash, check)
+        used = {p.number for p in parts}
         for part in there.values():
             if part.number not in used:
-                rows.drop_body(tx, part.body, now, desk.wake_trash)
+                rows.drop_body(tx, part.body, now, context.wake_trash)
         rows.forget_upload(tx, upload.id)
         return o
 
     o = await write(c, run)
-    where = f"{c.ask.base}{c.ask.raw_path}"
-    out = reply(
+    where = f"{c.request.base}{c.request.raw_path}"
+    out = xml_response(
         "CompleteMultipartUploadResult",
         el("Location", where),
         el("Bucket", c.bucket.name),
@@ -279,8 +283,8 @@ async def complete(c: Context) -> Reply:
         el("ETag", f'"{o.etag}"'),
         *checksums.elements(o.own("sums"), o.own("sums_of")),
     )
-    out.headers |= versions.made(o) | lifecycle.header(desk, c.bucket, o)
-    out.headers |= encryption.Wanted(key, bool(o.own("sse"))).headers()
+    out.headers |= versions.made(o) | lifecycle.header(context, c.bucket, o)
+    out.headers |= encryption.RequestedEncryption(key, bool(o.own("sse"))).headers()
     return out
 
 
@@ -290,7 +294,7 @@ class _Carried(Invalid):
         self.error = error
 
 
-async def write(c: Context, run: Callable[[Tx], T]) -> T:
+async def write(c: S3Call, run: Callable[[Tx], T]) -> T:
     """A change whose refusals are S3's own: they must not roll others back."""
 
     def inner(tx: Tx) -> T:
@@ -300,30 +304,30 @@ async def write(c: Context, run: Callable[[Tx], T]) -> T:
             raise _Carried(e) from e
 
     try:
-        return await c.desk.commits.write(inner)
+        return await c.context.commits.write(inner)
     except _Carried as e:
         raise e.error from None
 
 
-async def abort(c: Context) -> Reply:
+async def abort(c: S3Call) -> Response:
     c.allow("s3:AbortMultipartUpload", c.path)
-    desk, now = c.desk, c.desk.now()
+    context, now = c.context, c.context.now()
 
-    id = c.ask.query.get("uploadId", "")
+    id = c.request.query.get("uploadId", "")
 
     def run(tx: Tx) -> None:
         rows.hold_upload(tx, id)
-        rows.drop_upload(tx, _upload(tx, c).id, now, desk.wake_trash)
+        rows.drop_upload(tx, _upload(tx, c).id, now, context.wake_trash)
 
     await write(c, run)
-    return Reply(204)
+    return Response(204)
 
 
-def _person(tag: str, id: str, known: dict[str, str]) -> Xml:
+def _user(tag: str, id: str, known: dict[str, str]) -> Xml:
     return el(tag, el("ID", id), el("DisplayName", known.get(id, id)))
 
 
-async def parts(c: Context) -> Reply:
+async def parts(c: S3Call) -> Response:
     c.allow("s3:ListMultipartUploadParts", c.path)
     most, marker, text = number(c, "max-parts", 1000, 1000), number(c, "part-number-marker", 0, 10**6), encoder(c)
 
@@ -331,17 +335,17 @@ async def parts(c: Context) -> Reply:
         upload = _upload(tx, c)
         return upload, rows.parts(tx, upload.id, marker, most + 1)
 
-    upload, found = await c.desk.commits.read(read)
+    upload, found = await c.context.commits.read(read)
     cut, found = len(found) > most, found[:most]
     owner, (algorithm, how) = model.project_of(c.bucket.account), _sums(upload)
-    known = await grants.names(c.desk, {owner, upload.owner})
-    return reply(
+    known = await grants.names(c.context, {owner, upload.owner})
+    return xml_response(
         "ListPartsResult",
         el("Bucket", c.bucket.name),
         el("Key", text(upload.name)),
         el("UploadId", upload.id),
-        _person("Initiator", upload.owner, known),
-        _person("Owner", (upload.control or {}).get("owner", owner), known),
+        _user("Initiator", upload.owner, known),
+        _user("Owner", (upload.control or {}).get("owner", owner), known),
         el("StorageClass", "STANDARD"),
         el("PartNumberMarker", marker),
         el("NextPartNumberMarker", found[-1].number if found else 0),
@@ -363,10 +367,10 @@ async def parts(c: Context) -> Reply:
     )
 
 
-async def index(c: Context) -> Reply:
+async def index(c: S3Call) -> Response:
     """GET ?uploads."""
     c.allow("s3:ListBucketMultipartUploads")
-    q, text = c.ask.query, encoder(c)
+    q, text = c.request.query, encoder(c)
     most = number(c, "max-uploads", 1000, 1000)
     prefix, delimiter, key, id = (
         q.get("prefix", ""),
@@ -377,12 +381,14 @@ async def index(c: Context) -> Reply:
     bucket, after = c.bucket.id, (key, id if key else "")
     if delimiter and key.endswith(delimiter):
         after = (key + "\U0010ffff" * 3, "")  # the page before ended with that folder
-    found, folders, cut = await c.desk.commits.long_read(lambda tx: _page(tx, bucket, prefix, delimiter, after, most))
+    found, folders, cut = await c.context.commits.long_read(
+        lambda tx: _page(tx, bucket, prefix, delimiter, after, most)
+    )
     owner = model.project_of(c.bucket.account)
-    known = await grants.names(c.desk, {owner} | {u.owner for u in found})
+    known = await grants.names(c.context, {owner} | {u.owner for u in found})
     last = max([(u.name, u.id) for u in found] + [(f, "") for f in folders], default=("", ""))
     more = [el("NextKeyMarker", text(last[0])), el("NextUploadIdMarker", last[1])] if cut else []
-    return reply(
+    return xml_response(
         "ListMultipartUploadsResult",
         el("Bucket", c.bucket.name),
         el("KeyMarker", text(key)),
@@ -398,8 +404,8 @@ async def index(c: Context) -> Reply:
                 "Upload",
                 el("Key", text(u.name)),
                 el("UploadId", u.id),
-                _person("Initiator", u.owner, known),
-                _person("Owner", (u.control or {}).get("owner", owner), known),
+                _user("Initiator", u.owner, known),
+                _user("Owner", (u.control or {}).get("owner", owner), known),
                 el("StorageClass", "STANDARD"),
                 el("Initiated", iso(u.created)),
             )

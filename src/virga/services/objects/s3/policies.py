@@ -16,7 +16,7 @@ import msgspec
 from virga.ground.glob import glob
 from virga.ground.http.call import NOBODY, Actor
 from virga.services.objects import limits, model
-from virga.services.objects.exchange import Ask
+from virga.services.objects.http import Request
 from virga.services.objects.s3.errors import S3Error
 
 NEGATED = frozenset(
@@ -346,7 +346,7 @@ Facts = Mapping[str, "str | tuple[str, ...]"]
 
 
 def facts(
-    ask: Ask,
+    request: Request,
     actor: Actor,
     bucket: model.Container,
     o: model.Object | None,
@@ -355,8 +355,8 @@ def facts(
 ) -> dict[str, Any]:
     """What conditions may ask of a request. `tags` are those that the request brings; `prefix` stands for the query's."""
     out: dict[str, Any] = {
-        "aws:sourceip": ask.client,
-        "aws:securetransport": str(ask.scheme == "https").lower(),
+        "aws:sourceip": request.client,
+        "aws:securetransport": str(request.scheme == "https").lower(),
         "aws:currenttime": str(time.time()),
         "aws:epochtime": str(time.time()),
         "s3:resourceaccount": model.project_of(bucket.account),
@@ -370,18 +370,20 @@ def facts(
             "aws:principaltype": "User",
             "aws:principalarn": f"arn:aws:iam::{p}:user/{actor.user_id}",
         }
-        auth = ask.header("authorization")
+        auth = request.header("authorization")
         out["s3:authtype"] = "REST-HEADER" if auth else "REST-QUERY-STRING"
-        out["s3:signatureversion"] = "AWS4-HMAC-SHA256" if "AWS4" in auth or "X-Amz-Algorithm" in ask.query else "AWS"
+        out["s3:signatureversion"] = (
+            "AWS4-HMAC-SHA256" if "AWS4" in auth or "X-Amz-Algorithm" in request.query else "AWS"
+        )
     for key, header in (
         ("aws:referer", "referer"),
         ("aws:useragent", "user-agent"),
         ("s3:if-match", "if-match"),
         ("s3:if-none-match", "if-none-match"),
     ):
-        if header in ask.headers:
-            out[key] = ask.headers[header]
-    for header, value in ask.headers.items():
+        if header in request.headers:
+            out[key] = request.headers[header]
+    for header, value in request.headers.items():
         if header.startswith("x-amz-object-lock-"):
             out[f"s3:{header[6:]}"] = value
         elif header.startswith("x-amz-"):
@@ -394,8 +396,8 @@ def facts(
         ("s3:max-keys", "max-keys"),
         ("s3:versionid", "versionId"),
     ):
-        if name in ask.query:
-            out[key] = ask.query[name]
+        if name in request.query:
+            out[key] = request.query[name]
     if any(len(v) > limits.FACT for v in out.values()):
         raise S3Error("RequestHeaderSectionTooLarge")
     if prefix is not None:
@@ -424,7 +426,7 @@ def decide(
     statements: tuple[Statement, ...], known: Callable[[], Facts], actor: Actor, action: str, resource: str
 ) -> tuple[str | None, bool]:
     """'Deny', 'Allow' or None; and whether what allows is public."""
-    said, open_ = None, False
+    decision, open_ = None, False
     small = action.lower()
     for s in statements:
         if (
@@ -436,6 +438,6 @@ def decide(
             continue
         if not s.allows:
             return "Deny", False
-        open_ = s.public() and (said is None or open_)
-        said = "Allow"
-    return said, open_
+        open_ = s.public() and (decision is None or open_)
+        decision = "Allow"
+    return decision, open_

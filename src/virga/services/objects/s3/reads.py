@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from virga.services.objects import model
 from virga.services.objects.bodies import Extent
-from virga.services.objects.exchange import Reply, check_conditions, http_date, ranges
+from virga.services.objects.http import Response, check_conditions, http_date, ranges
 from virga.services.objects.s3 import checksums, encryption, lifecycle, locks, versions
-from virga.services.objects.s3.context import Context
-from virga.services.objects.s3.errors import S3Error, el, reply
+from virga.services.objects.s3.call import S3Call
+from virga.services.objects.s3.errors import S3Error, el, xml_response
 from virga.services.objects.s3.listings import number, of_segments, part_number
 from virga.services.objects.store import objects as rows
 
@@ -29,45 +29,45 @@ class Source:
     open: Callable[[int, int], Awaitable[AsyncIterator[bytes]]]
 
 
-async def source(c: Context, account: str, o: model.Object, key: encryption.Key | None) -> Source:
+async def source(c: S3Call, account: str, o: model.Object, key: encryption.Key | None) -> Source:
     """Raises InvalidRequest when the key is not the object's."""
     if o.kind == "link":
-        account, _, o, _ = await c.swift.links.follow(c.ask, c.entry(), o)
-    kept = encryption.sealed_of(o)
-    encryption.prove(kept, key)
+        account, _, o, _ = await c.swift.links.follow(c.request, c.entry(), o)
+    seal = encryption.sealed_of(o)
+    encryption.prove(seal, key)
     if o.kind == "slo" or "x-object-manifest" in o.meta:
-        whole = await c.swift.large.whole(c.ask, c.entry(), account, o)
+        whole = await c.swift.large.whole(c.request, c.entry(), account, o)
         return Source(o, whole.size, of_segments(whole.etag), whole.open)
 
     async def read(start: int, length: int) -> AsyncIterator[bytes]:
         if o.body is None:
-            return c.desk.bodies.stream([])
-        if kept is None or key is None:
-            return await c.desk.bodies.open([Extent(o.body, start, length)])
+            return c.context.bodies.stream([])
+        if seal is None or key is None:
+            return await c.context.bodies.open([Extent(o.body, start, length)])
         if o.body[0] != "m":
             return encryption.turned(
-                await c.desk.bodies.open([Extent(o.body, start, length)]), key, kept["salt"], start
+                await c.context.bodies.open([Extent(o.body, start, length)]), key, seal["salt"], start
             )
         return _parts(c, o.body, key, start, length)
 
     return Source(o, o.size, o.etag, read)
 
 
-async def _parts(c: Context, body: str, key: encryption.Key, start: int, length: int) -> AsyncIterator[bytes]:
+async def _parts(c: S3Call, body: str, key: encryption.Key, start: int, length: int) -> AsyncIterator[bytes]:
     """A range over parts that were sealed one by one."""
     at = 0
-    parts = await c.desk.commits.long_read(lambda tx: rows.pieces(tx, body))
-    with c.desk.bodies.held(p.blob for p in parts):
+    parts = await c.context.commits.long_read(lambda tx: rows.pieces(tx, body))
+    with c.context.bodies.held(p.blob for p in parts):
         for p in parts:
             low, high = max(start, at), min(start + length, at + p.size)
             if low < high:
-                inner = c.desk.bodies.stream([Extent(p.blob, low - at, high - low)])
+                inner = c.context.bodies.stream([Extent(p.blob, low - at, high - low)])
                 async for chunk in encryption.turned(inner, key, (p.control or {})["salt"], low - at):
                     yield chunk
             at += p.size
 
 
-def described(c: Context, bucket: model.Container, o: model.Object, s: Source) -> dict[str, str]:
+def described(c: S3Call, bucket: model.Container, o: model.Object, s: Source) -> dict[str, str]:
     """The headers of an object."""
     real = s.object
     headers = {
@@ -81,7 +81,7 @@ def described(c: Context, bucket: model.Container, o: model.Object, s: Source) -
         for k, v in real.meta.items()
         if k != "x-object-manifest"
     }
-    headers |= versions.headers(o, bucket) | locks.headers(o) | lifecycle.header(c.desk, bucket, o)
+    headers |= versions.headers(o, bucket) | locks.headers(o) | lifecycle.header(c.context, bucket, o)
     if o.own("tags"):
         headers["x-amz-tagging-count"] = str(len(o.own("tags")))
     if o.own("redirect"):
@@ -89,18 +89,18 @@ def described(c: Context, bucket: model.Container, o: model.Object, s: Source) -
     return headers
 
 
-async def get(c: Context) -> Reply:
+async def get(c: S3Call) -> Response:
     """GetObject and HeadObject."""
-    q = c.ask.query
-    if encryption.OWN in c.ask.headers:
+    q = c.request.query
+    if encryption.OWN in c.request.headers:
         raise S3Error("InvalidArgument", "x-amz-server-side-encryption header is not supported for this operation.")
     o = await versions.named(c, "s3:GetObject")
-    key = encryption.key(c.ask.headers)
+    key = encryption.key(c.request.headers)
     s = await source(c, c.bucket.account, o, key)
     headers = described(c, c.bucket, o, s)
     if key is not None:
         headers |= key.headers()
-    elif s.object.own("sse") or c.desk.settings.encrypt:
+    elif s.object.own("sse") or c.context.settings.encrypt:
         headers[encryption.OWN] = "AES256"
     for name in OVERRIDES:
         value = q.get(f"response-{name}")
@@ -110,13 +110,13 @@ async def get(c: Context) -> Reply:
                     "InvalidRequest", "Request specific response headers cannot be used for anonymous GET requests."
                 )
             headers[name] = value
-    if not check_conditions(c.ask, list(dict.fromkeys((s.etag, s.etag.removesuffix("-N")))), o.changed):
-        return Reply(304, headers)
-    wanted = ranges(c.ask.headers.get("range"), s.size)
+    if not check_conditions(c.request, list(dict.fromkeys((s.etag, s.etag.removesuffix("-N")))), o.changed):
+        return Response(304, headers)
+    wanted = ranges(c.request.headers.get("range"), s.size)
     start, length, code = 0, s.size, 200
     sums = s.object.own("sums")
     if "partNumber" in q:
-        if "range" in c.ask.headers:
+        if "range" in c.request.headers:
             raise S3Error("InvalidRequest", "Cannot specify both Range header and partNumber query parameter")
         part = await one_part(c, s)
         start, length, sums = part.start, part.size, part.sums or (sums if part.whole else None)
@@ -127,15 +127,15 @@ async def get(c: Context) -> Reply:
             headers["content-range"], code = f"bytes 0-{s.size - 1}/{s.size}", 206
     elif wanted is not None and len(wanted) <= 1:
         if not wanted:
-            raise S3Error("InvalidRange", ActualObjectSize=str(s.size), RangeRequested=c.ask.header("range")[:100])
+            raise S3Error("InvalidRange", ActualObjectSize=str(s.size), RangeRequested=c.request.header("range")[:100])
         start, length = wanted[0]
         headers["content-range"], code = f"bytes {start}-{start + length - 1}/{s.size}", 206
         sums = None if length != s.size else sums
-    if c.ask.header("x-amz-checksum-mode").upper() == "ENABLED" and sums:
+    if c.request.header("x-amz-checksum-mode").upper() == "ENABLED" and sums:
         headers |= checksums.headers(sums, s.object.own("sums_of"))
-    if c.ask.method == "HEAD" or length == 0:
-        return Reply(code, headers, length=length)
-    return Reply(code, headers, stream=await s.open(start, length), length=length)
+    if c.request.method == "HEAD" or length == 0:
+        return Response(code, headers, length=length)
+    return Response(code, headers, stream=await s.open(start, length), length=length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,43 +148,43 @@ class PartOf:
     whole: bool
 
 
-async def one_part(c: Context, s: Source) -> PartOf:
+async def one_part(c: S3Call, s: Source) -> PartOf:
     """The part that ?partNumber= names."""
-    asked, body = part_number(c.ask.query["partNumber"]), s.object.body
+    requested, body = part_number(c.request.query["partNumber"]), s.object.body
     if body is None or body[0] != "m":
-        if asked != 1:
-            raise S3Error("InvalidPartNumber", ActualPartCount="1", PartNumberRequested=str(asked))
+        if requested != 1:
+            raise S3Error("InvalidPartNumber", ActualPartCount="1", PartNumberRequested=str(requested))
         return PartOf(0, s.size, None, True)
     at = 0
-    found = await c.desk.commits.long_read(lambda tx: rows.pieces(tx, body))
+    found = await c.context.commits.long_read(lambda tx: rows.pieces(tx, body))
     for n, p in enumerate(found, 1):
-        if n == asked:
+        if n == requested:
             return PartOf(at, p.size, (p.control or {}).get("sums"), len(found) == 1)
         at += p.size
-    raise S3Error("InvalidPartNumber", ActualPartCount=str(len(found)), PartNumberRequested=str(asked))
+    raise S3Error("InvalidPartNumber", ActualPartCount=str(len(found)), PartNumberRequested=str(requested))
 
 
 ATTRIBUTES = ("ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize")
 
 
-async def attributes(c: Context) -> Reply:
+async def attributes(c: S3Call) -> Response:
     """GetObjectAttributes."""
     o = await versions.named(c, "s3:GetObject")
-    s = await source(c, c.bucket.account, o, encryption.key(c.ask.headers))
-    asked = [w.strip() for w in c.ask.header("x-amz-object-attributes").split(",") if w.strip()]
-    if not asked or not set(asked) <= set(ATTRIBUTES):
+    s = await source(c, c.bucket.account, o, encryption.key(c.request.headers))
+    requested = [w.strip() for w in c.request.header("x-amz-object-attributes").split(",") if w.strip()]
+    if not requested or not set(requested) <= set(ATTRIBUTES):
         raise S3Error("InvalidArgument", f"x-amz-object-attributes names some of {', '.join(ATTRIBUTES)}.")
     real = s.object
     out = []
-    if "ETag" in asked:
+    if "ETag" in requested:
         out.append(el("ETag", s.etag))
-    if "Checksum" in asked and real.own("sums"):
+    if "Checksum" in requested and real.own("sums"):
         out.append(el("Checksum", *checksums.elements(real.own("sums"), real.own("sums_of"))))
     body = real.body or ""
-    if "ObjectParts" in asked and body[:1] == "m":
-        parts = await c.desk.commits.long_read(lambda tx: rows.pieces(tx, body))
-        most = number(c, "", 1000, 1000, c.ask.header("x-amz-max-parts"))
-        after = number(c, "", 0, 10**6, c.ask.header("x-amz-part-number-marker"))
+    if "ObjectParts" in requested and body[:1] == "m":
+        parts = await c.context.commits.long_read(lambda tx: rows.pieces(tx, body))
+        most = number(c, "", 1000, 1000, c.request.header("x-amz-max-parts"))
+        after = number(c, "", 0, 10**6, c.request.header("x-amz-part-number-marker"))
         shown = list(enumerate(parts, 1))[after : after + most]
         cut = after + len(shown) < len(parts)
         lines = [
@@ -202,10 +202,10 @@ async def attributes(c: Context) -> Reply:
                 *lines,
             )
         )
-    if "StorageClass" in asked:
+    if "StorageClass" in requested:
         out.append(el("StorageClass", "STANDARD"))
-    if "ObjectSize" in asked:
+    if "ObjectSize" in requested:
         out.append(el("ObjectSize", s.size))
-    got = reply("GetObjectAttributesResponse", *out)
+    got = xml_response("GetObjectAttributesResponse", *out)
     got.headers |= {"last-modified": http_date(-(-o.changed // 1))} | versions.headers(o, c.bucket)
     return got

@@ -10,8 +10,8 @@ from typing import Any
 from virga.authority.rules import Rule
 from virga.ground.http.call import NOBODY, Actor
 from virga.services.objects import acl, model, policy
-from virga.services.objects.desk import Desk
-from virga.services.objects.exchange import Ask
+from virga.services.objects.context import ObjectContext
+from virga.services.objects.http import Request
 from virga.services.objects.s3 import grants, policies
 from virga.services.objects.s3.errors import S3Error
 
@@ -65,8 +65,8 @@ def grants_of(bucket: model.Container, o: model.Object | None) -> grants.Grants:
 
 
 def allow(
-    desk: Desk,
-    ask: Ask,
+    context: ObjectContext,
+    request: Request,
     actor: Actor,
     bucket: model.Container,
     action: str,
@@ -77,7 +77,7 @@ def allow(
     prefix: str | None = None,
 ) -> None:
     """Raise AccessDenied unless the caller may. `tags`: those that the request puts; `prefix`: what a listing is asked for."""
-    if not may(desk, ask, actor, bucket, action, key, o, tags=tags, prefix=prefix):
+    if not may(context, request, actor, bucket, action, key, o, tags=tags, prefix=prefix):
         raise denied(bucket, action)
 
 
@@ -90,8 +90,8 @@ def denied(bucket: model.Container, action: str) -> S3Error:
 
 
 def may(
-    desk: Desk,
-    ask: Ask,
+    context: ObjectContext,
+    request: Request,
     actor: Actor,
     bucket: model.Container,
     action: str,
@@ -107,25 +107,25 @@ def may(
     rule = policy.READ if action.startswith(READS) else policy.ADMINISTER if action in OWN_POLICY else policy.WRITE
 
     def holds(rule: Rule, owner: str) -> bool:
-        return policy.holds(actor, rule, model.account_of(owner), desk.settings.reseller_roles)
+        return policy.holds(actor, rule, model.account_of(owner), context.settings.reseller_roles)
 
     block: dict[str, bool] = control.get("block") or {}
-    said, open_ = None, False
+    decision, open_ = None, False
     if control.get("policy"):
         known: list[dict[str, Any]] = []
 
         def facts() -> dict[str, Any]:
             if not known:
-                known.append(policies.facts(ask, actor, bucket, o, tags, prefix))
+                known.append(policies.facts(request, actor, bucket, o, tags, prefix))
             return known[0]
 
         arn = f"arn:aws:s3:::{bucket.name}" + (f"/{key}" if key is not None else "")
-        said, open_ = policies.decide(policies.parse(control["policy"]), facts, actor, action, arn)
-        if said == "Deny" and not (action in OWN_POLICY and holds(policy.ADMINISTER, mine)):
+        decision, open_ = policies.decide(policies.parse(control["policy"]), facts, actor, action, arn)
+        if decision == "Deny" and not (action in OWN_POLICY and holds(policy.ADMINISTER, mine)):
             raise S3Error("AccessDenied", f"The bucket's policy denies {action}.")
-        if said == "Allow" and open_ and block.get("restrict") and project != mine:
-            said = None
-    if said == "Allow" or holds(rule, owner_of(bucket, o) if action in OBJECT else mine):
+        if decision == "Allow" and open_ and block.get("restrict") and project != mine:
+            decision = None
+    if decision == "Allow" or holds(rule, owner_of(bucket, o) if action in OBJECT else mine):
         return True
     if not acls_count(bucket):
         return False
@@ -134,33 +134,33 @@ def may(
     if action in OBJECT:
         if grants.gives(grants_of(bucket, o), OBJECT[action], caller, groups=groups) and (o is not None):
             return True
-        return action in {"s3:GetObject", "s3:GetObjectVersion"} and _by_swift(ask, actor, control, o)
+        return action in {"s3:GetObject", "s3:GetObjectVersion"} and _by_swift(request, actor, control, o)
     permission = BUCKET.get(action)
     if permission is None:
         return False
     if grants.gives(grants.expand(control.get("acl"), mine, mine), permission, caller, groups=groups):
         return True
-    return _bucket_by_swift(ask, actor, control, permission)
+    return _bucket_by_swift(request, actor, control, permission)
 
 
 def _who(actor: Actor) -> acl.Who | None:
     return None if actor is NOBODY else acl.Who(actor.user_id, "", actor.project_id or "", "", actor.roles, False)
 
 
-def _by_swift(ask: Ask, actor: Actor, control: dict[str, Any], o: model.Object | None) -> bool:
+def _by_swift(request: Request, actor: Actor, control: dict[str, Any], o: model.Object | None) -> bool:
     """Swift's read list opens the objects, as far as they have no list of their own."""
     if not control.get("read") or (o is not None and o.own("acl")):
         return False
     referrers, groups = acl.parse(control["read"])
-    return acl.referrer_allowed(ask.headers.get("referer"), referrers) or acl.listed(_who(actor), groups)
+    return acl.referrer_allowed(request.headers.get("referer"), referrers) or acl.listed(_who(actor), groups)
 
 
-def _bucket_by_swift(ask: Ask, actor: Actor, control: dict[str, Any], permission: str) -> bool:
+def _bucket_by_swift(request: Request, actor: Actor, control: dict[str, Any], permission: str) -> bool:
     if permission == "READ" and control.get("read"):
         referrers, groups = acl.parse(control["read"])
-        return (".rlistings" in groups and acl.referrer_allowed(ask.headers.get("referer"), referrers)) or acl.listed(
-            _who(actor), groups
-        )
+        return (
+            ".rlistings" in groups and acl.referrer_allowed(request.headers.get("referer"), referrers)
+        ) or acl.listed(_who(actor), groups)
     if permission == "WRITE" and control.get("write"):
         return acl.listed(_who(actor), acl.parse(control["write"])[1])
     return False

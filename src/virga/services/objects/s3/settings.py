@@ -11,31 +11,31 @@ from typing import Any
 from virga.ground.db.engine import Tx
 from virga.ground.errors import NotFound
 from virga.services.objects import model
-from virga.services.objects.exchange import Reply
+from virga.services.objects.http import Response
 from virga.services.objects.s3 import cors, grants, lifecycle, locks, policies, rights, tags
-from virga.services.objects.s3.context import Context
-from virga.services.objects.s3.errors import Node, S3Error, Xml, el, reply
-from virga.services.objects.store import places
+from virga.services.objects.s3.call import S3Call
+from virga.services.objects.s3.errors import Node, S3Error, Xml, el, xml_response
+from virga.services.objects.store import containers
 
-Handler = Callable[[Context], Awaitable[Reply]]
+Handler = Callable[[S3Call], Awaitable[Response]]
 Rows = dict[tuple[str, str], Handler]
 
 
-async def settle(c: Context, change: Callable[[dict[str, Any], dict[str, str]], None]) -> None:
+async def settle(c: S3Call, change: Callable[[dict[str, Any], dict[str, str]], None]) -> None:
     """Change what the container remembers, in one commit."""
-    id, now = c.bucket.id, c.desk.now()
+    id, now = c.bucket.id, c.context.now()
 
     def run(tx: Tx) -> None:
-        row = places.container_row(tx, c.bucket.account, c.bucket.name)
+        row = containers.container_row(tx, c.bucket.account, c.bucket.name)
         if row is None or row.id != id:
             raise NotFound("gone")
         control, meta = dict(row.control), dict(row.meta)
         change(control, meta)
-        places.put_container(
+        containers.put_container(
             tx, id, control={k: v for k, v in control.items() if v is not None}, meta=meta, changed=model.stamp(now)[1]
         )
 
-    await c.desk.commits.write(run)
+    await c.context.commits.write(run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,27 +52,27 @@ class Setting:
     show: Callable[[Any], Iterable[Xml | None]]
     delete: str = ""
     answer: int = 200
-    check: Callable[[Context, Any], None] | None = None
+    check: Callable[[S3Call, Any], None] | None = None
 
-    async def get(self, c: Context) -> Reply:
+    async def get(self, c: S3Call) -> Response:
         c.allow(f"s3:Get{self.right}")
-        kept = c.bucket.control.get(self.word)
-        if kept is None:
+        value = c.bucket.control.get(self.word)
+        if value is None:
             raise S3Error(self.absent, BucketName=c.name)
-        return reply(self.root, *self.show(kept))
+        return xml_response(self.root, *self.show(value))
 
-    async def put(self, c: Context) -> Reply:
+    async def put(self, c: S3Call) -> Response:
         c.allow(f"s3:Put{self.right}")
-        kept = self.read(await c.form(self.root))
+        value = self.read(await c.form(self.root))
         if self.check is not None:
-            self.check(c, kept)
-        await settle(c, lambda old, meta: old.update({self.word: kept}))
-        return Reply(self.answer)
+            self.check(c, value)
+        await settle(c, lambda old, meta: old.update({self.word: value}))
+        return Response(self.answer)
 
-    async def clear(self, c: Context) -> Reply:
+    async def clear(self, c: S3Call) -> Response:
         c.allow(self.delete or f"s3:Put{self.right}")
         await settle(c, lambda old, meta: old.update({self.word: None}))
-        return Reply(204)
+        return Response(204)
 
     def rows(self) -> Rows:
         return {("GET", self.query): self.get, ("PUT", self.query): self.put, ("DELETE", self.query): self.clear}
@@ -85,9 +85,9 @@ def _read_ownership(doc: Node) -> str:
     return str(found[0])
 
 
-def _check_ownership(c: Context, kept: str) -> None:
+def _check_ownership(c: S3Call, value: str) -> None:
     """Lists that open the bucket go first: they would count no more."""
-    if kept == "BucketOwnerEnforced" and any(
+    if value == "BucketOwnerEnforced" and any(
         who != f"id:{model.project_of(c.bucket.account)}" for _, who in rights.grants_of(c.bucket, None)
     ):
         raise S3Error("InvalidBucketAclWithObjectOwnership")
@@ -122,11 +122,11 @@ def _read_encryption(doc: Node) -> dict[str, Any]:
     return {"algorithm": algorithm, "bucket_key": found[0].value("BucketKeyEnabled") == "true"}
 
 
-def _show_encryption(kept: dict[str, Any]) -> Iterable[Xml]:
+def _show_encryption(value: dict[str, Any]) -> Iterable[Xml]:
     yield el(
         "Rule",
-        el("ApplyServerSideEncryptionByDefault", el("SSEAlgorithm", kept["algorithm"])),
-        el("BucketKeyEnabled", str(kept["bucket_key"]).lower()),
+        el("ApplyServerSideEncryptionByDefault", el("SSEAlgorithm", value["algorithm"])),
+        el("BucketKeyEnabled", str(value["bucket_key"]).lower()),
     )
 
 
@@ -158,7 +158,7 @@ SETTINGS = (
         "OwnershipControls",
         "OwnershipControlsNotFoundError",
         _read_ownership,
-        lambda kept: [el("Rule", el("ObjectOwnership", kept))],
+        lambda value: [el("Rule", el("ObjectOwnership", value))],
         check=_check_ownership,
     ),
     Setting(
@@ -168,7 +168,7 @@ SETTINGS = (
         "PublicAccessBlockConfiguration",
         "NoSuchPublicAccessBlockConfiguration",
         _read_blocks,
-        lambda kept: [el(tag, str(kept[word]).lower()) for word, tag in BLOCKS],
+        lambda value: [el(tag, str(value[word]).lower()) for word, tag in BLOCKS],
     ),
     Setting(
         "encryption",
@@ -185,16 +185,16 @@ SETTINGS = (
 # -- those with a shape of their own -------------------------------------------------------------------------------
 
 
-async def get_versioning(c: Context) -> Reply:
+async def get_versioning(c: S3Call) -> Response:
     c.allow("s3:GetBucketVersioning")
     state = c.bucket.control.get("versioning")
-    return reply(
+    return xml_response(
         "VersioningConfiguration",
         el("Status", {"enabled": "Enabled", "suspended": "Suspended"}[state]) if state else None,
     )
 
 
-async def put_versioning(c: Context) -> Reply:
+async def put_versioning(c: S3Call) -> Response:
     c.allow("s3:PutBucketVersioning")
     doc = await c.form("VersioningConfiguration")
     if doc.value("MfaDelete", "Disabled") != "Disabled":
@@ -208,17 +208,17 @@ async def put_versioning(c: Context) -> Reply:
             "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.",
         )
     await settle(c, lambda control, meta: control.update(versioning=state, archive=None, archive_mode=None))
-    return Reply(200)
+    return Response(200)
 
 
-async def get_acl(c: Context) -> Reply:
+async def get_acl(c: S3Call) -> Response:
     c.allow("s3:GetBucketAcl")
-    return await grants.document(c.desk, model.project_of(c.bucket.account), rights.grants_of(c.bucket, None))
+    return await grants.document(c.context, model.project_of(c.bucket.account), rights.grants_of(c.bucket, None))
 
 
-async def asked_acl(c: Context, owner: str) -> Any:
+async def requested_acl(c: S3Call, owner: str) -> Any:
     """The list that a request sets, by its headers or its document."""
-    by = grants.by_headers(c.ask)
+    by = grants.by_headers(c.request)
     raw = await c.document()
     if by != () and raw.strip():
         raise S3Error("UnexpectedContent")
@@ -230,73 +230,73 @@ async def asked_acl(c: Context, owner: str) -> Any:
             )
         by = grants.read(await c.tree(raw, "AccessControlPolicy"), owner)
     check_acl(c, by)
-    return await grants.real(c.desk, by)
+    return await grants.real(c.context, by)
 
 
-def check_acl(c: Context, kept: Any) -> None:
+def check_acl(c: S3Call, acl: Any) -> None:
     """Raise unless the bucket takes such a list."""
     own = [["FULL_CONTROL", f"id:{model.project_of(c.bucket.account)}"]]
-    if not rights.acls_count(c.bucket) and kept not in ("bucket-owner-full-control", own):
+    if not rights.acls_count(c.bucket) and acl not in ("bucket-owner-full-control", own):
         raise S3Error("AccessControlListNotSupported")
-    if (c.bucket.control.get("block") or {}).get("acls") and grants.public(kept):
+    if (c.bucket.control.get("block") or {}).get("acls") and grants.public(acl):
         raise S3Error("AccessDenied", "The bucket's public access block refuses public access lists.")
 
 
-async def put_acl(c: Context) -> Reply:
+async def put_acl(c: S3Call) -> Response:
     c.allow("s3:PutBucketAcl")
-    kept = await asked_acl(c, model.project_of(c.bucket.account))
-    await settle(c, lambda old, meta: old.update(acl=kept, read=None, write=None))
-    return Reply(200)
+    acl = await requested_acl(c, model.project_of(c.bucket.account))
+    await settle(c, lambda old, meta: old.update(acl=acl, read=None, write=None))
+    return Response(200)
 
 
-async def get_policy(c: Context) -> Reply:
+async def get_policy(c: S3Call) -> Response:
     c.allow("s3:GetBucketPolicy")
     text = c.bucket.control.get("policy")
     if text is None:
         raise S3Error("NoSuchBucketPolicy", BucketName=c.name)
-    return Reply(200, {"content-type": "application/json"}, text.encode())
+    return Response(200, {"content-type": "application/json"}, text.encode())
 
 
-async def put_policy(c: Context) -> Reply:
+async def put_policy(c: S3Call) -> Response:
     c.allow("s3:PutBucketPolicy")
     text = policies.check(await c.document(), c.bucket.name)
     if (c.bucket.control.get("block") or {}).get("policy") and any(s.public() for s in policies.parse(text)):
         raise S3Error("AccessDenied", "The bucket's public access block refuses public policies.")
     await settle(c, lambda old, meta: old.update(policy=text))
-    return Reply(204)
+    return Response(204)
 
 
-async def delete_policy(c: Context) -> Reply:
+async def delete_policy(c: S3Call) -> Response:
     c.allow("s3:DeleteBucketPolicy")
     await settle(c, lambda old, meta: old.update(policy=None))
-    return Reply(204)
+    return Response(204)
 
 
-async def policy_status(c: Context) -> Reply:
+async def policy_status(c: S3Call) -> Response:
     c.allow("s3:GetBucketPolicyStatus")
     text = c.bucket.control.get("policy")
     open_ = any(s.public() for s in policies.parse(text)) if text else False
     open_ = open_ or any(who.startswith("group:") for _, who in rights.grants_of(c.bucket, None))
-    return reply("PolicyStatus", el("IsPublic", str(open_).lower()))
+    return xml_response("PolicyStatus", el("IsPublic", str(open_).lower()))
 
 
-async def get_website(c: Context) -> Reply:
+async def get_website(c: S3Call) -> Response:
     c.allow("s3:GetBucketWebsite")
     meta, all_to = c.bucket.meta, c.bucket.control.get("web_redirect")
     if all_to:
         to = el("Protocol", all_to["protocol"]) if all_to.get("protocol") else None
-        return reply("WebsiteConfiguration", el("RedirectAllRequestsTo", el("HostName", all_to["host"]), to))
+        return xml_response("WebsiteConfiguration", el("RedirectAllRequestsTo", el("HostName", all_to["host"]), to))
     if "web-index" not in meta:
         raise S3Error("NoSuchWebsiteConfiguration", BucketName=c.name)
     error = c.bucket.control.get("web_error_key")
-    return reply(
+    return xml_response(
         "WebsiteConfiguration",
         el("IndexDocument", el("Suffix", meta["web-index"])),
         el("ErrorDocument", el("Key", error)) if error else None,
     )
 
 
-async def put_website(c: Context) -> Reply:
+async def put_website(c: S3Call) -> Response:
     c.allow("s3:PutBucketWebsite")
     doc = await c.form("WebsiteConfiguration")
     if doc.find("RoutingRules"):
@@ -320,10 +320,10 @@ async def put_website(c: Context) -> Reply:
         control.update(web_error_key=error, web_redirect=all_to)
 
     await settle(c, change)
-    return Reply(200)
+    return Response(200)
 
 
-async def delete_website(c: Context) -> Reply:
+async def delete_website(c: S3Call) -> Response:
     c.allow("s3:DeleteBucketWebsite")
 
     def change(control: dict[str, Any], meta: dict[str, str]) -> None:
@@ -331,10 +331,10 @@ async def delete_website(c: Context) -> Reply:
         control.update(web_error_key=None, web_redirect=None)
 
     await settle(c, change)
-    return Reply(204)
+    return Response(204)
 
 
-async def get_lock(c: Context) -> Reply:
+async def get_lock(c: S3Call) -> Response:
     c.allow("s3:GetBucketObjectLockConfiguration")
     lock = c.bucket.control.get("lock")
     if lock is None:
@@ -343,10 +343,10 @@ async def get_lock(c: Context) -> Reply:
     if lock.get("mode"):
         unit = el("Days", lock["days"]) if "days" in lock else el("Years", lock["years"])
         rule = el("Rule", el("DefaultRetention", el("Mode", lock["mode"]), unit))
-    return reply("ObjectLockConfiguration", el("ObjectLockEnabled", "Enabled"), rule)
+    return xml_response("ObjectLockConfiguration", el("ObjectLockEnabled", "Enabled"), rule)
 
 
-async def put_lock(c: Context) -> Reply:
+async def put_lock(c: S3Call) -> Response:
     c.allow("s3:PutBucketObjectLockConfiguration")
     lock = locks.read_bucket(await c.form("ObjectLockConfiguration"))
     if c.bucket.control.get("versioning") != "enabled":
@@ -354,42 +354,45 @@ async def put_lock(c: Context) -> Reply:
             "InvalidBucketState", "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration"
         )
     await settle(c, lambda old, meta: old.update(lock=lock))
-    return Reply(200)
+    return Response(200)
 
 
-async def get_payment(c: Context) -> Reply:
+async def get_payment(c: S3Call) -> Response:
     c.allow("s3:GetBucketRequestPayment")
-    return reply("RequestPaymentConfiguration", el("Payer", "BucketOwner"))
+    return xml_response("RequestPaymentConfiguration", el("Payer", "BucketOwner"))
 
 
-async def put_payment(c: Context) -> Reply:
+async def put_payment(c: S3Call) -> Response:
     c.allow("s3:PutBucketRequestPayment")
     if (await c.form("RequestPaymentConfiguration")).value("Payer") != "BucketOwner":
         raise S3Error("NotImplemented", "Nobody is charged for requests here: the payer is BucketOwner.")
-    return Reply(200)
+    return Response(200)
 
 
 SMALLEST = "x-amz-transition-default-minimum-object-size"
 SMALLEST_OF = ("all_storage_classes_128K", "varies_by_storage_class")
 
 
-async def get_lifecycle(c: Context) -> Reply:
+async def get_lifecycle(c: S3Call) -> Response:
     out = await LIFECYCLE.get(c)
     out.headers[SMALLEST] = c.bucket.control.get("lifecycle_smallest") or SMALLEST_OF[0]
     return out
 
 
-async def put_lifecycle(c: Context) -> Reply:
+async def put_lifecycle(c: S3Call) -> Response:
     """Clients wait until they read the least size of transitions that they wrote, though nothing moves between classes here."""
-    asked = c.ask.header(SMALLEST, SMALLEST_OF[0])
-    if asked not in SMALLEST_OF:
+    requested = c.request.header(SMALLEST, SMALLEST_OF[0])
+    if requested not in SMALLEST_OF:
         raise S3Error("InvalidArgument", f"{SMALLEST} is one of {', '.join(SMALLEST_OF)}.")
     c.allow("s3:PutLifecycleConfiguration")
-    kept = lifecycle.read(await c.form(LIFECYCLE.root))
+    value = lifecycle.read(await c.form(LIFECYCLE.root))
     await settle(
-        c, lambda old, meta: old.update(lifecycle=kept, lifecycle_smallest=asked if asked != SMALLEST_OF[0] else None)
+        c,
+        lambda old, meta: old.update(
+            lifecycle=value, lifecycle_smallest=requested if requested != SMALLEST_OF[0] else None
+        ),
     )
-    return Reply(200, {SMALLEST: asked})
+    return Response(200, {SMALLEST: requested})
 
 
 ROWS: Rows = {

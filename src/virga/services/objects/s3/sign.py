@@ -18,8 +18,8 @@ from urllib.parse import quote, unquote_plus
 from virga.ground.http.call import NOBODY, Actor
 from virga.services.identity import api as identity
 from virga.services.objects import limits
-from virga.services.objects.desk import Desk
-from virga.services.objects.exchange import Ask, parse_date
+from virga.services.objects.context import ObjectContext
+from virga.services.objects.http import Request, parse_date
 from virga.services.objects.s3.errors import S3Error
 
 SKEW = 900
@@ -46,32 +46,34 @@ class Signed:
     presigned: bool = False
 
 
-async def who(desk: Desk, ask: Ask) -> Signed:
+async def who(context: ObjectContext, request: Request) -> Signed:
     """Raises S3Error; an unsigned request is nobody's."""
-    auth = ask.header("authorization")
+    auth = request.header("authorization")
     if auth.startswith("AWS4-HMAC-SHA256"):
-        return await _header(desk, ask, auth)
-    if "X-Amz-Algorithm" in ask.query or "X-Amz-Signature" in ask.query:
-        return await _presigned(desk, ask)
-    if auth.startswith("AWS ") or ("AWSAccessKeyId" in ask.query and "Signature" in ask.query):
-        if not desk.settings.s3_sigv2:
+        return await _header(context, request, auth)
+    if "X-Amz-Algorithm" in request.query or "X-Amz-Signature" in request.query:
+        return await _presigned(context, request)
+    if auth.startswith("AWS ") or ("AWSAccessKeyId" in request.query and "Signature" in request.query):
+        if not context.settings.s3_sigv2:
             raise S3Error(
                 "InvalidRequest",
                 "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
             )
-        return await _version_2(desk, ask, auth)
+        return await _version_2(context, request, auth)
     if auth:
         raise S3Error("InvalidArgument", "Unsupported Authorization Type")
-    payload = ask.header("x-amz-content-sha256", "UNSIGNED-PAYLOAD")
+    payload = request.header("x-amz-content-sha256", "UNSIGNED-PAYLOAD")
     if payload in STREAMED and payload != "STREAMING-UNSIGNED-PAYLOAD-TRAILER":
         raise S3Error("AccessDenied", "A signed body needs a signed request.")
     return Signed(payload=payload)
 
 
-async def key_of(desk: Desk, access: str) -> identity.AccessKey:
+async def key_of(context: ObjectContext, access: str) -> identity.AccessKey:
     if not access or len(access) > 128:
         raise S3Error("InvalidAccessKeyId")
-    found = await asyncio.get_running_loop().run_in_executor(desk.threads, identity.access_key, desk.doors, access)
+    found = await asyncio.get_running_loop().run_in_executor(
+        context.threads, identity.access_key, context.registry, access
+    )
     if found is None:
         raise S3Error("InvalidAccessKeyId")
     return found
@@ -101,22 +103,22 @@ def moment(text: str) -> float | None:
         return None
 
 
-async def _header(desk: Desk, ask: Ask, auth: str) -> Signed:
+async def _header(context: ObjectContext, request: Request, auth: str) -> Signed:
     fields = dict(re.findall(r"(Credential|SignedHeaders|Signature)=([^,\s]+)", auth[:4096]))
     if len(fields) != 3:
         raise S3Error("AuthorizationHeaderMalformed")
     access, scope = read_scope(fields["Credential"], "AuthorizationHeaderMalformed")
-    when = ask.header("x-amz-date")
-    at = moment(when) if when else parse_date(ask.header("date"))
+    when = request.header("x-amz-date")
+    at = moment(when) if when else parse_date(request.header("date"))
     if at is None or at < 0:
         raise S3Error("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
     if not when:
         when = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at))
-    if abs(desk.now() - at) > SKEW:
+    if abs(context.now() - at) > SKEW:
         raise S3Error("RequestTimeTooSkewed")
     if not when.startswith(scope[0]):
         raise S3Error("SignatureDoesNotMatch", "The credential's date is not the request's.")
-    payload = ask.header("x-amz-content-sha256")
+    payload = request.header("x-amz-content-sha256")
     if not payload:
         raise S3Error("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
     if payload.startswith("STREAMING-") and payload not in STREAMED:
@@ -129,12 +131,21 @@ async def _header(desk: Desk, ask: Ask, auth: str) -> Signed:
         raise S3Error(
             "InvalidArgument", "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-… or a valid sha256 value."
         )
-    found = await key_of(desk, access)
-    return _check(ask, found, scope, when, fields["SignedHeaders"], fields["Signature"], payload, None)
+    found = await key_of(context, access)
+    return _check(
+        request,
+        found,
+        scope,
+        when=when,
+        names=fields["SignedHeaders"],
+        given=fields["Signature"],
+        payload=payload,
+        leave=None,
+    )
 
 
-async def _presigned(desk: Desk, ask: Ask) -> Signed:
-    q = ask.query
+async def _presigned(context: ObjectContext, request: Request) -> Signed:
+    q = request.query
     code = "AuthorizationQueryParametersError"
     if q.get("X-Amz-Algorithm") != "AWS4-HMAC-SHA256":
         raise S3Error(code, 'X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"')
@@ -147,22 +158,22 @@ async def _presigned(desk: Desk, ask: Ask) -> Signed:
         raise S3Error("AccessDenied", "X-Amz-Expires must be less than a week (in seconds); that is 604800.")
     if not when.startswith(scope[0]):
         raise S3Error(code, "The credential's date is not the request's.")
-    now = desk.now()
+    now = context.now()
     if at - now > SKEW:
         raise S3Error("AccessDenied", "Request is not yet valid")
     if now > at + int(expires):
         raise S3Error("AccessDenied", "Request has expired")
-    found = await key_of(desk, access)
-    payload = ask.header("x-amz-content-sha256") or q.get("X-Amz-Content-Sha256") or "UNSIGNED-PAYLOAD"
+    found = await key_of(context, access)
+    payload = request.header("x-amz-content-sha256") or q.get("X-Amz-Content-Sha256") or "UNSIGNED-PAYLOAD"
     signed = _check(
-        ask,
+        request,
         found,
         scope,
-        when,
-        q.get("X-Amz-SignedHeaders", ""),
-        q.get("X-Amz-Signature", ""),
-        payload,
-        "X-Amz-Signature",
+        when=when,
+        names=q.get("X-Amz-SignedHeaders", ""),
+        given=q.get("X-Amz-Signature", ""),
+        payload=payload,
+        leave="X-Amz-Signature",
     )
     signed.presigned = True
     return signed
@@ -179,9 +190,10 @@ def pairs(raw_query: str, leave: str | None) -> list[tuple[str, str]]:
 
 
 def _check(
-    ask: Ask,
+    requested: Request,
     found: identity.AccessKey,
     scope: list[str],
+    *,
     when: str,
     names: str,
     given: str,
@@ -194,7 +206,7 @@ def _check(
         raise S3Error("SignatureDoesNotMatch", "A header is signed twice, or more are than a request has.")
     if "host" not in signed:
         raise S3Error("AccessDenied", "The Host header must be signed.")
-    for name in ask.headers:
+    for name in requested.headers:
         if (
             (name.startswith("x-amz-") or name == "content-md5")
             and name not in signed
@@ -204,18 +216,18 @@ def _check(
                 "AccessDenied", "There were headers present in the request which were not signed", HeadersNotSigned=name
             )
     values: dict[str, list[str]] = {}
-    for name, value in ask.header_list:
+    for name, value in requested.header_list:
         values.setdefault(name, []).append(re.sub(r" +", " ", value.strip()))
     lines = ""
     for name in order:
         if name not in values:
             raise S3Error("SignatureDoesNotMatch", f"The header {name[:64]} is signed and not there.")
         lines += f"{name}:{','.join(values[name])}\n"
-    query = "&".join(f"{k}={v}" for k, v in pairs(ask.raw_query, leave))
+    query = "&".join(f"{k}={v}" for k, v in pairs(requested.raw_query, leave))
     key = signing_key(found.secret, scope)
     # S3 signs the path as it is sent; some clients send what they did not quote
-    for path in dict.fromkeys((ask.raw_path, quote(ask.raw_path, safe="/-_.~%"))):
-        request = f"{ask.method}\n{path}\n{query}\n{lines}\n{names.lower()}\n{payload}"
+    for path in dict.fromkeys((requested.raw_path, quote(requested.raw_path, safe="/-_.~%"))):
+        request = f"{requested.method}\n{path}\n{query}\n{lines}\n{names.lower()}\n{payload}"
         text = f"AWS4-HMAC-SHA256\n{when}\n{'/'.join(scope)}\n{hashlib.sha256(request.encode()).hexdigest()}"
         if hmac.compare_digest(hmac.new(key, text.encode(), hashlib.sha256).hexdigest().encode(), given.encode()):
             return Signed(found.actor, payload, key, when, "/".join(scope), given)
@@ -256,38 +268,42 @@ SUBRESOURCES = frozenset(
 )
 
 
-async def _version_2(desk: Desk, ask: Ask, auth: str) -> Signed:
+async def _version_2(context: ObjectContext, request: Request, auth: str) -> Signed:
     """HMAC-SHA1 over method, dates, x-amz headers and the resource."""
     if auth:
         access, _, given = auth[4:].strip().partition(":")
-        date = "" if "x-amz-date" in ask.headers else ask.header("date")
-        at = parse_date(ask.headers["x-amz-date"] if "x-amz-date" in ask.headers else ask.header("date"))
+        date = "" if "x-amz-date" in request.headers else request.header("date")
+        at = parse_date(request.headers["x-amz-date"] if "x-amz-date" in request.headers else request.header("date"))
         if at is None or at < 0:
             raise S3Error("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
-        if abs(desk.now() - at) > SKEW:
+        if abs(context.now() - at) > SKEW:
             raise S3Error("RequestTimeTooSkewed")
     else:
-        access, given, date = ask.query["AWSAccessKeyId"], ask.query["Signature"], ask.query.get("Expires", "")
-        if not date.isdecimal() or len(date) > 12 or int(date) < desk.now():
+        access, given, date = (
+            request.query["AWSAccessKeyId"],
+            request.query["Signature"],
+            request.query.get("Expires", ""),
+        )
+        if not date.isdecimal() or len(date) > 12 or int(date) < context.now():
             raise S3Error("AccessDenied", "Request has expired")
-    found = await key_of(desk, access)
-    amz = "".join(f"{k}:{ask.headers[k]}\n" for k in sorted(ask.headers) if k.startswith("x-amz-"))
+    found = await key_of(context, access)
+    amz = "".join(f"{k}:{request.headers[k]}\n" for k in sorted(request.headers) if k.startswith("x-amz-"))
     sub = []
-    for each in sorted(ask.raw_query.split("&")) if ask.raw_query else []:
+    for each in sorted(request.raw_query.split("&")) if request.raw_query else []:
         k, eq, v = each.partition("=")
         if k in SUBRESOURCES:
             sub.append(f"{k}={unquote_plus(v)}" if eq and v else k)
-    bucket = ask.notes.get("host_bucket")
+    bucket = request.notes.get("host_bucket")
     query = f"?{'&'.join(sub)}" if sub else ""
-    paths = [ask.raw_path, ask.path] if ask.mount else [ask.raw_path]
+    paths = [request.raw_path, request.path] if request.mount else [request.raw_path]
     # a bucket is signed with a slash behind it or without
     resources = {
         (f"/{bucket}" if bucket else "") + p + slash + query
         for p in paths
-        for slash in (("", "/") if p.count("/") == 1 + (p is not ask.path and bool(ask.mount)) else ("",))
+        for slash in (("", "/") if p.count("/") == 1 + (p is not request.path and bool(request.mount)) else ("",))
     }
     for r in resources:
-        text = f"{ask.method}\n{ask.header('content-md5')}\n{ask.header('content-type')}\n{date}\n{amz}{r}"
+        text = f"{request.method}\n{request.header('content-md5')}\n{request.header('content-type')}\n{date}\n{amz}{r}"
         made = base64.b64encode(hmac.new(found.secret.encode(), text.encode(), hashlib.sha1).digest())
         if hmac.compare_digest(made, given.encode()):
             return Signed(found.actor, presigned=not auth)

@@ -6,8 +6,8 @@ from __future__ import annotations
 from urllib.parse import parse_qsl
 
 from virga.services.objects import limits
-from virga.services.objects.exchange import Reply
-from virga.services.objects.s3.errors import Node, S3Error, Xml, el, reply
+from virga.services.objects.http import Response
+from virga.services.objects.s3.errors import Node, S3Error, Xml, el, xml_response
 
 OF_OBJECT, OF_BUCKET = limits.OBJECT_TAGS, limits.BUCKET_TAGS
 
@@ -63,5 +63,5 @@ def elements(tags: dict[str, str]) -> Xml:
     return el("TagSet", *(el("Tag", el("Key", k), el("Value", v)) for k, v in tags.items()))
 
 
-def document(tags: dict[str, str]) -> Reply:
-    return reply("Tagging", elements(tags))
+def document(tags: dict[str, str]) -> Response:
+    return xml_response("Tagging", elements(tags))

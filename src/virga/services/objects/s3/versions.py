@@ -11,10 +11,10 @@ from virga.ground.errors import NotFound
 from virga.services.objects import model
 from virga.services.objects.actions import objects as actions
 from virga.services.objects.s3 import rights
-from virga.services.objects.s3.context import Context
+from virga.services.objects.s3.call import S3Call
 from virga.services.objects.s3.errors import S3Error
+from virga.services.objects.store import containers
 from virga.services.objects.store import objects as rows
-from virga.services.objects.store import places
 
 BY_VERSION = {
     f"s3:{verb}Object{what}": f"s3:{verb}ObjectVersion{what}"
@@ -55,15 +55,15 @@ def made(o: model.Object) -> dict[str, str]:
     return {} if o.unversioned else {"x-amz-version-id": o.version}
 
 
-def _lists(c: Context, row: model.Container, key: str) -> bool:
+def _lists(c: S3Call, row: model.Container, key: str) -> bool:
     try:
-        return rights.may(c.desk, c.ask, c.signed.actor, row, "s3:ListBucket", prefix=key)
+        return rights.may(c.context, c.request, c.signed.actor, row, "s3:ListBucket", prefix=key)
     except S3Error:
         return False
 
 
 async def one(
-    c: Context, row: model.Container, key: str, version: str | None, action: str, **facts: Any
+    c: S3Call, row: model.Container, key: str, version: str | None, action: str, **facts: Any
 ) -> model.Object:
     """An object for reading. Raises NoSuchKey, NoSuchVersion, Marker, AccessDenied (also for what is not there, to those who may not
     list)."""
@@ -82,23 +82,23 @@ async def one(
     if version:
         action = BY_VERSION.get(action, action)
     try:
-        o = await c.desk.commits.read(read)
+        o = await c.context.commits.read(read)
     except NotFound:
-        rights.allow(c.desk, c.ask, c.signed.actor, row, action, key)
+        rights.allow(c.context, c.request, c.signed.actor, row, action, key)
         raise S3Error("NoSuchVersion", Key=key, VersionId=version or "") from None
-    o = actions.alive(o, c.desk.now())
+    o = actions.alive(o, c.context.now())
     if o is None or o.kind == model.MARKER:
-        may = rights.may(c.desk, c.ask, c.signed.actor, row, action, key, o, **facts)
+        may = rights.may(c.context, c.request, c.signed.actor, row, action, key, o, **facts)
         if not may and not _lists(c, row, key):
             raise rights.denied(row, action)  # in the words that an object which is there is refused with
         if may and row.account != c.own:
-            rights.allow(c.desk, c.ask, c.signed.actor, row, "s3:ListBucket", prefix=key)
+            rights.allow(c.context, c.request, c.signed.actor, row, "s3:ListBucket", prefix=key)
         if o is not None:
             raise Marker(o, version is not None)
         missing = S3Error("NoSuchKey", Key=key)
         missing.headers["x-amz-delete-marker"] = "false"
         raise missing
-    rights.allow(c.desk, c.ask, c.signed.actor, row, action, key, o, **facts)
+    rights.allow(c.context, c.request, c.signed.actor, row, action, key, o, **facts)
     return o
 
 
@@ -109,16 +109,16 @@ def check_version(version: str | None) -> None:
         )
 
 
-async def named(c: Context, action: str, **facts: Any) -> model.Object:
+async def named(c: S3Call, action: str, **facts: Any) -> model.Object:
     """The object of the request's path and versionId."""
-    return await one(c, c.bucket, c.path, c.ask.query.get("versionId"), action, **facts)
+    return await one(c, c.bucket, c.path, c.request.query.get("versionId"), action, **facts)
 
 
-async def amend(c: Context, o: model.Object, **control: Any) -> None:
+async def amend(c: S3Call, o: model.Object, **control: Any) -> None:
     """Write into what the object remembers, on that very version; None takes a word away."""
 
     def run(tx: Tx) -> None:
-        row = places.container_row(tx, c.bucket.account, c.bucket.name)
+        row = containers.container_row(tx, c.bucket.account, c.bucket.name)
         current = rows.row(tx, c.bucket.id, o.name)
         if row is None:
             raise NotFound("gone")
@@ -129,4 +129,4 @@ async def amend(c: Context, o: model.Object, **control: Any) -> None:
         fresh = {k: v for k, v in ((current.control or {}) | control).items() if v is not None}
         rows.change_version(tx, current, control=fresh or None)
 
-    await c.desk.commits.write(run)
+    await c.context.commits.write(run)

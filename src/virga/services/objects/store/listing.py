@@ -154,7 +154,19 @@ def lines(
     listings, so nothing is made of a row before it is written out."""
     columns = (_o.c.name, _o.c.etag, _o.c.size, _o.c.content_type, _o.c.changed, _o.c.kind, _control_text(tx))
     return cast(
-        list[Line], tx.conn.execute(_page(columns, container_id, prefix, after, before, limit, reverse, alive_at)).all()
+        list[Line],
+        tx.conn.execute(
+            _page(
+                columns,
+                container_id,
+                prefix,
+                after=after,
+                before=before,
+                limit=limit,
+                reverse=reverse,
+                alive_at=alive_at,
+            )
+        ).all(),
     )
 
 
@@ -162,6 +174,7 @@ def _page(
     columns: Sequence[Any],
     container_id: int,
     prefix: str,
+    *,
     after: str,
     before: str,
     limit: int,
@@ -200,7 +213,13 @@ def printed(
     if tx.embedded is None:
         return None
     columns = (_o.c.name, _o.c.etag, _o.c.size, _o.c.content_type, _TICKS, _o.c.control) if json else (_o.c.name,)
-    page = _page(columns, container_id, prefix, after, before, limit, reverse, alive_at).subquery().c
+    page = (
+        _page(
+            columns, container_id, prefix, after=after, before=before, limit=limit, reverse=reverse, alive_at=alive_at
+        )
+        .subquery()
+        .c
+    )
     if not json:
         text = tx.conn.execute(sa.select(sa.func.group_concat(page.name, "\n"))).scalar()
         return f"{text}\n" if text is not None else ""

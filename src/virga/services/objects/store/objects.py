@@ -106,7 +106,7 @@ def grow(tx: Tx, container_id: int, objects: int, size: int) -> None:
 # -- bodies --------------------------------------------------------------------------------------------------------
 
 
-def keep_small(tx: Tx, body: str, data: bytes) -> None:
+def put_small(tx: Tx, body: str, data: bytes) -> None:
     _write_small(tx, {"body": body, "data": data})
 
 
@@ -119,7 +119,7 @@ def pieces(tx: Tx, body: str) -> list[model.Piece]:
     return PIECES.find(tx, PIECES.c.body == body, order=PIECES.c.number)
 
 
-def keep_pieces(tx: Tx, rows: Sequence[model.Piece]) -> None:
+def put_pieces(tx: Tx, rows: Sequence[model.Piece]) -> None:
     PIECES.insert_many(tx, [msgspec.structs.asdict(p) for p in rows])
 
 

@@ -30,7 +30,7 @@ def note_all(tx: Tx, container_id: int) -> None:
     )
 
 
-def take_up(tx: Tx, row: model.Told, limit: int = 1000) -> int:
+def take_up(tx: Tx, row: model.SyncEntry, limit: int = 1000) -> int:
     """The next slice of "everything" becomes rows of names; how many. The last slice takes the row itself away."""
     q = (
         sa.select(_o.c.name, _o.c.changed)
@@ -67,11 +67,11 @@ def take_up(tx: Tx, row: model.Told, limit: int = 1000) -> int:
     return len(found)
 
 
-def due(tx: Tx, now: float, limit: int = 500) -> list[model.Told]:
+def due(tx: Tx, now: float, limit: int = 500) -> list[model.SyncEntry]:
     return SYNC.find(tx, _s.c.due <= now, order=[_s.c.due, _s.c.container_id, _s.c.name], limit=limit)
 
 
-def forget(tx: Tx, row: model.Told) -> None:
+def forget(tx: Tx, row: model.SyncEntry) -> None:
     """It was told, unless it changed meanwhile."""
     SYNC.delete(tx, _s.c.container_id == row.container_id, _s.c.name == row.name, _s.c.at == row.at)
 
@@ -80,7 +80,7 @@ def forget_container(tx: Tx, container_id: int) -> None:
     SYNC.delete(tx, _s.c.container_id == container_id)
 
 
-def later(tx: Tx, row: model.Told, due: float, why: str) -> None:
+def later(tx: Tx, row: model.SyncEntry, due: float, why: str) -> None:
     SYNC.change(
         tx,
         _s.c.container_id == row.container_id,
@@ -92,6 +92,6 @@ def later(tx: Tx, row: model.Told, due: float, why: str) -> None:
     )
 
 
-def waiting(tx: Tx) -> tuple[int, list[model.Told]]:
+def waiting(tx: Tx) -> tuple[int, list[model.SyncEntry]]:
     """How many rows wait, and the first of those that failed."""
     return SYNC.count(tx), SYNC.find(tx, _s.c.tries > 0, order=_s.c.tries.desc(), limit=10)

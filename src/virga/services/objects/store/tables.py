@@ -173,5 +173,5 @@ SYNC = Rows(
         sa.Column("due", sa.Double, nullable=False, index=True),
         sa.Column("why", sa.Text),
     ),
-    model.Told,
+    model.SyncEntry,
 )

@@ -16,12 +16,12 @@ import msgspec
 from virga.ground import errors as e
 from virga.ground.http.faults import STATUS
 from virga.services.objects import limits, model
-from virga.services.objects.desk import Desk
-from virga.services.objects.exchange import Answered, Ask, Precondition, Reply, unquote
-from virga.services.objects.store import places
+from virga.services.objects.context import ObjectContext
+from virga.services.objects.http import Answered, Precondition, Request, Response, unquote
+from virga.services.objects.store import containers
+from virga.services.objects.swift.containers import check_container_name
 from virga.services.objects.swift.entry import Entry
 from virga.services.objects.swift.lookup import Lookup
-from virga.services.objects.swift.places import check_container_name
 from virga.services.objects.swift.replies import REASONS, refuse, xml_text
 from virga.services.objects.swift.writes import Writes, check_object_name
 
@@ -34,7 +34,7 @@ RATIO = 200
 
 
 @dataclass
-class Tally:
+class BulkResult:
     done: int = 0
     missing: int = 0
     problems: list[tuple[str, str]] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Tally:
         self,
         lookup: Lookup,
         writes: Writes,
-        ask: Ask,
+        request: Request,
         entry: Entry,
         account: str,
         container: str,
@@ -54,29 +54,29 @@ class Tally:
         path = f"/{container}/{name}" if name else f"/{container}"
         try:
             if name:
-                spot = await lookup.look(ask, entry, account, container, name, method="DELETE")
-                assert spot.container is not None
+                found = await lookup.look(request, entry, account, container, name, method="DELETE")
+                assert found.container is not None
                 if version is not None:
-                    lookup.versioned(entry, account, spot.container, version)
-                if not (await writes.remove(spot.container.id, name, version)).found:
+                    lookup.versioned(entry, account, found.container, version)
+                if not (await writes.remove(found.container.id, name, version)).found:
                     raise e.NotFound("gone")
             else:
-                row = await writes.desk.commits.read(lambda tx: places.container_row(tx, account, container))
-                await entry.allow(ask, account, row, container_name=container, method="DELETE")
+                row = await writes.context.commits.read(lambda tx: containers.container_row(tx, account, container))
+                await entry.allow(request, account, row, container_name=container, method="DELETE")
                 if row is None:
                     raise e.NotFound("gone")
                 id = row.id
-                if not await writes.desk.commits.write(lambda tx: places.delete_container(tx, id)):
+                if not await writes.context.commits.write(lambda tx: containers.delete_container(tx, id)):
                     raise e.Conflict("not empty")
             self.done += 1
         except e.NotFound:
             self.missing += 1
         except Answered as a:
-            self.problems.append((path, f"{a.reply.code} {REASONS.get(a.reply.code, '')}"))
+            self.problems.append((path, f"{a.response.code} {REASONS.get(a.response.code, '')}"))
         except e.Problem as p:
             self.problems.append((path, status_of(p)))
 
-    def reply(self, ask: Ask, count: str, *, body: str = "", code: str | None = None) -> Reply:
+    def reply(self, request: Request, count: str, *, body: str = "", code: str | None = None) -> Response:
         status = code or (
             "400 Bad Request"
             if self.problems
@@ -94,7 +94,7 @@ class Tally:
         }
         if count == "Number Deleted":
             value["Number Not Found"] = self.missing
-        accept = ask.header("accept")
+        accept = request.header("accept")
         if "xml" in accept:
             root = "delete" if count == "Number Deleted" else "extract"
             inner = "".join(
@@ -105,19 +105,19 @@ class Tally:
             problems = "".join(
                 f"<object><name>{xml_text(p)}</name><status>{xml_text(w)}</status></object>" for p, w in self.problems
             )
-            return Reply(
+            return Response(
                 200,
                 {"content-type": "application/xml"},
                 f"<?xml version='1.0' encoding='utf-8'?>\n<{root}>{inner}<errors>{problems}</errors></{root}>".encode(),
             )
         if "json" in accept:
-            return Reply(200, {"content-type": "application/json"}, msgspec.json.encode(value))
+            return Response(200, {"content-type": "application/json"}, msgspec.json.encode(value))
         lines = (
             [f"{k}: {v}" for k, v in value.items() if k != "Errors"]
             + ["Errors:"]
             + [f"{p}, {w}" for p, w in self.problems]
         )
-        return Reply(200, {"content-type": "text/plain"}, "\n".join(lines).encode())
+        return Response(200, {"content-type": "text/plain"}, "\n".join(lines).encode())
 
 
 def status_of(p: e.Problem) -> str:
@@ -131,27 +131,29 @@ def status_of(p: e.Problem) -> str:
     return f"{code} {REASONS.get(code, '')}"
 
 
-async def bulk_delete(lookup: Lookup, writes: Writes, ask: Ask, entry: Entry, account: str) -> Reply:
+async def bulk_delete(lookup: Lookup, writes: Writes, request: Request, entry: Entry, account: str) -> Response:
     """POST or DELETE ?bulk-delete: a line is a container or an object, quoted."""
-    raw = await ask.short_body(MAX_DELETES * MAX_LINE)
+    raw = await request.short_body(MAX_DELETES * MAX_LINE)
     if not raw.strip():
-        return Tally(problems=[]).reply(ask, "Number Deleted", code="400 Bad Request", body="Invalid bulk delete.")
+        return BulkResult(problems=[]).reply(
+            request, "Number Deleted", code="400 Bad Request", body="Invalid bulk delete."
+        )
     # counted before it is cut: empty lines are cheap to send
     lines = raw.split(b"\n") if raw.count(b"\n") <= MAX_DELETES else []
     if not lines or sum(1 for each in lines if each.strip()) > MAX_DELETES:
-        return Tally().reply(
-            ask,
+        return BulkResult().reply(
+            request,
             "Number Deleted",
             code="413 Request Entity Too Large",
             body=f"Maximum Bulk Deletes: {MAX_DELETES} per request",
         )
-    tally = Tally()
+    tally = BulkResult()
     for each in lines:
         if not each.strip():
             continue
         if len(tally.problems) >= MAX_ERRORS:
             return tally.reply(
-                ask, "Number Deleted", code="413 Request Entity Too Large", body="Maximum delete failures reached"
+                request, "Number Deleted", code="413 Request Entity Too Large", body="Maximum delete failures reached"
             )
         try:
             text = unquote(each[: MAX_LINE + 2].decode().strip())
@@ -163,18 +165,18 @@ async def bulk_delete(lookup: Lookup, writes: Writes, ask: Ask, entry: Entry, ac
         c, _, o = text.lstrip("/").partition("/")
         if not c:
             continue
-        await tally.delete(lookup, writes, ask, entry, account, c, o)
-    return tally.reply(ask, "Number Deleted")
+        await tally.delete(lookup, writes, request, entry, account, c, o)
+    return tally.reply(request, "Number Deleted")
 
 
 # -- archives ------------------------------------------------------------------------------------------------------
 
 
-class Bomb(Exception):
+class ArchiveBomb(Exception):
     pass
 
 
-class Feed:
+class ArchiveStream:
     """The archive's bytes as they come, decompressed with a bound on what grows out of them."""
 
     def __init__(self, source: AsyncIterator[bytes], kind: str) -> None:
@@ -210,7 +212,7 @@ class Feed:
     def _grown(self, made: bytes) -> None:
         self._out += len(made)
         if self._out > 1 << 20 and self._out > self._in * RATIO:
-            raise Bomb
+            raise ArchiveBomb
         self._held += made
 
     def _step(self, data: bytes) -> tuple[bytes, bytes]:
@@ -253,11 +255,11 @@ class Feed:
             await self._more()
 
 
-class Flight:
+class InFlight:
     """Files of an archive on their way to their rows, several at once, so that they share commits. One name is never on its way twice:
     the later file of it wins."""
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: BulkResult) -> None:
         self._tally = tally
         self._going: dict[str, asyncio.Task[Any]] = {}
 
@@ -280,7 +282,7 @@ class Flight:
                 self._tally.done += 1
 
     def failed(self, path: str, p: Answered | e.Problem) -> None:
-        what = f"{p.reply.code} {REASONS.get(p.reply.code, '')}" if isinstance(p, Answered) else status_of(p)
+        what = f"{p.response.code} {REASONS.get(p.response.code, '')}" if isinstance(p, Answered) else status_of(p)
         self._tally.problems.append((f"/{path}", what))
 
     async def land(self) -> None:
@@ -290,14 +292,18 @@ class Flight:
             self._settle()
 
 
-async def extract(lookup: Lookup, writes: Writes, ask: Ask, entry: Entry, account: str, base: str, kind: str) -> Reply:
+async def extract(
+    lookup: Lookup, writes: Writes, request: Request, *, entry: Entry, account: str, base: str, kind: str
+) -> Response:
     """PUT ?extract-archive=tar|tar.gz|tar.bz2: regular files become objects under `base`, containers are made as needed."""
     import tarfile
 
     if kind not in {"tar", "tar.gz", "tar.bz2"}:
-        return Tally().reply(ask, "Number Files Created", code="400 Bad Request", body="Unsupported archive format")
-    tally, feed = Tally(), Feed(ask.body(), kind)
-    flight = Flight(tally)
+        return BulkResult().reply(
+            request, "Number Files Created", code="400 Bad Request", body="Unsupported archive format"
+        )
+    tally, feed = BulkResult(), ArchiveStream(request.body(), kind)
+    flight = InFlight(tally)
     long_name: str | None = None
     pax: dict[str, str] = {}
     seen: set[str] = set()
@@ -343,21 +349,21 @@ async def extract(lookup: Lookup, writes: Writes, ask: Ask, entry: Entry, accoun
                 if c not in seen:
                     if len(seen) >= MAX_CONTAINERS:
                         raise tarfile.ReadError(f"More than {MAX_CONTAINERS} containers to create from tar.")
-                    await make_container(writes.desk, ask, entry, account, c)
+                    await make_container(writes.context, request, entry, account, c)
                     seen.add(c)
-                spot = await lookup.look(ask, entry, account, c, o, method="PUT")
-                assert spot.container is not None
+                found = await lookup.look(request, entry, account, c, o, method="PUT")
+                assert found.container is not None
                 check_object_name(o)
-                new = writes.described(_bare(ask, extra), o)
+                new = writes.described(_bare(request, extra), o)
                 used = info.size
-                got = await writes.desk.bodies.receive(feed.pieces(info.size), expected=info.size)
-                await flight.add(path, writes.store(spot.container.id, new, got))
+                got = await writes.context.bodies.receive(feed.pieces(info.size), expected=info.size)
+                await flight.add(path, writes.store(found.container.id, new, got))
             except (Answered, e.Problem) as p:
                 flight.failed(path, p)
                 if len(tally.problems) >= MAX_ERRORS:
                     await flight.land()
                     return tally.reply(
-                        ask, "Number Files Created", code="400 Bad Request", body="Maximum failures reached"
+                        request, "Number Files Created", code="400 Bad Request", body="Maximum failures reached"
                     )
             async for _ in feed.pieces(padded - used):
                 pass
@@ -366,10 +372,10 @@ async def extract(lookup: Lookup, writes: Writes, ask: Ask, entry: Entry, accoun
     except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError) as x:
         if isinstance(x, OSError) and x.errno is not None:
             raise
-        return tally.reply(ask, "Number Files Created", code="400 Bad Request", body=f"Invalid Tar File: {x}")
-    except Bomb:
+        return tally.reply(request, "Number Files Created", code="400 Bad Request", body=f"Invalid Tar File: {x}")
+    except ArchiveBomb:
         return tally.reply(
-            ask,
+            request,
             "Number Files Created",
             code="400 Bad Request",
             body=f"Invalid Tar File: it grows more than {RATIO} times",
@@ -377,22 +383,24 @@ async def extract(lookup: Lookup, writes: Writes, ask: Ask, entry: Entry, accoun
     finally:
         await flight.land()
     if not tally.done and not tally.problems:
-        return tally.reply(ask, "Number Files Created", code="400 Bad Request", body="Invalid Tar File: No Valid Files")
-    return tally.reply(ask, "Number Files Created", code=None if tally.problems else "201 Created")
+        return tally.reply(
+            request, "Number Files Created", code="400 Bad Request", body="Invalid Tar File: No Valid Files"
+        )
+    return tally.reply(request, "Number Files Created", code=None if tally.problems else "201 Created")
 
 
-def _bare(ask: Ask, pax: dict[str, str]) -> Ask:
+def _bare(request: Request, pax: dict[str, str]) -> Request:
     """The request's headers that hold for each file, and what the archive says of this one."""
     import dataclasses
 
-    headers = {k: v for k, v in ask.headers.items() if k in {"x-delete-at", "x-delete-after"}}
+    headers = {k: v for k, v in request.headers.items() if k in {"x-delete-at", "x-delete-after"}}
     for k, v in pax.items():
         for mark in ("SCHILY.xattr.user.meta.", "LIBARCHIVE.xattr.user.meta."):
             if k.startswith(mark):
                 headers[f"x-object-meta-{k[len(mark) :].lower()}"] = v
         if k in {"SCHILY.xattr.user.mime_type", "LIBARCHIVE.xattr.user.mime_type"}:
             headers["content-type"] = v
-    return dataclasses.replace(ask, headers=headers)
+    return dataclasses.replace(request, headers=headers)
 
 
 def read_pax(raw: bytes) -> dict[str, str]:
@@ -411,21 +419,23 @@ def read_pax(raw: bytes) -> dict[str, str]:
     return out
 
 
-async def make_container(desk: Desk, ask: Ask, entry: Entry, account: str, name: str) -> None:
+async def make_container(context: ObjectContext, request: Request, entry: Entry, account: str, name: str) -> None:
     """A container for what is about to come, if the caller may make it."""
-    if await desk.commits.read(lambda tx: places.container_row(tx, account, name)) is not None:
+    if await context.commits.read(lambda tx: containers.container_row(tx, account, name)) is not None:
         return
-    await entry.allow(ask, account, None, container_name=name, method="PUT")
+    await entry.allow(request, account, None, container_name=name, method="PUT")
     check_container_name(name)
-    now = desk.now()
+    now = context.now()
 
     def make(tx: Any) -> None:
-        places.ensure_account(tx, account, now)
+        containers.ensure_account(tx, account, now)
         tx.hold(f"name:{account}/{name}")
-        if places.container_row(tx, account, name) is None:
-            places.make_container(tx, account, name, desk.settings.policies[0], model.stamp(now)[1], {}, {})
+        if containers.container_row(tx, account, name) is None:
+            containers.make_container(
+                tx, account, name, policy=context.settings.policies[0], now=model.stamp(now)[1], meta={}, control={}
+            )
 
-    await desk.commits.write(make)
+    await context.commits.write(make)
 
 
-__all__ = ["Tally", "bulk_delete", "extract", "refuse"]
+__all__ = ["BulkResult", "bulk_delete", "extract", "refuse"]

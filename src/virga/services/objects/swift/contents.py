@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
-from virga.services.objects.exchange import (
+from virga.services.objects.http import (
     LAST,
     Answered,
-    Ask,
     Precondition,
-    Reply,
+    Request,
+    Response,
     check_conditions,
     etags,
     parse_date,
@@ -35,54 +35,54 @@ class Whole:
             raise broken(f"The object's segments make {self.size} bytes, more than the {LAST} that a length can say.")
 
 
-async def answer(ask: Ask, headers: dict[str, str], whole: Whole, tags: list[str], changed: float) -> Reply:
+async def answer(request: Request, headers: dict[str, str], whole: Whole, tags: list[str], changed: float) -> Response:
     """Conditions, ranges, and the bytes."""
     headers["accept-ranges"] = "bytes"
-    code = fresh(ask, tags, changed)
+    code = fresh(request, tags, changed)
     if code == 304:
-        return Reply(304, {k: v for k, v in headers.items() if k not in {"content-length", "content-type"}})
+        return Response(304, {k: v for k, v in headers.items() if k not in {"content-length", "content-type"}})
     if code == 412:
-        return Reply(412, headers, length=0)
+        return Response(412, headers, length=0)
     content_type = headers["content-type"]
-    wanted = ranges(ask.headers.get("range"), whole.size)
-    if wanted is not None and "if-range" in ask.headers:
-        value = ask.headers["if-range"]
+    wanted = ranges(request.headers.get("range"), whole.size)
+    if wanted is not None and "if-range" in request.headers:
+        value = request.headers["if-range"]
         wanted = wanted if etags(value)[:1] == tags[:1] or value == headers.get("last-modified") else None
     if wanted is not None and whole.size is not None:
         if not wanted:
-            reply = page(416, "The Range requested is not available.")
-            reply.headers |= {
+            response = page(416, "The Range requested is not available.")
+            response.headers |= {
                 "content-range": f"bytes */{whole.size}",
                 "accept-ranges": "bytes",
                 "etag": headers.get("etag", ""),
             }
-            return reply
-        if ask.method == "HEAD":
-            return Reply(200, headers, length=whole.size)
+            return response
+        if request.method == "HEAD":
+            return Response(200, headers, length=whole.size)
         more, stream, length = await ranged(whole.open, wanted, whole.size, content_type)
-        return Reply(206, headers | more, stream=stream, length=length)
-    if ask.method == "HEAD":
-        return Reply(200, headers, length=whole.size)
+        return Response(206, headers | more, stream=stream, length=length)
+    if request.method == "HEAD":
+        return Response(200, headers, length=whole.size)
     if whole.size == 0:
-        return Reply(200, headers, length=0)
-    return Reply(200, headers, stream=await whole.open(0, whole.size), length=whole.size)
+        return Response(200, headers, length=0)
+    return Response(200, headers, stream=await whole.open(0, whole.size), length=whole.size)
 
 
-def fresh(ask: Ask, tags: list[str], changed: float) -> int:
+def fresh(request: Request, tags: list[str], changed: float) -> int:
     """200, 304 or 412: what the conditions of the request make of an object."""
     try:
-        if "if-match" in ask.headers and "if-unmodified-since" in ask.headers:
+        if "if-match" in request.headers and "if-unmodified-since" in request.headers:
             # both have to hold in Swift; RFC 9110 looks at the first alone
-            since = parse_date(ask.headers["if-unmodified-since"])
+            since = parse_date(request.headers["if-unmodified-since"])
             if since is not None and -(-changed // 1) > since:
                 return 412
-        return 200 if check_conditions(ask, tags, changed) else 304
+        return 200 if check_conditions(request, tags, changed) else 304
     except Precondition:
         return 412
 
 
 def broken(why: str) -> Answered:
     """A large object that cannot be put together: what upstream says, with the reason in a header of its own."""
-    reply = page(409, "There was a conflict when trying to complete your request.")
-    reply.headers["x-conflict-reason"] = "".join(c if c.isprintable() else "?" for c in why)[:512]
-    return Answered(reply)
+    response = page(409, "There was a conflict when trying to complete your request.")
+    response.headers["x-conflict-reason"] = "".join(c if c.isprintable() else "?" for c in why)[:512]
+    return Answered(response)

@@ -12,11 +12,11 @@ from virga.ground.errors import NotFound
 from virga.services.objects import model
 from virga.services.objects.actions import objects as actions
 from virga.services.objects.bodies import Received, extents_of
-from virga.services.objects.desk import Desk
-from virga.services.objects.exchange import (
+from virga.services.objects.context import ObjectContext
+from virga.services.objects.http import (
     Answered,
-    Ask,
-    Reply,
+    Request,
+    Response,
     check_conditions,
     http_date,
     parse_query,
@@ -36,30 +36,30 @@ OF_SOURCE = frozenset({"if-match", "if-modified-since", "if-unmodified-since", "
 
 
 class Copies:
-    def __init__(self, desk: Desk, lookup: Lookup, writes: Writes, links: Links, large: Large) -> None:
-        self.desk, self.lookup, self.writes, self.links, self.large = desk, lookup, writes, links, large
+    def __init__(self, context: ObjectContext, lookup: Lookup, writes: Writes, links: Links, large: Large) -> None:
+        self.context, self.lookup, self.writes, self.links, self.large = context, lookup, writes, links, large
 
-    async def copy(self, ask: Ask, entry: Entry, account: str, container: str, name: str) -> Reply:
+    async def copy(self, request: Request, entry: Entry, account: str, container: str, name: str) -> Response:
         """COPY: to Destination (and Destination-Account)."""
-        if "destination" not in ask.headers:
+        if "destination" not in request.headers:
             raise refuse(412, "Destination header required")
-        to = (self._account(ask, "destination-account", account), *self._path(ask, "destination"))
-        return await self._copy(ask, entry, (account, container, name), to)
+        to = (self._account(request, "destination-account", account), *self._path(request, "destination"))
+        return await self._copy(request, entry, (account, container, name), to)
 
-    async def copy_from(self, ask: Ask, entry: Entry, account: str, container: str, name: str) -> Reply:
+    async def copy_from(self, request: Request, entry: Entry, account: str, container: str, name: str) -> Response:
         """PUT with X-Copy-From (and X-Copy-From-Account)."""
-        if ask.length:
+        if request.length:
             raise refuse(400, "Copy requests require a zero byte body")
-        path, _, query = ask.headers["x-copy-from"].partition("?")
+        path, _, query = request.headers["x-copy-from"].partition("?")
         if query:
-            ask.query = parse_query(query) | ask.query
-        source = (self._account(ask, "x-copy-from-account", account), *self._path(ask, "x-copy-from", path))
-        return await self._copy(ask, entry, source, (account, container, name))
+            request.query = parse_query(query) | request.query
+        source = (self._account(request, "x-copy-from-account", account), *self._path(request, "x-copy-from", path))
+        return await self._copy(request, entry, source, (account, container, name))
 
     @staticmethod
-    def _account(ask: Ask, header: str, own: str) -> str:
+    def _account(request: Request, header: str, own: str) -> str:
         try:
-            account = unquote(ask.headers.get(header, ""))
+            account = unquote(request.headers.get(header, ""))
         except UnicodeDecodeError:
             account = "/"
         if "/" in account or "\0" in account:
@@ -67,81 +67,83 @@ class Copies:
         return account or own
 
     @staticmethod
-    def _path(ask: Ask, header: str, raw: str | None = None) -> tuple[str, str]:
+    def _path(request: Request, header: str, raw: str | None = None) -> tuple[str, str]:
         try:
-            c, _, o = unquote(ask.headers[header] if raw is None else raw).lstrip("/").partition("/")
+            c, _, o = unquote(request.headers[header] if raw is None else raw).lstrip("/").partition("/")
         except UnicodeDecodeError:
             c = o = ""
         if not c or not o or "\0" in c + o:
             raise refuse(412, f"{header.title()} header must be of the form <container name>/<object name>")
         return c, o
 
-    async def _copy(self, ask: Ask, entry: Entry, source: tuple[str, str, str], to: tuple[str, str, str]) -> Reply:
-        account, version = source[0], ask.query.get("version-id") or None
-        _, old = await self.lookup.found(ask, entry, *source, version)
-        as_link = old.kind == "link" and ask.query.get("symlink") == "get"
+    async def _copy(
+        self, request: Request, entry: Entry, source: tuple[str, str, str], to: tuple[str, str, str]
+    ) -> Response:
+        account, version = source[0], request.query.get("version-id") or None
+        _, old = await self.lookup.found(request, entry, *source, version)
+        as_link = old.kind == "link" and request.query.get("symlink") == "get"
         if old.kind == "link" and not as_link:
-            account, _, old, _ = await self.links.follow(ask, entry, old)
-        if not check_conditions(self._of_source(ask), [old.own("slo_etag", old.etag)], old.changed):
-            return Reply(304, {"etag": old.etag})
-        spot = await self.lookup.look(ask, entry, *to, method="PUT")
-        if spot.container is None:
+            account, _, old, _ = await self.links.follow(request, entry, old)
+        if not check_conditions(self._of_source(request), [old.own("slo_etag", old.etag)], old.changed):
+            return Response(304, {"etag": old.etag})
+        found = await self.lookup.look(request, entry, *to, method="PUT")
+        if found.container is None:
             raise NotFound("The resource could not be found.")
         check_object_name(to[2])
-        new = self._described(ask, to[2], old)
-        check = self.writes.check_new(ask)
+        new = self._described(request, to[2], old)
+        check = self.writes.check_new(request)
         shown: dict[str, str] = {}
-        if "x-symlink-target" in ask.headers:
-            target = self.links.target(ask, *to)
+        if "x-symlink-target" in request.headers:
+            target = self.links.target(request, *to)
             assert target is not None
             return await self.links.put(
-                dataclasses.replace(ask, receive=_nothing), entry, spot.container, new, target, check
+                dataclasses.replace(request, receive=_nothing), entry, found.container, new, target, check
             )
-        manifest = ask.query.get("multipart-manifest") == "get"
+        manifest = request.query.get("multipart-manifest") == "get"
         if as_link:
             target = dict(old.own("target"))
-            if "x-symlink-target-account" in ask.headers:
-                target["account"] = self._account(ask, "x-symlink-target-account", to[0])
+            if "x-symlink-target-account" in request.headers:
+                target["account"] = self._account(request, "x-symlink-target-account", to[0])
                 target.pop("here", None)
             elif target.get("here"):
                 target["account"] = to[0]  # a link that names no account means the one that it lies in
             if target.get("etag"):
                 target, _ = await self.links.hold(
-                    ask, entry, {k: v for k, v in target.items() if k not in {"bytes", "slo_etag"}}
+                    request, entry, {k: v for k, v in target.items() if k not in {"bytes", "slo_etag"}}
                 )
             new.kind, new.control = "link", {"target": target}
-            o = await self.writes.store(spot.container.id, new, self.desk.bodies.keep(b""), check)
+            o = await self.writes.store(found.container.id, new, self.context.bodies.store(b""), check)
         elif old.kind == "slo" and manifest:
             segments = read_manifest(raw_form(await self.large.lines(old)))
-            o = await self.large.store_manifest(ask, entry, to[0], spot.container, new, segments, "", check)
+            o = await self.large.store_manifest(request, entry, to[0], found.container, new, segments, "", check)
             shown["etag"] = f'"{o.own("slo_etag")}"'
         else:
             o = await self.writes.store(
-                spot.container.id, new, await self._body(ask, entry, account, old, new, manifest), check
+                found.container.id, new, await self._body(request, entry, account, old, new, manifest), check
             )
-        reply = created(o, shown.get("etag"))
-        reply.headers |= {
+        response = created(o, shown.get("etag"))
+        response.headers |= {
             "x-copied-from": f"{quote(source[1])}/{quote(source[2])}",
             "x-copied-from-account": quote(source[0]),
             "x-copied-from-last-modified": http_date(-(-old.changed // 1)),
         }
-        reply.headers |= {k: v for k, v in o.meta.items() if k.startswith("x-object-meta-")}
-        return reply
+        response.headers |= {k: v for k, v in o.meta.items() if k.startswith("x-object-meta-")}
+        return response
 
     async def _body(
-        self, ask: Ask, entry: Entry, account: str, old: model.Object, new: actions.New, manifest: bool
+        self, request: Request, entry: Entry, account: str, old: model.Object, new: actions.New, manifest: bool
     ) -> Received:
         """The bytes that a GET would give: a large object put together, a range of it, a part of it."""
-        bodies = self.desk.bodies
-        if old.kind == "slo" and "part-number" in ask.query:
-            said = await self.large.part(dataclasses.replace(ask, method="GET"), old, {})
-            if said is not None:
-                raise Answered(said)
+        bodies = self.context.bodies
+        if old.kind == "slo" and "part-number" in request.query:
+            answer = await self.large.part(dataclasses.replace(request, method="GET"), old, {})
+            if answer is not None:
+                raise Answered(answer)
         large = old.kind == "slo" or ("x-object-manifest" in old.meta and not manifest)
         if large:
-            if "x-object-manifest" not in ask.headers:
+            if "x-object-manifest" not in request.headers:
                 new.meta.pop("x-object-manifest", None)
-            whole = await self.large.whole(ask, entry, account, old)
+            whole = await self.large.whole(request, entry, account, old)
             size, etag, open_range = whole.size, whole.etag, whole.open
         else:
             size, etag = old.size, old.etag
@@ -149,37 +151,39 @@ class Copies:
             async def open_range(start: int, length: int) -> AsyncIterator[bytes]:
                 return await bodies.open(extents_of(old, start, length))
 
-        wanted = ranges(ask.headers.get("range"), size)
+        wanted = ranges(request.headers.get("range"), size)
         if wanted is not None and len(wanted) != 1:
             if wanted:
                 raise refuse(400, "A copy takes one range.")
-            reply = page(416, "The Range requested is not available.")
-            reply.headers |= {"content-range": f"bytes */{size}", "etag": etag}
-            raise Answered(reply)
+            response = page(416, "The Range requested is not available.")
+            response.headers |= {"content-range": f"bytes */{size}", "etag": etag}
+            raise Answered(response)
         start, length = wanted[0] if wanted else (0, size)
         stream = await open_range(start, length) if length else _empty()
         return await bodies.receive(stream, expected=length)
 
-    def _described(self, ask: Ask, name: str, old: model.Object) -> actions.New:
+    def _described(self, request: Request, name: str, old: model.Object) -> actions.New:
         new = actions.New(name, 0, "", old.content_type)
-        if "content-type" in ask.headers:
-            new.content_type = ask.headers["content-type"]
-        own = object_meta(ask)
-        if yes(ask.headers.get("x-fresh-metadata")):
-            new.meta, new.delete_at = own, self.writes.delete_at(ask)
+        if "content-type" in request.headers:
+            new.content_type = request.headers["content-type"]
+        own = object_meta(request)
+        if yes(request.headers.get("x-fresh-metadata")):
+            new.meta, new.delete_at = own, self.writes.delete_at(request)
         else:
             new.meta = dict(old.meta) | own
-            new.delete_at = self.writes.delete_at(ask) or old.delete_at
+            new.delete_at = self.writes.delete_at(request) or old.delete_at
         check_meta_total({k[14:]: v for k, v in new.meta.items() if k.startswith("x-object-meta-")})
         return new
 
     @staticmethod
-    def _of_source(ask: Ask) -> Ask:
+    def _of_source(request: Request) -> Request:
         """The conditions that are the source's: If-None-Match: * is the target's."""
         keep = {
-            k: v for k, v in ask.headers.items() if k in OF_SOURCE and not (k == "if-none-match" and v.strip() == "*")
+            k: v
+            for k, v in request.headers.items()
+            if k in OF_SOURCE and not (k == "if-none-match" and v.strip() == "*")
         }
-        return dataclasses.replace(ask, headers=keep)
+        return dataclasses.replace(request, headers=keep)
 
 
 async def _empty() -> AsyncIterator[bytes]:

@@ -9,8 +9,8 @@ import socket
 from urllib.parse import quote
 
 from virga.services.objects import model
-from virga.services.objects.desk import Desk
-from virga.services.objects.exchange import Ask
+from virga.services.objects.context import ObjectContext
+from virga.services.objects.http import Request
 from virga.services.objects.swift.replies import refuse
 
 LOOKUP_SECONDS = 5.0
@@ -24,39 +24,44 @@ def _canonical(host: str) -> str | None:
         return None
 
 
-async def remap(desk: Desk, ask: Ask) -> None:
+async def remap(context: ObjectContext, request: Request) -> None:
     """Write the path that the host stands for. Raises 400 for a host that has too many parts, or when no CNAME leads here."""
-    host = ask.host.partition(":")[0].rstrip(".")
-    domain = "." + desk.settings.domain.strip(".").lower()
+    host = request.host.partition(":")[0].rstrip(".")
+    domain = "." + context.settings.domain.strip(".").lower()
     if not host.lower().endswith(domain):
         if (
-            not desk.settings.cname_lookup
+            not context.settings.cname_lookup
             or not host
             or host.replace(".", "").isdecimal()
             or "." not in host
-            or ask.path.startswith("/v1")
+            or request.path.startswith("/v1")
         ):
             return
         found = None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LOOKUP_SECONDS):
-                found = await asyncio.get_running_loop().run_in_executor(desk.names, _canonical, host)
+                found = await asyncio.get_running_loop().run_in_executor(context.names, _canonical, host)
         if found is None or not found.rstrip(".").lower().endswith(domain):
             raise refuse(400, "CNAME lookup failed to resolve to a valid domain")
         host = found.rstrip(".")
     parts = host[: -len(domain)].split(".")
     if len(parts) > 2 or not all(parts):
         raise refuse(400, "Bad domain in host header")
-    ask.path = "/".join(
-        ["/v1", quote(account_of(desk, parts[-1])), *([quote(parts[0])] if len(parts) == 2 else []), ask.path[1:]]
+    request.path = "/".join(
+        [
+            "/v1",
+            quote(account_of(context, parts[-1])),
+            *([quote(parts[0])] if len(parts) == 2 else []),
+            request.path[1:],
+        ]
     )
 
 
-def account_of(desk: Desk, label: str) -> str:
+def account_of(context: ObjectContext, label: str) -> str:
     """The account that a part of a host means: hosts have no capitals and no underscores, accounts begin with both."""
     if "_" not in label:
         label = label.replace("-", "_", 1)
-    for prefix in (model.PREFIX, desk.settings.service_prefix):
+    for prefix in (model.PREFIX, context.settings.service_prefix):
         if prefix and label.lower().startswith(prefix.lower()):
             return prefix + label[len(prefix) :]
     return model.PREFIX + label

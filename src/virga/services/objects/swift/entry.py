@@ -13,15 +13,15 @@ from virga.ground.errors import Forbidden
 from virga.ground.http.call import NOBODY, Actor, Authenticator, Cold
 from virga.services.identity import api as identity
 from virga.services.objects import acl, model, policy
-from virga.services.objects.desk import Desk
-from virga.services.objects.exchange import Answered, Ask
+from virga.services.objects.context import ObjectContext
+from virga.services.objects.http import Answered, Request
 from virga.services.objects.swift.replies import page
 
 READS = frozenset({"GET", "HEAD"})
 
 
 @dataclass(slots=True)
-class Pass:
+class SignedAccess:
     """A temporary URL's right: methods, and the paths it reaches."""
 
     methods: frozenset[str]
@@ -44,22 +44,22 @@ class Pass:
 class Entry:
     """A caller in front of an account."""
 
-    desk: Desk
+    context: ObjectContext
     actor: Actor
     own: str
     """The account of the caller's project."""
     service: bool = False
     """Whether a service's token came beside the user's."""
-    ticket: Pass | None = None
+    signed_access: SignedAccess | None = None
     _who: acl.Who | None = field(default=None)
     _made_owner: str = ""
     """The account whose access list makes the caller an administrator of it."""
 
     def holds(self, rule: Rule, account: str) -> bool:
-        prefix = self.desk.settings.service_prefix
+        prefix = self.context.settings.service_prefix
         if prefix and self.service and account.startswith(prefix):
             account = model.account_of(account.removeprefix(prefix))
-        return policy.holds(self.actor, rule, account, self.desk.settings.reseller_roles)
+        return policy.holds(self.actor, rule, account, self.context.settings.reseller_roles)
 
     def reseller(self, account: str = "") -> bool:
         """Whether the caller makes and ends accounts (any, or this one)."""
@@ -71,7 +71,7 @@ class Entry:
 
     def mine(self, account: str) -> bool:
         """Whether the account belongs to the caller's project: under the usual prefix, or under that of services."""
-        prefix = self.desk.settings.service_prefix
+        prefix = self.context.settings.service_prefix
         return bool(self.own) and (
             account == self.own or (bool(prefix) and account == prefix + model.project_of(self.own))
         )
@@ -82,7 +82,7 @@ class Entry:
         if self._who is None:
             project = self.actor.project_id or ""
             name, domain = (
-                await self.desk.commits.read(lambda tx: identity.project_name(tx, project)) if project else ("", "")
+                await self.context.commits.read(lambda tx: identity.project_name(tx, project)) if project else ("", "")
             )
             a = self.actor
             self._who = acl.Who(
@@ -92,7 +92,7 @@ class Entry:
 
     async def allow(
         self,
-        ask: Ask,
+        request: Request,
         account: str,
         container: model.Container | None = None,
         object: str | None = None,
@@ -102,10 +102,10 @@ class Entry:
         account_row: model.Account | None = None,
     ) -> None:
         """Raise 401 or 403 unless the caller may do `method` on account, container or object."""
-        method = method or ask.method
+        method = method or request.method
         named = container_name if container is None else container.name
-        if self.ticket is not None:
-            if self.ticket.covers(method, account, named, object):
+        if self.signed_access is not None:
+            if self.signed_access.covers(method, account, named, object):
                 return
             raise unauthorized(account)
         rule = policy.READ if method in READS else policy.WRITE
@@ -121,7 +121,7 @@ class Entry:
                 if text:
                     referrers, groups = acl.parse(text)
                     if (object or ".rlistings" in groups) and acl.referrer_allowed(
-                        ask.headers.get("referer"), referrers
+                        request.headers.get("referer"), referrers
                     ):
                         return
                     if await self.listed(account, groups):
@@ -145,17 +145,17 @@ class Entry:
     async def _names(self, account: str, who: acl.Who) -> bool:
         if not who.names_count or self.mine(account):
             return who.names_count
-        project = project_of(self.desk, account)
-        return (await self.desk.commits.read(lambda tx: identity.project_name(tx, project)))[1] == "default"
+        project = project_of(self.context, account)
+        return (await self.context.commits.read(lambda tx: identity.project_name(tx, project)))[1] == "default"
 
     async def _granted(self, account: str, row: model.Account | None, container: str | None, method: str) -> bool:
         """X-Account-Access-Control."""
         if self.actor is NOBODY:
             return False
         if row is None:
-            from virga.services.objects.store import places
+            from virga.services.objects.store import containers
 
-            row = await self.desk.commits.read(lambda tx: places.account_row(tx, account))
+            row = await self.context.commits.read(lambda tx: containers.account_row(tx, account))
         access = row.control.get("access") if row is not None and row.control else None
         if not access:
             return False
@@ -179,44 +179,46 @@ class Entry:
         )
 
 
-def project_of(desk: Desk, account: str) -> str:
+def project_of(context: ObjectContext, account: str) -> str:
     """The project that an account belongs to."""
-    prefix = desk.settings.service_prefix
+    prefix = context.settings.service_prefix
     return account.removeprefix(prefix) if prefix and account.startswith(prefix) else model.project_of(account)
 
 
-def known(desk: Desk, account: str) -> bool:
+def known(context: ObjectContext, account: str) -> bool:
     """Whether the name is an account's at all."""
-    prefix = desk.settings.service_prefix
+    prefix = context.settings.service_prefix
     return account.startswith(model.PREFIX) or (bool(prefix) and account.startswith(prefix))
 
 
 def unauthorized(account: str) -> Answered:
-    reply = page(401, "This server could not verify that you are authorized to access the document you requested.")
-    reply.headers["www-authenticate"] = f'Swift realm="{quote(account) or "unknown"}"'
-    return Answered(reply)
+    response = page(401, "This server could not verify that you are authorized to access the document you requested.")
+    response.headers["www-authenticate"] = f'Swift realm="{quote(account) or "unknown"}"'
+    return Answered(response)
 
 
-async def _actor(desk: Desk, token: str) -> Actor:
-    authenticator = desk.doors.use(Authenticator)
+async def _actor(context: ObjectContext, token: str) -> Actor:
+    authenticator = context.registry.use(Authenticator)
     try:
         return authenticator.hot(token) or NOBODY
     except Cold:
-        known: Actor | None = await asyncio.get_running_loop().run_in_executor(desk.threads, authenticator.cold, token)
+        known: Actor | None = await asyncio.get_running_loop().run_in_executor(
+            context.threads, authenticator.cold, token
+        )
         return known or NOBODY
 
 
-async def enter(desk: Desk, ask: Ask) -> Entry:
+async def enter(context: ObjectContext, request: Request) -> Entry:
     """The caller by X-Auth-Token (or X-Storage-Token), and by X-Service-Token the service that speaks for it; an unusable token is
     nobody's, and so is a caller whose service's token is."""
-    token = ask.header("x-auth-token") or ask.header("x-storage-token")
-    actor = await _actor(desk, token) if token else NOBODY
+    token = request.header("x-auth-token") or request.header("x-storage-token")
+    actor = await _actor(context, token) if token else NOBODY
     service = False
-    if "x-service-token" in ask.headers and actor is not NOBODY:
-        beside = await _actor(desk, ask.headers["x-service-token"])
+    if "x-service-token" in request.headers and actor is not NOBODY:
+        beside = await _actor(context, request.headers["x-service-token"])
         if beside is NOBODY:
             actor = NOBODY
-        beside.hold_to_rules("object-store", ask.method, (ask.path, ask.mount + ask.path))
-        service = not beside.roles.isdisjoint(r.lower() for r in desk.settings.service_roles)
-    actor.hold_to_rules("object-store", ask.method, (ask.path, ask.mount + ask.path))
-    return Entry(desk, actor, model.account_of(actor.project_id) if actor.project_id else "", service)
+        beside.hold_to_rules("object-store", request.method, (request.path, request.mount + request.path))
+        service = not beside.roles.isdisjoint(r.lower() for r in context.settings.service_roles)
+    actor.hold_to_rules("object-store", request.method, (request.path, request.mount + request.path))
+    return Entry(context, actor, model.account_of(actor.project_id) if actor.project_id else "", service)

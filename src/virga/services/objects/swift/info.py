@@ -9,8 +9,8 @@ import msgspec
 
 from virga import __version__
 from virga.services.objects import limits, model
-from virga.services.objects.desk import Desk
-from virga.services.objects.exchange import Ask, Reply
+from virga.services.objects.context import ObjectContext
+from virga.services.objects.http import Request, Response
 from virga.services.objects.realms import Realms
 from virga.services.objects.settings import Objects
 from virga.services.objects.swift import bulk, large, manifests
@@ -107,19 +107,19 @@ CROSSDOMAIN = (
 )
 
 
-def answer(desk: Desk, ask: Ask) -> Reply:
-    if ask.method == "OPTIONS":
-        return Reply(200, {"allow": "GET, HEAD, OPTIONS"})
-    if ask.method not in {"GET", "HEAD"}:
+def answer(context: ObjectContext, request: Request) -> Response:
+    if request.method == "OPTIONS":
+        return Response(200, {"allow": "GET, HEAD, OPTIONS"})
+    if request.method not in {"GET", "HEAD"}:
         return page(405, "The method is not allowed for this resource.", allow="GET, HEAD, OPTIONS")
-    if ask.path == "/info":
-        return Reply(
+    if request.path == "/info":
+        return Response(
             200,
             {"content-type": "application/json; charset=UTF-8"},
-            msgspec.json.encode(capabilities(desk.settings, desk.realms)),
+            msgspec.json.encode(capabilities(context.settings, context.realms)),
         )
-    if ask.path == "/healthcheck":
+    if request.path == "/healthcheck":
         return plain(200, "OK")
-    if ask.path == "/crossdomain.xml":
-        return Reply(200, {"content-type": "application/xml"}, CROSSDOMAIN)
+    if request.path == "/crossdomain.xml":
+        return Response(200, {"content-type": "application/xml"}, CROSSDOMAIN)
     return page(404, "The resource could not be found.")

@@ -19,23 +19,23 @@ from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound, Problem
 from virga.services.objects import limits, model
 from virga.services.objects.actions import objects as actions
 from virga.services.objects.bodies import extents_of
-from virga.services.objects.desk import Desk
-from virga.services.objects.exchange import LAST, Answered, Ask, Reply, count_of, http_date, ranges, unquote
+from virga.services.objects.context import ObjectContext
+from virga.services.objects.http import LAST, Answered, Request, Response, count_of, http_date, ranges, unquote
+from virga.services.objects.store import containers
 from virga.services.objects.store import objects as rows
-from virga.services.objects.store import places
-from virga.services.objects.swift.bulk import Tally, status_of
+from virga.services.objects.swift.bulk import BulkResult, status_of
 from virga.services.objects.swift.contents import Whole, answer, broken
 from virga.services.objects.swift.entry import Entry
 from virga.services.objects.swift.links import Links
 from virga.services.objects.swift.lookup import Lookup
 from virga.services.objects.swift.manifests import (
     MAX_SEGMENTS,
-    Faulty,
-    asked_kind,
+    ManifestError,
     length_of,
     raw_form,
     read_manifest,
     report,
+    requested_kind,
 )
 from virga.services.objects.swift.metadata import yes
 from virga.services.objects.swift.replies import REASONS, page, refuse
@@ -60,41 +60,41 @@ class Segment:
     size: int = 0
 
 
-class Cut(Exception):
+class Truncated(Exception):
     """A segment is not what the manifest says, in the midst of the answer: the connection is cut."""
 
 
 class Large:
-    def __init__(self, desk: Desk, lookup: Lookup, writes: Writes, links: Links) -> None:
-        self.desk, self.lookup, self.writes, self.links = desk, lookup, writes, links
+    def __init__(self, context: ObjectContext, lookup: Lookup, writes: Writes, links: Links) -> None:
+        self.context, self.lookup, self.writes, self.links = context, lookup, writes, links
 
     # -- putting a manifest ----------------------------------------------------------------------------------------
 
     async def put_manifest(
         self,
-        ask: Ask,
+        request: Request,
         entry: Entry,
         account: str,
         container: model.Container,
         new: actions.New,
         check: actions.Check | None,
-    ) -> Reply:
+    ) -> Response:
         """?multipart-manifest=put. With `heartbeat=on` the answer begins at once, spaces follow while segments are looked at, and what
         came of it is told in the body."""
-        raw = await ask.short_body(MAX_MANIFEST)
-        wanted = ask.headers.get("etag", "").strip().strip('"').lower()
+        raw = await request.short_body(MAX_MANIFEST)
+        wanted = request.headers.get("etag", "").strip().strip('"').lower()
         own = f"{container.name}/{new.name}"
         segments = await self._off(len(raw), read_manifest, raw, own)
-        if yes(ask.query.get("heartbeat")):
-            work = self.store_manifest(ask, entry, account, container, new, segments, wanted, check)
-            kind = asked_kind(ask)
-            return Reply(202, {"content-type": kind}, stream=self._beats(work, kind))
-        o = await self.store_manifest(ask, entry, account, container, new, segments, wanted, check)
+        if yes(request.query.get("heartbeat")):
+            work = self.store_manifest(request, entry, account, container, new, segments, wanted, check)
+            kind = requested_kind(request)
+            return Response(202, {"content-type": kind}, stream=self._beats(work, kind))
+        o = await self.store_manifest(request, entry, account, container, new, segments, wanted, check)
         return created(o, f'"{o.own("slo_etag")}"')
 
     async def store_manifest(
         self,
-        ask: Ask,
+        request: Request,
         entry: Entry,
         account: str,
         container: model.Container,
@@ -117,7 +117,7 @@ class Large:
                 continue
             path = s["path"]
             if path not in known:
-                known[path] = await self._segment_row(ask, entry, account, path)
+                known[path] = await self._segment_row(request, entry, account, path)
             row = known[path]
             if isinstance(row, str):
                 problems.append((quote(path), row))
@@ -153,30 +153,30 @@ class Large:
                 raise refuse(400, f"The segments make more than the {LAST} bytes that an object can have.\n")
             tag.update((f"{md5}:{piece};" if piece else md5).encode())
         if problems:
-            raise Faulty(asked_kind(ask), problems)
+            raise ManifestError(requested_kind(request), problems)
         slo_etag = tag.hexdigest()
         if wanted and wanted != slo_etag:
             raise Answered(page(422, f"The segments' etag is {slo_etag}, the Etag header said {wanted[:64]}."))
         body = await self._off(len(stored) * 1000, msgspec.json.encode, stored)
         got = (
-            self.desk.bodies.keep(body)
+            self.context.bodies.store(body)
             if len(body) <= 65536
-            else await self.desk.bodies.receive(_once(body), expected=len(body))
+            else await self.context.bodies.receive(_once(body), expected=len(body))
         )
         new.kind, new.etag = "slo", got.md5
         new.control = {"slo_etag": slo_etag, "total": total, "manifest_md5": got.md5}
         return await self.writes.store(container.id, new, got, check)
 
-    async def _segment_row(self, ask: Ask, entry: Entry, account: str, path: str) -> model.Object | str:
+    async def _segment_row(self, request: Request, entry: Entry, account: str, path: str) -> model.Object | str:
         """What a segment's path leads to, or the status that says why it does not."""
         c, _, o = path.lstrip("/").partition("/")
         if len(c.encode()) > model.MAX_CONTAINER or len(o.encode()) > model.MAX_NAME:
             return "400 Bad Request"
         try:
-            _, row = await self.lookup.found(ask, entry, account, c, o)
-            return (await self.links.follow(ask, entry, row))[2] if row.kind == "link" else row
+            _, row = await self.lookup.found(request, entry, account, c, o)
+            return (await self.links.follow(request, entry, row))[2] if row.kind == "link" else row
         except Answered as a:
-            return f"{a.reply.code} {REASONS.get(a.reply.code, '')}"
+            return f"{a.response.code} {REASONS.get(a.response.code, '')}"
         except Problem as p:
             return status_of(p)
 
@@ -195,20 +195,20 @@ class Large:
                     "Etag": f'"{o.own("slo_etag")}"',
                     "Last Modified": http_date(-(-o.changed // 1)),
                 }
-            except Faulty as f:
+            except ManifestError as f:
                 problems = f.problems
                 told = {"Response Status": "400 Bad Request", "Response Body": "Bad Request"}
                 told["Response Body"] += (
                     "\nThe server could not comply with the request since it is either malformed or otherwise incorrect."
                 )
             except Answered as a:
-                reason = REASONS.get(a.reply.code, "")
-                said = (
+                reason = REASONS.get(a.response.code, "")
+                answer = (
                     f"{reason}\nUnable to process the contained instructions"
-                    if a.reply.code == 422
-                    else a.reply.body.decode()
+                    if a.response.code == 422
+                    else a.response.body.decode()
                 )
-                told = {"Response Status": f"{a.reply.code} {reason}", "Response Body": said}
+                told = {"Response Status": f"{a.response.code} {reason}", "Response Body": answer}
             except Problem as p:
                 told = {"Response Status": status_of(p), "Response Body": p.message}
             yield b"\r\n\r\n" + report(kind, told, problems)
@@ -218,18 +218,18 @@ class Large:
     # -- reading ---------------------------------------------------------------------------------------------------
 
     async def lines(self, o: model.Object) -> list[dict[str, Any]]:
-        raw = await self.desk.bodies.whole(extents_of(o), 64 << 20)
+        raw = await self.context.bodies.whole(extents_of(o), 64 << 20)
         value: list[dict[str, Any]] = await self._off(len(raw), msgspec.json.decode, raw)
         return value
 
     async def _off(self, size: int, call: Callable[..., Any], *args: Any) -> Any:
         """Work that grows with a manifest, in a thread where it is long: the loop has other callers."""
-        return call(*args) if size <= limits.OFF_LOOP else await self.desk.bodies._off(call, *args)
+        return call(*args) if size <= limits.OFF_LOOP else await self.context.bodies._off(call, *args)
 
-    async def manifest(self, ask: Ask, o: model.Object, headers: dict[str, str]) -> Reply:
+    async def manifest(self, request: Request, o: model.Object, headers: dict[str, str]) -> Response:
         """?multipart-manifest=get, or the form that can be put again with format=raw (which keeps the object's own type)."""
-        body = await self.desk.bodies.whole(extents_of(o), 64 << 20)
-        if ask.query.get("format") == "raw":
+        body = await self.context.bodies.whole(extents_of(o), 64 << 20)
+        if request.query.get("format") == "raw":
             body = raw_form(msgspec.json.decode(body))
         else:
             headers["content-type"] = "application/json; charset=utf-8"
@@ -238,50 +238,52 @@ class Large:
         async def open_range(start: int, length: int) -> AsyncIterator[bytes]:
             return _once(body[start : start + length])
 
-        return await answer(ask, headers, Whole(len(body), headers["etag"], open_range), [headers["etag"]], o.changed)
+        return await answer(
+            request, headers, Whole(len(body), headers["etag"], open_range), [headers["etag"]], o.changed
+        )
 
-    async def part(self, ask: Ask, o: model.Object, headers: dict[str, str]) -> Reply | None:
+    async def part(self, request: Request, o: model.Object, headers: dict[str, str]) -> Response | None:
         """?part-number= of a static large object: sets the range of the request. A reply when there is nothing to open."""
-        text = ask.query.get("part-number")
+        text = request.query.get("part-number")
         if text is None:
             return None
         number = count_of(text, LAST)
         if not number:
             raise refuse(400, "Part number must be an integer greater than 0")
-        if "range" in ask.headers:
+        if "range" in request.headers:
             raise refuse(400, "Range requests are not supported with part number queries")
         lines, total = await self.lines(o), o.own("total")
         headers["x-parts-count"] = str(len(lines))
         headers["accept-ranges"] = "bytes"
         if number > len(lines):
-            said = b"The requested part number is not satisfiable"
-            return Reply(
+            answer = b"The requested part number is not satisfiable"
+            return Response(
                 416,
                 headers | {"content-range": f"bytes */{total}"},
-                said,
-                length=0 if ask.method == "HEAD" else len(said),
+                answer,
+                length=0 if request.method == "HEAD" else len(answer),
             )
         start = sum(length_of(s) for s in lines[: number - 1])
         length = length_of(lines[number - 1])
-        if ask.method == "HEAD" or not length:
+        if request.method == "HEAD" or not length:
             shown = f"bytes {start}-{max(start, start + length - 1)}/{total}"
-            return Reply(206, headers | {"content-range": shown}, length=length)
-        ask.headers["range"] = f"bytes={start}-{start + length - 1}"
+            return Response(206, headers | {"content-range": shown}, length=length)
+        request.headers["range"] = f"bytes={start}-{start + length - 1}"
         return None
 
-    async def whole(self, ask: Ask, entry: Entry, account: str, o: model.Object) -> Whole:
+    async def whole(self, request: Request, entry: Entry, account: str, o: model.Object) -> Whole:
         """A manifest as the object that it stands for."""
         if o.kind == "slo":
 
             async def open_range(start: int, length: int) -> AsyncIterator[bytes]:
-                return await self.open(ask, entry, await self.static(account, o), start, length, 0)
+                return await self.open(request, entry, await self.static(account, o), start, length, 0)
 
             return Whole(o.own("total"), o.own("slo_etag"), open_range)
-        segments = await self.dynamic(ask, entry, account, o)
+        segments = await self.dynamic(request, entry, account, o)
         etag = hashlib.md5("".join(s.etag for s in segments).encode(), usedforsecurity=False).hexdigest()
         if len(segments) >= model.LISTING:
             etag = ""
-        return Whole(sum(s.length for s in segments), etag, lambda s, n: self.open(ask, entry, segments, s, n, 0))
+        return Whole(sum(s.length for s in segments), etag, lambda s, n: self.open(request, entry, segments, s, n, 0))
 
     async def static(self, account: str, o: model.Object) -> list[Segment]:
         out = []
@@ -304,12 +306,12 @@ class Large:
         """DLO: the objects whose names begin with `prefix`, in order."""
 
         def read(tx: Tx) -> tuple[model.Container | None, list[model.Object]]:
-            c = places.container_row(tx, account, container)
+            c = containers.container_row(tx, account, container)
             return c, [] if c is None else rows.first_names(tx, c.id, model.LISTING, prefix)
 
-        return await self.desk.commits.long_read(read)
+        return await self.context.commits.long_read(read)
 
-    async def dynamic(self, ask: Ask, entry: Entry, account: str, o: model.Object) -> list[Segment]:
+    async def dynamic(self, request: Request, entry: Entry, account: str, o: model.Object) -> list[Segment]:
         try:
             c, _, prefix = unquote(o.meta["x-object-manifest"]).partition("/")
         except UnicodeDecodeError:
@@ -317,7 +319,7 @@ class Large:
         container, rows = await self._segment_rows(account, c, prefix)
         if container is None:
             return []
-        await entry.allow(ask, account, container, prefix, method="GET")
+        await entry.allow(request, account, container, prefix, method="GET")
         out = []
         for r in rows:
             size, etag = r.own("total", r.size), r.own("slo_etag", r.etag)
@@ -327,7 +329,7 @@ class Large:
         return out
 
     async def open(
-        self, ask: Ask, entry: Entry, segments: list[Segment], start: int, length: int, depth: int
+        self, request: Request, entry: Entry, segments: list[Segment], start: int, length: int, depth: int
     ) -> AsyncIterator[bytes]:
         """Bytes of the segments. The first segment is found and checked before this returns: what is wrong with it is a 409."""
         if depth >= DEPTH:
@@ -342,7 +344,7 @@ class Large:
         if not plan:
             return _none()
         try:
-            first = await self._segment(ask, entry, *plan[0], depth)
+            first = await self._segment(request, entry, *plan[0], depth)
         except Conflict as e:
             raise broken(e.message) from e
         except (NotFound, Forbidden) as e:
@@ -350,53 +352,53 @@ class Large:
                 f"The segment {plan[0][0].container}/{plan[0][0].name} is gone, or not the caller's to read."
             ) from e
         except Answered as a:
-            if a.reply.code == 409:
+            if a.response.code == 409:
                 raise
-            raise broken(f"The segment {plan[0][0].container}/{plan[0][0].name} answers {a.reply.code}.") from a
+            raise broken(f"The segment {plan[0][0].container}/{plan[0][0].name} answers {a.response.code}.") from a
 
         async def rest() -> AsyncIterator[bytes]:
             async for chunk in first:
                 yield chunk
             for s, low, count in plan[1:]:
                 try:
-                    more = await self._segment(ask, entry, s, low, count, depth)
+                    more = await self._segment(request, entry, s, low, count, depth)
                 except Exception as e:
-                    raise Cut(f"{s.container}/{s.name}: {e}") from e
+                    raise Truncated(f"{s.container}/{s.name}: {e}") from e
                 async for chunk in more:
                     yield chunk
 
         return rest()
 
     async def _segment(
-        self, ask: Ask, entry: Entry, s: Segment, low: int, count: int, depth: int
+        self, request: Request, entry: Entry, s: Segment, low: int, count: int, depth: int
     ) -> AsyncIterator[bytes]:
         if s.data is not None:
             return _once(s.data[low : low + count])
-        _, row = await self.lookup.found(ask, entry, s.account, s.container, s.name)
+        _, row = await self.lookup.found(request, entry, s.account, s.container, s.name)
         if row.kind == "link":
-            _, _, row, _ = await self.links.follow(ask, entry, row)
+            _, _, row, _ = await self.links.follow(request, entry, row)
         size, etag = row.own("total", row.size), row.own("slo_etag", row.etag)
         if size != s.size or etag != s.etag:
             raise Conflict(f"The segment {s.container}/{s.name} is not the one that the manifest names.")
         if row.kind == "slo":
-            return await self.open(ask, entry, await self.static(s.account, row), s.start + low, count, depth + 1)
-        if "x-object-manifest" in row.meta and ask.query.get("multipart-manifest") == "get":
+            return await self.open(request, entry, await self.static(s.account, row), s.start + low, count, depth + 1)
+        if "x-object-manifest" in row.meta and request.query.get("multipart-manifest") == "get":
             raise Conflict("A dynamic manifest cannot be a segment of this object.")
-        return await self.desk.bodies.open(extents_of(row, s.start + low, count))
+        return await self.context.bodies.open(extents_of(row, s.start + low, count))
 
     # -- deleting --------------------------------------------------------------------------------------------------
 
     async def delete_all(
-        self, ask: Ask, entry: Entry, account: str, container: str, name: str, version: str | None
-    ) -> Reply:
+        self, request: Request, entry: Entry, account: str, container: str, name: str, version: str | None
+    ) -> Response:
         """?multipart-manifest=delete: the segments and then the manifest (of a version, when one is named), told as a bulk delete."""
-        tally = Tally()
+        tally = BulkResult()
         todo: list[tuple[str, str, str | None]] = []
 
         async def collect(c: str, o: str, which: str | None, depth: int) -> None:
             if depth > DEPTH or len(todo) > 10 * MAX_SEGMENTS:
                 raise Conflict(f"The manifest nests deeper than {DEPTH} levels.")
-            _, row = await self.lookup.found(ask, entry, account, c, o, which)
+            _, row = await self.lookup.found(request, entry, account, c, o, which)
             if row.kind == "slo":
                 for s in await self.lines(row):
                     if "data" in s:
@@ -416,14 +418,14 @@ class Large:
         try:
             await collect(container, name, version, 0)
         except Answered as a:
-            tally.problems.append((f"/{container}/{name}", f"{a.reply.code} {REASONS.get(a.reply.code, '')}"))
+            tally.problems.append((f"/{container}/{name}", f"{a.response.code} {REASONS.get(a.response.code, '')}"))
         except NotFound:
             tally.missing += 1
         except Problem as p:
             tally.problems.append((f"/{container}/{name}", status_of(p)))
         for c, o, which in dict.fromkeys(todo):
-            await tally.delete(self.lookup, self.writes, ask, entry, account, c, o, which)
-        return tally.reply(ask, "Number Deleted")
+            await tally.delete(self.lookup, self.writes, request, entry, account, c, o, which)
+        return tally.reply(request, "Number Deleted")
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

@@ -9,8 +9,8 @@ from typing import Any
 from virga.ground.errors import Problem
 from virga.services.objects import model
 from virga.services.objects.actions import objects as actions
-from virga.services.objects.desk import Desk
-from virga.services.objects.exchange import Answered, Ask, Reply, unquote
+from virga.services.objects.context import ObjectContext
+from virga.services.objects.http import Answered, Request, Response, unquote
 from virga.services.objects.swift.entry import Entry
 from virga.services.objects.swift.lookup import Lookup
 from virga.services.objects.swift.replies import fault, location, plain, refuse
@@ -22,11 +22,11 @@ FORM = "X-Symlink-Target header must be of the form <container name>/<object nam
 
 
 class Links:
-    def __init__(self, desk: Desk, lookup: Lookup, writes: Writes) -> None:
-        self.desk, self.lookup, self.writes = desk, lookup, writes
+    def __init__(self, context: ObjectContext, lookup: Lookup, writes: Writes) -> None:
+        self.context, self.lookup, self.writes = context, lookup, writes
 
     async def follow(
-        self, ask: Ask, entry: Entry, o: model.Object, *, soft: bool = True, hops: int = HOPS
+        self, request: Request, entry: Entry, o: model.Object, *, soft: bool = True, hops: int = HOPS
     ) -> tuple[str, str, model.Object, str]:
         """From a link to (account, container, object, path) of what it means. Without `soft` only static links are followed on the way,
         and a dynamic one is what is meant."""
@@ -35,36 +35,36 @@ class Links:
             account, container, name = t["account"], t["container"], t["object"]
             path = location(t)
             try:
-                _, o = await self.lookup.found(ask, entry, account, container, name)
+                _, o = await self.lookup.found(request, entry, account, container, name)
             except Answered as a:
-                a.reply.headers["content-location"] = path
+                a.response.headers["content-location"] = path
                 raise
             except Problem as p:
-                reply = fault(p)
-                reply.headers["content-location"] = path
-                raise Answered(reply) from None
+                response = fault(p)
+                response.headers["content-location"] = path
+                raise Answered(response) from None
             on = o.kind == "link" and (soft or bool(o.own("target").get("etag")))
             etag = o.own("target").get("etag", o.etag) if on else o.etag
             if t.get("etag") and t["etag"] != etag:
-                said = (
+                answer = (
                     "X-Symlink-Target-Etag headers do not match"
                     if on
                     else f"Object Etag {o.etag!r} does not match X-Symlink-Target-Etag header {t['etag']!r}"
                 )
-                reply = plain(409, said)
-                reply.headers["content-location"] = path
-                raise Answered(reply)
+                response = plain(409, answer)
+                response.headers["content-location"] = path
+                raise Answered(response)
             if not on:
                 return account, container, o, path
         raise refuse(409, ENDLESS)
 
-    def target(self, ask: Ask, account: str, container: str, name: str) -> dict[str, Any] | None:
+    def target(self, request: Request, account: str, container: str, name: str) -> dict[str, Any] | None:
         """Where a PUT says that its link leads; None when it is no link. Raises 400 and 412."""
-        raw = ask.headers.get("x-symlink-target")
+        raw = request.headers.get("x-symlink-target")
         if raw is None:
             return None
         try:
-            target, where = unquote(raw), unquote(ask.headers.get("x-symlink-target-account", "")) or account
+            target, where = unquote(raw), unquote(request.headers.get("x-symlink-target-account", "")) or account
         except UnicodeDecodeError:
             raise refuse(412, FORM) from None
         c, slash, o = target.partition("/")
@@ -74,62 +74,62 @@ class Links:
             raise refuse(412, "Account name cannot contain slashes")
         if (where, c, o) == (account, container, name):
             raise refuse(400, "Symlink cannot target itself")
-        etag = ask.headers.get("x-symlink-target-etag", "").removeprefix("W/").strip('"')
+        etag = request.headers.get("x-symlink-target-etag", "").removeprefix("W/").strip('"')
         if any(ch in etag for ch in ';"\\'):
             raise refuse(400, "Bad X-Symlink-Target-Etag format")
-        here = {} if ask.headers.get("x-symlink-target-account") else {"here": True}
+        here = {} if request.headers.get("x-symlink-target-account") else {"here": True}
         return {"account": where, "container": c, "object": o} | here | ({"etag": etag} if etag else {})
 
     async def put(
         self,
-        ask: Ask,
+        request: Request,
         entry: Entry,
         container: model.Container,
         new: actions.New,
         target: dict[str, Any],
         check: actions.Check | None,
-    ) -> Reply:
+    ) -> Response:
         """Make a link. A static one is made only of what the caller may read, and what has the etag."""
-        if ask.length:
+        if request.length:
             raise refuse(400, "Symlink requests require a zero byte body")
-        async for chunk in ask.body():
+        async for chunk in request.body():
             if chunk:
                 raise refuse(400, "Symlink requests require a zero byte body")
-        typed = "content-type" in ask.headers
+        typed = "content-type" in request.headers
         if target.get("etag"):
-            target, content_type = await self.hold(ask, entry, target)
+            target, content_type = await self.hold(request, entry, target)
             if not typed:
                 new.content_type = content_type
         elif not typed:
             new.content_type = "application/symlink"
         new.kind, new.control = "link", {"target": target}
-        return created(await self.writes.store(container.id, new, self.desk.bodies.keep(b""), check))
+        return created(await self.writes.store(container.id, new, self.context.bodies.store(b""), check))
 
-    async def hold(self, ask: Ask, entry: Entry, target: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    async def hold(self, request: Request, entry: Entry, target: dict[str, Any]) -> tuple[dict[str, Any], str]:
         """The target of a static link with what a listing shows of it, and its content type. Raises 409 when it is not there or is
         another one."""
         probe = model.Object(0, "", "", True, 0, 0, "", 0, "", "link", None, None, {}, {"target": target})
         try:
-            _, _, o, _ = await self.follow(ask, entry, probe, soft=False, hops=HOPS + 1)
+            _, _, o, _ = await self.follow(request, entry, probe, soft=False, hops=HOPS + 1)
         except Answered as a:
-            if a.reply.code != 404:
+            if a.response.code != 404:
                 raise
-            reply = plain(409, "X-Symlink-Target does not exist")
-            reply.headers["content-location"] = a.reply.headers.get("content-location", location(target))
-            raise Answered(reply) from None
+            response = plain(409, "X-Symlink-Target does not exist")
+            response.headers["content-location"] = a.response.headers.get("content-location", location(target))
+            raise Answered(response) from None
         more = {"bytes": o.own("total", o.size) if o.kind != "link" else o.own("target").get("bytes", 0)}
         if o.own("slo_etag"):
             more["slo_etag"] = o.own("slo_etag")
         return target | more, o.content_type
 
 
-def moved(ask: Ask, o: model.Object) -> Reply:
+def moved(request: Request, o: model.Object) -> Response:
     """The answer to a POST that was meant for the target and changed the link."""
     t = o.own("target")
-    reply = plain(
+    response = plain(
         307, "The requested POST was applied to a symlink. POST directly to the target to apply requested metadata."
     )
-    reply.headers["location"] = ask.mount + location(t)
+    response.headers["location"] = request.mount + location(t)
     if t.get("etag"):
-        reply.headers["x-symlink-target-etag"] = t["etag"]
-    return reply
+        response.headers["x-symlink-target-etag"] = t["etag"]
+    return response

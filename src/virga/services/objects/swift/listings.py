@@ -12,16 +12,16 @@ import msgspec
 
 from virga.ground.db.engine import Tx
 from virga.services.objects import model
-from virga.services.objects.exchange import Ask, Precondition, Reply
+from virga.services.objects.http import Precondition, Request, Response
+from virga.services.objects.store import containers as containers_store
 from virga.services.objects.store import listing as lists
 from virga.services.objects.store import objects as rows
-from virga.services.objects.store import places
 from virga.services.objects.swift.metadata import is_version, yes
 from virga.services.objects.swift.replies import location, refuse
 
 
-def read_limit(ask: Ask) -> int:
-    text = ask.query.get("limit", "")
+def read_limit(request: Request) -> int:
+    text = request.query.get("limit", "")
     if text.isascii() and text.isdigit():
         limit = int(text[:12])
         if limit > model.LISTING:
@@ -47,7 +47,9 @@ def containers(tx: Tx, q: Mapping[str, str], account: str, limit: int) -> list[d
     out: list[dict[str, Any]] = []
     while len(out) < limit:
         chunk, folder = limit - len(out), ""
-        found = places.containers(tx, account, after=after, before=before, prefix=prefix, limit=chunk, reverse=reverse)
+        found = containers_store.containers(
+            tx, account, after=after, before=before, prefix=prefix, limit=chunk, reverse=reverse
+        )
         for c in found:
             cut = c.name.find(delimiter, len(prefix)) if delimiter else -1
             if cut < 0:
@@ -203,19 +205,19 @@ def version_line(e: lists.Entry | lists.Folder) -> dict[str, Any]:
     return line(e) | {"version_id": "null" if e.unversioned and e.current else e.version, "is_latest": e.latest}
 
 
-def vary(ask: Ask, reply: Reply, headers: dict[str, str]) -> Reply:
+def vary(request: Request, response: Response, headers: dict[str, str]) -> Response:
     """A listing with its headers; its form depends on Accept unless the query says it."""
-    reply.headers |= headers if "format" in ask.query else headers | {"vary": "Accept"}
-    return reply
+    response.headers |= headers if "format" in request.query else headers | {"vary": "Accept"}
+    return response
 
 
-def only_json(ask: Ask) -> None:
+def only_json(request: Request) -> None:
     """Versions come as JSON alone. Raises 406."""
-    asked = ask.query.get("format")
-    if asked is not None:
-        fits = asked.lower() == "json"
+    requested = request.query.get("format")
+    if requested is not None:
+        fits = requested.lower() == "json"
     else:
-        kinds = [p.partition(";")[0].strip().lower() for p in ask.header("accept")[:4096].split(",")]
+        kinds = [p.partition(";")[0].strip().lower() for p in request.header("accept")[:4096].split(",")]
         fits = kinds == [""] or not {"application/json", "application/*", "*/*"}.isdisjoint(kinds)
     if not fits:
         raise refuse(406, "Not Acceptable: versions are listed as application/json alone.")

@@ -7,66 +7,68 @@ from virga.ground.db.engine import Tx
 from virga.ground.errors import NotFound
 from virga.services.objects import model
 from virga.services.objects.actions import objects as actions
-from virga.services.objects.desk import Desk
-from virga.services.objects.exchange import Answered, Ask, Reply
-from virga.services.objects.store import places
+from virga.services.objects.context import ObjectContext
+from virga.services.objects.http import Answered, Request, Response
+from virga.services.objects.store import containers
 from virga.services.objects.swift.entry import Entry, unauthorized
 from virga.services.objects.swift.metadata import is_version, yes
 from virga.services.objects.swift.replies import page, refuse
 
 
 class Lookup:
-    """Looks in `desk`'s rows for a caller."""
+    """Looks in the context's rows for a caller."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, context: ObjectContext) -> None:
+        self.context = context
 
     async def look(
-        self, ask: Ask, entry: Entry, account: str, container: str, name: str, *, method: str | None = None
-    ) -> places.Spot:
+        self, request: Request, entry: Entry, account: str, container: str, name: str, *, method: str | None = None
+    ) -> containers.Found:
         """What is there, once the caller may `method` it."""
         small: list[bytes] = []
-        want = method == "GET" and ask.method == "GET"
+        want = method == "GET" and request.method == "GET"
 
-        quoter = self.desk.settings.etag_quoter
+        quoter = self.context.settings.etag_quoter
 
-        def read(tx: Tx) -> places.Spot:
-            spot = places.look(tx, account, container, name, with_account=quoter)
-            o = spot.object
+        def read(tx: Tx) -> containers.Found:
+            found = containers.look_up(tx, account, container, name, with_account=quoter)
+            o = found.object
             if want and o is not None and o.body is not None and o.body[0] == "i" and not o.own("sealed"):
-                small.append(self.desk.bodies.small(tx, o.body))
-            return spot
+                small.append(self.context.bodies.small(tx, o.body))
+            return found
 
-        spot = await self.desk.commits.read(read)
-        if small and spot.object is not None:
-            ask.notes["small"] = (spot.object.body, small[0])
-        if quoter and "quoted" not in ask.notes:
-            said = [c.control.get("etags") for c in (spot.container, spot.account) if c is not None]
-            ask.notes["quoted"] = next((s for s in said if s is not None), self.desk.settings.etag_quoter_default)
-        await entry.allow(ask, account, spot.container, name, method=method, container_name=container)
-        if spot.container is None:
+        found = await self.context.commits.read(read)
+        if small and found.object is not None:
+            request.notes["small"] = (found.object.body, small[0])
+        if quoter and "quoted" not in request.notes:
+            answer = [c.control.get("etags") for c in (found.container, found.account) if c is not None]
+            request.notes["quoted"] = next(
+                (s for s in answer if s is not None), self.context.settings.etag_quoter_default
+            )
+        await entry.allow(request, account, found.container, name, method=method, container_name=container)
+        if found.container is None:
             raise NotFound("The resource could not be found.")
-        return spot
+        return found
 
     async def found(
-        self, ask: Ask, entry: Entry, account: str, container: str, name: str, version: str | None = None
+        self, request: Request, entry: Entry, account: str, container: str, name: str, version: str | None = None
     ) -> tuple[model.Container, model.Object]:
         """A live object, readable by the caller; a version of it only by the account's owner."""
-        spot = await self.look(ask, entry, account, container, name, method="GET")
-        assert spot.container is not None
-        o = spot.object
+        found = await self.look(request, entry, account, container, name, method="GET")
+        assert found.container is not None
+        o = found.object
         if version is not None and version != "null":
-            self.versioned(entry, account, spot.container, version)
-            old = await self.desk.commits.read(
-                lambda tx: actions.find_numbered(tx, spot.object, spot.container, name, version)  # type: ignore[arg-type]
+            self.versioned(entry, account, found.container, version)
+            old = await self.context.commits.read(
+                lambda tx: actions.find_numbered(tx, found.object, found.container, name, version)  # type: ignore[arg-type]
             )
             if old.kind == model.MARKER:
-                raise Answered(Reply(404, {"content-type": old.content_type, "x-object-version-id": version}))
-            return spot.container, old
-        o = self.alive(ask, o)
+                raise Answered(Response(404, {"content-type": old.content_type, "x-object-version-id": version}))
+            return found.container, old
+        o = self.alive(request, o)
         if o is None or o.kind == model.MARKER or (version == "null" and not o.unversioned):
             raise NotFound("The resource could not be found.")
-        return spot.container, o
+        return found.container, o
 
     @staticmethod
     def versioned(entry: Entry, account: str, container: model.Container, version: str) -> None:
@@ -81,11 +83,11 @@ class Lookup:
                 else Answered(page(403, "Only the account's owner names versions."))
             )
 
-    def alive(self, ask: Ask, o: model.Object | None) -> model.Object | None:
+    def alive(self, request: Request, o: model.Object | None) -> model.Object | None:
         """The object unless its time has passed; X-Open-Expired opens it all the same, where that is switched on."""
-        if self.desk.settings.open_expired and yes(ask.headers.get("x-open-expired")):
+        if self.context.settings.open_expired and yes(request.headers.get("x-open-expired")):
             return o
-        return actions.alive(o, self.desk.now())
+        return actions.alive(o, self.context.now())
 
 
 def check_version(version: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from virga.services.objects import limits
-from virga.services.objects.exchange import Answered, Ask, Reply, ranges
+from virga.services.objects.http import Answered, Request, Response, ranges
 from virga.services.objects.swift.replies import refuse, xml_text
 
 MAX_SEGMENTS = limits.SEGMENTS
@@ -40,11 +40,11 @@ def raw_form(lines: list[dict[str, Any]]) -> bytes:
     )
 
 
-class Faulty(Answered):
+class ManifestError(Answered):
     """Segments that are not what the manifest says, each with its fault."""
 
     def __init__(self, kind: str, problems: list[tuple[str, str]]) -> None:
-        super().__init__(Reply(400, {"content-type": kind}, report(kind, {}, problems)))
+        super().__init__(Response(400, {"content-type": kind}, report(kind, {}, problems)))
         self.problems = problems
 
 
@@ -129,10 +129,10 @@ def is_range(text: Any) -> bool:
     return bool(dash and (low or high)) and all(not t or (t.isascii() and t.isdigit()) for t in (low, high))
 
 
-def asked_kind(ask: Ask) -> str:
+def requested_kind(request: Request) -> str:
     """The form in which the caller wants to hear what came of a manifest."""
     return next(
-        (k for k in ("application/json", "application/xml", "text/xml") if k in ask.header("accept")), "text/plain"
+        (k for k in ("application/json", "application/xml", "text/xml") if k in request.header("accept")), "text/plain"
     )
 
 

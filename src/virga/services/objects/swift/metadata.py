@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from virga.services.objects import model
-from virga.services.objects.exchange import Ask
+from virga.services.objects.http import Request
 from virga.services.objects.swift.replies import refuse
 
 OCTETS = "\1"
 """Marks a value of an object's metadata that is not UTF-8: the bytes follow in base64."""
 
 
-def user_meta(ask: Ask, what: str) -> dict[str, str]:
+def user_meta(request: Request, what: str) -> dict[str, str]:
     """What the request sets ('' removes), by the name after the prefix. Raises 400 past the limits."""
     out: dict[str, str] = {}
     set_, drop = f"x-{what}-meta-", f"x-remove-{what}-meta-"
-    for name, value in ask.headers.items():
+    for name, value in request.headers.items():
         if name.startswith(set_):
             key = name[len(set_) :]
             check_meta(key, value)

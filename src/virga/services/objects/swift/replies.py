@@ -13,7 +13,7 @@ import msgspec
 
 from virga.ground import errors as e
 from virga.ground.http.faults import STATUS
-from virga.services.objects.exchange import Answered, Ask, Precondition, Reply
+from virga.services.objects.http import Answered, Precondition, Request, Response
 
 REASONS = {
     200: "OK",
@@ -52,15 +52,15 @@ HTML = "text/html; charset=UTF-8"
 TEXT = "text/plain; charset=utf-8"
 
 
-def page(code: int, text: str = "", **headers: str) -> Reply:
+def page(code: int, text: str = "", **headers: str) -> Response:
     """A short page that says what is the matter."""
     title = REASONS.get(code, "Error")
     body = f"<html><h1>{title}</h1><p>{escape(text)}</p></html>".encode() if code >= 400 or text else b""
-    return Reply(code, {"content-type": HTML} | {k.replace("_", "-"): v for k, v in headers.items()}, body)
+    return Response(code, {"content-type": HTML} | {k.replace("_", "-"): v for k, v in headers.items()}, body)
 
 
-def plain(code: int, text: str) -> Reply:
-    return Reply(code, {"content-type": TEXT}, text.encode())
+def plain(code: int, text: str) -> Response:
+    return Response(code, {"content-type": TEXT}, text.encode())
 
 
 def refuse(code: int, text: str) -> Answered:
@@ -68,19 +68,19 @@ def refuse(code: int, text: str) -> Answered:
     return Answered(plain(code, text))
 
 
-def fault(problem: e.Problem) -> Reply:
+def fault(problem: e.Problem) -> Response:
     """A problem of the domain as Swift's status and a sentence."""
     if isinstance(problem, Precondition):
         return page(412, problem.message)
     if isinstance(problem, (e.TooLarge, e.OverQuota)):
         return plain(413, problem.message)
     code = STATUS.get(type(problem), 500)
-    reply = page(code, problem.message)
+    response = page(code, problem.message)
     if code == 503:
-        reply.headers["retry-after"] = "1"
+        response.headers["retry-after"] = "1"
     if "allow" in problem.facts:
-        reply.headers["allow"] = str(problem.facts["allow"])
-    return reply
+        response.headers["allow"] = str(problem.facts["allow"])
+    return response
 
 
 class _Cased(bytes):
@@ -101,12 +101,12 @@ def title(name: str) -> bytes:
 FORMATS = {"json": "application/json", "xml": "application/xml", "plain": "text/plain", "text": "text/plain"}
 
 
-def wanted_format(ask: Ask) -> str:
+def wanted_format(request: Request) -> str:
     """json, xml or plain, from `format` or else from Accept. Raises 406."""
-    asked = ask.query.get("format")
-    if asked is not None:
-        return {"json": "json", "xml": "xml"}.get(asked.lower(), "plain")
-    accept = ask.header("accept")
+    requested = request.query.get("format")
+    if requested is not None:
+        return {"json": "json", "xml": "xml"}.get(requested.lower(), "plain")
+    accept = request.header("accept")
     if not accept or accept == "*/*":
         return "plain"
     best, choice = 0.0, ""
@@ -165,21 +165,21 @@ def location(t: dict[str, Any]) -> str:
     return f"/v1/{quote(t['account'])}/{quote(t['container'])}/{quote(t['object'])}"
 
 
-def bare(kind: str) -> Reply:
+def bare(kind: str) -> Response:
     """HEAD of a listing."""
-    return Reply(204, {"content-type": f"{FORMATS[kind]}; charset=utf-8"})
+    return Response(204, {"content-type": f"{FORMATS[kind]}; charset=utf-8"})
 
 
-def rendered(kind: str, data: bytes) -> Reply:
+def rendered(kind: str, data: bytes) -> Response:
     """A listing that is bytes already, as JSON or plain."""
     if kind == "json":
-        return Reply(200, {"content-type": "application/json; charset=utf-8"}, data)
-    return Reply(200 if data else 204, {"content-type": TEXT}, data)
+        return Response(200, {"content-type": "application/json; charset=utf-8"}, data)
+    return Response(200 if data else 204, {"content-type": TEXT}, data)
 
 
-def listing(kind: str, root: str, name: str, item: str, rows: list[dict[str, Any]]) -> Reply:
+def listing(kind: str, root: str, name: str, item: str, rows: list[dict[str, Any]]) -> Response:
     if kind == "json":
         return rendered(kind, msgspec.json.encode(rows))
     if kind == "xml":
-        return Reply(200, {"content-type": "application/xml; charset=utf-8"}, xml_listing(root, name, item, rows))
+        return Response(200, {"content-type": "application/xml; charset=utf-8"}, xml_listing(root, name, item, rows))
     return rendered(kind, "".join(f"{row['subdir'] if 'subdir' in row else row['name']}\n" for row in rows).encode())

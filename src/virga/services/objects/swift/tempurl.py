@@ -15,11 +15,11 @@ from urllib.parse import quote
 
 from virga.ground.errors import NotFound
 from virga.services.objects import limits
-from virga.services.objects.desk import Desk
-from virga.services.objects.exchange import LAST, Answered, Ask, Reply, count_of, is_address, unquote
+from virga.services.objects.context import ObjectContext
 from virga.services.objects.forms import Form, FormError, boundary_of, word
-from virga.services.objects.store import places
-from virga.services.objects.swift.entry import Pass
+from virga.services.objects.http import LAST, Answered, Request, Response, count_of, is_address, unquote
+from virga.services.objects.store import containers
+from virga.services.objects.swift.entry import SignedAccess
 from virga.services.objects.swift.lookup import Lookup
 from virga.services.objects.swift.replies import page
 from virga.services.objects.swift.writes import Writes, check_object_name
@@ -38,13 +38,13 @@ FORBIDDEN = (
 
 
 def refused(text: str) -> Answered:
-    reply = page(401, text)
-    reply.headers["www-authenticate"] = 'Swift realm="unknown"'
-    return Answered(reply)
+    response = page(401, text)
+    response.headers["www-authenticate"] = 'Swift realm="unknown"'
+    return Answered(response)
 
 
-def wanted(ask: Ask) -> bool:
-    return "temp_url_sig" in ask.query or "temp_url_expires" in ask.query
+def wanted(request: Request) -> bool:
+    return "temp_url_sig" in request.query or "temp_url_expires" in request.query
 
 
 def digest_of(signature: str) -> tuple[str, bytes]:
@@ -58,41 +58,43 @@ def digest_of(signature: str) -> tuple[str, bytes]:
     return DIGESTS[len(signature)], binascii.unhexlify(signature)
 
 
-async def ticket(desk: Desk, ask: Ask, account: str, container: str | None, name: str | None) -> Pass:
+async def signed_access(
+    context: ObjectContext, request: Request, account: str, container: str | None, name: str | None
+) -> SignedAccess:
     """The right that the address carries. Raises 401 for anything that is not signed as it should be."""
-    q = ask.query
+    q = request.query
     signature, expires, prefix = q.get("temp_url_sig", ""), q.get("temp_url_expires", ""), q.get("temp_url_prefix")
     at = int(expires) if expires.isdecimal() and len(expires) <= 12 else parse_iso(expires)
-    root = not name and prefix == "" and ask.method in {"GET", "HEAD"}
+    root = not name and prefix == "" and request.method in {"GET", "HEAD"}
     if not signature or at is None or not container or not (root or (name or "").strip("/")):
         raise refused("Temp URL invalid")
     name = name or ""
-    if at < desk.now():
+    if at < context.now():
         raise refused("Temp URL invalid")
     try:
         algorithm, given = digest_of(signature)
     except (KeyError, ValueError, binascii.Error):
         raise refused("Temp URL invalid") from None
-    if algorithm == "sha1" and not desk.settings.tempurl_sha1:
+    if algorithm == "sha1" and not context.settings.tempurl_sha1:
         raise refused("Temp URL invalid: SHA-1 is not taken here")
     if prefix is not None and not name.startswith(prefix):
         raise refused("Temp URL invalid")
     ip = q.get("temp_url_ip_range")
     if ip is not None:
         try:
-            if ipaddress.ip_address(ask.client) not in ipaddress.ip_network(ip, strict=False):
+            if ipaddress.ip_address(request.client) not in ipaddress.ip_network(ip, strict=False):
                 raise refused("Temp URL invalid")
         except ValueError:
             raise refused("Temp URL invalid") from None
-    keys = await _keys(desk, account, container)
-    methods = {"HEAD": ("HEAD", "GET", "PUT", "POST"), "GET": ("GET",)}.get(ask.method, (ask.method,))
-    if ask.method not in METHODS:
+    keys = await _keys(context, account, container)
+    methods = {"HEAD": ("HEAD", "GET", "PUT", "POST"), "GET": ("GET",)}.get(request.method, (request.method,))
+    if request.method not in METHODS:
         raise refused("Temp URL invalid")
     path = f"/v1/{account}/{container}/" + (prefix if prefix is not None else name)
-    raw = ask.raw_path if prefix is None else None
+    raw = request.raw_path if prefix is None else None
     # clients sign the path as they see it, or from /v1 on, plain or quoted
-    spellings = {path, ask.mount + path, quote(path), ask.mount + quote(path)} | (
-        {raw, raw.removeprefix(ask.mount)} if raw else set()
+    spellings = {path, request.mount + path, quote(path), request.mount + quote(path)} | (
+        {raw, raw.removeprefix(request.mount)} if raw else set()
     )
     ok = None
     for key, scope in keys:
@@ -110,14 +112,14 @@ async def ticket(desk: Desk, ask: Ask, account: str, container: str | None, name
                     ok = scope
     if ok is None:
         raise refused("Temp URL invalid")
-    if ask.method in {"PUT", "POST"}:
+    if request.method in {"PUT", "POST"}:
         for header in FORBIDDEN:
-            if header in ask.headers:
+            if header in request.headers:
                 raise Answered(page(400, f"Header {header.title()!r} not allowed in this tempurl"))
-    for header in list(ask.headers):
+    for header in list(request.headers):
         if header.startswith("x-timestamp") or header == "x-open-expired":
-            del ask.headers[header]
-    ask.notes["tempurl"] = {
+            del request.headers[header]
+    request.notes["tempurl"] = {
         "filename": q.get("filename"),
         "inline": "inline" in q,
         "expires": at,
@@ -125,18 +127,18 @@ async def ticket(desk: Desk, ask: Ask, account: str, container: str | None, name
         "links": _links(q),
     }
     # nothing else of the address is signed, so nothing else of it counts
-    ask.query = {}
-    only = frozenset({"GET", "HEAD"} if ask.method in {"GET", "HEAD"} else {ask.method})
+    request.query = {}
+    only = frozenset({"GET", "HEAD"} if request.method in {"GET", "HEAD"} else {request.method})
     if ok == "account":
         # segments of a large object may lie anywhere in the account whose key signed, as upstream has it
-        return Pass(
+        return SignedAccess(
             only,
             account,
-            None if ask.method in {"GET", "HEAD"} else container,
-            None if ask.method in {"GET", "HEAD"} else name,
+            None if request.method in {"GET", "HEAD"} else container,
+            None if request.method in {"GET", "HEAD"} else name,
             None,
         )
-    return Pass(only, account, container, None if ask.method in {"GET", "HEAD"} else name, None)
+    return SignedAccess(only, account, container, None if request.method in {"GET", "HEAD"} else name, None)
 
 
 def _links(q: dict[str, str]) -> str:
@@ -160,9 +162,9 @@ def parse_iso(text: str) -> int | None:
     return None
 
 
-async def _keys(desk: Desk, account: str, container: str) -> list[tuple[str, str]]:
+async def _keys(context: ObjectContext, account: str, container: str) -> list[tuple[str, str]]:
     def read(tx: Any) -> list[tuple[str, str]]:
-        own, row, _ = places.look(tx, account, container)
+        own, row, _ = containers.look_up(tx, account, container)
         out = []
         for what, meta in (
             ("account", own.meta if own is not None else {}),
@@ -171,28 +173,28 @@ async def _keys(desk: Desk, account: str, container: str) -> list[tuple[str, str
             out += [(meta[k], what) for k in ("temp-url-key", "temp-url-key-2") if meta.get(k)]
         return out
 
-    found: list[tuple[str, str]] = await desk.commits.read(read)
+    found: list[tuple[str, str]] = await context.commits.read(read)
     return found
 
 
-def dress(ask: Ask, reply: Reply, name: str) -> None:
+def dress(request: Request, response: Response, name: str) -> None:
     """Headers of an answer to a temporary URL: a name to save under, no private metadata beyond the object's own."""
-    note = ask.notes["tempurl"]
-    if reply.code not in {200, 206, 304} or ask.method not in {"GET", "HEAD"}:
+    note = request.notes["tempurl"]
+    if response.code not in {200, 206, 304} or request.method not in {"GET", "HEAD"}:
         return
     from email.utils import formatdate
 
-    reply.headers["expires"] = formatdate(note["expires"], usegmt=True)
-    if note["inline"] or "staticweb" in ask.notes:
+    response.headers["expires"] = formatdate(note["expires"], usegmt=True)
+    if note["inline"] or "staticweb" in request.notes:
         if note["filename"]:
-            reply.headers["content-disposition"] = (
+            response.headers["content-disposition"] = (
                 f"inline; filename=\"{_ascii(note['filename'])}\"; filename*=UTF-8''{quote(note['filename'], '')}"
             )
         else:
-            reply.headers["content-disposition"] = "inline"
-    elif note["filename"] or "content-disposition" not in reply.headers:
+            response.headers["content-disposition"] = "inline"
+    elif note["filename"] or "content-disposition" not in response.headers:
         shown = note["filename"] or name.rstrip("/").rpartition("/")[2]
-        reply.headers["content-disposition"] = (
+        response.headers["content-disposition"] = (
             f"attachment; filename=\"{_ascii(shown)}\"; filename*=UTF-8''{quote(shown, ' /')}"
         )
 
@@ -215,19 +217,23 @@ class Permit:
     max_file_count: int
 
 
-async def form_post(lookup: Lookup, writes: Writes, ask: Ask, account: str, container: str, prefix: str) -> Reply:
+async def form_post(
+    lookup: Lookup, writes: Writes, request: Request, account: str, container: str, prefix: str
+) -> Response:
     """POST of a form: fields redirect, max_file_size, max_file_count, expires, signature, then files. Each file is let in by the
     fields as they stand before it, signed anew (as upstream's formpost does); fields that are not signed permit nothing."""
     try:
-        return await _form(lookup, writes, ask, account, container, prefix)
+        return await _form(lookup, writes, request, account, container, prefix)
     except FormError as x:
         return page(400, f"FormPost: {x}")
 
 
-async def _form(lookup: Lookup, writes: Writes, ask: Ask, account: str, container: str, prefix: str) -> Reply:
+async def _form(
+    lookup: Lookup, writes: Writes, request: Request, account: str, container: str, prefix: str
+) -> Response:
     """Raises FormError for what is no form, 400 and 401 for what is not signed as it should be."""
-    desk = writes.desk
-    form = Form(ask.body(), boundary_of(ask.header("content-type")))
+    context = writes.context
+    form = Form(request.body(), boundary_of(request.header("content-type")))
     fields: dict[str, str] = {}
     count, status, message = 0, 201, "Success."
     permit: Permit | None = None
@@ -240,7 +246,7 @@ async def _form(lookup: Lookup, writes: Writes, ask: Ask, account: str, containe
             if len(fields) > MAX_FIELDS:
                 raise FormError(f"more than {MAX_FIELDS} fields")
             continue
-        permit = await _permit(desk, ask, account, container, fields)
+        permit = await _permit(context, request, account, container, fields)
         if not filename:
             async for _ in form.data():
                 pass
@@ -254,31 +260,35 @@ async def _form(lookup: Lookup, writes: Writes, ask: Ask, account: str, containe
                 headers[k] = fields[k.replace("-", "_")]
         name_ = prefix + filename.replace("\\", "/").rpartition("/")[2]
         check_object_name(name_)
-        bare = replace(ask, headers=headers)
-        spot = await desk.commits.read(lambda tx: places.look(tx, account, container, None, with_account=False))
-        if spot.container is None:
+        bare = replace(request, headers=headers)
+        found = await context.commits.read(
+            lambda tx: containers.look_up(tx, account, container, None, with_account=False)
+        )
+        if found.container is None:
             raise NotFound("The container does not exist.")
         new = writes.described(bare, name_)
-        got = await desk.bodies.receive(form.data(), expected=None, most=permit.max_file_size)
-        await writes.store(spot.container.id, new, got)
+        got = await context.bodies.receive(form.data(), expected=None, most=permit.max_file_size)
+        await writes.store(found.container.id, new, got)
     if permit is None:
-        permit = await _permit(desk, ask, account, container, fields)
+        permit = await _permit(context, request, account, container, fields)
     if count == 0:
         status, message = 400, "no files to process"
     if is_address(permit.redirect):
         mark = "&" if "?" in permit.redirect else "?"
         where = f"{permit.redirect}{mark}status={status}&message={quote('' if status == 201 else message)}"
-        reply = page(303, "See other")
-        reply.headers["location"] = where
-        return reply
-    return Reply(
+        response = page(303, "See other")
+        response.headers["location"] = where
+        return response
+    return Response(
         status,
         {"content-type": "text/plain"},
         f"{status} {'Created' if status == 201 else 'Bad Request'}\r\n\r\n{message}".encode(),
     )
 
 
-async def _permit(desk: Desk, ask: Ask, account: str, container: str, fields: dict[str, str]) -> Permit:
+async def _permit(
+    context: ObjectContext, request: Request, account: str, container: str, fields: dict[str, str]
+) -> Permit:
     """What the fields permit. Raises 401 unless they are signed, and the time is not over; 400 for a number that is none."""
     expires, signature = fields.get("expires", ""), fields.get("signature", "")
     size, count = (count_of(fields.get(name, ""), LAST) for name in ("max_file_size", "max_file_count"))
@@ -287,18 +297,18 @@ async def _permit(desk: Desk, ask: Ask, account: str, container: str, fields: di
         if number is None:
             raise Answered(page(400, f"FormPost: {name} is not a number"))
     assert until is not None and size is not None and count is not None
-    if until < desk.now():
+    if until < context.now():
         raise refused("FormPost: Form Expired")
     try:
         algorithm, given = digest_of(signature)
     except (KeyError, ValueError, binascii.Error):
         raise refused("FormPost: Invalid Signature") from None
-    if algorithm == "sha1" and not desk.settings.tempurl_sha1:
+    if algorithm == "sha1" and not context.settings.tempurl_sha1:
         raise refused("FormPost: Invalid Signature")
-    path, redirect = unquote(ask.raw_path), fields.get("redirect", "")
+    path, redirect = unquote(request.raw_path), fields.get("redirect", "")
     tail = f"\n{redirect}\n{fields['max_file_size']}\n{fields['max_file_count']}\n{expires}"
-    for key, _ in await _keys(desk, account, container):
-        for spelling in {path, path.removeprefix(ask.mount)}:
+    for key, _ in await _keys(context, account, container):
+        for spelling in {path, path.removeprefix(request.mount)}:
             made = hmac.new(key.encode(), (spelling + tail).encode(), algorithm).digest()
             if hmac.compare_digest(made, given):
                 return Permit(redirect, size, count)

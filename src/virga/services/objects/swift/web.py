@@ -10,9 +10,9 @@ from urllib.parse import quote, unquote, unquote_to_bytes
 from virga.ground.errors import NotFound
 from virga.ground.http.call import NOBODY
 from virga.services.objects import model
-from virga.services.objects.exchange import Answered, Ask, Reply
+from virga.services.objects.http import Answered, Request, Response
+from virga.services.objects.store import containers
 from virga.services.objects.store import listing as lists
-from virga.services.objects.store import places
 from virga.services.objects.swift.entry import Entry
 from virga.services.objects.swift.metadata import yes
 from virga.services.objects.swift.objects import Objects
@@ -25,108 +25,110 @@ def _is_site(row: model.Container | None) -> bool:
     return row is not None and any(k in row.meta for k in ("web-index", "web-error", "web-listings"))
 
 
-def active(ask: Ask, entry: Entry) -> bool:
+def active(request: Request, entry: Entry) -> bool:
     """Whether the caller sees sites: those without a token or with a temporary URL, and those who ask for it."""
-    return entry.actor is NOBODY or entry.ticket is not None or yes(ask.headers.get("x-web-mode"))
+    return entry.actor is NOBODY or entry.signed_access is not None or yes(request.headers.get("x-web-mode"))
 
 
-async def container(objects: Objects, ask: Ask, entry: Entry, account: str, name: str) -> Reply | None:
+async def container(objects: Objects, request: Request, entry: Entry, account: str, name: str) -> Response | None:
     """The site's front page; None: an ordinary listing is meant."""
-    if not active(ask, entry) or any(
-        k in ask.query for k in ("format", "prefix", "delimiter", "marker", "limit", "path")
+    if not active(request, entry) or any(
+        k in request.query for k in ("format", "prefix", "delimiter", "marker", "limit", "path")
     ):
         return None
-    row = await objects.desk.commits.read(lambda tx: places.container_row(tx, account, name))
+    row = await objects.context.commits.read(lambda tx: containers.container_row(tx, account, name))
     if row is None or not _is_site(row):
         return None
     if not (row.meta.get("web-index") or row.meta.get("web-listings")):
         return None
-    if entry.ticket is None:
+    if entry.signed_access is None:
         try:
-            await entry.allow(ask, account, row)
+            await entry.allow(request, account, row)
         except Answered as a:
-            return await _error(objects, ask, entry, account, row, a.reply.code)
-    if not ask.path.endswith("/"):
-        return _move(ask)
-    return await _folder(objects, ask, entry, account, row, "")
+            return await _error(objects, request, entry, account, row, a.response.code)
+    if not request.path.endswith("/"):
+        return _move(request)
+    return await _folder(objects, request, entry, account, row, "")
 
 
-def _move(ask: Ask) -> Reply:
+def _move(request: Request) -> Response:
     """To the same address with a slash. An address that no host has is not repeated."""
-    reply = page(301, "The resource is a folder.")
-    host = f"{ask.scheme}://{ask.host}" if HOST.fullmatch(ask.host) else ""
-    reply.headers["location"] = f"{host}{quote(unquote_to_bytes(ask.raw_path))}/"
-    return reply
+    response = page(301, "The resource is a folder.")
+    host = f"{request.scheme}://{request.host}" if HOST.fullmatch(request.host) else ""
+    response.headers["location"] = f"{host}{quote(unquote_to_bytes(request.raw_path))}/"
+    return response
 
 
-async def object(objects: Objects, ask: Ask, entry: Entry, account: str, name: str, path: str) -> Reply:
+async def object(objects: Objects, request: Request, entry: Entry, account: str, name: str, path: str) -> Response:
     """An object for a caller without a token: if the container is a site, folders and error pages too."""
     try:
-        reply = await objects.get(ask, entry, account, name, path)
+        response = await objects.get(request, entry, account, name, path)
         if (
-            reply.headers.get("content-type", "").partition(";")[0] != "application/directory"
-            or (reply.length or len(reply.body)) > 1
+            response.headers.get("content-type", "").partition(";")[0] != "application/directory"
+            or (response.length or len(response.body)) > 1
         ):
-            return reply
-        row = await objects.desk.commits.read(lambda tx: places.container_row(tx, account, name))
+            return response
+        row = await objects.context.commits.read(lambda tx: containers.container_row(tx, account, name))
         if row is None or not (row.meta.get("web-index") or row.meta.get("web-listings")):
-            return reply
+            return response
         raise NotFound("It stands for a folder.")
     except NotFound:
-        row = await objects.desk.commits.read(lambda tx: places.container_row(tx, account, name))
+        row = await objects.context.commits.read(lambda tx: containers.container_row(tx, account, name))
         if row is None or not _is_site(row):
             raise
         if path.endswith("/"):
-            return await _folder(objects, ask, entry, account, row, path)
+            return await _folder(objects, request, entry, account, row, path)
         site = row.id
         if row.meta.get("web-index") or yes(row.meta.get("web-listings")):
-            found = await objects.desk.commits.read(lambda tx: lists.listing(tx, site, prefix=f"{path}/", limit=1))
+            found = await objects.context.commits.read(lambda tx: lists.listing(tx, site, prefix=f"{path}/", limit=1))
             if found:
-                return _move(ask)
-        return await _error(objects, ask, entry, account, row, 404)
+                return _move(request)
+        return await _error(objects, request, entry, account, row, 404)
     except Answered as a:
-        if a.reply.code not in {401, 403}:
+        if a.response.code not in {401, 403}:
             raise
-        row = await objects.desk.commits.read(lambda tx: places.container_row(tx, account, name))
+        row = await objects.context.commits.read(lambda tx: containers.container_row(tx, account, name))
         if row is None or not _is_site(row):
             raise
-        reply = await _error(objects, ask, entry, account, row, a.reply.code)
-        reply.headers |= {k: v for k, v in a.reply.headers.items() if k == "www-authenticate"}
-        return reply
+        response = await _error(objects, request, entry, account, row, a.response.code)
+        response.headers |= {k: v for k, v in a.response.headers.items() if k == "www-authenticate"}
+        return response
 
 
-async def _folder(objects: Objects, ask: Ask, entry: Entry, account: str, row: model.Container, prefix: str) -> Reply:
+async def _folder(
+    objects: Objects, request: Request, entry: Entry, account: str, row: model.Container, prefix: str
+) -> Response:
     index = row.meta.get("web-index")
     if index:
         try:
-            return await objects.get(ask, entry, account, row.name, prefix + index)
+            return await objects.get(request, entry, account, row.name, prefix + index)
         except NotFound:
             pass
         except Answered as a:
-            if a.reply.code not in {401, 403}:
+            if a.response.code not in {401, 403}:
                 raise
-            return await _error(objects, ask, entry, account, row, a.reply.code)
-    if entry.ticket is None:
+            return await _error(objects, request, entry, account, row, a.response.code)
+    if entry.signed_access is None:
         try:
-            await entry.allow(ask, account, row)
+            await entry.allow(request, account, row)
         except Answered as a:
-            return await _error(objects, ask, entry, account, row, a.reply.code)
+            return await _error(objects, request, entry, account, row, a.response.code)
     if not yes(row.meta.get("web-listings")):
-        return await _error(objects, ask, entry, account, row, 404)
-    now = objects.desk.now()
-    found = await objects.desk.commits.long_read(
+        return await _error(objects, request, entry, account, row, 404)
+    now = objects.context.now()
+    found = await objects.context.commits.long_read(
         lambda tx: lists.listing(tx, row.id, prefix=prefix, delimiter="/", alive_at=now)
     )
     if prefix and not found:
-        return await _error(objects, ask, entry, account, row, 404)
-    ask.notes["staticweb"] = True
-    shown = await objects.desk.bodies._off(listing_page, ask, row, prefix, found)
-    return Reply(200, {"content-type": "text/html; charset=UTF-8"}, shown)
+        return await _error(objects, request, entry, account, row, 404)
+    request.notes["staticweb"] = True
+    shown = await objects.context.bodies._off(listing_page, request, row, prefix, found)
+    return Response(200, {"content-type": "text/html; charset=UTF-8"}, shown)
 
 
-def listing_page(ask: Ask, row: model.Container, prefix: str, found: list[lists.Entry | lists.Folder]) -> bytes:
+def listing_page(request: Request, row: model.Container, prefix: str, found: list[lists.Entry | lists.Folder]) -> bytes:
     """A folder as a page. Whatever tenants named is escaped, in texts, in addresses and in classes."""
-    path = unquote(ask.path)
+    path = unquote(request.path)
     label = row.meta.get("web-listings-label", "").strip()
     if label:
         path = f"{label}/{path.split('/', 4)[4]}"
@@ -139,7 +141,7 @@ def listing_page(ask: Ask, row: model.Container, prefix: str, found: list[lists.
         style = f'<link rel="stylesheet" type="text/css" href="{escape(href)}" />'
     else:
         style = "<style>h1{font-size:1em}td,th{padding:0 1em;text-align:left}.colsize{text-align:right}a{text-decoration:none}</style>"
-    note = ask.notes.get("tempurl")
+    note = request.notes.get("tempurl")
     links = note["links"] if note is not None else ""
     lines = []
     if len(prefix) > len((note or {}).get("prefix") or ""):
@@ -168,18 +170,20 @@ def listing_page(ask: Ask, row: model.Container, prefix: str, found: list[lists.
     ).encode()
 
 
-async def _error(objects: Objects, ask: Ask, entry: Entry, account: str, row: model.Container, code: int) -> Reply:
+async def _error(
+    objects: Objects, request: Request, entry: Entry, account: str, row: model.Container, code: int
+) -> Response:
     """The site's own page for a code, if it has one."""
     name = row.meta.get("web-error")
     if name:
         try:
-            reply = await objects.get(ask, entry, account, row.name, f"{code}{name}")
-            if reply.code == 200:
-                reply.code = code
-                return reply
+            response = await objects.get(request, entry, account, row.name, f"{code}{name}")
+            if response.code == 200:
+                response.code = code
+                return response
         except (NotFound, Answered):
             pass
-    reply = page(code, "The resource could not be found." if code == 404 else "You may not see this.")
+    response = page(code, "The resource could not be found." if code == 404 else "You may not see this.")
     if code == 401:
-        reply.headers["www-authenticate"] = f'Swift realm="{quote(account)}"'
-    return reply
+        response.headers["www-authenticate"] = f'Swift realm="{quote(account)}"'
+    return response

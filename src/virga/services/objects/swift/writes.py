@@ -10,9 +10,9 @@ from virga.ground.errors import Invalid
 from virga.services.objects import model
 from virga.services.objects.actions import objects as actions
 from virga.services.objects.bodies import Received
-from virga.services.objects.desk import Desk
-from virga.services.objects.exchange import Ask, Precondition, Reply, http_date, unquote
-from virga.services.objects.store import places
+from virga.services.objects.context import ObjectContext
+from virga.services.objects.http import Precondition, Request, Response, http_date, unquote
+from virga.services.objects.store import containers
 from virga.services.objects.swift import sync
 from virga.services.objects.swift.metadata import check_meta, check_meta_total, yes
 from virga.services.objects.swift.replies import refuse
@@ -31,21 +31,21 @@ LAST_SECOND = 9_999_999_999
 
 
 class Writes:
-    """Puts objects into `desk`'s rows and takes them away."""
+    """Puts objects into the context's rows and takes them away."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, context: ObjectContext) -> None:
+        self.context = context
 
-    def check_new(self, ask: Ask) -> actions.Check | None:
+    def check_new(self, request: Request) -> actions.Check | None:
         """What the write must look at when the target may not exist yet."""
-        text = ask.headers.get("if-none-match")
+        text = request.headers.get("if-none-match")
         if text is None:
             return None
         if text.strip() != "*":
-            if ask.method == "COPY" or "x-copy-from" in ask.headers:
+            if request.method == "COPY" or "x-copy-from" in request.headers:
                 return None
             raise Invalid("If-None-Match only supports *", field="If-None-Match")
-        now = self.desk.now()
+        now = self.context.now()
 
         def check(old: model.Object | None) -> None:
             if actions.alive(old, now) is not None:
@@ -56,7 +56,7 @@ class Writes:
     async def thrown_away(self, got: Received) -> None:
         """The body is not wanted after all."""
         if got.body[0] == "b":
-            await self.desk.bodies._off(self.desk.bodies.discard, got)
+            await self.context.bodies._off(self.context.bodies.discard, got)
 
     async def commit(
         self,
@@ -71,13 +71,13 @@ class Writes:
         new.size, new.body, new.data = got.size, got.body, got.data
         if not new.etag:
             new.etag = got.md5
-        desk = self.desk
-        now = desk.now()
+        context = self.context
+        now = context.now()
         if new.at is not None and check is None:
             check = sync.newest(new.at, 202)
-        async with desk.bodies.offered(got):
-            return await desk.commits.write_short(
-                lambda tx: actions.put(tx, container_id, new, now, desk.wake_trash, check, numbered=numbered)
+        async with context.bodies.offered(got):
+            return await context.commits.write_short(
+                lambda tx: actions.put(tx, container_id, new, now, context.wake_trash, check, numbered=numbered)
             )
 
     async def store(
@@ -87,26 +87,28 @@ class Writes:
         return await self.commit(container_id, new, got, check, numbered=True)
 
     @staticmethod
-    def quota_ahead(spot: places.Spot, size: int) -> None:
+    def quota_ahead(found: containers.Found, size: int) -> None:
         """Refuse before the bytes travel, where the container's own quota is enough to know."""
-        c = spot.container
+        c = found.container
         if c is not None and c.meta.get("quota-bytes") and size > int(c.meta["quota-bytes"]):
             raise refuse(413, "Upload exceeds quota.")
 
-    def described(self, ask: Ask, name: str) -> actions.New:
+    def described(self, request: Request, name: str) -> actions.New:
         """What the headers say of the object."""
-        content_type = ask.headers.get("content-type") if not yes(ask.headers.get("x-detect-content-type")) else None
+        content_type = (
+            request.headers.get("content-type") if not yes(request.headers.get("x-detect-content-type")) else None
+        )
         if not content_type:
             content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
-        meta = object_meta(ask)
+        meta = object_meta(request)
         return actions.New(
-            name, 0, "", content_type, meta=meta, delete_at=self.delete_at(ask), at=ask.notes.get("sync_at")
+            name, 0, "", content_type, meta=meta, delete_at=self.delete_at(request), at=request.notes.get("sync_at")
         )
 
-    def delete_at(self, ask: Ask) -> int | None:
+    def delete_at(self, request: Request) -> int | None:
         """The second at which the object is to go, from X-Delete-After or X-Delete-At. Raises 400."""
-        now = self.desk.now()
-        after, at = ask.headers.get("x-delete-after"), ask.headers.get("x-delete-at")
+        now = self.context.now()
+        after, at = request.headers.get("x-delete-after"), request.headers.get("x-delete-at")
         if after is not None and after != "":
             if not whole_number(after):
                 raise refuse(400, "Non-integer X-Delete-After")
@@ -126,21 +128,29 @@ class Writes:
     ) -> actions.Removed:
         """Take the newest away, or one version for good. `at`: the time of the deletion, where another cluster tells of it. Raises
         NotFound."""
-        desk = self.desk
-        now = desk.now()
+        context = self.context
+        now = context.now()
 
         def run(tx: Tx) -> actions.Removed:
             if version is not None and version != "null":
-                return actions.delete_version(tx, container_id, name, version, now, desk.wake_trash, numbered=True)
+                return actions.delete_version(tx, container_id, name, version, now, context.wake_trash, numbered=True)
             check = sync.newest(at, 409) if at is not None else None
             return actions.delete(
-                tx, container_id, name, now, desk.wake_trash, check=check, at=at, numbered=True, marks=version is None
+                tx,
+                container_id,
+                name,
+                now,
+                context.wake_trash,
+                check=check,
+                at=at,
+                numbered=True,
+                marks=version is None,
             )
 
-        return await desk.commits.write_short(run)
+        return await context.commits.write_short(run)
 
 
-def created(o: model.Object, etag: str | None = None) -> Reply:
+def created(o: model.Object, etag: str | None = None) -> Response:
     """The answer to a write."""
     headers = {
         "content-type": "text/html; charset=UTF-8",
@@ -150,26 +160,26 @@ def created(o: model.Object, etag: str | None = None) -> Reply:
     }
     if not o.unversioned:
         headers["x-object-version-id"] = o.version
-    return Reply(201, headers)
+    return Response(201, headers)
 
 
-def object_meta(ask: Ask) -> dict[str, str]:
+def object_meta(request: Request) -> dict[str, str]:
     """Metadata and the kept headers of a request, by their whole names; the limits are checked."""
     out: dict[str, str] = {}
-    for name, value in ask.headers.items():
+    for name, value in request.headers.items():
         if name.startswith("x-object-meta-"):
             check_meta(name[14:], value)
             out[name] = value
     check_meta_total({k[14:]: v for k, v in out.items()})
     for name in KEPT:
-        if ask.headers.get(name):
-            value = ask.headers[name]
+        if request.headers.get(name):
+            value = request.headers[name]
             if name == "content-encoding" and "aws-chunked" in value:
                 continue
             out[name] = value
     if "x-object-manifest" in out:
         check_manifest(out["x-object-manifest"])
-    if ask.headers.get("x-object-meta-", None) is not None:
+    if request.headers.get("x-object-meta-", None) is not None:
         raise refuse(400, "Metadata name cannot be empty")
     return out
 

@@ -80,16 +80,16 @@ def post(call: Call, body: wire.ManyAllocations) -> None:
         raise Invalid("JSON does not validate: {} does not have enough properties", field="body")
     if len(body.extra) > wire.MOST_CONSUMERS:
         raise Invalid(f"{len(body.extra)} consumers, at most {wire.MOST_CONSUMERS} are taken", field="body")
-    asked: dict[str, wire.Allocations] = {}
+    requested: dict[str, wire.Allocations] = {}
     for id, each in body.extra.items():
         if not groups.is_uuid(id):
             raise Invalid(f"JSON does not validate: '{id[:80]}' is not a 'uuid'", field="body")
         read = shapes.decode(wire.Allocations, msgspec.json.encode(each), call.version)
         assert isinstance(read, wire.Allocations)
-        asked[groups.plain(id)] = read
+        requested[groups.plain(id)] = read
     # Those that give back come first: one request may move an allocation from one consumer to another.
     counted: set[str] = set()
-    for id, one in sorted(asked.items(), key=lambda item: (bool(item[1].allocations), item[0])):
+    for id, one in sorted(requested.items(), key=lambda item: (bool(item[1].allocations), item[0])):
         set_for(call, id, one, counted)
 
 

@@ -12,13 +12,13 @@ from virga.services.placement.actions import providers
 def index(call: Call) -> tuple[groups.Request, candidates.Found]:
     """GET /allocation_candidates (1.10)"""
     allow(call, policy.CANDIDATES)
-    ask = groups.parse(call.query.items, call.version)
-    providers.known(call, {name for group in ask.groups.values() for name in group.resources})
+    request = groups.parse(call.query.items, call.version)
+    providers.known(call, {name for group in request.groups.values() for name in group.resources})
     providers.known_traits(
         call,
-        {name for group in ask.groups.values() for names in group.required for name in names}
-        | {name for group in ask.groups.values() for name in group.forbidden}
-        | ask.root_required
-        | ask.root_forbidden,
+        {name for group in request.groups.values() for names in group.required for name in names}
+        | {name for group in request.groups.values() for name in group.forbidden}
+        | request.root_required
+        | request.root_forbidden,
     )
-    return ask, candidates.find(call.tx, ask, nested=call.version >= (1, 29))
+    return request, candidates.find(call.tx, request, nested=call.version >= (1, 29))

@@ -21,8 +21,8 @@ def index(call: Call) -> list[str]:
         kind, colon, rest = (call.query.get("name") or "").partition(":")
         if not colon or kind not in {"in", "startswith"}:
             raise groups.bad("Badly formatted name parameter. Expected name query string parameter in form: ?name=[in|startswith]:[name1,name2|prefix]. Got: " + (call.query.get("name") or "")[:200], "name")  # fmt: skip
-        asked = set(rest.split(","))
-        names = {n for n in names if (n in asked if kind == "in" else n.startswith(rest))}
+        requested = set(rest.split(","))
+        names = {n for n in names if (n in requested if kind == "in" else n.startswith(rest))}
     if "associated" in call.query:
         text = (call.query.get("associated") or "").lower()
         if text not in {"true", "false"}:

@@ -82,9 +82,9 @@ POWER = {"run": "running", "reboot_soft": "running", "reboot_hard": "running", "
 
 
 def _machines_of_servers() -> None:
-    """A machine for each server that was handed to a host, with the cards that its ports are."""
+    """A machine for each server that was handed to a host, with the nics that its ports are."""
     conn = op.get_bind()
-    cards = _cards(conn)
+    nics = _nics(conn)
     query = sa.text(
         "select s.id, h.id, s.generation, s.verb, s.seen_generation, s.seen_error, s.power_state, s.project_id, s.created "
         "from servers s join hosts h on h.name = s.host where s.generation > 0"
@@ -98,7 +98,7 @@ def _machines_of_servers() -> None:
                 "server_id": id,
                 "host_id": host,
                 "role": "withdrawn" if wanted == "gone" else "run",
-                "wanted": json.dumps({"power": wanted, "nics": cards.get((id, project), []), "disks": []}),
+                "wanted": json.dumps({"power": wanted, "nics": nics.get((id, project), []), "disks": []}),
                 "generation": generation,
                 "seen": min(seen, generation),
                 "error": error,
@@ -120,8 +120,8 @@ def _machines_of_servers() -> None:
         )
 
 
-def _cards(conn: sa.Connection) -> dict[tuple[str, str], list[dict[str, Any]]]:
-    """(server, project) → its cards, in the order in which they were made."""
+def _nics(conn: sa.Connection) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """(server, project) → its nics, in the order in which they were made."""
     query = sa.text(
         "select p.device_id, p.project_id, p.id, p.mac, n.mtu, p.network_id from ports p join networks n on n.id = p.network_id "
         "where p.device_owner like 'compute:%' order by p.created, p.id"

@@ -20,7 +20,7 @@ from ldap3.utils.dn import escape_rdn
 
 from virga.ground import log
 from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
-from virga.services.identity.directories.driver import Circle, Person
+from virga.services.identity.directories.driver import Group, User
 from virga.services.identity.directories.settings import Ldap
 
 Entry = dict[str, Any]
@@ -114,14 +114,14 @@ class LdapDirectory:
         """`read` on a kept connection, or on a fresh one when there is none or the server has closed it meanwhile."""
         self._there()
         with self._lock:
-            kept = self._idle.pop() if self._idle else None
-        if kept is not None:
+            connection = self._idle.pop() if self._idle else None
+        if connection is not None:
             try:
-                found = read(kept)
+                found = read(connection)
             except (LDAPException, OSError):
-                self._drop(kept)
+                self._drop(connection)
             else:
-                self._keep(kept)
+                self._release(connection)
                 return found
         c = None
         try:
@@ -130,7 +130,7 @@ class LdapDirectory:
         except (LDAPException, OSError) as e:
             self._drop(c)
             raise self._away(e) from e
-        self._keep(c)
+        self._release(c)
         return found
 
     @contextlib.contextmanager
@@ -146,7 +146,7 @@ class LdapDirectory:
         finally:
             self._drop(c)
 
-    def _keep(self, c: ldap3.Connection | None) -> None:
+    def _release(self, c: ldap3.Connection | None) -> None:
         with self._lock:
             if c is not None and not c.closed and len(self._idle) < IDLE:
                 self._idle.append(c)
@@ -184,15 +184,15 @@ class LdapDirectory:
                     paged_cookie=cookie,
                     time_limit=math.ceil(self.own.timeout),
                 )
-                said = c.result
-                if said["result"] == NO_SUCH:
+                message = c.result
+                if message["result"] == NO_SUCH:
                     return []
-                if said["result"]:
+                if message["result"]:
                     raise LDAPException(
-                        f"the search in {base} ended with {said.get('description')}: {said.get('message')}"
+                        f"the search in {base} ended with {message.get('description')}: {message.get('message')}"
                     )
                 out += [e for e in c.response if e.get("type") == "searchResEntry"]
-                cookie = (said.get("controls") or {}).get(PAGES, {}).get("value", {}).get("cookie")
+                cookie = (message.get("controls") or {}).get(PAGES, {}).get("value", {}).get("cookie")
                 if not cookie:
                     return out
 
@@ -217,7 +217,7 @@ class LdapDirectory:
             own.user_enabled_attribute,
         ]
 
-    def _person(self, e: Entry) -> Person | None:
+    def _user(self, e: Entry) -> User | None:
         own = self.own
         local_id, name = _first(e, own.user_id_attribute), _first(e, own.user_name_attribute)
         if not local_id or not name or len(name) > 255:
@@ -227,7 +227,7 @@ class LdapDirectory:
             for key, attribute in (("email", own.user_mail_attribute), ("description", own.user_description_attribute))
             if attribute and (value := _first(e, attribute))
         }
-        return Person(local_id, name, e["dn"], self._enabled(e), extra)
+        return User(local_id, name, e["dn"], self._enabled(e), extra)
 
     def _enabled(self, e: Entry) -> bool:
         """Whether an entry may log in. A mask names the bits of a number that mean *disabled* (Active Directory's 2); without one the
@@ -235,24 +235,24 @@ class LdapDirectory:
         own = self.own
         if not own.user_enabled_attribute:
             return True
-        said = _first(e, own.user_enabled_attribute)
-        if said is None:
-            said = own.user_enabled_default
+        value = _first(e, own.user_enabled_attribute)
+        if value is None:
+            value = own.user_enabled_default
         if own.user_enabled_mask:
             try:
-                return not int(said) & own.user_enabled_mask
+                return not int(value) & own.user_enabled_mask
             except ValueError:
                 return False
-        yes = said.strip().lower() in {"true", "1", "yes", "on"}
+        yes = value.strip().lower() in {"true", "1", "yes", "on"}
         if own.user_enabled_invert:
-            return said.strip().lower() in {"false", "0", "no", "off", ""}
+            return value.strip().lower() in {"false", "0", "no", "off", ""}
         return yes
 
-    def people(self) -> list[Person]:
+    def users(self) -> list[User]:
         rows = self._search(self.own.users_at, self._user_filter(), self._user_attributes)
-        return [p for e in rows if (p := self._person(e)) is not None]
+        return [p for e in rows if (p := self._user(e)) is not None]
 
-    def person(self, *, name: str | None = None, local_id: str | None = None) -> Person | None:
+    def user(self, *, name: str | None = None, local_id: str | None = None) -> User | None:
         attribute, value = (
             (self.own.user_name_attribute, name) if name is not None else (self.own.user_id_attribute, local_id or "")
         )
@@ -261,24 +261,24 @@ class LdapDirectory:
             self._user_filter(f"({attribute}={escape_filter_chars(str(value))})"),
             self._user_attributes,
         )
-        found = [p for e in rows if (p := self._person(e)) is not None]
+        found = [p for e in rows if (p := self._user(e)) is not None]
         if len(found) > 1:
             self.log.warning("two_of_a_name", domain=self.domain, places=[p.place for p in found])
             return None
         return found[0] if found else None
 
-    def among(self, local_ids: Sequence[str]) -> list[Person]:
+    def among(self, local_ids: Sequence[str]) -> list[User]:
         """Asked a hundred at a time."""
-        out: list[Person] = []
+        out: list[User] = []
         for n in range(0, len(local_ids), 100):
             either = "".join(
                 f"({self.own.user_id_attribute}={escape_filter_chars(id)})" for id in local_ids[n : n + 100]
             )
             rows = self._search(self.own.users_at, self._user_filter(f"(|{either})"), self._user_attributes)
-            out += [p for e in rows if (p := self._person(e)) is not None]
+            out += [p for e in rows if (p := self._user(e)) is not None]
         return out
 
-    def _groups(self, *more: str, members: bool) -> list[tuple[Circle, list[str]]]:
+    def _groups(self, *more: str, members: bool) -> list[tuple[Group, list[str]]]:
         own = self.own
         wanted = [own.group_id_attribute, own.group_name_attribute, own.group_desc_attribute] + (
             [own.group_member_attribute] if members else []
@@ -287,26 +287,26 @@ class LdapDirectory:
         for e in self._search(own.groups_at, self._group_filter(*more), wanted):
             local_id, name = _first(e, own.group_id_attribute), _first(e, own.group_name_attribute)
             if local_id and name and len(name) <= 255:
-                circle = Circle(local_id, name, e["dn"], _first(e, own.group_desc_attribute) or "")
-                out.append((circle, _all(e, own.group_member_attribute)))
+                group = Group(local_id, name, e["dn"], _first(e, own.group_desc_attribute) or "")
+                out.append((group, _all(e, own.group_member_attribute)))
         return out
 
-    def circles(self) -> list[Circle]:
+    def groups(self) -> list[Group]:
         """All groups. What is inside what is followed here, round trips and rings of groups cost nothing."""
         rows = self._groups(members=True)
         if self.own.group_members_are_ids:
             return [_with(c, set(members)) for c, members in rows]
-        ids = {_same(p.place): p.local_id for p in self.people()}
+        ids = {_same(p.place): p.local_id for p in self.users()}
         inside = {_same(c.place): [_same(m) for m in members] for c, members in rows}
         return [
             _with(c, {ids[m] for m in _reach(_same(c.place), inside, self.own.nested_groups) if m in ids})
             for c, _ in rows
         ]
 
-    def circles_of(self, person: Person) -> list[Circle]:
+    def groups_of(self, user: User) -> list[Group]:
         own = self.own
         mark = own.group_member_attribute
-        value = escape_filter_chars(person.local_id if own.group_members_are_ids else person.place)
+        value = escape_filter_chars(user.local_id if own.group_members_are_ids else user.place)
         if own.group_ad_nesting and not own.group_members_are_ids:
             return [c for c, _ in self._groups(f"({mark}:{IN_CHAIN}:={value})", members=False)]
         found = {c.place: c for c, _ in self._groups(f"({mark}={value})", members=False)}
@@ -318,15 +318,15 @@ class LdapDirectory:
             fresh = fresh[100:] + above
         return list(found.values())
 
-    def right(self, person: Person | None, password: str) -> bool:
+    def right(self, user: User | None, password: str) -> bool:
         """A bind as the person, on a connection of its own. An empty password would be a bind as nobody, which every directory
         grants (RFC 4513, 5.1.2): it is never right."""
         if not password or "\0" in password:
             return False
         self._there()
         place = (
-            person.place
-            if person is not None
+            user.place
+            if user is not None
             else f"{self.own.user_id_attribute}={secrets.token_hex(8)},{self.own.users_at}"
         )
         c = None
@@ -344,7 +344,7 @@ class LdapDirectory:
                 32,
             }:  # refusals of this bind; anything else is the directory's trouble
                 raise LDAPException(f"the bind ended with {c.result.get('description')}")
-            return bound and person is not None
+            return bound and user is not None
         except (LDAPException, OSError) as e:
             raise self._away(e) from e
         finally:
@@ -360,7 +360,7 @@ class LdapDirectory:
 
     def _did(self, c: ldap3.Connection, what: str) -> None:
         """The directory's own refusals as ours."""
-        code, said = c.result["result"], f"{c.result.get('description')} {c.result.get('message') or ''}".strip()
+        code, message = c.result["result"], f"{c.result.get('description')} {c.result.get('message') or ''}".strip()
         if code == 0:
             return
         if code == 68:
@@ -368,23 +368,23 @@ class LdapDirectory:
         if code == 32:
             raise NotFound(f"Could not find {what}.")
         if code in {50, 53}:
-            raise Forbidden(f"The directory of domain {self.domain} refused to write {what}: {said}")
+            raise Forbidden(f"The directory of domain {self.domain} refused to write {what}: {message}")
         if code in {16, 17, 18, 19, 20, 21, 34, 64, 65, 67, 71}:
             raise Invalid(
-                f"The directory of domain {self.domain} does not take {what}: {said}", field=what.partition(" ")[0]
+                f"The directory of domain {self.domain} does not take {what}: {message}", field=what.partition(" ")[0]
             )
-        raise LDAPException(said)
+        raise LDAPException(message)
 
     def _at(self, attribute: str, value: str, base: str) -> str:
         return f"{attribute}={escape_rdn(value)},{base}"
 
-    def _found(self, local_id: str) -> Person:
-        found = self.person(local_id=local_id)
+    def _found(self, local_id: str) -> User:
+        found = self.user(local_id=local_id)
         if found is None:
             raise NotFound(f"Could not find user: {local_id}.")
         return found
 
-    def _circle(self, local_id: str) -> Circle:
+    def _group(self, local_id: str) -> Group:
         rows = self._groups(f"({self.own.group_id_attribute}={escape_filter_chars(local_id)})", members=False)
         if len(rows) != 1:
             raise NotFound(f"Could not find group: {local_id}.")
@@ -401,7 +401,7 @@ class LdapDirectory:
             ]
         return ["TRUE" if enabled != own.user_enabled_invert else "FALSE"]
 
-    def add_person(self, name: str, password: str | None, enabled: bool, extra: Mapping[str, Any]) -> Person:
+    def add_user(self, name: str, password: str | None, enabled: bool, extra: Mapping[str, Any]) -> User:
         self._must_write()
         own = self.own
         local_id = name if own.user_id_attribute == own.user_name_attribute else secrets.token_hex(16)
@@ -419,7 +419,7 @@ class LdapDirectory:
             raise Invalid(
                 "Invalid input for field 'user.enabled': this directory has no attribute for it", field="enabled"
             )
-        if self.person(name=name) is not None:
+        if self.user(name=name) is not None:
             raise Conflict(
                 f"Conflict occurred attempting to store user - Duplicate entry found with name {name} at domain {self.domain}."
             )
@@ -446,7 +446,7 @@ class LdapDirectory:
                 out[attribute] = str(value)
         return out
 
-    def change_person(self, local_id: str, change: Mapping[str, Any]) -> Person:
+    def change_user(self, local_id: str, change: Mapping[str, Any]) -> User:
         self._must_write()
         own, who = self.own, self._found(local_id)
         edits: dict[str, Any] = {}
@@ -484,17 +484,17 @@ class LdapDirectory:
                 self._hash(c, who.place, change["password"])
         return self._found(local_id)
 
-    def remove_person(self, local_id: str) -> None:
+    def remove_user(self, local_id: str) -> None:
         self._must_write()
         who = self._found(local_id)
-        for circle in self.circles_of(who):
+        for group in self.groups_of(who):
             with contextlib.suppress(NotFound):
-                self.leave(circle.local_id, local_id)
+                self.leave(group.local_id, local_id)
         with self._bound() as c:
             c.delete(who.place)
             self._did(c, f"user {who.name}")
 
-    def add_circle(self, name: str, description: str) -> Circle:
+    def add_group(self, name: str, description: str) -> Group:
         self._must_write()
         own = self.own
         local_id = name if own.group_id_attribute == own.group_name_attribute else secrets.token_hex(16)
@@ -514,18 +514,18 @@ class LdapDirectory:
         with self._bound() as c:
             c.add(self._at(own.group_id_attribute, local_id, own.groups_at), own.group_objectclass, values)
             self._did(c, f"group {name}")
-        return self._circle(local_id)
+        return self._group(local_id)
 
     @property
     def _nobody(self) -> str:
         """The member of a group without members."""
         return f"cn=dumb,{self.own.groups_at}"
 
-    def change_circle(self, local_id: str, change: Mapping[str, Any]) -> Circle:
+    def change_group(self, local_id: str, change: Mapping[str, Any]) -> Group:
         self._must_write()
-        own, circle = self.own, self._circle(local_id)
+        own, group = self.own, self._group(local_id)
         edits: dict[str, Any] = {}
-        if "name" in change and change["name"] != circle.name:
+        if "name" in change and change["name"] != group.name:
             if own.group_name_attribute == own.group_id_attribute:
                 raise Forbidden("This directory names its entries by the group's name, which therefore cannot change.")
             edits[own.group_name_attribute] = [(ldap3.MODIFY_REPLACE, [change["name"]])]
@@ -535,39 +535,39 @@ class LdapDirectory:
             ]
         if edits:
             with self._bound() as c:
-                c.modify(circle.place, edits)
-                self._did(c, f"group {circle.name}")
-        return self._circle(local_id)
+                c.modify(group.place, edits)
+                self._did(c, f"group {group.name}")
+        return self._group(local_id)
 
-    def remove_circle(self, local_id: str) -> None:
+    def remove_group(self, local_id: str) -> None:
         self._must_write()
-        circle = self._circle(local_id)
+        group = self._group(local_id)
         with self._bound() as c:
-            c.delete(circle.place)
-            self._did(c, f"group {circle.name}")
+            c.delete(group.place)
+            self._did(c, f"group {group.name}")
 
     def _member(self, local_id: str) -> str:
         return local_id if self.own.group_members_are_ids else self._found(local_id).place
 
-    def join(self, circle_id: str, local_id: str) -> None:
+    def join(self, group_id: str, local_id: str) -> None:
         self._must_write()
-        circle, member = self._circle(circle_id), self._member(local_id)
+        group, member = self._group(group_id), self._member(local_id)
         with self._bound() as c:
-            c.modify(circle.place, {self.own.group_member_attribute: [(ldap3.MODIFY_ADD, [member])]})
+            c.modify(group.place, {self.own.group_member_attribute: [(ldap3.MODIFY_ADD, [member])]})
             if c.result["result"] != 20:  # is in it already
-                self._did(c, f"group {circle.name}")
+                self._did(c, f"group {group.name}")
 
-    def leave(self, circle_id: str, local_id: str) -> None:
+    def leave(self, group_id: str, local_id: str) -> None:
         self._must_write()
-        circle, member = self._circle(circle_id), self._member(local_id)
+        group, member = self._group(group_id), self._member(local_id)
         mark = self.own.group_member_attribute
         with self._bound() as c:
-            c.modify(circle.place, {mark: [(ldap3.MODIFY_DELETE, [member])]})
+            c.modify(group.place, {mark: [(ldap3.MODIFY_DELETE, [member])]})
             if c.result["result"] == 65:  # the last one of a class that needs one
-                c.modify(circle.place, {mark: [(ldap3.MODIFY_ADD, [self._nobody]), (ldap3.MODIFY_DELETE, [member])]})
+                c.modify(group.place, {mark: [(ldap3.MODIFY_ADD, [self._nobody]), (ldap3.MODIFY_DELETE, [member])]})
             if c.result["result"] == 16:
-                raise NotFound(f"User '{local_id}' not found in group '{circle.name}'.")
-            self._did(c, f"group {circle.name}")
+                raise NotFound(f"User '{local_id}' not found in group '{group.name}'.")
+            self._did(c, f"group {group.name}")
 
 
 def _wrapped(filter: str) -> str:
@@ -597,8 +597,8 @@ def _same(place: str) -> str:
     return ",".join("=".join(half.strip() for half in part.split("=", 1)) for part in place.split(",")).lower()
 
 
-def _with(c: Circle, members: set[str]) -> Circle:
-    return Circle(c.local_id, c.name, c.place, c.description, frozenset(members))
+def _with(c: Group, members: set[str]) -> Group:
+    return Group(c.local_id, c.name, c.place, c.description, frozenset(members))
 
 
 def _reach(start: str, inside: dict[str, list[str]], nested: bool) -> set[str]:

@@ -35,7 +35,7 @@ class SamlKey:
                     self._pem = _made()
                 else:
                     if not self.file.exists():
-                        self._keep(_made())
+                        self._store(_made())
                     self._pem = self.file.read_bytes()
             return self._pem
 
@@ -43,7 +43,7 @@ class SamlKey:
         text = self.pem().decode()
         return text[text.index("-----BEGIN CERTIFICATE-----") :]
 
-    def _keep(self, pem: bytes) -> None:
+    def _store(self, pem: bytes) -> None:
         assert self.file is not None
         new = self.file.with_name(f"{self.file.name}.{os.getpid()}")
         fd = os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
@@ -95,11 +95,11 @@ def metadata(entity: str, address: str, certificate: str) -> bytes:
     return bytes(etree.tostring(root, xml_declaration=True, encoding="UTF-8"))
 
 
-def _attributes(assertion: Element, said: dict[str, list[str]]) -> None:
+def _attributes(assertion: Element, attributes: dict[str, list[str]]) -> None:
     from lxml import etree
 
     statement = etree.SubElement(assertion, f"{{{SAML}}}AttributeStatement")
-    for name, values in said.items():
+    for name, values in attributes.items():
         one = etree.SubElement(statement, f"{{{SAML}}}Attribute", Name=name)
         for value in values:
             etree.SubElement(one, f"{{{SAML}}}AttributeValue").text = value
@@ -109,6 +109,7 @@ def response(
     entity: str,
     address: str,
     session: model.Session,
+    *,
     groups: list[tuple[str, str]],
     now: float,
     seconds: float,
@@ -143,7 +144,7 @@ def response(
     context = etree.SubElement(login, f"{{{SAML}}}AuthnContext")
     etree.SubElement(context, f"{{{SAML}}}AuthnContextClassRef").text = LOGIN_CLASS
     etree.SubElement(context, f"{{{SAML}}}AuthenticatingAuthority").text = entity
-    said = {
+    attributes = {
         "openstack_user": [session.user.name],
         "openstack_roles": [r.name for r in session.roles],
         "openstack_project": [session.project.name],
@@ -151,10 +152,10 @@ def response(
         "openstack_user_domain": [session.user_domain.name],
     }
     if groups:
-        said["openstack_groups"] = [
+        attributes["openstack_groups"] = [
             "JSON:" + json.dumps({"name": name, "domain": {"name": domain}}) for name, domain in groups
         ]
-    _attributes(assertion, said)
+    _attributes(assertion, attributes)
     signer = XMLSigner(c14n_algorithm=CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0)
     signed = signer.sign(
         assertion, key=key.pem(), cert=key.certificate(), reference_uri=assertion.get("ID"), id_attribute="ID"

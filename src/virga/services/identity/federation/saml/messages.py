@@ -85,9 +85,9 @@ def find(root: Element, path: str) -> list[Element]:
     return found
 
 
-def moment(said: str) -> float:
+def moment(text: str) -> float:
     try:
-        when = dt.datetime.fromisoformat(said.strip())
+        when = dt.datetime.fromisoformat(text.strip())
     except ValueError:
         raise no("a time in it is none") from None
     if when.tzinfo is None:
@@ -103,7 +103,7 @@ def stamp(at: float) -> str:
 
 
 @dataclass(frozen=True)
-class Said:
+class SamlAssertion:
     """What a believed assertion says: its id and end, who, and the attributes by name."""
 
     id: str
@@ -137,7 +137,7 @@ def unwrapped(root: Element) -> tuple[Element, str]:
     return bodies[0][0], text(states[0]) if len(states) == 1 else ""
 
 
-def believed(response: Element, want: Expected) -> Said:
+def believed(response: Element, want: Expected) -> SamlAssertion:
     """What the response's one assertion says, if it is signed by the issuer and is for us, for now, and for this login. Raises
     Unauthorized with the reason (SAML 2.0 profiles, 4.1.4.3, and errata)."""
     assertion = _signed(response, want)
@@ -166,7 +166,7 @@ def believed(response: Element, want: Expected) -> Said:
         for name in {one.get("Name"), one.get("FriendlyName")} - {None, ""}:
             attributes.setdefault(str(name), []).extend(values)
     names = find(assertion, "saml:Subject/saml:NameID")
-    return Said(str(assertion.get("ID")), until, text(names[0]) if names else "", attributes)
+    return SamlAssertion(str(assertion.get("ID")), until, text(names[0]) if names else "", attributes)
 
 
 def text_of_status(response: Element) -> str:
@@ -260,15 +260,15 @@ def _subject(assertion: Element, want: Expected) -> float:
         data = find(confirmation, "saml:SubjectConfirmationData")
         if confirmation.get("Method") != BEARER or len(data) != 1:
             continue
-        said = data[0]
-        ends, begins = said.get("NotOnOrAfter"), said.get("NotBefore")
-        if said.get("Recipient") != want.address:
+        confirmed = data[0]
+        ends, begins = confirmed.get("NotOnOrAfter"), confirmed.get("NotBefore")
+        if confirmed.get("Recipient") != want.address:
             why = "its recipient is another"
         elif not ends or moment(ends) <= want.now - LEEWAY:
             why = "it has expired"
         elif begins and moment(begins) > want.now + LEEWAY:
             why = "it is not valid yet"
-        elif said.get("InResponseTo") != want.request:
+        elif confirmed.get("InResponseTo") != want.request:
             why = (
                 "it does not answer the login that was begun"
                 if want.request is not None

@@ -13,7 +13,7 @@ from virga.services.identity import model, store
 from virga.services.identity import wire as v3
 from virga.services.identity.actions import catalog
 from virga.services.identity.v2 import wire
-from virga.services.identity.v2.around import asking
+from virga.services.identity.v2.adapter import as_v3
 
 Joined = dict[str, model.Endpoint]
 Interface = Literal["public", "internal", "admin"]
@@ -21,7 +21,7 @@ Interface = Literal["public", "internal", "admin"]
 
 def services(call: Call) -> list[model.CatalogService]:
     """GET /v2.0/OS-KSADM/services"""
-    return catalog.index_services(asking(call)).items
+    return catalog.index_services(as_v3(call)).items
 
 
 def service(call: Call, id: str) -> model.CatalogService:
@@ -67,7 +67,7 @@ def joined(rows: list[model.Endpoint]) -> list[Joined]:
 
 def endpoints(call: Call) -> list[Joined]:
     """GET /v2.0/endpoints"""
-    return joined(catalog.index_endpoints(asking(call)).items)
+    return joined(catalog.index_endpoints(as_v3(call)).items)
 
 
 def create_endpoint(call: Call, body: wire.Endpoint) -> Joined:

@@ -8,12 +8,12 @@ from virga.services.identity import model
 from virga.services.identity import wire as v3
 from virga.services.identity.actions import roles
 from virga.services.identity.v2 import wire
-from virga.services.identity.v2.around import asking
+from virga.services.identity.v2.adapter import as_v3
 
 
 def index(call: Call) -> list[model.Role]:
     """GET /v2.0/OS-KSADM/roles: the global ones."""
-    return roles.index(asking(call)).items
+    return roles.index(as_v3(call)).items
 
 
 def show(call: Call, id: str) -> model.Role:

@@ -11,12 +11,12 @@ from virga.services.identity import model, policy, store
 from virga.services.identity import wire as v3
 from virga.services.identity.actions import login, projects, users
 from virga.services.identity.v2 import wire
-from virga.services.identity.v2.around import DOMAIN, asking, cut
+from virga.services.identity.v2.adapter import DOMAIN, as_v3, page_slice
 
 
 def found(call: Call, id: str) -> model.Project:
     """A tenant that the caller may see: those of other domains are not there for v2.0."""
-    project = projects.show(asking(call), id).project
+    project = projects.show(as_v3(call), id).project
     if project.domain_id != DOMAIN:
         raise NotFound(f"Could not find project: {id}.")
     return project
@@ -28,17 +28,17 @@ def index(call: Call) -> list[model.Project] | model.Project:
     everything = may(call.actor, policy.LIST_PROJECTS) and (call.actor.project_id is not None or not call.actor.user_id)
     name = call.query.get("name")
     if name is not None:
-        rows = projects.index(asking(call, domain_id=DOMAIN, name=name)).items
+        rows = projects.index(as_v3(call, domain_id=DOMAIN, name=name)).items
         if not rows:
             raise NotFound(f"Could not find project: {name}.")
         return rows[0]
     rows = (
-        projects.index(asking(call, domain_id=DOMAIN)).items
+        projects.index(as_v3(call, domain_id=DOMAIN)).items
         if everything
         else login.projects_of(call.tx, call.actor.user_id)
     )
     rows = [p for p in rows if p.domain_id == DOMAIN and (everything or p.enabled)]
-    return rows[cut(call, [p.id for p in rows])]
+    return rows[page_slice(call, [p.id for p in rows])]
 
 
 def create(call: Call, body: wire.Tenant) -> model.Project:
@@ -74,5 +74,5 @@ def members(call: Call, id: str) -> list[model.User]:
     """GET /v2.0/tenants/{id}/users: who has a role in it."""
     found(call, id)
     ids = store.users_with_role_on(call.tx, "project", id)
-    users.index(asking(call, domain_id=DOMAIN, name=""))  # the rule of a list of users holds here too
+    users.index(as_v3(call, domain_id=DOMAIN, name=""))  # the rule of a list of users holds here too
     return sorted((u for u in store.USERS.within(call.tx, "id", ids) if u.domain_id == DOMAIN), key=lambda u: u.name)

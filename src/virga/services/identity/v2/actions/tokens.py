@@ -13,10 +13,10 @@ from virga.services.identity import wire as v3
 from virga.services.identity.actions import auth, users
 from virga.services.identity.tokens import Tokens
 from virga.services.identity.v2 import wire
-from virga.services.identity.v2.around import DOMAIN, asking
+from virga.services.identity.v2.adapter import DOMAIN, as_v3
 
 Issued = tuple[str, model.Session]
-Wanted = v3.Scope | Literal["unscoped"]
+RequestedScope = v3.Scope | Literal["unscoped"]
 
 
 def issue(call: Call, body: wire.Auth) -> Issued:
@@ -44,7 +44,7 @@ def _password(given: wire.PasswordCredentials) -> v3.Methods:
     return v3.Methods(methods=["password"], password=v3.PasswordMethod(user=user))
 
 
-def _scope(body: wire.Auth) -> Wanted:
+def _scope(body: wire.Auth) -> RequestedScope:
     if isinstance(body.tenant_id, str):
         return v3.Scope(project=v3.ProjectRef(id=body.tenant_id))
     if isinstance(body.tenant_name, str) and body.tenant_name:
@@ -52,9 +52,9 @@ def _scope(body: wire.Auth) -> Wanted:
     return "unscoped"
 
 
-def told(issued: Issued | auth.Halfway) -> Issued:
+def told(issued: Issued | auth.AuthReceipt) -> Issued:
     """Refuse what v2.0 has no words for: other domains, scopes that are no tenant, logins with several factors."""
-    if isinstance(issued, auth.Halfway):
+    if isinstance(issued, auth.AuthReceipt):
         raise Unauthorized("The user needs more than a password to log in, which v2.0 cannot ask for: use v3.")
     return issued[0], sayable(issued[1])
 
@@ -69,7 +69,7 @@ def sayable(session: model.Session) -> model.Session:
 
 def show(call: Call, token: str) -> Issued:
     """GET /v2.0/tokens/{id}, for services; `belongsTo` asks for a tenant."""
-    session = sayable(auth.show(asking(call, subject=token)))
+    session = sayable(auth.show(as_v3(call, subject=token)))
     wanted = call.query.get("belongsTo")
     if wanted is not None and (session.project is None or session.project.id != wanted):
         raise Unauthorized("Token does not belong to specified tenant.")
@@ -78,12 +78,12 @@ def show(call: Call, token: str) -> Issued:
 
 def revoke(call: Call, token: str) -> None:
     """DELETE /v2.0/tokens/{id}"""
-    auth.revoke(asking(call, subject=token))
+    auth.revoke(as_v3(call, subject=token))
 
 
 def endpoints(call: Call, token: str) -> Issued:
     """GET /v2.0/tokens/{id}/endpoints: the catalogue that the token carries."""
-    return token, sayable(auth.show(asking(call, subject=token)))
+    return token, sayable(auth.show(as_v3(call, subject=token)))
 
 
 def change_password(call: Call, user_id: str, body: wire.OwnPassword) -> Issued:
@@ -95,7 +95,7 @@ def change_password(call: Call, user_id: str, body: wire.OwnPassword) -> Issued:
         call, user_id, v3.ChangePassword(original_password=body.original_password, password=body.password)
     )
     user = v3.PasswordUser(id=user_id, password=body.password)
-    scope: Wanted = v3.Scope(project=v3.ProjectRef(id=project)) if project is not None else "unscoped"
+    scope: RequestedScope = v3.Scope(project=v3.ProjectRef(id=project)) if project is not None else "unscoped"
     methods = v3.Methods(methods=["password"], password=v3.PasswordMethod(user=user))
     return told(auth.issue(call, v3.Auth(identity=methods, scope=scope)))
 

@@ -17,9 +17,9 @@ from virga.services.identity.actions import grants, login, projects, roles, user
 from virga.services.identity.tokens import roles_on_project
 from virga.services.identity.v2 import wire
 from virga.services.identity.v2.actions import tenants
-from virga.services.identity.v2.around import DOMAIN, asking
+from virga.services.identity.v2.adapter import DOMAIN, as_v3
 
-PLACE = grants.Place("project", "user", inherited=False)
+PLACE = grants.GrantTarget("project", "user", inherited=False)
 
 
 def found(call: Call, id: str) -> model.User:
@@ -33,8 +33,8 @@ def index(call: Call) -> list[model.User] | model.User:
     """GET /v2.0/users; `name` asks for one."""
     name = call.query.get("name")
     if name is None:
-        return users.index(asking(call, domain_id=DOMAIN)).items
-    rows = users.index(asking(call, domain_id=DOMAIN, name=name)).items
+        return users.index(as_v3(call, domain_id=DOMAIN)).items
+    rows = users.index(as_v3(call, domain_id=DOMAIN, name=name)).items
     if not rows:
         raise NotFound(f"Could not find user: {name}.", type="UserNotFound")
     return rows[0]
@@ -152,7 +152,7 @@ def references(call: Call, user_id: str) -> list[dict[str, str]]:
 
 def unrefer(call: Call, user_id: str, ref: str) -> None:
     """DELETE /v2.0/users/{id}/roleRefs/{ref}"""
-    said = parse_qs(ref)
-    if not said.get("tenantId") or not said.get("roleId"):
+    params = parse_qs(ref)
+    if not params.get("tenantId") or not params.get("roleId"):
         raise NotFound(f"Could not find role reference: {ref}.")
-    take(call, said["tenantId"][0], user_id, said["roleId"][0])
+    take(call, params["tenantId"][0], user_id, params["roleId"][0])

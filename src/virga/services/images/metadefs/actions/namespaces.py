@@ -13,7 +13,7 @@ from virga.ground.http.pages import Page
 from virga.ground.wire import UNSET, given
 from virga.services.images.metadefs import model, policy, store, wire
 
-Whole = tuple[model.Namespace, list[model.Item]]
+NamespaceWithItems = tuple[model.Namespace, list[model.Item]]
 KEYS = {
     "created_at": "created",
     "updated_at": "updated",
@@ -35,7 +35,7 @@ def found(call: Call, name: str) -> model.Namespace:
     return row
 
 
-def index(call: Call) -> Page[Whole]:
+def index(call: Call) -> Page[NamespaceWithItems]:
     """GET /v2/metadefs/namespaces, with what each is for."""
     allow(call, policy.READ)
     q, where = call.query, []
@@ -53,21 +53,21 @@ def index(call: Call) -> Page[Whole]:
         raise Invalid(f"Invalid sort key or direction: {key[:40]}:{way[:40]}", field="sort_key")
     marker = found(call, q.get("marker") or "").id if "marker" in q else None
     rows = store.NAMESPACES.page(call.tx, *where, seen=seen, sort=[(KEYS[key], way)], marker=marker, limit=limit + 1)
-    kept = rows[:limit]
-    items = store.ITEMS.within(call.tx, "namespace_id", [r.id for r in kept], store.i.kind == model.ASSOCIATION)
+    shown = rows[:limit]
+    items = store.ITEMS.within(call.tx, "namespace_id", [r.id for r in shown], store.i.kind == model.ASSOCIATION)
     return Page(
-        [(r, [i for i in items if i.namespace_id == r.id]) for r in kept],
-        kept[-1].namespace if kept and len(rows) > limit else None,
+        [(r, [i for i in items if i.namespace_id == r.id]) for r in shown],
+        shown[-1].namespace if shown and len(rows) > limit else None,
     )
 
 
-def show(call: Call, name: str) -> Whole:
+def show(call: Call, name: str) -> NamespaceWithItems:
     """GET /v2/metadefs/namespaces/{namespace}: with all that is in it."""
     row = found(call, name)
     return row, store.items(call.tx, row.id)
 
 
-def create(call: Call, body: wire.Namespace) -> Whole:
+def create(call: Call, body: wire.Namespace) -> NamespaceWithItems:
     """POST /v2/metadefs/namespaces: the namespace and all that is in it, or nothing."""
     allow(call, policy.ADD_NAMESPACE)
     if store.NAMESPACES.one(call.tx, store.n.namespace == body.namespace) is not None:
@@ -122,7 +122,7 @@ def object_body(o: wire.Object) -> dict[str, Any]:
     return body
 
 
-def update(call: Call, name: str, body: wire.SetNamespace) -> Whole:
+def update(call: Call, name: str, body: wire.SetNamespace) -> NamespaceWithItems:
     """PUT /v2/metadefs/namespaces/{namespace}: what is not said becomes what it would be in a new one."""
     row = found(call, name)
     allow(call, policy.MODIFY_NAMESPACE)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The doors of federation: which way in, by what the settings say of the identity provider and by what the client can."""
+"""Ways into federation: which way in, by what the settings say of the identity provider and by what the client can."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from virga.ground.errors import Invalid, NotFound
 from virga.ground.http.call import Answer, Call
 from virga.services.identity import model as rows
 from virga.services.identity.federation import store
-from virga.services.identity.federation.actions import arriving, by_saml
+from virga.services.identity.federation.actions import federated_login, saml_login
 from virga.services.identity.federation.oidc import assertion
 from virga.services.identity.federation.registry import Providers
 
@@ -15,11 +15,13 @@ from virga.services.identity.federation.registry import Providers
 def authenticate(call: Call, idp: str, protocol: str) -> tuple[str, rows.Session] | Answer:
     """GET or POST /v3/OS-FEDERATION/identity_providers/{idp}/protocols/{protocol}/auth: an unscoped token for the bearer of an access
     or ID token; for an enhanced client of SAML the request that it carries to the provider."""
-    arriving.known(call, idp, protocol)
-    if call.use(Providers).saml(idp) is not None and by_saml.is_enhanced(call):
-        return by_saml.enhanced(call, idp, protocol)
-    claims = arriving.trusted(call, idp).claims(arriving.bearer(call))
-    return arriving.issue(call, arriving.by_assertion(call, idp, protocol, assertion(claims)), idp, protocol)
+    federated_login.known(call, idp, protocol)
+    if call.use(Providers).saml(idp) is not None and saml_login.is_enhanced(call):
+        return saml_login.enhanced(call, idp, protocol)
+    claims = federated_login.trusted(call, idp).claims(federated_login.bearer(call))
+    return federated_login.issue(
+        call, federated_login.by_assertion(call, idp, protocol, assertion(claims)), idp, protocol
+    )
 
 
 def websso(call: Call, protocol: str) -> tuple[str, str]:
@@ -39,7 +41,7 @@ def websso(call: Call, protocol: str) -> tuple[str, str]:
 def websso_by(call: Call, idp: str, protocol: str) -> tuple[str, str]:
     """GET /v3/auth/OS-FEDERATION/identity_providers/{idp}/protocols/{protocol}/websso?origin=…: off to the provider."""
     return (
-        by_saml.begin(call, idp, protocol)
+        saml_login.begin(call, idp, protocol)
         if call.use(Providers).saml(idp) is not None
-        else arriving.begin(call, idp, protocol)
+        else federated_login.begin(call, idp, protocol)
     )

@@ -114,10 +114,10 @@ def limits_shown(call: Call) -> tuple[Kept, Used]:
     """GET /limits: absolute limits and their use."""
     allow(call, policy.LIMITS)
     project = call.actor.project_id or ""
-    asked = call.query.get("tenant_id")
-    if asked is not None and asked != project:
+    requested = call.query.get("tenant_id")
+    if requested is not None and requested != project:
         allow(call, policy.LIMITS_OTHER)
-        project = asked
+        project = requested
     used = Used(
         instances=limits.INSTANCES.count(call.tx, project),
         cores=limits.CORES.count(call.tx, project),

@@ -11,10 +11,10 @@ import msgspec
 
 from virga.ground.errors import Conflict, Invalid, NotFound, Problem
 from virga.ground.sagas import Again, Context, Saga, Step
-from virga.protocol.machines import Nic, Wanted
+from virga.protocol.machines import DesiredState, Nic
 from virga.services.compute import hosts as hosts_of
 from virga.services.compute import machines, model, store
-from virga.services.compute.sagas import hand
+from virga.services.compute.sagas import node_steps
 from virga.services.compute.scheduler import ask, choose, filters
 from virga.services.compute.settings import Compute
 from virga.services.images import api as images
@@ -25,7 +25,7 @@ from virga.services.placement import api as inventories
 def verify(ctx: Context) -> str:
     """The image's signature holds against its bytes, by a certificate that is trusted now."""
     with ctx.db.read() as tx:
-        row = hand.server(ctx, tx)
+        row = node_steps.server(ctx, tx)
     if row is None or row.image_id is None:
         raise NotFound("The server is gone.")
     try:
@@ -47,20 +47,20 @@ def place(ctx: Context) -> str | None:
     """Choose a host and claim what the machine takes of it, in the transaction that writes it down. Placement gives the hosts that have
     room, a lot at a time; filters and weighers order a lot; the first whose generation is still what was seen is taken. Who loses a
     host to another build tries the next, and looks anew when all were lost: a build is refused for want of room alone."""
-    row = hand.server(ctx, ctx.tx)
+    row = node_steps.server(ctx, ctx.tx)
     if row is None:
         raise NotFound("The server is gone.")
-    spec, own = _spec(ctx, row), ctx.doors.use(Compute)
+    spec, own = _spec(ctx, row), ctx.registry.use(Compute)
     using = filters.named(own.enabled_filters)
     multipliers = {
         "RAMWeigher": own.ram_weight_multiplier,
         "CPUWeigher": own.cpu_weight_multiplier,
         "DiskWeigher": own.disk_weight_multiplier,
     }
-    asked = ask.request(spec.need)
+    requested = ask.request(spec.need)
     for _ in range(LOOKS):
         lost = False
-        left = inventories.offers(ctx.tx, asked, LOT)
+        left = inventories.offers(ctx.tx, requested, LOT)
         while lot := list(itertools.islice(left, LOT)):
             offers = {offer.host: offer for offer in reversed(lot)}  # of several ways in one host, the first
             states = hosts_of.states(ctx.tx, {offer.host: offer.inventories for offer in offers.values()})
@@ -126,50 +126,58 @@ def unplace(ctx: Context) -> None:
 
 def claim_ports(ctx: Context) -> list[str]:
     """Bind the caller's ports and make the others, with addresses and security groups."""
-    row = hand.server(ctx, ctx.tx)
+    row = node_steps.server(ctx, ctx.tx)
     if row is None:
         raise NotFound("The server is gone.")
-    wanted = msgspec.convert(row.wanted, list[network.Wanted])
-    call = hand.as_call(ctx, ctx.tx, row.project_id)
-    return network.claim(call, row.id, row.project_id, row.host or "", wanted, row.groups, row.zone or "nova")
+    requested = msgspec.convert(row.wanted, list[network.RequestedNetwork])
+    call = node_steps.as_call(ctx, ctx.tx, row.project_id)
+    return network.claim(
+        call,
+        row.id,
+        row.project_id,
+        host=row.host or "",
+        requested=requested,
+        group_ids=row.groups,
+        zone=row.zone or "nova",
+    )
 
 
 def release_ports(ctx: Context) -> None:
-    row = hand.server(ctx, ctx.tx)
+    row = node_steps.server(ctx, ctx.tx)
     project = row.project_id if row is not None else None
-    network.release(hand.as_call(ctx, ctx.tx, ""), ctx.args["server"], project)
+    network.release(node_steps.as_call(ctx, ctx.tx, ""), ctx.args["server"], project)
 
 
 def assign(ctx: Context) -> int:
     """Tell the node; from here on the machine may exist."""
-    row = hand.server(ctx, ctx.tx)
+    row = node_steps.server(ctx, ctx.tx)
     if row is None:
         raise NotFound("The server is gone.")
     nics = [
         Nic(port_id=n.port_id, mac=n.mac, mtu=n.mtu, network_id=n.network_id)
         for n in network.nics(ctx.tx, row.id, row.project_id)
     ]
-    want = Wanted(power="running", nics=nics)
-    return machines.assign(ctx.tx, ctx.doors, row.id, hand.host_id(ctx.tx, row), want).generation
+    want = DesiredState(power="running", nics=nics)
+    return machines.assign(ctx.tx, ctx.registry, row.id, node_steps.host_id(ctx.tx, row), want).generation
 
 
 def unassign(ctx: Context) -> None:
     """The host lets go of the machine, and its disks, of which there may be some, go."""
     with ctx.db.write() as tx:
-        row = hand.server(ctx, tx)
-        hand.withdraw(ctx, tx)
-        hosts = [hand.host_id(tx, row)] if row is not None and row.host is not None else []
-    hand.await_withdrawn(ctx)
-    hand.destroy_disks(ctx, hosts)
+        row = node_steps.server(ctx, tx)
+        node_steps.withdraw(ctx, tx)
+        hosts = [node_steps.host_id(tx, row)] if row is not None and row.host is not None else []
+    node_steps.await_withdrawn(ctx)
+    node_steps.destroy_disks(ctx, hosts)
 
 
 def await_running(ctx: Context) -> None:
     """The node reports the generation that it was given."""
-    hand.awaited(ctx, ctx.notes["assign"])
+    node_steps.await_report(ctx, ctx.notes["assign"])
 
 
 def done(ctx: Context) -> None:
-    row = hand.server(ctx, ctx.tx)
+    row = node_steps.server(ctx, ctx.tx)
     if row is None:
         return
     now = ctx.world.now()
@@ -184,11 +192,11 @@ def done(ctx: Context) -> None:
         updated=now,
     )
     store.end(ctx.tx, row.id, now, "compute__do_build_and_run_instance", host=row.host)
-    hand.tell(ctx, ctx.tx, row, "active")
+    node_steps.emit_changed(ctx, ctx.tx, row, "active")
 
 
 def failed(ctx: Context) -> None:
-    row = hand.server(ctx, ctx.tx)
+    row = node_steps.server(ctx, ctx.tx)
     if row is None:
         return
     now = ctx.world.now()
@@ -199,11 +207,11 @@ def failed(ctx: Context) -> None:
         task_state=None,
         saga_id=None,
         power_state=model.NOSTATE,
-        fault=hand.fault(ctx),
+        fault=node_steps.fault(ctx),
         updated=now,
     )
     store.end(ctx.tx, row.id, now, "compute__do_build_and_run_instance", error=ctx.error)
-    hand.tell(ctx, ctx.tx, row, "error", ctx.error)
+    node_steps.emit_changed(ctx, ctx.tx, row, "error", ctx.error)
 
 
 CREATE_SERVER = Saga(
@@ -217,7 +225,7 @@ CREATE_SERVER = Saga(
     deadline=900,
     done=done,
     failed=failed,
-    superseded=hand.superseded,
+    superseded=node_steps.superseded,
 )
 
 CREATE_VERIFIED_SERVER = dataclasses.replace(

@@ -13,14 +13,14 @@ from virga.services.objects.drivers.rados import RadosStore
 from virga.services.objects.settings import Objects
 
 
-def chosen(settings: Objects, state: Path | None) -> BlobStore:
+def blob_store(settings: Objects, state: Path | None) -> BlobStore:
     """The store of bodies; `state` None and no other word keeps them in memory. Raises ValueError."""
     if settings.store:
         return named("objects.store", settings.store)
     return MemoryStore() if state is None else FileStore([Path(d) for d in settings.disks] or [state / "objects"])
 
 
-def replica(settings: Objects) -> BlobStore | None:
+def replica_store(settings: Objects) -> BlobStore | None:
     """The second store, if there is one. Raises ValueError."""
     return named("objects.replica", settings.replica) if settings.replica else None
 

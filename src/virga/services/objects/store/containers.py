@@ -19,7 +19,7 @@ _a, _c, _o = ACCOUNTS.table, CONTAINERS.table, OBJECTS.table
 _NC, _NO = len(_c.c), len(_o.c)
 
 
-class Spot(NamedTuple):
+class Found(NamedTuple):
     """What there is at account / container / object."""
 
     account: model.Account | None
@@ -38,19 +38,19 @@ _object = Lookup(
 )
 
 
-def look(
+def look_up(
     tx: Tx, account: str, container: str | None = None, object: str | None = None, *, with_account: bool = True
-) -> Spot:
+) -> Found:
     """One or two reads, whatever the depth. Without `with_account` the account's row is left out."""
     own = account_row(tx, account) if with_account else None
     if container is None:
-        return Spot(own, None, None)
+        return Found(own, None, None)
     if object is None:
-        return Spot(own, container_row(tx, account, container), None)
+        return Found(own, container_row(tx, account, container), None)
     values = _object.first(tx, account=account, container=container, object=object)
     if values is None:
-        return Spot(own, None, None)
-    return Spot(own, model.Container(*values[:_NC]), None if values[_NC] is None else model.Object(*values[_NC:]))
+        return Found(own, None, None)
+    return Found(own, model.Container(*values[:_NC]), None if values[_NC] is None else model.Object(*values[_NC:]))
 
 
 def account_row(tx: Tx, name: str) -> model.Account | None:
@@ -96,7 +96,7 @@ def totals_by_policy(tx: Tx, account: str) -> list[tuple[str, int, int, int]]:
 
 
 def make_container(
-    tx: Tx, account: str, name: str, policy: str, now: float, meta: model.Meta, control: dict[str, Any]
+    tx: Tx, account: str, name: str, *, policy: str, now: float, meta: model.Meta, control: dict[str, Any]
 ) -> model.Container:
     values = {
         "account": account,

@@ -9,19 +9,19 @@ import threading
 from collections.abc import Callable, Iterator
 
 
-class Web:
+class WebServer:
     """`pages[path]` is bytes, or a function that answers by itself."""
 
     def __init__(self) -> None:
         self.pages: dict[str, bytes | Callable[[http.server.BaseHTTPRequestHandler], None]] = {}
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         web = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                web.asked.append(self.path)
+                web.requests.append(self.path)
                 page = web.pages.get(self.path)
                 if callable(page):
                     page(self)
@@ -58,8 +58,8 @@ class Web:
 
 
 @contextlib.contextmanager
-def web() -> Iterator[Web]:
-    made = Web()
+def web() -> Iterator[WebServer]:
+    made = WebServer()
     try:
         yield made
     finally:

@@ -14,7 +14,7 @@ from virga.authority.rules import Rule, allow, is_admin, may
 from virga.ground.db.rows import Row, Rows, tagged
 from virga.ground.errors import Forbidden, Invalid, NotFound
 from virga.ground.http.call import Call, Query
-from virga.ground.http.pages import Page, asked, cut
+from virga.ground.http.pages import Page, page_request, paginate
 from virga.ground.wire import UNSET, Wire
 from virga.services.network import policy
 from virga.services.network.wire import ORDERS, PAGES
@@ -42,7 +42,7 @@ def project_of(call: Call, body: Any) -> str:
     return str(named)
 
 
-def head(call: Call, body: Any, project_id: str) -> dict[str, Any]:
+def common_columns(call: Call, body: Any, project_id: str) -> dict[str, Any]:
     """id, name, owner, times: the columns every row begins and ends with."""
     now = call.now()
     return {
@@ -57,7 +57,7 @@ def head(call: Call, body: Any, project_id: str) -> dict[str, Any]:
     }
 
 
-def sight(call: Call, rule: Rule) -> tuple[str | None, bool]:
+def visibility(call: Call, rule: Rule) -> tuple[str | None, bool]:
     """What `rule` lets the caller see: the caller's project if its things are, and whether everybody's are."""
     own = call.actor.project_id
     if may(call.actor, rule):
@@ -113,8 +113,8 @@ def _offered(call: Call) -> Call:
     read = (*call.query.items, *PAGES, *ORDERS)
     if declared is None or all(name in declared for name in read):
         return call
-    kept = Query({name: values for name, values in call.query.items.items() if name in declared})
-    return dataclasses.replace(call, request=dataclasses.replace(call.request, query=kept))
+    stored = Query({name: values for name, values in call.query.items.items() if name in declared})
+    return dataclasses.replace(call, request=dataclasses.replace(call.request, query=stored))
 
 
 def listed(call: Call, rows: Rows[T], seen: Any, filters: Mapping[str, str], *more: Any) -> Page[T]:
@@ -122,7 +122,7 @@ def listed(call: Call, rows: Rows[T], seen: Any, filters: Mapping[str, str], *mo
     declared = call.query.declared
     call = _offered(call)
     sortable = {n: c for n, c in filters.items() if declared is None or n in declared} | {"id": "id"}
-    ask = asked(call, sortable=sortable, default=(("created", "asc"),), most=10000, default_way="asc")
+    page = page_request(call, sortable=sortable, default=(("created", "asc"),), most=10000, default_way="asc")
     where = [*more]
     for name, values in call.query.items.items():
         column = filters.get(name)
@@ -137,11 +137,11 @@ def listed(call: Call, rows: Rows[T], seen: Any, filters: Mapping[str, str], *mo
             where.append(col.in_(values))
     if "tags" in rows.c:
         where += tagged(call.tx, rows.c.tags, call.query.items)
-    return cut(
+    return paginate(
         rows.page(
-            call.tx, *where, seen=seen, sort=ask.sort, marker=ask.marker, limit=ask.limit + 1, reverse=ask.reverse
+            call.tx, *where, seen=seen, sort=page.sort, marker=page.marker, limit=page.limit + 1, reverse=page.reverse
         ),
-        ask,
+        page,
     )
 
 
@@ -151,7 +151,7 @@ def never_active(call: Call) -> bool:
     return bool(status) and "ACTIVE" not in status
 
 
-def sent(body: Wire, names: dict[str, str]) -> dict[str, Any]:
+def given(body: Wire, names: dict[str, str]) -> dict[str, Any]:
     """The fields that the caller sent and that are columns: name in the code → column."""
     return {column: v for name, column in names.items() if (v := getattr(body, name)) is not UNSET}
 
@@ -161,6 +161,6 @@ def newer_all(call: Call, rows: Rows[Any], ids: Iterable[str]) -> None:
     rows.change(call.tx, rows.c.id.in_(list(ids)), revision=rows.c.revision + 1, updated=call.now())
 
 
-def newer(call: Call, rows: Rows[Any], id: str, change: dict[str, Any]) -> None:
+def bump_revision(call: Call, rows: Rows[Any], id: str, change: dict[str, Any]) -> None:
     """Write a change with the next revision."""
     rows.put(call.tx, id, **change, revision=rows.c.revision + 1, updated=call.now())

@@ -13,10 +13,10 @@ from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound
 from virga.services.identity import api as identity
 from virga.services.objects import acl, model
-from virga.services.objects.desk import Desk
-from virga.services.objects.exchange import LAST, Answered, Ask, Reply, count_of, http_date
+from virga.services.objects.context import ObjectContext
+from virga.services.objects.http import LAST, Answered, Request, Response, count_of, http_date
+from virga.services.objects.store import containers as containers_store
 from virga.services.objects.store import objects as rows
-from virga.services.objects.store import places
 from virga.services.objects.swift import listings, sync
 from virga.services.objects.swift.entry import Entry, project_of
 from virga.services.objects.swift.metadata import clean, merge, tristate, user_meta, yes
@@ -40,76 +40,76 @@ OWNERS = (
 """Headers by which only an account's owner opens it to others: of anybody else who may write they do not count, as upstream has it."""
 
 
-def without_owners(ask: Ask) -> None:
+def without_owners(request: Request) -> None:
     for header in OWNERS:
-        ask.headers.pop(header, None)
-        ask.headers.pop(f"x-remove-{header[2:]}", None)
+        request.headers.pop(header, None)
+        request.headers.pop(f"x-remove-{header[2:]}", None)
 
 
-class Places:
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+class Containers:
+    def __init__(self, context: ObjectContext) -> None:
+        self.context = context
 
     # -- accounts --------------------------------------------------------------------------------------------------
 
-    async def account(self, ask: Ask, entry: Entry, account: str) -> Reply:
-        commits = self.desk.commits
-        row = await commits.read(lambda tx: places.account_row(tx, account))
-        await entry.allow(ask, account, account_row=row)
+    async def account(self, request: Request, entry: Entry, account: str) -> Response:
+        commits = self.context.commits
+        row = await commits.read(lambda tx: containers_store.account_row(tx, account))
+        await entry.allow(request, account, account_row=row)
         if not entry.owns(account):
-            without_owners(ask)
+            without_owners(request)
         if row is not None and row.deleted is not None:
             raise Answered(
                 page(
-                    410 if ask.method in {"GET", "HEAD"} else 403,
+                    410 if request.method in {"GET", "HEAD"} else 403,
                     "The account was deleted.",
                     x_account_status="Deleted",
                 )
             )
-        if ask.method in {"GET", "HEAD"}:
-            return await self._show_account(ask, entry, account, row)
-        if ask.method == "POST" or (ask.method == "PUT" and entry.reseller()):
-            meta, control = self._account_changes(ask, entry, account)
-            now = self.desk.now()
+        if request.method in {"GET", "HEAD"}:
+            return await self._show_account(request, entry, account, row)
+        if request.method == "POST" or (request.method == "PUT" and entry.reseller()):
+            meta, control = self._account_changes(request, entry, account)
+            now = self.context.now()
 
             def change(tx: Tx) -> bool:
-                was = places.account_row(tx, account)
-                old = places.ensure_account(tx, account, model.stamp(now)[1])
+                was = containers_store.account_row(tx, account)
+                old = containers_store.ensure_account(tx, account, model.stamp(now)[1])
                 merged = merge(old.meta, meta, "account")
                 own = {k: v for k, v in (old.control | control).items() if v not in (None, {}, "")}
                 if "quotas" in control:
                     quotas = {k: v for k, v in (old.control.get("quotas", {}) | control["quotas"]).items() if v}
                     own["quotas"] = quotas
-                places.put_account(tx, account, meta=merged, control=own)
+                containers_store.put_account(tx, account, meta=merged, control=own)
                 return was is None
 
             made = await commits.write(change)
-            return page(204 if ask.method == "POST" else 201 if made else 202)
-        if ask.method == "DELETE" and entry.reseller():
-            now = self.desk.now()
+            return page(204 if request.method == "POST" else 201 if made else 202)
+        if request.method == "DELETE" and entry.reseller():
+            now = self.context.now()
 
             def end(tx: Tx) -> None:
-                places.ensure_account(tx, account, now)
-                places.put_account(tx, account, deleted=now)
+                containers_store.ensure_account(tx, account, now)
+                containers_store.put_account(tx, account, deleted=now)
 
             await commits.write(end)
             return page(204)
         raise Answered(page(405, "The method is not allowed for this resource.", allow="GET, HEAD, POST, OPTIONS"))
 
-    async def _show_account(self, ask: Ask, entry: Entry, account: str, row: model.Account | None) -> Reply:
-        kind = wanted_format(ask)
-        limit = listings.read_limit(ask)
+    async def _show_account(self, request: Request, entry: Entry, account: str, row: model.Account | None) -> Response:
+        kind = wanted_format(request)
+        limit = listings.read_limit(request)
 
-        project = project_of(self.desk, account)
+        project = project_of(self.context, account)
 
         def read(tx: Tx) -> tuple[Any, ...]:
-            total = places.totals(tx, account)
-            by_policy = places.totals_by_policy(tx, account)
-            rows = [] if ask.method == "HEAD" else listings.containers(tx, ask.query, account, limit)
+            total = containers_store.totals(tx, account)
+            by_policy = containers_store.totals_by_policy(tx, account)
+            rows = [] if request.method == "HEAD" else listings.containers(tx, request.query, account, limit)
             return total, by_policy, rows, identity.project_name(tx, project)[1]
 
-        total, by_policy, rows, domain = await self.desk.commits.long_read(read)
-        created = row.created if row is not None else self.desk.now()
+        total, by_policy, rows, domain = await self.context.commits.long_read(read)
+        created = row.created if row is not None else self.context.now()
         headers = {
             "x-account-container-count": str(total[0]),
             "x-account-object-count": str(total[1]),
@@ -135,21 +135,21 @@ class Places:
                 headers["x-account-access-control"] = msgspec.json.encode(row.control["access"]).decode()
         if domain:
             headers["x-account-project-domain-id"] = domain
-        reply = bare(kind) if ask.method == "HEAD" else listing(kind, "account", account, "container", rows)
-        return listings.vary(ask, reply, headers)
+        response = bare(kind) if request.method == "HEAD" else listing(kind, "account", account, "container", rows)
+        return listings.vary(request, response, headers)
 
-    def _account_changes(self, ask: Ask, entry: Entry, account: str) -> tuple[dict[str, str], dict[str, Any]]:
-        meta = user_meta(ask, "account")
+    def _account_changes(self, request: Request, entry: Entry, account: str) -> tuple[dict[str, str], dict[str, Any]]:
+        meta = user_meta(request, "account")
         control: dict[str, Any] = {}
         quotas: dict[str, str] = {}
-        for name, value in ask.headers.items():
+        for name, value in request.headers.items():
             if name.startswith(("x-account-quota-", "x-remove-account-quota-")):
                 remove = name.startswith("x-remove-")
                 which = name.removeprefix("x-remove-account-quota-" if remove else "x-account-quota-")
                 quotas[which] = "" if remove else value
                 kind, _, policy = which.partition("-policy-")
                 if kind not in {"bytes", "count"} or (
-                    "-policy-" in which and policy not in {p.lower() for p in self.desk.settings.policies}
+                    "-policy-" in which and policy not in {p.lower() for p in self.context.settings.policies}
                 ):
                     raise Invalid(f"There is no quota {which}.", field=name)
                 if not remove and value and count_of(value, LAST) is None:
@@ -163,47 +163,47 @@ class Places:
             )
         if quotas:
             control["quotas"] = quotas
-        if "x-account-access-control" in ask.headers:
+        if "x-account-access-control" in request.headers:
             if not entry.owns(account):
                 raise Forbidden("Only the account's owner changes its access list.", rule="objects:write")
-            control["access"] = acl.account_access(ask.headers["x-account-access-control"])
-        if self.desk.settings.etag_quoter and "x-account-rfc-compliant-etags" in ask.headers:
-            control["etags"] = tristate(ask.headers["x-account-rfc-compliant-etags"])
+            control["access"] = acl.account_access(request.headers["x-account-access-control"])
+        if self.context.settings.etag_quoter and "x-account-rfc-compliant-etags" in request.headers:
+            control["etags"] = tristate(request.headers["x-account-rfc-compliant-etags"])
         return meta, control
 
     # -- containers ------------------------------------------------------------------------------------------------
 
-    async def container(self, ask: Ask, entry: Entry, account: str, name: str) -> Reply:
-        commits = self.desk.commits
-        own, row, _ = await commits.read(lambda tx: places.look(tx, account, name))
-        await entry.allow(ask, account, row, container_name=name, account_row=own)
+    async def container(self, request: Request, entry: Entry, account: str, name: str) -> Response:
+        commits = self.context.commits
+        own, row, _ = await commits.read(lambda tx: containers_store.look_up(tx, account, name))
+        await entry.allow(request, account, row, container_name=name, account_row=own)
         if not entry.owns(account):
-            without_owners(ask)
-        if ask.method in {"GET", "HEAD"}:
+            without_owners(request)
+        if request.method in {"GET", "HEAD"}:
             if row is None:
                 raise NotFound("The resource could not be found.")
-            return await self.show_container(ask, entry, account, row)
+            return await self.show_container(request, entry, account, row)
         if own is not None and own.deleted is not None:
             raise Forbidden("The account was deleted.")
-        if ask.method == "PUT":
-            return await self._put_container(ask, entry, account, name)
+        if request.method == "PUT":
+            return await self._put_container(request, entry, account, name)
         if row is None:
             raise NotFound("The resource could not be found.")
-        if ask.method == "POST":
-            meta, control = self._container_changes(ask, entry, account)
-            now = self.desk.now()
+        if request.method == "POST":
+            meta, control = self._container_changes(request, entry, account)
+            now = self.context.now()
 
             def change(tx: Tx) -> None:
                 self._apply(tx, account, name, meta, control, now)
 
             await commits.write(change)
             return page(204)
-        if ask.method == "DELETE":
+        if request.method == "DELETE":
             id = row.id
 
             def end(tx: Tx) -> None:
-                rows.drop_expired(tx, id, self.desk.now(), self.desk.wake_trash)
-                if not places.delete_container(tx, id):
+                rows.drop_expired(tx, id, self.context.now(), self.context.wake_trash)
+                if not containers_store.delete_container(tx, id):
                     raise Conflict(
                         "There was a conflict when trying to complete your request. The container is not empty."
                     )
@@ -214,26 +214,26 @@ class Places:
             page(405, "The method is not allowed for this resource.", allow="GET, HEAD, PUT, POST, DELETE, OPTIONS")
         )
 
-    async def _put_container(self, ask: Ask, entry: Entry, account: str, name: str) -> Reply:
+    async def _put_container(self, request: Request, entry: Entry, account: str, name: str) -> Response:
         check_container_name(name)
-        meta, control = self._container_changes(ask, entry, account)
-        policy = self._policy(ask)
-        now = self.desk.now()
+        meta, control = self._container_changes(request, entry, account)
+        policy = self._policy(request)
+        now = self.context.now()
 
         def make(tx: Tx) -> bool:
-            places.ensure_account(tx, account, now)
+            containers_store.ensure_account(tx, account, now)
             tx.hold(f"name:{account}/{name}")
-            there = places.container_row(tx, account, name)
+            there = containers_store.container_row(tx, account, name)
             if there is None:
                 agree(control)
-                places.make_container(
+                containers_store.make_container(
                     tx,
                     account,
                     name,
-                    policy or self.desk.settings.policies[0],
-                    model.stamp(now)[1],
-                    merge({}, meta, "container"),
-                    clean(control),
+                    policy=policy or self.context.settings.policies[0],
+                    now=model.stamp(now)[1],
+                    meta=merge({}, meta, "container"),
+                    control=clean(control),
                 )
                 return True
             if policy is not None and policy != there.policy:
@@ -241,41 +241,41 @@ class Places:
             self._apply(tx, account, name, meta, control, now)
             return False
 
-        made = await self.desk.commits.write(make)
+        made = await self.context.commits.write(make)
         return page(201 if made else 202)
 
-    def _policy(self, ask: Ask) -> str | None:
-        asked = ask.headers.get("x-storage-policy")
-        if not asked:
+    def _policy(self, request: Request) -> str | None:
+        requested = request.headers.get("x-storage-policy")
+        if not requested:
             return None
-        for p in self.desk.settings.policies:
-            if p.lower() == asked.lower():
+        for p in self.context.settings.policies:
+            if p.lower() == requested.lower():
                 return p
         raise Invalid(
-            f"Invalid X-Storage-Policy: there is no policy {asked[:64]!r}; known: {', '.join(self.desk.settings.policies)}",
+            f"Invalid X-Storage-Policy: there is no policy {requested[:64]!r}; known: {', '.join(self.context.settings.policies)}",
             field="X-Storage-Policy",
         )
 
     @staticmethod
     def _apply(tx: Tx, account: str, name: str, meta: Mapping[str, str], control: dict[str, Any], now: float) -> None:
-        row = places.container_row(tx, account, name)
+        row = containers_store.container_row(tx, account, name)
         if row is None:
             raise NotFound("The resource could not be found.")
         fresh = clean(row.control | control)
         agree(fresh)
         sync.settle(tx, row, fresh)
-        places.put_container(
+        containers_store.put_container(
             tx, row.id, meta=merge(row.meta, meta, "container"), control=fresh, changed=model.stamp(now)[1]
         )
 
-    def _container_changes(self, ask: Ask, entry: Entry, account: str) -> tuple[dict[str, str], dict[str, Any]]:
-        meta = user_meta(ask, "container")
+    def _container_changes(self, request: Request, entry: Entry, account: str) -> tuple[dict[str, str], dict[str, Any]]:
+        meta = user_meta(request, "container")
         for quota in QUOTAS:
             if meta.get(quota) and count_of(meta[quota], LAST) is None:
                 raise Invalid(
                     f"Invalid {quota.removeprefix('quota-')} quota.", field=f"X-Container-Meta-{quota.title()}"
                 )
-        h, control = ask.headers, {}  # type: tuple[dict[str, str], dict[str, Any]]
+        h, control = request.headers, {}  # type: tuple[dict[str, str], dict[str, Any]]
         for which in ("read", "write"):
             if f"x-container-{which}" in h:
                 control[which] = acl.clean(f"X-Container-{which.title()}", h[f"x-container-{which}"]) or None
@@ -306,41 +306,45 @@ class Places:
             if not entry.owns(account):
                 raise Forbidden("Only the account's owner switches versioning.", rule="objects:write")
             control["versioning"] = "enabled" if yes(h["x-versions-enabled"]) else "suspended"
-        if self.desk.settings.etag_quoter and "x-container-rfc-compliant-etags" in h:
+        if self.context.settings.etag_quoter and "x-container-rfc-compliant-etags" in h:
             control["etags"] = tristate(h["x-container-rfc-compliant-etags"])
-        told = sync.changes(self.desk, ask)
+        told = sync.changes(self.context, request)
         if told and not entry.owns(account):
             raise Forbidden(
                 "Only the account's owner sets what a container is kept in step with.", rule="objects:administer"
             )
         return meta, control | told
 
-    async def show_container(self, ask: Ask, entry: Entry, account: str, row: model.Container) -> Reply:
-        kind = wanted_format(ask)
+    async def show_container(self, request: Request, entry: Entry, account: str, row: model.Container) -> Response:
+        kind = wanted_format(request)
         headers = container_headers(row, entry.owns(account))
-        if ask.method == "HEAD":
-            return listings.vary(ask, bare(kind), headers)
-        limit, now = listings.read_limit(ask), self.desk.now()
-        if "versions" in ask.query:
-            listings.only_json(ask)
-            found = await self.desk.commits.long_read(lambda tx: listings.versions(tx, ask.query, row, limit))
+        if request.method == "HEAD":
+            return listings.vary(request, bare(kind), headers)
+        limit, now = listings.read_limit(request), self.context.now()
+        if "versions" in request.query:
+            listings.only_json(request)
+            found = await self.context.commits.long_read(lambda tx: listings.versions(tx, request.query, row, limit))
             return listings.vary(
-                ask,
+                request,
                 listing("json", "container", row.name, "object", [listings.version_line(e) for e in found]),
                 headers,
             )
-        if kind != "xml" and ask.query.keys().isdisjoint(("delimiter", "path")) and not row.control.get("versioning"):
-            data = await self.desk.commits.long_read(
-                lambda tx: listings.plain_lines(tx, ask.query, row, limit, kind, now)
+        if (
+            kind != "xml"
+            and request.query.keys().isdisjoint(("delimiter", "path"))
+            and not row.control.get("versioning")
+        ):
+            data = await self.context.commits.long_read(
+                lambda tx: listings.plain_lines(tx, request.query, row, limit, kind, now)
             )
-            reply = rendered(kind, data)
+            response = rendered(kind, data)
         else:
-            reply = await self.desk.commits.long_read(
+            response = await self.context.commits.long_read(
                 lambda tx: listing(
-                    kind, "container", row.name, "object", listings.objects(tx, ask.query, row, limit, now)
+                    kind, "container", row.name, "object", listings.objects(tx, request.query, row, limit, now)
                 )
             )
-        return listings.vary(ask, reply, headers)
+        return listings.vary(request, response, headers)
 
 
 def container_headers(row: model.Container, owner: bool) -> dict[str, str]:

@@ -106,7 +106,7 @@ def update_provider(call: Call, id: str, body: wire.UpdateProvider) -> model.Pro
     if change:
         store.PROVIDERS.put(tx, id, **change)
     if change.get("enabled") is False:
-        call.use(Tokens).grew(tx)
+        call.use(Tokens).bump_generation(tx)
     return provider(tx, id)
 
 
@@ -117,7 +117,7 @@ def delete_provider(call: Call, id: str) -> None:
     store.PROTOCOLS.delete(call.tx, store.PROTOCOLS.c.idp_id == id)
     store.USERS.delete(call.tx, store.USERS.c.idp_id == id)
     store.PROVIDERS.delete(call.tx, store.PROVIDERS.c.id == id)
-    call.use(Tokens).grew(call.tx)
+    call.use(Tokens).bump_generation(call.tx)
 
 
 # -- mappings ------------------------------------------------------------------------------------------------------
@@ -240,7 +240,7 @@ def delete_protocol(call: Call, idp: str, id: str) -> None:
     protocol(call.tx, idp, id)
     c = store.PROTOCOLS.c
     store.PROTOCOLS.delete(call.tx, c.idp_id == idp, c.id == id)
-    call.use(Tokens).grew(call.tx)
+    call.use(Tokens).bump_generation(call.tx)
 
 
 # -- service providers ---------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""S3's front door: host or path names the bucket, the query names the operation; what is not built says NotImplemented."""
+"""S3's ASGI application: host or path names the bucket, the query names the operation; what is not built says NotImplemented."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from virga.ground.db.isolation import Retry
 from virga.ground.errors import Problem
 from virga.services.objects import limits, model
 from virga.services.objects.bodies import Replaced, Vanished, steady
-from virga.services.objects.desk import Desk
-from virga.services.objects.exchange import Answered, Ask, Gone, Reply, parse_query, sender, unquote
+from virga.services.objects.context import ObjectContext
+from virga.services.objects.http import Answered, Gone, Request, Response, parse_query, sender, unquote
 from virga.services.objects.s3 import (
     buckets,
     deletes,
@@ -27,13 +27,13 @@ from virga.services.objects.s3 import (
     site,
     writes,
 )
-from virga.services.objects.s3.context import Context
+from virga.services.objects.s3.call import S3Call
 from virga.services.objects.s3.errors import S3Error, answer, from_problem
 from virga.services.objects.s3.sign import who
-from virga.services.objects.swift.front import send_reply
+from virga.services.objects.swift.app import send_response
 from virga.services.objects.swift.objects import Objects
 
-Handler = Callable[[Context], Awaitable[Reply]]
+Handler = Callable[[S3Call], Awaitable[Response]]
 Table = dict[tuple[str, str], Handler]
 SERVICE: Table = {("GET", ""): buckets.index}
 BUCKET: Table = {
@@ -68,7 +68,7 @@ OBJECT: Table = {
     ("PUT", "legal-hold"): locks.put_hold,
 }
 KNOWN = frozenset(k for t in (BUCKET, OBJECT) for _, k in t if k)
-UNBUILT = frozenset(
+UNSUPPORTED = frozenset(
     {
         "accelerate",
         "analytics",
@@ -94,62 +94,62 @@ UNBUILT = frozenset(
 class S3:
     """The ASGI application of S3."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-        self.swift = Objects(desk)
+    def __init__(self, context: ObjectContext) -> None:
+        self.context = context
+        self.swift = Objects(context)
         self.log = log.get("s3")
 
     async def __call__(self, scope: Any, receive: Any, send: Any, mount: str, id: str, base: str) -> int:
         """Answer one request; the code it got."""
         trans = f"tx{id.removeprefix('req-').replace('-', '')[:21]}-{int(time.time()):010x}"
-        ask: Ask | None = None
+        request: Request | None = None
         key = False
         try:
-            ask = read_ask(scope, receive, mount, trans, base)
-            bucket, name = self.place(ask)
+            request = read_request(scope, receive, mount, trans, base)
+            bucket, name = self.place(request)
             key = name is not None
-            reply = await self.answer(ask, bucket, name)
+            response = await self.answer(request, bucket, name)
         except S3Error as e:
-            reply = answer(e, ask.raw_path if ask is not None else "/", trans)
+            response = answer(e, request.raw_path if request is not None else "/", trans)
         except Answered as a:
-            reply = (
-                a.reply
-                if a.reply.code < 400
-                else answer(S3Error("AccessDenied" if a.reply.code in {401, 403} else "InvalidRequest"), "", trans)
+            response = (
+                a.response
+                if a.response.code < 400
+                else answer(S3Error("AccessDenied" if a.response.code in {401, 403} else "InvalidRequest"), "", trans)
             )
         except Problem as p:
-            reply = answer(from_problem(p, key), ask.raw_path if ask is not None else "/", trans)
+            response = answer(from_problem(p, key), request.raw_path if request is not None else "/", trans)
         except (Retry, Replaced):
-            reply = answer(S3Error("ServiceUnavailable"), "", trans)
+            response = answer(S3Error("ServiceUnavailable"), "", trans)
         except Vanished:
-            reply = answer(S3Error("RequestTimeout"), "", trans)
-            reply.headers["connection"] = "close"
+            response = answer(S3Error("RequestTimeout"), "", trans)
+            response.headers["connection"] = "close"
         except Gone:
             return 499
         except Exception as e:
             self.log.exception("request_failed", request=trans, exc_info=e)
-            reply = answer(S3Error("InternalError"), "", trans)
-        if ask is not None and ask.header("origin") and ask.method != "OPTIONS":
-            await site.dress(self.desk, ask, reply)
-        return await send_reply(
+            response = answer(S3Error("InternalError"), "", trans)
+        if request is not None and request.header("origin") and request.method != "OPTIONS":
+            await site.dress(self.context, request, response)
+        return await send_response(
             send,
             scope["method"],
-            reply,
+            response,
             [("x-amz-request-id", trans), ("x-amz-id-2", trans), ("Server", "Virga")],
             self.log,
         )
 
-    def place(self, ask: Ask) -> tuple[str | None, str | None]:
+    def place(self, request: Request) -> tuple[str | None, str | None]:
         """Bucket and key, from the host (bucket.domain) or the path."""
-        host, domain = ask.host.partition(":")[0].lower(), self.desk.settings.s3_domain.strip(".").lower()
-        rest = ask.path.lstrip("/") if ask.path.startswith("/") else ask.path
-        path = ask.path[1:] if ask.path.startswith("/") else rest
+        host, domain = request.host.partition(":")[0].lower(), self.context.settings.s3_domain.strip(".").lower()
+        rest = request.path.lstrip("/") if request.path.startswith("/") else request.path
+        path = request.path[1:] if request.path.startswith("/") else rest
         if domain and host.endswith(f".{domain}"):
             bucket = host[: -len(domain) - 1]
             if bucket.endswith(".website"):
                 bucket = bucket.removesuffix(".website")
-                ask.notes["website"] = True
-            ask.notes["host_bucket"] = bucket
+                request.notes["website"] = True
+            request.notes["host_bucket"] = bucket
             key_raw = path
         else:
             bucket_raw, _, key_raw = path.partition("/")
@@ -159,35 +159,35 @@ class S3:
             raise S3Error("KeyTooLongError")
         return bucket or None, key or None
 
-    async def answer(self, ask: Ask, bucket: str | None, key: str | None) -> Reply:
-        desk = self.desk
-        if ask.method == "OPTIONS":
-            return await site.preflight(desk, ask, bucket)
-        if desk.settings.read_only and ask.method not in {"GET", "HEAD"}:
+    async def answer(self, request: Request, bucket: str | None, key: str | None) -> Response:
+        context = self.context
+        if request.method == "OPTIONS":
+            return await site.preflight(context, request, bucket)
+        if context.settings.read_only and request.method not in {"GET", "HEAD"}:
             raise S3Error("AccessDenied", "Writes are disabled for this cluster.")
-        signed = await who(desk, ask)
-        signed.actor.hold_to_rules("s3", ask.method, (ask.path, ask.mount + ask.path))
-        there = not (ask.method == "PUT" and key is None and not any(k in KNOWN for k in ask.query))
-        context = await Context.of(desk, self.swift, ask, signed, bucket, key, there=there)
-        if ask.notes.get("website"):
-            return await site.show(context)
-        for name in ask.query:
-            if name in UNBUILT:
+        signed = await who(context, request)
+        signed.actor.hold_to_rules("s3", request.method, (request.path, request.mount + request.path))
+        there = not (request.method == "PUT" and key is None and not any(k in KNOWN for k in request.query))
+        call = await S3Call.of(context, self.swift, request, signed, bucket, key, there=there)
+        if request.notes.get("website"):
+            return await site.show(call)
+        for name in request.query:
+            if name in UNSUPPORTED:
                 raise S3Error("NotImplemented", f"?{name} is not implemented.")
-        what = next((q for q in ask.query if q in KNOWN), "")
-        if key is not None and what == "uploadId" and ask.method == "PUT" and "partNumber" not in ask.query:
+        what = next((q for q in request.query if q in KNOWN), "")
+        if key is not None and what == "uploadId" and request.method == "PUT" and "partNumber" not in request.query:
             raise S3Error("InvalidArgument", "partNumber is needed.")
         table = SERVICE if bucket is None else BUCKET if key is None else OBJECT
-        handler = table.get((ask.method, what))
-        if handler is None and ask.method == "POST" and key is None and not what and bucket is not None:
+        handler = table.get((request.method, what))
+        if handler is None and request.method == "POST" and key is None and not what and bucket is not None:
             handler = forms.post
         if handler is None:
             raise S3Error("MethodNotAllowed" if not what else "NotImplemented")
-        if bucket is not None and handler is not buckets.create and context.row is None:
+        if bucket is not None and handler is not buckets.create and call.row is None:
             buckets.check_name(bucket)
             if handler is not forms.post:  # who signed a form, and so whose bucket is meant, stands within it
                 raise S3Error("NoSuchBucket", BucketName=bucket)
-        return await (steady(lambda: handler(context)) if ask.method in {"GET", "HEAD"} else handler(context))
+        return await (steady(lambda: handler(call)) if request.method in {"GET", "HEAD"} else handler(call))
 
 
 def _text(raw: str) -> str:
@@ -200,7 +200,7 @@ def _text(raw: str) -> str:
     return out
 
 
-def read_ask(scope: Any, receive: Any, mount: str, id: str, base: str) -> Ask:
+def read_request(scope: Any, receive: Any, mount: str, id: str, base: str) -> Request:
     """The request with the headers that S3 knows: those of Swift's own dialect mean nothing here."""
     several: dict[str, list[str]] = {}
     order: list[tuple[str, str]] = []
@@ -233,7 +233,7 @@ def read_ask(scope: Any, receive: Any, mount: str, id: str, base: str) -> Ask:
     if any("\0" in k or "\0" in v for k, v in query.items()):
         raise S3Error("InvalidRequest", "The query string holds a NUL.")
     client, scheme = sender(scope)
-    return Ask(
+    return Request(
         id=id,
         method=scope["method"],
         raw_path=raw,

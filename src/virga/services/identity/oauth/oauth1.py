@@ -109,7 +109,7 @@ def delete_consumer(call: Call, id: str) -> None:
     for rows in (store.REQUESTS, store.ACCESS):
         rows.delete(call.tx, rows.c.consumer_id == id)
     store.CONSUMERS.delete(call.tx, store.CONSUMERS.c.id == id)
-    call.use(Tokens).grew(call.tx)
+    call.use(Tokens).bump_generation(call.tx)
 
 
 # -- asking and granting -------------------------------------------------------------------------------------------
@@ -126,13 +126,13 @@ def _form(**values: str) -> Answer:
 
 def request_token(call: Call) -> Answer:
     """POST /v3/OS-OAUTH1/request_token, signed by the consumer, for the project of Requested-Project-Id."""
-    said, vault = signed.parameters(call), call.use(Vault)
+    params, vault = signed.parameters(call), call.use(Vault)
     project = call.request.headers.get("requested-project-id")
     if not project:
         raise Invalid("Expecting to find Requested-Project-Id in request.", field="Requested-Project-Id")
     with call.db.read() as tx:
-        consumer = store.CONSUMERS.get(tx, said["oauth_consumer_key"])
-    signed.check(call, said, vault.open(consumer.secret) if consumer is not None else secrets.token_hex(16), "")
+        consumer = store.CONSUMERS.get(tx, params["oauth_consumer_key"])
+    signed.check(call, params, vault.open(consumer.secret) if consumer is not None else secrets.token_hex(16), "")
     if consumer is None:
         raise Unauthorized(login.DENIED)
     secret, id, until = secrets.token_hex(16), uuid.uuid4().hex, call.now() + REQUEST_SECONDS
@@ -186,25 +186,25 @@ def authorize(call: Call, id: str, body: Authorize) -> dict[str, Any]:
 
 def access_token(call: Call) -> Answer:
     """POST /v3/OS-OAUTH1/access_token: the granted request, once, with its verifier."""
-    said, vault = signed.parameters(call), call.use(Vault)
+    params, vault = signed.parameters(call), call.use(Vault)
     for name in ("oauth_token", "oauth_verifier"):
-        if not said.get(name):
+        if not params.get(name):
             raise Invalid(f"Expecting to find {name} in request.", field=name)
     with call.db.read() as tx:
         request, consumer = (
-            store.REQUESTS.get(tx, said["oauth_token"]),
-            store.CONSUMERS.get(tx, said["oauth_consumer_key"]),
+            store.REQUESTS.get(tx, params["oauth_token"]),
+            store.CONSUMERS.get(tx, params["oauth_consumer_key"]),
         )
     if request is None or consumer is None or request.consumer_id != consumer.id:
         raise Unauthorized(login.DENIED)
-    signed.check(call, said, vault.open(consumer.secret), vault.open(request.secret))
+    signed.check(call, params, vault.open(consumer.secret), vault.open(request.secret))
     secret, id, until = secrets.token_hex(16), uuid.uuid4().hex, call.now() + ACCESS_SECONDS
     with call.db.write() as tx:
-        request = _request(tx, said["oauth_token"], call.now())
+        request = _request(tx, params["oauth_token"], call.now())
         if (
             request.user_id is None
             or request.verifier is None
-            or not hmac.compare_digest(request.verifier, said["oauth_verifier"])
+            or not hmac.compare_digest(request.verifier, params["oauth_verifier"])
         ):
             raise Unauthorized("Provided verifier does not match stored verifier")
         if not store.REQUESTS.delete(tx, store.REQUESTS.c.id == request.id):
@@ -224,16 +224,16 @@ def access_token(call: Call) -> Answer:
 
 def method(call: Call, _: v3.Methods) -> login.Proof:
     """The method `oauth1` of POST /v3/auth/tokens: the request itself is signed by consumer and access token."""
-    said, vault = signed.parameters(call), call.use(Vault)
+    params, vault = signed.parameters(call), call.use(Vault)
     with call.db.read() as tx:
         access, consumer = (
-            store.ACCESS.get(tx, said.get("oauth_token", "")),
-            store.CONSUMERS.get(tx, said["oauth_consumer_key"]),
+            store.ACCESS.get(tx, params.get("oauth_token", "")),
+            store.CONSUMERS.get(tx, params["oauth_consumer_key"]),
         )
         user = identity.USERS.get(tx, access.user_id) if access is not None else None
     if access is None or consumer is None or user is None or access.consumer_id != consumer.id:
         raise Unauthorized(login.DENIED)
-    signed.check(call, said, vault.open(consumer.secret), vault.open(access.secret))
+    signed.check(call, params, vault.open(consumer.secret), vault.open(access.secret))
     if not user.enabled or (access.expires is not None and access.expires <= call.now()):
         raise Unauthorized("Access token is expired")
     return login.Proof(user, expires=access.expires, project_id=access.project_id, oauth=(consumer.id, access.id))
@@ -283,7 +283,7 @@ def delete_access(call: Call, user_id: str, id: str) -> None:
     delegation.in_person(call, "Access tokens are not looked at, nor ended,")
     _access(call, user_id, id)
     store.ACCESS.delete(call.tx, store.ACCESS.c.id == id)
-    call.use(Tokens).grew(call.tx)
+    call.use(Tokens).bump_generation(call.tx)
 
 
 def _role(id: str, name: str, call: Call) -> dict[str, Any]:

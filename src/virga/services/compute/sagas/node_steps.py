@@ -32,15 +32,15 @@ def host_id(tx: Tx, row: model.Server) -> str:
     return host.id
 
 
-def want(ctx: Context, tx: Tx, row: model.Server, power: Power) -> int:
+def set_desired(ctx: Context, tx: Tx, row: model.Server, power: Power) -> int:
     """Have the server's machine be so; the generation that says it. Raises NotFound for a server without a machine."""
     machine = machines.of(tx, row.id)
     if machine is None:
         raise NotFound("The server has no machine: it is on no host.")
-    return machines.want(tx, ctx.doors, machine, power=power)
+    return machines.set_desired(tx, ctx.registry, machine, power=power)
 
 
-def awaited(ctx: Context, generation: int) -> model.Server | None:
+def await_report(ctx: Context, generation: int) -> model.Server | None:
     """The server once its node has done `generation`; Again until then. Raises NodeFailed with the node's words."""
     with ctx.db.read() as tx:
         row = server(ctx, tx)
@@ -59,10 +59,10 @@ def order(ctx: Context, tx: Tx, row: model.Server, kind: OrderKind, **arguments:
     machine = machines.of(tx, row.id)
     if machine is None:
         raise NotFound("The server has no machine: it is on no host.")
-    return machines.order(tx, ctx.doors, row.id, machine.host_id, kind, ctx.id, **arguments)
+    return machines.order(tx, ctx.registry, row.id, machine.host_id, kind, ctx.id, **arguments)
 
 
-def obeyed(ctx: Context, id: str) -> model.OrderRow:
+def await_order(ctx: Context, id: str) -> model.OrderRow:
     """The order once it is done; Again until then. Raises NodeFailed with the node's words."""
     with ctx.db.read() as tx:
         row = store.ORDERS.get(tx, id)
@@ -84,7 +84,7 @@ def withdraw(ctx: Context, tx: Tx) -> list[str]:
     machines.void_orders(tx, ctx.world.now(), id)
     rows = store.MACHINES.every(tx, server_id=id)
     for row in rows:
-        machines.withdraw(tx, ctx.doors, row)
+        machines.withdraw(tx, ctx.registry, row)
     return [row.host_id for row in rows]
 
 
@@ -133,7 +133,7 @@ def _destroyed(ctx: Context, host_id: str, *, wait: bool, again: bool = True) ->
         orders = store.orders_of(tx, id, host_id, "destroy_disks", ctx.id)
     if not orders or (orders[-1].state == model.FAILED and again):
         with ctx.db.write() as tx:
-            machines.order(tx, ctx.doors, id, host_id, "destroy_disks", ctx.id, shared=True)
+            machines.order(tx, ctx.registry, id, host_id, "destroy_disks", ctx.id, shared=True)
         if wait:
             why = orders[-1].error if orders else None
             raise Again(POLL, why=f"host {host_id} is told to destroy the disks" + (f": {why}" if why else ""))
@@ -143,15 +143,15 @@ def _destroyed(ctx: Context, host_id: str, *, wait: bool, again: bool = True) ->
 
 
 def as_call(ctx: Context, tx: Tx, project_id: str) -> Call:
-    """A call on Virga's own behalf, for the neighbours' doors."""
+    """A call on Virga's own behalf, for the neighbours' `api`."""
     request = Request("saga", "POST", "/", "", Query({}), "", {}, "", "")
-    return Call(network.system_actor(project_id), (0, 0), request, ctx.doors, ctx.db, open=tx)
+    return Call(network.system_actor(project_id), (0, 0), request, ctx.registry, ctx.db, open=tx)
 
 
-def tell(ctx: Context, tx: Tx, row: model.Server, state: str, reason: str | None = None) -> None:
+def emit_changed(ctx: Context, tx: Tx, row: model.Server, state: str, reason: str | None = None) -> None:
     emit(
         tx,
-        ctx.doors,
+        ctx.registry,
         events.ServerChanged(
             server_id=row.id,
             project_id=row.project_id,

@@ -23,7 +23,7 @@ from virga.services.identity import wire as identity_wire
 from virga.services.identity.actions import login
 from virga.services.identity.directories.model import public_id
 from virga.services.identity.federation import model, rules, store
-from virga.services.identity.federation.actions import trusting
+from virga.services.identity.federation.actions import providers
 from virga.services.identity.federation.oidc import OidcProvider, assertion
 from virga.services.identity.federation.registry import Providers
 from virga.services.identity.secrets import Vault
@@ -40,11 +40,11 @@ COOKIE = "virga-sso"
 def known(call: Call, idp: str, protocol: str) -> tuple[model.Provider, model.Protocol, model.Mapping]:
     """The provider, which must be enabled, its protocol and the mapping. Raises NotFound, Forbidden."""
     with call.db.read() as tx:
-        provider = trusting.provider(tx, idp)
+        provider = providers.provider(tx, idp)
         if not provider.enabled:
             raise Forbidden(f"Identity Provider {idp} is disabled")
-        way = trusting.protocol(tx, idp, protocol)
-        return provider, way, trusting.mapping(tx, way.mapping_id)
+        way = providers.protocol(tx, idp, protocol)
+        return provider, way, providers.mapping(tx, way.mapping_id)
 
 
 def trusted(call: Call, idp: str) -> OidcProvider:
@@ -57,17 +57,21 @@ def trusted(call: Call, idp: str) -> OidcProvider:
     return found
 
 
-def by_assertion(call: Call, idp: str, protocol: str, said: rules.Assertion, remote_id: str = REMOTE_ID) -> rows.User:
+def by_assertion(
+    call: Call, idp: str, protocol: str, assertion: rules.Assertion, remote_id: str = REMOTE_ID
+) -> rows.User:
     """The user whom the provider's words mean here, made or renewed by the mapping; `remote_id` names the word that is the provider's own
     name, unless the protocol says another. Raises Unauthorized."""
     provider, way, mapping = known(call, idp, protocol)
-    if provider.remote_ids and not set(said.get(way.remote_id_attribute or remote_id, ())) & set(provider.remote_ids):
+    if provider.remote_ids and not set(assertion.get(way.remote_id_attribute or remote_id, ())) & set(
+        provider.remote_ids
+    ):
         raise Forbidden("Incoming identity provider identifier not included among the accepted identifiers.")
     try:
         made = msgspec.convert(mapping.rules, list[rules.Rule])
     except msgspec.ValidationError:
         raise Unauthorized(f"Mapping {mapping.id} is not one that this cloud understands.") from None
-    who = rules.process(made, said, mapping.schema_version)
+    who = rules.process(made, assertion, mapping.schema_version)
     with call.db.write() as tx:
         if who.user.type == "local":
             return _local(tx, who)
@@ -198,7 +202,7 @@ def _lend(call: Call, tx: Tx, provider: model.Provider, user: rows.User, groups:
         store.LENT.insert(tx, group_id=group, user_id=user.id, idp_id=provider.id, expires=until)
         changed = True
     if changed:
-        call.use(Tokens).grew(tx)
+        call.use(Tokens).bump_generation(tx)
 
 
 def _projects(call: Call, tx: Tx, provider: model.Provider, user: rows.User, who: rules.Who, version: str) -> None:
@@ -209,15 +213,15 @@ def _projects(call: Call, tx: Tx, provider: model.Provider, user: rows.User, who
     for part in who.projects:
         domain_id = _domain(tx, part.domain) if isinstance(part.domain, rules.DomainRef) else provider.domain_id
         ids = []
-        for said in part.roles:
-            role = identity.ROLES.one(tx, r.name == said.name, r.domain_id.is_(None) | (r.domain_id == domain_id))
+        for granted in part.roles:
+            role = identity.ROLES.one(tx, r.name == granted.name, r.domain_id.is_(None) | (r.domain_id == domain_id))
             if role is None:
-                raise Unauthorized(f"Could not find role: {said.name[:64]}, which the mapping gives.")
+                raise Unauthorized(f"Could not find role: {granted.name[:64]}, which the mapping gives.")
             ids.append(role.id)
         if not 0 < len(part.name) <= 64:
             raise Unauthorized("The mapping names a project by no name, or by one longer than 64 characters.")
         wanted.append((domain_id, part.name, ids))
-    kept: set[tuple[str, str]] = set()
+    lent: set[tuple[str, str]] = set()
     changed = False
     for domain_id, name, ids in wanted:
         project = identity.PROJECTS.one(tx, p.domain_id == domain_id, p.name == name)
@@ -235,14 +239,14 @@ def _projects(call: Call, tx: Tx, provider: model.Provider, user: rows.User, who
                 options={},
             )
         for role_id in ids:
-            kept.add((project.id, role_id))
+            lent.add((project.id, role_id))
             if not any(x.role_id == role_id for x in identity.grants_of(tx, user.id, "project", project.id)):
                 identity.GRANTS.insert(
                     tx, role_id=role_id, user_id=user.id, target="project", target_id=project.id, inherited=False
                 )
     if version == "3.0":
         for grant in identity.GRANTS.find(tx, g.user_id == user.id, g.target == "project", g.inherited.is_(False)):
-            if (grant.target_id, grant.role_id) not in kept:
+            if (grant.target_id, grant.role_id) not in lent:
                 where = (
                     g.user_id == user.id,
                     g.target == "project",
@@ -252,7 +256,7 @@ def _projects(call: Call, tx: Tx, provider: model.Provider, user: rows.User, who
                 identity.GRANTS.delete(tx, *where, g.inherited.is_(False))
                 changed = True
     if changed:
-        call.use(Tokens).grew(tx)
+        call.use(Tokens).bump_generation(tx)
 
 
 # -- by a bearer token ---------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 T = TypeVar("T")
 
 
-class Doors:
+class Registry:
     """A typed shelf. `put(Kind, thing)` once at start; `use(Kind)` anywhere."""
 
     def __init__(self) -> None:

@@ -25,16 +25,16 @@ OF_ALL = frozenset({"description", "weight"})
 T = TypeVar("T", s3.Options, swift.Options)
 
 
-def chosen(settings: Images, folder: Path | None) -> Stores:
+def image_stores(settings: Images, folder: Path | None) -> Stores:
     """The stores by setting. `folder` is where files lie unless told otherwise; None keeps bytes in memory. Raises ValueError."""
     words = settings.stores or (["files=memory:" if folder is None else "files=file:"])
-    stores = [one(word, settings, folder) for word in words]
+    stores = [image_store(word, settings, folder) for word in words]
     if stores[0].read_only or len({s.id for s in stores}) < len(stores):
         raise ValueError("images.stores: the first store must take bytes, and each needs an id of its own")
     return Stores(stores, MemoryStore() if folder is None else FileStore(folder / "staging"))
 
 
-def one(word: str, settings: Images, folder: Path | None) -> Store:
+def image_store(word: str, settings: Images, folder: Path | None) -> Store:
     """The store of one word of the setting. Raises ValueError."""
     id, _, rest = word.partition("=")
     parts = urlsplit(rest)

@@ -92,12 +92,12 @@ class Tenant:
         return self._expect("DELETE", path, None, code)
 
 
-class House:
+class SimCloud:
     """A simulated cloud with its HTTP client and short ways to common things."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
-        self.http = TestClient(cloud.rim, base_url=BASE)
+        self.http = TestClient(cloud.api_app, base_url=BASE)
         self.admin = self.login("admin", "admin", "admin")
 
     def auth(self, user: str, password: str, project: str | None, **scope: Any) -> Any:
@@ -210,9 +210,9 @@ def node(
     """Another node of a cloud, or its only one when the cloud itself was not started. Without workers nothing happens by itself."""
     return Node(
         Link(LocalConnection(cloud.bus, id or str(uuid.uuid4()))),
-        hypervisor or cloud.doors.use(Hypervisor),
+        hypervisor or cloud.registry.use(Hypervisor),
         name=name,
-        door=cloud.doors.use(Transfers),
+        door=cloud.registry.use(Transfers),
         journal=journal,
         workers=workers,
     )

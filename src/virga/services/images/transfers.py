@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Carries bytes for sagas. A step of a saga is short, and a download is not: the step asks the porter, and comes again until the
+"""Carries bytes for sagas. A step of a saga is short, and a download is not: the step asks `ImageTransfers`, and comes again until the
 work is done. What a dead process carried is simply asked for again."""
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Stopped(Exception):
     """Nobody wants this work any more."""
 
 
-class Ticket:
+class TransferProgress:
     """What the work may say while it goes on, and whether it still is wanted. `tell` hears it too: `Context.say` of the saga's step."""
 
     def __init__(self, tell: Tell | None = None) -> None:
@@ -29,7 +29,7 @@ class Ticket:
         self.done, self.total = 0, 0
         self.what = ""
 
-    def say(self, done: int, total: int = 0, what: str = "") -> None:
+    def update(self, done: int, total: int = 0, what: str = "") -> None:
         """Raises Stopped when the work is not wanted any more."""
         if self.stopped:
             raise Stopped
@@ -47,25 +47,25 @@ class Ticket:
 WORKERS, EACH = 6, 2
 
 
-class Porter:
+class ImageTransfers:
     """`start` gives it threads; before that it works in the caller's (tests that drive everything by hand). What it fetches comes from
     servers that tenants choose, as slowly as those like: one asker never has more than `EACH` of the threads."""
 
     def __init__(self) -> None:
         self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.RLock()  # what is cancelled ends, and counts, inside of it
-        self._work: dict[str, tuple[Future[Any], Ticket]] = {}
+        self._work: dict[str, tuple[Future[Any], TransferProgress]] = {}
         self._busy: collections.Counter[str] = collections.Counter()
         self.secrets: dict[str, str] = {}
         """Tokens that a saga may use while this process lives; never written down."""
 
     def start(self, workers: int = WORKERS) -> None:
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="porter")
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="transfer")
 
     def ensure(
         self,
         key: str,
-        job: Callable[[Ticket], Any],
+        job: Callable[[TransferProgress], Any],
         done: Callable[[], None] = lambda: None,
         whose: str = "",
         tell: Tell | None = None,
@@ -73,16 +73,16 @@ class Porter:
         """The job's result if it is done (once), its exception if it failed; else it is started if it does not run and `whose` work (a
         project's) has not its share already, and Again is raised. `done` is called when it ends, `tell` as it goes on."""
         if self._pool is None:
-            return job(Ticket(tell))
+            return job(TransferProgress(tell))
         with self._lock:
             found = self._work.get(key)
             if found is None:
                 if whose and self._busy[whose] >= EACH:
                     raise Again(1.0)
-                ticket = Ticket(tell)
+                progress = TransferProgress(tell)
                 self._busy[whose] += 1
-                future = self._pool.submit(job, ticket)
-                self._work[key] = found = (future, ticket)
+                future = self._pool.submit(job, progress)
+                self._work[key] = found = (future, progress)
                 future.add_done_callback(lambda _: self._ended(whose))
                 future.add_done_callback(lambda _: done())
         if not found[0].done():
@@ -106,8 +106,8 @@ class Porter:
         quiet = True
         with self._lock:
             for key in [k for k in self._work if k.startswith(prefix)]:
-                future, ticket = self._work[key]
-                ticket.stopped = True
+                future, progress = self._work[key]
+                progress.stopped = True
                 if future.cancel() or future.done():
                     del self._work[key]
                 else:
@@ -116,7 +116,7 @@ class Porter:
 
     def stop(self) -> None:
         with self._lock:
-            for _, ticket in self._work.values():
-                ticket.stopped = True
+            for _, progress in self._work.values():
+                progress.stopped = True
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)

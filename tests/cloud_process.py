@@ -20,7 +20,7 @@ def free_port() -> int:
         return int(s.getsockname()[1])
 
 
-class Lab:
+class CloudProcess:
     """A cloud on files with S3 on a port of its own, and an access key."""
 
     def __init__(self, state: Path, **settings: str) -> None:

@@ -51,5 +51,5 @@ def handed(tx: Tx, payload: model.Payload, roles: list[model.Role], now: float) 
         raise Unauthorized("What the token was handed by OAuth has been taken back.")
     if access.expires is not None and access.expires <= now:
         raise Unauthorized("What the token was handed by OAuth has ended.")
-    kept = identity.all_implied(tx, access.roles)
-    return [r for r in roles if r.id in kept]
+    role_ids = identity.all_implied(tx, access.roles)
+    return [r for r in roles if r.id in role_ids]

@@ -19,7 +19,7 @@ from virga.services.identity import store as identity
 from virga.services.identity import wire as identity_wire
 from virga.services.identity.actions import login
 from virga.services.identity.federation import rules
-from virga.services.identity.federation.actions import arriving, trusting
+from virga.services.identity.federation.actions import federated_login, providers
 from virga.services.identity.federation.registry import Providers
 from virga.services.identity.federation.saml import issuer, messages
 from virga.services.identity.federation.saml.provider import SamlProvider
@@ -31,7 +31,7 @@ BASE = "/v3/OS-FEDERATION"
 REMOTE_ID = "Shib-Identity-Provider"
 
 
-class Begun(msgspec.Struct, array_like=True, frozen=True):
+class PendingLogin(msgspec.Struct, array_like=True, frozen=True):
     """A login that was begun here, sealed: in a cookie of the browser, or in the relay state of an enhanced client."""
 
     label: str
@@ -64,13 +64,13 @@ def _entity(call: Call, provider: SamlProvider, protocol: str) -> str:
 
 
 def _sealed(call: Call, label: str, idp: str, protocol: str, origin: str, request: str, relay: str) -> str:
-    begun = Begun(label, idp, protocol, origin, request, relay, call.now() + arriving.SSO_SECONDS)
+    begun = PendingLogin(label, idp, protocol, origin, request, relay, call.now() + federated_login.SSO_SECONDS)
     return call.use(Vault).seal(msgspec.json.encode(begun).decode())
 
 
-def _begun(call: Call, sealed: str, label: str, idp: str, protocol: str) -> Begun | None:
+def _begun(call: Call, sealed: str, label: str, idp: str, protocol: str) -> PendingLogin | None:
     try:
-        begun = msgspec.json.decode(call.use(Vault).open(sealed), type=Begun)
+        begun = msgspec.json.decode(call.use(Vault).open(sealed), type=PendingLogin)
     except (Broken, ValueError, msgspec.MsgspecError):
         return None
     return (
@@ -85,26 +85,26 @@ def _begun(call: Call, sealed: str, label: str, idp: str, protocol: str) -> Begu
 
 def begin(call: Call, idp: str, protocol: str) -> tuple[str, str]:
     """Off to the provider by the redirect binding, for a dashboard; the cookie ties the login to the browser."""
-    origin = arriving.origin(call)
-    arriving.known(call, idp, protocol)
+    origin = federated_login.origin(call)
+    federated_login.known(call, idp, protocol)
     provider = _provider(call, idp)
     where = provider.about().logins.get(messages.REDIRECT_BINDING)
     if not where:
         raise Unavailable(f"Identity provider {idp} offers no login by redirect (HTTP-Redirect) in its metadata.")
-    id, relay = messages.request_id(), arriving.random()
+    id, relay = messages.request_id(), federated_login.random()
     request = messages.authn_request(
         id, call.now(), _entity(call, provider, protocol), _address(call, idp, protocol), messages.POST_BINDING, where
     )
     query = urlencode({"SAMLRequest": messages.redirect_query(request), "RelayState": relay})
     # the provider's page posts across sites: such a cookie must say so, which browsers take over TLS only
     site = "; SameSite=None; Secure" if call.request.base.startswith("https") else ""
-    cookie = f"{COOKIE}={_sealed(call, 'saml', idp, protocol, origin, id, relay)}; Max-Age={arriving.SSO_SECONDS:.0f}; Path=/; HttpOnly{site}"
+    cookie = f"{COOKIE}={_sealed(call, 'saml', idp, protocol, origin, id, relay)}; Max-Age={federated_login.SSO_SECONDS:.0f}; Path=/; HttpOnly{site}"
     return f"{where}{'&' if '?' in where else '?'}{query}", cookie
 
 
 def enhanced(call: Call, idp: str, protocol: str) -> Answer:
     """The answer to an enhanced client that has no assertion yet: what to carry to the provider."""
-    arriving.known(call, idp, protocol)
+    federated_login.known(call, idp, protocol)
     provider, address, id = _provider(call, idp), _address(call, idp, protocol), messages.request_id()
     entity = _entity(call, provider, protocol)
     request = messages.authn_request(id, call.now(), entity, address, messages.PAOS_BINDING, None)
@@ -129,7 +129,7 @@ def is_enhanced(call: Call) -> bool:
 def consume(call: Call, idp: str, protocol: str) -> tuple[str, rows.Session] | tuple[str, str, str]:
     """POST …/protocols/{protocol}/saml2/acs: a browser's form gets the page that hands the token to the dashboard; an envelope gets the
     token."""
-    arriving.known(call, idp, protocol)
+    federated_login.known(call, idp, protocol)
     provider = _provider(call, idp)
     kind = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
@@ -138,23 +138,23 @@ def consume(call: Call, idp: str, protocol: str) -> tuple[str, rows.Session] | t
         except ValueError:
             raise Invalid("The form is none.", field="SAMLResponse") from None
         begun = _of_browser(call, idp, protocol, next(iter(form.get("RelayState", [""]))))
-        said = _believed(
+        assertion = _believed(
             call, provider, protocol, messages.from_form(next(iter(form.get("SAMLResponse", [""])))), begun.request
         )
-        user = _user(call, provider, protocol, said)
-        return begun.origin, arriving.issue(call, user, idp, protocol)[0], arriving.random()
+        user = _user(call, provider, protocol, assertion)
+        return begun.origin, federated_login.issue(call, user, idp, protocol)[0], federated_login.random()
     if kind not in {messages.MIME_PAOS, "text/xml", "application/xml", "application/soap+xml"}:
         raise Invalid(f"A form, or an envelope ({messages.MIME_PAOS}), is needed.", field="Content-Type")
     response, relay = messages.unwrapped(messages.parse(call.request.body))
     enhanced = _begun(call, relay, "ecp", idp, protocol)
     if enhanced is None and not provider.own.unsolicited:
         raise messages.no("it answers no login that was begun here")
-    said = _believed(call, provider, protocol, response, None if enhanced is None else enhanced.request)
-    return arriving.issue(call, _user(call, provider, protocol, said), idp, protocol)
+    assertion = _believed(call, provider, protocol, response, None if enhanced is None else enhanced.request)
+    return federated_login.issue(call, _user(call, provider, protocol, assertion), idp, protocol)
 
 
-def _of_browser(call: Call, idp: str, protocol: str, relay: str) -> Begun:
-    begun = _begun(call, arriving.cookie(call, COOKIE), "saml", idp, protocol)
+def _of_browser(call: Call, idp: str, protocol: str, relay: str) -> PendingLogin:
+    begun = _begun(call, federated_login.cookie(call, COOKIE), "saml", idp, protocol)
     if begun is None or not hmac.compare_digest(begun.relay.encode(), relay.encode()):
         raise Unauthorized("The login was not begun here, or too long ago.")
     return begun
@@ -162,7 +162,7 @@ def _of_browser(call: Call, idp: str, protocol: str, relay: str) -> Begun:
 
 def _believed(
     call: Call, provider: SamlProvider, protocol: str, response: messages.Element, request: str | None
-) -> messages.Said:
+) -> messages.SamlAssertion:
     about, own = provider.about(), provider.own
     want = messages.Expected(
         about.entity,
@@ -174,24 +174,26 @@ def _believed(
         own.audience,
         own.sha1,
     )
-    said = messages.believed(response, want)
+    assertion = messages.believed(response, want)
     with call.db.write() as tx:
-        if not identity.spend(tx, "saml", f"{about.entity}\n{said.id}", said.until + 2 * messages.LEEWAY):
+        if not identity.spend(tx, "saml", f"{about.entity}\n{assertion.id}", assertion.until + 2 * messages.LEEWAY):
             raise messages.no("its assertion was used before")
-    return said
+    return assertion
 
 
-def _user(call: Call, provider: SamlProvider, protocol: str, said: messages.Said) -> rows.User:
-    return arriving.by_assertion(call, provider.idp, protocol, words(said, provider.about().entity), REMOTE_ID)
+def _user(call: Call, provider: SamlProvider, protocol: str, assertion: messages.SamlAssertion) -> rows.User:
+    return federated_login.by_assertion(
+        call, provider.idp, protocol, words(assertion, provider.about().entity), REMOTE_ID
+    )
 
 
-def words(said: messages.Said, entity: str) -> rules.Assertion:
+def words(assertion: messages.SamlAssertion, entity: str) -> rules.Assertion:
     """The assertion under the names that mappings use: the attributes' own, and those of the web servers' modules that stand before a
     Keystone (mod_shib, mod_auth_mellon)."""
     out: dict[str, list[str]] = {"Shib-Identity-Provider": [entity], "MELLON_IDP": [entity]}
-    if said.name_id:
-        out |= {"REMOTE_USER": [said.name_id], "MELLON_NAME_ID": [said.name_id]}
-    for name, values in said.attributes.items():
+    if assertion.name_id:
+        out |= {"REMOTE_USER": [assertion.name_id], "MELLON_NAME_ID": [assertion.name_id]}
+    for name, values in assertion.attributes.items():
         out.setdefault(name, values)
         out.setdefault(f"MELLON_{name}", values)
     return out
@@ -199,7 +201,7 @@ def words(said: messages.Said, entity: str) -> rules.Assertion:
 
 def own_metadata(call: Call, idp: str, protocol: str) -> Answer:
     """GET …/protocols/{protocol}/saml2/metadata: this cloud as the provider must know it."""
-    arriving.known(call, idp, protocol)
+    federated_login.known(call, idp, protocol)
     provider = _provider(call, idp)
     body = messages.service_provider_metadata(_entity(call, provider, protocol), _address(call, idp, protocol))
     return Answer(body, 200, content_type="application/samlmetadata+xml")
@@ -222,7 +224,7 @@ class To(Wire):
     service_provider: ServiceProviderRef
 
 
-class Wanted(Wire):
+class AssertionRequest(Wire):
     identity: ByToken
     scope: To
 
@@ -238,11 +240,11 @@ def issuer_metadata(call: Call) -> Answer:
     return Answer(body, 200, content_type="text/xml")
 
 
-def _assertion(call: Call, body: Wanted) -> tuple[Any, str, str, str]:
+def _assertion(call: Call, body: AssertionRequest) -> tuple[Any, str, str, str]:
     """The signed response for the named service provider, its addresses, and its prefix of relay states."""
     tokens = call.use(Tokens)
     with call.db.read() as tx:
-        target = trusting.service_provider(tx, str(body.scope.service_provider.id))
+        target = providers.service_provider(tx, str(body.scope.service_provider.id))
     if not target.enabled:
         raise Forbidden(f"Service Provider {target.id} is disabled")
     found = tokens.session(body.identity.token.id)
@@ -266,7 +268,13 @@ def _assertion(call: Call, body: Wanted) -> tuple[Any, str, str, str]:
     own = call.use(settings.Identity).saml_idp
     seconds = min(float(own.assertion_expiration_time), session.payload.expires - call.now())
     made = issuer.response(
-        _issuer_entity(call), target.sp_url, session, sorted(groups), call.now(), seconds, call.use(issuer.SamlKey)
+        _issuer_entity(call),
+        target.sp_url,
+        session,
+        groups=sorted(groups),
+        now=call.now(),
+        seconds=seconds,
+        key=call.use(issuer.SamlKey),
     )
     return made, target.sp_url, target.auth_url, target.relay_state_prefix or ""
 
@@ -277,7 +285,7 @@ def _answer(body: bytes, sp_url: str, auth_url: str) -> Answer:
     )
 
 
-def assertion(call: Call, body: Wanted) -> Answer:
+def assertion(call: Call, body: AssertionRequest) -> Answer:
     """POST /v3/auth/OS-FEDERATION/saml2: an assertion about a token's user for a service provider."""
     from lxml import etree
 
@@ -285,7 +293,7 @@ def assertion(call: Call, body: Wanted) -> Answer:
     return _answer(bytes(etree.tostring(made)), sp_url, auth_url)
 
 
-def enveloped_assertion(call: Call, body: Wanted) -> Answer:
+def enveloped_assertion(call: Call, body: AssertionRequest) -> Answer:
     """POST /v3/auth/OS-FEDERATION/saml2/ecp: the same in the envelope that the service provider takes."""
     made, sp_url, auth_url, prefix = _assertion(call, body)
     return _answer(issuer.in_envelope(made, sp_url, prefix), sp_url, auth_url)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from virga.ground.bus import Bus
 from virga.ground.db.engine import Database
-from virga.ground.doors import Doors
 from virga.ground.http.turns import Threads
+from virga.ground.registry import Registry
 from virga.ground.world import World
 from virga.services.objects.bodies import Bodies
 from virga.services.objects.commits import Commits
@@ -48,26 +48,26 @@ def _give_memory_back() -> None:
         libc.mallopt(-3, 524288)  # M_MMAP_THRESHOLD
 
 
-class Desk:
+class ObjectContext:
     def __init__(
         self,
         db: Database,
-        doors: Doors,
+        registry: Registry,
         blobs: BlobStore,
         settings: Objects,
         seal: Seal | None = None,
         workers: int = 12,
     ) -> None:
-        self.db, self.doors, self.blobs, self.settings = db, doors, blobs, settings
+        self.db, self.registry, self.blobs, self.settings = db, registry, blobs, settings
         self.threads = Threads(
             "a thread of the object store", workers, alone=workers - 1, shared=max(2, workers // 3), prefix="objects"
         )
         # a name server that does not answer holds a thread; it must not be one that serves requests
         self.names = Threads("a look-up of a host's name", 8, alone=4, shared=2, prefix="names")
         self.commits = Commits(db, self.threads)
-        self.world = doors.use(World)
+        self.world = registry.use(World)
         self.bodies = Bodies(blobs, self.commits, settings, self.world, self.threads, seal)
-        self.bodies.on_fresh = lambda: doors.use(Bus).publish("objects.fresh")
+        self.bodies.on_fresh = lambda: registry.use(Bus).publish("objects.fresh")
         self.realms = Realms(settings.sync_realms, settings.sync_hosts, settings.sync_current)
         self.usage = Usage()
         _give_memory_back()
@@ -76,7 +76,7 @@ class Desk:
         return self.world.now()
 
     def wake_trash(self) -> None:
-        self.doors.use(Bus).publish("objects.trash")
+        self.registry.use(Bus).publish("objects.trash")
 
     def close(self) -> None:
         self.commits.stop()

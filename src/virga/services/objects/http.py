@@ -46,7 +46,7 @@ def sender(scope: Any) -> tuple[str, str]:
 
 
 @dataclass(slots=True)
-class Ask:
+class Request:
     """`path`: the raw path after the mount, still quoted. Headers by small name, joined by commas where they repeat."""
 
     id: str
@@ -87,13 +87,13 @@ class Ask:
         async for chunk in self.body():
             size += len(chunk)
             if size > most:
-                raise Answered(Reply(413, body=b"The body is too long."))
+                raise Answered(Response(413, body=b"The body is too long."))
             got.append(chunk)
         return b"".join(got)
 
 
 @dataclass(slots=True)
-class Reply:
+class Response:
     code: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
@@ -105,9 +105,9 @@ class Reply:
 class Answered(Exception):
     """An answer from deep inside."""
 
-    def __init__(self, reply: Reply) -> None:
-        super().__init__(reply.code)
-        self.reply = reply
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.code)
+        self.response = response
 
 
 def parse_query(raw: str) -> dict[str, str]:
@@ -142,9 +142,9 @@ class Precondition(Problem):
     """A condition of the request does not hold: 412."""
 
 
-def check_conditions(ask: Ask, tags: Sequence[str], changed: float) -> bool:
+def check_conditions(request: Request, tags: Sequence[str], changed: float) -> bool:
     """RFC 9110, 13.2.2: False means 304. Raises Precondition. `tags`: the etags the object may be known by, none when it is absent."""
-    h = ask.headers
+    h = request.headers
     at = float(int(changed) + (1 if changed > int(changed) else 0))  # Last-Modified is rounded up
     if "if-match" in h:
         wanted = etags(h["if-match"])

@@ -17,10 +17,10 @@ from virga.ground.sagas.saga import wake
 from virga.services.images import events, limits, model, store
 from virga.services.images.actions.imports import COPY, DIRECT, GLANCE, LOCATION, WEB
 from virga.services.images.driver import Stores
-from virga.services.images.intake import Intake, Kept
-from virga.services.images.porter import Porter, Ticket
+from virga.services.images.intake import Intake, Stored
 from virga.services.images.sagas import sources, work
 from virga.services.images.settings import Images
+from virga.services.images.transfers import ImageTransfers, TransferProgress
 
 TASK_KEPT = 48 * 3600
 
@@ -42,34 +42,34 @@ def key(ctx: Context) -> str:
     return store.key(ctx.args["image"], ctx.id)
 
 
-def carried(ctx: Context, step: str, job: Callable[[Ticket], Any]) -> Any:
+def carried(ctx: Context, step: str, job: Callable[[TransferProgress], Any]) -> Any:
     """What `job` gives, when it is done; until then Again, and the task says how far it is."""
-    porter = ctx.doors.use(Porter)
+    transfers = ctx.registry.use(ImageTransfers)
 
     def done() -> None:
         with ctx.db.write() as tx:
-            wake(tx, ctx.doors, f"image:{ctx.args['image']}")
+            wake(tx, ctx.registry, f"image:{ctx.args['image']}")
 
-    def once(ticket: Ticket) -> Any:
+    def once(progress: TransferProgress) -> Any:
         try:
-            return job(ticket)
+            return job(progress)
         except (Unavailable, NoSpace, OSError) as e:
             # the work tried again by itself where that helps: what is left is an answer, not a reason to wait for hours
             full = isinstance(e, OSError) and e.errno in {errno.ENOSPC, errno.EDQUOT}
             raise StoreFailed("The disk is full; nothing was kept." if full else str(e)) from e
 
     try:
-        return porter.ensure(f"{ctx.id}:{step}", once, done, whose=ctx.args["project"], tell=ctx.say)
+        return transfers.ensure(f"{ctx.id}:{step}", once, done, whose=ctx.args["project"], tell=ctx.say)
     except Again:
         with ctx.db.write() as tx:
-            text = porter.progress(f"{ctx.id}:{step}") or step
+            text = transfers.progress(f"{ctx.id}:{step}") or step
             store.TASKS.put(tx, ctx.args["task"], status=model.PROCESSING, message=text, updated=ctx.world.now())
         raise
 
 
 def quiet(ctx: Context) -> None:
     """Nothing is carried for this saga any more; Again until that is so."""
-    if not ctx.doors.use(Porter).cancel(f"{ctx.id}:"):
+    if not ctx.registry.use(ImageTransfers).cancel(f"{ctx.id}:"):
         raise Again(0.2)
 
 
@@ -81,14 +81,14 @@ def gather(ctx: Context) -> dict[str, Any]:
         return {"key": ctx.args["staged"]}
     if method == COPY:
         return {"key": None}
-    stores = ctx.doors.use(Stores)
+    stores = ctx.registry.use(Stores)
 
-    def job(ticket: Ticket) -> dict[str, Any]:
+    def job(progress: TransferProgress) -> dict[str, Any]:
         most, why = ctx.args["most"], ctx.args["why"]
         if method == GLANCE:
-            return sources.from_glance(ctx, stores, key(ctx), most, why, ticket)
+            return sources.from_glance(ctx, stores, key(ctx), most, why, progress)
         url = ctx.args["from"]["uri"] if method == WEB else ctx.args["url"]
-        return sources.from_web(ctx, stores, url, key(ctx), most, why, ticket)
+        return sources.from_web(ctx, stores, url, key=key(ctx), most=most, why=why, progress=progress)
 
     found: dict[str, Any] = carried(ctx, "gather", job)
     return found
@@ -96,14 +96,14 @@ def gather(ctx: Context) -> dict[str, Any]:
 
 def ungather(ctx: Context) -> None:
     quiet(ctx)
-    staging = ctx.doors.use(Stores).staging
+    staging = ctx.registry.use(Stores).staging
     for each in {ctx.args.get("staged"), key(ctx)} - {None}:
         staging.remove(str(each))
 
 
 def examine(ctx: Context) -> dict[str, Any]:
     """What the bytes are, and, by setting, unpacked and in another format: {key, format, virtual, disk_format, container_format}."""
-    row, own = image(ctx), ctx.doors.use(Images)
+    row, own = image(ctx), ctx.registry.use(Images)
     gathered = ctx.notes["gather"]
     if ctx.args["method"] == COPY:
         return {"key": None, "format": row.detected, "virtual": row.virtual_size}
@@ -111,8 +111,14 @@ def examine(ctx: Context) -> dict[str, Any]:
     found: dict[str, Any] = carried(
         ctx,
         "examine",
-        lambda ticket: work.examine(
-            ctx, own, gathered["key"], f"{key(ctx)}-x", declared, ctx.args["method"] != LOCATION, ticket
+        lambda progress: work.examine(
+            ctx,
+            own,
+            gathered["key"],
+            fresh=f"{key(ctx)}-x",
+            declared=declared,
+            may_change=ctx.args["method"] != LOCATION,
+            progress=progress,
         ),
     )
     return found
@@ -120,7 +126,7 @@ def examine(ctx: Context) -> dict[str, Any]:
 
 def unexamine(ctx: Context) -> None:
     quiet(ctx)
-    staging = ctx.doors.use(Stores).staging
+    staging = ctx.registry.use(Stores).staging
     for end in ("-x1", "-x2"):
         staging.remove(f"{key(ctx)}{end}")
 
@@ -128,12 +134,12 @@ def unexamine(ctx: Context) -> None:
 def deliver(ctx: Context) -> dict[str, Any]:
     """The bytes in every store that was asked for: {kept, places, failed}."""
     row = image(ctx)
-    found: dict[str, Any] = carried(ctx, "deliver", lambda ticket: _deliver(ctx, row, ticket))
+    found: dict[str, Any] = carried(ctx, "deliver", lambda progress: _deliver(ctx, row, progress))
     return found
 
 
-def _deliver(ctx: Context, row: model.Image, ticket: Ticket) -> dict[str, Any]:
-    stores, known = ctx.doors.use(Stores), ctx.args.get("known") or {}
+def _deliver(ctx: Context, row: model.Image, progress: TransferProgress) -> dict[str, Any]:
+    stores, known = ctx.registry.use(Stores), ctx.args.get("known") or {}
     source = work.source(ctx, stores, row, ctx.notes["examine"]["key"])
     algorithm = known.get("algorithm") or (row.os_hash_algo if ctx.args["method"] == COPY else None) or "sha512"
     signature = None if ctx.args["method"] == COPY or ctx.notes["examine"].get("changed") else work.signature(ctx, row)
@@ -143,23 +149,32 @@ def _deliver(ctx: Context, row: model.Image, ticket: Ticket) -> dict[str, Any]:
         algorithm=algorithm,
         signature=signature,
     )
-    failed = work.fan_out(stores, ctx.args["places"], key(ctx), source, intake, ctx.args["must"], row.size or 0, ticket)
-    kept = intake.finish()
-    if known and known["value"] != kept.value:
+    failed = work.fan_out(
+        stores,
+        ctx.args["places"],
+        key(ctx),
+        source=source,
+        intake=intake,
+        must=ctx.args["must"],
+        size=row.size or 0,
+        progress=progress,
+    )
+    stored = intake.finish()
+    if known and known["value"] != stored.value:
         raise StoreFailed("The bytes do not have the hash that was given for them.")
-    if ctx.args["method"] == COPY and row.os_hash_value and kept.value != row.os_hash_value:
+    if ctx.args["method"] == COPY and row.os_hash_value and stored.value != row.os_hash_value:
         raise StoreFailed("The copy does not have the hash of the image: its source is damaged.")
-    places = {p: key(ctx) for p in ctx.args["places"] if p not in failed}
+    keys_by_store = {p: key(ctx) for p in ctx.args["places"] if p not in failed}
     if ctx.args["method"] == LOCATION:
-        places = {ctx.args["store"]: ctx.args["url"]}
-    if not places:
+        keys_by_store = {ctx.args["store"]: ctx.args["url"]}
+    if not keys_by_store:
         raise StoreFailed("No store took the bytes: " + "; ".join(f"{s}: {why}" for s, why in failed.items()))
-    return {"kept": msgspec.to_builtins(kept), "places": places, "failed": failed}
+    return {"kept": msgspec.to_builtins(stored), "places": keys_by_store, "failed": failed}
 
 
 def undeliver(ctx: Context) -> None:
     quiet(ctx)
-    stores = ctx.doors.use(Stores)
+    stores = ctx.registry.use(Stores)
     for place in ctx.args["places"]:
         if place in stores.by_id:
             stores.by_id[place].blobs.remove(key(ctx))
@@ -172,9 +187,9 @@ def publish(ctx: Context) -> None:
     row, now = store.IMAGES.one(tx, *where), ctx.world.now()
     if row is None:
         raise NotFound(f"Image {ctx.args['image']} was deleted while it was imported.")
-    kept = msgspec.convert(found["kept"], Kept)
+    stored = msgspec.convert(found["kept"], Stored)
     if ctx.args["places"]:
-        limits.check_bytes(tx, row.owner, kept.size, len(found["places"]))
+        limits.check_bytes(tx, row.owner, stored.size, len(found["places"]))
     if ctx.args["method"] == COPY:
         store.place(tx, row.id, found["places"], now, ctx.world.uuid)
         store.IMAGES.put(tx, row.id, stores=sorted({*row.stores, *found["places"]}))
@@ -184,9 +199,18 @@ def publish(ctx: Context) -> None:
     if gathered.get("properties"):
         store.put(tx, row.id, properties=row.properties | gathered["properties"])
     store.activate(
-        tx, where, row.id, kept, seen["format"], seen["virtual"], found["places"], now, ctx.world.uuid, **more
+        tx,
+        where,
+        row.id,
+        stored=stored,
+        detected=seen["format"],
+        virtual=seen["virtual"],
+        keys_by_store=found["places"],
+        now=now,
+        mint=ctx.world.uuid,
+        **more,
     )
-    emit(tx, ctx.doors, events.ImageActive(image_id=row.id))
+    emit(tx, ctx.registry, events.ImageActive(image_id=row.id))
 
 
 def done(ctx: Context) -> None:
@@ -198,7 +222,7 @@ def done(ctx: Context) -> None:
 
 def _tidy(ctx: Context) -> None:
     """What was staged is not needed any more; what this forgets, the sweeper finds."""
-    staging = ctx.doors.use(Stores).staging
+    staging = ctx.registry.use(Stores).staging
     for each in {ctx.args.get("staged"), key(ctx), f"{key(ctx)}-x1", f"{key(ctx)}-x2"} - {None}:
         staging.remove(str(each))
 
@@ -226,7 +250,7 @@ def _end(ctx: Context, status: str, message: str, result: dict[str, Any] | None)
     store.TASKS.put(
         ctx.tx, ctx.args["task"], status=status, message=message, result=result, updated=now, expires=now + TASK_KEPT
     )
-    ctx.doors.use(Porter).secrets.pop(ctx.id, None)
+    ctx.registry.use(ImageTransfers).secrets.pop(ctx.id, None)
 
 
 IMPORT = Saga(

@@ -61,7 +61,7 @@ def token(call: Call) -> Answer:
         if type(e).__name__ in {"Unavailable", "Broken"}:
             raise
         return _refused(call, 401, "invalid_client", "Client authentication failed.")
-    if isinstance(issued, auth.Halfway):
+    if isinstance(issued, auth.AuthReceipt):
         return _refused(call, 401, "invalid_client", "Client authentication failed.")
     seconds = int(issued[1].payload.expires - call.now())
     return Answer({"access_token": issued[0], "expires_in": seconds, "token_type": "Bearer"}, 200, NO_STORE)

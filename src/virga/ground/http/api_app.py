@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rim: from bytes on a socket to a call and back. Async outside; an action runs whole, in one thread, in one transaction."""
+"""The ASGI application of the APIs: from bytes on a socket to a call and back. Async outside; an action runs whole, in one thread, in one transaction."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ import msgspec
 from virga.ground import errors, log, metrics, wire
 from virga.ground.db.engine import Database
 from virga.ground.db.isolation import Retry
-from virga.ground.doors import Doors
 from virga.ground.http.call import NOBODY, Actor, Answer, Authenticator, Call, Cold, Query, Request
 from virga.ground.http.faults import Faults, keystone
-from virga.ground.http.table import Route, Service, Table, fit
+from virga.ground.http.table import Route, Service, Table, at_version
 from virga.ground.http.turns import PARTY, Parties, Threads, Turns
+from virga.ground.registry import Registry
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -51,13 +51,13 @@ def answered(route: Route, version: wire.Version, answer: Answer) -> None:
     """Called with every answer that is written down. Tests hold it against what the row declares."""
 
 
-class Rim:
+class ApiApp:
     """The ASGI application. `services` are mounted at their paths and, on their own ports, at the root."""
 
     def __init__(
         self,
         services: list[Service],
-        doors: Doors,
+        registry: Registry,
         db: Database,
         *,
         public_url: str | None = None,
@@ -66,7 +66,7 @@ class Rim:
         workers: int = 8,
     ) -> None:
         self.services = services
-        self.doors, self.db = doors, db
+        self.registry, self.db = registry, db
         self.public_url = public_url.rstrip("/") if public_url else None
         self.main_port, self.hosts = main_port, hosts
         self.default_base = self.public_url or "http://127.0.0.1"
@@ -83,14 +83,14 @@ class Rim:
         """Who sends it reads them beside the APIs."""
         self.metrics_open = False
         self.apps: dict[str, App] = {}
-        self.parties = Parties(lambda token: doors.use(Authenticator).hot(token))
+        self.parties = Parties(lambda token: registry.use(Authenticator).hot(token))
         # SQLite's work is done in this interpreter, by one thread at a time: a second would only take its time from the others
         shared = 1 if db.sqlite else max(1, workers // 4)
         self.threads = Threads("a thread", workers, alone=max(1, workers - 1), shared=shared, prefix="call")
         self.slow_threads = Threads("a password's thread", 2, alone=2, shared=1, prefix="slow")
         self.memory = Turns("memory", MEMORY, alone=MEMORY // 2, shared=MEMORY // 4)
         self.nobodys_memory = Turns("memory", MEMORY // 8, alone=MEMORY // 32, shared=MEMORY // 64)
-        self.log = log.get("rim")
+        self.log = log.get("api")
 
     # -- ASGI ------------------------------------------------------------------------------------------------------
 
@@ -123,7 +123,7 @@ class Rim:
                     code, headers, body = (
                         200,
                         {"content-type": "application/json"},
-                        wire.encode(hook(await _read(receive, {}, Room(self.nobodys_memory, MAX_NOBODYS)))),
+                        wire.encode(hook(await _read(receive, {}, BodyMemory(self.nobodys_memory, MAX_NOBODYS)))),
                     )
                 else:
                     code, headers, body = self._page(scope, parts)
@@ -231,12 +231,12 @@ class Rim:
         if service.spelled is not None:
             parts = service.spelled(parts)
         version = _version(service, headers, parts)
-        asked, project = parts, ""
+        path_parts, project = parts, ""
         if service.tenant_in_path and len(parts) > 1 and _is_project(parts[1]):
             project = parts[1]
             parts = [parts[0], *parts[2:]]
         rows, params = self.tables[service.name].find(method, parts)
-        route = None if isinstance(rows, dict) else fit(rows, version)
+        route = None if isinstance(rows, dict) else at_version(rows, version)
         public = route is not None and route.public
         raw_query = scope.get("query_string", b"").decode("latin-1")
         try:
@@ -265,11 +265,11 @@ class Rim:
             base=self._base(scope, headers),
             client=(scope.get("client") or ("",))[0],
         )
-        call = Call(NOBODY, version, request, self.doors, self.db)
+        call = Call(NOBODY, version, request, self.registry, self.db)
         token = headers.get("x-auth-token", "")
         loop = asyncio.get_running_loop()
         if token:
-            authenticator = self.doors.use(Authenticator)
+            authenticator = self.registry.use(Authenticator)
             try:
                 actor: Actor | None = authenticator.hot(token)
             except Cold:
@@ -281,7 +281,7 @@ class Rim:
                 actor = service.admit(call, token)
             call.actor = actor or NOBODY
             if call.actor.access_rules is not None:
-                _access(call.actor, service, method, asked)
+                _access(call.actor, service, method, path_parts)
         if not public and call.actor is NOBODY:
             raise errors.Unauthorized("The request you have made requires authentication.")
         if (
@@ -301,12 +301,12 @@ class Rim:
         if method in {"GET", "HEAD", "DELETE"} and headers.get("content-length", "0") == "0":
             return await self._called(call, rows, route, params)
         nobodys = call.actor is NOBODY
-        room = Room(self.nobodys_memory if nobodys else self.memory, MAX_NOBODYS if nobodys else MAX_JSON)
+        held = BodyMemory(self.nobodys_memory if nobodys else self.memory, MAX_NOBODYS if nobodys else MAX_JSON)
         try:
-            request.body = await _read(receive, headers, room)
+            request.body = await _read(receive, headers, held)
             return await self._called(call, rows, route, params)
         finally:
-            room.leave()
+            held.leave()
 
     async def _called(
         self, call: Call, rows: list[Route] | dict[str, list[Route]], route: Route | None, params: tuple[str, ...]
@@ -512,7 +512,7 @@ def _verb(
     verb, value = next(iter(body.items()))
     if verb not in rows:
         raise errors.Invalid(f"There is no such action: {verb[:80]}", field=verb[:80])
-    route = fit(rows[verb], version)
+    route = at_version(rows[verb], version)
     if route.body is None:
         return route, None
     data = bytes(value)
@@ -522,15 +522,15 @@ def _verb(
 def _expecting(receive: Receive, send: Send) -> tuple[Receive, Send]:
     """For a client that waits to be asked for its body (`Expect: 100-continue`): when it is answered without, nobody knows whether the
     next bytes are that body or another request, so the connection ends with the answer (RFC 9110, 10.1.1)."""
-    asked = False
+    requested = False
 
     async def ask() -> Message:
-        nonlocal asked
-        asked = True
+        nonlocal requested
+        requested = True
         return await receive()
 
     async def answer(message: Message) -> None:
-        if message["type"] == "http.response.start" and not asked:
+        if message["type"] == "http.response.start" and not requested:
             rest = [(k, v) for k, v in message["headers"] if k.lower() != b"connection"]
             message = {**message, "headers": [*rest, (b"connection", b"close")]}
         await send(message)
@@ -538,7 +538,7 @@ def _expecting(receive: Receive, send: Send) -> tuple[Receive, Send]:
     return ask, answer
 
 
-class Room:
+class BodyMemory:
     """The memory of one body: `most` bytes. What passes SMALL waits for its turn, and is given back when the request ends."""
 
     __slots__ = ("had", "most", "party", "turns")
@@ -558,13 +558,13 @@ class Room:
             self.had = 0
 
 
-async def _read(receive: Receive, headers: dict[str, str], room: Room) -> bytes:
-    """The body, whole. Raises TooLarge past the room, TooMany, Invalid when it takes too long."""
-    declared, most = headers.get("content-length", ""), room.most
+async def _read(receive: Receive, headers: dict[str, str], held: BodyMemory) -> bytes:
+    """The body, whole. Raises TooLarge past its bound, TooMany, Invalid when it takes too long."""
+    declared, most = headers.get("content-length", ""), held.most
     if declared.isdecimal():
         if int(declared) > most:
             raise errors.TooLarge(f"The body is {declared} bytes long, at most {most} are taken", limit=most)
-        await room.have(int(declared))
+        await held.have(int(declared))
     got, size = [], 0
     try:
         async with asyncio.timeout(BODY_SECONDS) as patience:
@@ -573,9 +573,9 @@ async def _read(receive: Receive, headers: dict[str, str], room: Room) -> bytes:
                 if size > most:
                     raise errors.TooLarge(f"The body is longer than {most} bytes", limit=most)
                 got.append(chunk)
-                if size > SMALL and not room.had:  # nobody said how long it will be
+                if size > SMALL and not held.had:  # nobody said how long it will be
                     patience.reschedule(None)
-                    await room.have(most)
+                    await held.have(most)
                     patience.reschedule(asyncio.get_running_loop().time() + BODY_SECONDS)
     except TimeoutError:
         raise errors.Invalid(f"The body did not arrive within {BODY_SECONDS:.0f} seconds", field="body") from None

@@ -14,7 +14,7 @@ DOMAIN = "default"
 NAME = "The admin token"
 
 
-def asking(call: Call, *, subject: str | None = None, **query: str) -> Call:
+def as_v3(call: Call, *, subject: str | None = None, **query: str) -> Call:
     """The same call with v3's query, and `subject` as the token that is asked about."""
     headers = dict(call.request.headers)
     if subject is not None:
@@ -33,7 +33,7 @@ def admit(call: Call, token: str) -> Actor | None:
     return Actor(user_id="", user_name=NAME, user_domain_id=DOMAIN, roles=frozenset({"admin"}))
 
 
-def cut(call: Call, rows: list[str]) -> slice:
+def page_slice(call: Call, rows: list[str]) -> slice:
     """`limit` and `marker` of v2.0's lists, as a slice of `rows` (ids)."""
     marker, limit = call.query.get("marker"), call.query.whole("limit")
     start = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Swift's front door: from the socket to an account, a container or an object, and back. The order of what may take a request over is
+"""Swift's ASGI application: from the socket to an account, a container or an object, and back. The order of what may take a request over is
 the order of upstream's pipeline."""
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from virga.ground.db.isolation import Retry
 from virga.ground.errors import Problem, Unavailable
 from virga.services.objects import limits, model, policy
 from virga.services.objects.bodies import Replaced, Vanished, replaced_too_fast, steady
-from virga.services.objects.desk import Desk
-from virga.services.objects.exchange import Answered, Ask, Gone, Reply, parse_query, sender, unquote
+from virga.services.objects.context import ObjectContext
+from virga.services.objects.http import Answered, Gone, Request, Response, parse_query, sender, unquote
 from virga.services.objects.swift import bulk, cors, domain, info, sync, tempurl, web
+from virga.services.objects.swift.containers import Containers
 from virga.services.objects.swift.entry import Entry, enter, known
 from virga.services.objects.swift.metadata import OCTETS
 from virga.services.objects.swift.objects import Objects
-from virga.services.objects.swift.places import Places
 from virga.services.objects.swift.replies import fault, page, plain, refuse, title
 
 INTERNAL = (
@@ -59,10 +59,10 @@ MAX_HEADER = limits.HEADER
 class Swift:
     """The ASGI application of the object-store API."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-        self.places = Places(desk)
-        self.objects = Objects(desk)
+    def __init__(self, context: ObjectContext) -> None:
+        self.context = context
+        self.containers = Containers(context)
+        self.objects = Objects(context)
         self.log = log.get("objects")
         self._slots: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
@@ -70,138 +70,148 @@ class Swift:
         """Answer one request; the code it got."""
         trans = f"tx{id.removeprefix('req-').replace('-', '')[:21]}-{int(time.time()):010x}"
         method = scope["method"]
-        ask: Ask | None = None
+        request: Request | None = None
         try:
-            ask = read_ask(scope, receive, mount, trans, base)
-            reply = await self.answer(ask)
+            request = read_request(scope, receive, mount, trans, base)
+            response = await self.answer(request)
         except Answered as a:
-            reply = a.reply
+            response = a.response
         except Problem as p:
-            reply = fault(p)
+            response = fault(p)
         except Replaced:
-            reply = fault(replaced_too_fast())
+            response = fault(replaced_too_fast())
         except Retry:
-            reply = fault(Unavailable("The database asks to try again."))
+            response = fault(Unavailable("The database asks to try again."))
         except Vanished:
-            reply = page(408, "The server has waited too long for the request to be sent by the client.")
-            reply.headers["connection"] = "close"
+            response = page(408, "The server has waited too long for the request to be sent by the client.")
+            response.headers["connection"] = "close"
         except Gone:
             return 499
         except Exception as e:
             self.log.exception("request_failed", request=trans, exc_info=e)
-            reply = page(500, f"The server could not complete the request; it is logged under {trans}.")
-        if ask is not None:
-            await cors.dress(self.desk, ask, reply)
-            if ask.header("connection").lower() == "keep-alive" and scope.get("http_version") == "1.1":
-                reply.headers.setdefault("connection", "keep-alive")
-        return await send_reply(
-            send, method, reply, [("x-trans-id", trans), ("x-openstack-request-id", trans)], self.log, spell=title
+            response = page(500, f"The server could not complete the request; it is logged under {trans}.")
+        if request is not None:
+            await cors.dress(self.context, request, response)
+            if request.header("connection").lower() == "keep-alive" and scope.get("http_version") == "1.1":
+                response.headers.setdefault("connection", "keep-alive")
+        return await send_response(
+            send, method, response, [("x-trans-id", trans), ("x-openstack-request-id", trans)], self.log, spell=title
         )
 
-    async def answer(self, ask: Ask) -> Reply:
-        if ask.path in {"/healthcheck", "/crossdomain.xml"}:
-            return info.answer(self.desk, ask)
-        if self.desk.settings.domain:
-            await domain.remap(self.desk, ask)
-        if ask.path in {"/info", "/", ""}:
-            return info.answer(self.desk, ask)
-        if ask.path == "/housekeeping" and ask.method == "GET":
-            return await self.housekeeping(ask)
-        account, container, name = split_path(ask.path)
-        if ask.method not in METHODS:
+    async def answer(self, request: Request) -> Response:
+        if request.path in {"/healthcheck", "/crossdomain.xml"}:
+            return info.answer(self.context, request)
+        if self.context.settings.domain:
+            await domain.remap(self.context, request)
+        if request.path in {"/info", "/", ""}:
+            return info.answer(self.context, request)
+        if request.path == "/housekeeping" and request.method == "GET":
+            return await self.housekeeping(request)
+        account, container, name = split_path(request.path)
+        if request.method not in METHODS:
             return page(405, "The method is not allowed for this resource.", allow=", ".join(sorted(METHODS)))
-        if ask.method == "OPTIONS":
-            return await cors.preflight(self.desk, ask, account, container)
-        if self.desk.settings.read_only and ask.method in CHANGES:
+        if request.method == "OPTIONS":
+            return await cors.preflight(self.context, request, account, container)
+        if self.context.settings.read_only and request.method in CHANGES:
             return plain(405, "Writes are disabled for this cluster.")
-        entry = await enter(self.desk, ask)
-        if container and name and sync.wanted(ask):
-            entry.ticket = await sync.ticket(self.desk, ask, account, container)
-        if tempurl.wanted(ask):
-            entry.ticket = await tempurl.ticket(self.desk, ask, account, container, name)
+        entry = await enter(self.context, request)
+        if container and name and sync.wanted(request):
+            entry.signed_access = await sync.signed_access(self.context, request, account, container)
+        if tempurl.wanted(request):
+            entry.signed_access = await tempurl.signed_access(self.context, request, account, container, name)
             if name is None:
-                shown = await web.container(self.objects, ask, entry, account, container or "")
-                if shown is None or (shown.code == 200 and "staticweb" not in ask.notes):
+                shown = await web.container(self.objects, request, entry, account, container or "")
+                if shown is None or (shown.code == 200 and "staticweb" not in request.notes):
                     raise tempurl.refused("Temp URL invalid")
-                reply = shown
+                response = shown
             else:
-                reply = await self.objects_for(ask, entry, account, container or "", name)
-            tempurl.dress(ask, reply, name or "")
-            return reply
-        if ask.method == "POST" and container and ask.header("content-type").lower().startswith("multipart/form-data"):
+                response = await self.objects_for(request, entry, account, container or "", name)
+            tempurl.dress(request, response, name or "")
+            return response
+        if (
+            request.method == "POST"
+            and container
+            and request.header("content-type").lower().startswith("multipart/form-data")
+        ):
             return await tempurl.form_post(
-                self.objects.lookup, self.objects.writes, ask, account, container, name or ""
+                self.objects.lookup, self.objects.writes, request, account, container, name or ""
             )
-        if not known(self.desk, account):
-            await entry.allow(ask, account, None, name, container_name=container)
+        if not known(self.context, account):
+            await entry.allow(request, account, None, name, container_name=container)
             raise refuse(404, "There is no such account.")
-        if ask.method in {"POST", "DELETE"} and "bulk-delete" in ask.query:
-            await entry.allow(ask, account, None, None, container_name=container or "", method="POST")
-            return await bulk.bulk_delete(self.objects.lookup, self.objects.writes, ask, entry, account)
-        if ask.method == "PUT" and "extract-archive" in ask.query:
-            await entry.allow(ask, account, None, None, container_name=container or "", method="POST")
+        if request.method in {"POST", "DELETE"} and "bulk-delete" in request.query:
+            await entry.allow(request, account, None, None, container_name=container or "", method="POST")
+            return await bulk.bulk_delete(self.objects.lookup, self.objects.writes, request, entry, account)
+        if request.method == "PUT" and "extract-archive" in request.query:
+            await entry.allow(request, account, None, None, container_name=container or "", method="POST")
             base = "/".join(p for p in (container, name) if p)
             return await bulk.extract(
-                self.objects.lookup, self.objects.writes, ask, entry, account, base, ask.query["extract-archive"]
+                self.objects.lookup,
+                self.objects.writes,
+                request,
+                entry=entry,
+                account=account,
+                base=base,
+                kind=request.query["extract-archive"],
             )
         if container is None:
-            return await self.places.account(ask, entry, account)
-        if self.desk.settings.ratelimit and ask.method in CHANGES:
+            return await self.containers.account(request, entry, account)
+        if self.context.settings.ratelimit and request.method in CHANGES:
             self.slow_down(account, container)
         if name is None:
-            if ask.method in {"GET", "HEAD"}:
-                shown = await web.container(self.objects, ask, entry, account, container)
+            if request.method in {"GET", "HEAD"}:
+                shown = await web.container(self.objects, request, entry, account, container)
                 if shown is not None:
                     return shown
-            return await self.places.container(ask, entry, account, container)
-        return await self.objects_for(ask, entry, account, container, name)
+            return await self.containers.container(request, entry, account, container)
+        return await self.objects_for(request, entry, account, container, name)
 
-    async def housekeeping(self, ask: Ask) -> Reply:
+    async def housekeeping(self, request: Request) -> Response:
         """Figures for the operator (`virga objects status`); an administrator's token is needed."""
         from virga.services.objects.api import status
 
-        entry = await enter(self.desk, ask)
+        entry = await enter(self.context, request)
         if not entry.holds(policy.STATUS, entry.own):
             raise Answered(page(403 if entry.actor.user_id else 401, "Only an administrator sees the housekeeping."))
-        told = await self.desk.bodies._off(status, self.desk)
-        return Reply(200, {"content-type": "application/json"}, msgspec.json.encode(told))
+        told = await self.context.bodies._off(status, self.context)
+        return Response(200, {"content-type": "application/json"}, msgspec.json.encode(told))
 
-    async def objects_for(self, ask: Ask, entry: Entry, account: str, container: str, name: str) -> Reply:
-        o, m = self.objects, ask.method
+    async def objects_for(self, request: Request, entry: Entry, account: str, container: str, name: str) -> Response:
+        o, m = self.objects, request.method
         if m in {"GET", "HEAD"}:
-            read = web.object if web.active(ask, entry) else None
+            read = web.object if web.active(request, entry) else None
             work = steady(
                 lambda: (
-                    o.get(ask, entry, account, container, name)
+                    o.get(request, entry, account, container, name)
                     if read is None
-                    else read(o, ask, entry, account, container, name)
+                    else read(o, request, entry, account, container, name)
                 )
             )
         elif m == "PUT":
-            work = o.put(ask, entry, account, container, name)
+            work = o.put(request, entry, account, container, name)
         elif m == "POST":
-            work = o.post(ask, entry, account, container, name)
+            work = o.post(request, entry, account, container, name)
         elif m == "DELETE":
-            work = o.delete(ask, entry, account, container, name)
+            work = o.delete(request, entry, account, container, name)
         else:
-            work = o.copy(ask, entry, account, container, name)
-        reply = await work
-        if ask.notes.get("quoted") and reply.headers.get("etag", '"')[0] != '"':
-            reply.headers["etag"] = f'"{reply.headers["etag"]}"'
-        return reply
+            work = o.copy(request, entry, account, container, name)
+        response = await work
+        if request.notes.get("quoted") and response.headers.get("etag", '"')[0] != '"':
+            response.headers["etag"] = f'"{response.headers["etag"]}"'
+        return response
 
     def slow_down(self, account: str, container: str) -> None:
         """A token bucket per container: 498 past the rate, with the time to wait."""
-        rate, now, key = self.desk.settings.ratelimit, time.monotonic(), f"{account}/{container}"
+        rate, now, key = self.context.settings.ratelimit, time.monotonic(), f"{account}/{container}"
         left, at = self._slots.pop(key, (float(rate), now))
         left = min(float(rate), left + (now - at) * rate)
         self._slots[key] = (left - 1 if left >= 1 else left, now)
         while len(self._slots) > 10000:
             self._slots.popitem(last=False)
         if left < 1:
-            reply = plain(498, "Slow down: the container's write rate is passed.")
-            reply.headers["retry-after"] = "1"
-            raise Answered(reply)
+            response = plain(498, "Slow down: the container's write rate is passed.")
+            response.headers["retry-after"] = "1"
+            raise Answered(response)
 
 
 def split_path(path: str) -> tuple[str, str | None, str | None]:
@@ -227,7 +237,7 @@ def split_path(path: str) -> tuple[str, str | None, str | None]:
     return account, container or None, name or None
 
 
-def read_ask(scope: Any, receive: Any, mount: str, id: str, base: str) -> Ask:
+def read_request(scope: Any, receive: Any, mount: str, id: str, base: str) -> Request:
     """The request without what only upstream's own servers may say. Raises 400 for what is not HTTP as it should be."""
     several: dict[str, list[str]] = {}
     order: list[tuple[str, str]] = []
@@ -269,7 +279,7 @@ def read_ask(scope: Any, receive: Any, mount: str, id: str, base: str) -> Ask:
     if any("\0" in k or ("\0" in v and k not in {"marker", "end_marker"}) for k, v in query.items()):
         raise refuse(412, "Invalid UTF8 or contains NULL")
     client, scheme = sender(scope)
-    return Ask(
+    return Request(
         id=id,
         method=scope["method"],
         raw_path=raw,
@@ -287,10 +297,10 @@ def read_ask(scope: Any, receive: Any, mount: str, id: str, base: str) -> Ask:
     )
 
 
-async def send_reply(
+async def send_response(
     send: Any,
     method: str,
-    reply: Reply,
+    response: Response,
     more: list[tuple[str, str]],
     logger: Any,
     *,
@@ -300,25 +310,29 @@ async def send_reply(
     head = method == "HEAD"
     out = [
         (spell(k), safe(v))
-        for k, v in reply.headers.items()
+        for k, v in response.headers.items()
         if (v != "" or k.startswith(("x-object-meta-", "x-amz-meta-"))) and k != "content-length"
     ]
     out += [(spell(k), v.encode()) for k, v in more]
-    length = reply.length if reply.length is not None else None if reply.stream is not None else len(reply.body)
-    if reply.length is None and reply.stream is None and "content-length" in reply.headers:
-        length = int(reply.headers["content-length"])
-    if length is not None and reply.code not in {204, 304}:
+    length = (
+        response.length if response.length is not None else None if response.stream is not None else len(response.body)
+    )
+    if response.length is None and response.stream is None and "content-length" in response.headers:
+        length = int(response.headers["content-length"])
+    if length is not None and response.code not in {204, 304}:
         out.append((b"content-length", str(length).encode()))
-    elif reply.code == 204:
+    elif response.code == 204:
         out.append((b"content-length", b"0"))
-    await send({"type": "http.response.start", "status": reply.code, "headers": out})
-    if head or reply.stream is None:
-        if reply.stream is not None:
-            await reply.stream.aclose()  # type: ignore[attr-defined]
-        await send({"type": "http.response.body", "body": b"" if head or reply.code in {204, 304} else reply.body})
-        return reply.code
+    await send({"type": "http.response.start", "status": response.code, "headers": out})
+    if head or response.stream is None:
+        if response.stream is not None:
+            await response.stream.aclose()  # type: ignore[attr-defined]
+        await send(
+            {"type": "http.response.body", "body": b"" if head or response.code in {204, 304} else response.body}
+        )
+        return response.code
     try:
-        async for chunk in reply.stream:
+        async for chunk in response.stream:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
     except Gone:
         return 499
@@ -326,11 +340,11 @@ async def send_reply(
         logger.warning("answer_cut", why=f"{type(e).__name__}: {e}")
         raise Cutoff from e
     finally:
-        closing = getattr(reply.stream, "aclose", None)
+        closing = getattr(response.stream, "aclose", None)
         if closing is not None:
             await closing()
     await send({"type": "http.response.body", "body": b""})
-    return reply.code
+    return response.code
 
 
 class Cutoff(Exception):

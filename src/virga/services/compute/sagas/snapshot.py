@@ -10,7 +10,7 @@ from virga.ground.sagas.saga import wake
 from virga.protocol.transfers import Content
 from virga.services.compute import machines, model, store
 from virga.services.compute.machines import POLL
-from virga.services.compute.sagas import hand
+from virga.services.compute.sagas import node_steps
 from virga.services.compute.transfers import Transfers
 from virga.services.images import api as images
 
@@ -19,19 +19,19 @@ EVENT = {"createImage": "compute_snapshot_instance", "createBackup": "compute_ba
 
 def snapshot(ctx: Context) -> str:
     """Tell the node to copy the disk."""
-    row = hand.server(ctx, ctx.tx)
+    row = node_steps.server(ctx, ctx.tx)
     if row is None or row.host is None:
         raise NotFound("The server has no machine: it is on no host.")
     store.SERVERS.put(ctx.tx, row.id, task_state="image_snapshot")
-    return hand.order(ctx, ctx.tx, row, "snapshot", image=ctx.args["image"])
+    return node_steps.order(ctx, ctx.tx, row, "snapshot", image=ctx.args["image"])
 
 
 def await_snapshot(ctx: Context) -> None:
     """The node has the whole copy."""
     order = ctx.notes["snapshot"]
     if not isinstance(order, str):
-        raise hand.NodeFailed("The program was upgraded while the disk was copied: make the image again.")
-    hand.obeyed(ctx, order)
+        raise node_steps.NodeFailed("The program was upgraded while the disk was copied: make the image again.")
+    node_steps.await_order(ctx, order)
     with ctx.db.write() as tx:
         store.SERVERS.change(
             tx,
@@ -53,7 +53,7 @@ def forget_snapshot(ctx: Context) -> None:
     if not orders or orders[-1].state == model.FAILED:
         with ctx.db.write() as tx:
             machines.void_orders(tx, ctx.world.now(), id)
-            machines.order(tx, ctx.doors, id, host.id, "tidy", ctx.id)
+            machines.order(tx, ctx.registry, id, host.id, "tidy", ctx.id)
         raise Again(POLL)
     if orders[-1].state == model.WANTED and not model.host_down(host, ctx.world.now()):
         raise Again(POLL)
@@ -63,7 +63,7 @@ def upload(ctx: Context) -> dict[str, object]:
     """The copy into the image store."""
     server, image = ctx.args["server"], ctx.args["image"]
     with ctx.db.read() as tx:
-        row = hand.server(ctx, tx)
+        row = node_steps.server(ctx, tx)
     if row is None:
         raise NotFound("The server is gone.")
     copy = _handed_over(ctx, row)
@@ -77,13 +77,13 @@ def upload(ctx: Context) -> dict[str, object]:
 def _handed_over(ctx: Context, row: model.Server) -> Content:
     """The copy as the node gave it; Again until it has. A reference that this process does not know is of one that is gone: the node is
     asked anew."""
-    transfers = ctx.doors.use(Transfers)
+    transfers = ctx.registry.use(Transfers)
     with ctx.db.read() as tx:
         machine = machines.of(tx, row.id)
         orders = store.orders_of(tx, row.id, machine.host_id, "upload", ctx.id) if machine is not None else []
     last = orders[-1] if orders else None
     if last is not None and last.state == model.FAILED and transfers.expected(last.arguments["reference"]):
-        raise hand.NodeFailed(last.error or "The node does not say why.")
+        raise node_steps.NodeFailed(last.error or "The node does not say why.")
     if last is not None and transfers.expected(last.arguments["reference"]):
         copy = transfers.offered(last.arguments["reference"])
         if copy is not None:
@@ -93,16 +93,16 @@ def _handed_over(ctx: Context, row: model.Server) -> Content:
 
     def arrived() -> None:
         with ctx.db.write() as tx:
-            wake(tx, ctx.doors, f"server:{server}")
+            wake(tx, ctx.registry, f"server:{server}")
 
     with ctx.db.write() as tx:
         machines.void_orders(tx, ctx.world.now(), server)
-        hand.order(ctx, tx, row, "upload", image=ctx.args["image"], reference=transfers.expect(arrived))
+        node_steps.order(ctx, tx, row, "upload", image=ctx.args["image"], reference=transfers.expect(arrived))
     raise Again(POLL)
 
 
 def _drop(ctx: Context) -> None:
-    transfers = ctx.doors.use(Transfers)
+    transfers = ctx.registry.use(Transfers)
     for order in store.ordered_by(ctx.tx, ctx.id, "upload"):
         transfers.drop(order.arguments["reference"])
 
@@ -113,9 +113,9 @@ def unupload(ctx: Context) -> None:
 
 def tidy(ctx: Context) -> None:
     """The node's copy is not needed any more."""
-    row = hand.server(ctx, ctx.tx)
+    row = node_steps.server(ctx, ctx.tx)
     if row is not None and machines.of(ctx.tx, row.id) is not None:
-        hand.order(ctx, ctx.tx, row, "tidy")
+        node_steps.order(ctx, ctx.tx, row, "tidy")
 
 
 def publish(ctx: Context) -> None:
@@ -125,35 +125,35 @@ def publish(ctx: Context) -> None:
 def done(ctx: Context) -> None:
     _drop(ctx)
     backup = ctx.args.get("backup")
-    row = hand.server(ctx, ctx.tx)
+    row = node_steps.server(ctx, ctx.tx)
     if row is None:
         return
     now = ctx.world.now()
     if backup:
-        images.rotate_backups(ctx.tx, ctx.doors, ctx.args["owner"], row.id, backup["kind"], backup["keep"])
+        images.rotate_backups(ctx.tx, ctx.registry, ctx.args["owner"], row.id, backup["kind"], backup["keep"])
     store.SERVERS.put(ctx.tx, row.id, task_state=None, saga_id=None, updated=now)
     store.end(ctx.tx, row.id, now, EVENT[ctx.args["action"]], host=row.host)
-    hand.tell(ctx, ctx.tx, row, row.vm_state)
+    node_steps.emit_changed(ctx, ctx.tx, row, row.vm_state)
 
 
 def failed(ctx: Context) -> None:
     """The server is as it was; the action log says why there is no image."""
     _drop(ctx)
-    images.abandon_snapshot(ctx.tx, ctx.doors, ctx.args["image"], ctx.id)
-    row = hand.server(ctx, ctx.tx)
+    images.abandon_snapshot(ctx.tx, ctx.registry, ctx.args["image"], ctx.id)
+    row = node_steps.server(ctx, ctx.tx)
     if row is None:
         return
     now = ctx.world.now()
-    store.SERVERS.put(ctx.tx, row.id, task_state=None, saga_id=None, fault=hand.fault(ctx), updated=now)
+    store.SERVERS.put(ctx.tx, row.id, task_state=None, saga_id=None, fault=node_steps.fault(ctx), updated=now)
     store.end(ctx.tx, row.id, now, EVENT[ctx.args["action"]], error=ctx.error, host=row.host)
-    hand.tell(ctx, ctx.tx, row, row.vm_state, ctx.error)
+    node_steps.emit_changed(ctx, ctx.tx, row, row.vm_state, ctx.error)
 
 
 def superseded(ctx: Context) -> None:
     """The server is deleted while an image of it is made: there will be no image. Its bytes are the sweeper's."""
     _drop(ctx)
-    images.abandon_snapshot(ctx.tx, ctx.doors, ctx.args["image"], ctx.id)
-    hand.superseded(ctx)
+    images.abandon_snapshot(ctx.tx, ctx.registry, ctx.args["image"], ctx.id)
+    node_steps.superseded(ctx)
 
 
 CREATE_IMAGE = Saga(

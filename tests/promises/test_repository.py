@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The house itself: schema, documents, contracts, licence lines."""
+"""The repository itself: schema, documents, contracts, licence lines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from houses import House, Tenant, make
+from sim_cloud import SimCloud, Tenant, make
 from virga import golden
 from virga.ground.bus import LocalBus
 from virga.ground.db.engine import Database
@@ -90,16 +90,16 @@ def test_bus_contract() -> None:
     assert got == [{"n": 1}]
     with pytest.raises(Unavailable):
         bus.call("nobody")
-    bus.serve("echo", lambda said: {"said": said})
+    bus.serve("echo", lambda answer: {"said": answer})
     assert bus.call("echo", {"x": [1, None]}) == {"said": {"x": [1, None]}}
     with pytest.raises(TypeError):
         bus.call("echo", {"x": object()})
 
 
-def test_quota_under_a_stampede(house: House) -> None:
+def test_quota_under_a_stampede(sim: SimCloud) -> None:
     """Fifty requests at once at a quota of five: never six."""
-    t = house.tenant("stampede")
-    house.admin.put(f"/network/v2.0/quotas/{t.project}", {"quota": {"network": 5}})
+    t = sim.tenant("stampede")
+    sim.admin.put(f"/network/v2.0/quotas/{t.project}", {"quota": {"network": 5}})
     codes: list[int] = []
 
     def one() -> None:
@@ -114,7 +114,7 @@ def test_quota_under_a_stampede(house: House) -> None:
     assert len(t.get("/network/v2.0/networks")["networks"]) - 1 == 5, "five of ours and the external one"
 
 
-def test_every_route_answers_or_refuses_without_breaking(shared: House) -> None:
+def test_every_route_answers_or_refuses_without_breaking(shared: SimCloud) -> None:
     """Each row of each table, called by nobody and by a member with nonsense: never a 5xx."""
     t = shared.tenant("sweeper")
     for service in shared.cloud.services:
@@ -137,17 +137,17 @@ def test_simulated_time() -> None:
     cloud = make(**{"sim.clock": True, "identity.token_seconds": 600})
     cloud.start()
     try:
-        house = House(cloud)
-        assert house.http.post("/sim/clock", json={"advance": 500}).status_code == 200
-        house.admin.get("/compute/v2.1/servers", 200)
-        assert house.http.post("/sim/clock", json={"advance": -1}).status_code == 400
-        house.http.post("/sim/clock", json={"advance": 200})
-        house.admin.get("/compute/v2.1/servers", 401)
+        sim = SimCloud(cloud)
+        assert sim.http.post("/sim/clock", json={"advance": 500}).status_code == 200
+        sim.admin.get("/compute/v2.1/servers", 200)
+        assert sim.http.post("/sim/clock", json={"advance": -1}).status_code == 400
+        sim.http.post("/sim/clock", json={"advance": 200})
+        sim.admin.get("/compute/v2.1/servers", 401)
     finally:
         cloud.stop()
 
 
-def test_no_simulated_time_elsewhere(shared: House) -> None:
+def test_no_simulated_time_elsewhere(shared: SimCloud) -> None:
     assert shared.http.post("/sim/clock", json={"advance": 5}).status_code == 404
 
 
@@ -157,7 +157,7 @@ def test_the_state_folder_keeps_its_secrets(tmp_path: Path, monkeypatch: pytest.
     cloud = make(state=tmp_path)
     cloud.start()
     try:
-        House(cloud).image()
+        SimCloud(cloud).image()
         for path in tmp_path.iterdir():
             mode = path.stat().st_mode & 0o777
             assert mode & 0o066 == 0 or path.name == "objects", f"{path.name}: {mode:o}"
