@@ -20,7 +20,8 @@ import uvicorn
 from virga.app import Cloud
 from virga.authority.overrides import Overrides
 from virga.authority.rules import ADMIN, SERVICE, YES, Check
-from virga.ground.http.call import Actor, Authenticator
+from virga.ground.act import Actor
+from virga.ground.http.call import Authenticator
 from virga.services.placement import routes
 from virga.settings import load
 

@@ -26,7 +26,7 @@ from accounts import Account, S3Key
 from sim_cloud import SimCloud, make
 from virga.authority import rules
 from virga.authority.rules import REGISTRY, Rule, may
-from virga.ground.http.call import Actor
+from virga.ground.act import Actor
 from virga.ground.http.table import Route, Service
 from virga.ground.wire import named
 

@@ -21,7 +21,7 @@ import virga.services.objects
 from accounts import Account, S3Key
 from pace import slowness
 from sim_cloud import SimCloud
-from virga.ground.http.call import NOBODY
+from virga.ground.act import NOBODY
 from virga.services.objects import acl, limits, model
 from virga.services.objects.forms import MAX_HEAD, boundary_of, word
 from virga.services.objects.http import ranges

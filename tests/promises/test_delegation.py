@@ -15,7 +15,7 @@ import delegation_matrix
 from delegation_matrix import I, Lender
 from services.test_identity_delegation import TOKENS, app_credential, by_app, by_trust, login, tenant_of, trust
 from sim_cloud import SimCloud, Tenant, make
-from virga.ground.http.call import Actor
+from virga.ground.act import Actor
 from virga.services.identity.actions import delegation, ec2
 from virga.services.identity.tokens import Tokens
 

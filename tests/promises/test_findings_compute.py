@@ -18,8 +18,8 @@ from sim_cloud import SimCloud, Tenant, make
 from virga.authority.language import parse
 from virga.authority.rules import Facts
 from virga.client import wait
+from virga.ground.act import Actor
 from virga.ground.errors import Invalid, Unavailable
-from virga.ground.http.call import Actor
 from virga.protocol.guests import MetadataRequest
 from virga.protocol.machines import AssignmentRequest
 from virga.protocol.topics import ASSIGNMENT, METADATA

@@ -14,7 +14,7 @@ from sim_cloud import SimCloud, Tenant, make
 from virga.authority.language import LanguageError, parse
 from virga.authority.overrides import Overrides, PolicyError
 from virga.authority.rules import REGISTRY, Facts, may
-from virga.ground.http.call import Actor
+from virga.ground.act import Actor
 from virga.services.identity import policy
 
 I = "/identity/v3"  # noqa: E741 - identity

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from virga.authority.rules import NO, YES, Check, Facts, role
-from virga.ground.http.call import Actor
+from virga.ground.act import Actor
 
 TOKEN = re.compile(r"""\(|\)|(?:"[^"]*"|'[^']*'|%\([^)]*\)s|[^\s()"'])+""")
 TARGET = re.compile(r"%\(([^)]*)\)s\Z")

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from virga.ground.act import Act, Actor
 from virga.ground.errors import Forbidden
-from virga.ground.http.call import Actor, Call
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def scope_of(actor: Actor) -> str:
 
 
 def allow(
-    call: Call,
+    act: Act,
     rule: Rule,
     *,
     project_id: str | None = None,
@@ -124,9 +124,9 @@ def allow(
     chosen: Mapping[str, Any] | None = None,
 ) -> None:
     """Raise Forbidden unless `rule` holds for the caller on these facts."""
-    call.notes["rule"] = rule.name
+    act.notes["rule"] = rule.name
     if not may(
-        call.actor,
+        act.actor,
         rule,
         project_id=project_id,
         user_id=user_id,
@@ -134,7 +134,7 @@ def allow(
         target=target,
         chosen=chosen,
     ):
-        raise refusal(call.actor, rule)
+        raise refusal(act.actor, rule)
 
 
 def refusal(actor: Actor, rule: Rule) -> Forbidden:

@@ -7,9 +7,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from virga.ground import wire
+from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.errors import NotFound
-from virga.ground.http.call import Call, Query, Request
 from virga.ground.world import VirtualClock
 from virga.services.compute.driver import Hypervisor
 from virga.services.compute.drivers.fake import FailureRates, FakeHypervisor
@@ -53,11 +53,10 @@ def stock(site: Site, settings: Settings) -> None:
         project = identity.project_id(tx, "admin")
         if project is None:
             return
-        request = Request("start", "POST", "/", "", Query({}), "", {}, "", "")
-        call = Call(network.system_actor(project), (0, 0), request, site.registry, site.db, open=tx)
-        if images.first_image(call) is not None:
+        act = Act(network.system_actor(project), site.registry, site.db, open=tx)
+        if images.first_image(act) is not None:
             own = settings.network
-            network.first_private(call, network.ensure_external(call, own.external_name, own.external_cidr))
+            network.first_private(act, network.ensure_external(act, own.external_name, own.external_cidr))
 
     site.db.run(first)
 

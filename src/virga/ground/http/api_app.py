@@ -14,9 +14,10 @@ from urllib.parse import parse_qs, unquote_to_bytes
 import msgspec
 
 from virga.ground import errors, log, metrics, wire
+from virga.ground.act import NOBODY, Actor
 from virga.ground.db.engine import Database
 from virga.ground.db.isolation import Retry
-from virga.ground.http.call import NOBODY, Actor, Answer, Authenticator, Call, Cold, Query, Request
+from virga.ground.http.call import Answer, Authenticator, Call, Cold, Query, Request
 from virga.ground.http.faults import Faults, keystone
 from virga.ground.http.table import Route, Service, Table, at_version
 from virga.ground.http.turns import PARTY, Parties, Threads, Turns
@@ -265,7 +266,14 @@ class ApiApp:
             base=self._base(scope, headers),
             client=(scope.get("client") or ("",))[0],
         )
-        call = Call(NOBODY, version, request, self.registry, self.db)
+        call = Call(
+            actor=NOBODY,
+            registry=self.registry,
+            db=self.db,
+            request_id=id,
+            version=version,
+            request=request,
+        )
         token = headers.get("x-auth-token", "")
         loop = asyncio.get_running_loop()
         if token:

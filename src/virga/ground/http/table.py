@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from virga.ground.act import Actor
 from virga.ground.errors import MethodNotAllowed, NotFound
-from virga.ground.http.call import Actor, Call, View
+from virga.ground.http.call import Call, View
 from virga.ground.http.faults import Faults
 from virga.ground.wire import BULK, Query, Version, Wire, changes, lives, query_bounds
 

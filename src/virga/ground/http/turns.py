@@ -16,8 +16,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any, Generic, Protocol, TypeVar
 
+from virga.ground.act import Actor
 from virga.ground.errors import TooMany
-from virga.ground.http.call import Actor, Cold
+from virga.ground.http.call import Cold
 from virga.ground.http.connections import place_of
 
 T = TypeVar("T")

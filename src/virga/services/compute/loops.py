@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from virga.ground import log, metrics
-from virga.ground.http.call import Call, Query, Request
+from virga.ground.act import Act
 from virga.ground.loops.loop import Loop, Round
 from virga.ground.sagas.saga import SAGAS, start
 from virga.services.compute import model, power, store
@@ -60,10 +60,8 @@ def orphans(round: Round) -> int:
     for id in set(owners) - have:
         with round.db.write() as tx:
             if store.SERVERS.get(tx, id) is None:
-                request = Request("loop", "POST", "/", "", Query({}), "", {}, "", "")
-                freed += network.release(
-                    Call(network.system_actor(""), (0, 0), request, round.registry, round.db, open=tx), id, None
-                )
+                act = Act(network.system_actor(""), round.registry, round.db, open=tx)
+                freed += network.release(act, id, None)
     with round.db.read() as tx:
         projects = {
             p for (p,) in tx.conn.execute(store.SERVERS.table.select().with_only_columns(store.c.project_id).distinct())

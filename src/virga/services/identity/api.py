@@ -7,8 +7,8 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from virga.ground.act import Actor
 from virga.ground.db.engine import Database, Tx
-from virga.ground.http.call import Actor
 from virga.ground.http.table import Service
 from virga.ground.registry import Registry
 from virga.services.identity import model, store

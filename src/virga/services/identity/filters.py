@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from virga.ground.act import Act
 from virga.ground.db.rows import Row, Rows, Where
 from virga.ground.errors import Invalid
 from virga.ground.http.call import Call
@@ -38,9 +39,9 @@ def where(call: Call, rows: Rows[Any], *names: str) -> list[Where]:
     return out
 
 
-def _exactly(call: Call, column: Any, comparison: str, part: str) -> Where:
+def _exactly(act: Act, column: Any, comparison: str, part: str) -> Where:
     """A part of a text, in just these letters: SQLite's LIKE would take small ones for capitals."""
-    if call.tx.embedded is None:
+    if act.tx.embedded is None:
         found: Where = getattr(column, comparison)(part, autoescape=True)
     elif comparison == "contains":
         found = sa.func.instr(column, part) > 0

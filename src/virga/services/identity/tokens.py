@@ -16,9 +16,10 @@ import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from virga.ground.act import NO_OVERRIDES, Actor, Overrides
 from virga.ground.db.engine import Database, Tx
 from virga.ground.errors import Unauthorized
-from virga.ground.http.call import NO_OVERRIDES, Actor, Cold, Overrides
+from virga.ground.http.call import Cold
 from virga.ground.registry import Registry
 from virga.ground.world import World
 from virga.services.identity import external_grants, model, store

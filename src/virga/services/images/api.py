@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from virga.authority.rules import allow, is_admin
+from virga.ground.act import Act
 from virga.ground.db.engine import Database, Tx
 from virga.ground.errors import NotFound
-from virga.ground.http.call import Call
 from virga.ground.registry import Registry
 from virga.services.images import model, policy, stock, store
 from virga.services.images.actions import images, snapshots
@@ -83,26 +83,26 @@ def _proxied(i: model.Image) -> Proxied:
     return Proxied(i.id, i.name, i.status, i.size or 0, i.min_disk, i.min_ram, i.properties, i.created, i.updated)
 
 
-def listed(call: Call, *, name: str | None, marker: str | None, limit: int) -> list[Proxied]:
+def listed(act: Act, *, name: str | None, marker: str | None, limit: int) -> list[Proxied]:
     """The images that the caller sees, newest first. Raises Invalid for a marker that is not among them."""
-    allow(call, policy.GET_IMAGES)
-    own, admin = call.actor.project_id, is_admin(call.actor)
+    allow(act, policy.GET_IMAGES)
+    own, admin = act.actor.project_id, is_admin(act.actor)
     where: list[Any] = [store.c.os_hidden.is_(False)]
     if name is not None:
         where.append(store.c.name == name)
     seen = store.listed_to(own, admin, None, "accepted")
-    rows = store.IMAGES.page(call.tx, *where, seen=seen, sort=[("created", "desc")], marker=marker, limit=limit)
+    rows = store.IMAGES.page(act.tx, *where, seen=seen, sort=[("created", "desc")], marker=marker, limit=limit)
     return [_proxied(i) for i in rows]
 
 
-def shown(call: Call, id: str) -> Proxied:
+def shown(act: Act, id: str) -> Proxied:
     """Raises NotFound."""
-    return _proxied(images.show(call, id))
+    return _proxied(images.show(act, id))
 
 
-def deleted(call: Call, id: str) -> None:
+def deleted(act: Act, id: str) -> None:
     """What `DELETE /v2/images/{id}` does."""
-    images.delete(call, id)
+    images.delete(act, id)
 
 
 def ids(tx: Tx, wanted: Iterable[str]) -> set[str]:

@@ -4,7 +4,7 @@ place of the CirrOS that a devstack brings. A real machine boots it too."""
 
 from __future__ import annotations
 
-from virga.ground.http.call import Call
+from virga.ground.act import Act
 from virga.services.images import model, store, wire
 from virga.services.images.actions import images
 from virga.services.images.driver import Stores
@@ -21,15 +21,15 @@ def boot_sector() -> bytes:
     return (CODE.ljust(0x18, b"\x90") + GREETING).ljust(510, b"\0") + b"\x55\xaa"
 
 
-def first(call: Call) -> str | None:
+def first(act: Act) -> str | None:
     """The image, public, in the default store: its id. None when this cloud has had an image before, or keeps them elsewhere than in
     its folder or memory."""
-    stores = call.use(Stores)
-    if store.any_ever(call.tx) or stores.default.type != "file":
+    stores = act.use(Stores)
+    if store.any_ever(act.tx) or stores.default.type != "file":
         return None
     body = wire.CreateImage(name=NAME, disk_format="raw", container_format="bare", visibility="public", min_disk=1)
-    image, data = images.create(call, body), boot_sector()
-    intake, key = Intake(len(data), ""), store.key(image.id, call.world.uuid())
+    image, data = images.create(act, body), boot_sector()
+    intake, key = Intake(len(data), ""), store.key(image.id, act.world.uuid())
     intake.take(data)
     writer = stores.default.blobs.create(key, len(data))
     writer.write(data)
@@ -37,14 +37,14 @@ def first(call: Call) -> str | None:
     where = (store.c.id == image.id, store.c.status == model.QUEUED)
     keys_by_store = {stores.default.id: key}
     store.activate(
-        call.tx,
+        act.tx,
         where,
         image.id,
         stored=intake.finish(),
         detected="gpt",
         virtual=len(data),
         keys_by_store=keys_by_store,
-        now=call.now(),
-        mint=call.world.uuid,
+        now=act.now(),
+        mint=act.world.uuid,
     )
     return image.id

@@ -10,9 +10,9 @@ import msgspec
 
 from virga.authority import limits as limit_checks
 from virga.authority.rules import allow
+from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Invalid, NotFound
-from virga.ground.http.call import Call
 from virga.services.network import limits, model, policy, store, wire
 from virga.services.network.actions import new_port, ownership, proxied, starting
 from virga.services.network.actions import port as ports
@@ -62,15 +62,15 @@ class ServerAddress(msgspec.Struct, frozen=True):
     kind: str
 
 
-def check_requested(call: Call, requested: list[RequestedNetwork]) -> list[RequestedNetwork]:
+def check_requested(act: Act, requested: list[RequestedNetwork]) -> list[RequestedNetwork]:
     """Raise unless the caller may use these ports and networks; the duplicates and the bound ones are named."""
     taken: set[str] = set()
     for each in requested:
         if each.port_id is not None:
-            port = store.PORTS.one(call.tx, store.PORTS.c.id == each.port_id, owning_filter(call))
+            port = store.PORTS.one(act.tx, store.PORTS.c.id == each.port_id, owning_filter(act))
             if port is None:
                 raise Invalid(f"Port id {each.port_id} could not be found.", field="networks")
-            if port.project_id != call.actor.project_id:  # an administrator sees them all
+            if port.project_id != act.actor.project_id:  # an administrator sees them all
                 raise Invalid(
                     f"Port {port.id} not usable for instance: it is of another project than the server.",
                     field="networks",
@@ -85,41 +85,41 @@ def check_requested(call: Call, requested: list[RequestedNetwork]) -> list[Reque
             taken.add(port.id)
         else:
             network = store.NETWORKS.one(
-                call.tx,
+                act.tx,
                 store.NETWORKS.c.id == each.network_id,
-                store.networks_seen(*ownership.visibility(call, policy.GET_NETWORK)),
+                store.networks_seen(*ownership.visibility(act, policy.GET_NETWORK)),
             )
             if network is None:
                 raise Invalid(f"Network {each.network_id} could not be found.", field="networks")
-            if network.external and not network.shared and "admin" not in call.actor.roles:
+            if network.external and not network.shared and "admin" not in act.actor.roles:
                 raise Invalid(
                     f"It is not allowed to create an interface on external network {network.id}", field="networks"
                 )
-            if each.fixed_ip is not None and network.project_id != call.actor.project_id:
-                allow(call, policy.SET_FIXED_IPS, project_id=network.project_id)  # as for a port by hand
-            if not store.SUBNETS.count(call.tx, store.SUBNETS.c.network_id == network.id):
+            if each.fixed_ip is not None and network.project_id != act.actor.project_id:
+                allow(act, policy.SET_FIXED_IPS, project_id=network.project_id)  # as for a port by hand
+            if not store.SUBNETS.count(act.tx, store.SUBNETS.c.network_id == network.id):
                 raise Invalid(
                     f"Network {network.id} requires a subnet in order to boot instances on.", field="networks"
                 )
     return requested
 
 
-def room_for(call: Call, project_id: str, more: int) -> None:
+def room_for(act: Act, project_id: str, more: int) -> None:
     """Raise OverQuota unless the project may have so many more ports: NICs of servers are ports like others, and each takes an
     address (OSSA-2013-008)."""
-    limit_checks.check(call.tx, project_id, {limits.PORTS: more})
+    limit_checks.check(act.tx, project_id, {limits.PORTS: more})
 
 
-def owning_filter(call: Call) -> Any:
-    return store.owned(store.PORTS, *ownership.visibility(call, policy.GET_PORT))
+def owning_filter(act: Act) -> Any:
+    return store.owned(store.PORTS, *ownership.visibility(act, policy.GET_PORT))
 
 
-def auto(call: Call) -> list[RequestedNetwork]:
+def auto(act: Act) -> list[RequestedNetwork]:
     """What `auto`, or saying nothing, means: the project's one network with a subnet, or a shared one; none is fine, many are not."""
     c = store.NETWORKS.c
-    own = store.NETWORKS.find(call.tx, c.project_id == call.actor.project_id, c.external.is_(False), order=c.created)
-    own = own or store.NETWORKS.find(call.tx, c.shared.is_(True), c.external.is_(False), order=c.created)
-    with_subnet = {s.network_id for s in store.SUBNETS.within(call.tx, "network_id", [n.id for n in own])}
+    own = store.NETWORKS.find(act.tx, c.project_id == act.actor.project_id, c.external.is_(False), order=c.created)
+    own = own or store.NETWORKS.find(act.tx, c.shared.is_(True), c.external.is_(False), order=c.created)
+    with_subnet = {s.network_id for s in store.SUBNETS.within(act.tx, "network_id", [n.id for n in own])}
     own = [n for n in own if n.id in with_subnet]
     if len(own) > 1:
         raise Conflict(
@@ -128,16 +128,16 @@ def auto(call: Call) -> list[RequestedNetwork]:
     return [RequestedNetwork(network_id=n.id) for n in own]
 
 
-def group_ids(call: Call, names: list[str]) -> list[str]:
+def group_ids(act: Act, names: list[str]) -> list[str]:
     """Security groups by name or id, as servers name them."""
     out = []
-    project = call.actor.project_id or ""
+    project = act.actor.project_id or ""
     for name in names:
         if name == "default":
-            out.append(groups.default(call, project).id)
+            out.append(groups.default(act, project).id)
             continue
         c = store.GROUPS.c
-        found = store.GROUPS.find(call.tx, c.project_id == project, (c.id == name) | (c.name == name))
+        found = store.GROUPS.find(act.tx, c.project_id == project, (c.id == name) | (c.name == name))
         if not found:
             raise Invalid(f"Unable to find security_group with name or id '{name[:80]}'", field="security_groups")
         if len(found) > 1 and not any(g.id == name for g in found):
@@ -148,12 +148,12 @@ def group_ids(call: Call, names: list[str]) -> list[str]:
     return list(dict.fromkeys(out))
 
 
-def default_group(call: Call) -> str:
-    return groups.default(call, call.actor.project_id or "").id
+def default_group(act: Act) -> str:
+    return groups.default(act, act.actor.project_id or "").id
 
 
 def claim(
-    call: Call,
+    act: Act,
     server_id: str,
     project_id: str,
     *,
@@ -166,7 +166,7 @@ def claim(
     are taken as the answer. Returns the port ids in order."""
     have = {
         p.id: p
-        for p in store.PORTS.find(call.tx, store.PORTS.c.device_id == server_id, store.PORTS.c.project_id == project_id)
+        for p in store.PORTS.find(act.tx, store.PORTS.c.device_id == server_id, store.PORTS.c.project_id == project_id)
     }
     made = [p for p in have.values() if p.profile.get("made_by") == "compute"]
     out = []
@@ -174,7 +174,7 @@ def claim(
         if each.port_id is not None:
             if each.port_id not in have:
                 changed = store.PORTS.change(
-                    call.tx,
+                    act.tx,
                     store.PORTS.c.id == each.port_id,
                     store.PORTS.c.project_id == project_id,
                     store.PORTS.c.device_id == "",
@@ -182,24 +182,24 @@ def claim(
                     device_owner=COMPUTE + zone,
                     host=host,
                     revision=store.PORTS.c.revision + 1,
-                    updated=call.now(),
+                    updated=act.now(),
                 )
                 if not changed:
                     raise Conflict(f"Port {each.port_id} is gone or was taken by another device meanwhile.")
-                store.touch(call.tx, call.registry, "port", each.port_id)
+                store.touch(act.tx, act.registry, "port", each.port_id)
             out.append(each.port_id)
             continue
         again = next((p for p in made if p.network_id == each.network_id and p.id not in out), None)
         if again is not None:
             out.append(again.id)
             continue
-        network = store.NETWORKS.get(call.tx, each.network_id or "")
+        network = store.NETWORKS.get(act.tx, each.network_id or "")
         if network is None:
             raise NotFound(f"Network {each.network_id} could not be found.")
-        room_for(call, project_id, 1)
+        room_for(act, project_id, 1)
         fixed = [wire.FixedIp(ip_address=each.fixed_ip)] if each.fixed_ip is not None else None
         made_now = new_port.make(
-            call,
+            act,
             NewPort(
                 network_id=network.id,
                 project_id=project_id,
@@ -216,22 +216,22 @@ def claim(
     return out
 
 
-def release(call: Call, server_id: str, project_id: str | None) -> int:
+def release(act: Act, server_id: str, project_id: str | None) -> int:
     """`project_id`: the server's; None when there is no such server any more, and whoever's port names it is free. Take a server's ports from it: those that compute made go, the others are free again. Repeatable."""
     found = store.PORTS.find(
-        call.tx,
+        act.tx,
         store.PORTS.c.device_id == server_id,
         store.PORTS.c.device_owner.startswith(COMPUTE),
         *((store.PORTS.c.project_id == project_id,) if project_id is not None else ()),
     )
     for port in found:
         if port.profile.get("made_by") == "compute":
-            ports.remove(call, port)
+            ports.remove(act, port)
         else:
             ownership.bump_revision(
-                call, store.PORTS, port.id, {"device_id": "", "device_owner": "", "host": "", "status": "DOWN"}
+                act, store.PORTS, port.id, {"device_id": "", "device_owner": "", "host": "", "status": "DOWN"}
             )
-            store.touch(call.tx, call.registry, "port", port.id)
+            store.touch(act.tx, act.registry, "port", port.id)
     return len(found)
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from virga.ground.http.call import Call, Query, Request
+from virga.ground.act import Act
 from virga.services.identity import api as identity
 from virga.services.network import api, loops, policy, routes
 from virga.services.network.settings import Network
@@ -15,9 +15,8 @@ def _prepare(site: Site) -> None:
     own = site.registry.use(Network)
     with site.db.write() as tx:
         project = identity.project_id(tx, "admin") or ""
-        request = Request("start", "POST", "/", "", Query({}), "", {}, "", "")
-        call = Call(api.system_actor(project), (0, 0), request, site.registry, site.db, open=tx)
-        api.ensure_external(call, own.external_name, own.external_cidr)
+        act = Act(api.system_actor(project), site.registry, site.db, open=tx)
+        api.ensure_external(act, own.external_name, own.external_cidr)
 
 
 PART = Part(

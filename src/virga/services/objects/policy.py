@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from virga.authority import rules
 from virga.authority.rules import ADMIN, IN_PROJECT, ON_SYSTEM, Check, Rule, role
-from virga.ground.http.call import NOBODY, Actor
+from virga.ground.act import NOBODY, Actor
 from virga.services.objects import model
 
 _OPERATOR = role("member") | role("manager") | ADMIN | role("swiftoperator")

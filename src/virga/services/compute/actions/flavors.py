@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from virga.authority.rules import allow, is_admin
+from virga.ground.act import Act
 from virga.ground.errors import Conflict, Invalid, NotFound
 from virga.ground.http.call import Call
 from virga.ground.http.pages import Page, page_request, paginate
@@ -28,17 +29,17 @@ SORTABLE = {
 }
 
 
-def found(call: Call, id: str) -> model.Flavor:
-    flavor = store.FLAVORS.get(call.tx, id)
-    if flavor is None or (not flavor.is_public and not is_admin(call.actor)):
+def found(act: Act, id: str) -> model.Flavor:
+    flavor = store.FLAVORS.get(act.tx, id)
+    if flavor is None or (not flavor.is_public and not is_admin(act.actor)):
         raise NotFound(f"Flavor {id[:64]} could not be found.")
     return flavor
 
 
-def usable(call: Call, id: str) -> model.Flavor:
+def usable(act: Act, id: str) -> model.Flavor:
     """The flavor that a server asks for."""
     try:
-        return found(call, id)
+        return found(act, id)
     except NotFound as e:
         raise Invalid(e.message, field="flavorRef") from None
 
@@ -55,23 +56,23 @@ def _whole(value: Any, field: str, low: int = 0) -> int:
     return number
 
 
-def create(call: Call, body: wire.CreateFlavor) -> model.Flavor:
+def create(act: Act, body: wire.CreateFlavor) -> model.Flavor:
     """POST /flavors"""
-    allow(call, policy.FLAVORS_CREATE)
-    id = str(body.id) if body.id not in (None, "auto", "") else call.world.uuid()
+    allow(act, policy.FLAVORS_CREATE)
+    id = str(body.id) if body.id not in (None, "auto", "") else act.world.uuid()
     if not 1 <= len(id) <= 255 or id != id.strip() or "/" in id:
         raise Invalid("Invalid input for field 'id': 1 to 255 characters without a slash or outer blanks", field="id")
-    if store.FLAVORS.get(call.tx, id) is not None:
+    if store.FLAVORS.get(act.tx, id) is not None:
         raise Conflict(f"Flavor with ID {id} already exists.")
     name = body.name.strip()
-    if store.FLAVORS.by(call.tx, name=name) is not None:
+    if store.FLAVORS.by(act.tx, name=name) is not None:
         raise Conflict(f"Flavor with name {name} already exists.")
     try:
         factor = float(body.rxtx_factor)
     except ValueError:
         raise Invalid("Invalid input for field 'rxtx_factor': a number is needed", field="rxtx_factor") from None
     return store.FLAVORS.insert(
-        call.tx,
+        act.tx,
         id=id,
         name=name,
         vcpus=_whole(body.vcpus, "vcpus", 1),
@@ -83,13 +84,13 @@ def create(call: Call, body: wire.CreateFlavor) -> model.Flavor:
         is_public=wire.true(body.is_public),
         description=body.description,
         extra_specs={},
-        created=call.now(),
+        created=act.now(),
     )
 
 
-def show(call: Call, id: str) -> model.Flavor:
+def show(act: Act, id: str) -> model.Flavor:
     """GET /flavors/{id}"""
-    return found(call, id)
+    return found(act, id)
 
 
 def index(call: Call) -> Page[model.Flavor]:
@@ -115,51 +116,51 @@ def index(call: Call) -> Page[model.Flavor]:
     )
 
 
-def update(call: Call, id: str, body: wire.UpdateFlavor) -> model.Flavor:
+def update(act: Act, id: str, body: wire.UpdateFlavor) -> model.Flavor:
     """PUT /flavors/{id}: the description, since 2.55."""
-    allow(call, policy.FLAVORS_UPDATE)
-    found(call, id)
-    store.FLAVORS.put(call.tx, id, description=body.description)
-    return found(call, id)
+    allow(act, policy.FLAVORS_UPDATE)
+    found(act, id)
+    store.FLAVORS.put(act.tx, id, description=body.description)
+    return found(act, id)
 
 
-def delete(call: Call, id: str) -> None:
+def delete(act: Act, id: str) -> None:
     """DELETE /flavors/{id}: servers keep what they were made of."""
-    allow(call, policy.FLAVORS_DELETE)
-    found(call, id)
-    store.FLAVORS.delete(call.tx, store.FLAVORS.c.id == id)
+    allow(act, policy.FLAVORS_DELETE)
+    found(act, id)
+    store.FLAVORS.delete(act.tx, store.FLAVORS.c.id == id)
 
 
-def extra_specs(call: Call, id: str) -> dict[str, str]:
+def extra_specs(act: Act, id: str) -> dict[str, str]:
     """GET /flavors/{id}/os-extra_specs"""
-    allow(call, policy.SPECS_INDEX, project_id=call.actor.project_id)
-    return found(call, id).extra_specs
+    allow(act, policy.SPECS_INDEX, project_id=act.actor.project_id)
+    return found(act, id).extra_specs
 
 
-def set_extra_specs(call: Call, id: str, body: wire.ExtraSpecs) -> dict[str, str]:
+def set_extra_specs(act: Act, id: str, body: wire.ExtraSpecs) -> dict[str, str]:
     """POST /flavors/{id}/os-extra_specs"""
-    allow(call, policy.SPECS_CREATE)
+    allow(act, policy.SPECS_CREATE)
     fresh = {k: str(v) for k, v in body.extra_specs.items()}
-    call.tx.hold(f"changed:{id}")
-    store.FLAVORS.put(call.tx, id, extra_specs=found(call, id).extra_specs | fresh)
+    act.tx.hold(f"changed:{id}")
+    store.FLAVORS.put(act.tx, id, extra_specs=found(act, id).extra_specs | fresh)
     return fresh
 
 
-def extra_spec(call: Call, id: str, key: str) -> dict[str, str]:
+def extra_spec(act: Act, id: str, key: str) -> dict[str, str]:
     """GET /flavors/{id}/os-extra_specs/{key}"""
-    allow(call, policy.SPECS_SHOW, project_id=call.actor.project_id)
-    specs = found(call, id).extra_specs
+    allow(act, policy.SPECS_SHOW, project_id=act.actor.project_id)
+    specs = found(act, id).extra_specs
     if key not in specs:
         raise NotFound(f"Flavor {id} has no extra specs with key {key[:64]}.")
     return {key: specs[key]}
 
 
-def delete_extra_spec(call: Call, id: str, key: str) -> None:
+def delete_extra_spec(act: Act, id: str, key: str) -> None:
     """DELETE /flavors/{id}/os-extra_specs/{key}"""
-    allow(call, policy.SPECS_DELETE)
-    call.tx.hold(f"changed:{id}")
-    specs = dict(found(call, id).extra_specs)
+    allow(act, policy.SPECS_DELETE)
+    act.tx.hold(f"changed:{id}")
+    specs = dict(found(act, id).extra_specs)
     if key not in specs:
         raise NotFound(f"Flavor {id} has no extra specs with key {key[:64]}.")
     del specs[key]
-    store.FLAVORS.put(call.tx, id, extra_specs=specs)
+    store.FLAVORS.put(act.tx, id, extra_specs=specs)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from virga.authority import limits as limit_checks
 from virga.authority import store as authority_store
 from virga.authority.rules import Rule, allow
+from virga.ground.act import Act
 from virga.ground.errors import Invalid, NotFound
 from virga.ground.http.call import Call
 from virga.ground.wire import UNSET
@@ -24,10 +25,10 @@ def services(call: Call) -> list[model.Host]:
     return store.HOSTS.find(call.tx, *where, order=store.HOSTS.c.number)
 
 
-def update_service(call: Call, id: str, body: wire.UpdateService) -> model.Host:
+def update_service(act: Act, id: str, body: wire.UpdateService) -> model.Host:
     """PUT /os-services/{id}, since 2.53: enable, disable with a reason, force down."""
-    allow(call, policy.SERVICES_UPDATE)
-    host = store.HOSTS.get(call.tx, id)
+    allow(act, policy.SERVICES_UPDATE)
+    host = store.HOSTS.get(act.tx, id)
     if host is None:
         raise NotFound(f"Service {id[:64]} not found.")
     change: dict[str, Any] = {}
@@ -44,10 +45,10 @@ def update_service(call: Call, id: str, body: wire.UpdateService) -> model.Host:
         raise Invalid(
             "No updates were requested. Fields 'status' or 'forced_down' should be specified.", field="status"
         )
-    store.HOSTS.put(call.tx, id, **change)
-    updated = store.HOSTS.get(call.tx, id)
+    store.HOSTS.put(act.tx, id, **change)
+    updated = store.HOSTS.get(act.tx, id)
     assert updated is not None
-    hosts.mark(call.tx, call.now(), updated)
+    hosts.mark(act.tx, act.now(), updated)
     return updated
 
 
@@ -86,16 +87,16 @@ def statistics(call: Call) -> list[tuple[model.Host, model.Used]]:
     return [(h, u) for h, u in _hypervisors(call, policy.HYPERVISORS_SUM) if h.enabled]
 
 
-def zones(call: Call) -> list[model.Host]:
+def zones(act: Act) -> list[model.Host]:
     """GET /os-availability-zone"""
-    allow(call, policy.ZONES)
-    return store.HOSTS.find(call.tx, order=store.HOSTS.c.name)
+    allow(act, policy.ZONES)
+    return store.HOSTS.find(act.tx, order=store.HOSTS.c.name)
 
 
-def zones_detail(call: Call) -> list[model.Host]:
+def zones_detail(act: Act) -> list[model.Host]:
     """GET /os-availability-zone/detail: which hosts there are is the operator's business."""
-    allow(call, policy.ZONES_DETAIL)
-    return store.HOSTS.find(call.tx, order=store.HOSTS.c.name)
+    allow(act, policy.ZONES_DETAIL)
+    return store.HOSTS.find(act.tx, order=store.HOSTS.c.name)
 
 
 Kept = dict[str, int]
@@ -126,51 +127,51 @@ def limits_shown(call: Call) -> tuple[Kept, Used]:
     return _kept(call, project), used
 
 
-def _kept(call: Call, project: str) -> Kept:
-    return {x.name: limit_checks.value(call.tx, x, project) for x in limits.ALL}
+def _kept(act: Act, project: str) -> Kept:
+    return {x.name: limit_checks.value(act.tx, x, project) for x in limits.ALL}
 
 
-def quota(call: Call, id: str) -> tuple[str, Kept]:
+def quota(act: Act, id: str) -> tuple[str, Kept]:
     """GET /os-quota-sets/{project}: the project, and its limits."""
-    allow(call, policy.QUOTAS_SHOW, project_id=id)
-    return id, _kept(call, id)
+    allow(act, policy.QUOTAS_SHOW, project_id=id)
+    return id, _kept(act, id)
 
 
-def default_quota(call: Call, id: str) -> tuple[str, Kept]:
+def default_quota(act: Act, id: str) -> tuple[str, Kept]:
     """GET /os-quota-sets/{project}/defaults"""
-    allow(call, policy.QUOTAS_DEFAULTS)
+    allow(act, policy.QUOTAS_DEFAULTS)
     return id, {x.name: x.default for x in limits.ALL}
 
 
-def quota_detail(call: Call, id: str) -> tuple[str, Kept, dict[str, int]]:
+def quota_detail(act: Act, id: str) -> tuple[str, Kept, dict[str, int]]:
     """GET /os-quota-sets/{project}/detail: the project, its limits, and what is used of each."""
-    allow(call, policy.QUOTAS_DETAIL, project_id=id)
-    return id, _kept(call, id), {x.name: x.count(call.tx, id) for x in limits.ALL}
+    allow(act, policy.QUOTAS_DETAIL, project_id=id)
+    return id, _kept(act, id), {x.name: x.count(act.tx, id) for x in limits.ALL}
 
 
-def set_quota(call: Call, id: str, body: wire.Quota) -> Kept:
+def set_quota(act: Act, id: str, body: wire.Quota) -> Kept:
     """PUT /os-quota-sets/{project}: not below what is used, unless forced."""
-    allow(call, policy.QUOTAS_UPDATE)
+    allow(act, policy.QUOTAS_UPDATE)
     for x in limits.ALL:
         value = getattr(body, x.name)
         if value is UNSET:
             continue
-        used = x.count(call.tx, id)
+        used = x.count(act.tx, id)
         if -1 < value < used and not wire.true(body.force):
             raise Invalid(
                 f"Quota limit {value} for {x.name} must be greater than or equal to already used and reserved {used}.",
                 field=x.name,
             )
-        authority_store.set_limit(call.tx, id, "compute", x.name, value)
-    return _kept(call, id)
+        authority_store.set_limit(act.tx, id, "compute", x.name, value)
+    return _kept(act, id)
 
 
-def reset_quota(call: Call, id: str) -> None:
+def reset_quota(act: Act, id: str) -> None:
     """DELETE /os-quota-sets/{project}"""
-    allow(call, policy.QUOTAS_DELETE)
-    authority_store.clear(call.tx, id, "compute")
+    allow(act, policy.QUOTAS_DELETE)
+    authority_store.clear(act.tx, id, "compute")
 
 
-def document(_: Call, *__: str) -> None:
+def document(_: Act, *__: str) -> None:
     """Version and extension documents: everything is in the view."""
     return

@@ -10,6 +10,7 @@ from typing import Any
 
 from virga.authority import limits as limit_checks
 from virga.authority.rules import Rule, allow
+from virga.ground.act import Act
 from virga.ground.errors import Conflict, Invalid, NotFound
 from virga.ground.http.call import Call
 from virga.ground.wire import UNSET
@@ -27,17 +28,17 @@ KINDS = {
 }
 
 
-def mine(call: Call, name: str) -> model.Keypair:
+def mine(act: Act, name: str) -> model.Keypair:
     """The caller's keypair that a server asks for."""
-    key = store.KEYPAIRS.by(call.tx, user_id=call.actor.user_id, name=name)
+    key = store.KEYPAIRS.by(act.tx, user_id=act.actor.user_id, name=name)
     if key is None:
         raise Invalid(f"Invalid key_name provided: there is no keypair '{name[:80]}' of yours.", field="key_name")
     return key
 
 
-def _user(call: Call, requested: Any, rule: Rule) -> str:
-    user = requested if isinstance(requested, str) and requested else call.actor.user_id
-    allow(call, rule, user_id=user)
+def _user(act: Act, requested: Any, rule: Rule) -> str:
+    user = requested if isinstance(requested, str) and requested else act.actor.user_id
+    allow(act, rule, user_id=user)
     return user
 
 

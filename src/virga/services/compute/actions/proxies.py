@@ -5,6 +5,7 @@ API, "deprecated proxies", gone since microversion 2.36). The neighbours do the 
 from __future__ import annotations
 
 from virga.authority.rules import allow, is_admin
+from virga.ground.act import Act
 from virga.ground.http.call import Call
 from virga.services.compute import policy, wire_proxies
 from virga.services.compute.actions import servers
@@ -19,70 +20,70 @@ def images(call: Call) -> list[images_api.Proxied]:
     return images_api.listed(call, name=q.get("name"), marker=q.get("marker"), limit=min(limit, 1000))
 
 
-def image(call: Call, id: str) -> images_api.Proxied:
+def image(act: Act, id: str) -> images_api.Proxied:
     """GET /images/{id}"""
-    return images_api.shown(call, id)
+    return images_api.shown(act, id)
 
 
-def delete_image(call: Call, id: str) -> None:
+def delete_image(act: Act, id: str) -> None:
     """DELETE /images/{id}"""
-    images_api.deleted(call, id)
+    images_api.deleted(act, id)
 
 
-def nets(call: Call) -> list[network.nova.Net]:
+def nets(act: Act) -> list[network.nova.Net]:
     """GET /os-networks and /os-tenant-networks"""
-    allow(call, policy.NETS, project_id=call.actor.project_id)
-    return network.nova.nets(call)
+    allow(act, policy.NETS, project_id=act.actor.project_id)
+    return network.nova.nets(act)
 
 
-def net(call: Call, id: str) -> network.nova.Net:
+def net(act: Act, id: str) -> network.nova.Net:
     """GET /os-networks/{id} and /os-tenant-networks/{id}"""
-    allow(call, policy.NETS_SHOW, project_id=call.actor.project_id)
-    return network.nova.net(call, id)
+    allow(act, policy.NETS_SHOW, project_id=act.actor.project_id)
+    return network.nova.net(act, id)
 
 
-def pools(call: Call) -> list[network.nova.Net]:
+def pools(act: Act) -> list[network.nova.Net]:
     """GET /os-floating-ip-pools"""
-    allow(call, policy.FIP_POOLS)
-    return network.nova.pools(call)
+    allow(act, policy.FIP_POOLS)
+    return network.nova.pools(act)
 
 
-def floating_ips(call: Call) -> list[network.nova.Floating]:
+def floating_ips(act: Act) -> list[network.nova.Floating]:
     """GET /os-floating-ips"""
-    allow(call, policy.FIPS, project_id=call.actor.project_id)
-    return network.nova.floating_ips(call)
+    allow(act, policy.FIPS, project_id=act.actor.project_id)
+    return network.nova.floating_ips(act)
 
 
-def floating_ip(call: Call, id: str) -> network.nova.Floating:
+def floating_ip(act: Act, id: str) -> network.nova.Floating:
     """GET /os-floating-ips/{id}"""
-    allow(call, policy.FIPS_SHOW, project_id=call.actor.project_id)
-    return network.nova.floating_ip(call, id)
+    allow(act, policy.FIPS_SHOW, project_id=act.actor.project_id)
+    return network.nova.floating_ip(act, id)
 
 
-def create_floating_ip(call: Call, body: wire_proxies.CreateFloatingIp) -> network.nova.Floating:
+def create_floating_ip(act: Act, body: wire_proxies.CreateFloatingIp) -> network.nova.Floating:
     """POST /os-floating-ips: from the pool that is named, or from the first"""
-    allow(call, policy.FIPS_CREATE, project_id=call.actor.project_id)
-    return network.nova.allocate(call, body.pool or None)
+    allow(act, policy.FIPS_CREATE, project_id=act.actor.project_id)
+    return network.nova.allocate(act, body.pool or None)
 
 
-def delete_floating_ip(call: Call, id: str) -> None:
+def delete_floating_ip(act: Act, id: str) -> None:
     """DELETE /os-floating-ips/{id}"""
-    allow(call, policy.FIPS_DELETE, project_id=call.actor.project_id)
-    network.nova.free_floating(call, id)
+    allow(act, policy.FIPS_DELETE, project_id=act.actor.project_id)
+    network.nova.free_floating(act, id)
 
 
-def add_floating_ip(call: Call, id: str, body: wire_proxies.AddFloatingIp) -> None:
+def add_floating_ip(act: Act, id: str, body: wire_proxies.AddFloatingIp) -> None:
     """POST /servers/{id}/action {"addFloatingIp"}, until 2.43"""
-    server = servers.found(call, id)
-    allow(call, policy.FIPS_ADD, project_id=server.project_id)
-    network.nova.associate(call, server.id, server.project_id, body.address, body.fixed_address)
+    server = servers.found(act, id)
+    allow(act, policy.FIPS_ADD, project_id=server.project_id)
+    network.nova.associate(act, server.id, server.project_id, body.address, body.fixed_address)
 
 
-def remove_floating_ip(call: Call, id: str, body: wire_proxies.RemoveFloatingIp) -> None:
+def remove_floating_ip(act: Act, id: str, body: wire_proxies.RemoveFloatingIp) -> None:
     """POST /servers/{id}/action {"removeFloatingIp"}, until 2.43"""
-    server = servers.found(call, id)
-    allow(call, policy.FIPS_REMOVE, project_id=server.project_id)
-    network.nova.disassociate(call, server.id, body.address)
+    server = servers.found(act, id)
+    allow(act, policy.FIPS_REMOVE, project_id=server.project_id)
+    network.nova.disassociate(act, server.id, body.address)
 
 
 def security_groups(call: Call) -> list[network.nova.Group]:
@@ -91,63 +92,61 @@ def security_groups(call: Call) -> list[network.nova.Group]:
     return network.nova.security_groups(call, everybody=bool(call.query.yes("all_tenants")) and is_admin(call.actor))
 
 
-def security_group(call: Call, id: str) -> network.nova.Group:
+def security_group(act: Act, id: str) -> network.nova.Group:
     """GET /os-security-groups/{id}"""
-    allow(call, policy.SECGROUPS_SHOW, project_id=call.actor.project_id)
-    return network.nova.security_group(call, id)
+    allow(act, policy.SECGROUPS_SHOW, project_id=act.actor.project_id)
+    return network.nova.security_group(act, id)
 
 
-def create_security_group(call: Call, body: wire_proxies.SecurityGroup) -> network.nova.Group:
+def create_security_group(act: Act, body: wire_proxies.SecurityGroup) -> network.nova.Group:
     """POST /os-security-groups"""
-    allow(call, policy.SECGROUPS_CREATE, project_id=call.actor.project_id)
-    return network.nova.create_group(call, body.name, body.description or "")
+    allow(act, policy.SECGROUPS_CREATE, project_id=act.actor.project_id)
+    return network.nova.create_group(act, body.name, body.description or "")
 
 
-def update_security_group(call: Call, id: str, body: wire_proxies.SecurityGroup) -> network.nova.Group:
+def update_security_group(act: Act, id: str, body: wire_proxies.SecurityGroup) -> network.nova.Group:
     """PUT /os-security-groups/{id}"""
-    allow(call, policy.SECGROUPS_UPDATE, project_id=call.actor.project_id)
-    return network.nova.update_group(call, id, body.name, body.description or "")
+    allow(act, policy.SECGROUPS_UPDATE, project_id=act.actor.project_id)
+    return network.nova.update_group(act, id, body.name, body.description or "")
 
 
-def delete_security_group(call: Call, id: str) -> None:
+def delete_security_group(act: Act, id: str) -> None:
     """DELETE /os-security-groups/{id}"""
-    allow(call, policy.SECGROUPS_DELETE, project_id=call.actor.project_id)
-    network.nova.delete_group(call, id)
+    allow(act, policy.SECGROUPS_DELETE, project_id=act.actor.project_id)
+    network.nova.delete_group(act, id)
 
 
-def create_rule(call: Call, body: wire_proxies.GroupRule) -> network.nova.GroupRule:
+def create_rule(act: Act, body: wire_proxies.GroupRule) -> network.nova.GroupRule:
     """POST /os-security-group-rules: -1 is any port or any kind of ICMP; without a source everybody is let in"""
-    allow(call, policy.SECGROUPS_RULE, project_id=call.actor.project_id)
+    allow(act, policy.SECGROUPS_RULE, project_id=act.actor.project_id)
     low, high = (None if n in (None, -1) else int(n or 0) for n in (body.from_port, body.to_port))
     cidr = body.cidr or (None if body.group_id else "0.0.0.0/0")
     protocol = body.ip_protocol.lower() if body.ip_protocol else None
-    return network.nova.create_group_rule(
-        call, body.parent_group_id, protocol, (low, high), cidr, body.group_id or None
-    )
+    return network.nova.create_group_rule(act, body.parent_group_id, protocol, (low, high), cidr, body.group_id or None)
 
 
-def delete_rule(call: Call, id: str) -> None:
+def delete_rule(act: Act, id: str) -> None:
     """DELETE /os-security-group-rules/{id}"""
-    allow(call, policy.SECGROUPS_UNRULE, project_id=call.actor.project_id)
-    network.nova.delete_group_rule(call, id)
+    allow(act, policy.SECGROUPS_UNRULE, project_id=act.actor.project_id)
+    network.nova.delete_group_rule(act, id)
 
 
-def server_groups(call: Call, id: str) -> list[network.nova.Group]:
+def server_groups(act: Act, id: str) -> list[network.nova.Group]:
     """GET /servers/{id}/os-security-groups: of the server's ports"""
-    server = servers.found(call, id)
-    allow(call, policy.GROUPS, project_id=server.project_id)
-    return network.nova.groups_of(call, server.id, server.project_id)
+    server = servers.found(act, id)
+    allow(act, policy.GROUPS, project_id=server.project_id)
+    return network.nova.groups_of(act, server.id, server.project_id)
 
 
-def add_group(call: Call, id: str, body: wire_proxies.GroupName) -> None:
+def add_group(act: Act, id: str, body: wire_proxies.GroupName) -> None:
     """POST /servers/{id}/action {"addSecurityGroup"}"""
-    server = servers.found(call, id)
-    allow(call, policy.GROUPS_ADD, project_id=server.project_id)
-    network.nova.change_groups(call, server.id, server.project_id, body.name, add=True)
+    server = servers.found(act, id)
+    allow(act, policy.GROUPS_ADD, project_id=server.project_id)
+    network.nova.change_groups(act, server.id, server.project_id, body.name, add=True)
 
 
-def remove_group(call: Call, id: str, body: wire_proxies.GroupName) -> None:
+def remove_group(act: Act, id: str, body: wire_proxies.GroupName) -> None:
     """POST /servers/{id}/action {"removeSecurityGroup"}"""
-    server = servers.found(call, id)
-    allow(call, policy.GROUPS_REMOVE, project_id=server.project_id)
-    network.nova.change_groups(call, server.id, server.project_id, body.name, add=False)
+    server = servers.found(act, id)
+    allow(act, policy.GROUPS_REMOVE, project_id=server.project_id)
+    network.nova.change_groups(act, server.id, server.project_id, body.name, add=False)

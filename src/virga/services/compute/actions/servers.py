@@ -16,6 +16,7 @@ import msgspec
 
 from virga.authority import limits as limit_checks
 from virga.authority.rules import Rule, allow, is_admin
+from virga.ground.act import Act
 from virga.ground.bus import Bus
 from virga.ground.db.rows import like_any, tagged
 from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound
@@ -66,17 +67,17 @@ STATUSES = {
 }
 
 
-def found(call: Call, id: str) -> model.Server:
-    server = store.seen(call.tx, id, call.actor.project_id, is_admin(call.actor))
+def found(act: Act, id: str) -> model.Server:
+    server = store.seen(act.tx, id, act.actor.project_id, is_admin(act.actor))
     if server is None:
         raise NotFound(f"Instance {id[:64]} could not be found.")
     return server
 
 
-def changing(call: Call, id: str) -> model.Server:
+def changing(act: Act, id: str) -> model.Server:
     """The server as it is until this transaction ends: what is changed by what was read is changed by one request at a time."""
-    call.tx.hold(f"changed:{id}")
-    return found(call, id)
+    act.tx.hold(f"changed:{id}")
+    return found(act, id)
 
 
 def create(call: Call, body: wire.CreateServerBody) -> tuple[list[model.Server], str, str | None]:
@@ -144,8 +145,8 @@ def create(call: Call, body: wire.CreateServerBody) -> tuple[list[model.Server],
     return rows, password, reservation if wire.true(server.return_reservation_id) else None
 
 
-def _few_enough(call: Call, project: str, metadata: dict[str, str]) -> None:
-    most = limits.metadata_items(call.tx, project)
+def _few_enough(act: Act, project: str, metadata: dict[str, str]) -> None:
+    most = limits.metadata_items(act.tx, project)
     if len(metadata) > most:
         raise Forbidden(
             f"Quota exceeded for metadata_items: {len(metadata)} wanted, at most {most}", limit="metadata_items"
@@ -153,7 +154,7 @@ def _few_enough(call: Call, project: str, metadata: dict[str, str]) -> None:
 
 
 def _insert(
-    call: Call,
+    act: Act,
     body: wire.CreateServer,
     name: str,
     *,
@@ -170,15 +171,15 @@ def _insert(
     host: str | None,
     boot: model.Boot,
 ) -> model.Server:
-    now, id = call.now(), call.world.uuid()
+    now, id = act.now(), act.world.uuid()
     zone = (body.availability_zone or "").partition(":")[0] or None
     saga = start_saga(
-        call.tx,
-        call.registry,
-        "compute.create_verified_server" if call.use(_Settings).verify_image_signatures else "compute.create_server",
+        act.tx,
+        act.registry,
+        "compute.create_verified_server" if act.use(_Settings).verify_image_signatures else "compute.create_server",
         {"server": id, "host": host},
         exclusive=f"server:{id}",
-        request_id=call.request.id,
+        request_id=act.request_id,
     )
     shown = {
         "vcpus": flavor.vcpus,
@@ -189,13 +190,13 @@ def _insert(
         "original_name": flavor.name,
         "extra_specs": flavor.extra_specs,
     }
-    drive = call.use(_Settings).config_drive if body.config_drive in (UNSET, None) else wire.true(body.config_drive)
+    drive = act.use(_Settings).config_drive if body.config_drive in (UNSET, None) else wire.true(body.config_drive)
     server = store.SERVERS.insert(
-        call.tx,
+        act.tx,
         id=id,
         name=name,
         project_id=project,
-        user_id=call.actor.user_id,
+        user_id=act.actor.user_id,
         vm_state=model.BUILDING,
         task_state="scheduling",
         power_state=model.NOSTATE,
@@ -233,7 +234,7 @@ def _insert(
         boot=msgspec.to_builtins(boot),
         ephemeral=flavor.ephemeral,
     )
-    store.begin(call.tx, server, "create", call.request.id, call.actor.user_id, now)
+    store.begin(act.tx, server, "create", act.request_id, act.actor.user_id, now)
     return server
 
 
@@ -247,15 +248,15 @@ def hostname_of(name: str) -> str:
     return plain.split(".")[0][:63].strip("-") or "server"
 
 
-def _host(call: Call, body: wire.CreateServer) -> str | None:
+def _host(act: Act, body: wire.CreateServer) -> str | None:
     """`zone:host`, or `host` since 2.74: for administrators."""
     host = (body.availability_zone or "").partition(":")[2] or (body.host if isinstance(body.host, str) else "")
     host = host or (body.hypervisor_hostname if isinstance(body.hypervisor_hostname, str) else "")
     if not host:
         return None
     named = bool((body.availability_zone or "").partition(":")[2])
-    allow(call, policy.SERVERS_CREATE_HOST if named else policy.SERVERS_DESTINATION)
-    if store.HOSTS.by(call.tx, name=host) is None:
+    allow(act, policy.SERVERS_CREATE_HOST if named else policy.SERVERS_DESTINATION)
+    if store.HOSTS.by(act.tx, name=host) is None:
         raise Invalid(f"Compute host {host} could not be found.", field="host")
     return host
 
@@ -284,10 +285,10 @@ def _image_of_devices(body: wire.CreateServer) -> str:
     return ""
 
 
-def _image(call: Call, id: str, flavor: model.Flavor) -> images.ImageRef:
+def _image(act: Act, id: str, flavor: model.Flavor) -> images.ImageRef:
     if not id:
         raise Invalid("Invalid imageRef provided: an image to boot from is needed.", field="imageRef")
-    image = images.visible(call.tx, id, call.actor.project_id, is_admin(call.actor))
+    image = images.visible(act.tx, id, act.actor.project_id, is_admin(act.actor))
     if image is None:
         raise Invalid(f"Can not find requested image {id[:64]}", field="imageRef")
     if image.status != "active":
@@ -306,13 +307,13 @@ def _image(call: Call, id: str, flavor: model.Flavor) -> images.ImageRef:
     return image
 
 
-def _boot(call: Call, image: images.ImageRef) -> model.Boot:
+def _boot(act: Act, image: images.ImageRef) -> model.Boot:
     """What the server is made from, kept with it: its kernel and initial RAM disk too, where the image names them."""
     parts = {}
     for name in ("kernel_id", "ramdisk_id"):
         id = str(image.properties.get(name) or "")
         if id:
-            part = images.visible(call.tx, id, call.actor.project_id, is_admin(call.actor))
+            part = images.visible(act.tx, id, act.actor.project_id, is_admin(act.actor))
             if part is None or part.status != "active":
                 what = "does not exist" if part is None else f"is {part.status}"
                 raise Invalid(f"Image {image.id} boots with {name} {id[:64]}, and that image {what}.", field="imageRef")
@@ -326,9 +327,9 @@ def _boot(call: Call, image: images.ImageRef) -> model.Boot:
         image.properties,
         parts["kernel_id"],
         parts["ramdisk_id"],
-        sorted(call.actor.roles),
-        call.actor.user_name,
-        identity.project_name(call.tx, call.actor.project_id or "")[0],
+        sorted(act.actor.roles),
+        act.actor.user_name,
+        identity.project_name(act.tx, act.actor.project_id or "")[0],
     )
 
 
@@ -404,16 +405,16 @@ def _access(text: str, version: int | None) -> None:
         raise Invalid(f"Invalid input: '{text[:64]}' is not an IPv{version} address", field=f"accessIPv{version}")
 
 
-def _read(call: Call, id: str, rule: Rule) -> model.Server:
-    server = found(call, id)
-    allow(call, rule, project_id=server.project_id)
+def _read(act: Act, id: str, rule: Rule) -> model.Server:
+    server = found(act, id)
+    allow(act, rule, project_id=server.project_id)
     return server
 
 
-def show(call: Call, id: str) -> tuple[model.Server, Neighbours]:
+def show(act: Act, id: str) -> tuple[model.Server, Neighbours]:
     """GET /servers/{id}"""
-    server = _read(call, id, policy.SERVERS_SHOW)
-    return server, neighbours.of(call.tx, [server])
+    server = _read(act, id, policy.SERVERS_SHOW)
+    return server, neighbours.of(act.tx, [server])
 
 
 def index(call: Call) -> Page[model.ListedServer]:
@@ -500,18 +501,18 @@ def _moment(text: str) -> float:
     return (when if when.tzinfo else when.replace(tzinfo=dt.UTC)).timestamp()
 
 
-def _changeable(call: Call, id: str, rule: Rule) -> model.Server:
+def _changeable(act: Act, id: str, rule: Rule) -> model.Server:
     """The server, allowed and not locked against its owner."""
-    server = changing(call, id)
-    allow(call, rule, project_id=server.project_id)
-    if server.locked and not is_admin(call.actor):
+    server = changing(act, id)
+    allow(act, rule, project_id=server.project_id)
+    if server.locked and not is_admin(act.actor):
         raise Conflict(f"Instance {id} is locked" + (f": {server.locked_reason}" if server.locked_reason else ""))
     return server
 
 
-def update(call: Call, id: str, body: wire.UpdateServer) -> tuple[model.Server, Neighbours]:
+def update(act: Act, id: str, body: wire.UpdateServer) -> tuple[model.Server, Neighbours]:
     """PUT /servers/{id}"""
-    _changeable(call, id, policy.SERVERS_UPDATE)
+    _changeable(act, id, policy.SERVERS_UPDATE)
     names = {
         "name": "name",
         "accessIPv4": "access_v4",
@@ -525,41 +526,41 @@ def update(call: Call, id: str, body: wire.UpdateServer) -> tuple[model.Server, 
         _access(text, version)
     if "name" in change:
         change["name"] = change["name"].strip()
-    store.SERVERS.put(call.tx, id, **change, updated=call.now())
-    server = found(call, id)
-    return server, neighbours.of(call.tx, [server])
+    store.SERVERS.put(act.tx, id, **change, updated=act.now())
+    server = found(act, id)
+    return server, neighbours.of(act.tx, [server])
 
 
-def delete(call: Call, id: str) -> None:
+def delete(act: Act, id: str) -> None:
     """DELETE /servers/{id}: from every state; what runs on the server is superseded."""
-    _delete(call, id, policy.SERVERS_DELETE)
+    _delete(act, id, policy.SERVERS_DELETE)
 
 
-def force_delete(call: Call, id: str) -> None:
+def force_delete(act: Act, id: str) -> None:
     """forceDelete: nothing is ever kept back here, so it is the same as a delete."""
-    _delete(call, id, policy.SERVERS_FORCE_DELETE)
+    _delete(act, id, policy.SERVERS_FORCE_DELETE)
 
 
-def _delete(call: Call, id: str, rule: Rule) -> None:
-    server = _changeable(call, id, rule)
+def _delete(act: Act, id: str, rule: Rule) -> None:
+    server = _changeable(act, id, rule)
     if server.task_state == "deleting":
         return
-    now = call.now()
+    now = act.now()
     saga = start_saga(
-        call.tx,
-        call.registry,
+        act.tx,
+        act.registry,
         "compute.delete_server",
         {"server": id},
         exclusive=f"server:{id}",
         supersede=True,
-        request_id=call.request.id,
+        request_id=act.request_id,
     )
-    store.begin(call.tx, server, "delete", call.request.id, call.actor.user_id, now)
-    store.SERVERS.put(call.tx, id, task_state="deleting", saga_id=saga, updated=now)
+    store.begin(act.tx, server, "delete", act.request_id, act.actor.user_id, now)
+    store.SERVERS.put(act.tx, id, task_state="deleting", saga_id=saga, updated=now)
 
 
-def _power(call: Call, id: str, verb: str, rule: Rule, action: str) -> None:
-    server = _changeable(call, id, rule)
+def _power(act: Act, id: str, verb: str, rule: Rule, action: str) -> None:
+    server = _changeable(act, id, rule)
     states, task, _ = model.VERBS[verb]
     if server.vm_state not in states or server.task_state is not None or server.host is None:
         what = f"task_state {server.task_state}" if server.task_state is not None else f"vm_state {server.vm_state}"
@@ -569,86 +570,86 @@ def _power(call: Call, id: str, verb: str, rule: Rule, action: str) -> None:
             else " and on no host: " + ((server.fault or {}).get("message") or "it was never built")
         )
         raise Conflict(f"Cannot '{action}' instance {id} while it is in {what}{why}")
-    now = call.now()
+    now = act.now()
     saga = start_saga(
-        call.tx,
-        call.registry,
+        act.tx,
+        act.registry,
         "compute.change_power",
         {"server": id, "verb": verb},
         exclusive=f"server:{id}",
-        request_id=call.request.id,
+        request_id=act.request_id,
     )
-    store.begin(call.tx, server, action, call.request.id, call.actor.user_id, now)
-    store.SERVERS.put(call.tx, id, task_state=task, saga_id=saga, updated=now)
+    store.begin(act.tx, server, action, act.request_id, act.actor.user_id, now)
+    store.SERVERS.put(act.tx, id, task_state=task, saga_id=saga, updated=now)
 
 
-def start(call: Call, id: str) -> None:
+def start(act: Act, id: str) -> None:
     """os-start"""
-    _power(call, id, "start", policy.SERVERS_START, "start")
+    _power(act, id, "start", policy.SERVERS_START, "start")
 
 
-def stop(call: Call, id: str) -> None:
+def stop(act: Act, id: str) -> None:
     """os-stop"""
-    _power(call, id, "stop", policy.SERVERS_STOP, "stop")
+    _power(act, id, "stop", policy.SERVERS_STOP, "stop")
 
 
-def reboot(call: Call, id: str, body: wire.Reboot) -> None:
+def reboot(act: Act, id: str, body: wire.Reboot) -> None:
     """reboot, SOFT or HARD"""
-    _power(call, id, f"reboot_{body.type.lower()}", policy.SERVERS_REBOOT, "reboot")
+    _power(act, id, f"reboot_{body.type.lower()}", policy.SERVERS_REBOOT, "reboot")
 
 
-def lock(call: Call, id: str, body: wire.Lock) -> None:
+def lock(act: Act, id: str, body: wire.Lock) -> None:
     """lock: its owner's slips no longer reach the server. Who locks a server of another project is an administrator, and that lock is
     not the owner's to change (API reference, "Lock Server")."""
-    server = changing(call, id)
-    allow(call, policy.SERVERS_LOCK, project_id=server.project_id)
-    mine = server.project_id == call.actor.project_id
+    server = changing(act, id)
+    allow(act, policy.SERVERS_LOCK, project_id=server.project_id)
+    mine = server.project_id == act.actor.project_id
     if server.locked and mine:
         return
     store.SERVERS.put(
-        call.tx,
+        act.tx,
         id,
         locked=True,
         locked_by=model.OWNER if mine else model.ADMIN,
         locked_reason=body.locked_reason if isinstance(body.locked_reason, str) else None,
-        updated=call.now(),
+        updated=act.now(),
     )
 
 
-def unlock(call: Call, id: str) -> None:
+def unlock(act: Act, id: str) -> None:
     """unlock: a lock of the other kind than the caller would make needs `unlock_override`."""
-    server = changing(call, id)
-    allow(call, policy.SERVERS_UNLOCK, project_id=server.project_id)
-    mine = model.OWNER if server.project_id == call.actor.project_id else model.ADMIN
+    server = changing(act, id)
+    allow(act, policy.SERVERS_UNLOCK, project_id=server.project_id)
+    mine = model.OWNER if server.project_id == act.actor.project_id else model.ADMIN
     if server.locked_by not in (None, mine):
-        allow(call, policy.SERVERS_UNLOCK_OVERRIDE, project_id=server.project_id)
-    store.SERVERS.put(call.tx, id, locked=False, locked_by=None, locked_reason=None, updated=call.now())
+        allow(act, policy.SERVERS_UNLOCK_OVERRIDE, project_id=server.project_id)
+    store.SERVERS.put(act.tx, id, locked=False, locked_by=None, locked_reason=None, updated=act.now())
 
 
-def reset_state(call: Call, id: str, body: wire.ResetState) -> None:
+def reset_state(act: Act, id: str, body: wire.ResetState) -> None:
     """os-resetState, for administrators: never needed here, kept for their scripts."""
-    allow(call, policy.SERVERS_RESET)
-    server = changing(call, id)
+    allow(act, policy.SERVERS_RESET)
+    server = changing(act, id)
     if server.task_state is not None:
         raise Conflict(
             f"Instance {id} is in task_state {server.task_state}, which ends by itself; delete works at any time."
         )
-    store.SERVERS.put(call.tx, id, vm_state=body.state, updated=call.now())
+    store.SERVERS.put(act.tx, id, vm_state=body.state, updated=act.now())
 
 
-def console_output(call: Call, id: str, body: wire.ConsoleOutput) -> str:
+def console_output(act: Act, id: str, body: wire.ConsoleOutput) -> str:
     """os-getConsoleOutput: the last `length` lines, or all that is kept. Asks the node, so outside of any transaction."""
     try:
         length = int(body.length) if body.length not in (None, "") else -1
     except ValueError:
         raise Invalid("Invalid input for field 'length': a whole number is needed", field="length") from None
-    with call.db.read() as call.open:
-        server = found(call, id)
-        allow(call, policy.CONSOLE_OUTPUT, project_id=server.project_id)
-        machine = machines.of(call.tx, id)
+    with act.db.read() as act.open:
+        server = found(act, id)
+        allow(act, policy.CONSOLE_OUTPUT, project_id=server.project_id)
+        machine = machines.of(act.tx, id)
     if machine is None:
         raise Conflict(f"Instance {id} is not ready: it is on no host, and has no console yet.")
-    reply = topics.call(call.use(Bus), machine.host_id, topics.CONSOLE, ConsoleRequest(id))
+    reply = topics.call(act.use(Bus), machine.host_id, topics.CONSOLE, ConsoleRequest(id))
     lines = reply.output.splitlines(keepends=True)
     return "".join(lines if length < 0 else lines[-length:] if length else [])
 
@@ -656,48 +657,48 @@ def console_output(call: Call, id: str, body: wire.ConsoleOutput) -> str:
 # -- metadata and tags ---------------------------------------------------------------------------------------------
 
 
-def metadata(call: Call, id: str) -> dict[str, str]:
+def metadata(act: Act, id: str) -> dict[str, str]:
     """GET /servers/{id}/metadata"""
-    return _read(call, id, policy.META_INDEX).metadata
+    return _read(act, id, policy.META_INDEX).metadata
 
 
 def _write_metadata(
-    call: Call, id: str, rule: Rule, change: Callable[[dict[str, str]], dict[str, str]]
+    act: Act, id: str, rule: Rule, change: Callable[[dict[str, str]], dict[str, str]]
 ) -> dict[str, str]:
-    server = _changeable(call, id, rule)
+    server = _changeable(act, id, rule)
     values = change(dict(server.metadata))
-    _few_enough(call, server.project_id, values)
-    store.SERVERS.put(call.tx, id, metadata=values, updated=call.now())
+    _few_enough(act, server.project_id, values)
+    store.SERVERS.put(act.tx, id, metadata=values, updated=act.now())
     return values
 
 
-def replace_metadata(call: Call, id: str, body: wire.Metadata) -> dict[str, str]:
+def replace_metadata(act: Act, id: str, body: wire.Metadata) -> dict[str, str]:
     """PUT /servers/{id}/metadata"""
-    return _write_metadata(call, id, policy.META_REPLACE, lambda _: body.metadata)
+    return _write_metadata(act, id, policy.META_REPLACE, lambda _: body.metadata)
 
 
-def merge_metadata(call: Call, id: str, body: wire.Metadata) -> dict[str, str]:
+def merge_metadata(act: Act, id: str, body: wire.Metadata) -> dict[str, str]:
     """POST /servers/{id}/metadata"""
-    return _write_metadata(call, id, policy.META_CREATE, lambda before: before | body.metadata)
+    return _write_metadata(act, id, policy.META_CREATE, lambda before: before | body.metadata)
 
 
-def show_meta(call: Call, id: str, key: str) -> dict[str, str]:
+def show_meta(act: Act, id: str, key: str) -> dict[str, str]:
     """GET /servers/{id}/metadata/{key}"""
-    values = _read(call, id, policy.META_SHOW).metadata
+    values = _read(act, id, policy.META_SHOW).metadata
     if key not in values:
         raise NotFound("Metadata item was not found")
     return {key: values[key]}
 
 
-def set_meta(call: Call, id: str, key: str, body: wire.MetaItem) -> dict[str, str]:
+def set_meta(act: Act, id: str, key: str, body: wire.MetaItem) -> dict[str, str]:
     """PUT /servers/{id}/metadata/{key}"""
     if key not in body.meta:
         raise Invalid("Request body and URI mismatch", field="meta")
-    _write_metadata(call, id, policy.META_UPDATE, lambda before: before | body.meta)
+    _write_metadata(act, id, policy.META_UPDATE, lambda before: before | body.meta)
     return body.meta
 
 
-def delete_meta(call: Call, id: str, key: str) -> None:
+def delete_meta(act: Act, id: str, key: str) -> None:
     """DELETE /servers/{id}/metadata/{key}"""
 
     def without(before: dict[str, str]) -> dict[str, str]:
@@ -706,84 +707,84 @@ def delete_meta(call: Call, id: str, key: str) -> None:
         del before[key]
         return before
 
-    _write_metadata(call, id, policy.META_DELETE, without)
+    _write_metadata(act, id, policy.META_DELETE, without)
 
 
-def tags(call: Call, id: str) -> list[str]:
+def tags(act: Act, id: str) -> list[str]:
     """GET /servers/{id}/tags"""
-    return _read(call, id, policy.TAGS_INDEX).tags
+    return _read(act, id, policy.TAGS_INDEX).tags
 
 
-def replace_tags(call: Call, id: str, body: wire.Tags) -> list[str]:
+def replace_tags(act: Act, id: str, body: wire.Tags) -> list[str]:
     """PUT /servers/{id}/tags"""
-    _changeable(call, id, policy.TAGS_REPLACE)
+    _changeable(act, id, policy.TAGS_REPLACE)
     fresh = sorted(set(body.tags))
-    store.SERVERS.put(call.tx, id, tags=fresh, updated=call.now())
+    store.SERVERS.put(act.tx, id, tags=fresh, updated=act.now())
     return fresh
 
 
-def has_tag(call: Call, id: str, tag: str) -> None:
+def has_tag(act: Act, id: str, tag: str) -> None:
     """GET /servers/{id}/tags/{tag}"""
-    if tag not in _read(call, id, policy.TAGS_SHOW).tags:
+    if tag not in _read(act, id, policy.TAGS_SHOW).tags:
         raise NotFound(f"Server {id} has no tag '{tag[:60]}'")
 
 
-def add_tag(call: Call, id: str, tag: str) -> bool:
+def add_tag(act: Act, id: str, tag: str) -> bool:
     """PUT /servers/{id}/tags/{tag}: whether it is new."""
-    server = _changeable(call, id, policy.TAGS_UPDATE)
+    server = _changeable(act, id, policy.TAGS_UPDATE)
     if not 0 < len(tag) <= 60 or "," in tag:
         raise Invalid("Invalid input for field 'tag': 1 to 60 characters without a comma", field="tag")
     if tag in server.tags:
         return False
     if len(server.tags) >= 50:
         raise Invalid("The number of tags exceeded the per-server limit 50", field="tag")
-    store.SERVERS.put(call.tx, id, tags=sorted({*server.tags, tag}), updated=call.now())
+    store.SERVERS.put(act.tx, id, tags=sorted({*server.tags, tag}), updated=act.now())
     return True
 
 
-def remove_tag(call: Call, id: str, tag: str) -> None:
+def remove_tag(act: Act, id: str, tag: str) -> None:
     """DELETE /servers/{id}/tags/{tag}"""
-    server = _changeable(call, id, policy.TAGS_DELETE)
+    server = _changeable(act, id, policy.TAGS_DELETE)
     if tag not in server.tags:
         raise NotFound(f"Server {id} has no tag '{tag[:60]}'")
-    store.SERVERS.put(call.tx, id, tags=[t for t in server.tags if t != tag], updated=call.now())
+    store.SERVERS.put(act.tx, id, tags=[t for t in server.tags if t != tag], updated=act.now())
 
 
-def clear_tags(call: Call, id: str) -> None:
+def clear_tags(act: Act, id: str) -> None:
     """DELETE /servers/{id}/tags"""
-    _changeable(call, id, policy.TAGS_CLEAR)
-    store.SERVERS.put(call.tx, id, tags=[], updated=call.now())
+    _changeable(act, id, policy.TAGS_CLEAR)
+    store.SERVERS.put(act.tx, id, tags=[], updated=act.now())
 
 
 # -- the action log ------------------------------------------------------------------------------------------------
 
 
-def actions(call: Call, id: str) -> list[model.ActionRow]:
+def actions(act: Act, id: str) -> list[model.ActionRow]:
     """GET /servers/{id}/os-instance-actions, newest first; also of servers that are gone."""
-    return _log(call, id, policy.ACTIONS)
+    return _log(act, id, policy.ACTIONS)
 
 
-def _log(call: Call, id: str, rule: Rule) -> list[model.ActionRow]:
-    rows = store.ACTIONS.find(call.tx, store.ACTIONS.c.server_id == id, order=store.ACTIONS.c.id.desc())
-    if not rows or (rows[0].project_id != call.actor.project_id and not is_admin(call.actor)):
+def _log(act: Act, id: str, rule: Rule) -> list[model.ActionRow]:
+    rows = store.ACTIONS.find(act.tx, store.ACTIONS.c.server_id == id, order=store.ACTIONS.c.id.desc())
+    if not rows or (rows[0].project_id != act.actor.project_id and not is_admin(act.actor)):
         raise NotFound(f"Instance {id[:64]} could not be found.")
-    allow(call, rule, project_id=rows[0].project_id)
+    allow(act, rule, project_id=rows[0].project_id)
     return rows
 
 
-def action(call: Call, id: str, request_id: str) -> model.ActionRow:
+def action(act: Act, id: str, request_id: str) -> model.ActionRow:
     """GET /servers/{id}/os-instance-actions/{request_id}"""
-    row = next((a for a in _log(call, id, policy.ACTION) if a.request_id == request_id), None)
+    row = next((a for a in _log(act, id, policy.ACTION) if a.request_id == request_id), None)
     if row is None:
         raise NotFound(f"Action for request_id {request_id[:64]} on instance {id} not found")
     return row
 
 
-def addresses(call: Call, id: str) -> list[network.ServerAddress]:
+def addresses(act: Act, id: str) -> list[network.ServerAddress]:
     """GET /servers/{id}/ips"""
-    return network.server_addresses(call.tx, {id: _read(call, id, policy.IPS).project_id})[0].get(id, [])
+    return network.server_addresses(act.tx, {id: _read(act, id, policy.IPS).project_id})[0].get(id, [])
 
 
-def interfaces(call: Call, id: str) -> list[network.Nic]:
+def interfaces(act: Act, id: str) -> list[network.Nic]:
     """GET /servers/{id}/os-interface"""
-    return network.nics(call.tx, id, _read(call, id, policy.INTERFACES).project_id)
+    return network.nics(act.tx, id, _read(act, id, policy.INTERFACES).project_id)

@@ -5,6 +5,7 @@ has the image's id at once."""
 from __future__ import annotations
 
 from virga.authority.rules import Rule, allow
+from virga.ground.act import Act
 from virga.ground.errors import Conflict, Forbidden, Invalid
 from virga.ground.http.call import Call
 from virga.ground.sagas import start as start_saga
@@ -60,11 +61,11 @@ def _name(text: str) -> str:
     return text
 
 
-def _snapshotable(call: Call, id: str, rule: Rule, action: str, metadata: dict[str, str]) -> model.Server:
+def _snapshotable(act: Act, id: str, rule: Rule, action: str, metadata: dict[str, str]) -> model.Server:
     """The server if an image can be made of it now. A lock does not hinder: nothing of the server changes (as in Nova)."""
-    server = found(call, id)
-    allow(call, rule, project_id=server.project_id)
-    most = limits.metadata_items(call.tx, server.project_id)
+    server = found(act, id)
+    allow(act, rule, project_id=server.project_id)
+    most = limits.metadata_items(act.tx, server.project_id)
     if len(metadata) > most:
         raise Forbidden(f"Image metadata limit exceeded: at most {most} items", limit="metadata_items")
     if server.vm_state not in model.SNAPSHOT_FROM or server.task_state is not None or server.host is None:
@@ -74,18 +75,18 @@ def _snapshotable(call: Call, id: str, rule: Rule, action: str, metadata: dict[s
 
 
 def _begin(
-    call: Call, server: model.Server, name: str, extra: dict[str, str], action: str, backup: dict[str, object] | None
+    act: Act, server: model.Server, name: str, extra: dict[str, str], action: str, backup: dict[str, object] | None
 ) -> str:
-    own = call.actor.project_id == server.project_id or call.actor.project_id is None
-    boot, image, now = store.boot(server), call.world.uuid(), call.now()
-    owner = call.actor.project_id or server.project_id
+    own = act.actor.project_id == server.project_id or act.actor.project_id is None
+    boot, image, now = store.boot(server), act.world.uuid(), act.now()
+    owner = act.actor.project_id or server.project_id
     saga = start_saga(
-        call.tx,
-        call.registry,
+        act.tx,
+        act.registry,
         "compute.create_image",
         {"server": server.id, "image": image, "action": action, "backup": backup, "owner": owner},
         exclusive=f"server:{server.id}",
-        request_id=call.request.id,
+        request_id=act.request_id,
     )
     properties = {k: v for k, v in boot.properties.items() if k not in NOT_INHERITED}
     properties |= {
@@ -97,13 +98,13 @@ def _begin(
         "image_state": "available",
         "owner_id": server.project_id,
         "instance_uuid": server.id,
-        "user_id": call.actor.user_id,
+        "user_id": act.actor.user_id,
     }
     properties |= {k: v for k, v in (("kernel_id", boot.kernel_id), ("ramdisk_id", boot.ramdisk_id)) if v}
     if not own:
         properties["instance_owner"] = server.project_id
     images.begin_snapshot(
-        call,
+        act,
         image,
         saga,
         name=name,
@@ -113,6 +114,6 @@ def _begin(
         min_disk=max(boot.min_disk, server.disk),
         min_ram=boot.min_ram,
     )
-    store.begin(call.tx, server, action, call.request.id, call.actor.user_id, now)
-    store.SERVERS.put(call.tx, server.id, task_state="image_snapshot_pending", saga_id=saga, updated=now)
+    store.begin(act.tx, server, action, act.request_id, act.actor.user_id, now)
+    store.SERVERS.put(act.tx, server.id, task_state="image_snapshot_pending", saga_id=saga, updated=now)
     return image

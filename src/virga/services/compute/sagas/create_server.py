@@ -130,7 +130,7 @@ def claim_ports(ctx: Context) -> list[str]:
     if row is None:
         raise NotFound("The server is gone.")
     requested = msgspec.convert(row.wanted, list[network.RequestedNetwork])
-    call = node_steps.as_call(ctx, ctx.tx, row.project_id)
+    call = node_steps.as_act(ctx, ctx.tx, row.project_id)
     return network.claim(
         call,
         row.id,
@@ -145,7 +145,7 @@ def claim_ports(ctx: Context) -> list[str]:
 def release_ports(ctx: Context) -> None:
     row = node_steps.server(ctx, ctx.tx)
     project = row.project_id if row is not None else None
-    network.release(node_steps.as_call(ctx, ctx.tx, ""), ctx.args["server"], project)
+    network.release(node_steps.as_act(ctx, ctx.tx, ""), ctx.args["server"], project)
 
 
 def assign(ctx: Context) -> int:

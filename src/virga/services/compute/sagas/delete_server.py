@@ -28,7 +28,7 @@ def destroy_disks(ctx: Context) -> None:
 def release_ports(ctx: Context) -> None:
     row = node_steps.server(ctx, ctx.tx)
     project = row.project_id if row is not None else None
-    network.release(node_steps.as_call(ctx, ctx.tx, ""), ctx.args["server"], project)
+    network.release(node_steps.as_act(ctx, ctx.tx, ""), ctx.args["server"], project)
 
 
 def erase(ctx: Context) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.errors import NotFound, Problem, public
 from virga.ground.events import emit
-from virga.ground.http.call import Call, Query, Request
 from virga.ground.sagas import Again, Context
 from virga.protocol.machines import OrderKind, Power
 from virga.services.compute import events, machines, model, store
@@ -142,10 +142,9 @@ def _destroyed(ctx: Context, host_id: str, *, wait: bool, again: bool = True) ->
         raise Again(POLL, why=f"host {host_id} has not destroyed the disks yet")
 
 
-def as_call(ctx: Context, tx: Tx, project_id: str) -> Call:
-    """A call on Virga's own behalf, for the neighbours' `api`."""
-    request = Request("saga", "POST", "/", "", Query({}), "", {}, "", "")
-    return Call(network.system_actor(project_id), (0, 0), request, ctx.registry, ctx.db, open=tx)
+def as_act(ctx: Context, tx: Tx, project_id: str) -> Act:
+    """What the saga does for a project, for the neighbours' `api`."""
+    return Act(network.system_actor(project_id), ctx.registry, ctx.db, open=tx, request_id=ctx.row.request_id or "")
 
 
 def emit_changed(ctx: Context, tx: Tx, row: model.Server, state: str, reason: str | None = None) -> None:

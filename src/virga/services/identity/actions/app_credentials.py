@@ -10,6 +10,7 @@ import uuid
 from dataclasses import dataclass
 
 from virga.authority.rules import allow
+from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound
 from virga.ground.http.call import Call
@@ -31,9 +32,9 @@ class AppCredentialDetails:
     secret: str | None = None
 
 
-def _own(call: Call) -> None:
+def _own(act: Act) -> None:
     """A trust's token neither makes, sees nor ends what could outlive the trust."""
-    if call.actor.trust_id is not None:
+    if act.actor.trust_id is not None:
         raise Forbidden("Cannot manage application credentials with a token issued via delegation.")
 
 
@@ -45,12 +46,12 @@ def _details(tx: Tx, row: model.AppCredential, secret: str | None = None) -> App
     return AppCredentialDetails(row, store.ROLES.within(tx, "id", row.roles), rules, secret)
 
 
-def create(call: Call, user_id: str, body: wire.CreateAppCredential) -> AppCredentialDetails:
+def create(act: Act, user_id: str, body: wire.CreateAppCredential) -> AppCredentialDetails:
     """POST /v3/users/{id}/application_credentials: for oneself, with roles of one's token. The secret is shown once."""
-    actor = call.actor
-    allow(call, policy.CREATE_APP_CREDENTIAL, user_id=user_id)
-    _own(call)
-    unrestricted(call, "application credentials")
+    actor = act.actor
+    allow(act, policy.CREATE_APP_CREDENTIAL, user_id=user_id)
+    _own(act)
+    unrestricted(act, "application credentials")
     if actor.user_id != user_id:
         raise Forbidden(
             "You are not authorized to perform the requested action: Cannot create an application credential for another user."
@@ -58,13 +59,13 @@ def create(call: Call, user_id: str, body: wire.CreateAppCredential) -> AppCrede
     if actor.project_id is None:
         raise Invalid("An application credential is for a project: use a token of one", field="project_id")
     expires = moment(body.expires_at, "expires_at") if isinstance(body.expires_at, str) else None
-    if expires is not None and expires <= call.now():
+    if expires is not None and expires <= act.now():
         raise Invalid(
             "Invalid input for field 'application_credential.expires_at': it is in the past", field="expires_at"
         )
     secret = body.secret or secrets.token_urlsafe(64)
-    hashed = call.use(Passwords).hash(secret)
-    with call.db.write() as tx:
+    hashed = act.use(Passwords).hash(secret)
+    with act.db.write() as tx:
         users.found(tx, user_id)
         project = store.PROJECTS.get(tx, actor.project_id)
         mine = (
@@ -154,34 +155,34 @@ def index(call: Call, user_id: str) -> list[AppCredentialDetails]:
     return [_details(call.tx, r) for r in rows]
 
 
-def _found(call: Call, user_id: str, id: str) -> model.AppCredential:
-    row = store.APP_CREDENTIALS.get(call.tx, id)
+def _found(act: Act, user_id: str, id: str) -> model.AppCredential:
+    row = store.APP_CREDENTIALS.get(act.tx, id)
     if row is None or row.user_id != user_id:
         raise NotFound(f"Could not find Application Credential: {id}.")
     return row
 
 
-def show(call: Call, user_id: str, id: str) -> AppCredentialDetails:
+def show(act: Act, user_id: str, id: str) -> AppCredentialDetails:
     """GET /v3/users/{id}/application_credentials/{id}: whose it is decides, not whose path was written."""
-    row = store.APP_CREDENTIALS.get(call.tx, id)
-    allow(call, policy.GET_APP_CREDENTIAL, user_id=row.user_id if row is not None else user_id)
-    _own(call)
-    return _details(call.tx, _found(call, user_id, id))
+    row = store.APP_CREDENTIALS.get(act.tx, id)
+    allow(act, policy.GET_APP_CREDENTIAL, user_id=row.user_id if row is not None else user_id)
+    _own(act)
+    return _details(act.tx, _found(act, user_id, id))
 
 
-def delete(call: Call, user_id: str, id: str) -> None:
+def delete(act: Act, user_id: str, id: str) -> None:
     """DELETE /v3/users/{id}/application_credentials/{id}, with those that were made with it."""
-    row = store.APP_CREDENTIALS.get(call.tx, id)
-    allow(call, policy.DELETE_APP_CREDENTIAL, user_id=row.user_id if row is not None else user_id)
-    _own(call)
-    unrestricted(call, "application credentials")
-    level = [_found(call, user_id, id)]
+    row = store.APP_CREDENTIALS.get(act.tx, id)
+    allow(act, policy.DELETE_APP_CREDENTIAL, user_id=row.user_id if row is not None else user_id)
+    _own(act)
+    unrestricted(act, "application credentials")
+    level = [_found(act, user_id, id)]
     while level:
         for each in level:
-            store.APP_CREDENTIALS.delete(call.tx, store.APP_CREDENTIALS.c.id == each.id)
-            call.use(Tokens).note(call.tx, {"application_credential_id": each.id})
-        level = store.APP_CREDENTIALS.within(call.tx, "made_by", {each.id for each in level})
-    call.use(Tokens).bump_generation(call.tx)
+            store.APP_CREDENTIALS.delete(act.tx, store.APP_CREDENTIALS.c.id == each.id)
+            act.use(Tokens).note(act.tx, {"application_credential_id": each.id})
+        level = store.APP_CREDENTIALS.within(act.tx, "made_by", {each.id for each in level})
+    act.use(Tokens).bump_generation(act.tx)
 
 
 def rules(call: Call, user_id: str) -> list[model.AccessRule]:
@@ -194,32 +195,32 @@ def rules(call: Call, user_id: str) -> list[model.AccessRule]:
     )
 
 
-def _found_rule(call: Call, user_id: str, id: str) -> model.AccessRule:
-    row = store.ACCESS_RULES.get(call.tx, id)
+def _found_rule(act: Act, user_id: str, id: str) -> model.AccessRule:
+    row = store.ACCESS_RULES.get(act.tx, id)
     if row is None or row.user_id != user_id:
         raise NotFound(f"Could not find Access Rule: {id}.")
     return row
 
 
-def rule(call: Call, user_id: str, id: str) -> model.AccessRule:
+def rule(act: Act, user_id: str, id: str) -> model.AccessRule:
     """GET /v3/users/{id}/access_rules/{id}"""
-    allow(call, policy.GET_ACCESS_RULE, target=policy.on_user(store.USERS.get(call.tx, user_id)))
-    _own(call)
-    return _found_rule(call, user_id, id)
+    allow(act, policy.GET_ACCESS_RULE, target=policy.on_user(store.USERS.get(act.tx, user_id)))
+    _own(act)
+    return _found_rule(act, user_id, id)
 
 
-def delete_rule(call: Call, user_id: str, id: str) -> None:
+def delete_rule(act: Act, user_id: str, id: str) -> None:
     """DELETE /v3/users/{id}/access_rules/{id}: not while a credential has it."""
-    allow(call, policy.DELETE_ACCESS_RULE, target=policy.on_user(store.USERS.get(call.tx, user_id)))
-    _own(call)
-    row = _found_rule(call, user_id, id)
+    allow(act, policy.DELETE_ACCESS_RULE, target=policy.on_user(store.USERS.get(act.tx, user_id)))
+    _own(act)
+    row = _found_rule(act, user_id, id)
     used = [
         a.id
-        for a in store.APP_CREDENTIALS.find(call.tx, store.APP_CREDENTIALS.c.user_id == user_id)
+        for a in store.APP_CREDENTIALS.find(act.tx, store.APP_CREDENTIALS.c.user_id == user_id)
         if id in (a.access_rules or [])
     ]
     if used:
         raise Forbidden(
             f"Access rule {id} is used by application credentials {', '.join(used)}: delete them first.", blocking=used
         )
-    store.ACCESS_RULES.delete(call.tx, store.ACCESS_RULES.c.id == row.id)
+    store.ACCESS_RULES.delete(act.tx, store.ACCESS_RULES.c.id == row.id)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from virga.authority.rules import allow
+from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Forbidden, Invalid, NotFound, Unauthorized
 from virga.ground.http.call import Call, Cold
@@ -139,27 +140,27 @@ def _lacking(user: model.User, passed: list[str]) -> list[list[str]]:
     return [] if not known or any(set(rule) <= set(passed) for rule in known) else known
 
 
-def _auth_receipt(call: Call, user: model.User, passed: list[str], lacking: list[list[str]]) -> AuthReceipt:
-    now = call.now()
-    receipt = model.Receipt(user.id, passed, now, now + call.use(settings.Identity).receipt_seconds)
-    with call.db.read() as tx:
+def _auth_receipt(act: Act, user: model.User, passed: list[str], lacking: list[list[str]]) -> AuthReceipt:
+    now = act.now()
+    receipt = model.Receipt(user.id, passed, now, now + act.use(settings.Identity).receipt_seconds)
+    with act.db.read() as tx:
         domain = store.DOMAINS.get(tx, user.domain_id)
     if domain is None or not domain.enabled:
         raise Unauthorized(DENIED)
-    return AuthReceipt(call.use(Tokens).seal_receipt(receipt), receipt, user, domain, lacking)
+    return AuthReceipt(act.use(Tokens).seal_receipt(receipt), receipt, user, domain, lacking)
 
 
 def _by_trust(
-    call: Call, user: model.User, id: str, methods: list[str], expires: float, audit: list[str]
+    act: Act, user: model.User, id: str, methods: list[str], expires: float, audit: list[str]
 ) -> tuple[str, model.Session]:
     """A token for what was entrusted; one of a limited number of uses is spent with it."""
-    with call.db.write() as tx:
+    with act.db.write() as tx:
         trust = store.TRUSTS.get(tx, id)
         if trust is None or trust.deleted_at is not None or user.id != trust.trustee_id:
             raise Forbidden(
                 "You are not authorized to perform the requested action: the trust is not there, or is another user's."
             )
-        trust = live_trust(tx, id, call.now())
+        trust = live_trust(tx, id, act.now())
         if trust.remaining_uses is not None:
             left = trust.remaining_uses
             if left < 1 or store.TRUSTS.swap(tx, {"id": id, "remaining_uses": left}, remaining_uses=left - 1) is None:
@@ -167,9 +168,9 @@ def _by_trust(
         if trust.expires is not None:
             expires = min(expires, trust.expires)
         who = trust.trustor_id if trust.impersonation else user.id
-        payload = model.Payload(who, trust.project_id, None, False, methods, call.now(), expires, audit, trust.id)
-        session = call.use(Tokens).resolve(tx, payload)
-    return call.use(Tokens).seal(payload), session
+        payload = model.Payload(who, trust.project_id, None, False, methods, act.now(), expires, audit, trust.id)
+        session = act.use(Tokens).resolve(tx, payload)
+    return act.use(Tokens).seal(payload), session
 
 
 def _scope(tx: Tx, auth: wire.Auth, user: model.User, rescoped: bool) -> tuple[str | None, str | None, bool]:
@@ -274,23 +275,23 @@ def catalog(call: Call) -> model.Session:
     return found[0]
 
 
-def projects(call: Call) -> list[model.Project]:
+def projects(act: Act) -> list[model.Project]:
     """GET /v3/auth/projects: where the caller has a role and may go."""
-    allow(call, policy.GET_AUTH_PROJECTS)
-    dead = {d.id for d in store.DOMAINS.find(call.tx, store.DOMAINS.c.enabled.is_(False))}
-    return [p for p in login.projects_of(call.tx, call.actor.user_id) if p.enabled and p.domain_id not in dead]
+    allow(act, policy.GET_AUTH_PROJECTS)
+    dead = {d.id for d in store.DOMAINS.find(act.tx, store.DOMAINS.c.enabled.is_(False))}
+    return [p for p in login.projects_of(act.tx, act.actor.user_id) if p.enabled and p.domain_id not in dead]
 
 
-def domains(call: Call) -> list[model.Domain]:
+def domains(act: Act) -> list[model.Domain]:
     """GET /v3/auth/domains: the domains on which the caller has a role."""
-    allow(call, policy.GET_AUTH_DOMAINS)
-    return [d for d in login.domains_of(call.tx, call.actor.user_id) if d.enabled]
+    allow(act, policy.GET_AUTH_DOMAINS)
+    return [d for d in login.domains_of(act.tx, act.actor.user_id) if d.enabled]
 
 
-def system(call: Call) -> bool:
+def system(act: Act) -> bool:
     """GET /v3/auth/system: whether the caller has a role on the system."""
-    allow(call, policy.GET_AUTH_SYSTEM)
-    return bool(roles_on(call.tx, call.actor.user_id, "system", "system"))
+    allow(act, policy.GET_AUTH_SYSTEM)
+    return bool(roles_on(act.tx, act.actor.user_id, "system", "system"))
 
 
 def events(call: Call) -> list[model.RevokeEvent]:
@@ -301,7 +302,7 @@ def events(call: Call) -> list[model.RevokeEvent]:
     return store.REVOKE_EVENTS.find(call.tx, *where, order=store.REVOKE_EVENTS.c.id)
 
 
-def pki(call: Call) -> None:
+def pki(act: Act) -> None:
     """GET /v3/auth/tokens/OS-PKI/revoked: what is not kept cannot be listed (as Keystone answers)."""
     raise Forbidden(
         "You are not authorized to perform the requested action: tokens are not kept, so there is no list of revoked ones."

@@ -9,6 +9,7 @@ import uuid
 from typing import Any
 
 from virga.authority.rules import allow, may
+from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
 from virga.ground.http.call import Call
@@ -26,23 +27,23 @@ def found(tx: Tx, id: str) -> model.Credential:
     return credential
 
 
-def opened(call: Call, row: model.Credential) -> model.Credential:
+def opened(act: Act, row: model.Credential) -> model.Credential:
     """The credential with its secret as the caller wrote it."""
-    return model.Credential(row.id, row.type, row.user_id, row.project_id, call.use(Vault).open(row.blob), row.extra)
+    return model.Credential(row.id, row.type, row.user_id, row.project_id, act.use(Vault).open(row.blob), row.extra)
 
 
-def unrestricted(call: Call, what: str) -> None:
+def unrestricted(act: Act, what: str) -> None:
     """A restricted application credential makes nothing that could outlive it."""
-    if call.actor.restricted:
+    if act.actor.restricted:
         raise Forbidden(
             f"You are not authorized to perform the requested action: Using method 'application_credential' is not allowed for managing additional {what}."
         )
 
 
-def _reached(call: Call, row: model.Credential) -> model.Credential:
+def _reached(act: Act, row: model.Credential) -> model.Credential:
     """The credential with its secret, for who reaches it. Raises Forbidden for delegated authority that does not."""
-    held = opened(call, row)
-    delegation.hold(call, held.type, held.project_id, held.blob)
+    held = opened(act, row)
+    delegation.hold(act, held.type, held.project_id, held.blob)
     return held
 
 
@@ -68,39 +69,39 @@ def key_id(access: str) -> str:
     return hashlib.sha256(access.encode()).hexdigest()
 
 
-def create(call: Call, body: wire.CreateCredential) -> model.Credential:
+def create(act: Act, body: wire.CreateCredential) -> model.Credential:
     """POST /v3/credentials"""
-    actor = call.actor
+    actor = act.actor
     user_id = str(body.user_id) if body.user_id is not UNSET else actor.user_id
-    allow(call, policy.CREATE_CREDENTIAL, target=policy.on_credential(user_id, body.project_id))
+    allow(act, policy.CREATE_CREDENTIAL, target=policy.on_credential(user_id, body.project_id))
     text, id = _text(body.blob), uuid.uuid4().hex
     if body.type.lower() == "ec2":
-        unrestricted(call, "credentials")
+        unrestricted(act, "credentials")
         blob = _blob(text)
         if body.project_id is None:
             raise Invalid(
                 "Invalid input for field 'credential.project_id': an ec2 credential needs one", field="project_id"
             )
         id = key_id(blob["access"])
-        held = delegation.marked(call, blob)
+        held = delegation.marked(act, blob)
         text = text if held == blob else json.dumps(held)
-    delegation.hold(call, body.type, body.project_id, text)
+    delegation.hold(act, body.type, body.project_id, text)
     if body.project_id is not None:
-        projects.held(call, user_id, body.project_id)
-    if store.CREDENTIALS.get(call.tx, id) is not None:
+        projects.held(act, user_id, body.project_id)
+    if store.CREDENTIALS.get(act.tx, id) is not None:
         raise Conflict("Conflict occurred attempting to store credential - Duplicate entry found with this access key.")
-    sealed = call.use(Vault).seal(text)
+    sealed = act.use(Vault).seal(text)
     row = store.CREDENTIALS.insert(
-        call.tx, id=id, type=body.type, user_id=user_id, project_id=body.project_id, blob=sealed, extra=body.extra
+        act.tx, id=id, type=body.type, user_id=user_id, project_id=body.project_id, blob=sealed, extra=body.extra
     )
-    return opened(call, row)
+    return opened(act, row)
 
 
-def show(call: Call, id: str) -> model.Credential:
+def show(act: Act, id: str) -> model.Credential:
     """GET /v3/credentials/{id}"""
-    row = store.CREDENTIALS.get(call.tx, id)
-    allow(call, policy.GET_CREDENTIAL, target=_target(row))
-    return _reached(call, found(call.tx, id))
+    row = store.CREDENTIALS.get(act.tx, id)
+    allow(act, policy.GET_CREDENTIAL, target=_target(row))
+    return _reached(act, found(act.tx, id))
 
 
 def _target(row: model.Credential | None) -> policy.Target | None:
@@ -123,19 +124,19 @@ def index(call: Call) -> list[model.Credential]:
     ]
 
 
-def update(call: Call, id: str, body: wire.UpdateCredential) -> model.Credential:
+def update(act: Act, id: str, body: wire.UpdateCredential) -> model.Credential:
     """PATCH /v3/credentials/{id}: whose it is, before and after, must be the caller's to say."""
-    row = store.CREDENTIALS.get(call.tx, id)
-    allow(call, policy.UPDATE_CREDENTIAL, target=_target(row))
-    row = found(call.tx, id)
-    held = _reached(call, row)
+    row = store.CREDENTIALS.get(act.tx, id)
+    allow(act, policy.UPDATE_CREDENTIAL, target=_target(row))
+    row = found(act.tx, id)
+    held = _reached(act, row)
     change = given(body)
     extra = change.pop("extra")
     owner, project_id = change.get("user_id", row.user_id), change.get("project_id", row.project_id)
-    allow(call, policy.UPDATE_CREDENTIAL, target=policy.on_credential(owner, project_id))
+    allow(act, policy.UPDATE_CREDENTIAL, target=policy.on_credential(owner, project_id))
     if "blob" in change:
         change["blob"] = _text(change["blob"])
-    delegation.hold(call, change.get("type", row.type), project_id, change.get("blob", held.blob))
+    delegation.hold(act, change.get("type", row.type), project_id, change.get("blob", held.blob))
     if "ec2" in (row.type.lower(), str(change.get("type", "")).lower()):
         old = _blob(held.blob) if row.type.lower() == "ec2" else {}
         new = _blob(change["blob"]) if "blob" in change else old
@@ -149,75 +150,75 @@ def update(call: Call, id: str, body: wire.UpdateCredential) -> model.Credential
                 "Invalid input for field 'credential.project_id': an ec2 credential needs one", field="project_id"
             )
     if isinstance(change.get("project_id"), str):
-        projects.held(call, owner, change["project_id"])
+        projects.held(act, owner, change["project_id"])
     if "blob" in change:
-        change["blob"] = call.use(Vault).seal(change["blob"])
-    store.CREDENTIALS.put(call.tx, id, **change, extra=row.extra | extra)
+        change["blob"] = act.use(Vault).seal(change["blob"])
+    store.CREDENTIALS.put(act.tx, id, **change, extra=row.extra | extra)
     if row.type == "ec2":
-        call.use(Tokens).bump_generation(call.tx)
-    return opened(call, found(call.tx, id))
+        act.use(Tokens).bump_generation(act.tx)
+    return opened(act, found(act.tx, id))
 
 
-def delete(call: Call, id: str) -> None:
+def delete(act: Act, id: str) -> None:
     """DELETE /v3/credentials/{id}"""
-    row = store.CREDENTIALS.get(call.tx, id)
-    allow(call, policy.DELETE_CREDENTIAL, target=_target(row))
-    row = found(call.tx, id)
-    _reached(call, row)
-    store.CREDENTIALS.delete(call.tx, store.CREDENTIALS.c.id == id)
+    row = store.CREDENTIALS.get(act.tx, id)
+    allow(act, policy.DELETE_CREDENTIAL, target=_target(row))
+    row = found(act.tx, id)
+    _reached(act, row)
+    store.CREDENTIALS.delete(act.tx, store.CREDENTIALS.c.id == id)
     if row.type == "ec2":
-        call.use(Tokens).bump_generation(call.tx)
+        act.use(Tokens).bump_generation(act.tx)
 
 
-def create_ec2(call: Call, user_id: str, body: wire.CreateEC2Credential) -> model.Credential:
+def create_ec2(act: Act, user_id: str, body: wire.CreateEC2Credential) -> model.Credential:
     """POST /v3/users/{id}/credentials/OS-EC2: a new access key and secret for a project."""
-    allow(call, policy.EC2_CREATE, target=policy.on_credential(user_id, body.tenant_id))
-    unrestricted(call, "credentials")
-    users.found(call.tx, user_id)
-    projects.held(call, user_id, body.tenant_id)
+    allow(act, policy.EC2_CREATE, target=policy.on_credential(user_id, body.tenant_id))
+    unrestricted(act, "credentials")
+    users.found(act.tx, user_id)
+    projects.held(act, user_id, body.tenant_id)
     key: dict[str, Any] = {"access": uuid.uuid4().hex, "secret": uuid.uuid4().hex, "trust_id": None}
-    blob = delegation.marked(call, key)
-    delegation.hold(call, "ec2", body.tenant_id, json.dumps(blob))
+    blob = delegation.marked(act, key)
+    delegation.hold(act, "ec2", body.tenant_id, json.dumps(blob))
     row = store.CREDENTIALS.insert(
-        call.tx,
+        act.tx,
         id=key_id(str(blob["access"])),
         type="ec2",
         user_id=user_id,
         project_id=body.tenant_id,
         extra={},
-        blob=call.use(Vault).seal(json.dumps(blob)),
+        blob=act.use(Vault).seal(json.dumps(blob)),
     )
-    return opened(call, row)
+    return opened(act, row)
 
 
-def index_ec2(call: Call, user_id: str) -> list[model.Credential]:
+def index_ec2(act: Act, user_id: str) -> list[model.Credential]:
     """GET /v3/users/{id}/credentials/OS-EC2"""
-    allow(call, policy.EC2_LIST, user_id=user_id)
-    users.found(call.tx, user_id)
+    allow(act, policy.EC2_LIST, user_id=user_id)
+    users.found(act.tx, user_id)
     c = store.CREDENTIALS.c
-    rows = store.CREDENTIALS.find(call.tx, c.user_id == user_id, c.type == "ec2", order=c.id)
-    keys = (opened(call, r) for r in rows)
-    return [key for key in keys if delegation.reaches(call.actor, key.type, key.project_id, key.blob)]
+    rows = store.CREDENTIALS.find(act.tx, c.user_id == user_id, c.type == "ec2", order=c.id)
+    keys = (opened(act, r) for r in rows)
+    return [key for key in keys if delegation.reaches(act.actor, key.type, key.project_id, key.blob)]
 
 
-def _ec2(call: Call, rule: Any, user_id: str, access: str) -> model.Credential:
-    row = store.CREDENTIALS.get(call.tx, key_id(access))
+def _ec2(act: Act, rule: Any, user_id: str, access: str) -> model.Credential:
+    row = store.CREDENTIALS.get(act.tx, key_id(access))
     if row is None:
         raise NotFound(f"Could not find credential: {access}.")
-    allow(call, rule, target=_target(row))  # by whose it is, whatever user the path names
-    users.found(call.tx, user_id)
+    allow(act, rule, target=_target(row))  # by whose it is, whatever user the path names
+    users.found(act.tx, user_id)
     if row.type != "ec2":
         raise Unauthorized("EC2 access key not found.")
-    return _reached(call, row)
+    return _reached(act, row)
 
 
-def show_ec2(call: Call, user_id: str, access: str) -> model.Credential:
+def show_ec2(act: Act, user_id: str, access: str) -> model.Credential:
     """GET /v3/users/{id}/credentials/OS-EC2/{access}"""
-    return _ec2(call, policy.EC2_GET, user_id, access)
+    return _ec2(act, policy.EC2_GET, user_id, access)
 
 
-def delete_ec2(call: Call, user_id: str, access: str) -> None:
+def delete_ec2(act: Act, user_id: str, access: str) -> None:
     """DELETE /v3/users/{id}/credentials/OS-EC2/{access}"""
-    row = _ec2(call, policy.EC2_DELETE, user_id, access)
-    store.CREDENTIALS.delete(call.tx, store.CREDENTIALS.c.id == row.id)
-    call.use(Tokens).bump_generation(call.tx)
+    row = _ec2(act, policy.EC2_DELETE, user_id, access)
+    store.CREDENTIALS.delete(act.tx, store.CREDENTIALS.c.id == row.id)
+    act.use(Tokens).bump_generation(act.tx)

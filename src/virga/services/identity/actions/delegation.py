@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from virga.ground.act import Act, Actor
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Forbidden, Invalid
-from virga.ground.http.call import Actor, Call
 from virga.services.identity import model, store
 
 MARKS = ("trust_id", "app_cred_id", "access_token_id", "access_id")
@@ -48,9 +48,9 @@ def reaches(actor: Actor, type: str, project_id: str | None, blob: str) -> bool:
     return type == "ec2" and project_id == actor.project_id and carried(blob) == mark(actor)
 
 
-def hold(call: Call, type: str, project_id: str | None, blob: str) -> None:
+def hold(act: Act, type: str, project_id: str | None, blob: str) -> None:
     """Raise Forbidden unless the caller `reaches` the credential."""
-    if not reaches(call.actor, type, project_id, blob):
+    if not reaches(act.actor, type, project_id, blob):
         raise Forbidden(
             "You are not authorized to perform the requested action: Credential project does not match the project scope "
             "of the delegated token, or the credential was not made with it: delegated authority (a trust, an application "
@@ -58,11 +58,11 @@ def hold(call: Call, type: str, project_id: str | None, blob: str) -> None:
         )
 
 
-def marked(call: Call, blob: dict[str, Any]) -> dict[str, Any]:
+def marked(act: Act, blob: dict[str, Any]) -> dict[str, Any]:
     """An EC2 blob as it is stored: what the caller wrote, with the caller's mark. Raises Invalid for a mark of somebody else's."""
-    own = mark(call.actor)
-    if call.actor.trust_id is not None:
-        trust = store.TRUSTS.get(call.tx, call.actor.trust_id)
+    own = mark(act.actor)
+    if act.actor.trust_id is not None:
+        trust = store.TRUSTS.get(act.tx, act.actor.trust_id)
         if trust is not None and trust.remaining_uses is not None:
             raise Forbidden(
                 "You are not authorized to perform the requested action: a key could be used more often than trust "
@@ -89,16 +89,16 @@ def reaches_trust(tx: Tx, actor: Actor, trust: model.Trust) -> bool:
     return at is not None
 
 
-def hold_trust(call: Call, trust: model.Trust) -> None:
+def hold_trust(act: Act, trust: model.Trust) -> None:
     """Raise Forbidden unless the caller `reaches_trust`."""
-    if not reaches_trust(call.tx, call.actor, trust):
+    if not reaches_trust(act.tx, act.actor, trust):
         raise Forbidden(
             "You are not authorized to perform the requested action: the authority of a trust reaches that trust alone, "
             "and what was handed on from it."
         )
 
 
-def in_person(call: Call, what: str) -> None:
+def in_person(act: Act, what: str) -> None:
     """Raise Forbidden for what only a user in person does, with authority of no one's lending."""
-    if call.actor.delegated:
+    if act.actor.delegated:
         raise Forbidden(f"You are not authorized to perform the requested action: {what} with delegated authority.")

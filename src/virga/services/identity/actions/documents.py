@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from virga.ground.http.call import Call
+from virga.ground.act import Act
 
 
-def versions(_: Call) -> None:
+def versions(_: Act) -> None:
     return None
 
 
-def version(_: Call) -> None:
+def version(_: Act) -> None:
     return None

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from virga.authority.rules import Rule, allow
+from virga.ground.act import Act
 from virga.ground.errors import Forbidden, Invalid, NotFound
-from virga.ground.http.call import Call
 from virga.services.identity import model, policy, settings, store, wire
 from virga.services.identity.actions import domains
 from virga.services.identity.directories.settings import of_domain
@@ -102,12 +102,12 @@ def _valid(config: Any) -> Groups:
     return config
 
 
-def _rows(call: Call, domain_id: str, group: str | None, option: str | None) -> list[model.DomainOption]:
+def _rows(act: Act, domain_id: str, group: str | None, option: str | None) -> list[model.DomainOption]:
     c = store.DOMAIN_OPTIONS.c
     where = [c.domain_id == domain_id]
     where += [c.group == group] if group is not None else []
     where += [c.option == option] if option is not None else []
-    return store.DOMAIN_OPTIONS.find(call.tx, *where, order=[c.group, c.option])
+    return store.DOMAIN_OPTIONS.find(act.tx, *where, order=[c.group, c.option])
 
 
 def _shown(rows: list[model.DomainOption]) -> Groups:
@@ -118,27 +118,27 @@ def _shown(rows: list[model.DomainOption]) -> Groups:
     return out
 
 
-def _write(call: Call, domain_id: str, config: Groups) -> None:
+def _write(act: Act, domain_id: str, config: Groups) -> None:
     c = store.DOMAIN_OPTIONS.c
     for group, options in config.items():
         for option, value in options.items():
             secret = option in SECRETS.get(group, ())
-            stored = call.use(Vault).seal(str(value)) if secret else value
-            store.DOMAIN_OPTIONS.delete(call.tx, c.domain_id == domain_id, c.group == group, c.option == option)
+            stored = act.use(Vault).seal(str(value)) if secret else value
+            store.DOMAIN_OPTIONS.delete(act.tx, c.domain_id == domain_id, c.group == group, c.option == option)
             store.DOMAIN_OPTIONS.insert(
-                call.tx, domain_id=domain_id, group=group, option=option, value=stored, secret=secret
+                act.tx, domain_id=domain_id, group=group, option=option, value=stored, secret=secret
             )
-    _usable(call, domain_id)
-    call.use(Tokens).bump_generation(call.tx)
+    _usable(act, domain_id)
+    act.use(Tokens).bump_generation(act.tx)
 
 
-def _usable(call: Call, domain_id: str) -> None:
+def _usable(act: Act, domain_id: str) -> None:
     """Whether what is configured now could be a directory; who writes it hears at once what could not. An address that is none is kept,
     as Keystone keeps it (OpenStack's own cases write such); the domain's logins then say so."""
-    if not any(r.value == "ldap" for r in _rows(call, domain_id, "identity", "driver")):
+    if not any(r.value == "ldap" for r in _rows(act, domain_id, "identity", "driver")):
         return  # kept for whoever reads it; no directory is made of it
-    rows = _rows(call, domain_id, "ldap", None)
-    options = {r.option: call.use(Vault).open(str(r.value)) if r.secret else r.value for r in rows if r.option != "url"}
+    rows = _rows(act, domain_id, "ldap", None)
+    options = {r.option: act.use(Vault).open(str(r.value)) if r.secret else r.value for r in rows if r.option != "url"}
     try:
         read = of_domain(options)
     except msgspec.ValidationError as e:
@@ -158,36 +158,36 @@ def _missing(domain_id: str, group: str | None, option: str | None) -> NotFound:
     return NotFound(f"Could not find {what} in domain configuration for domain {domain_id}.")
 
 
-def _allow(call: Call, rule: Rule, domain_id: str) -> None:
-    allow(call, rule)
-    domains.found(call.tx, domain_id)
+def _allow(act: Act, rule: Rule, domain_id: str) -> None:
+    allow(act, rule)
+    domains.found(act.tx, domain_id)
 
 
-def create(call: Call, domain_id: str, body: wire.Config) -> tuple[bool, Groups]:
+def create(act: Act, domain_id: str, body: wire.Config) -> tuple[bool, Groups]:
     """PUT /v3/domains/{id}/config: in place of what there was; whether there was nothing."""
-    _allow(call, policy.CREATE_DOMAIN_CONFIG, domain_id)
-    config, fresh = _valid(body.config), not _rows(call, domain_id, None, None)
-    store.DOMAIN_OPTIONS.delete(call.tx, store.DOMAIN_OPTIONS.c.domain_id == domain_id)
-    _write(call, domain_id, config)
-    return fresh, _shown(_rows(call, domain_id, None, None))
+    _allow(act, policy.CREATE_DOMAIN_CONFIG, domain_id)
+    config, fresh = _valid(body.config), not _rows(act, domain_id, None, None)
+    store.DOMAIN_OPTIONS.delete(act.tx, store.DOMAIN_OPTIONS.c.domain_id == domain_id)
+    _write(act, domain_id, config)
+    return fresh, _shown(_rows(act, domain_id, None, None))
 
 
-def show(call: Call, domain_id: str, group: str | None = None, option: str | None = None) -> Any:
+def show(act: Act, domain_id: str, group: str | None = None, option: str | None = None) -> Any:
     """GET /v3/domains/{id}/config, …/{group}, …/{group}/{option}"""
     if group == "security_compliance":
-        return _compliance(call, domain_id, option)
-    _allow(call, policy.GET_DOMAIN_CONFIG, domain_id)
+        return _compliance(act, domain_id, option)
+    _allow(act, policy.GET_DOMAIN_CONFIG, domain_id)
     _known(group, option)
-    found = _shown(_rows(call, domain_id, group, option))
+    found = _shown(_rows(act, domain_id, group, option))
     if not found:
         raise _missing(domain_id, group, option)
     return {option: found[str(group)][option]} if option is not None else found
 
 
-def _compliance(call: Call, domain_id: str, option: str | None) -> Any:
+def _compliance(act: Act, domain_id: str, option: str | None) -> Any:
     """What passwords must be like, for anybody who has to choose one."""
-    allow(call, policy.GET_SECURITY_COMPLIANCE)
-    domains.found(call.tx, domain_id)
+    allow(act, policy.GET_SECURITY_COMPLIANCE)
+    domains.found(act.tx, domain_id)
     if domain_id != DEFAULT_DOMAIN:
         raise _invalid(
             "Reading security compliance information for any domain other than the default domain is not allowed or supported"
@@ -196,23 +196,23 @@ def _compliance(call: Call, domain_id: str, option: str | None) -> Any:
         raise _invalid(
             "Reading security compliance values other than password_regex and password_regex_description is not allowed"
         )
-    own = call.use(settings.Identity)
+    own = act.use(settings.Identity)
     options: dict[str, Any] = dict(
         zip(COMPLIANCE, (own.password_regex or None, own.password_regex_text or None), strict=True)
     )
     return {option: options[option]} if option is not None else {"security_compliance": options}
 
 
-def update(call: Call, domain_id: str, body: wire.Config) -> Groups:
+def update(act: Act, domain_id: str, body: wire.Config) -> Groups:
     """PATCH /v3/domains/{id}/config: options of any groups, merged."""
-    _allow(call, policy.UPDATE_DOMAIN_CONFIG, domain_id)
-    _write(call, domain_id, _valid(body.config))
-    return _shown(_rows(call, domain_id, None, None))
+    _allow(act, policy.UPDATE_DOMAIN_CONFIG, domain_id)
+    _write(act, domain_id, _valid(body.config))
+    return _shown(_rows(act, domain_id, None, None))
 
 
-def update_group(call: Call, domain_id: str, group: str, body: wire.Config) -> Groups:
+def update_group(act: Act, domain_id: str, group: str, body: wire.Config) -> Groups:
     """PATCH /v3/domains/{id}/config/{group}: the body names that group and no other."""
-    _allow(call, policy.UPDATE_DOMAIN_CONFIG, domain_id)
+    _allow(act, policy.UPDATE_DOMAIN_CONFIG, domain_id)
     _known(group)
     config = body.config
     if set(config) != {group}:
@@ -220,42 +220,42 @@ def update_group(call: Call, domain_id: str, group: str, body: wire.Config) -> G
             f"The group(s) {', '.join(map(str, config))} specified in the config do not match group {group} in the request"
         )
     config = _valid(config)
-    if not _rows(call, domain_id, group, None):
+    if not _rows(act, domain_id, group, None):
         raise _missing(domain_id, group, None)
-    _write(call, domain_id, config)
-    return _shown(_rows(call, domain_id, None, None))
+    _write(act, domain_id, config)
+    return _shown(_rows(act, domain_id, None, None))
 
 
-def update_option(call: Call, domain_id: str, group: str, option: str, body: wire.Config) -> Groups:
+def update_option(act: Act, domain_id: str, group: str, option: str, body: wire.Config) -> Groups:
     """PATCH /v3/domains/{id}/config/{group}/{option}: the body is the option and its value."""
-    _allow(call, policy.UPDATE_DOMAIN_CONFIG, domain_id)
+    _allow(act, policy.UPDATE_DOMAIN_CONFIG, domain_id)
     _known(group, option)
     if set(body.config) != {option}:
         raise _invalid(
             f"The option(s) {', '.join(map(str, body.config))} specified in the config do not match option {option} in the request"
         )
-    if not _rows(call, domain_id, group, option):
+    if not _rows(act, domain_id, group, option):
         raise _missing(domain_id, group, option)
-    _write(call, domain_id, {group: {option: body.config[option]}})
-    return _shown(_rows(call, domain_id, None, None))
+    _write(act, domain_id, {group: {option: body.config[option]}})
+    return _shown(_rows(act, domain_id, None, None))
 
 
-def delete(call: Call, domain_id: str, group: str | None = None, option: str | None = None) -> None:
+def delete(act: Act, domain_id: str, group: str | None = None, option: str | None = None) -> None:
     """DELETE /v3/domains/{id}/config, …/{group}, …/{group}/{option}"""
-    _allow(call, policy.DELETE_DOMAIN_CONFIG, domain_id)
+    _allow(act, policy.DELETE_DOMAIN_CONFIG, domain_id)
     _known(group, option)
-    rows = _rows(call, domain_id, group, option)
+    rows = _rows(act, domain_id, group, option)
     if not rows and group is not None:
         raise _missing(domain_id, group, option)
     c = store.DOMAIN_OPTIONS.c
     for row in rows:
-        store.DOMAIN_OPTIONS.delete(call.tx, c.domain_id == domain_id, c.group == row.group, c.option == row.option)
-    call.use(Tokens).bump_generation(call.tx)
+        store.DOMAIN_OPTIONS.delete(act.tx, c.domain_id == domain_id, c.group == row.group, c.option == row.option)
+    act.use(Tokens).bump_generation(act.tx)
 
 
-def defaults(call: Call, group: str | None = None, option: str | None = None) -> Any:
+def defaults(act: Act, group: str | None = None, option: str | None = None) -> Any:
     """GET /v3/domains/config/default, …/{group}/default, …/{group}/{option}/default"""
-    allow(call, policy.GET_DOMAIN_CONFIG_DEFAULT)
+    allow(act, policy.GET_DOMAIN_CONFIG_DEFAULT)
     _known(group, option)
     if option is not None:
         return {option: DEFAULTS[str(group)].get(option)}

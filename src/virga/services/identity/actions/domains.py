@@ -7,6 +7,7 @@ import uuid
 from typing import Any
 
 from virga.authority.rules import allow, may
+from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound
 from virga.ground.http.call import Call
@@ -23,11 +24,11 @@ def found(tx: Tx, id: str) -> model.Domain:
     return domain
 
 
-def domain_for(call: Call, domain_id: str | UnsetType | None) -> str:
+def domain_for(act: Act, domain_id: str | UnsetType | None) -> str:
     """The domain of something new: the one that was said, else the one of the caller's token."""
     if isinstance(domain_id, str):
         return domain_id
-    return call.actor.domain_id or call.actor.project_domain_id or call.actor.user_domain_id
+    return act.actor.domain_id or act.actor.project_domain_id or act.actor.user_domain_id
 
 
 def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
@@ -60,15 +61,15 @@ def hold(options: dict[str, Any], change: dict[str, Any] | None, noun: str, id: 
         )
 
 
-def create(call: Call, body: wire.CreateDomain) -> model.Domain:
+def create(act: Act, body: wire.CreateDomain) -> model.Domain:
     """POST /v3/domains"""
-    allow(call, policy.CREATE_DOMAIN)
+    allow(act, policy.CREATE_DOMAIN)
     id = body.explicit_domain_id if isinstance(body.explicit_domain_id, str) else uuid.uuid4().hex
-    if store.DOMAINS.get(call.tx, id) is not None:
+    if store.DOMAINS.get(act.tx, id) is not None:
         raise Conflict(f"Conflict occurred attempting to store domain - Duplicate ID, {id}.")
-    _free(call.tx, body.name)
+    _free(act.tx, body.name)
     return store.DOMAINS.insert(
-        call.tx,
+        act.tx,
         id=id,
         name=body.name,
         description=body.description or "",
@@ -86,10 +87,10 @@ def _free(tx: Tx, name: str) -> None:
         )
 
 
-def show(call: Call, id: str) -> model.Domain:
+def show(act: Act, id: str) -> model.Domain:
     """GET /v3/domains/{id}"""
-    allow(call, policy.GET_DOMAIN, target=policy.on_domain(id))
-    return found(call.tx, id)
+    allow(act, policy.GET_DOMAIN, target=policy.on_domain(id))
+    return found(act.tx, id)
 
 
 def index(call: Call) -> Page[model.Domain]:
@@ -103,36 +104,36 @@ def index(call: Call) -> Page[model.Domain]:
     return filters.listed(call, store.DOMAINS, *where)
 
 
-def update(call: Call, id: str, body: wire.UpdateDomain) -> model.Domain:
+def update(act: Act, id: str, body: wire.UpdateDomain) -> model.Domain:
     """PATCH /v3/domains/{id}: disabling ends the tokens of its users and projects."""
-    domain = found(call.tx, id)
-    allow(call, policy.UPDATE_DOMAIN)
+    domain = found(act.tx, id)
+    allow(act, policy.UPDATE_DOMAIN)
     change = given(body)
     hold(domain.options, change, "domain", id)
     extra = change.pop("extra")
     if "name" in change and change["name"] != domain.name:
-        _free(call.tx, change["name"])
+        _free(act.tx, change["name"])
     if change.get("description", "") is None:
         change["description"] = ""
     if "options" in change:
         change["options"] = settled(domain.options, change["options"])
-    store.DOMAINS.put(call.tx, id, **change, extra=merged(domain.extra, extra))
+    store.DOMAINS.put(act.tx, id, **change, extra=merged(domain.extra, extra))
     if change.get("enabled", domain.enabled) != domain.enabled or "name" in change:
-        call.use(Tokens).bump_generation(call.tx)
-    return found(call.tx, id)
+        act.use(Tokens).bump_generation(act.tx)
+    return found(act.tx, id)
 
 
-def delete(call: Call, id: str) -> None:
+def delete(act: Act, id: str) -> None:
     """DELETE /v3/domains/{id}: a disabled one, with everything in it."""
-    allow(call, policy.DELETE_DOMAIN)
-    domain = found(call.tx, id)
+    allow(act, policy.DELETE_DOMAIN)
+    domain = found(act.tx, id)
     hold(domain.options, None, "domain", id)
     if domain.enabled:
         raise Forbidden(f"Cannot delete a domain that is enabled, please disable it first: {domain.name}.")
-    tx = call.tx
+    tx = act.tx
     for project in store.PROJECTS.find(tx, store.PROJECTS.c.domain_id == id):
         store.forget_project(tx, project.id)
-        call.emit(events.ProjectDeleted(project_id=project.id))
+        act.emit(events.ProjectDeleted(project_id=project.id))
     for user in store.USERS.find(tx, store.USERS.c.domain_id == id):
         store.forget_user(tx, user.id)
     for group in store.GROUPS.find(tx, store.GROUPS.c.domain_id == id):
@@ -144,4 +145,4 @@ def delete(call: Call, id: str) -> None:
     for rows in (store.PROJECTS, store.USERS, store.GROUPS, store.DOMAIN_OPTIONS, store.PROJECT_LIMITS):
         rows.delete(tx, rows.c.domain_id == id)
     store.DOMAINS.delete(tx, store.DOMAINS.c.id == id)
-    call.use(Tokens).bump_generation(tx)
+    act.use(Tokens).bump_generation(tx)

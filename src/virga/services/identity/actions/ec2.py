@@ -7,9 +7,9 @@ from __future__ import annotations
 import json
 
 from virga.authority.rules import Rule, allow
+from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Invalid, NotFound, Unauthorized
-from virga.ground.http.call import Call
 from virga.ground.registry import Registry
 from virga.ground.world import World
 from virga.services.identity import model, policy, settings, signatures, store, wire
@@ -58,13 +58,13 @@ def _given(body: wire.Signed) -> dict[str, object]:
     raise Unauthorized("EC2 Signature not supplied")
 
 
-def _who(call: Call, rule: Rule, body: wire.Signed, s3: bool) -> tuple[model.Payload, model.Session]:
-    allow(call, rule)
+def _who(act: Act, rule: Rule, body: wire.Signed, s3: bool) -> tuple[model.Payload, model.Session]:
+    allow(act, rule)
     given = _given(body)
     access = given.get("access")
     if not isinstance(access, str):
         raise Unauthorized("EC2 Signature not supplied")
-    found = payload(call.tx, call.registry, access)
+    found = payload(act.tx, act.registry, access)
     if found is None:
         raise NotFound("EC2 access key not found.")
     made, secret = found
@@ -77,17 +77,17 @@ def _who(call: Call, rule: Rule, body: wire.Signed, s3: bool) -> tuple[model.Pay
         when = signatures.check_s3(secret, token, signature)
     else:
         when = signatures.check_ec2(secret, given)
-    if abs(call.now() - when) > call.use(settings.Identity).ec2_seconds:
+    if abs(act.now() - when) > act.use(settings.Identity).ec2_seconds:
         raise Unauthorized("Credential is expired")
-    return made, call.use(Tokens).resolve(call.tx, made)
+    return made, act.use(Tokens).resolve(act.tx, made)
 
 
-def ec2tokens(call: Call, body: wire.Signed) -> tuple[str, model.Session]:
+def ec2tokens(act: Act, body: wire.Signed) -> tuple[str, model.Session]:
     """POST /v3/ec2tokens: a token of the one who signed."""
-    made, session = _who(call, policy.EC2TOKENS, body, s3=False)
-    return call.use(Tokens).seal(made), session
+    made, session = _who(act, policy.EC2TOKENS, body, s3=False)
+    return act.use(Tokens).seal(made), session
 
 
-def s3tokens(call: Call, body: wire.Signed) -> model.Session:
+def s3tokens(act: Act, body: wire.Signed) -> model.Session:
     """POST /v3/s3tokens: who signed; no token that could be used elsewhere."""
-    return _who(call, policy.S3TOKENS, body, s3=True)[1]
+    return _who(act, policy.S3TOKENS, body, s3=True)[1]

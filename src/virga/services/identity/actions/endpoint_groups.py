@@ -7,6 +7,7 @@ from __future__ import annotations
 import uuid
 
 from virga.authority.rules import allow
+from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.db.rows import Where
 from virga.ground.errors import Invalid, NotFound
@@ -39,19 +40,19 @@ def _fit(filters_: dict[str, str]) -> None:
             )
 
 
-def create(call: Call, body: wire.CreateEndpointGroup) -> model.EndpointGroup:
+def create(act: Act, body: wire.CreateEndpointGroup) -> model.EndpointGroup:
     """POST /v3/OS-EP-FILTER/endpoint_groups"""
-    allow(call, policy.CREATE_ENDPOINT_GROUP)
+    allow(act, policy.CREATE_ENDPOINT_GROUP)
     _fit(body.filters)
     return store.ENDPOINT_GROUPS.insert(
-        call.tx, id=uuid.uuid4().hex, name=body.name, description=body.description, filters=body.filters
+        act.tx, id=uuid.uuid4().hex, name=body.name, description=body.description, filters=body.filters
     )
 
 
-def show(call: Call, id: str) -> model.EndpointGroup:
+def show(act: Act, id: str) -> model.EndpointGroup:
     """GET /v3/OS-EP-FILTER/endpoint_groups/{id}"""
-    allow(call, policy.GET_ENDPOINT_GROUP)
-    return found(call.tx, id)
+    allow(act, policy.GET_ENDPOINT_GROUP)
+    return found(act.tx, id)
 
 
 def index(call: Call) -> Page[model.EndpointGroup]:
@@ -60,45 +61,45 @@ def index(call: Call) -> Page[model.EndpointGroup]:
     return filters.listed(call, store.ENDPOINT_GROUPS, *filters.where(call, store.ENDPOINT_GROUPS, "name"))
 
 
-def update(call: Call, id: str, body: wire.UpdateEndpointGroup) -> model.EndpointGroup:
+def update(act: Act, id: str, body: wire.UpdateEndpointGroup) -> model.EndpointGroup:
     """PATCH /v3/OS-EP-FILTER/endpoint_groups/{id}"""
-    allow(call, policy.UPDATE_ENDPOINT_GROUP)
-    found(call.tx, id)
+    allow(act, policy.UPDATE_ENDPOINT_GROUP)
+    found(act.tx, id)
     change = {k: v for k, v in given(body).items() if k != "extra" and (v is not None or k == "description")}
     if "filters" in change:
         _fit(change["filters"])
     if change:
-        store.ENDPOINT_GROUPS.put(call.tx, id, **change)
-        call.use(Catalog).changes(call.tx)
-    return found(call.tx, id)
+        store.ENDPOINT_GROUPS.put(act.tx, id, **change)
+        act.use(Catalog).changes(act.tx)
+    return found(act.tx, id)
 
 
-def delete(call: Call, id: str) -> None:
+def delete(act: Act, id: str) -> None:
     """DELETE /v3/OS-EP-FILTER/endpoint_groups/{id}"""
-    allow(call, policy.DELETE_ENDPOINT_GROUP)
-    found(call.tx, id)
-    store.PROJECT_ENDPOINT_GROUPS.delete(call.tx, store.PROJECT_ENDPOINT_GROUPS.c.endpoint_group_id == id)
-    store.ENDPOINT_GROUPS.delete(call.tx, store.ENDPOINT_GROUPS.c.id == id)
-    call.use(Catalog).changes(call.tx)
+    allow(act, policy.DELETE_ENDPOINT_GROUP)
+    found(act.tx, id)
+    store.PROJECT_ENDPOINT_GROUPS.delete(act.tx, store.PROJECT_ENDPOINT_GROUPS.c.endpoint_group_id == id)
+    store.ENDPOINT_GROUPS.delete(act.tx, store.ENDPOINT_GROUPS.c.id == id)
+    act.use(Catalog).changes(act.tx)
 
 
 def _inside(group: model.EndpointGroup) -> list[Where]:
     return [store.ENDPOINTS.c[key] == value for key, value in group.filters.items()]
 
 
-def endpoints_of(call: Call, id: str) -> list[model.Endpoint]:
+def endpoints_of(act: Act, id: str) -> list[model.Endpoint]:
     """GET /v3/OS-EP-FILTER/endpoint_groups/{id}/endpoints"""
-    allow(call, policy.LIST_ENDPOINTS_OF_ENDPOINT_GROUP)
-    return store.ENDPOINTS.find(call.tx, *_inside(found(call.tx, id)), order=store.ENDPOINTS.c.id)
+    allow(act, policy.LIST_ENDPOINTS_OF_ENDPOINT_GROUP)
+    return store.ENDPOINTS.find(act.tx, *_inside(found(act.tx, id)), order=store.ENDPOINTS.c.id)
 
 
-def projects_of(call: Call, id: str) -> list[model.Project]:
+def projects_of(act: Act, id: str) -> list[model.Project]:
     """GET /v3/OS-EP-FILTER/endpoint_groups/{id}/projects"""
-    allow(call, policy.LIST_PROJECTS_OF_ENDPOINT_GROUP)
-    found(call.tx, id)
+    allow(act, policy.LIST_PROJECTS_OF_ENDPOINT_GROUP)
+    found(act.tx, id)
     c = store.PROJECT_ENDPOINT_GROUPS.c
-    rows = store.PROJECT_ENDPOINT_GROUPS.find(call.tx, c.endpoint_group_id == id)
-    return store.PROJECTS.within(call.tx, "id", {r.project_id for r in rows})
+    rows = store.PROJECT_ENDPOINT_GROUPS.find(act.tx, c.endpoint_group_id == id)
+    return store.PROJECTS.within(act.tx, "id", {r.project_id for r in rows})
 
 
 def _given(tx: Tx, group_id: str, project_id: str) -> bool:
@@ -108,42 +109,42 @@ def _given(tx: Tx, group_id: str, project_id: str) -> bool:
     )
 
 
-def give(call: Call, id: str, project_id: str) -> None:
+def give(act: Act, id: str, project_id: str) -> None:
     """PUT /v3/OS-EP-FILTER/endpoint_groups/{id}/projects/{project}"""
-    allow(call, policy.ADD_ENDPOINT_GROUP_TO_PROJECT)
-    found(call.tx, id)
-    projects.found(call.tx, project_id)
-    if store.once(call.tx, store.PROJECT_ENDPOINT_GROUPS, project_id=project_id, endpoint_group_id=id):
-        call.use(Catalog).changes(call.tx)
+    allow(act, policy.ADD_ENDPOINT_GROUP_TO_PROJECT)
+    found(act.tx, id)
+    projects.found(act.tx, project_id)
+    if store.once(act.tx, store.PROJECT_ENDPOINT_GROUPS, project_id=project_id, endpoint_group_id=id):
+        act.use(Catalog).changes(act.tx)
 
 
-def is_given(call: Call, id: str, project_id: str) -> tuple[str, str]:
+def is_given(act: Act, id: str, project_id: str) -> tuple[str, str]:
     """GET, HEAD /v3/OS-EP-FILTER/endpoint_groups/{id}/projects/{project}"""
-    allow(call, policy.GET_ENDPOINT_GROUP_IN_PROJECT)
-    found(call.tx, id)
-    projects.found(call.tx, project_id)
-    if not _given(call.tx, id, project_id):
+    allow(act, policy.GET_ENDPOINT_GROUP_IN_PROJECT)
+    found(act.tx, id)
+    projects.found(act.tx, project_id)
+    if not _given(act.tx, id, project_id):
         raise NotFound("Endpoint Group Project Association not found")
     return id, project_id
 
 
-def take(call: Call, id: str, project_id: str) -> None:
+def take(act: Act, id: str, project_id: str) -> None:
     """DELETE /v3/OS-EP-FILTER/endpoint_groups/{id}/projects/{project}"""
-    allow(call, policy.REMOVE_ENDPOINT_GROUP_FROM_PROJECT)
-    found(call.tx, id)
-    projects.found(call.tx, project_id)
+    allow(act, policy.REMOVE_ENDPOINT_GROUP_FROM_PROJECT)
+    found(act.tx, id)
+    projects.found(act.tx, project_id)
     c = store.PROJECT_ENDPOINT_GROUPS.c
-    if not store.PROJECT_ENDPOINT_GROUPS.delete(call.tx, c.project_id == project_id, c.endpoint_group_id == id):
+    if not store.PROJECT_ENDPOINT_GROUPS.delete(act.tx, c.project_id == project_id, c.endpoint_group_id == id):
         raise NotFound("Endpoint Group Project Association not found")
-    call.use(Catalog).changes(call.tx)
+    act.use(Catalog).changes(act.tx)
 
 
-def of_project(call: Call, project_id: str) -> list[model.EndpointGroup]:
+def of_project(act: Act, project_id: str) -> list[model.EndpointGroup]:
     """GET /v3/OS-EP-FILTER/projects/{project}/endpoint_groups"""
-    allow(call, policy.LIST_ENDPOINT_GROUPS_FOR_PROJECT)
-    projects.found(call.tx, project_id)
-    rows = store.PROJECT_ENDPOINT_GROUPS.find(call.tx, store.PROJECT_ENDPOINT_GROUPS.c.project_id == project_id)
-    return store.ENDPOINT_GROUPS.within(call.tx, "id", {r.endpoint_group_id for r in rows})
+    allow(act, policy.LIST_ENDPOINT_GROUPS_FOR_PROJECT)
+    projects.found(act.tx, project_id)
+    rows = store.PROJECT_ENDPOINT_GROUPS.find(act.tx, store.PROJECT_ENDPOINT_GROUPS.c.project_id == project_id)
+    return store.ENDPOINT_GROUPS.within(act.tx, "id", {r.endpoint_group_id for r in rows})
 
 
 def _shown(tx: Tx, project_id: str, endpoint_id: str) -> bool:
@@ -151,38 +152,38 @@ def _shown(tx: Tx, project_id: str, endpoint_id: str) -> bool:
     return store.PROJECT_ENDPOINTS.one(tx, c.project_id == project_id, c.endpoint_id == endpoint_id) is not None
 
 
-def add(call: Call, project_id: str, endpoint_id: str) -> None:
+def add(act: Act, project_id: str, endpoint_id: str) -> None:
     """PUT /v3/OS-EP-FILTER/projects/{project}/endpoints/{endpoint}"""
-    allow(call, policy.ADD_ENDPOINT_TO_PROJECT)
-    projects.found(call.tx, project_id)
-    endpoints.found_endpoint(call.tx, endpoint_id)
-    if store.once(call.tx, store.PROJECT_ENDPOINTS, project_id=project_id, endpoint_id=endpoint_id):
-        call.use(Catalog).changes(call.tx)
+    allow(act, policy.ADD_ENDPOINT_TO_PROJECT)
+    projects.found(act.tx, project_id)
+    endpoints.found_endpoint(act.tx, endpoint_id)
+    if store.once(act.tx, store.PROJECT_ENDPOINTS, project_id=project_id, endpoint_id=endpoint_id):
+        act.use(Catalog).changes(act.tx)
 
 
-def check(call: Call, project_id: str, endpoint_id: str) -> None:
+def check(act: Act, project_id: str, endpoint_id: str) -> None:
     """HEAD, GET /v3/OS-EP-FILTER/projects/{project}/endpoints/{endpoint}"""
-    allow(call, policy.CHECK_ENDPOINT_IN_PROJECT)
-    projects.found(call.tx, project_id)
-    endpoints.found_endpoint(call.tx, endpoint_id)
-    if not _shown(call.tx, project_id, endpoint_id):
+    allow(act, policy.CHECK_ENDPOINT_IN_PROJECT)
+    projects.found(act.tx, project_id)
+    endpoints.found_endpoint(act.tx, endpoint_id)
+    if not _shown(act.tx, project_id, endpoint_id):
         raise NotFound(f"Endpoint {endpoint_id} not found in project {project_id}")
 
 
-def remove(call: Call, project_id: str, endpoint_id: str) -> None:
+def remove(act: Act, project_id: str, endpoint_id: str) -> None:
     """DELETE /v3/OS-EP-FILTER/projects/{project}/endpoints/{endpoint}"""
-    allow(call, policy.REMOVE_ENDPOINT_FROM_PROJECT)
+    allow(act, policy.REMOVE_ENDPOINT_FROM_PROJECT)
     c = store.PROJECT_ENDPOINTS.c
-    if not store.PROJECT_ENDPOINTS.delete(call.tx, c.project_id == project_id, c.endpoint_id == endpoint_id):
+    if not store.PROJECT_ENDPOINTS.delete(act.tx, c.project_id == project_id, c.endpoint_id == endpoint_id):
         raise NotFound(f"Endpoint {endpoint_id} not found in project {project_id}")
-    call.use(Catalog).changes(call.tx)
+    act.use(Catalog).changes(act.tx)
 
 
-def endpoints_for(call: Call, project_id: str) -> list[model.Endpoint]:
+def endpoints_for(act: Act, project_id: str) -> list[model.Endpoint]:
     """GET /v3/OS-EP-FILTER/projects/{project}/endpoints"""
-    allow(call, policy.LIST_ENDPOINTS_FOR_PROJECT)
-    projects.found(call.tx, project_id)
-    return store.ENDPOINTS.within(call.tx, "id", shown_to(call.tx, project_id) or ())
+    allow(act, policy.LIST_ENDPOINTS_FOR_PROJECT)
+    projects.found(act.tx, project_id)
+    return store.ENDPOINTS.within(act.tx, "id", shown_to(act.tx, project_id) or ())
 
 
 def shown_to(tx: Tx, project_id: str) -> set[str] | None:
@@ -190,9 +191,9 @@ def shown_to(tx: Tx, project_id: str) -> set[str] | None:
     return store.endpoints_of(tx, project_id)
 
 
-def projects_for(call: Call, endpoint_id: str) -> list[model.Project]:
+def projects_for(act: Act, endpoint_id: str) -> list[model.Project]:
     """GET /v3/OS-EP-FILTER/endpoints/{endpoint}/projects"""
-    allow(call, policy.LIST_PROJECTS_FOR_ENDPOINT)
-    endpoints.found_endpoint(call.tx, endpoint_id)
-    rows = store.PROJECT_ENDPOINTS.find(call.tx, store.PROJECT_ENDPOINTS.c.endpoint_id == endpoint_id)
-    return store.PROJECTS.within(call.tx, "id", {r.project_id for r in rows})
+    allow(act, policy.LIST_PROJECTS_FOR_ENDPOINT)
+    endpoints.found_endpoint(act.tx, endpoint_id)
+    rows = store.PROJECT_ENDPOINTS.find(act.tx, store.PROJECT_ENDPOINTS.c.endpoint_id == endpoint_id)
+    return store.PROJECTS.within(act.tx, "id", {r.project_id for r in rows})

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from virga.authority.rules import Rule, allow
+from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.db.rows import Rows, Where
 from virga.ground.errors import NotFound
@@ -35,9 +36,9 @@ class GrantTarget:
     def rule(self, verb: str) -> Rule:
         return policy.SYSTEM_GRANTS[(verb, self.who)] if self.target == "system" else RULES[verb]
 
-    def allow(self, call: Call, verb: str, target_id: str, actor_id: str, role_id: str | None) -> None:
+    def allow(self, act: Act, verb: str, target_id: str, actor_id: str, role_id: str | None) -> None:
         """Decide on the facts that are there, then say what is not."""
-        tx = call.tx
+        tx = act.tx
         who = (
             policy.on_user(store.USERS.get(tx, actor_id))
             if self.who == "user"
@@ -50,7 +51,7 @@ class GrantTarget:
         )
         role = store.ROLES.get(tx, role_id) if role_id is not None else None
         facts = {**who, **({} if self.target == "system" else where), **policy.on_role(role)}
-        allow(call, self.rule(verb), target=facts)
+        allow(act, self.rule(verb), target=facts)
 
     def exist(self, tx: Tx, target_id: str, actor_id: str, role_id: str | None) -> None:
         if role_id is not None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import uuid
 
 from virga.authority.rules import allow
+from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Invalid, NotFound
 from virga.ground.http.call import Call
@@ -30,14 +31,14 @@ def _free(tx: Tx, domain_id: str, name: str) -> None:
         )
 
 
-def create(call: Call, body: wire.CreateGroup) -> model.Group:
+def create(act: Act, body: wire.CreateGroup) -> model.Group:
     """POST /v3/groups"""
-    domain_id = domains.domain_for(call, body.domain_id)
-    allow(call, policy.CREATE_GROUP, target={"target.group.domain_id": domain_id})
-    domains.found(call.tx, domain_id)
-    _free(call.tx, domain_id, body.name)
+    domain_id = domains.domain_for(act, body.domain_id)
+    allow(act, policy.CREATE_GROUP, target={"target.group.domain_id": domain_id})
+    domains.found(act.tx, domain_id)
+    _free(act.tx, domain_id, body.name)
     return store.GROUPS.insert(
-        call.tx,
+        act.tx,
         id=uuid.uuid4().hex,
         name=body.name,
         domain_id=domain_id,
@@ -46,10 +47,10 @@ def create(call: Call, body: wire.CreateGroup) -> model.Group:
     )
 
 
-def show(call: Call, id: str) -> model.Group:
+def show(act: Act, id: str) -> model.Group:
     """GET /v3/groups/{id}"""
-    allow(call, policy.GET_GROUP, target=policy.on_group(store.GROUPS.get(call.tx, id)))
-    return found(call.tx, id)
+    allow(act, policy.GET_GROUP, target=policy.on_group(store.GROUPS.get(act.tx, id)))
+    return found(act.tx, id)
 
 
 def index(call: Call) -> Page[model.Group]:
@@ -65,27 +66,27 @@ def index(call: Call) -> Page[model.Group]:
     )
 
 
-def update(call: Call, id: str, body: wire.UpdateGroup) -> model.Group:
+def update(act: Act, id: str, body: wire.UpdateGroup) -> model.Group:
     """PATCH /v3/groups/{id}"""
-    allow(call, policy.UPDATE_GROUP, target=policy.on_group(store.GROUPS.get(call.tx, id)))
-    group = found(call.tx, id)
+    allow(act, policy.UPDATE_GROUP, target=policy.on_group(store.GROUPS.get(act.tx, id)))
+    group = found(act.tx, id)
     change = given(body)
     extra = change.pop("extra")
     if change.get("domain_id", group.domain_id) != group.domain_id:
         raise Invalid("Cannot change Domain ID", field="domain_id")
     if "name" in change and change["name"] != group.name:
-        _free(call.tx, group.domain_id, change["name"])
+        _free(act.tx, group.domain_id, change["name"])
     if change.get("description", "") is None:
         change["description"] = ""
-    store.GROUPS.put(call.tx, id, **change, extra=domains.merged(group.extra, extra))
-    return found(call.tx, id)
+    store.GROUPS.put(act.tx, id, **change, extra=domains.merged(group.extra, extra))
+    return found(act.tx, id)
 
 
-def delete(call: Call, id: str) -> None:
+def delete(act: Act, id: str) -> None:
     """DELETE /v3/groups/{id}: what its members had by it is gone."""
-    allow(call, policy.DELETE_GROUP, target=policy.on_group(found(call.tx, id)))
-    erase(call.tx, id)
-    call.use(Tokens).bump_generation(call.tx)
+    allow(act, policy.DELETE_GROUP, target=policy.on_group(found(act.tx, id)))
+    erase(act.tx, id)
+    act.use(Tokens).bump_generation(act.tx)
 
 
 def erase(tx: Tx, id: str) -> None:
@@ -94,8 +95,8 @@ def erase(tx: Tx, id: str) -> None:
     store.GROUPS.delete(tx, store.GROUPS.c.id == id)
 
 
-def _pair(call: Call, group_id: str, user_id: str) -> policy.Target:
-    return {**policy.on_group(store.GROUPS.get(call.tx, group_id)), **policy.on_user(store.USERS.get(call.tx, user_id))}
+def _pair(act: Act, group_id: str, user_id: str) -> policy.Target:
+    return {**policy.on_group(store.GROUPS.get(act.tx, group_id)), **policy.on_user(store.USERS.get(act.tx, user_id))}
 
 
 def _inside(tx: Tx, group_id: str, user_id: str) -> bool:
@@ -124,30 +125,30 @@ def of_user(call: Call, user_id: str) -> tuple[Page[model.Group], dict[str, floa
     return page, external_grants.ends(call.tx, user_id)
 
 
-def add(call: Call, id: str, user_id: str) -> None:
+def add(act: Act, id: str, user_id: str) -> None:
     """PUT /v3/groups/{id}/users/{user}"""
-    allow(call, policy.ADD_USER_TO_GROUP, target=_pair(call, id, user_id))
-    found(call.tx, id)
-    users.found(call.tx, user_id)
-    if store.once(call.tx, store.MEMBERSHIPS, group_id=id, user_id=user_id):
-        call.use(Tokens).bump_generation(call.tx)
+    allow(act, policy.ADD_USER_TO_GROUP, target=_pair(act, id, user_id))
+    found(act.tx, id)
+    users.found(act.tx, user_id)
+    if store.once(act.tx, store.MEMBERSHIPS, group_id=id, user_id=user_id):
+        act.use(Tokens).bump_generation(act.tx)
 
 
-def check(call: Call, id: str, user_id: str) -> None:
+def check(act: Act, id: str, user_id: str) -> None:
     """HEAD /v3/groups/{id}/users/{user}"""
-    allow(call, policy.CHECK_USER_IN_GROUP, target=_pair(call, id, user_id))
-    found(call.tx, id)
-    users.found(call.tx, user_id)
-    if not _inside(call.tx, id, user_id):
+    allow(act, policy.CHECK_USER_IN_GROUP, target=_pair(act, id, user_id))
+    found(act.tx, id)
+    users.found(act.tx, user_id)
+    if not _inside(act.tx, id, user_id):
         raise NotFound(f"User '{user_id}' not found in group '{id}'.")
 
 
-def remove(call: Call, id: str, user_id: str) -> None:
+def remove(act: Act, id: str, user_id: str) -> None:
     """DELETE /v3/groups/{id}/users/{user}"""
-    allow(call, policy.REMOVE_USER_FROM_GROUP, target=_pair(call, id, user_id))
-    found(call.tx, id)
-    users.found(call.tx, user_id)
+    allow(act, policy.REMOVE_USER_FROM_GROUP, target=_pair(act, id, user_id))
+    found(act.tx, id)
+    users.found(act.tx, user_id)
     c = store.MEMBERSHIPS.c
-    if not store.MEMBERSHIPS.delete(call.tx, c.group_id == id, c.user_id == user_id):
+    if not store.MEMBERSHIPS.delete(act.tx, c.group_id == id, c.user_id == user_id):
         raise NotFound(f"User '{user_id}' not found in group '{id}'.")
-    call.use(Tokens).bump_generation(call.tx)
+    act.use(Tokens).bump_generation(act.tx)

@@ -8,6 +8,7 @@ import uuid
 from typing import Any
 
 from virga.authority.rules import allow, is_admin, may
+from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.db.rows import Where
 from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound
@@ -42,22 +43,22 @@ def _same(rows: Any, service_id: str, region_id: str | None, name: str) -> list[
     return [c.service_id == service_id, c.region_id.is_not_distinct_from(region_id), c.resource_name == name]
 
 
-def register(call: Call, body: wire.RegisteredLimits) -> list[model.RegisteredLimit]:
+def register(act: Act, body: wire.RegisteredLimits) -> list[model.RegisteredLimit]:
     """POST /v3/registered_limits"""
-    allow(call, policy.CREATE_REGISTERED_LIMITS)
-    call.tx.hold("identity:limits")  # one of each: what is looked up below stays so until it is written
+    allow(act, policy.CREATE_REGISTERED_LIMITS)
+    act.tx.hold("identity:limits")  # one of each: what is looked up below stays so until it is written
     out = []
     for each in body.registered_limits:
-        _exist(call.tx, each.service_id, each.region_id)
+        _exist(act.tx, each.service_id, each.region_id)
         if store.REGISTERED_LIMITS.one(
-            call.tx, *_same(store.REGISTERED_LIMITS, each.service_id, each.region_id, each.resource_name)
+            act.tx, *_same(store.REGISTERED_LIMITS, each.service_id, each.region_id, each.resource_name)
         ):
             raise Conflict(
                 f"Conflict occurred attempting to store registered_limit - Duplicate entry for {each.resource_name}."
             )
         out.append(
             store.REGISTERED_LIMITS.insert(
-                call.tx,
+                act.tx,
                 id=uuid.uuid4().hex,
                 service_id=each.service_id,
                 region_id=each.region_id,
@@ -76,46 +77,46 @@ def registered(call: Call) -> list[model.RegisteredLimit]:
     return store.REGISTERED_LIMITS.find(call.tx, *where, order=store.REGISTERED_LIMITS.c.id)
 
 
-def show_registered(call: Call, id: str) -> model.RegisteredLimit:
+def show_registered(act: Act, id: str) -> model.RegisteredLimit:
     """GET /v3/registered_limits/{id}"""
-    allow(call, policy.GET_REGISTERED_LIMIT)
-    return _found_registered(call.tx, id)
+    allow(act, policy.GET_REGISTERED_LIMIT)
+    return _found_registered(act.tx, id)
 
 
 def _used(tx: Tx, id: str) -> list[str]:
     return [r.id for r in store.PROJECT_LIMITS.find(tx, store.PROJECT_LIMITS.c.registered_limit_id == id)]
 
 
-def update_registered(call: Call, id: str, body: wire.UpdateRegisteredLimit) -> model.RegisteredLimit:
+def update_registered(act: Act, id: str, body: wire.UpdateRegisteredLimit) -> model.RegisteredLimit:
     """PATCH /v3/registered_limits/{id}: not what it is about while limits refer to it."""
-    allow(call, policy.UPDATE_REGISTERED_LIMIT)
-    row = _found_registered(call.tx, id)
+    allow(act, policy.UPDATE_REGISTERED_LIMIT)
+    row = _found_registered(act.tx, id)
     change = given(body)
-    _exist(call.tx, change.get("service_id"), change.get("region_id"))
+    _exist(act.tx, change.get("service_id"), change.get("region_id"))
     about = {k: change.get(k, getattr(row, k)) for k in ("service_id", "region_id", "resource_name")}
     if any(about[k] != getattr(row, k) for k in about):
-        used = _used(call.tx, id)
+        used = _used(act.tx, id)
         if used:
             raise Forbidden(
                 f"Unable to update registered limit {id}: limits {', '.join(used)} refer to it.", blocking=used
             )
-        if store.REGISTERED_LIMITS.one(call.tx, *_same(store.REGISTERED_LIMITS, *about.values())):
+        if store.REGISTERED_LIMITS.one(act.tx, *_same(store.REGISTERED_LIMITS, *about.values())):
             raise Conflict(
                 f"Conflict occurred attempting to store registered_limit - Duplicate entry for {about['resource_name']}."
             )
     if change:
-        store.REGISTERED_LIMITS.put(call.tx, id, **change)
-    return _found_registered(call.tx, id)
+        store.REGISTERED_LIMITS.put(act.tx, id, **change)
+    return _found_registered(act.tx, id)
 
 
-def delete_registered(call: Call, id: str) -> None:
+def delete_registered(act: Act, id: str) -> None:
     """DELETE /v3/registered_limits/{id}: not while limits refer to it."""
-    allow(call, policy.DELETE_REGISTERED_LIMIT)
-    _found_registered(call.tx, id)
-    used = _used(call.tx, id)
+    allow(act, policy.DELETE_REGISTERED_LIMIT)
+    _found_registered(act.tx, id)
+    used = _used(act.tx, id)
     if used:
         raise Forbidden(f"Unable to delete registered limit {id}: limits {', '.join(used)} refer to it.", blocking=used)
-    store.REGISTERED_LIMITS.delete(call.tx, store.REGISTERED_LIMITS.c.id == id)
+    store.REGISTERED_LIMITS.delete(act.tx, store.REGISTERED_LIMITS.c.id == id)
 
 
 MODELS = {
@@ -124,17 +125,17 @@ MODELS = {
 }
 
 
-def limit_model(call: Call) -> tuple[str, str]:
+def limit_model(act: Act) -> tuple[str, str]:
     """GET /v3/limits/model"""
-    allow(call, policy.GET_LIMIT_MODEL)
-    name = call.use(settings.Identity).limit_model
+    allow(act, policy.GET_LIMIT_MODEL)
+    name = act.use(settings.Identity).limit_model
     return name, MODELS[name]
 
 
-def create(call: Call, body: wire.Limits) -> list[model.ProjectLimit]:
+def create(act: Act, body: wire.Limits) -> list[model.ProjectLimit]:
     """POST /v3/limits: each of a project or a domain, for what is registered."""
-    allow(call, policy.CREATE_LIMITS)
-    tx, out = call.tx, []
+    allow(act, policy.CREATE_LIMITS)
+    tx, out = act.tx, []
     tx.hold("identity:limits")
     for each in body.limits:
         _exist(tx, each.service_id, each.region_id)
@@ -170,24 +171,24 @@ def create(call: Call, body: wire.Limits) -> list[model.ProjectLimit]:
             description=each.description,
             registered_limit_id=registered.id,
         )
-        _add_up(call, row)
+        _add_up(act, row)
         out.append(row)
     return out
 
 
-def _add_up(call: Call, row: model.ProjectLimit) -> None:
+def _add_up(act: Act, row: model.ProjectLimit) -> None:
     """In the model of two levels a project's limit does not pass that of what is above it, its own or the registered one, and is not
     below that of a project beneath it."""
-    if call.use(settings.Identity).limit_model != "strict_two_level":
+    if act.use(settings.Identity).limit_model != "strict_two_level":
         return
     c, p = store.PROJECT_LIMITS.c, store.PROJECTS.c
     same = _same(store.PROJECT_LIMITS, row.service_id, row.region_id, row.resource_name)
-    project = store.PROJECTS.get(call.tx, row.project_id) if row.project_id is not None else None
+    project = store.PROJECTS.get(act.tx, row.project_id) if row.project_id is not None else None
     if project is not None:
         above = store.PROJECT_LIMITS.one(
-            call.tx, *same, (c.project_id == project.parent_id) | (c.domain_id == project.parent_id)
+            act.tx, *same, (c.project_id == project.parent_id) | (c.domain_id == project.parent_id)
         )
-        registered = store.REGISTERED_LIMITS.get(call.tx, row.registered_limit_id)
+        registered = store.REGISTERED_LIMITS.get(act.tx, row.registered_limit_id)
         most = (
             above.resource_limit if above is not None else registered.default_limit if registered is not None else None
         )
@@ -195,8 +196,8 @@ def _add_up(call: Call, row: model.ProjectLimit) -> None:
             raise Forbidden(
                 f"Invalid resource limit: {row.resource_limit} of {row.resource_name} is more than the {most} of {project.parent_id} above."
             )
-    children = [x.id for x in store.PROJECTS.find(call.tx, p.parent_id == (row.project_id or row.domain_id))]
-    for below in store.PROJECT_LIMITS.within(call.tx, "project_id", children, *same):
+    children = [x.id for x in store.PROJECTS.find(act.tx, p.parent_id == (row.project_id or row.domain_id))]
+    for below in store.PROJECT_LIMITS.within(act.tx, "project_id", children, *same):
         if below.resource_limit > row.resource_limit:
             raise Forbidden(
                 f"Invalid resource limit: {row.resource_limit} of {row.resource_name} is less than the {below.resource_limit} of {below.project_id} beneath."
@@ -219,35 +220,35 @@ def index(call: Call) -> list[model.ProjectLimit]:
     return store.PROJECT_LIMITS.find(call.tx, *where, order=c.id)
 
 
-def show(call: Call, id: str) -> model.ProjectLimit:
+def show(act: Act, id: str) -> model.ProjectLimit:
     """GET /v3/limits/{id}"""
-    row = store.PROJECT_LIMITS.get(call.tx, id)
+    row = store.PROJECT_LIMITS.get(act.tx, id)
     target: dict[str, str | None] = {}
     if row is not None:
-        project = store.PROJECTS.get(call.tx, row.project_id) if row.project_id is not None else None
+        project = store.PROJECTS.get(act.tx, row.project_id) if row.project_id is not None else None
         target = {
             "target.limit.project_id": row.project_id,
             "target.limit.domain.id": row.domain_id,
             "target.limit.project.domain_id": project.domain_id if project is not None else None,
         }
-    allow(call, policy.GET_LIMIT, target=target)
-    return _found(call.tx, id)
+    allow(act, policy.GET_LIMIT, target=target)
+    return _found(act.tx, id)
 
 
-def update(call: Call, id: str, body: wire.UpdateLimit) -> model.ProjectLimit:
+def update(act: Act, id: str, body: wire.UpdateLimit) -> model.ProjectLimit:
     """PATCH /v3/limits/{id}"""
-    allow(call, policy.UPDATE_LIMIT)
-    _found(call.tx, id)
+    allow(act, policy.UPDATE_LIMIT)
+    _found(act.tx, id)
     change = given(body)
     if change:
-        store.PROJECT_LIMITS.put(call.tx, id, **change)
-    row = _found(call.tx, id)
-    _add_up(call, row)
+        store.PROJECT_LIMITS.put(act.tx, id, **change)
+    row = _found(act.tx, id)
+    _add_up(act, row)
     return row
 
 
-def delete(call: Call, id: str) -> None:
+def delete(act: Act, id: str) -> None:
     """DELETE /v3/limits/{id}"""
-    allow(call, policy.DELETE_LIMIT)
-    _found(call.tx, id)
-    store.PROJECT_LIMITS.delete(call.tx, store.PROJECT_LIMITS.c.id == id)
+    allow(act, policy.DELETE_LIMIT)
+    _found(act.tx, id)
+    store.PROJECT_LIMITS.delete(act.tx, store.PROJECT_LIMITS.c.id == id)

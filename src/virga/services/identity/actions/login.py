@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.db.rows import Where
 from virga.ground.errors import Forbidden, Invalid, NotFound, Unauthorized
@@ -50,7 +51,7 @@ class Proof:
 class ExternalPasswords(Protocol):
     """Whoever keeps the passwords of some domains: the user who has this one, None where passwords are ours; raises Unauthorized."""
 
-    def __call__(self, call: Call, given: wire.PasswordUser, password: str) -> model.User | None: ...
+    def __call__(self, act: Act, given: wire.PasswordUser, password: str) -> model.User | None: ...
 
 
 def user_of(tx: Tx, id: object, name: object, domain: object) -> model.User | None:
@@ -114,13 +115,13 @@ def right(call: Call, user: model.User | None, password: str) -> bool:
     return fits and usable
 
 
-def count(call: Call, user: model.User, passed: bool) -> None:
+def count(act: Act, user: model.User, passed: bool) -> None:
     """Keep the number of failures in a row, and the day of the last login, as far as the operator's settings use them."""
-    own, now = call.use(settings.Identity), call.now()
+    own, now = act.use(settings.Identity), act.now()
     change: dict[str, object] = {}
     if own.lockout_attempts and not passed:
         over = user.failed_at is not None and now >= user.failed_at + own.lockout_seconds
-        with call.db.write() as tx:
+        with act.db.write() as tx:
             # Counted by the database: of many that fail at once none is forgotten. The first of a new count begins it for all.
             begun = over and store.USERS.swap(
                 tx, {"id": user.id, "failed_at": user.failed_at}, failures=1, failed_at=now
@@ -133,7 +134,7 @@ def count(call: Call, user: model.User, passed: bool) -> None:
     if passed and own.inactive_days and (user.active_at is None or now - user.active_at > DAY / 2):
         change["active_at"] = now
     if change:
-        with call.db.write() as tx:
+        with act.db.write() as tx:
             store.USERS.put(tx, user.id, **change)
 
 
@@ -153,10 +154,10 @@ def password(call: Call, auth: wire.Methods) -> Proof:
     return Proof(user)
 
 
-def token(call: Call, auth: wire.Methods) -> Proof:
+def token(act: Act, auth: wire.Methods) -> Proof:
     """`{"id": token}`: the new token ends no later than the first, and delegated authority is not handed on."""
     assert isinstance(auth.token, wire.TokenMethod)
-    found = call.use(Tokens).session(auth.token.id)
+    found = act.use(Tokens).session(auth.token.id)
     if found is None:
         raise NotFound("Could not find token.")
     session, before = found[0], found[0].payload

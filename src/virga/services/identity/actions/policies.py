@@ -7,6 +7,7 @@ from __future__ import annotations
 import uuid
 
 from virga.authority.rules import allow
+from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.db.rows import Where
 from virga.ground.errors import NotFound
@@ -23,16 +24,16 @@ def found(tx: Tx, id: str) -> model.PolicyBlob:
     return row
 
 
-def create(call: Call, body: wire.CreatePolicy) -> model.PolicyBlob:
+def create(act: Act, body: wire.CreatePolicy) -> model.PolicyBlob:
     """POST /v3/policies"""
-    allow(call, policy.CREATE_POLICY)
-    return store.POLICIES.insert(call.tx, id=uuid.uuid4().hex, type=body.type, blob=body.blob, extra=body.extra)
+    allow(act, policy.CREATE_POLICY)
+    return store.POLICIES.insert(act.tx, id=uuid.uuid4().hex, type=body.type, blob=body.blob, extra=body.extra)
 
 
-def show(call: Call, id: str) -> model.PolicyBlob:
+def show(act: Act, id: str) -> model.PolicyBlob:
     """GET /v3/policies/{id}"""
-    allow(call, policy.GET_POLICY)
-    return found(call.tx, id)
+    allow(act, policy.GET_POLICY)
+    return found(act.tx, id)
 
 
 def index(call: Call) -> list[model.PolicyBlob]:
@@ -41,36 +42,36 @@ def index(call: Call) -> list[model.PolicyBlob]:
     return store.POLICIES.find(call.tx, *filters.where(call, store.POLICIES, "type"), order=store.POLICIES.c.id)
 
 
-def update(call: Call, id: str, body: wire.UpdatePolicy) -> model.PolicyBlob:
+def update(act: Act, id: str, body: wire.UpdatePolicy) -> model.PolicyBlob:
     """PATCH /v3/policies/{id}"""
-    allow(call, policy.UPDATE_POLICY)
-    row = found(call.tx, id)
+    allow(act, policy.UPDATE_POLICY)
+    row = found(act.tx, id)
     change = given(body)
-    store.POLICIES.put(call.tx, id, **{**change, "extra": row.extra | change["extra"]})
-    return found(call.tx, id)
+    store.POLICIES.put(act.tx, id, **{**change, "extra": row.extra | change["extra"]})
+    return found(act.tx, id)
 
 
-def delete(call: Call, id: str) -> None:
+def delete(act: Act, id: str) -> None:
     """DELETE /v3/policies/{id}"""
-    allow(call, policy.DELETE_POLICY)
-    found(call.tx, id)
-    store.POLICY_USES.delete(call.tx, store.POLICY_USES.c.policy_id == id)
-    store.POLICIES.delete(call.tx, store.POLICIES.c.id == id)
+    allow(act, policy.DELETE_POLICY)
+    found(act.tx, id)
+    store.POLICY_USES.delete(act.tx, store.POLICY_USES.c.policy_id == id)
+    store.POLICIES.delete(act.tx, store.POLICIES.c.id == id)
 
 
 class PolicyAssociation:
     """What a policy is for: an endpoint, a service, or a service in a region."""
 
     def __init__(
-        self, call: Call, endpoint_id: str | None = None, service_id: str | None = None, region_id: str | None = None
+        self, act: Act, endpoint_id: str | None = None, service_id: str | None = None, region_id: str | None = None
     ) -> None:
         self.endpoint_id, self.service_id, self.region_id = endpoint_id, service_id, region_id
         if endpoint_id is not None:
-            catalog.found_endpoint(call.tx, endpoint_id)
+            catalog.found_endpoint(act.tx, endpoint_id)
         if service_id is not None:
-            catalog.found_service(call.tx, service_id)
+            catalog.found_service(act.tx, service_id)
         if region_id is not None:
-            catalog.found_region(call.tx, region_id)
+            catalog.found_region(act.tx, region_id)
 
     @property
     def where(self) -> list[Where]:
@@ -79,12 +80,12 @@ class PolicyAssociation:
         return [column.is_not_distinct_from(value) for column, value in pairs]
 
 
-def _put(call: Call, policy_id: str, use: PolicyAssociation) -> None:
-    found(call.tx, policy_id)
-    call.tx.hold("identity:policy uses")
-    store.POLICY_USES.delete(call.tx, *use.where)
+def _put(act: Act, policy_id: str, use: PolicyAssociation) -> None:
+    found(act.tx, policy_id)
+    act.tx.hold("identity:policy uses")
+    store.POLICY_USES.delete(act.tx, *use.where)
     store.POLICY_USES.insert(
-        call.tx,
+        act.tx,
         id=uuid.uuid4().hex,
         policy_id=policy_id,
         endpoint_id=use.endpoint_id,
@@ -93,69 +94,69 @@ def _put(call: Call, policy_id: str, use: PolicyAssociation) -> None:
     )
 
 
-def _has(call: Call, policy_id: str, use: PolicyAssociation) -> None:
-    found(call.tx, policy_id)
-    if store.POLICY_USES.one(call.tx, store.POLICY_USES.c.policy_id == policy_id, *use.where) is None:
+def _has(act: Act, policy_id: str, use: PolicyAssociation) -> None:
+    found(act.tx, policy_id)
+    if store.POLICY_USES.one(act.tx, store.POLICY_USES.c.policy_id == policy_id, *use.where) is None:
         raise NotFound("Could not find policy association.")
 
 
-def _take(call: Call, policy_id: str, use: PolicyAssociation) -> None:
-    found(call.tx, policy_id)
-    store.POLICY_USES.delete(call.tx, store.POLICY_USES.c.policy_id == policy_id, *use.where)
+def _take(act: Act, policy_id: str, use: PolicyAssociation) -> None:
+    found(act.tx, policy_id)
+    store.POLICY_USES.delete(act.tx, store.POLICY_USES.c.policy_id == policy_id, *use.where)
 
 
-def put_for_endpoint(call: Call, id: str, endpoint_id: str) -> None:
+def put_for_endpoint(act: Act, id: str, endpoint_id: str) -> None:
     """PUT /v3/policies/{id}/OS-ENDPOINT-POLICY/endpoints/{endpoint}"""
-    allow(call, policy.POLICY_USES["create", "endpoint"])
-    _put(call, id, PolicyAssociation(call, endpoint_id))
+    allow(act, policy.POLICY_USES["create", "endpoint"])
+    _put(act, id, PolicyAssociation(act, endpoint_id))
 
 
-def has_for_endpoint(call: Call, id: str, endpoint_id: str) -> None:
+def has_for_endpoint(act: Act, id: str, endpoint_id: str) -> None:
     """GET …/endpoints/{endpoint}"""
-    allow(call, policy.POLICY_USES["check", "endpoint"])
-    _has(call, id, PolicyAssociation(call, endpoint_id))
+    allow(act, policy.POLICY_USES["check", "endpoint"])
+    _has(act, id, PolicyAssociation(act, endpoint_id))
 
 
-def take_for_endpoint(call: Call, id: str, endpoint_id: str) -> None:
+def take_for_endpoint(act: Act, id: str, endpoint_id: str) -> None:
     """DELETE …/endpoints/{endpoint}"""
-    allow(call, policy.POLICY_USES["delete", "endpoint"])
-    _take(call, id, PolicyAssociation(call, endpoint_id))
+    allow(act, policy.POLICY_USES["delete", "endpoint"])
+    _take(act, id, PolicyAssociation(act, endpoint_id))
 
 
-def put_for_service(call: Call, id: str, service_id: str) -> None:
+def put_for_service(act: Act, id: str, service_id: str) -> None:
     """PUT …/services/{service}"""
-    allow(call, policy.POLICY_USES["create", "service"])
-    _put(call, id, PolicyAssociation(call, None, service_id))
+    allow(act, policy.POLICY_USES["create", "service"])
+    _put(act, id, PolicyAssociation(act, None, service_id))
 
 
-def has_for_service(call: Call, id: str, service_id: str) -> None:
+def has_for_service(act: Act, id: str, service_id: str) -> None:
     """GET …/services/{service}"""
-    allow(call, policy.POLICY_USES["check", "service"])
-    _has(call, id, PolicyAssociation(call, None, service_id))
+    allow(act, policy.POLICY_USES["check", "service"])
+    _has(act, id, PolicyAssociation(act, None, service_id))
 
 
-def take_for_service(call: Call, id: str, service_id: str) -> None:
+def take_for_service(act: Act, id: str, service_id: str) -> None:
     """DELETE …/services/{service}"""
-    allow(call, policy.POLICY_USES["delete", "service"])
-    _take(call, id, PolicyAssociation(call, None, service_id))
+    allow(act, policy.POLICY_USES["delete", "service"])
+    _take(act, id, PolicyAssociation(act, None, service_id))
 
 
-def put_for_region(call: Call, id: str, service_id: str, region_id: str) -> None:
+def put_for_region(act: Act, id: str, service_id: str, region_id: str) -> None:
     """PUT …/services/{service}/regions/{region}"""
-    allow(call, policy.POLICY_USES["create", "region_and_service"])
-    _put(call, id, PolicyAssociation(call, None, service_id, region_id))
+    allow(act, policy.POLICY_USES["create", "region_and_service"])
+    _put(act, id, PolicyAssociation(act, None, service_id, region_id))
 
 
-def has_for_region(call: Call, id: str, service_id: str, region_id: str) -> None:
+def has_for_region(act: Act, id: str, service_id: str, region_id: str) -> None:
     """GET …/services/{service}/regions/{region}"""
-    allow(call, policy.POLICY_USES["check", "region_and_service"])
-    _has(call, id, PolicyAssociation(call, None, service_id, region_id))
+    allow(act, policy.POLICY_USES["check", "region_and_service"])
+    _has(act, id, PolicyAssociation(act, None, service_id, region_id))
 
 
-def take_for_region(call: Call, id: str, service_id: str, region_id: str) -> None:
+def take_for_region(act: Act, id: str, service_id: str, region_id: str) -> None:
     """DELETE …/services/{service}/regions/{region}"""
-    allow(call, policy.POLICY_USES["delete", "region_and_service"])
-    _take(call, id, PolicyAssociation(call, None, service_id, region_id))
+    allow(act, policy.POLICY_USES["delete", "region_and_service"])
+    _take(act, id, PolicyAssociation(act, None, service_id, region_id))
 
 
 def _regions_up(tx: Tx, region_id: str | None) -> list[str]:
@@ -181,17 +182,17 @@ def _of(tx: Tx, endpoint: model.Endpoint) -> str | None:
     return None
 
 
-def for_endpoint(call: Call, endpoint_id: str) -> model.PolicyBlob:
+def for_endpoint(act: Act, endpoint_id: str) -> model.PolicyBlob:
     """GET /v3/endpoints/{id}/OS-ENDPOINT-POLICY/policy"""
-    allow(call, policy.GET_POLICY_FOR_ENDPOINT)
-    policy_id = _of(call.tx, catalog.found_endpoint(call.tx, endpoint_id))
+    allow(act, policy.GET_POLICY_FOR_ENDPOINT)
+    policy_id = _of(act.tx, catalog.found_endpoint(act.tx, endpoint_id))
     if policy_id is None:
         raise NotFound(f"No policy is associated with endpoint {endpoint_id}.")
-    return found(call.tx, policy_id)
+    return found(act.tx, policy_id)
 
 
-def endpoints(call: Call, id: str) -> list[model.Endpoint]:
+def endpoints(act: Act, id: str) -> list[model.Endpoint]:
     """GET /v3/policies/{id}/OS-ENDPOINT-POLICY/endpoints"""
-    allow(call, policy.LIST_ENDPOINTS_FOR_POLICY)
-    found(call.tx, id)
-    return [e for e in store.ENDPOINTS.find(call.tx, order=store.ENDPOINTS.c.id) if _of(call.tx, e) == id]
+    allow(act, policy.LIST_ENDPOINTS_FOR_POLICY)
+    found(act.tx, id)
+    return [e for e in store.ENDPOINTS.find(act.tx, order=store.ENDPOINTS.c.id) if _of(act.tx, e) == id]

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from virga.authority.rules import allow, may
+from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.db.rows import Where
 from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound
@@ -29,12 +30,12 @@ def found(tx: Tx, id: str) -> model.Project:
     return project
 
 
-def held(call: Call, user_id: str, id: str) -> model.Project:
+def held(act: Act, user_id: str, id: str) -> model.Project:
     """The project with this id, if the user has a role on it, or the caller may see it anyway. Raises NotFound: nobody learns from
     naming another's project whether it exists."""
-    project = found(call.tx, id)
-    if not roles_on_project(call.tx, user_id, project) and not may(
-        call.actor, policy.GET_PROJECT, target=policy.on_project(project)
+    project = found(act.tx, id)
+    if not roles_on_project(act.tx, user_id, project) and not may(
+        act.actor, policy.GET_PROJECT, target=policy.on_project(project)
     ):
         raise NotFound(f"Could not find project: {id}.")
     return project
@@ -51,16 +52,16 @@ def below(tx: Tx, id: str) -> list[model.Project]:
     return out
 
 
-def create(call: Call, body: wire.CreateProject) -> model.Project:
+def create(act: Act, body: wire.CreateProject) -> model.Project:
     """POST /v3/projects: under a parent project, or under its domain."""
-    tx = call.tx
+    tx = act.tx
     if body.is_domain:
-        return _create_domain(call, body)
+        return _create_domain(act, body)
     parent_id = body.parent_id if isinstance(body.parent_id, str) else None
     parent = store.PROJECTS.get(tx, parent_id) if parent_id is not None else None
     named = body.domain_id if isinstance(body.domain_id, str) else None
-    domain_id = named or (parent.domain_id if parent is not None else parent_id) or domains.domain_for(call, None)
-    allow(call, policy.CREATE_PROJECT, target={"target.project.domain_id": domain_id, "target.project.id": None})
+    domain_id = named or (parent.domain_id if parent is not None else parent_id) or domains.domain_for(act, None)
+    allow(act, policy.CREATE_PROJECT, target={"target.project.domain_id": domain_id, "target.project.id": None})
     if store.DOMAINS.get(tx, domain_id) is None:
         raise Invalid(
             f"Could not find {'project' if named is None and parent_id else 'domain'}: {domain_id}.", field="domain_id"
@@ -84,7 +85,7 @@ def create(call: Call, body: wire.CreateProject) -> model.Project:
             raise Invalid(
                 f"cannot create a project in a branch containing a disabled project: {each.id}", field="parent_id"
             )
-    most = call.use(settings.Identity).max_depth
+    most = act.use(settings.Identity).max_depth
     if len(above) + 1 > most:
         raise Forbidden(f"Max hierarchy depth reached for {parent_id} branch: projects nest at most {most} deep.")
     name = body.name.strip()
@@ -103,7 +104,7 @@ def create(call: Call, body: wire.CreateProject) -> model.Project:
     )
 
 
-def _create_domain(call: Call, body: wire.CreateProject) -> model.Project:
+def _create_domain(act: Act, body: wire.CreateProject) -> model.Project:
     if isinstance(body.parent_id, str) or isinstance(body.domain_id, str):
         raise Invalid("only root projects are allowed to act as domains.", field="parent_id")
     shape = wire.CreateDomain(
@@ -114,7 +115,7 @@ def _create_domain(call: Call, body: wire.CreateProject) -> model.Project:
         tags=body.tags,
         extra=body.extra,
     )
-    return model.Project.of(domains.create(call, shape))
+    return model.Project.of(domains.create(act, shape))
 
 
 def _tags(tags: list[str]) -> list[str]:
@@ -218,16 +219,16 @@ def _tagged(call: Call) -> list[Where]:
     return out
 
 
-def update(call: Call, id: str, body: wire.UpdateProject) -> model.Project:
+def update(act: Act, id: str, body: wire.UpdateProject) -> model.Project:
     """PATCH /v3/projects/{id}: disabling ends the tokens of the project."""
-    project = store.PROJECTS.get(call.tx, id)
-    if project is None and store.DOMAINS.get(call.tx, id) is not None:
+    project = store.PROJECTS.get(act.tx, id)
+    if project is None and store.DOMAINS.get(act.tx, id) is not None:
         change = {
             k: v for k, v in given(body).items() if k in {"name", "description", "enabled", "options", "tags", "extra"}
         }
-        return model.Project.of(domains.update(call, id, wire.UpdateDomain(**change)))
-    allow(call, policy.UPDATE_PROJECT, target=policy.on_project(project))
-    project = found(call.tx, id)
+        return model.Project.of(domains.update(act, id, wire.UpdateDomain(**change)))
+    allow(act, policy.UPDATE_PROJECT, target=policy.on_project(project))
+    project = found(act.tx, id)
     change = given(body)
     domains.hold(project.options, change, "project", id)
     extra = change.pop("extra")
@@ -240,7 +241,7 @@ def update(call: Call, id: str, body: wire.UpdateProject) -> model.Project:
     if "name" in change:
         change["name"] = change["name"].strip()
         if change["name"] != project.name:
-            _free(call.tx, project.domain_id, change["name"])
+            _free(act.tx, project.domain_id, change["name"])
     if change.get("description", "") is None:
         change["description"] = ""
     if "tags" in change:
@@ -248,87 +249,87 @@ def update(call: Call, id: str, body: wire.UpdateProject) -> model.Project:
     if "options" in change:
         change["options"] = domains.settled(project.options, change["options"])
     enabled = change.get("enabled", project.enabled)
-    if enabled and not project.enabled and not all(p.enabled for p in parents_of(call.tx, project)):
+    if enabled and not project.enabled and not all(p.enabled for p in parents_of(act.tx, project)):
         raise Forbidden(f"Cannot enable project {id} since it has disabled parents")
     if project.enabled and not enabled:
-        alive = [p.id for p in below(call.tx, id) if p.enabled]
+        alive = [p.id for p in below(act.tx, id) if p.enabled]
         if alive:
             raise Forbidden(
                 f"Cannot disable project {id} since its subtree contains enabled projects: {', '.join(alive)}."
             )
-    store.PROJECTS.put(call.tx, id, **change, extra=domains.merged(project.extra, extra))
+    store.PROJECTS.put(act.tx, id, **change, extra=domains.merged(project.extra, extra))
     if enabled != project.enabled or "name" in change:
-        call.use(Tokens).bump_generation(call.tx)
-    return found(call.tx, id)
+        act.use(Tokens).bump_generation(act.tx)
+    return found(act.tx, id)
 
 
-def delete(call: Call, id: str) -> None:
+def delete(act: Act, id: str) -> None:
     """DELETE /v3/projects/{id}: not while it has children. The services clean up after the event."""
-    project = store.PROJECTS.get(call.tx, id)
-    if project is None and store.DOMAINS.get(call.tx, id) is not None:
-        domains.delete(call, id)
+    project = store.PROJECTS.get(act.tx, id)
+    if project is None and store.DOMAINS.get(act.tx, id) is not None:
+        domains.delete(act, id)
         return
-    allow(call, policy.DELETE_PROJECT, target=policy.on_project(project))
-    project = found(call.tx, id)
+    allow(act, policy.DELETE_PROJECT, target=policy.on_project(project))
+    project = found(act.tx, id)
     domains.hold(project.options, None, "project", id)
-    children = store.PROJECTS.find(call.tx, store.PROJECTS.c.parent_id == id)
+    children = store.PROJECTS.find(act.tx, store.PROJECTS.c.parent_id == id)
     if children:
         raise Forbidden(
             f"Cannot delete the project {id} since it is not a leaf in the hierarchy: its children are {', '.join(c.id for c in children)}."
         )
-    store.forget_project(call.tx, id)
-    store.PROJECTS.delete(call.tx, store.PROJECTS.c.id == id)
-    call.use(Tokens).bump_generation(call.tx)
-    call.emit(events.ProjectDeleted(project_id=id))
+    store.forget_project(act.tx, id)
+    store.PROJECTS.delete(act.tx, store.PROJECTS.c.id == id)
+    act.use(Tokens).bump_generation(act.tx)
+    act.emit(events.ProjectDeleted(project_id=id))
 
 
-def tags(call: Call, id: str) -> list[str]:
+def tags(act: Act, id: str) -> list[str]:
     """GET /v3/projects/{id}/tags"""
-    allow(call, policy.LIST_PROJECT_TAGS, target=policy.on_project(store.PROJECTS.get(call.tx, id)))
-    return found(call.tx, id).tags
+    allow(act, policy.LIST_PROJECT_TAGS, target=policy.on_project(store.PROJECTS.get(act.tx, id)))
+    return found(act.tx, id).tags
 
 
-def replace_tags(call: Call, id: str, body: wire.Tags) -> list[str]:
+def replace_tags(act: Act, id: str, body: wire.Tags) -> list[str]:
     """PUT /v3/projects/{id}/tags"""
-    allow(call, policy.UPDATE_PROJECT_TAGS, target=policy.on_project(store.PROJECTS.get(call.tx, id)))
-    _retag(call.tx, found(call.tx, id), _tags(body.tags))
+    allow(act, policy.UPDATE_PROJECT_TAGS, target=policy.on_project(store.PROJECTS.get(act.tx, id)))
+    _retag(act.tx, found(act.tx, id), _tags(body.tags))
     return body.tags
 
 
-def delete_tags(call: Call, id: str) -> None:
+def delete_tags(act: Act, id: str) -> None:
     """DELETE /v3/projects/{id}/tags"""
-    allow(call, policy.DELETE_PROJECT_TAGS, target=policy.on_project(store.PROJECTS.get(call.tx, id)))
-    _retag(call.tx, found(call.tx, id), [])
+    allow(act, policy.DELETE_PROJECT_TAGS, target=policy.on_project(store.PROJECTS.get(act.tx, id)))
+    _retag(act.tx, found(act.tx, id), [])
 
 
-def has_tag(call: Call, id: str, tag: str) -> None:
+def has_tag(act: Act, id: str, tag: str) -> None:
     """GET /v3/projects/{id}/tags/{tag}"""
-    allow(call, policy.GET_PROJECT_TAG, target=policy.on_project(store.PROJECTS.get(call.tx, id)))
-    if unquote(tag) not in found(call.tx, id).tags:
+    allow(act, policy.GET_PROJECT_TAG, target=policy.on_project(store.PROJECTS.get(act.tx, id)))
+    if unquote(tag) not in found(act.tx, id).tags:
         raise NotFound(f"Could not find project tag: {tag}.")
 
 
-def add_tag(call: Call, id: str, tag: str) -> None:
+def add_tag(act: Act, id: str, tag: str) -> None:
     """PUT /v3/projects/{id}/tags/{tag}"""
-    allow(call, policy.CREATE_PROJECT_TAG, target=policy.on_project(store.PROJECTS.get(call.tx, id)))
-    call.tx.hold(f"identity:tags {id}")  # tags lie in one column: two that come at once are both kept
-    project = found(call.tx, id)
+    allow(act, policy.CREATE_PROJECT_TAG, target=policy.on_project(store.PROJECTS.get(act.tx, id)))
+    act.tx.hold(f"identity:tags {id}")  # tags lie in one column: two that come at once are both kept
+    project = found(act.tx, id)
     if not 0 < len(tag) <= 255 or "," in tag or "/" in tag:
         raise Invalid("Invalid input for field 'tag': at most 255 characters, without comma and slash", field="tag")
     if tag not in project.tags:
         if len(project.tags) >= MAX_TAGS:
             raise Invalid(f"Invalid input for field 'tags': a project has at most {MAX_TAGS} tags", field="tags")
-        _retag(call.tx, project, [*project.tags, tag])
+        _retag(act.tx, project, [*project.tags, tag])
 
 
-def delete_tag(call: Call, id: str, tag: str) -> None:
+def delete_tag(act: Act, id: str, tag: str) -> None:
     """DELETE /v3/projects/{id}/tags/{tag}"""
-    allow(call, policy.DELETE_PROJECT_TAG, target=policy.on_project(store.PROJECTS.get(call.tx, id)))
-    call.tx.hold(f"identity:tags {id}")
-    project = found(call.tx, id)
+    allow(act, policy.DELETE_PROJECT_TAG, target=policy.on_project(store.PROJECTS.get(act.tx, id)))
+    act.tx.hold(f"identity:tags {id}")
+    project = found(act.tx, id)
     if tag not in project.tags:
         raise NotFound(f"Could not find project tag: {tag}.")
-    _retag(call.tx, project, [t for t in project.tags if t != tag])
+    _retag(act.tx, project, [t for t in project.tags if t != tag])
 
 
 def _retag(tx: Tx, project: model.Project, tags: list[str]) -> None:

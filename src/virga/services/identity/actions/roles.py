@@ -6,6 +6,7 @@ from __future__ import annotations
 import uuid
 
 from virga.authority.rules import allow
+from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound
 from virga.ground.http.call import Call
@@ -41,14 +42,14 @@ def fits(tx: Tx, role: model.Role, target: str, target_id: str) -> None:
         )
 
 
-def create(call: Call, body: wire.CreateRole) -> model.Role:
+def create(act: Act, body: wire.CreateRole) -> model.Role:
     """POST /v3/roles"""
-    allow(call, policy.CREATE_ROLE if body.domain_id is None else policy.CREATE_DOMAIN_ROLE)
+    allow(act, policy.CREATE_ROLE if body.domain_id is None else policy.CREATE_DOMAIN_ROLE)
     if body.domain_id is not None:
-        domains.found(call.tx, body.domain_id)
-    _free(call.tx, body.domain_id, body.name)
+        domains.found(act.tx, body.domain_id)
+    _free(act.tx, body.domain_id, body.name)
     return store.ROLES.insert(
-        call.tx,
+        act.tx,
         id=uuid.uuid4().hex,
         name=body.name,
         domain_id=body.domain_id,
@@ -66,10 +67,10 @@ def _free(tx: Tx, domain_id: str | None, name: str) -> None:
         raise Conflict(f"Conflict occurred attempting to store role - Duplicate entry found with name {name}.")
 
 
-def show(call: Call, id: str) -> model.Role:
+def show(act: Act, id: str) -> model.Role:
     """GET /v3/roles/{id}"""
-    role = found(call.tx, id)
-    allow(call, policy.GET_ROLE if role.domain_id is None else policy.GET_DOMAIN_ROLE, target=policy.on_role(role))
+    role = found(act.tx, id)
+    allow(act, policy.GET_ROLE if role.domain_id is None else policy.GET_DOMAIN_ROLE, target=policy.on_role(role))
     return role
 
 
@@ -83,10 +84,10 @@ def index(call: Call) -> Page[model.Role]:
     return filters.listed(call, store.ROLES, *where)
 
 
-def update(call: Call, id: str, body: wire.UpdateRole) -> model.Role:
+def update(act: Act, id: str, body: wire.UpdateRole) -> model.Role:
     """PATCH /v3/roles/{id}"""
-    role = found(call.tx, id)
-    allow(call, policy.UPDATE_ROLE if role.domain_id is None else policy.UPDATE_DOMAIN_ROLE)
+    role = found(act.tx, id)
+    allow(act, policy.UPDATE_ROLE if role.domain_id is None else policy.UPDATE_DOMAIN_ROLE)
     change = given(body)
     domains.hold(role.options, change, "role", id)
     extra = change.pop("extra")
@@ -94,22 +95,22 @@ def update(call: Call, id: str, body: wire.UpdateRole) -> model.Role:
         raise Invalid("Update of `domain_id` is not allowed.", field="domain_id")
     extra.pop("domain_id", None)
     if "name" in change and change["name"] != role.name:
-        _free(call.tx, role.domain_id, change["name"])
+        _free(act.tx, role.domain_id, change["name"])
     if "options" in change:
         change["options"] = domains.settled(role.options, change["options"])
-    store.ROLES.put(call.tx, id, **change, extra=domains.merged(role.extra, extra))
+    store.ROLES.put(act.tx, id, **change, extra=domains.merged(role.extra, extra))
     if "name" in change:
-        call.use(Tokens).bump_generation(call.tx)
-    return found(call.tx, id)
+        act.use(Tokens).bump_generation(act.tx)
+    return found(act.tx, id)
 
 
-def delete(call: Call, id: str) -> None:
+def delete(act: Act, id: str) -> None:
     """DELETE /v3/roles/{id}, wherever it was granted or implied."""
-    role = found(call.tx, id)
-    allow(call, policy.DELETE_ROLE if role.domain_id is None else policy.DELETE_DOMAIN_ROLE)
+    role = found(act.tx, id)
+    allow(act, policy.DELETE_ROLE if role.domain_id is None else policy.DELETE_DOMAIN_ROLE)
     domains.hold(role.options, None, "role", id)
-    store.forget_role(call.tx, id)
-    call.use(Tokens).bump_generation(call.tx)
+    store.forget_role(act.tx, id)
+    act.use(Tokens).bump_generation(act.tx)
 
 
 Implies = tuple[model.Role, list[model.Role]]
@@ -123,62 +124,62 @@ def _implied(tx: Tx, prior_id: str, implied_id: str) -> tuple[model.Role, model.
     return prior, implied
 
 
-def implies(call: Call, id: str) -> Implies:
+def implies(act: Act, id: str) -> Implies:
     """GET /v3/roles/{id}/implies"""
-    allow(call, policy.LIST_IMPLIED_ROLES)
-    prior = found(call.tx, id)
-    ids = [r.implied_id for r in store.IMPLIED_ROLES.find(call.tx, store.IMPLIED_ROLES.c.prior_id == id)]
-    return prior, store.ROLES.within(call.tx, "id", ids)
+    allow(act, policy.LIST_IMPLIED_ROLES)
+    prior = found(act.tx, id)
+    ids = [r.implied_id for r in store.IMPLIED_ROLES.find(act.tx, store.IMPLIED_ROLES.c.prior_id == id)]
+    return prior, store.ROLES.within(act.tx, "id", ids)
 
 
-def inferences(call: Call) -> list[Implies]:
+def inferences(act: Act) -> list[Implies]:
     """GET /v3/role_inferences"""
-    allow(call, policy.LIST_ROLE_INFERENCE_RULES)
-    known = {r.id: r for r in store.ROLES.find(call.tx)}
+    allow(act, policy.LIST_ROLE_INFERENCE_RULES)
+    known = {r.id: r for r in store.ROLES.find(act.tx)}
     out: dict[str, list[model.Role]] = {}
     for row in store.IMPLIED_ROLES.find(
-        call.tx, order=[store.IMPLIED_ROLES.c.prior_id, store.IMPLIED_ROLES.c.implied_id]
+        act.tx, order=[store.IMPLIED_ROLES.c.prior_id, store.IMPLIED_ROLES.c.implied_id]
     ):
         out.setdefault(row.prior_id, []).append(known[row.implied_id])
     return [(known[prior], implied) for prior, implied in out.items()]
 
 
-def show_implied(call: Call, id: str, implied_id: str) -> tuple[model.Role, model.Role]:
+def show_implied(act: Act, id: str, implied_id: str) -> tuple[model.Role, model.Role]:
     """GET /v3/roles/{id}/implies/{implied}"""
-    allow(call, policy.GET_IMPLIED_ROLE)
-    return _implied(call.tx, id, implied_id)
+    allow(act, policy.GET_IMPLIED_ROLE)
+    return _implied(act.tx, id, implied_id)
 
 
-def check_implied(call: Call, id: str, implied_id: str) -> None:
+def check_implied(act: Act, id: str, implied_id: str) -> None:
     """HEAD /v3/roles/{id}/implies/{implied}"""
-    allow(call, policy.CHECK_IMPLIED_ROLE)
-    _implied(call.tx, id, implied_id)
+    allow(act, policy.CHECK_IMPLIED_ROLE)
+    _implied(act.tx, id, implied_id)
 
 
-def imply(call: Call, id: str, implied_id: str) -> tuple[model.Role, model.Role]:
+def imply(act: Act, id: str, implied_id: str) -> tuple[model.Role, model.Role]:
     """PUT /v3/roles/{id}/implies/{implied}: no circle, and nothing brings the administrator's role along."""
-    allow(call, policy.CREATE_IMPLIED_ROLE)
-    prior, implied = found(call.tx, id), found(call.tx, implied_id)
+    allow(act, policy.CREATE_IMPLIED_ROLE)
+    prior, implied = found(act.tx, id), found(act.tx, implied_id)
     if implied.name in NEVER_IMPLIED:
         raise Forbidden(
             f"You are not authorized to perform the requested action: Role {implied.name} cannot be an implied role."
         )
     if implied.domain_id is not None and prior.domain_id is None:
         raise Forbidden("Global role cannot imply a domain-specific role")
-    call.tx.hold("identity:implied roles")  # two that are made at once make no circle
-    if prior.id in store.all_implied(call.tx, {implied_id}):
+    act.tx.hold("identity:implied roles")  # two that are made at once make no circle
+    if prior.id in store.all_implied(act.tx, {implied_id}):
         raise Forbidden(
             f"You are not authorized to perform the requested action: {implied.name} implies {prior.name} already."
         )
-    if store.once(call.tx, store.IMPLIED_ROLES, prior_id=id, implied_id=implied_id):
-        call.use(Tokens).bump_generation(call.tx)
+    if store.once(act.tx, store.IMPLIED_ROLES, prior_id=id, implied_id=implied_id):
+        act.use(Tokens).bump_generation(act.tx)
     return prior, implied
 
 
-def imply_no_more(call: Call, id: str, implied_id: str) -> None:
+def imply_no_more(act: Act, id: str, implied_id: str) -> None:
     """DELETE /v3/roles/{id}/implies/{implied}"""
-    allow(call, policy.DELETE_IMPLIED_ROLE)
-    _implied(call.tx, id, implied_id)
+    allow(act, policy.DELETE_IMPLIED_ROLE)
+    _implied(act.tx, id, implied_id)
     c = store.IMPLIED_ROLES.c
-    store.IMPLIED_ROLES.delete(call.tx, c.prior_id == id, c.implied_id == implied_id)
-    call.use(Tokens).bump_generation(call.tx)
+    store.IMPLIED_ROLES.delete(act.tx, c.prior_id == id, c.implied_id == implied_id)
+    act.use(Tokens).bump_generation(act.tx)

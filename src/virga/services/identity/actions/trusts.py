@@ -7,6 +7,7 @@ from __future__ import annotations
 import uuid
 
 from virga.authority.rules import allow
+from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Forbidden, Invalid, NotFound
 from virga.ground.http.call import Call
@@ -36,8 +37,8 @@ def _refused(action: str) -> Forbidden:
     return Forbidden(f"You are not authorized to perform the requested action: {action}.")
 
 
-def _open(call: Call) -> None:
-    if call.actor.restricted:
+def _open(act: Act) -> None:
+    if act.actor.restricted:
         raise _refused("Using method 'application_credential' is not allowed for managing trusts")
 
 
@@ -57,11 +58,11 @@ def role_ids(tx: Tx, given: list[wire.RoleRef]) -> list[str]:
     return list(dict.fromkeys(out))
 
 
-def create(call: Call, body: wire.CreateTrust) -> TrustWithRoles:
+def create(act: Act, body: wire.CreateTrust) -> TrustWithRoles:
     """POST /v3/OS-TRUST/trusts: by the trustor, for roles that the trustor has."""
-    tx, actor, own = call.tx, call.actor, call.use(settings.Identity)
-    allow(call, policy.CREATE_TRUST, target=policy.on_trust(body.trustor_user_id, body.trustee_user_id))
-    _open(call)
+    tx, actor, own = act.tx, act.actor, act.use(settings.Identity)
+    allow(act, policy.CREATE_TRUST, target=policy.on_trust(body.trustor_user_id, body.trustee_user_id))
+    _open(act)
     if body.project_id and not body.roles:
         raise _refused("At least one role should be specified")
     if actor.user_id != body.trustor_user_id:
@@ -71,11 +72,11 @@ def create(call: Call, body: wire.CreateTrust) -> TrustWithRoles:
     users.found(tx, body.trustee_user_id)
     roles = role_ids(tx, body.roles)
     expires = moment(body.expires_at, "expires_at") if isinstance(body.expires_at, str) else None
-    if expires is not None and expires <= call.now():
+    if expires is not None and expires <= act.now():
         raise Invalid("Invalid input for field 'trust.expires_at': it is in the past", field="expires_at")
     parent = None
     if actor.trust_id is not None:
-        parent = found(tx, actor.trust_id, call.now())
+        parent = found(tx, actor.trust_id, act.now())
     if body.project_id:
         have = {r.id for r in roles_on_project(tx, body.trustor_user_id, projects.found(tx, body.project_id))}
         if not have:  # nobody learns from naming another's project whether it exists
@@ -145,17 +146,17 @@ def _roles(tx: Tx, trust: model.Trust) -> list[model.Role]:
     return store.ROLES.within(tx, "id", trust.roles)
 
 
-def _one(call: Call, id: str) -> model.Trust:
-    return found(call.tx, id, call.now())
+def _one(act: Act, id: str) -> model.Trust:
+    return found(act.tx, id, act.now())
 
 
-def show(call: Call, id: str) -> TrustWithRoles:
+def show(act: Act, id: str) -> TrustWithRoles:
     """GET /v3/OS-TRUST/trusts/{id}"""
-    trust = _one(call, id)
-    allow(call, policy.GET_TRUST, target=policy.on_trust(trust.trustor_id, trust.trustee_id))
-    _open(call)
-    delegation.hold_trust(call, trust)
-    return trust, _roles(call.tx, trust)
+    trust = _one(act, id)
+    allow(act, policy.GET_TRUST, target=policy.on_trust(trust.trustor_id, trust.trustee_id))
+    _open(act)
+    delegation.hold_trust(act, trust)
+    return trust, _roles(act.tx, trust)
 
 
 def index(call: Call) -> list[model.Trust]:
@@ -176,39 +177,39 @@ def index(call: Call) -> list[model.Trust]:
     return [row for row in rows if delegation.reaches_trust(call.tx, call.actor, row)]
 
 
-def delete(call: Call, id: str) -> None:
+def delete(act: Act, id: str) -> None:
     """DELETE /v3/OS-TRUST/trusts/{id}, with those that were made from it."""
-    trust = _one(call, id)
-    allow(call, policy.DELETE_TRUST, target=policy.on_trust(trust.trustor_id, trust.trustee_id))
-    _open(call)
-    delegation.hold_trust(call, trust)
+    trust = _one(act, id)
+    allow(act, policy.DELETE_TRUST, target=policy.on_trust(trust.trustor_id, trust.trustee_id))
+    _open(act)
+    delegation.hold_trust(act, trust)
     level = [trust.id]
     while level:
         for each in level:
-            store.TRUSTS.put(call.tx, each, deleted_at=call.now())
-            call.use(Tokens).note(call.tx, {"OS-TRUST:trust_id": each})
+            store.TRUSTS.put(act.tx, each, deleted_at=act.now())
+            act.use(Tokens).note(act.tx, {"OS-TRUST:trust_id": each})
         level = [
-            t.id for t in store.TRUSTS.within(call.tx, "redelegated_id", level, store.TRUSTS.c.deleted_at.is_(None))
+            t.id for t in store.TRUSTS.within(act.tx, "redelegated_id", level, store.TRUSTS.c.deleted_at.is_(None))
         ]
-    call.use(Tokens).bump_generation(call.tx)
+    act.use(Tokens).bump_generation(act.tx)
 
 
-def roles(call: Call, id: str) -> TrustWithRoles:
+def roles(act: Act, id: str) -> TrustWithRoles:
     """GET /v3/OS-TRUST/trusts/{id}/roles"""
-    trust = _one(call, id)
-    allow(call, policy.LIST_ROLES_FOR_TRUST, target=policy.on_trust(trust.trustor_id, trust.trustee_id))
-    _open(call)
-    delegation.hold_trust(call, trust)
-    return trust, _roles(call.tx, trust)
+    trust = _one(act, id)
+    allow(act, policy.LIST_ROLES_FOR_TRUST, target=policy.on_trust(trust.trustor_id, trust.trustee_id))
+    _open(act)
+    delegation.hold_trust(act, trust)
+    return trust, _roles(act.tx, trust)
 
 
-def role(call: Call, id: str, role_id: str) -> model.Role:
+def role(act: Act, id: str, role_id: str) -> model.Role:
     """GET /v3/OS-TRUST/trusts/{id}/roles/{role}"""
-    trust = _one(call, id)
-    allow(call, policy.GET_ROLE_FOR_TRUST, target=policy.on_trust(trust.trustor_id, trust.trustee_id))
-    _open(call)
-    delegation.hold_trust(call, trust)
-    known = store.ROLES.get(call.tx, role_id)
+    trust = _one(act, id)
+    allow(act, policy.GET_ROLE_FOR_TRUST, target=policy.on_trust(trust.trustor_id, trust.trustee_id))
+    _open(act)
+    delegation.hold_trust(act, trust)
+    known = store.ROLES.get(act.tx, role_id)
     if known is None or role_id not in trust.roles:
         raise NotFound(f"Could not find role: {role_id}.")
     return known

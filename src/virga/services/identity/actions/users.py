@@ -9,6 +9,7 @@ import uuid
 from typing import Any
 
 from virga.authority.rules import allow
+from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.db.rows import Where
 from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
@@ -39,9 +40,9 @@ def found(tx: Tx, id: str) -> model.User:
     return user
 
 
-def check_strength(call: Call, password: str) -> None:
+def check_strength(act: Act, password: str) -> None:
     """Whether a new password is as the operator wants it: length and pattern. Raises Invalid."""
-    own = call.use(settings.Identity)
+    own = act.use(settings.Identity)
     if len(password) < own.password_min:
         raise Invalid(f"Invalid input for field 'password': at least {own.password_min} characters", field="password")
     if own.password_regex and not re.match(own.password_regex, password):
@@ -49,11 +50,11 @@ def check_strength(call: Call, password: str) -> None:
         raise Invalid(f"The password does not match the requirements: {detail}.", field="password")
 
 
-def _hash(call: Call, password: str | None) -> str | None:
+def _hash(act: Act, password: str | None) -> str | None:
     if password is None:
         return None
-    check_strength(call, password)
-    return call.use(Passwords).hash(password)
+    check_strength(act, password)
+    return act.use(Passwords).hash(password)
 
 
 def _options(old: dict[str, Any], new: object) -> dict[str, Any]:
@@ -78,13 +79,13 @@ def _options(old: dict[str, Any], new: object) -> dict[str, Any]:
     return domains.merged(old, new)
 
 
-def expiry(call: Call, options: dict[str, Any], by_user: bool) -> float | None:
+def expiry(act: Act, options: dict[str, Any], by_user: bool) -> float | None:
     """When a password that is set now ends; at once for one that the user must change at first use."""
-    own = call.use(settings.Identity)
+    own = act.use(settings.Identity)
     if not by_user and own.password_first_use and not options.get("ignore_change_password_upon_first_use"):
-        return call.now()
+        return act.now()
     if own.password_days and not options.get("ignore_password_expiry"):
-        return call.now() + own.password_days * DAY
+        return act.now() + own.password_days * DAY
     return None
 
 
@@ -93,16 +94,16 @@ def _project(tx: Tx, id: object) -> None:
         raise Invalid("User's default project ID cannot be a domain ID: " + id, field="default_project_id")
 
 
-def create(call: Call, body: wire.CreateUser) -> model.User:
+def create(act: Act, body: wire.CreateUser) -> model.User:
     """POST /v3/users. The password is hashed before the transaction opens."""
-    domain_id = domains.domain_for(call, body.domain_id)
+    domain_id = domains.domain_for(act, body.domain_id)
     named = (
         body.domain_id if isinstance(body.domain_id, str) else None
     )  # who may in one domain only must say which, as in Keystone
-    allow(call, policy.CREATE_USER, target={"target.user.domain_id": named, "target.user.id": None})
-    options, hashed, now = _options({}, body.options), _hash(call, body.password), call.now()
+    allow(act, policy.CREATE_USER, target={"target.user.domain_id": named, "target.user.id": None})
+    options, hashed, now = _options({}, body.options), _hash(act, body.password), act.now()
     name = body.name.strip()
-    with call.db.write() as tx:
+    with act.db.write() as tx:
         _free(tx, domain_id, name)
         _project(tx, body.default_project_id)
         return store.USERS.insert(
@@ -113,7 +114,7 @@ def create(call: Call, body: wire.CreateUser) -> model.User:
             enabled=body.enabled is not False,
             default_project_id=body.default_project_id,
             password_hash=hashed,
-            password_expires_at=expiry(call, options, by_user=False) if hashed else None,
+            password_expires_at=expiry(act, options, by_user=False) if hashed else None,
             valid_after=0.0,
             options=options,
             extra=_free_attributes(body.extra),
@@ -137,10 +138,10 @@ def _free(tx: Tx, domain_id: str, name: str) -> None:
         )
 
 
-def show(call: Call, id: str) -> model.User:
+def show(act: Act, id: str) -> model.User:
     """GET /v3/users/{id}"""
-    allow(call, policy.GET_USER, target=policy.on_user(store.USERS.get(call.tx, id)))
-    return found(call.tx, id)
+    allow(act, policy.GET_USER, target=policy.on_user(store.USERS.get(act.tx, id)))
+    return found(act.tx, id)
 
 
 def index(call: Call) -> Page[model.User]:
@@ -170,13 +171,13 @@ def _expiring(call: Call) -> list[Where]:
     return [condition]
 
 
-def update(call: Call, id: str, body: wire.UpdateUser) -> model.User:
+def update(act: Act, id: str, body: wire.UpdateUser) -> model.User:
     """PATCH /v3/users/{id}: a new password, or disabling, ends the user's tokens."""
-    with call.db.read() as tx:
-        allow(call, policy.UPDATE_USER, target=policy.on_user(store.USERS.get(tx, id)))
+    with act.db.read() as tx:
+        allow(act, policy.UPDATE_USER, target=policy.on_user(store.USERS.get(tx, id)))
         found(tx, id)
-    hashed = _hash(call, body.password) if isinstance(body.password, str) else None
-    with call.db.write() as tx:
+    hashed = _hash(act, body.password) if isinstance(body.password, str) else None
+    with act.db.write() as tx:
         user = found(tx, id)
         change = given(body)
         extra = _free_attributes(change.pop("extra"))
@@ -191,27 +192,27 @@ def update(call: Call, id: str, body: wire.UpdateUser) -> model.User:
             change["options"] = _options(user.options, change["options"])
         if "password" in change:
             change.pop("password")
-            change |= set_password(tx, call, user, hashed, by_user=False)
+            change |= set_password(tx, act, user, hashed, by_user=False)
         if change.get("enabled") and not user.enabled:
             change |= {"active_at": None, "failures": 0, "failed_at": None}
         store.USERS.put(tx, id, **change, extra=domains.merged(user.extra, extra))
         if "password_hash" in change or change.get("enabled", user.enabled) != user.enabled or "name" in change:
             if "password_hash" in change or change.get("enabled") is False:
-                call.use(Tokens).note(tx, {"user_id": id})
-            call.use(Tokens).bump_generation(tx)
+                act.use(Tokens).note(tx, {"user_id": id})
+            act.use(Tokens).bump_generation(tx)
         return found(tx, id)
 
 
-def set_password(tx: Tx, call: Call, user: model.User, hashed: str | None, *, by_user: bool) -> dict[str, Any]:
+def set_password(tx: Tx, act: Act, user: model.User, hashed: str | None, *, by_user: bool) -> dict[str, Any]:
     """The change of a row that gives a user another password; the old one goes into the history, as far as that is kept."""
-    own, now = call.use(settings.Identity), call.now()
+    own, now = act.use(settings.Identity), act.now()
     if user.password_hash is not None and own.password_history > 1:
         c = store.OLD_PASSWORDS.c
         store.remember_password(tx, user.id, user.password_hash, user.password_set or now, by_user)
         old = store.OLD_PASSWORDS.find(tx, c.user_id == user.id, order=c.id.desc())
         for row in old[own.password_history - 1 :]:
             store.OLD_PASSWORDS.delete(tx, c.id == row.id)
-    expires = expiry(call, user.options, by_user) if hashed is not None else None
+    expires = expiry(act, user.options, by_user) if hashed is not None else None
     return {
         "password_hash": hashed,
         "valid_after": now,
@@ -222,14 +223,14 @@ def set_password(tx: Tx, call: Call, user: model.User, hashed: str | None, *, by
     }
 
 
-def delete(call: Call, id: str) -> None:
+def delete(act: Act, id: str) -> None:
     """DELETE /v3/users/{id}, with everything that the user had."""
-    allow(call, policy.DELETE_USER, target=policy.on_user(store.USERS.get(call.tx, id)))
-    found(call.tx, id)
-    store.forget_user(call.tx, id)
-    store.USERS.delete(call.tx, store.USERS.c.id == id)
-    call.use(Tokens).note(call.tx, {"user_id": id})
-    call.use(Tokens).bump_generation(call.tx)
+    allow(act, policy.DELETE_USER, target=policy.on_user(store.USERS.get(act.tx, id)))
+    found(act.tx, id)
+    store.forget_user(act.tx, id)
+    store.USERS.delete(act.tx, store.USERS.c.id == id)
+    act.use(Tokens).note(act.tx, {"user_id": id})
+    act.use(Tokens).bump_generation(act.tx)
 
 
 def change_password(call: Call, id: str, body: wire.ChangePassword) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from virga.authority.rules import allow
+from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Forbidden, Unauthorized
 from virga.ground.http.call import Call, Cold
@@ -38,19 +39,19 @@ def inside(call: Call, do: Callable[..., T], *args: Any) -> T:
         call.open = None
 
 
-def _entry(call: Call, id: str) -> tuple[Entry, Directory] | None:
+def _entry(act: Act, id: str) -> tuple[Entry, Directory] | None:
     """The directory of a user or group, if it has one."""
-    known = call.use(Directories)
+    known = act.use(Directories)
     known.ready()
-    with call.db.read() as tx:
+    with act.db.read() as tx:
         entry = ENTRIES.get(tx, id)
     directory = known.of(entry.domain_id) if entry is not None else None
     return None if entry is None or directory is None else (entry, directory)
 
 
-def _renew(call: Call, domain_id: str, directory: Directory, user: User) -> rows.User:
+def _renew(act: Act, domain_id: str, directory: Directory, user: User) -> rows.User:
     groups = directory.groups_of(user)
-    return call.db.run(lambda tx: shadow.one(tx, domain_id, user, groups, call.use(Tokens).bump_generation))
+    return act.db.run(lambda tx: shadow.one(tx, domain_id, user, groups, act.use(Tokens).bump_generation))
 
 
 # -- logging in ----------------------------------------------------------------------------------------------------
@@ -89,37 +90,37 @@ def password(call: Call, given: wire.PasswordUser, password: str) -> rows.User |
 # -- users ---------------------------------------------------------------------------------------------------------
 
 
-def create_user(call: Call, body: wire.CreateUser) -> rows.User:
+def create_user(act: Act, body: wire.CreateUser) -> rows.User:
     """POST /v3/users"""
-    domain_id = domains.domain_for(call, body.domain_id)
-    known = call.use(Directories)
+    domain_id = domains.domain_for(act, body.domain_id)
+    known = act.use(Directories)
     known.ready()
     directory = known.of(domain_id)
     if directory is None:
-        return users.create(call, body)
-    allow(call, policy.CREATE_USER, target={"target.user.domain_id": domain_id, "target.user.id": None})
+        return users.create(act, body)
+    allow(act, policy.CREATE_USER, target={"target.user.domain_id": domain_id, "target.user.id": None})
     if body.password is not None:
-        users.check_strength(call, body.password)
+        users.check_strength(act, body.password)
     user = directory.add_user(body.name.strip(), body.password, body.enabled is not False, body.extra)
-    row = _renew(call, domain_id, directory, user)
+    row = _renew(act, domain_id, directory, user)
     own_columns = {k: v for k, v in (("default_project_id", body.default_project_id), ("options", body.options)) if v}
 
     def keep(tx: Tx) -> rows.User:
         store.USERS.put(tx, row.id, **own_columns)
         return users.found(tx, row.id)
 
-    return call.db.run(keep) if own_columns else row
+    return act.db.run(keep) if own_columns else row
 
 
-def update_user(call: Call, id: str, body: wire.UpdateUser) -> rows.User:
+def update_user(act: Act, id: str, body: wire.UpdateUser) -> rows.User:
     """PATCH /v3/users/{id}"""
-    found = _entry(call, id)
+    found = _entry(act, id)
     if found is None:
-        return users.update(call, id, body)
+        return users.update(act, id, body)
     entry, directory = found
-    with call.db.read() as tx:
+    with act.db.read() as tx:
         user = users.found(tx, id)
-    allow(call, policy.UPDATE_USER, target=policy.on_user(user))
+    allow(act, policy.UPDATE_USER, target=policy.on_user(user))
     change = given(body)
     extra = change.pop("extra", {})
     ours: dict[str, Any] = {k: change.pop(k) for k in ("default_project_id", "options") if k in change}
@@ -129,20 +130,20 @@ def update_user(call: Call, id: str, body: wire.UpdateUser) -> rows.User:
         refuse_foreign(theirs, user)
     if theirs:
         directory_user = directory.change_user(entry.local_id, theirs)
-        _renew(call, entry.domain_id, directory, directory_user)
+        _renew(act, entry.domain_id, directory, directory_user)
 
     def keep(tx: Tx) -> rows.User:
         entries = dict(ours)
         if "options" in entries:  # with those of this moment: the directory was asked meanwhile
             entries["options"] = domains.merged(users.found(tx, id).options, entries["options"])
         if "password" in theirs:
-            entries["valid_after"] = call.now()
-            call.use(Tokens).bump_generation(tx)
+            entries["valid_after"] = act.now()
+            act.use(Tokens).bump_generation(tx)
         if entries:
             store.USERS.put(tx, id, **entries)
         return users.found(tx, id)
 
-    return call.db.run(keep)
+    return act.db.run(keep)
 
 
 def delete_user(call: Call, id: str) -> None:
@@ -159,8 +160,8 @@ def delete_user(call: Call, id: str) -> None:
     _forget(call, id)
 
 
-def _forget(call: Call, id: str) -> None:
-    call.db.run(lambda tx: ENTRIES.delete(tx, ENTRIES.c.id == id))
+def _forget(act: Act, id: str) -> None:
+    act.db.run(lambda tx: ENTRIES.delete(tx, ENTRIES.c.id == id))
 
 
 def change_password(call: Call, id: str, body: wire.ChangePassword) -> None:
@@ -190,11 +191,11 @@ def change_password(call: Call, id: str, body: wire.ChangePassword) -> None:
 # -- groups --------------------------------------------------------------------------------------------------------
 
 
-def _put_group(call: Call, domain_id: str, group: Group) -> rows.Group:
-    entries = {e.id: e for e in ENTRIES.find(call.tx, ENTRIES.c.domain_id == domain_id, ENTRIES.c.kind == "group")}
+def _put_group(act: Act, domain_id: str, group: Group) -> rows.Group:
+    entries = {e.id: e for e in ENTRIES.find(act.tx, ENTRIES.c.domain_id == domain_id, ENTRIES.c.kind == "group")}
     id = public_id(domain_id, "group", group.local_id)
-    shadow.group(call.tx, domain_id, group, store.GROUPS.get(call.tx, id), entries)
-    return groups.found(call.tx, id)
+    shadow.group(act.tx, domain_id, group, store.GROUPS.get(act.tx, id), entries)
+    return groups.found(act.tx, id)
 
 
 def create_group(call: Call, body: wire.CreateGroup) -> rows.Group:
@@ -221,12 +222,12 @@ def update_group(call: Call, id: str, body: wire.UpdateGroup) -> rows.Group:
     return inside(call, _put_group, found[0].domain_id, group)
 
 
-def _may(call: Call, rule: Any, group_id: str, user_id: str | None = None) -> None:
-    with call.db.read() as tx:
+def _may(act: Act, rule: Any, group_id: str, user_id: str | None = None) -> None:
+    with act.db.read() as tx:
         target = dict(policy.on_group(store.GROUPS.get(tx, group_id)))
         if user_id is not None:
             target |= policy.on_user(store.USERS.get(tx, user_id))
-    allow(call, rule, target=target)
+    allow(act, rule, target=target)
 
 
 def delete_group(call: Call, id: str) -> None:

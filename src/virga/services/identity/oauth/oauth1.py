@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from virga.authority.rules import ADMIN, READ_ALL, Rule, allow
+from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Forbidden, Invalid, NotFound, Unauthorized
 from virga.ground.http.call import Answer, Call
@@ -102,14 +103,14 @@ def update_consumer(call: Call, id: str, body: Consumer) -> dict[str, Any]:
     return {"consumer": _shown(_consumer(call.tx, id), call)}
 
 
-def delete_consumer(call: Call, id: str) -> None:
+def delete_consumer(act: Act, id: str) -> None:
     """DELETE /v3/OS-OAUTH1/consumers/{id}: what users granted it, and the tokens it made of that, end."""
-    allow(call, DELETE_CONSUMER)
-    _consumer(call.tx, id)
+    allow(act, DELETE_CONSUMER)
+    _consumer(act.tx, id)
     for rows in (store.REQUESTS, store.ACCESS):
-        rows.delete(call.tx, rows.c.consumer_id == id)
-    store.CONSUMERS.delete(call.tx, store.CONSUMERS.c.id == id)
-    call.use(Tokens).bump_generation(call.tx)
+        rows.delete(act.tx, rows.c.consumer_id == id)
+    store.CONSUMERS.delete(act.tx, store.CONSUMERS.c.id == id)
+    act.use(Tokens).bump_generation(act.tx)
 
 
 # -- asking and granting -------------------------------------------------------------------------------------------
@@ -162,15 +163,15 @@ def _request(tx: Tx, id: str, now: float) -> model.RequestToken:
     return found
 
 
-def authorize(call: Call, id: str, body: Authorize) -> dict[str, Any]:
+def authorize(act: Act, id: str, body: Authorize) -> dict[str, Any]:
     """PUT /v3/OS-OAUTH1/authorize/{request_token}: roles that the caller has on the project; never by delegated authority."""
-    allow(call, AUTHORIZE)
-    delegation.in_person(call, "A request token is not authorized")
-    request = _request(call.tx, id, call.now())
+    allow(act, AUTHORIZE)
+    delegation.in_person(act, "A request token is not authorized")
+    request = _request(act.tx, id, act.now())
     if request.user_id is not None:
         raise Forbidden("The request token has been authorized already.")
     have = {
-        r.id: r.name for r in roles_on_project(call.tx, call.actor.user_id, projects.found(call.tx, request.project_id))
+        r.id: r.name for r in roles_on_project(act.tx, act.actor.user_id, projects.found(act.tx, request.project_id))
     }
     wanted = {
         str(r.id) if r.id is not UNSET else next((i for i, n in have.items() if n == r.name), "") for r in body.roles
@@ -178,8 +179,8 @@ def authorize(call: Call, id: str, body: Authorize) -> dict[str, Any]:
     if not wanted or not wanted <= set(have):
         raise Unauthorized("authorizing user does not have role required")
     verifier = secrets.token_hex(4)
-    granted = {"verifier": verifier, "user_id": call.actor.user_id, "roles": sorted(wanted)}
-    if store.REQUESTS.swap(call.tx, {"id": id, "user_id": None}, **granted) is None:
+    granted = {"verifier": verifier, "user_id": act.actor.user_id, "roles": sorted(wanted)}
+    if store.REQUESTS.swap(act.tx, {"id": id, "user_id": None}, **granted) is None:
         raise Forbidden("The request token has been authorized already.")
     return {"token": {"oauth_verifier": verifier}}
 
@@ -242,8 +243,8 @@ def method(call: Call, _: v3.Methods) -> login.Proof:
 # -- what was granted ----------------------------------------------------------------------------------------------
 
 
-def _access(call: Call, user_id: str, id: str) -> model.AccessToken:
-    found = store.ACCESS.get(call.tx, id)
+def _access(act: Act, user_id: str, id: str) -> model.AccessToken:
+    found = store.ACCESS.get(act.tx, id)
     if found is None or found.user_id != user_id:
         raise NotFound(f"Could not find access token: {id}.")
     return found
@@ -277,13 +278,13 @@ def show_access(call: Call, user_id: str, id: str) -> dict[str, Any]:
     return {"access_token": _granted(_access(call, user_id, id), call)}
 
 
-def delete_access(call: Call, user_id: str, id: str) -> None:
+def delete_access(act: Act, user_id: str, id: str) -> None:
     """DELETE /v3/users/{user}/OS-OAUTH1/access_tokens/{id}: tokens made of it end."""
-    allow(call, DELETE_ACCESS, user_id=user_id)
-    delegation.in_person(call, "Access tokens are not looked at, nor ended,")
-    _access(call, user_id, id)
-    store.ACCESS.delete(call.tx, store.ACCESS.c.id == id)
-    call.use(Tokens).bump_generation(call.tx)
+    allow(act, DELETE_ACCESS, user_id=user_id)
+    delegation.in_person(act, "Access tokens are not looked at, nor ended,")
+    _access(act, user_id, id)
+    store.ACCESS.delete(act.tx, store.ACCESS.c.id == id)
+    act.use(Tokens).bump_generation(act.tx)
 
 
 def _role(id: str, name: str, call: Call) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from virga.ground.act import Act
 from virga.ground.errors import Invalid, Unauthorized
 from virga.ground.http.call import Call
 from virga.services.identity import store
@@ -61,8 +62,8 @@ def check(call: Call, params: dict[str, str], secret: str, token_secret: str) ->
         raise Unauthorized("Invalid signature, or a request that is too old or was made before.")
 
 
-def _first(call: Call, params: dict[str, str]) -> bool:
+def _first(act: Act, params: dict[str, str]) -> bool:
     """Whether no process of the cloud has seen the request before."""
     what = "\n".join(params[name] for name in ("oauth_consumer_key", "oauth_timestamp", "oauth_nonce"))
-    with call.db.write() as tx:
-        return store.spend(tx, "oauth1", what, call.now() + 2 * LATE_SECONDS)
+    with act.db.write() as tx:
+        return store.spend(tx, "oauth1", what, act.now() + 2 * LATE_SECONDS)

@@ -6,8 +6,9 @@ from __future__ import annotations
 import hmac
 from dataclasses import replace
 
+from virga.ground.act import Act, Actor
 from virga.ground.errors import Invalid
-from virga.ground.http.call import Actor, Call, Query
+from virga.ground.http.call import Call, Query
 from virga.services.identity import settings
 
 DOMAIN = "default"
@@ -24,10 +25,10 @@ def as_v3(call: Call, *, subject: str | None = None, **query: str) -> Call:
     )
 
 
-def admit(call: Call, token: str) -> Actor | None:
+def admit(act: Act, token: str) -> Actor | None:
     """The holder of the admin token: an administrator of identity without a name, for a first start as in 2013. Off unless
     `identity.admin_token` is set; no other service knows it."""
-    secret = call.use(settings.Identity).admin_token
+    secret = act.use(settings.Identity).admin_token
     if not secret or not hmac.compare_digest(secret.encode(), token.encode("utf-8", "surrogateescape")):
         return None
     return Actor(user_id="", user_name=NAME, user_domain_id=DOMAIN, roles=frozenset({"admin"}))

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from virga.authority.rules import allow
+from virga.ground.act import Act
 from virga.ground.errors import Conflict, Invalid, NotFound
 from virga.ground.http.call import Call
 from virga.services.images import model, policy
@@ -13,33 +14,33 @@ from virga.services.images.actions.images import found
 from virga.services.images.cache import ImageCache
 
 
-def state(call: Call) -> tuple[list[Any], list[str]]:
+def state(act: Act) -> tuple[list[Any], list[str]]:
     """GET /v2/cache"""
-    allow(call, policy.CACHE_LIST)
-    cache = call.use(ImageCache)
+    allow(act, policy.CACHE_LIST)
+    cache = act.use(ImageCache)
     return list(cache.cached()), cache.queued()
 
 
-def queue(call: Call, id: str) -> None:
+def queue(act: Act, id: str) -> None:
     """PUT /v2/cache/{id}: fetched soon. The bytes move after the answer."""
-    allow(call, policy.CACHE_IMAGE)
-    with call.db.read() as tx:
-        image = found(call, tx, id)
+    allow(act, policy.CACHE_IMAGE)
+    with act.db.read() as tx:
+        image = found(act, tx, id)
     if image.status != model.ACTIVE:
         raise Invalid(
             f"Only images with status active can be targeted for queueing; this one is {image.status}.", field="id"
         )
-    call.use(ImageCache).want(id)
+    act.use(ImageCache).want(id)
 
 
-def drop(call: Call, id: str) -> None:
+def drop(act: Act, id: str) -> None:
     """DELETE /v2/cache/{id}: out of the cache and the queue."""
-    allow(call, policy.CACHE_DELETE)
-    cache = call.use(ImageCache)
+    allow(act, policy.CACHE_DELETE)
+    cache = act.use(ImageCache)
     known = [cache.unqueue(id), cache.drop(id)]
     if not any(known):
-        with call.db.read() as tx:
-            found(call, tx, id)
+        with act.db.read() as tx:
+            found(act, tx, id)
 
 
 def clear(call: Call) -> None:
@@ -60,22 +61,22 @@ def clear(call: Call) -> None:
             cache.drop(entry.image_id)
 
 
-def clean(call: Call) -> None:
+def clean(act: Act) -> None:
     """POST /v2/cache/clean"""
-    allow(call, policy.CACHE_CLEAN)
-    call.use(ImageCache).clean()
+    allow(act, policy.CACHE_CLEAN)
+    act.use(ImageCache).clean()
 
 
-def prune(call: Call) -> tuple[int, int]:
+def prune(act: Act) -> tuple[int, int]:
     """POST /v2/cache/prune"""
-    allow(call, policy.CACHE_PRUNE)
-    return call.use(ImageCache).prune()
+    allow(act, policy.CACHE_PRUNE)
+    return act.use(ImageCache).prune()
 
 
-def nodes(call: Call, id: str) -> None:
+def nodes(act: Act, id: str) -> None:
     """GET /v2/cache/nodes/{id}: as upstream without a central record of caches."""
-    allow(call, policy.CACHED_NODES)
-    with call.db.read() as tx:
-        if found(call, tx, id) is None:
+    allow(act, policy.CACHED_NODES)
+    with act.db.read() as tx:
+        if found(act, tx, id) is None:
             raise NotFound(f"Image {id} not found.")
     raise Conflict("Centralized caching is not enabled: each node keeps a cache of its own.")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from virga.authority.rules import is_admin
+from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.errors import (
     Conflict,
@@ -162,16 +163,16 @@ def _formats(image: model.Image) -> None:
         raise Invalid(f"Properties {', '.join(missing)} must be set prior to saving data.", field=missing[0])
 
 
-def signed(call: Call, image: model.Image) -> Signature | None:
+def signed(act: Act, image: model.Image) -> Signature | None:
     """The check of an image that says it is signed; any of the properties is enough to say so."""
     if not any(name in image.properties for name in model.SIGNATURE):
         return None
-    return Signature(image.properties, call.use(Images).trusted_certificates, call.now())
+    return Signature(image.properties, act.use(Images).trusted_certificates, act.now())
 
 
-def _room(call: Call, tx: Any, limit: Any, project: str) -> tuple[int, str]:
+def _room(act: Act, tx: Any, limit: Any, project: str) -> tuple[int, str]:
     """How many bytes may come, and whose limit that is."""
-    most, left = call.use(Images).max_bytes, limits.room(tx, limit, project)
+    most, left = act.use(Images).max_bytes, limits.room(tx, limit, project)
     return left if left is not None and left[0] < most else (most, "that is images.max_bytes")
 
 
@@ -197,17 +198,17 @@ async def _batches(call: Call, idle: int) -> AsyncIterator[bytes]:
 
 
 @repeated
-def _renew(call: Call, id: str, upload_id: str) -> None:
-    with call.db.write() as tx:
-        if not store.IMAGES.change(tx, store.c.id == id, store.c.upload == upload_id, upload_lease=call.now() + LEASE):
+def _renew(act: Act, id: str, upload_id: str) -> None:
+    with act.db.write() as tx:
+        if not store.IMAGES.change(tx, store.c.id == id, store.c.upload == upload_id, upload_lease=act.now() + LEASE):
             raise NotFound(f"Image {id} was deleted, or its upload given up, while the bytes arrived.")
 
 
-def _finish(call: Call, upload: PendingUpload, writer: Writer, stored: Stored) -> None:
+def _finish(act: Act, upload: PendingUpload, writer: Writer, stored: Stored) -> None:
     """Look at the bytes, make them durable, then say that they are there."""
     place, image = upload.place, upload.image
     assert place is not None
-    seen = look(call, image, writer, stored.size)
+    seen = look(act, image, writer, stored.size)
     writer.commit()
 
     def active(tx: Tx) -> None:
@@ -221,52 +222,52 @@ def _finish(call: Call, upload: PendingUpload, writer: Writer, stored: Stored) -
             detected=seen.format,
             virtual=seen.virtual_size,
             keys_by_store={place.id: upload.key},
-            now=call.now(),
-            mint=call.world.uuid,
+            now=act.now(),
+            mint=act.world.uuid,
         )
         if not changed:
             raise NotFound(f"Image {image.id} was deleted while its bytes arrived.")
-        call.open = tx
-        call.emit(events.ImageActive(image_id=image.id))
+        act.open = tx
+        act.emit(events.ImageActive(image_id=image.id))
 
     try:
-        call.db.run(active)
+        act.db.run(active)
     except BaseException:
         place.blobs.remove(upload.key)
         raise
     finally:
-        call.open = None
+        act.open = None
 
 
-def look(call: Call, image: model.Image, writer: Writer, size: int) -> Inspection:
+def look(act: Act, image: model.Image, writer: Writer, size: int) -> Inspection:
     """What the bytes are. What they claim to be in the request is compared, never believed."""
     fd = writer.fd()
     if fd is None:
         raise Unavailable("The store gives no way to look at the bytes")
-    seen = call.use(Inspector).look(fd, size)
-    refuse(seen, image, call.use(Images))
+    seen = act.use(Inspector).look(fd, size)
+    refuse(seen, image, act.use(Images))
     return seen
 
 
 @repeated
-def _begin_stage(call: Call, id: str) -> PendingUpload:
-    upload_id = call.world.uuid()
-    with call.db.write() as tx:
-        image = found(call, tx, id)
-        permit(call, policy.MODIFY_IMAGE, image)
+def _begin_stage(act: Act, id: str) -> PendingUpload:
+    upload_id = act.world.uuid()
+    with act.db.write() as tx:
+        image = found(act, tx, id)
+        permit(act, policy.MODIFY_IMAGE, image)
         _formats(image)
         limits.check_arriving(tx, image.owner)
-        most, why = _room(call, tx, limits.IMAGE_STAGE, image.owner)
+        most, why = _room(act, tx, limits.IMAGE_STAGE, image.owner)
         where = (store.c.id == id, store.c.status == model.QUEUED)
-        lease = {"upload": upload_id, "upload_lease": call.now() + LEASE, "reason": None}
+        lease = {"upload": upload_id, "upload_lease": act.now() + LEASE, "reason": None}
         if not store.IMAGES.change(tx, *where, status=model.UPLOADING, **lease):
             raise Conflict(f"Image status transition from {image.status} to uploading is not allowed.")
     return PendingUpload(image, upload_id, store.key(id, upload_id), None, Intake(most, why))
 
 
-def _finish_stage(call: Call, upload: PendingUpload, writer: Writer, stored: Stored) -> None:
+def _finish_stage(act: Act, upload: PendingUpload, writer: Writer, stored: Stored) -> None:
     writer.commit()
-    lease = call.now() + call.use(Images).stage_seconds
+    lease = act.now() + act.use(Images).stage_seconds
     where = (store.c.id == upload.image.id, store.c.upload == upload.upload)
     kept_row = {
         "staged": upload.key,
@@ -275,17 +276,17 @@ def _finish_stage(call: Call, upload: PendingUpload, writer: Writer, stored: Sto
         "upload": None,
         "upload_lease": lease,
     }
-    changed = call.db.run(lambda tx: store.IMAGES.change(tx, *where, **kept_row, updated=call.now()))
+    changed = act.db.run(lambda tx: store.IMAGES.change(tx, *where, **kept_row, updated=act.now()))
     if not changed:
-        call.use(Stores).staging.remove(upload.key)
+        act.use(Stores).staging.remove(upload.key)
         raise NotFound(f"Image {upload.image.id} was deleted while its bytes arrived.")
 
 
 @repeated
-def _give_up(call: Call, upload: PendingUpload, reason: str) -> bool:
+def _give_up(act: Act, upload: PendingUpload, reason: str) -> bool:
     """Queued again, with the reason; whether the image is still there."""
     try:
-        with call.db.write() as tx:
+        with act.db.write() as tx:
             where = (store.c.id == upload.image.id, store.c.upload == upload.upload)
             store.IMAGES.change(tx, *where, status=model.QUEUED, upload=None, upload_lease=0.0, reason=reason[:1000])
             return store.IMAGES.get(tx, upload.image.id) is not None
@@ -316,11 +317,11 @@ async def download(call: Call, id: str) -> Answer:
     return Answer(code=code, headers=headers, stream=_out(threads, chunks))
 
 
-def _readable(call: Call, id: str) -> tuple[model.Image, list[model.Location]]:
-    with call.db.read() as tx:
-        image = found(call, tx, id)
-        permit(call, policy.DOWNLOAD_IMAGE, image)
-        if image.status == model.DEACTIVATED and not is_admin(call.actor):
+def _readable(act: Act, id: str) -> tuple[model.Image, list[model.Location]]:
+    with act.db.read() as tx:
+        image = found(act, tx, id)
+        permit(act, policy.DOWNLOAD_IMAGE, image)
+        if image.status == model.DEACTIVATED and not is_admin(act.actor):
             raise Forbidden(f"Image {id} is deactivated: its bytes are not given out.")
         ready = image.status in {model.ACTIVE, model.DEACTIVATED}
         return image, store.locations(tx, id) if ready else []

@@ -119,7 +119,7 @@ def begin(
         "project": call.actor.project_id or "",
     } | more
     saga = start(
-        call.tx, call.registry, "images.import", args, exclusive=f"image:{image.id}", request_id=call.request.id
+        call.tx, call.registry, "images.import", args, exclusive=f"image:{image.id}", request_id=call.request_id
     )
     change: dict[str, Any] = {"saga_id": saga, "task_id": task, "importing": store_ids, "failed": [], "reason": None}
     if method != COPY:
@@ -134,7 +134,7 @@ def begin(
         status=model.WAITING,
         owner=image.owner,
         user_id=call.actor.user_id,
-        request_id=call.request.id,
+        request_id=call.request_id,
         input=shown,
         result=None,
         message="",

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from virga.authority.rules import allow, is_admin
+from virga.ground.act import Act
 from virga.ground.errors import Invalid, NotFound
 from virga.ground.http.call import Call
 from virga.ground.http.pages import Page, page_request, paginate
@@ -24,34 +25,34 @@ TASK_KEYS = {
 }
 
 
-def methods(call: Call) -> list[str]:
+def methods(act: Act) -> list[str]:
     """GET /v2/info/import"""
-    allow(call, policy.DISCOVER)
-    return call.use(Images).import_methods
+    allow(act, policy.DISCOVER)
+    return act.use(Images).import_methods
 
 
-def stores(call: Call) -> list[Store]:
+def stores(act: Act) -> list[Store]:
     """GET /v2/info/stores"""
-    allow(call, policy.DISCOVER)
-    return list(call.use(Stores).by_id.values())
+    allow(act, policy.DISCOVER)
+    return list(act.use(Stores).by_id.values())
 
 
-def stores_detail(call: Call) -> list[Store]:
+def stores_detail(act: Act) -> list[Store]:
     """GET /v2/info/stores/detail"""
-    allow(call, policy.STORES_DETAIL)
-    return list(call.use(Stores).by_id.values())
+    allow(act, policy.STORES_DETAIL)
+    return list(act.use(Stores).by_id.values())
 
 
-def usage(call: Call) -> dict[str, tuple[int, int]]:
+def usage(act: Act) -> dict[str, tuple[int, int]]:
     """GET /v2/info/usage"""
-    allow(call, policy.GET_USAGE)
-    return limits.usage(call.tx, call.actor.project_id or "")
+    allow(act, policy.GET_USAGE)
+    return limits.usage(act.tx, act.actor.project_id or "")
 
 
-def image_tasks(call: Call, id: str) -> list[model.Task]:
+def image_tasks(act: Act, id: str) -> list[model.Task]:
     """GET /v2/images/{id}/tasks"""
-    permit(call, policy.GET_IMAGE, found(call, call.tx, id))
-    return store.TASKS.find(call.tx, store.TASKS.c.image_id == id, order=store.TASKS.c.created.desc())
+    permit(act, policy.GET_IMAGE, found(act, act.tx, id))
+    return store.TASKS.find(act.tx, store.TASKS.c.image_id == id, order=store.TASKS.c.created.desc())
 
 
 def tasks(call: Call) -> Page[model.Task]:
@@ -68,26 +69,26 @@ def tasks(call: Call) -> Page[model.Task]:
     )
 
 
-def task(call: Call, id: str) -> model.Task:
+def task(act: Act, id: str) -> model.Task:
     """GET /v2/tasks/{id}"""
-    allow(call, policy.GET_TASK)
-    row = store.TASKS.get(call.tx, id)
-    if row is None or (row.owner != call.actor.project_id and not is_admin(call.actor)):
+    allow(act, policy.GET_TASK)
+    row = store.TASKS.get(act.tx, id)
+    if row is None or (row.owner != act.actor.project_id and not is_admin(act.actor)):
         raise NotFound(f"Could not find task {id[:64]}")
     return row
 
 
-def create_task(call: Call, body: wire.CreateTask) -> Any:
+def create_task(act: Act, body: wire.CreateTask) -> Any:
     """POST /v2/tasks: refused. Its input was a way round every check that an import makes."""
-    allow(call, policy.TASKS_ACCESS)
+    allow(act, policy.TASKS_ACCESS)
     raise Invalid(
         "Tasks are not created by request: import an image with POST /v2/images/{id}/import, and a task will say how it goes.",
         field="type",
     )
 
 
-def delete_task(call: Call, id: str) -> None:
+def delete_task(act: Act, id: str) -> None:
     """DELETE /v2/tasks/{id}: as upstream, tasks expire and are not deleted."""
-    task(call, id)
-    allow(call, policy.TASKS_ACCESS)
+    task(act, id)
+    allow(act, policy.TASKS_ACCESS)
     raise Invalid(f"Task {id} is not deleted by request: it goes away when it expires.", field="id")

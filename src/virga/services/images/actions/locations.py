@@ -9,6 +9,7 @@ import msgspec
 
 from virga.authority.rules import allow, may
 from virga.ground import wire as ground_wire
+from virga.ground.act import Act
 from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound, OverQuota
 from virga.ground.http.call import Answer, Call
 from virga.ground.wire import UNSET
@@ -25,11 +26,11 @@ MOST, MANY = 10, 64
 LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 
-def index(call: Call, id: str) -> list[model.Location]:
+def index(act: Act, id: str) -> list[model.Location]:
     """GET /v2/images/{id}/locations: for services."""
-    found(call, call.tx, id)
-    allow(call, policy.FETCH_IMAGE_LOCATION)
-    return store.locations(call.tx, id)
+    found(act, act.tx, id)
+    allow(act, policy.FETCH_IMAGE_LOCATION)
+    return store.locations(act.tx, id)
 
 
 def add(call: Call, id: str, body: wire.AddLocation) -> Answer:
@@ -54,13 +55,13 @@ def add(call: Call, id: str, body: wire.AddLocation) -> Answer:
     return Answer(code=202)
 
 
-def _place(call: Call, url: str) -> Store:
-    web = next((s for s in call.use(Stores).by_id.values() if s.type == "http"), None)
+def _place(act: Act, url: str) -> Store:
+    web = next((s for s in act.use(Stores).by_id.values() if s.type == "http"), None)
     if url.partition(":")[0].lower() not in {"http", "https"}:
         raise Invalid(f"Invalid location {url[:80]}: only http and https addresses are taken", field="url")
     if web is None:
         raise Forbidden("http store must be enabled to use location API by normal user.", field="url")
-    Guard(call.use(Images)).read(url)
+    Guard(act.use(Images)).read(url)
     return web
 
 
@@ -81,14 +82,14 @@ def _hash(validation: wire.Validation | None) -> tuple[str, str] | None:
     return algorithm, value.lower()
 
 
-def patch(call: Call, image: model.Image, verb: str, at: str | None, value: Any) -> None:
+def patch(act: Act, image: model.Image, verb: str, at: str | None, value: Any) -> None:
     """`/locations` in a PATCH: add one (`/locations/-`), replace all, remove one. Only where the setting shows locations."""
-    if not call.use(Images).show_locations:
+    if not act.use(Images).show_locations:
         raise Forbidden("It's not allowed to update locations if locations are invisible.", field="locations")
-    permit(call, policy.DELETE_IMAGE_LOCATION if verb == "remove" else policy.SET_IMAGE_LOCATION, image)
-    rows = store.locations(call.tx, image.id)
+    permit(act, policy.DELETE_IMAGE_LOCATION if verb == "remove" else policy.SET_IMAGE_LOCATION, image)
+    rows = store.locations(act.tx, image.id)
     if verb == "remove":
-        _remove(call, image, rows, at)
+        _remove(act, image, rows, at)
         return
     if image.status not in {model.ACTIVE, model.QUEUED}:
         raise Conflict(f"It's not allowed to change locations if image status is {image.status}.")
@@ -100,24 +101,24 @@ def patch(call: Call, image: model.Image, verb: str, at: str | None, value: Any)
     shapes = [ground_wire.decode(wire.OldLocation, msgspec.json.encode(v)) for v in values]
     declared = [s for s in shapes if isinstance(s, wire.OldLocation)]
     if verb == "replace" and image.status == model.ACTIVE:
-        _again(call, rows, declared)
+        _again(act, rows, declared)
     else:
-        _take(call, image, [] if verb == "replace" else rows, declared)
+        _take(act, image, [] if verb == "replace" else rows, declared)
 
 
-def _again(call: Call, rows: list[model.Location], declared: list[wire.OldLocation]) -> None:
+def _again(act: Act, rows: list[model.Location], declared: list[wire.OldLocation]) -> None:
     """The same places with other words about them: bytes are neither added nor dropped by a replace."""
-    stores = call.use(Stores)
+    stores = act.use(Stores)
     urls = {stores.by_id[r.store].blobs.url(r.key): r for r in rows if r.store in stores.by_id}
     if sorted(urls) != sorted(s.url for s in declared):
         raise Invalid(
             "Original locations must be kept when they are replaced: only their metadata can change.", field="locations"
         )
     for shape in declared:
-        store.LOCATIONS.put(call.tx, urls[shape.url].id, meta={k: v for k, v in shape.metadata.items() if k != "store"})
+        store.LOCATIONS.put(act.tx, urls[shape.url].id, meta={k: v for k, v in shape.metadata.items() if k != "store"})
 
 
-def _take(call: Call, image: model.Image, rows: list[model.Location], new: list[wire.OldLocation]) -> None:
+def _take(act: Act, image: model.Image, rows: list[model.Location], new: list[wire.OldLocation]) -> None:
     place: Store | None = None
     known: dict[str, Any] = {}
     if len(rows) + len(new) > MOST:
@@ -125,19 +126,19 @@ def _take(call: Call, image: model.Image, rows: list[model.Location], new: list[
             f"The limit has been exceeded on the number of allowed image locations. Attempted: {len(rows) + len(new)}, Maximum: {MOST}"
         )
     for shape in new:
-        place = _place(call, shape.url)
+        place = _place(act, shape.url)
         if any(r.key == shape.url for r in rows):
             raise Invalid(f"The location {shape.url[:80]} is already there", field="locations")
         if shape.validation_data is not None:
             known |= _known(image, shape.validation_data, known)
     assert place is not None
     if not rows:
-        store.LOCATIONS.delete(call.tx, store.LOCATIONS.c.image_id == image.id)
-    now = call.now()
+        store.LOCATIONS.delete(act.tx, store.LOCATIONS.c.image_id == image.id)
+    now = act.now()
     for n, shape in enumerate(new):
         store.LOCATIONS.insert(
-            call.tx,
-            id=call.world.uuid(),
+            act.tx,
+            id=act.world.uuid(),
             image_id=image.id,
             store=place.id,
             key=shape.url,
@@ -147,8 +148,8 @@ def _take(call: Call, image: model.Image, rows: list[model.Location], new: list[
     change = known | {"stores": sorted({*(r.store for r in rows), place.id}), "updated": now}
     if image.status == model.QUEUED:
         change |= {"status": model.ACTIVE, "reason": None}
-        call.emit(events.ImageActive(image_id=image.id))
-    store.IMAGES.put(call.tx, image.id, **change)
+        act.emit(events.ImageActive(image_id=image.id))
+    store.IMAGES.put(act.tx, image.id, **change)
 
 
 def _known(image: model.Image, declared: wire.Validation, before: dict[str, Any]) -> dict[str, Any]:
@@ -173,35 +174,35 @@ def _known(image: model.Image, declared: wire.Validation, before: dict[str, Any]
     return new
 
 
-def _remove(call: Call, image: model.Image, rows: list[model.Location], at: str | None) -> None:
+def _remove(act: Act, image: model.Image, rows: list[model.Location], at: str | None) -> None:
     if image.status != model.ACTIVE:
         raise Conflict(f"It's not allowed to remove locations if image status is {image.status}.")
     if len(rows) == 1:
         raise Forbidden("Cannot remove last location in the image.", field="locations")
     if at is None or not at.isdecimal() or int(at[:6]) >= len(rows):
         raise Invalid("Invalid position for removing a location.", field="path")
-    _drop(call, image, rows, rows[int(at)])
+    _drop(act, image, rows, rows[int(at)])
 
 
-def _drop(call: Call, image: model.Image, rows: list[model.Location], gone: model.Location) -> None:
-    store.LOCATIONS.delete(call.tx, store.LOCATIONS.c.id == gone.id)
+def _drop(act: Act, image: model.Image, rows: list[model.Location], gone: model.Location) -> None:
+    store.LOCATIONS.delete(act.tx, store.LOCATIONS.c.id == gone.id)
     left = [r.store for r in rows if r.id != gone.id]
-    store.IMAGES.put(call.tx, image.id, stores=sorted(set(left)), updated=call.now())
-    call.emit(events.ImageDeleted(image_id=image.id))  # wakes the sweeper: one copy's bytes are nobody's now
+    store.IMAGES.put(act.tx, image.id, stores=sorted(set(left)), updated=act.now())
+    act.emit(events.ImageDeleted(image_id=image.id))  # wakes the sweeper: one copy's bytes are nobody's now
 
 
-def delete_from_store(call: Call, store_id: str, id: str) -> None:
+def delete_from_store(act: Act, store_id: str, id: str) -> None:
     """DELETE /v2/stores/{store}/{id}: one copy of the bytes."""
-    if store_id not in call.use(Stores).by_id:
+    if store_id not in act.use(Stores).by_id:
         raise Conflict(f"The selected store {store_id[:64]} is not available on this node.")
-    image = found(call, call.tx, id)
-    if not may(call.actor, policy.DELETE_IMAGE_LOCATION, project_id=image.owner):
-        permit(call, policy.DELETE_IMAGE_LOCATION, image)
+    image = found(act, act.tx, id)
+    if not may(act.actor, policy.DELETE_IMAGE_LOCATION, project_id=image.owner):
+        permit(act, policy.DELETE_IMAGE_LOCATION, image)
     if image.status != model.ACTIVE:
         raise Conflict(
             f"It's not allowed to remove image data from store if image status is not 'active', but {image.status}."
         )
-    rows = store.locations(call.tx, id)
+    rows = store.locations(act.tx, id)
     gone = next((r for r in rows if r.store == store_id), None)
     if gone is None:
         raise NotFound(f"Image {id} is not stored in store {store_id}.")
@@ -210,4 +211,4 @@ def delete_from_store(call: Call, store_id: str, id: str) -> None:
             "Cannot delete image data from the only store containing it. Consider deleting the image instead.",
             field="store",
         )
-    _drop(call, image, rows, gone)
+    _drop(act, image, rows, gone)

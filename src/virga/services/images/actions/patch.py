@@ -9,6 +9,7 @@ import msgspec
 
 from virga.authority.rules import allow
 from virga.ground import wire as ground_wire
+from virga.ground.act import Act
 from virga.ground.errors import Conflict, Forbidden, Invalid, UnsupportedMedia
 from virga.ground.http.call import Call
 from virga.ground.wire import given
@@ -59,22 +60,22 @@ def update(call: Call, id: str) -> Whole:
     return whole(call, found(call, call.tx, id))
 
 
-def _keep(call: Call, image: model.Image, doc: dict[str, Any]) -> None:
+def _keep(act: Act, image: model.Image, doc: dict[str, Any]) -> None:
     shape = ground_wire.decode(wire.Settled, msgspec.json.encode(doc))
     assert isinstance(shape, wire.Settled)
     change = given(shape)
     change["owner"] = change["owner"] or image.owner
     if change["owner"] != image.owner:
-        allow(call, policy.SET_OWNER)
+        allow(act, policy.SET_OWNER)
     if shape.visibility != image.visibility:
-        _may_show(call, image.owner, shape.visibility)
+        _may_show(act, image.owner, shape.visibility)
     change["properties"] = properties.checked(change.pop("extra"))
-    fits_together(call, change["properties"], image.properties)
+    fits_together(act, change["properties"], image.properties)
     change["tags"] = sorted(set(change["tags"]))
     if len(change["tags"]) > TAGS:
         raise Invalid(f"Invalid input for field 'tags': at most {TAGS} tags", field="tags")
     changed = {k: v for k, v in change.items() if v != getattr(image, k)}
-    store.put(call.tx, image.id, **changed, updated=call.now())
+    store.put(act.tx, image.id, **changed, updated=act.now())
 
 
 def read(call: Call) -> list[Step]:

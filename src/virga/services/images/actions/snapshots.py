@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 
 from virga.authority.rules import allow
+from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.errors import NoSpace, NotFound, Problem, Unavailable
 from virga.ground.events import emit
-from virga.ground.http.call import Call
 from virga.ground.sagas.saga import SAGAS, Again, Context, wake
 from virga.services.images import events, limits, model, policy, properties, store
 from virga.services.images.driver import Stores
@@ -30,7 +30,7 @@ class Refused(Problem):
 
 
 def begin(
-    call: Call,
+    act: Act,
     id: str,
     saga: str,
     *,
@@ -43,13 +43,13 @@ def begin(
 ) -> None:
     """A private record that waits for its bytes, owned by `saga`; with `member` it is shared with that project, which need not accept.
     Raises Forbidden, Invalid, OverQuota as creating it by hand would."""
-    allow(call, policy.ADD_IMAGE, project_id=call.actor.project_id)
+    allow(act, policy.ADD_IMAGE, project_id=act.actor.project_id)
     extra = properties.checked(extra)
-    limits.check_images(call.tx, owner)
-    limits.check_arriving(call.tx, owner)
-    now = call.now()
+    limits.check_images(act.tx, owner)
+    limits.check_arriving(act.tx, owner)
+    now = act.now()
     store.add(
-        call.tx,
+        act.tx,
         id=id,
         name=name,
         owner=owner,
@@ -83,7 +83,7 @@ def begin(
         reason=None,
     )
     if member is not None:
-        store.MEMBERS.insert(call.tx, image_id=id, member_id=member, status=model.ACCEPTED, created=now, updated=now)
+        store.MEMBERS.insert(act.tx, image_id=id, member_id=member, status=model.ACCEPTED, created=now, updated=now)
 
 
 def take(

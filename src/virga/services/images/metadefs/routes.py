@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from virga.ground.act import Act
 from virga.ground.http.call import Call
 from virga.ground.http.table import Route
 from virga.services.images.metadefs import views, wire
@@ -15,7 +16,7 @@ ALL = "/v2/metadefs/namespaces"
 ONE = ALL + "/{namespace}"
 
 
-def _document(_: Call) -> None:
+def _document(_: Act) -> None:
     return
 
 

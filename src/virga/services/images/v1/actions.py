@@ -10,6 +10,7 @@ import msgspec
 
 from virga.authority.rules import allow, is_admin
 from virga.ground import wire as ground_wire
+from virga.ground.act import Act
 from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound
 from virga.ground.http.call import Answer, Call, repeated
 from virga.ground.http.pages import Page
@@ -75,9 +76,9 @@ def index(call: Call) -> Page[model.Image]:
     )
 
 
-def show(call: Call, id: str) -> model.Image:
+def show(act: Act, id: str) -> model.Image:
     """HEAD /v1/images/{id}: all of it is in the headers."""
-    return images.show(call, id)
+    return images.show(act, id)
 
 
 async def download(call: Call, id: str) -> Answer:
@@ -90,9 +91,9 @@ async def download(call: Call, id: str) -> Answer:
     return answer
 
 
-def _read(call: Call, id: str) -> model.Image:
-    with call.db.read() as tx:
-        return images.found(call, tx, id)
+def _read(act: Act, id: str) -> model.Image:
+    with act.db.read() as tx:
+        return images.found(act, tx, id)
 
 
 async def create(call: Call) -> Answer:
@@ -129,9 +130,9 @@ def _has_body(call: Call) -> bool:
 
 
 @repeated
-def _forget(call: Call, id: str) -> None:
+def _forget(act: Act, id: str) -> None:
     """What could not be uploaded in the request that made it is not left behind."""
-    with call.db.write() as tx:
+    with act.db.write() as tx:
         store.remove(tx, id)
 
 
@@ -148,11 +149,11 @@ def _create(call: Call, declared: headers.Described) -> model.Image:
             call.open = None
 
 
-def _look(call: Call, declared: headers.Described) -> str | None:
+def _look(act: Act, declared: headers.Described) -> str | None:
     """Whether the addresses are ones that may be fetched from, as far as they say it themselves."""
     if declared.copy_from:
-        Guard(call.use(Images)).read(declared.copy_from)
-    return locations._place(call, declared.location).id if declared.location else None
+        Guard(act.use(Images)).read(declared.copy_from)
+    return locations._place(act, declared.location).id if declared.location else None
 
 
 def _begin(call: Call, image: model.Image, declared: headers.Described, place: str | None) -> model.Image:
@@ -228,34 +229,34 @@ def _update(call: Call, id: str, declared: headers.Described) -> model.Image:
 EMPTY = {"content-type": "text/html; charset=UTF-8"}
 
 
-def delete(call: Call, id: str) -> Answer:
+def delete(act: Act, id: str) -> Answer:
     """DELETE /v1/images/{id}"""
-    images.delete(call, id)
+    images.delete(act, id)
     return Answer(b"", 200, dict(EMPTY))
 
 
-def image_members(call: Call, id: str) -> list[model.Member]:
+def image_members(act: Act, id: str) -> list[model.Member]:
     """GET /v1/images/{id}/members"""
-    return members.index(call, id)
+    return members.index(act, id)
 
 
-def add_member(call: Call, id: str, member: str) -> Answer:
+def add_member(act: Act, id: str, member: str) -> Answer:
     """PUT /v1/images/{id}/members/{member}: offered, and pending as in v2; whether it is taken is the member's word alone, which has
     none in v1: its list shows what is pending, too."""
-    if store.member(call.tx, id, member) is None:
-        members.create(call, id, wire.AddMember(member=member))
+    if store.member(act.tx, id, member) is None:
+        members.create(act, id, wire.AddMember(member=member))
     return Answer(b"", 204, dict(EMPTY))
 
 
-def remove_member(call: Call, id: str, member: str) -> Answer:
+def remove_member(act: Act, id: str, member: str) -> Answer:
     """DELETE /v1/images/{id}/members/{member}"""
-    members.delete(call, id, member)
+    members.delete(act, id, member)
     return Answer(b"", 204, dict(EMPTY))
 
 
-def shared_images(call: Call, member: str) -> list[model.Member]:
+def shared_images(act: Act, member: str) -> list[model.Member]:
     """GET /v1/shared-images/{member}: for the member itself and administrators."""
-    allow(call, policy.GET_MEMBERS, project_id=member)
-    if member != call.actor.project_id and not is_admin(call.actor):
+    allow(act, policy.GET_MEMBERS, project_id=member)
+    if member != act.actor.project_id and not is_admin(act.actor):
         raise Conflict("Not for others.")
-    return store.MEMBERS.find(call.tx, store.MEMBERS.c.member_id == member, order=store.MEMBERS.c.created)
+    return store.MEMBERS.find(act.tx, store.MEMBERS.c.member_id == member, order=store.MEMBERS.c.created)

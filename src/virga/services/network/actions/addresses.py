@@ -6,8 +6,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Collection, Iterator
 
+from virga.ground.act import Act
 from virga.ground.errors import Conflict, Invalid
-from virga.ground.http.call import Call
 from virga.ground.wire import UNSET
 from virga.services.network import model, settings, store, wire
 
@@ -19,9 +19,10 @@ class Addresses:
     """The addresses of one network for as long as one request gives them out: what they are given from is read once. Whoever makes one
     holds the network."""
 
-    def __init__(self, call: Call, network_id: str) -> None:
-        self._call, self._network = call, network_id
-        self.subnets = store.SUBNETS.every(call.tx, ("created", "id"), network_id=network_id)
+    def __init__(self, act: Act, network_id: str) -> None:
+        self._act = act
+        self._network = network_id
+        self.subnets = store.SUBNETS.every(act.tx, ("created", "id"), network_id=network_id)
         self._nets = {s.id: model.network_of(s.cidr) for s in self.subnets}
         self._ranges: dict[str, list[tuple[int, int]]] = {}
         self._taken: dict[str, set[str]] = {}
@@ -54,12 +55,12 @@ class Addresses:
         if subnet.id not in self._ranges:
             self._ranges[subnet.id] = list(model.ranges(subnet.pools))
         ranges = self._ranges[subnet.id]
-        for guess in model.guesses(net, ranges, self._call.world.chance):
-            if guess not in taken and store.PORT_IPS.by(self._call.tx, subnet_id=subnet.id, ip=guess) is None:
+        for guess in model.guesses(net, ranges, self._act.world.chance):
+            if guess not in taken and store.PORT_IPS.by(self._act.tx, subnet_id=subnet.id, ip=guess) is None:
                 taken.add(guess)
                 return guess
         if subnet.id not in self._free:
-            taken |= store.used_ips(self._call.tx, subnet.id)
+            taken |= store.used_ips(self._act.tx, subnet.id)
             self._free[subnet.id] = model.free(net, ranges, taken)
         ip = next(self._free[subnet.id], None)
         if ip is not None:
@@ -150,7 +151,7 @@ class Addresses:
                 field="fixed_ips",
                 type="InvalidInput",
             )
-        holder = store.PORT_IPS.by(self._call.tx, subnet_id=subnet.id, ip=text)
+        holder = store.PORT_IPS.by(self._act.tx, subnet_id=subnet.id, ip=text)
         if holder is not None or text in self._taken.get(subnet.id, ()):
             raise Conflict(
                 f"IP address {address} already allocated in subnet {subnet.id}.",
@@ -160,7 +161,7 @@ class Addresses:
         return one
 
 
-def macs(call: Call, network_id: str, requested: list[str | None]) -> list[str]:
+def macs(act: Act, network_id: str, requested: list[str | None]) -> list[str]:
     """As many MACs as are asked for, each the one that is named or one that no port of the network has. Raises Invalid for one that is no
     NIC's, Conflict for one that a port has (or that is asked for twice)."""
     named = [mac.lower() for mac in requested if mac is not None]
@@ -171,7 +172,7 @@ def macs(call: Call, network_id: str, requested: list[str | None]) -> list[str]:
                 field="mac_address",
                 type="InvalidInput",
             )
-    taken = store.macs_among(call.tx, network_id, named)
+    taken = store.macs_among(act.tx, network_id, named)
     for mac in named:
         if mac in taken:
             raise Conflict(
@@ -179,20 +180,20 @@ def macs(call: Call, network_id: str, requested: list[str | None]) -> list[str]:
                 type="MacAddressInUse",
             )
         taken.add(mac)
-    fresh = iter(_fresh(call, network_id, len(requested) - len(named), taken))
+    fresh = iter(_fresh(act, network_id, len(requested) - len(named), taken))
     return [mac.lower() if mac is not None else next(fresh) for mac in requested]
 
 
-def _fresh(call: Call, network_id: str, count: int, taken: set[str]) -> list[str]:
-    prefix = call.use(settings.Network).mac_prefix
+def _fresh(act: Act, network_id: str, count: int, taken: set[str]) -> list[str]:
+    prefix = act.use(settings.Network).mac_prefix
     out: list[str] = []
     for _ in range(64):
         guesses = {
-            prefix + "".join(f":{call.world.chance.randrange(256):02x}" for _ in range(3))
+            prefix + "".join(f":{act.world.chance.randrange(256):02x}" for _ in range(3))
             for _ in range(count - len(out))
         }
         fresh = guesses - taken
-        fresh -= store.macs_among(call.tx, network_id, fresh)
+        fresh -= store.macs_among(act.tx, network_id, fresh)
         taken |= fresh
         out += sorted(fresh)
         if len(out) == count:

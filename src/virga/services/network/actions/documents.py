@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from virga.ground.http.call import Call
+from virga.ground.act import Act
 
 
-def nothing(_: Call) -> None:
+def nothing(_: Act) -> None:
     """A document that depends on nothing."""
     return
 
 
-def alias(_: Call, alias: str) -> str:
+def alias(_: Act, alias: str) -> str:
     """GET /v2.0/extensions/{alias}"""
     return alias

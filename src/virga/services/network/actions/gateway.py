@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from virga.authority.rules import Rule, allow
+from virga.ground.act import Act
 from virga.ground.errors import Conflict, Invalid
-from virga.ground.http.call import Call
 from virga.ground.wire import UNSET, UnsetType, given
 from virga.services.network import model, store, wire
 from virga.services.network.actions import network, new_port
@@ -25,14 +25,14 @@ def requested_gateway(info: wire.Gateway | UnsetType | None) -> wire.Gateway | N
     return info
 
 
-def may_choose(call: Call, project: str, gateway: wire.Gateway, ips: Rule, snat: Rule) -> None:
+def may_choose(act: Act, project: str, gateway: wire.Gateway, ips: Rule, snat: Rule) -> None:
     """Outer addresses and their translation are the operator's (Neutron's policy). Raises Forbidden; Invalid for two addresses of
     one subnet, which would let one router empty it."""
     if gateway.enable_snat is not UNSET:
-        allow(call, snat, project_id=project)
+        allow(act, snat, project_id=project)
     if gateway.external_fixed_ips is UNSET:
         return
-    allow(call, ips, project_id=project)
+    allow(act, ips, project_id=project)
     named = [f.subnet_id for f in gateway.external_fixed_ips if f.subnet_id is not UNSET]
     if len(set(named)) != len(named):
         raise _one_each()
@@ -46,9 +46,9 @@ def _one_each() -> Invalid:
     )
 
 
-def put(call: Call, router: model.Router, gateway: wire.Gateway) -> None:
+def put(act: Act, router: model.Router, gateway: wire.Gateway) -> None:
     """Lead the router out by this gateway. Raises NotFound, Invalid, Conflict (floating IPs need the one that it has)."""
-    outside = network.seen(call, str(gateway.network_id))
+    outside = network.seen(act, str(gateway.network_id))
     snat = gateway.enable_snat is not False
     named = gateway.external_fixed_ips if gateway.external_fixed_ips is not UNSET else []
     if not outside.external:
@@ -58,12 +58,12 @@ def put(call: Call, router: model.Router, gateway: wire.Gateway) -> None:
             type="BadRequest",
         )
     if router.gateway_network_id == outside.id and not named:
-        store.ROUTERS.put(call.tx, router.id, enable_snat=snat)
+        store.ROUTERS.put(act.tx, router.id, enable_snat=snat)
         return
-    clear(call, router)
+    clear(act, router)
     fixed = [wire.FixedIp(subnet_id=f.subnet_id, ip_address=f.ip_address) for f in named] or None
     made = new_port.make(
-        call,
+        act,
         NewPort(
             network_id=outside.id,
             project_id="",
@@ -83,14 +83,14 @@ def put(call: Call, router: model.Router, gateway: wire.Gateway) -> None:
             field="external_gateway_info",
             type="BadRequest",
         )
-    store.ROUTERS.put(call.tx, router.id, gateway_network_id=outside.id, gateway_port_id=made.port.id, enable_snat=snat)
+    store.ROUTERS.put(act.tx, router.id, gateway_network_id=outside.id, gateway_port_id=made.port.id, enable_snat=snat)
 
 
-def clear(call: Call, router: model.Router) -> None:
+def clear(act: Act, router: model.Router) -> None:
     """Take the router's gateway away. Raises Conflict while floating IPs need it."""
     if router.gateway_port_id is None:
         return
-    used = store.FLOATING_IPS.find(call.tx, store.FLOATING_IPS.c.router_id == router.id)
+    used = store.FLOATING_IPS.find(act.tx, store.FLOATING_IPS.c.router_id == router.id)
     if used:
         who = ", ".join(f"{f.address} ({f.id})" for f in used)
         raise Conflict(
@@ -98,7 +98,7 @@ def clear(call: Call, router: model.Router) -> None:
             type="RouterExternalGatewayInUseByFloatingIp",
             blocking=[f.id for f in used],
         )
-    port = store.PORTS.get(call.tx, router.gateway_port_id)
-    store.ROUTERS.put(call.tx, router.id, gateway_network_id=None, gateway_port_id=None)
+    port = store.PORTS.get(act.tx, router.gateway_port_id)
+    store.ROUTERS.put(act.tx, router.id, gateway_network_id=None, gateway_port_id=None)
     if port is not None:
-        new_port.drop(call, port)
+        new_port.drop(act, port)

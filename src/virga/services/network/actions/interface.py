@@ -6,8 +6,8 @@ from __future__ import annotations
 import ipaddress
 
 from virga.authority.rules import allow, is_admin
+from virga.ground.act import Act
 from virga.ground.errors import Conflict, Invalid, NotFound
-from virga.ground.http.call import Call
 from virga.ground.wire import UNSET
 from virga.services.network import model, policy, store, wire
 from virga.services.network.actions import new_port, ownership, port, subnet
@@ -15,34 +15,32 @@ from virga.services.network.actions.new_port import NewPort
 from virga.services.network.actions.router import Leg, held, legs_of
 
 
-def add(call: Call, id: str, body: wire.RouterInterface) -> wire.InterfaceOfRouter:
+def add(act: Act, id: str, body: wire.RouterInterface) -> wire.InterfaceOfRouter:
     """PUT /v2.0/routers/{id}/add_router_interface, by subnet or by port."""
     if isinstance(body.port_id, str):
-        call.tx.hold(f"port:{body.port_id}")
-    on = held(call, id)
-    allow(call, policy.ADD_ROUTER_INTERFACE, project_id=on.project_id)
+        act.tx.hold(f"port:{body.port_id}")
+    on = held(act, id)
+    allow(act, policy.ADD_ROUTER_INTERFACE, project_id=on.project_id)
     if (body.subnet_id is UNSET) == (body.port_id is UNSET):
         raise Invalid(
             "Bad router request: Either subnet_id or port_id must be specified, not both and not none.",
             field="subnet_id",
             type="BadRequest",
         )
-    legs = legs_of(call, id)
+    legs = legs_of(act, id)
     if body.subnet_id is not UNSET:
-        leg, subnet_ids = _by_subnet(call, on, legs, str(body.subnet_id))
+        leg, subnet_ids = _by_subnet(act, on, legs, str(body.subnet_id))
     else:
-        leg, subnet_ids = _by_port(call, on, legs, str(body.port_id))
-    ownership.bump_revision(call, store.ROUTERS, id, {})
-    store.touch(call.tx, call.registry, "port", leg.id)
-    store.touch(call.tx, call.registry, "router", id)
+        leg, subnet_ids = _by_port(act, on, legs, str(body.port_id))
+    ownership.bump_revision(act, store.ROUTERS, id, {})
+    store.touch(act.tx, act.registry, "port", leg.id)
+    store.touch(act.tx, act.registry, "router", id)
     return _shown(on, leg, subnet_ids)
 
 
-def _by_subnet(
-    call: Call, on: model.Router, legs: list[Leg], id: str
-) -> tuple[model.Port | model.ListedPort, list[str]]:
+def _by_subnet(act: Act, on: model.Router, legs: list[Leg], id: str) -> tuple[model.Port | model.ListedPort, list[str]]:
     """A port of the router's own, with the subnet's gateway address."""
-    into = subnet.seen(call, id)
+    into = subnet.seen(act, id)
     _no_overlap(legs, [into])
     if into.gateway_ip is None:
         raise Invalid(
@@ -50,18 +48,18 @@ def _by_subnet(
             field="subnet_id",
             type="BadRequest",
         )
-    network = store.NETWORKS.get(call.tx, into.network_id)
+    network = store.NETWORKS.get(act.tx, into.network_id)
     assert network is not None
-    if network.project_id != on.project_id and not network.shared and not is_admin(call.actor):
+    if network.project_id != on.project_id and not network.shared and not is_admin(act.actor):
         raise ownership.missing("subnet", into.id)
-    if on.project_id not in (into.project_id, network.project_id) and not is_admin(call.actor):
+    if on.project_id not in (into.project_id, network.project_id) and not is_admin(act.actor):
         raise Invalid(  # else a tenant's router is the gateway of everybody's (LP 1757482)
             f"Bad router request: Cannot add interface to router because subnet {into.id} is not owned by project making the request.",
             field="subnet_id",
             type="BadRequest",
         )
     made = new_port.make(
-        call,
+        act,
         NewPort(
             network_id=network.id,
             project_id=on.project_id,
@@ -75,29 +73,29 @@ def _by_subnet(
     return made.port, [into.id]
 
 
-def _by_port(call: Call, on: model.Router, legs: list[Leg], id: str) -> tuple[model.Port | model.ListedPort, list[str]]:
+def _by_port(act: Act, on: model.Router, legs: list[Leg], id: str) -> tuple[model.Port | model.ListedPort, list[str]]:
     """A port that is there becomes the router's."""
-    leg = port.seen(call, id)
-    if leg.project_id != on.project_id and not is_admin(call.actor):
+    leg = port.seen(act, id)
+    if leg.project_id != on.project_id and not is_admin(act.actor):
         raise ownership.missing("port", leg.id)
     if leg.device_id:
         raise Conflict(
             f"Unable to complete operation on port {leg.id} for network {leg.network_id}. Port already has an attached device {leg.device_id}.",
             type="PortInUse",
         )
-    rows = store.ips_of(call.tx, [leg.id]).get(leg.id, [])
+    rows = store.ips_of(act.tx, [leg.id]).get(leg.id, [])
     if not rows:
         raise Invalid(
             "Bad router request: Cannot have a router interface without an address on the port.",
             field="port_id",
             type="BadRequest",
         )
-    subnets = store.SUBNETS.within(call.tx, "id", [r.subnet_id for r in rows])
+    subnets = store.SUBNETS.within(act.tx, "id", [r.subnet_id for r in rows])
     _no_overlap(legs, subnets)
-    store.PORT_GROUPS.delete(call.tx, store.PORT_GROUPS.c.port_id == leg.id)
-    store.PORT_IPS.change(call.tx, store.PORT_IPS.c.port_id == leg.id, router_id=on.id)
+    store.PORT_GROUPS.delete(act.tx, store.PORT_GROUPS.c.port_id == leg.id)
+    store.PORT_IPS.change(act.tx, store.PORT_IPS.c.port_id == leg.id, router_id=on.id)
     ownership.bump_revision(
-        call,
+        act,
         store.PORTS,
         leg.id,
         {"device_id": on.id, "device_owner": model.ROUTER_INTERFACE, "status": "ACTIVE", "port_security": False},
@@ -135,18 +133,16 @@ def _no_overlap(legs: list[Leg], fresh: list[model.Subnet]) -> None:
                 )
 
 
-def remove(call: Call, id: str, body: wire.RouterInterface) -> wire.InterfaceOfRouter:
+def remove(act: Act, id: str, body: wire.RouterInterface) -> wire.InterfaceOfRouter:
     """PUT /v2.0/routers/{id}/remove_router_interface: not while floating IPs or routes need it."""
-    on = held(call, id)
-    allow(call, policy.REMOVE_ROUTER_INTERFACE, project_id=on.project_id)
+    on = held(act, id)
+    allow(act, policy.REMOVE_ROUTER_INTERFACE, project_id=on.project_id)
     if body.subnet_id is UNSET and body.port_id is UNSET:
         raise Invalid(
             "Bad router request: Either subnet_id or port_id must be specified.", field="subnet_id", type="BadRequest"
         )
     legs = [
-        (p, s, ip)
-        for p, s, ip in legs_of(call, id)
-        if body.port_id in (UNSET, p.id) and body.subnet_id in (UNSET, s.id)
+        (p, s, ip) for p, s, ip in legs_of(act, id) if body.port_id in (UNSET, p.id) and body.subnet_id in (UNSET, s.id)
     ]
     if not legs:
         what = f"subnet {body.subnet_id}" if body.subnet_id is not UNSET else f"port {body.port_id}"
@@ -156,7 +152,7 @@ def remove(call: Call, id: str, body: wire.RouterInterface) -> wire.InterfaceOfR
         )
     leg = legs[0][0]
     nets = [ipaddress.ip_network(s.cidr) for _, s, _ in legs]
-    for fip in store.FLOATING_IPS.find(call.tx, store.FLOATING_IPS.c.router_id == id):
+    for fip in store.FLOATING_IPS.find(act.tx, store.FLOATING_IPS.c.router_id == id):
         if any(ipaddress.ip_address(fip.fixed_ip or "::") in n for n in nets):
             raise Conflict(
                 f"Router interface for subnet {legs[0][1].id} on router {id} cannot be deleted, as it is required by floating IP {fip.address} ({fip.id}).",
@@ -169,7 +165,7 @@ def remove(call: Call, id: str, body: wire.RouterInterface) -> wire.InterfaceOfR
                 f"Router interface for subnet {legs[0][1].id} on router {id} cannot be deleted, as it is required by the route to {route['destination']}.",
                 type="RouterInterfaceInUseByRoute",
             )
-    new_port.drop(call, leg)
-    ownership.bump_revision(call, store.ROUTERS, id, {})
-    store.touch(call.tx, call.registry, "router", id)
+    new_port.drop(act, leg)
+    ownership.bump_revision(act, store.ROUTERS, id, {})
+    store.touch(act.tx, act.registry, "router", id)
     return _shown(on, leg, [s.id for _, s, _ in legs])

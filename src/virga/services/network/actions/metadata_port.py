@@ -3,26 +3,26 @@
 
 from __future__ import annotations
 
+from virga.ground.act import Act
 from virga.ground.errors import Conflict
-from virga.ground.http.call import Call
 from virga.services.network import model, store
 from virga.services.network.actions import addresses
 
 
-def find(call: Call, network_id: str) -> model.Port:
+def find(act: Act, network_id: str) -> model.Port:
     """The network's metadata port, made if need be."""
-    port = store.PORTS.by(call.tx, network_id=network_id, device_owner=model.METADATA)
+    port = store.PORTS.by(act.tx, network_id=network_id, device_owner=model.METADATA)
     if port is not None:
         return port
-    now = call.now()
+    now = act.now()
     return store.PORTS.insert(
-        call.tx,
-        id=call.world.uuid(),
+        act.tx,
+        id=act.world.uuid(),
         name="",
         project_id="",
         description="",
         network_id=network_id,
-        mac=addresses.macs(call, network_id, [None])[0],
+        mac=addresses.macs(act, network_id, [None])[0],
         admin_state_up=True,
         status="DOWN",
         device_id=f"ovnmeta-{network_id}",
@@ -40,7 +40,7 @@ def find(call: Call, network_id: str) -> model.Port:
     )
 
 
-def address(call: Call, port: model.Port, subnet: model.Subnet, used: set[str]) -> None:
+def address(act: Act, port: model.Port, subnet: model.Subnet, used: set[str]) -> None:
     """Give the metadata port an address of the subnet, of which `used` are. Raises Conflict when none is left. The switch is for the
     caller to tell."""
     ip = next(model.free(model.network_of(subnet.cidr), model.ranges(subnet.pools), used), None)
@@ -49,4 +49,4 @@ def address(call: Call, port: model.Port, subnet: model.Subnet, used: set[str]) 
             f"No more IP addresses available on network {subnet.network_id}: subnet {subnet.cidr} has no room for the metadata port.",
             type="IpAddressGenerationFailure",
         )
-    store.PORT_IPS.insert(call.tx, port_id=port.id, subnet_id=subnet.id, ip=ip)
+    store.PORT_IPS.insert(act.tx, port_id=port.id, subnet_id=subnet.id, ip=ip)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from virga.authority.rules import allow
+from virga.ground.act import Act
 from virga.ground.errors import Conflict, Invalid
 from virga.ground.http.call import Call
 from virga.ground.http.pages import Page
@@ -15,49 +16,49 @@ from virga.services.network import limits, model, policy, settings, store, wire
 from virga.services.network.actions import new_port, ownership
 
 
-def seen(call: Call, id: str) -> model.Network:
+def seen(act: Act, id: str) -> model.Network:
     """The network if the caller may see it. Raises NotFound."""
     return ownership.found(
-        call, store.NETWORKS, store.networks_seen(*ownership.visibility(call, policy.GET_NETWORK)), "network", id
+        act, store.NETWORKS, store.networks_seen(*ownership.visibility(act, policy.GET_NETWORK)), "network", id
     )
 
 
-def seen_all(call: Call, ids: Iterable[str]) -> dict[str, model.Network]:
+def seen_all(act: Act, ids: Iterable[str]) -> dict[str, model.Network]:
     """As `seen`, of many: id → network. Raises NotFound."""
     return ownership.found_all(
-        call, store.NETWORKS, store.networks_seen(*ownership.visibility(call, policy.GET_NETWORK)), "network", ids
+        act, store.NETWORKS, store.networks_seen(*ownership.visibility(act, policy.GET_NETWORK)), "network", ids
     )
 
 
 def create(
-    call: Call, body: wire.CreateNetwork | list[wire.CreateNetwork]
+    act: Act, body: wire.CreateNetwork | list[wire.CreateNetwork]
 ) -> model.NetworkDetails | list[model.NetworkDetails]:
     """POST /v2.0/networks, one or many in one transaction."""
     many = isinstance(body, list)
-    made = [model.NetworkDetails(n, []) for n in make(call, body if isinstance(body, list) else [body])]
+    made = [model.NetworkDetails(n, []) for n in make(act, body if isinstance(body, list) else [body])]
     return made if many else made[0]
 
 
-def make(call: Call, bodies: list[wire.CreateNetwork]) -> list[model.Network]:
+def make(act: Act, bodies: list[wire.CreateNetwork]) -> list[model.Network]:
     """Networks for whoever may have them. Raises Forbidden, Invalid, OverQuota."""
-    wanted = [(body, _wanted(call, body)) for body in bodies]
-    ownership.room(call, limits.NETWORKS, (values["project_id"] for _, values in wanted))
-    made = [store.NETWORKS.insert(call.tx, **values) for _, values in wanted]
-    store.touch(call.tx, call.registry, "network", *(n.id for n in made))
+    wanted = [(body, _wanted(act, body)) for body in bodies]
+    ownership.room(act, limits.NETWORKS, (values["project_id"] for _, values in wanted))
+    made = [store.NETWORKS.insert(act.tx, **values) for _, values in wanted]
+    store.touch(act.tx, act.registry, "network", *(n.id for n in made))
     return made
 
 
-def _wanted(call: Call, body: wire.CreateNetwork) -> dict[str, Any]:
+def _wanted(act: Act, body: wire.CreateNetwork) -> dict[str, Any]:
     """The columns of a new network. Raises Forbidden for what is not the caller's to choose, Invalid for what there is not."""
-    project = ownership.project_of(call, body)
-    allow(call, policy.CREATE_NETWORK, project_id=project)
+    project = ownership.project_of(act, body)
+    allow(act, policy.CREATE_NETWORK, project_id=project)
     provider = (
         body.network_type is not UNSET
         or body.physical_network is not UNSET
         or body.segmentation_id not in (UNSET, None)
     )
-    ownership.admin_only(call, shared=body.shared, external=body.external, provider=provider)
-    own = call.use(settings.Network)
+    ownership.admin_only(act, shared=body.shared, external=body.external, provider=provider)
+    own = act.use(settings.Network)
     mtu = int(body.mtu) if body.mtu is not UNSET and body.mtu else own.mtu
     _carried(own, mtu, body.external)
     physical = (
@@ -75,7 +76,7 @@ def _wanted(call: Call, body: wire.CreateNetwork) -> dict[str, Any]:
             field="provider:network_type",
             type="InvalidInput",
         )
-    return ownership.common_columns(call, body, project) | {
+    return ownership.common_columns(act, body, project) | {
         "admin_state_up": body.admin_state_up,
         "shared": body.shared,
         "external": body.external,
@@ -96,9 +97,9 @@ def _carried(own: settings.Network, mtu: int, external: bool) -> None:
         )
 
 
-def show(call: Call, id: str) -> model.NetworkDetails:
+def show(act: Act, id: str) -> model.NetworkDetails:
     """GET /v2.0/networks/{id}"""
-    return store.network_details(call.tx, [seen(call, id)])[0]
+    return store.network_details(act.tx, [seen(act, id)])[0]
 
 
 def index(call: Call) -> Page[model.NetworkDetails]:
@@ -110,10 +111,10 @@ def index(call: Call) -> Page[model.NetworkDetails]:
     return Page(store.network_details(call.tx, page.items), page.marker)
 
 
-def update(call: Call, id: str, body: wire.UpdateNetwork) -> model.NetworkDetails:
+def update(act: Act, id: str, body: wire.UpdateNetwork) -> model.NetworkDetails:
     """PUT /v2.0/networks/{id}"""
-    network = seen(call, id)
-    allow(call, policy.UPDATE_NETWORK, project_id=network.project_id)
+    network = seen(act, id)
+    allow(act, policy.UPDATE_NETWORK, project_id=network.project_id)
     change = ownership.given(
         body,
         {
@@ -129,32 +130,32 @@ def update(call: Call, id: str, body: wire.UpdateNetwork) -> model.NetworkDetail
     )
     if "mtu" in change or "external" in change:
         _carried(
-            call.use(settings.Network), change.get("mtu", network.mtu), bool(change.get("external", network.external))
+            act.use(settings.Network), change.get("mtu", network.mtu), bool(change.get("external", network.external))
         )
     ownership.admin_only(
-        call,
+        act,
         shared="shared" in change and change["shared"] != network.shared,
         external="external" in change and change["external"] != network.external,
     )
     if network.shared and change.get("shared") is False:
         used = store.PORTS.find(
-            call.tx, store.PORTS.c.network_id == id, store.PORTS.c.project_id.not_in([network.project_id, ""]), limit=20
+            act.tx, store.PORTS.c.network_id == id, store.PORTS.c.project_id.not_in([network.project_id, ""]), limit=20
         )
         if used:
             raise Conflict(
                 f"Unable to reconfigure sharing settings for network {id}. Ports of other projects are using it: {', '.join(p.id for p in used)}.",
                 type="InvalidSharedSetting",
             )
-    ownership.bump_revision(call, store.NETWORKS, id, change)
-    store.touch(call.tx, call.registry, "network", id)
-    return show(call, id)
+    ownership.bump_revision(act, store.NETWORKS, id, change)
+    store.touch(act.tx, act.registry, "network", id)
+    return show(act, id)
 
 
-def delete(call: Call, id: str) -> None:
+def delete(act: Act, id: str) -> None:
     """DELETE /v2.0/networks/{id}: not while ports are on it; what the network made for itself goes along."""
-    network = seen(call, id)
-    allow(call, policy.DELETE_NETWORK, project_id=network.project_id)
-    ports = store.PORTS.find(call.tx, store.PORTS.c.network_id == id)
+    network = seen(act, id)
+    allow(act, policy.DELETE_NETWORK, project_id=network.project_id)
+    ports = store.PORTS.find(act.tx, store.PORTS.c.network_id == id)
     used = [p for p in ports if p.device_owner != model.METADATA]
     if used:
         who = ", ".join(f"{p.id} ({p.device_owner or 'no device'} {p.device_id})".replace(" )", ")") for p in used[:20])
@@ -164,7 +165,7 @@ def delete(call: Call, id: str) -> None:
             blocking=[p.id for p in used],
         )
     for port in ports:
-        new_port.drop(call, port)
-    store.SUBNETS.delete(call.tx, store.SUBNETS.c.network_id == id)
-    store.NETWORKS.delete(call.tx, store.NETWORKS.c.id == id)
-    store.touch(call.tx, call.registry, "network", id)
+        new_port.drop(act, port)
+    store.SUBNETS.delete(act.tx, store.SUBNETS.c.network_id == id)
+    store.NETWORKS.delete(act.tx, store.NETWORKS.c.id == id)
+    store.touch(act.tx, act.registry, "network", id)

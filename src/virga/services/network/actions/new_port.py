@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from virga.ground.http.call import Call
+from virga.ground.act import Act
 from virga.services.network import model, store, wire
 from virga.services.network.actions import addresses
 from virga.services.network.actions.addresses import Addresses
@@ -35,12 +35,12 @@ class NewPort(msgspec.Struct, frozen=True, kw_only=True):
     profile: dict[str, Any] = {}
 
 
-def make(call: Call, wanted: NewPort) -> model.PortDetails:
+def make(act: Act, wanted: NewPort) -> model.PortDetails:
     """Write one port, with its addresses and groups."""
-    return make_all(call, [wanted])[0]
+    return make_all(act, [wanted])[0]
 
 
-def make_all(call: Call, wanted: list[NewPort]) -> list[model.PortDetails]:
+def make_all(act: Act, wanted: list[NewPort]) -> list[model.PortDetails]:
     """Write ports with their addresses and groups: what is looked up is looked up once a network. Raises Invalid and Conflict as
     `Addresses.give` and `addresses.macs` do."""
     by_network: dict[str, list[int]] = {}
@@ -50,29 +50,29 @@ def make_all(call: Call, wanted: list[NewPort]) -> list[model.PortDetails]:
     ips: list[dict[str, str | None]] = []
     groups: list[dict[str, str]] = []
     for network_id in sorted(by_network):
-        call.tx.hold(f"network:{network_id}")
+        act.tx.hold(f"network:{network_id}")
         places = by_network[network_id]
-        macs = addresses.macs(call, network_id, [wanted[at].mac for at in places])
-        free = Addresses(call, network_id)
+        macs = addresses.macs(act, network_id, [wanted[at].mac for at in places])
+        free = Addresses(act, network_id)
         for at, mac in zip(places, macs, strict=True):
-            new, port = wanted[at], _write(call, wanted[at], mac)
+            new, port = wanted[at], _write(act, wanted[at], mac)
             given = sorted(free.give(new.device_owner, mac, new.fixed))
             leg = leg_of(new.device_owner, new.device_id)
             ips += [{"port_id": port.id, "subnet_id": subnet, "ip": ip, "router_id": leg} for subnet, ip in given]
             groups += [{"port_id": port.id, "group_id": group} for group in new.group_ids]
             shown = [{"subnet_id": subnet, "ip_address": ip} for subnet, ip in given]
             made[at] = model.PortDetails(port, shown, sorted(new.group_ids))
-    store.insert_all(call.tx, store.PORT_IPS, ips)
-    store.insert_all(call.tx, store.PORT_GROUPS, groups)
-    store.touch(call.tx, call.registry, "port", *(d.port.id for d in made.values()))
+    store.insert_all(act.tx, store.PORT_IPS, ips)
+    store.insert_all(act.tx, store.PORT_GROUPS, groups)
+    store.touch(act.tx, act.registry, "port", *(d.port.id for d in made.values()))
     return [made[at] for at in range(len(wanted))]
 
 
-def _write(call: Call, new: NewPort, mac: str) -> model.Port:
-    now = call.now()
+def _write(act: Act, new: NewPort, mac: str) -> model.Port:
+    now = act.now()
     return store.PORTS.insert(
-        call.tx,
-        id=call.world.uuid(),
+        act.tx,
+        id=act.world.uuid(),
         name=new.name,
         project_id=new.project_id,
         description=new.description,
@@ -100,9 +100,9 @@ def leg_of(owner: str, device: str) -> str | None:
     return device if owner == model.ROUTER_INTERFACE else None
 
 
-def drop(call: Call, port: model.Port) -> None:
+def drop(act: Act, port: model.Port) -> None:
     """Take a port away, with its addresses and groups."""
-    store.PORT_IPS.delete(call.tx, store.PORT_IPS.c.port_id == port.id)
-    store.PORT_GROUPS.delete(call.tx, store.PORT_GROUPS.c.port_id == port.id)
-    store.PORTS.delete(call.tx, store.PORTS.c.id == port.id)
-    store.touch(call.tx, call.registry, "port", port.id)
+    store.PORT_IPS.delete(act.tx, store.PORT_IPS.c.port_id == port.id)
+    store.PORT_GROUPS.delete(act.tx, store.PORT_GROUPS.c.port_id == port.id)
+    store.PORTS.delete(act.tx, store.PORTS.c.id == port.id)
+    store.touch(act.tx, act.registry, "port", port.id)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from virga.authority import limits
 from virga.authority.limits import Limit
 from virga.authority.rules import Rule, allow, is_admin, may
+from virga.ground.act import Act
 from virga.ground.db.rows import Row, Rows, tagged
 from virga.ground.errors import Forbidden, Invalid, NotFound
 from virga.ground.http.call import Call, Query
@@ -23,17 +24,17 @@ T = TypeVar("T", bound=Row)
 CONTROL = {"fields", "limit", "marker", "sort_key", "sort_dir", "page_reverse"}
 
 
-def project_of(call: Call, body: Any) -> str:
+def project_of(act: Act, body: Any) -> str:
     """The project that will own the new thing: the caller's, or for administrators the one named."""
     named = body.project_id if body.project_id is not UNSET else body.tenant_id
     if body.project_id is not UNSET and body.tenant_id is not UNSET and body.project_id != body.tenant_id:
         raise Invalid("Invalid input for field 'tenant_id': it differs from project_id", field="tenant_id")
-    own = call.actor.project_id
+    own = act.actor.project_id
     if named is UNSET or not named:
-        if own is None and not is_admin(call.actor):
+        if own is None and not is_admin(act.actor):
             raise Forbidden("A token of a project is needed to create network things.")
         return own or ""
-    if named != own and not is_admin(call.actor):
+    if named != own and not is_admin(act.actor):
         raise Forbidden(
             f"Only administrators create things for another project; yours is {own}.",
             type="PolicyNotAuthorized",
@@ -42,11 +43,11 @@ def project_of(call: Call, body: Any) -> str:
     return str(named)
 
 
-def common_columns(call: Call, body: Any, project_id: str) -> dict[str, Any]:
+def common_columns(act: Act, body: Any, project_id: str) -> dict[str, Any]:
     """id, name, owner, times: the columns every row begins and ends with."""
-    now = call.now()
+    now = act.now()
     return {
-        "id": call.world.uuid(),
+        "id": act.world.uuid(),
         "name": body.name if body.name is not UNSET else "",
         "project_id": project_id,
         "description": body.description if body.description is not UNSET else "",
@@ -57,26 +58,26 @@ def common_columns(call: Call, body: Any, project_id: str) -> dict[str, Any]:
     }
 
 
-def visibility(call: Call, rule: Rule) -> tuple[str | None, bool]:
+def visibility(act: Act, rule: Rule) -> tuple[str | None, bool]:
     """What `rule` lets the caller see: the caller's project if its things are, and whether everybody's are."""
-    own = call.actor.project_id
-    if may(call.actor, rule):
+    own = act.actor.project_id
+    if may(act.actor, rule):
         return own, True
-    return (own if own is not None and may(call.actor, rule, project_id=own) else None), False
+    return (own if own is not None and may(act.actor, rule, project_id=own) else None), False
 
 
-def found(call: Call, rows: Rows[T], seen: Any, noun: str, id: str) -> T:
+def found(act: Act, rows: Rows[T], seen: Any, noun: str, id: str) -> T:
     """The row if the caller may see it; otherwise it does not exist."""
-    row = rows.one(call.tx, rows.c.id == id, seen)
+    row = rows.one(act.tx, rows.c.id == id, seen)
     if row is None:
         raise missing(noun, id)
     return row
 
 
-def found_all(call: Call, rows: Rows[T], seen: Any, noun: str, ids: Iterable[str]) -> dict[str, T]:
+def found_all(act: Act, rows: Rows[T], seen: Any, noun: str, ids: Iterable[str]) -> dict[str, T]:
     """As `found`, of many in one query: id → row. Raises NotFound for the first that is not seen."""
     named = list(dict.fromkeys(ids))
-    there = {row.id: row for row in rows.within(call.tx, "id", named, seen)}  # type: ignore[attr-defined]
+    there = {row.id: row for row in rows.within(act.tx, "id", named, seen)}  # type: ignore[attr-defined]
     for id in named:
         if id not in there:
             raise missing(noun, id)
@@ -88,7 +89,7 @@ def missing(noun: str, id: str) -> NotFound:
     return NotFound(f"{noun.capitalize()} {id[:64]} could not be found.", type=f"{words}NotFound")
 
 
-def admin_only(call: Call, **asked_for: bool) -> None:
+def admin_only(act: Act, **asked_for: bool) -> None:
     """Attributes that only administrators set; each named with its rule."""
     rules = {
         "shared": policy.SET_SHARED,
@@ -98,13 +99,13 @@ def admin_only(call: Call, **asked_for: bool) -> None:
     }
     for name, set_it in asked_for.items():
         if set_it:
-            allow(call, rules[name])
+            allow(act, rules[name])
 
 
-def room(call: Call, limit: Limit, projects: Iterable[str]) -> None:
+def room(act: Act, limit: Limit, projects: Iterable[str]) -> None:
     """Raise OverQuota unless every project that is named has room for one more, as often as it is named."""
     for project, more in Counter(projects).items():
-        limits.check(call.tx, project, {limit: more})
+        limits.check(act.tx, project, {limit: more})
 
 
 def _offered(call: Call) -> Call:
@@ -156,11 +157,11 @@ def given(body: Wire, names: dict[str, str]) -> dict[str, Any]:
     return {column: v for name, column in names.items() if (v := getattr(body, name)) is not UNSET}
 
 
-def newer_all(call: Call, rows: Rows[Any], ids: Iterable[str]) -> None:
+def newer_all(act: Act, rows: Rows[Any], ids: Iterable[str]) -> None:
     """The next revision of many, of which nothing else changes."""
-    rows.change(call.tx, rows.c.id.in_(list(ids)), revision=rows.c.revision + 1, updated=call.now())
+    rows.change(act.tx, rows.c.id.in_(list(ids)), revision=rows.c.revision + 1, updated=act.now())
 
 
-def bump_revision(call: Call, rows: Rows[Any], id: str, change: dict[str, Any]) -> None:
+def bump_revision(act: Act, rows: Rows[Any], id: str, change: dict[str, Any]) -> None:
     """Write a change with the next revision."""
-    rows.put(call.tx, id, **change, revision=rows.c.revision + 1, updated=call.now())
+    rows.put(act.tx, id, **change, revision=rows.c.revision + 1, updated=act.now())

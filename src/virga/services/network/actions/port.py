@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from virga.authority.rules import allow, is_admin, may
+from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict
 from virga.ground.http.call import Call
@@ -22,37 +23,35 @@ from virga.services.network.actions.new_port import NewPort
 AskedGroups = list[str] | UnsetType | None
 
 
-def seen(call: Call, id: str) -> model.Port:
+def seen(act: Act, id: str) -> model.Port:
     """The port if the caller may see it. Raises NotFound."""
-    return ownership.found(
-        call, store.PORTS, store.ports_seen(*ownership.visibility(call, policy.GET_PORT)), "port", id
-    )
+    return ownership.found(act, store.PORTS, store.ports_seen(*ownership.visibility(act, policy.GET_PORT)), "port", id)
 
 
-def create(call: Call, body: wire.CreatePort | list[wire.CreatePort]) -> model.PortDetails | list[model.PortDetails]:
+def create(act: Act, body: wire.CreatePort | list[wire.CreatePort]) -> model.PortDetails | list[model.PortDetails]:
     """POST /v2.0/ports, one or many in one transaction."""
     many = isinstance(body, list)
     bodies = body if isinstance(body, list) else [body]
-    networks = network.seen_all(call, (each.network_id for each in bodies))
-    wanted = [_wanted(call, each, networks[each.network_id]) for each in bodies]
-    ownership.room(call, limits.PORTS, (new.project_id for new in wanted))
+    networks = network.seen_all(act, (each.network_id for each in bodies))
+    wanted = [_wanted(act, each, networks[each.network_id]) for each in bodies]
+    ownership.room(act, limits.PORTS, (new.project_id for new in wanted))
     grouped = [new.secure and not new.device_owner.startswith("network:") for new in wanted]
     requested: list[AskedGroups] = [
         each.security_groups if has else [] for each, has in zip(bodies, grouped, strict=True)
     ]
-    groups = _groups(call, [new.project_id for new in wanted], requested)
+    groups = _groups(act, [new.project_id for new in wanted], requested)
     made = new_port.make_all(
-        call, [msgspec.structs.replace(new, group_ids=ids) for new, ids in zip(wanted, groups, strict=True)]
+        act, [msgspec.structs.replace(new, group_ids=ids) for new, ids in zip(wanted, groups, strict=True)]
     )
     return made if many else made[0]
 
 
-def _wanted(call: Call, body: wire.CreatePort, on: model.Network) -> NewPort:
+def _wanted(act: Act, body: wire.CreatePort, on: model.Network) -> NewPort:
     """The port that is asked for, without its groups. Raises Forbidden, Invalid, Conflict."""
-    project = ownership.project_of(call, body)
-    allow(call, policy.CREATE_PORT, project_id=project)
-    port_rights.may_set(call, on, project, body)
-    port_rights.may_plug(call, project, None, body)
+    project = ownership.project_of(act, body)
+    allow(act, policy.CREATE_PORT, project_id=project)
+    port_rights.may_set(act, on, project, body)
+    port_rights.may_plug(act, project, None, body)
     secure = body.port_security_enabled if isinstance(body.port_security_enabled, bool) else on.port_security
     pairs = body.allowed_address_pairs or []
     if not secure and (pairs or body.security_groups not in (UNSET, None, [])):
@@ -78,12 +77,12 @@ def _wanted(call: Call, body: wire.CreatePort, on: model.Network) -> NewPort:
     )
 
 
-def _groups(call: Call, projects: list[str], requested: list[AskedGroups]) -> list[list[str]]:
+def _groups(act: Act, projects: list[str], requested: list[AskedGroups]) -> list[list[str]]:
     """The ids of the security groups of ports, of projects in the same order: those that are named, else the project's default one.
     Raises NotFound for a group that is not the project's (an administrator names any)."""
     named = {id for ids in requested if isinstance(ids, list) for id in ids}
-    there = {g.id: g for g in store.GROUPS.within(call.tx, "id", named)}
-    default = functools.cache(lambda project: security_group.default(call, project).id)
+    there = {g.id: g for g in store.GROUPS.within(act.tx, "id", named)}
+    default = functools.cache(lambda project: security_group.default(act, project).id)
     out: list[list[str]] = []
     for project, ids in zip(projects, requested, strict=True):
         if not isinstance(ids, list):
@@ -91,15 +90,15 @@ def _groups(call: Call, projects: list[str], requested: list[AskedGroups]) -> li
             continue
         for id in ids:
             group = there.get(id)
-            if group is None or (group.project_id != project and not is_admin(call.actor)):
+            if group is None or (group.project_id != project and not is_admin(act.actor)):
                 raise ownership.missing("security group", id)
         out.append(list(dict.fromkeys(ids)))
     return out
 
 
-def show(call: Call, id: str) -> model.PortDetails:
+def show(act: Act, id: str) -> model.PortDetails:
     """GET /v2.0/ports/{id}"""
-    return store.port_details(call.tx, [seen(call, id)])[0]
+    return store.port_details(act.tx, [seen(act, id)])[0]
 
 
 def _filter(call: Call, name: str) -> Sequence[str]:
@@ -128,19 +127,19 @@ def index(call: Call) -> Page[model.PortDetails]:
     return Page(store.port_details(call.tx, page.items), page.marker)
 
 
-def update(call: Call, id: str, body: wire.UpdatePort) -> model.PortDetails:
+def update(act: Act, id: str, body: wire.UpdatePort) -> model.PortDetails:
     """PUT /v2.0/ports/{id}"""
-    call.tx.hold(f"port:{id}")
-    port = seen(call, id)
-    on = store.NETWORKS.get(call.tx, port.network_id)
+    act.tx.hold(f"port:{id}")
+    port = seen(act, id)
+    on = store.NETWORKS.get(act.tx, port.network_id)
     assert on is not None
-    allow(call, policy.UPDATE_PORT, project_id=port.project_id or on.project_id)
-    if port.device_owner in {model.METADATA, model.FLOATING} and not is_admin(call.actor):
-        allow(call, policy.SET_DEVICE_OWNER)
-    port_rights.may_set(call, on, port.project_id, body)
-    port_rights.may_plug(call, port.project_id, port, body)
+    allow(act, policy.UPDATE_PORT, project_id=port.project_id or on.project_id)
+    if port.device_owner in {model.METADATA, model.FLOATING} and not is_admin(act.actor):
+        allow(act, policy.SET_DEVICE_OWNER)
+    port_rights.may_set(act, on, port.project_id, body)
+    port_rights.may_plug(act, port.project_id, port, body)
     if body.mac_address is not UNSET or body.fixed_ips is not UNSET:
-        call.tx.hold(f"network:{on.id}")
+        act.tx.hold(f"network:{on.id}")
     change = ownership.given(
         body,
         {
@@ -161,15 +160,15 @@ def update(call: Call, id: str, body: wire.UpdatePort) -> model.PortDetails:
                 f"Unable to complete operation on port {id}, port is already bound, port type: ovs, old_mac {port.mac}, new_mac {body.mac_address}.",
                 type="PortBound",
             )
-        change["mac"] = addresses.macs(call, on.id, [body.mac_address])[0]
+        change["mac"] = addresses.macs(act, on.id, [body.mac_address])[0]
     secure = change["port_security"] = (
         bool(body.port_security_enabled) if body.port_security_enabled is not UNSET else port.port_security
     )
     if body.allowed_address_pairs is not UNSET:
         change["pairs"] = port_rights.pairs(body.allowed_address_pairs or [])
-    have = store.groups_of(call.tx, [id]).get(id, [])
+    have = store.groups_of(act.tx, [id]).get(id, [])
     wanted = (
-        _groups(call, [port.project_id], [body.security_groups])[0]
+        _groups(act, [port.project_id], [body.security_groups])[0]
         if body.security_groups not in (UNSET, None)
         else ([] if body.security_groups is None else have)
     )
@@ -179,34 +178,34 @@ def update(call: Call, id: str, body: wire.UpdatePort) -> model.PortDetails:
             type="PortSecurityPortHasSecurityGroup",
         )
     if set(wanted) != set(have):
-        store.PORT_GROUPS.delete(call.tx, store.PORT_GROUPS.c.port_id == id)
+        store.PORT_GROUPS.delete(act.tx, store.PORT_GROUPS.c.port_id == id)
         for group_id in wanted:
-            store.PORT_GROUPS.insert(call.tx, port_id=id, group_id=group_id)
+            store.PORT_GROUPS.insert(act.tx, port_id=id, group_id=group_id)
     if "mac" in change:
-        _remake(call, port, change["mac"])
+        _remake(act, port, change["mac"])
     if body.fixed_ips is not UNSET:
-        _readdress(call, port, list(body.fixed_ips))
+        _readdress(act, port, list(body.fixed_ips))
     if change.get("admin_state_up") is False:
         change["status"] = "DOWN"
-    ownership.bump_revision(call, store.PORTS, id, change)
-    store.touch(call.tx, call.registry, "port", id)
-    return show(call, id)
+    ownership.bump_revision(act, store.PORTS, id, change)
+    store.touch(act.tx, act.registry, "port", id)
+    return show(act, id)
 
 
-def _remake(call: Call, port: model.Port, mac: str) -> None:
+def _remake(act: Act, port: model.Port, mac: str) -> None:
     """Addresses that guests make of their MAC follow the MAC."""
     c = store.PORT_IPS.c
-    free = Addresses(call, port.network_id)
+    free = Addresses(act, port.network_id)
     for subnet in free.automatic(port.device_owner):
         ip = free.free(subnet, mac)
         if ip is not None:
-            store.PORT_IPS.change(call.tx, c.port_id == port.id, c.subnet_id == subnet.id, ip=ip)
+            store.PORT_IPS.change(act.tx, c.port_id == port.id, c.subnet_id == subnet.id, ip=ip)
 
 
-def _readdress(call: Call, port: model.Port, wanted: list[wire.FixedIp]) -> None:
+def _readdress(act: Act, port: model.Port, wanted: list[wire.FixedIp]) -> None:
     """What is asked for and there stays; the rest goes, and what is missing is given."""
-    have = store.ips_of(call.tx, [port.id]).get(port.id, [])
-    free = Addresses(call, port.network_id)
+    have = store.ips_of(act.tx, [port.id]).get(port.id, [])
+    free = Addresses(act, port.network_id)
     auto = {s.id for s in free.automatic(port.device_owner)}
     keep = [h for h in have if h.subnet_id in auto]
     fresh = []
@@ -229,7 +228,7 @@ def _readdress(call: Call, port: model.Port, wanted: list[wire.FixedIp]) -> None
     gone = [h for h in have if h not in keep]
     used = [
         f
-        for f in store.FLOATING_IPS.find(call.tx, store.FLOATING_IPS.c.fixed_port_id == port.id)
+        for f in store.FLOATING_IPS.find(act.tx, store.FLOATING_IPS.c.fixed_port_id == port.id)
         if f.fixed_ip in {h.ip for h in gone}
     ]
     if used:
@@ -239,40 +238,40 @@ def _readdress(call: Call, port: model.Port, wanted: list[wire.FixedIp]) -> None
             blocking=[f.id for f in used],
         )
     for h in gone:
-        store.PORT_IPS.delete(call.tx, store.PORT_IPS.c.port_id == port.id, store.PORT_IPS.c.ip == h.ip)
+        store.PORT_IPS.delete(act.tx, store.PORT_IPS.c.port_id == port.id, store.PORT_IPS.c.ip == h.ip)
     router = new_port.leg_of(port.device_owner, port.device_id)
     for subnet_id, ip in free.give(port.device_owner, port.mac, fresh, {h.subnet_id for h in have}):
-        store.PORT_IPS.insert(call.tx, port_id=port.id, subnet_id=subnet_id, ip=ip, router_id=router)
+        store.PORT_IPS.insert(act.tx, port_id=port.id, subnet_id=subnet_id, ip=ip, router_id=router)
 
 
-def delete(call: Call, id: str) -> None:
+def delete(act: Act, id: str) -> None:
     """DELETE /v2.0/ports/{id}: router ports go by the router, others take their floating IP's association along."""
-    call.tx.hold(f"port:{id}")
-    port = seen(call, id)
-    on = store.NETWORKS.get(call.tx, port.network_id)
-    if not may(call.actor, policy.DELETE_PORT, project_id=port.project_id):
-        allow(call, policy.DELETE_PORT, project_id=on.project_id if on is not None else None)
+    act.tx.hold(f"port:{id}")
+    port = seen(act, id)
+    on = store.NETWORKS.get(act.tx, port.network_id)
+    if not may(act.actor, policy.DELETE_PORT, project_id=port.project_id):
+        allow(act, policy.DELETE_PORT, project_id=on.project_id if on is not None else None)
     if port.device_owner in {model.ROUTER_INTERFACE, model.ROUTER_GATEWAY, model.FLOATING}:
         raise Conflict(
             f"Port {id} cannot be deleted directly via the port API: has device owner {port.device_owner}, device {port.device_id}.",
             type="ServicePortInUse",
         )
-    remove(call, port)
+    remove(act, port)
 
 
-def remove(call: Call, port: model.Port) -> None:
+def remove(act: Act, port: model.Port) -> None:
     """Take a port away; floating IPs that lead to it lead nowhere."""
-    call.tx.hold(f"port:{port.id}")
-    for fip in store.FLOATING_IPS.find(call.tx, store.FLOATING_IPS.c.fixed_port_id == port.id):
+    act.tx.hold(f"port:{port.id}")
+    for fip in store.FLOATING_IPS.find(act.tx, store.FLOATING_IPS.c.fixed_port_id == port.id):
         ownership.bump_revision(
-            call,
+            act,
             store.FLOATING_IPS,
             fip.id,
             {"fixed_port_id": None, "fixed_ip": None, "router_id": None, "status": "DOWN"},
         )
         if fip.router_id:
-            store.touch(call.tx, call.registry, "router", fip.router_id)
-    new_port.drop(call, port)
+            store.touch(act.tx, act.registry, "router", fip.router_id)
+    new_port.drop(act, port)
 
 
 def port_seen(tx: Tx, port_id: str, up: bool) -> None:

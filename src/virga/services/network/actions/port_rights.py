@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from virga.authority.rules import allow, may
+from virga.ground.act import Act
 from virga.ground.errors import Conflict, Invalid
-from virga.ground.http.call import Call
 from virga.ground.wire import UNSET
 from virga.services.network import model, policy, store, wire
 from virga.services.network.actions import ownership
 
 
-def may_set(call: Call, network: model.Network, project: str, body: wire.CreatePort | wire.UpdatePort) -> None:
+def may_set(act: Act, network: model.Network, project: str, body: wire.CreatePort | wire.UpdatePort) -> None:
     """On somebody else's network a tenant takes what it gets. Raises Forbidden."""
     own = network.project_id == project
     given = (
@@ -25,12 +25,12 @@ def may_set(call: Call, network: model.Network, project: str, body: wire.CreateP
     )
     for rule, used in given:
         if used and not own:
-            allow(call, rule, project_id=network.project_id)
-    ownership.admin_only(call, binding=body.host is not UNSET and bool(body.host))
-    ownership.admin_only(call, binding=body.profile not in (UNSET, None, {}))
+            allow(act, rule, project_id=network.project_id)
+    ownership.admin_only(act, binding=body.host is not UNSET and bool(body.host))
+    ownership.admin_only(act, binding=body.profile not in (UNSET, None, {}))
 
 
-def may_plug(call: Call, project: str, port: model.Port | None, body: wire.CreatePort | wire.UpdatePort) -> None:
+def may_plug(act: Act, project: str, port: model.Port | None, body: wire.CreatePort | wire.UpdatePort) -> None:
     """What a port says that it is plugged into (OSSA-2014-008). Owners `network:…` are for administrators and services; those that the
     cloud gives are its own; a port that the cloud plugged in stays there; and nobody names a router of another project.
     Raises Forbidden, Invalid, Conflict (Neutron: PortInUse, DeviceIDNotOwnedByTenant)."""
@@ -40,7 +40,7 @@ def may_plug(call: Call, project: str, port: model.Port | None, body: wire.Creat
     if (owner, device) == had:
         return
     rule = policy.SET_DEVICE_OWNER if port is None else policy.CHANGE_DEVICE_OWNER
-    trusted = may(call.actor, rule)
+    trusted = may(act.actor, rule)
     if port is not None and had[1]:
         fixed = had[0] in model.CLOUDS
         if fixed or (had[0].startswith(("network:", "compute:")) and not trusted):
@@ -49,14 +49,14 @@ def may_plug(call: Call, project: str, port: model.Port | None, body: wire.Creat
                 type="PortInUse",
             )
     if owner.startswith("network:") and owner != had[0]:
-        allow(call, rule)
+        allow(act, rule)
         if owner in model.CLOUDS:
             raise Invalid(
                 f"Invalid input for device_owner. Reason: ports of {owner} are made by the cloud itself.",
                 field="device_owner",
                 type="InvalidInput",
             )
-    router = store.ROUTERS.get(call.tx, device) if device and device != had[1] else None
+    router = store.ROUTERS.get(act.tx, device) if device and device != had[1] else None
     if router is not None and router.project_id != project and not trusted:
         raise Conflict(
             f"The following device_id {device} is not owned by your tenant or matches another tenants router.",

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from virga.authority.rules import allow, may
+from virga.ground.act import Act
 from virga.ground.errors import Invalid, NotFound
-from virga.ground.http.call import Call
 from virga.services.network import model, policy, store, wire
 from virga.services.network.actions import floatingip, ownership, security_group_rule
 from virga.services.network.actions import network as networks
@@ -56,32 +56,30 @@ class GroupRule(msgspec.Struct, frozen=True):
     """Name and project of the group that is let in."""
 
 
-def nets(call: Call) -> list[Net]:
+def nets(act: Act) -> list[Net]:
     """The networks that the caller sees, oldest first."""
-    seen = store.networks_seen(*ownership.visibility(call, policy.GET_NETWORK))
-    found = store.NETWORKS.find(call.tx, seen, order=[store.NETWORKS.c.created, store.NETWORKS.c.id], limit=1000)
+    seen = store.networks_seen(*ownership.visibility(act, policy.GET_NETWORK))
+    found = store.NETWORKS.find(act.tx, seen, order=[store.NETWORKS.c.created, store.NETWORKS.c.id], limit=1000)
     return [Net(n.id, n.name) for n in found]
 
 
-def net(call: Call, id: str) -> Net:
+def net(act: Act, id: str) -> Net:
     """Raises NotFound."""
-    found = networks.seen(call, id)
+    found = networks.seen(act, id)
     return Net(found.id, found.name)
 
 
-def pools(call: Call) -> list[Net]:
+def pools(act: Act) -> list[Net]:
     """The external networks: where floating IPs come from."""
-    seen = store.networks_seen(*ownership.visibility(call, policy.GET_NETWORK))
+    seen = store.networks_seen(*ownership.visibility(act, policy.GET_NETWORK))
     c = store.NETWORKS.c
-    return [
-        Net(n.id, n.name) for n in store.NETWORKS.find(call.tx, seen, c.external.is_(True), order=[c.created, c.id])
-    ]
+    return [Net(n.id, n.name) for n in store.NETWORKS.find(act.tx, seen, c.external.is_(True), order=[c.created, c.id])]
 
 
-def _floating(call: Call, rows: list[model.FloatingIp]) -> list[Floating]:
-    names = store.names(call.tx, store.NETWORKS, {f.network_id for f in rows})
+def _floating(act: Act, rows: list[model.FloatingIp]) -> list[Floating]:
+    names = store.names(act.tx, store.NETWORKS, {f.network_id for f in rows})
     server_ports = {
-        p.id: p for p in store.PORTS.within(call.tx, "id", {f.fixed_port_id for f in rows if f.fixed_port_id})
+        p.id: p for p in store.PORTS.within(act.tx, "id", {f.fixed_port_id for f in rows if f.fixed_port_id})
     }
     return [
         Floating(
@@ -95,77 +93,77 @@ def _floating(call: Call, rows: list[model.FloatingIp]) -> list[Floating]:
     ]
 
 
-def _own(call: Call, *where: Any) -> list[model.FloatingIp]:
+def _own(act: Act, *where: Any) -> list[model.FloatingIp]:
     c = store.FLOATING_IPS.c
     return store.FLOATING_IPS.find(
-        call.tx,
-        store.owned(store.FLOATING_IPS, *ownership.visibility(call, policy.GET_FLOATINGIP)),
-        c.project_id == call.actor.project_id,
+        act.tx,
+        store.owned(store.FLOATING_IPS, *ownership.visibility(act, policy.GET_FLOATINGIP)),
+        c.project_id == act.actor.project_id,
         *where,
         order=[c.created, c.id],
         limit=1000,
     )
 
 
-def floating_ips(call: Call) -> list[Floating]:
+def floating_ips(act: Act) -> list[Floating]:
     """The floating IPs of the caller's project."""
-    return _floating(call, _own(call))
+    return _floating(act, _own(act))
 
 
-def floating_ip(call: Call, id: str) -> Floating:
+def floating_ip(act: Act, id: str) -> Floating:
     """Raises NotFound."""
-    return _floating(call, [floatingip.seen(call, id)])[0]
+    return _floating(act, [floatingip.seen(act, id)])[0]
 
 
-def allocate(call: Call, pool: str | None) -> Floating:
+def allocate(act: Act, pool: str | None) -> Floating:
     """A floating IP of the pool: the name or id of an external network, the first of them when nothing is said.
     Raises NotFound, and what network's own API raises (quota, no address left)."""
-    chosen = next((p for p in pools(call) if pool in (None, p.name, p.id)), None)
+    chosen = next((p for p in pools(act) if pool in (None, p.name, p.id)), None)
     if chosen is None:
         raise NotFound(f"Floating IP pool {(pool or '')[:255]} not found." if pool else "No floating IP pools defined.")
-    made = floatingip.create(call, wire.CreateFloatingIp(floating_network_id=chosen.id))
-    return _floating(call, [made.floating_ip])[0]
+    made = floatingip.create(act, wire.CreateFloatingIp(floating_network_id=chosen.id))
+    return _floating(act, [made.floating_ip])[0]
 
 
-def free_floating(call: Call, id: str) -> None:
+def free_floating(act: Act, id: str) -> None:
     """Give a floating IP back. Raises NotFound."""
-    floatingip.delete(call, id)
+    floatingip.delete(act, id)
 
 
-def _by_address(call: Call, address: str) -> model.FloatingIp:
-    found = _own(call, store.FLOATING_IPS.c.address == address)
+def _by_address(act: Act, address: str) -> model.FloatingIp:
+    found = _own(act, store.FLOATING_IPS.c.address == address)
     if not found:
         raise NotFound(f"Floating IP not found for address {address[:64]}.")
     return found[0]
 
 
-def associate(call: Call, server_id: str, project: str, address: str, fixed: str | None) -> None:
+def associate(act: Act, server_id: str, project: str, address: str, fixed: str | None) -> None:
     """Put a floating IP on a server: on `fixed`, or on its first IPv4 address. Raises NotFound and Invalid."""
-    fip = _by_address(call, address)
+    fip = _by_address(act, address)
     c = store.PORTS.c
-    server_ports = store.PORTS.find(call.tx, c.device_id == server_id, c.project_id == project, order=[c.created, c.id])
-    ips = [(p.id, i.ip) for p in server_ports for i in store.ips_of(call.tx, [p.id]).get(p.id, []) if ":" not in i.ip]
+    server_ports = store.PORTS.find(act.tx, c.device_id == server_id, c.project_id == project, order=[c.created, c.id])
+    ips = [(p.id, i.ip) for p in server_ports for i in store.ips_of(act.tx, [p.id]).get(p.id, []) if ":" not in i.ip]
     if not ips:
         raise Invalid("No fixed IPs associated to instance", field="addFloatingIp")
     chosen = next(((port, ip) for port, ip in ips if fixed in (None, ip)), None)
     if chosen is None:
         raise Invalid(f"Specified fixed address {fixed} not assigned to instance", field="fixed_address")
-    floatingip.update(call, fip.id, wire.UpdateFloatingIp(port_id=chosen[0], fixed_ip_address=chosen[1]))
+    floatingip.update(act, fip.id, wire.UpdateFloatingIp(port_id=chosen[0], fixed_ip_address=chosen[1]))
 
 
-def disassociate(call: Call, server_id: str, address: str) -> None:
+def disassociate(act: Act, server_id: str, address: str) -> None:
     """Take a floating IP from a server. Raises NotFound, and Invalid when the server does not have it."""
-    fip = _by_address(call, address)
-    if _floating(call, [fip])[0].server_id != server_id:
+    fip = _by_address(act, address)
+    if _floating(act, [fip])[0].server_id != server_id:
         raise Invalid(f"Floating IP {address} is not associated with instance {server_id}.", field="address")
-    floatingip.update(call, fip.id, wire.UpdateFloatingIp(port_id=None))
+    floatingip.update(act, fip.id, wire.UpdateFloatingIp(port_id=None))
 
 
-def _groups(call: Call, rows: list[model.Group]) -> list[Group]:
-    rules = store.RULES.within(call.tx, "group_id", {g.id for g in rows}, store.RULES.c.direction == "ingress")
+def _groups(act: Act, rows: list[model.Group]) -> list[Group]:
+    rules = store.RULES.within(act.tx, "group_id", {g.id for g in rows}, store.RULES.c.direction == "ingress")
     rules.sort(key=lambda r: (r.created, r.id))
     others = {
-        g.id: g for g in store.GROUPS.within(call.tx, "id", {r.remote_group_id for r in rules if r.remote_group_id})
+        g.id: g for g in store.GROUPS.within(act.tx, "id", {r.remote_group_id for r in rules if r.remote_group_id})
     }
     return [
         Group(g.id, g.name, g.description, g.project_id, [_rule(r, others) for r in rules if r.group_id == g.id])
@@ -179,49 +177,49 @@ def _rule(r: model.GroupRule, others: dict[str, model.Group]) -> GroupRule:
     return GroupRule(r.id, r.group_id, r.protocol, r.port_min, r.port_max, r.remote_ip_prefix, remote)
 
 
-def security_groups(call: Call, *, everybody: bool = False) -> list[Group]:
+def security_groups(act: Act, *, everybody: bool = False) -> list[Group]:
     """The security groups of the caller's project, the default one made if need be; `everybody`'s, where the rules let. Opens its own
     transactions: mostly nothing is written."""
-    project, c = call.actor.project_id, store.GROUPS.c
-    if project is not None and may(call.actor, policy.GET_SECURITY_GROUP, project_id=project):
-        groups.with_default(call)
+    project, c = act.actor.project_id, store.GROUPS.c
+    if project is not None and may(act.actor, policy.GET_SECURITY_GROUP, project_id=project):
+        groups.with_default(act)
     where = [] if everybody else [c.project_id == project]
-    with call.db.read() as call.open:
-        seen = store.owned(store.GROUPS, *ownership.visibility(call, policy.GET_SECURITY_GROUP))
-        return _groups(call, store.GROUPS.find(call.tx, seen, *where, order=[c.created, c.id], limit=1000))
+    with act.db.read() as act.open:
+        seen = store.owned(store.GROUPS, *ownership.visibility(act, policy.GET_SECURITY_GROUP))
+        return _groups(act, store.GROUPS.find(act.tx, seen, *where, order=[c.created, c.id], limit=1000))
 
 
-def groups_of(call: Call, server_id: str, project: str) -> list[Group]:
+def groups_of(act: Act, server_id: str, project: str) -> list[Group]:
     """The security groups on the ports of a server of `project`."""
     c = store.PORTS.c
-    server_ports = [p.id for p in store.PORTS.find(call.tx, c.device_id == server_id, c.project_id == project)]
-    ids = {r.group_id for r in store.PORT_GROUPS.within(call.tx, "port_id", server_ports)}
-    rows = store.GROUPS.within(call.tx, "id", ids, store.GROUPS.c.project_id == project)
-    return _groups(call, sorted(rows, key=lambda g: (g.created, g.id)))
+    server_ports = [p.id for p in store.PORTS.find(act.tx, c.device_id == server_id, c.project_id == project)]
+    ids = {r.group_id for r in store.PORT_GROUPS.within(act.tx, "port_id", server_ports)}
+    rows = store.GROUPS.within(act.tx, "id", ids, store.GROUPS.c.project_id == project)
+    return _groups(act, sorted(rows, key=lambda g: (g.created, g.id)))
 
 
-def security_group(call: Call, id: str) -> Group:
+def security_group(act: Act, id: str) -> Group:
     """Raises NotFound."""
-    return _groups(call, [groups.seen(call, id)])[0]
+    return _groups(act, [groups.seen(act, id)])[0]
 
 
-def create_group(call: Call, name: str, description: str) -> Group:
+def create_group(act: Act, name: str, description: str) -> Group:
     """A security group of the caller's project; refusals are network's own."""
-    made = groups.make(call, [wire.CreateGroup(name=name, description=description)])[0]
-    return _groups(call, [made.group])[0]
+    made = groups.make(act, [wire.CreateGroup(name=name, description=description)])[0]
+    return _groups(act, [made.group])[0]
 
 
-def update_group(call: Call, id: str, name: str, description: str) -> Group:
-    changed = groups.update(call, id, wire.UpdateGroup(name=name, description=description))
-    return _groups(call, [changed.group])[0]
+def update_group(act: Act, id: str, name: str, description: str) -> Group:
+    changed = groups.update(act, id, wire.UpdateGroup(name=name, description=description))
+    return _groups(act, [changed.group])[0]
 
 
-def delete_group(call: Call, id: str) -> None:
-    groups.delete(call, id)
+def delete_group(act: Act, id: str) -> None:
+    groups.delete(act, id)
 
 
 def create_group_rule(
-    call: Call,
+    act: Act,
     group: str,
     protocol: str | None,
     ports: tuple[int | None, int | None],
@@ -239,30 +237,30 @@ def create_group_rule(
         remote_ip_prefix=cidr,
         remote_group_id=remote,
     )
-    made = security_group_rule.make(call, [body])[0]
-    return _rule(made, {g.id: g for g in store.GROUPS.within(call.tx, "id", [remote] if remote else [])})
+    made = security_group_rule.make(act, [body])[0]
+    return _rule(made, {g.id: g for g in store.GROUPS.within(act.tx, "id", [remote] if remote else [])})
 
 
-def delete_group_rule(call: Call, id: str) -> None:
-    security_group_rule.delete(call, id)
+def delete_group_rule(act: Act, id: str) -> None:
+    security_group_rule.delete(act, id)
 
 
-def change_groups(call: Call, server_id: str, project: str, name: str, *, add: bool) -> None:
+def change_groups(act: Act, server_id: str, project: str, name: str, *, add: bool) -> None:
     """Add a security group (by name or id) to every port of a server (of `project`) that has port security, or take it from them.
     Raises NotFound when the caller's project has no such group, or when it is to be taken and is not there."""
     c = store.GROUPS.c
-    mine = store.GROUPS.find(call.tx, c.project_id == call.actor.project_id, (c.id == name) | (c.name == name))
+    mine = store.GROUPS.find(act.tx, c.project_id == act.actor.project_id, (c.id == name) | (c.name == name))
     if not mine:
-        raise NotFound(f"Security group {name[:255]} not found for project {call.actor.project_id}.")
+        raise NotFound(f"Security group {name[:255]} not found for project {act.actor.project_id}.")
     group = next((g.id for g in mine if g.id == name), mine[0].id)
     changed = False
-    for port in store.PORTS.find(call.tx, store.PORTS.c.device_id == server_id, store.PORTS.c.project_id == project):
-        allow(call, policy.UPDATE_PORT, project_id=port.project_id)
-        have = [r.group_id for r in store.PORT_GROUPS.find(call.tx, store.PORT_GROUPS.c.port_id == port.id)]
+    for port in store.PORTS.find(act.tx, store.PORTS.c.device_id == server_id, store.PORTS.c.project_id == project):
+        allow(act, policy.UPDATE_PORT, project_id=port.project_id)
+        have = [r.group_id for r in store.PORT_GROUPS.find(act.tx, store.PORT_GROUPS.c.port_id == port.id)]
         if not port.port_security or (group in have) == add:
             continue
         wanted = [*have, group] if add else [g for g in have if g != group]
-        ports.update(call, port.id, wire.UpdatePort(security_groups=wanted))
+        ports.update(act, port.id, wire.UpdatePort(security_groups=wanted))
         changed = True
     if not add and not changed:
         raise NotFound(f"Security group {name[:255]} not associated with the instance {server_id}")

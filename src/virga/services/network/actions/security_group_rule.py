@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from virga.authority.rules import allow
+from virga.ground.act import Act
 from virga.ground.errors import Conflict, Invalid
 from virga.ground.http.call import Call
 from virga.ground.http.pages import Page
@@ -13,36 +14,36 @@ from virga.services.network import limits, model, policy, store, wire
 from virga.services.network.actions import ownership, security_group
 
 
-def seen(call: Call, id: str) -> model.GroupRule:
+def seen(act: Act, id: str) -> model.GroupRule:
     """The rule if the caller may see it. Raises NotFound."""
     return ownership.found(
-        call,
+        act,
         store.RULES,
-        store.owned(store.RULES, *ownership.visibility(call, policy.GET_SECURITY_GROUP_RULE)),
+        store.owned(store.RULES, *ownership.visibility(act, policy.GET_SECURITY_GROUP_RULE)),
         "security group rule",
         id,
     )
 
 
-def create(call: Call, body: wire.CreateRule | list[wire.CreateRule]) -> model.GroupRule | list[model.GroupRule]:
+def create(act: Act, body: wire.CreateRule | list[wire.CreateRule]) -> model.GroupRule | list[model.GroupRule]:
     """POST /v2.0/security-group-rules, one or many in one transaction."""
     if isinstance(body, list):
-        return make(call, body)
-    return make(call, [body])[0]
+        return make(act, body)
+    return make(act, [body])[0]
 
 
-def make(call: Call, bodies: list[wire.CreateRule]) -> list[model.GroupRule]:
+def make(act: Act, bodies: list[wire.CreateRule]) -> list[model.GroupRule]:
     """Rules of groups that the caller sees: what is looked up is looked up once a group. Raises NotFound, Forbidden, Invalid, Conflict
     (a rule that says the same is there), OverQuota."""
     remote = [body.remote_group_id for body in bodies if body.remote_group_id is not None]
-    seen = security_group.seen_all(call, (*(body.security_group_id for body in bodies), *remote))
+    seen = security_group.seen_all(act, (*(body.security_group_id for body in bodies), *remote))
     wanted = []
     for body in bodies:
         group = seen[body.security_group_id]
-        allow(call, policy.CREATE_SECURITY_GROUP_RULE, project_id=group.project_id)
+        allow(act, policy.CREATE_SECURITY_GROUP_RULE, project_id=group.project_id)
         wanted.append((group, _says(body), body.description))
     groups = {group.id: group for group, *_ in wanted}
-    answer = store.rules_said(call.tx, groups)
+    answer = store.rules_said(act.tx, groups)
     for group, says, _ in wanted:
         key = (group.id, *(says[name] for name in store.SAYS))
         if key in answer:
@@ -54,10 +55,10 @@ def make(call: Call, bodies: list[wire.CreateRule]) -> list[model.GroupRule]:
                 blocking=[answer[key]] if answer[key] else [],
             )
         answer[key] = ""
-    ownership.room(call, limits.RULES, (group.project_id for group, *_ in wanted))
-    made = [security_group.insert_rule(call, group, **says, description=text) for group, says, text in wanted]
-    ownership.newer_all(call, store.GROUPS, groups)
-    store.touch(call.tx, call.registry, "group", *groups)
+    ownership.room(act, limits.RULES, (group.project_id for group, *_ in wanted))
+    made = [security_group.insert_rule(act, group, **says, description=text) for group, says, text in wanted]
+    ownership.newer_all(act, store.GROUPS, groups)
+    store.touch(act.tx, act.registry, "group", *groups)
     return made
 
 
@@ -139,9 +140,9 @@ def _says(body: wire.CreateRule) -> dict[str, Any]:
     }
 
 
-def show(call: Call, id: str) -> model.GroupRule:
+def show(act: Act, id: str) -> model.GroupRule:
     """GET /v2.0/security-group-rules/{id}"""
-    return seen(call, id)
+    return seen(act, id)
 
 
 def index(call: Call) -> Page[model.GroupRule]:
@@ -150,10 +151,10 @@ def index(call: Call) -> Page[model.GroupRule]:
     return ownership.listed(call, store.RULES, seen, store.RULE_FILTERS)
 
 
-def delete(call: Call, id: str) -> None:
+def delete(act: Act, id: str) -> None:
     """DELETE /v2.0/security-group-rules/{id}"""
-    rule = seen(call, id)
-    allow(call, policy.DELETE_SECURITY_GROUP_RULE, project_id=rule.project_id)
-    store.RULES.delete(call.tx, store.RULES.c.id == id)
-    ownership.bump_revision(call, store.GROUPS, rule.group_id, {})
-    store.touch(call.tx, call.registry, "group", rule.group_id)
+    rule = seen(act, id)
+    allow(act, policy.DELETE_SECURITY_GROUP_RULE, project_id=rule.project_id)
+    store.RULES.delete(act.tx, store.RULES.c.id == id)
+    ownership.bump_revision(act, store.GROUPS, rule.group_id, {})
+    store.touch(act.tx, act.registry, "group", rule.group_id)

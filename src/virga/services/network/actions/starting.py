@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from virga.ground.http.call import Actor, Call
+from virga.ground.act import Act, Actor
 from virga.services.network import store, wire
 from virga.services.network.actions import interface as interfaces
 from virga.services.network.actions import network as networks
@@ -13,31 +13,31 @@ from virga.services.network.actions import router as routers
 from virga.services.network.actions import subnet as subnets
 
 
-def ensure_external(call: Call, name: str, cidr: str) -> str:
+def ensure_external(act: Act, name: str, cidr: str) -> str:
     """The external network of a fresh cloud: the gateway is the first address, floating IPs come from the second half."""
-    found = store.NETWORKS.find(call.tx, store.NETWORKS.c.external.is_(True))
+    found = store.NETWORKS.find(act.tx, store.NETWORKS.c.external.is_(True))
     if found:
         return found[0].id
-    network = networks.make(call, [wire.CreateNetwork(name=name, external=True, is_default=True)])[0]
+    network = networks.make(act, [wire.CreateNetwork(name=name, external=True, is_default=True)])[0]
     net = ipaddress.ip_network(cidr)
     first, last = net.network_address + 10, net.broadcast_address - 1
     pools = [wire.Pool(start=str(first), end=str(last))]
     subnet = wire.CreateSubnet(
         network_id=network.id, cidr=cidr, enable_dhcp=False, allocation_pools=pools, name=f"{name}-subnet"
     )
-    subnets.make(call, [subnet])
+    subnets.make(act, [subnet])
     return network.id
 
 
-def first_private(call: Call, external_id: str) -> str:
+def first_private(act: Act, external_id: str) -> str:
     """A network `private` of the caller's project with a subnet, behind a `router` to the external network, as a devstack begins; the
     network's id."""
-    network = networks.make(call, [wire.CreateNetwork(name="private")])[0]
+    network = networks.make(act, [wire.CreateNetwork(name="private")])[0]
     wanted = wire.CreateSubnet(network_id=network.id, cidr="10.0.0.0/24", ip_version=4, name="private-subnet")
-    subnet = subnets.make(call, [wanted])[0]
+    subnet = subnets.make(act, [wanted])[0]
     out = wire.Gateway(network_id=external_id)
-    router = routers.create(call, wire.CreateRouter(name="router", external_gateway_info=out)).router
-    interfaces.add(call, router.id, wire.RouterInterface(subnet_id=subnet.id))
+    router = routers.create(act, wire.CreateRouter(name="router", external_gateway_info=out)).router
+    interfaces.add(act, router.id, wire.RouterInterface(subnet_id=subnet.id))
     return network.id
 
 

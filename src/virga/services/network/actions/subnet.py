@@ -7,6 +7,7 @@ import ipaddress
 from typing import Any
 
 from virga.authority.rules import allow
+from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Invalid
 from virga.ground.http.call import Call
@@ -16,68 +17,68 @@ from virga.services.network import limits, model, policy, store, wire
 from virga.services.network.actions import metadata_port, network, new_port, ownership, subnet_shape
 
 
-def seen(call: Call, id: str) -> model.Subnet:
+def seen(act: Act, id: str) -> model.Subnet:
     """The subnet if the caller may see it. Raises NotFound."""
     return ownership.found(
-        call, store.SUBNETS, store.subnets_seen(*ownership.visibility(call, policy.GET_SUBNET)), "subnet", id
+        act, store.SUBNETS, store.subnets_seen(*ownership.visibility(act, policy.GET_SUBNET)), "subnet", id
     )
 
 
-def create(call: Call, body: wire.CreateSubnet | list[wire.CreateSubnet]) -> model.Subnet | list[model.Subnet]:
+def create(act: Act, body: wire.CreateSubnet | list[wire.CreateSubnet]) -> model.Subnet | list[model.Subnet]:
     """POST /v2.0/subnets, one or many in one transaction. What needs no database is done before it begins: pools and routes by the
     thousand are much to read."""
     if isinstance(body, list):
-        wanted = [_wanted(call, each) for each in body]
-        with call.db.write() as call.open:
-            return _make(call, wanted)
-    one = _wanted(call, body)
-    with call.db.write() as call.open:
-        return _make(call, [one])[0]
+        wanted = [_wanted(act, each) for each in body]
+        with act.db.write() as act.open:
+            return _make(act, wanted)
+    one = _wanted(act, body)
+    with act.db.write() as act.open:
+        return _make(act, [one])[0]
 
 
-def make(call: Call, bodies: list[wire.CreateSubnet]) -> list[model.Subnet]:
+def make(act: Act, bodies: list[wire.CreateSubnet]) -> list[model.Subnet]:
     """Subnets of networks that the caller sees, in the open transaction. Raises NotFound, Forbidden, Invalid, OverQuota, Conflict (pools
     that overlap, no room for the metadata port)."""
-    return _make(call, [_wanted(call, body) for body in bodies])
+    return _make(act, [_wanted(act, body) for body in bodies])
 
 
-def _make(call: Call, wanted: list[dict[str, Any]]) -> list[model.Subnet]:
+def _make(act: Act, wanted: list[dict[str, Any]]) -> list[model.Subnet]:
     """Write what is wanted: what is looked up is looked up once a network."""
-    networks = network.seen_all(call, (values["network_id"] for values in wanted))
+    networks = network.seen_all(act, (values["network_id"] for values in wanted))
     for values in wanted:
         on = networks[values["network_id"]]
         if on.project_id != values["project_id"]:
-            allow(call, policy.CREATE_SUBNET, project_id=on.project_id)
-    ownership.room(call, limits.SUBNETS, (values["project_id"] for values in wanted))
+            allow(act, policy.CREATE_SUBNET, project_id=on.project_id)
+    ownership.room(act, limits.SUBNETS, (values["project_id"] for values in wanted))
     ids = sorted(networks)
     for id in ids:
-        call.tx.hold(f"network:{id}")
-    spans = {id: model.Spans(store.cidrs_of(call.tx, id)) for id in ids}
-    made = [_insert(call, values, spans[values["network_id"]]) for values in wanted]
+        act.tx.hold(f"network:{id}")
+    spans = {id: model.Spans(store.cidrs_of(act.tx, id)) for id in ids}
+    made = [_insert(act, values, spans[values["network_id"]]) for values in wanted]
     for id in ids:
         own = [s for s in made if s.network_id == id]
         served = [s for s in own if s.ip_version == 4 and s.enable_dhcp]
         if served:
-            port = metadata_port.find(call, id)
+            port = metadata_port.find(act, id)
             for subnet in served:
-                metadata_port.address(call, port, subnet, set())
-            store.touch(call.tx, call.registry, "port", port.id)
+                metadata_port.address(act, port, subnet, set())
+            store.touch(act.tx, act.registry, "port", port.id)
         for subnet in own:
             if subnet.makes_itself:
-                _address_ports(call, subnet)
-    store.touch(call.tx, call.registry, "network", *ids)
+                _address_ports(act, subnet)
+    store.touch(act.tx, act.registry, "network", *ids)
     return made
 
 
-def _wanted(call: Call, body: wire.CreateSubnet) -> dict[str, Any]:
+def _wanted(act: Act, body: wire.CreateSubnet) -> dict[str, Any]:
     """The columns of a new subnet; reads no database. Raises Forbidden, Invalid, Conflict (pools that overlap)."""
-    project = ownership.project_of(call, body)
-    allow(call, policy.CREATE_SUBNET, project_id=project)
+    project = ownership.project_of(act, body)
+    allow(act, policy.CREATE_SUBNET, project_id=project)
     net = subnet_shape.prefix(body)
     gateway = subnet_shape.gateway(net, body.gateway_ip, first=body.gateway_ip is UNSET)
     subnet_shape.nameservers(body.dns_nameservers)
     pools = body.allocation_pools
-    return ownership.common_columns(call, body, project) | {
+    return ownership.common_columns(act, body, project) | {
         "network_id": body.network_id,
         "ip_version": net.version,
         "cidr": str(net),
@@ -91,7 +92,7 @@ def _wanted(call: Call, body: wire.CreateSubnet) -> dict[str, Any]:
     }
 
 
-def _insert(call: Call, values: dict[str, Any], spans: model.Spans) -> model.Subnet:
+def _insert(act: Act, values: dict[str, Any], spans: model.Spans) -> model.Subnet:
     """Raises Invalid for a prefix that shares addresses with another of the network."""
     net = ipaddress.ip_network(values["cidr"])
     clash = spans.overlap(net)
@@ -102,30 +103,30 @@ def _insert(call: Call, values: dict[str, Any], spans: model.Spans) -> model.Sub
             type="InvalidInput",
         )
     spans.add(net)
-    return store.SUBNETS.insert(call.tx, **values)
+    return store.SUBNETS.insert(act.tx, **values)
 
 
-def _address_ports(call: Call, subnet: model.Subnet) -> None:
+def _address_ports(act: Act, subnet: model.Subnet) -> None:
     """Guests that are there already make themselves an address of the new subnet: their ports say so."""
     net = ipaddress.IPv6Network(subnet.cidr)
     own = {model.ROUTER_INTERFACE, model.METADATA}
-    ports = [p for p in store.PORTS.every(call.tx, network_id=subnet.network_id) if p.device_owner not in own]
+    ports = [p for p in store.PORTS.every(act.tx, network_id=subnet.network_id) if p.device_owner not in own]
     for port in ports:
-        store.PORT_IPS.insert(call.tx, port_id=port.id, subnet_id=subnet.id, ip=model.eui64(net, port.mac))
+        store.PORT_IPS.insert(act.tx, port_id=port.id, subnet_id=subnet.id, ip=model.eui64(net, port.mac))
     c = store.PORTS.c
     store.PORTS.change(
-        call.tx,
+        act.tx,
         c.network_id == subnet.network_id,
         c.device_owner.not_in(sorted(own)),
         revision=c.revision + 1,
-        updated=call.now(),
+        updated=act.now(),
     )
-    store.touch(call.tx, call.registry, "port", *(p.id for p in ports))
+    store.touch(act.tx, act.registry, "port", *(p.id for p in ports))
 
 
-def show(call: Call, id: str) -> model.Subnet:
+def show(act: Act, id: str) -> model.Subnet:
     """GET /v2.0/subnets/{id}"""
-    return seen(call, id)
+    return seen(act, id)
 
 
 def index(call: Call) -> Page[model.Subnet]:
@@ -134,11 +135,11 @@ def index(call: Call) -> Page[model.Subnet]:
     return ownership.listed(call, store.SUBNETS, seen, store.SUBNET_FILTERS)
 
 
-def update(call: Call, id: str, body: wire.UpdateSubnet) -> model.Subnet:
+def update(act: Act, id: str, body: wire.UpdateSubnet) -> model.Subnet:
     """PUT /v2.0/subnets/{id}"""
-    subnet = seen(call, id)
-    allow(call, policy.UPDATE_SUBNET, project_id=subnet.project_id)
-    call.tx.hold(f"network:{subnet.network_id}")
+    subnet = seen(act, id)
+    allow(act, policy.UPDATE_SUBNET, project_id=subnet.project_id)
+    act.tx.hold(f"network:{subnet.network_id}")
     net = model.network_of(subnet.cidr)
     change = ownership.given(
         body,
@@ -152,7 +153,7 @@ def update(call: Call, id: str, body: wire.UpdateSubnet) -> model.Subnet:
     if body.gateway_ip is not UNSET:
         change["gateway_ip"] = subnet_shape.gateway(net, body.gateway_ip, first=False)
         if subnet.gateway_ip is not None and change["gateway_ip"] != subnet.gateway_ip:
-            _gateway_free(call.tx, subnet)
+            _gateway_free(act.tx, subnet)
     gateway = change.get("gateway_ip", subnet.gateway_ip)
     if body.allocation_pools is not UNSET:
         change["pools"] = subnet_shape.pools(net, gateway, body.allocation_pools)
@@ -160,15 +161,15 @@ def update(call: Call, id: str, body: wire.UpdateSubnet) -> model.Subnet:
         change["host_routes"] = subnet_shape.routes(body.host_routes)
     if "dns_nameservers" in change:
         subnet_shape.nameservers(change["dns_nameservers"])
-    ownership.bump_revision(call, store.SUBNETS, id, change)
+    ownership.bump_revision(act, store.SUBNETS, id, change)
     if change.get("enable_dhcp") and not subnet.enable_dhcp and net.version == 4:
-        port = metadata_port.find(call, subnet.network_id)
-        if all(ip.subnet_id != id for ip in store.ips_of(call.tx, [port.id]).get(port.id, [])):
-            metadata_port.address(call, port, subnet, store.used_ips(call.tx, id))
-            store.touch(call.tx, call.registry, "port", port.id)
-    store.touch(call.tx, call.registry, "network", subnet.network_id)
-    store.touch(call.tx, call.registry, "port", *store.ports_with(call.tx, subnet_id=id))
-    return seen(call, id)
+        port = metadata_port.find(act, subnet.network_id)
+        if all(ip.subnet_id != id for ip in store.ips_of(act.tx, [port.id]).get(port.id, [])):
+            metadata_port.address(act, port, subnet, store.used_ips(act.tx, id))
+            store.touch(act.tx, act.registry, "port", port.id)
+    store.touch(act.tx, act.registry, "network", subnet.network_id)
+    store.touch(act.tx, act.registry, "port", *store.ports_with(act.tx, subnet_id=id))
+    return seen(act, id)
 
 
 def _gateway_free(tx: Tx, subnet: model.Subnet) -> None:
@@ -186,11 +187,11 @@ def _gateway_free(tx: Tx, subnet: model.Subnet) -> None:
         )
 
 
-def delete(call: Call, id: str) -> None:
+def delete(act: Act, id: str) -> None:
     """DELETE /v2.0/subnets/{id}: not while ports have addresses of it."""
-    subnet = seen(call, id)
-    allow(call, policy.DELETE_SUBNET, project_id=subnet.project_id)
-    ports = store.PORTS.within(call.tx, "id", store.ports_with(call.tx, subnet_id=id))
+    subnet = seen(act, id)
+    allow(act, policy.DELETE_SUBNET, project_id=subnet.project_id)
+    ports = store.PORTS.within(act.tx, "id", store.ports_with(act.tx, subnet_id=id))
     used = [
         p
         for p in ports
@@ -203,10 +204,10 @@ def delete(call: Call, id: str) -> None:
             type="SubnetInUse",
             blocking=[p.id for p in used],
         )
-    store.PORT_IPS.delete(call.tx, store.PORT_IPS.c.subnet_id == id)
+    store.PORT_IPS.delete(act.tx, store.PORT_IPS.c.subnet_id == id)
     for port in ports:
-        if port.device_owner == model.METADATA and not store.ips_of(call.tx, [port.id]):
-            new_port.drop(call, port)
-    store.touch(call.tx, call.registry, "port", *(p.id for p in ports))
-    store.SUBNETS.delete(call.tx, store.SUBNETS.c.id == id)
-    store.touch(call.tx, call.registry, "network", subnet.network_id)
+        if port.device_owner == model.METADATA and not store.ips_of(act.tx, [port.id]):
+            new_port.drop(act, port)
+    store.touch(act.tx, act.registry, "port", *(p.id for p in ports))
+    store.SUBNETS.delete(act.tx, store.SUBNETS.c.id == id)
+    store.touch(act.tx, act.registry, "network", subnet.network_id)

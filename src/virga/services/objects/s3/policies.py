@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
+from virga.ground.act import NOBODY, Actor
 from virga.ground.glob import glob
-from virga.ground.http.call import NOBODY, Actor
 from virga.services.objects import limits, model
 from virga.services.objects.http import Request
 from virga.services.objects.s3.errors import S3Error

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from virga.authority.rules import Rule
-from virga.ground.http.call import NOBODY, Actor
+from virga.ground.act import NOBODY, Actor
 from virga.services.objects import acl, model, policy
 from virga.services.objects.context import ObjectContext
 from virga.services.objects.http import Request

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote, unquote_plus
 
-from virga.ground.http.call import NOBODY, Actor
+from virga.ground.act import NOBODY, Actor
 from virga.services.identity import api as identity
 from virga.services.objects import limits
 from virga.services.objects.context import ObjectContext

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from virga.authority.rules import Rule
+from virga.ground.act import NOBODY, Actor
 from virga.ground.errors import Forbidden
-from virga.ground.http.call import NOBODY, Actor, Authenticator, Cold
+from virga.ground.http.call import Authenticator, Cold
 from virga.services.identity import api as identity
 from virga.services.objects import acl, model, policy
 from virga.services.objects.context import ObjectContext

@@ -7,8 +7,8 @@ import re
 from html import escape
 from urllib.parse import quote, unquote, unquote_to_bytes
 
+from virga.ground.act import NOBODY
 from virga.ground.errors import NotFound
-from virga.ground.http.call import NOBODY
 from virga.services.objects import model
 from virga.services.objects.http import Answered, Request, Response
 from virga.services.objects.store import containers

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from virga.authority.rules import allow
+from virga.ground.act import Act
 from virga.ground.errors import Invalid
 from virga.ground.http.call import Call
 from virga.services.placement import groups, model, policy, store, wire
@@ -16,18 +17,18 @@ from virga.services.placement.actions import providers
 Held = tuple[model.Provider, list[str]]
 
 
-def index(call: Call, id: str) -> Held:
+def index(act: Act, id: str) -> Held:
     """GET /resource_providers/{uuid}/aggregates"""
-    allow(call, policy.LIST_AGGREGATES)
-    provider = providers.found(call, id)
-    return provider, sorted(store.aggregates_of(call.tx, [provider.id]).get(provider.id, ()))
+    allow(act, policy.LIST_AGGREGATES)
+    provider = providers.found(act, id)
+    return provider, sorted(store.aggregates_of(act.tx, [provider.id]).get(provider.id, ()))
 
 
-def replace(call: Call, id: str, body: wire.Aggregates) -> Held:
+def replace(act: Act, id: str, body: wire.Aggregates) -> Held:
     """PUT /resource_providers/{uuid}/aggregates (1.19)"""
-    allow(call, policy.UPDATE_AGGREGATES)
-    provider = providers.changed(call, providers.found(call, id), body.resource_provider_generation)
-    return provider, _write(call, provider, body.aggregates)
+    allow(act, policy.UPDATE_AGGREGATES)
+    provider = providers.changed(act, providers.found(act, id), body.resource_provider_generation)
+    return provider, _write(act, provider, body.aggregates)
 
 
 def replace_bare(call: Call, id: str) -> Held:
@@ -46,10 +47,10 @@ def replace_bare(call: Call, id: str) -> Held:
     return provider, _write(call, provider, ids)
 
 
-def _write(call: Call, provider: model.Provider, ids: Iterable[str]) -> list[str]:
+def _write(act: Act, provider: model.Provider, ids: Iterable[str]) -> list[str]:
     wanted = [groups.plain(id) for id in ids]
     if len(set(wanted)) < len(wanted):
         raise Invalid("JSON does not validate: aggregates has non-unique elements", field="aggregates")
-    store.PROVIDER_AGGREGATES.delete(call.tx, store.g.provider_id == provider.id)
-    store.PROVIDER_AGGREGATES.insert_many(call.tx, [{"provider_id": provider.id, "aggregate_id": id} for id in wanted])
+    store.PROVIDER_AGGREGATES.delete(act.tx, store.g.provider_id == provider.id)
+    store.PROVIDER_AGGREGATES.insert_many(act.tx, [{"provider_id": provider.id, "aggregate_id": id} for id in wanted])
     return wanted

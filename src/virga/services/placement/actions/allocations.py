@@ -10,6 +10,7 @@ import msgspec
 
 from virga.authority.rules import allow
 from virga.ground import wire as shapes
+from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Invalid, NotFound
 from virga.ground.http.call import Call
@@ -22,21 +23,21 @@ Amounts = Mapping[str, Mapping[str, int]]
 Held = tuple[model.Consumer | None, list[model.Allocation]]
 
 
-def index(call: Call, id: str) -> tuple[Held, dict[str, int]]:
+def index(act: Act, id: str) -> tuple[Held, dict[str, int]]:
     """GET /allocations/{consumer}: what it uses, and the generations of the providers."""
-    allow(call, policy.SHOW_ALLOCATIONS)
-    consumer = store.CONSUMERS.get(call.tx, _consumer_id(id))
-    rows = store.ALLOCATIONS.every(call.tx, ("provider_id", "resource_class"), consumer_id=_consumer_id(id))
-    found = store.PROVIDERS.within(call.tx, "id", {row.provider_id for row in rows})
+    allow(act, policy.SHOW_ALLOCATIONS)
+    consumer = store.CONSUMERS.get(act.tx, _consumer_id(id))
+    rows = store.ALLOCATIONS.every(act.tx, ("provider_id", "resource_class"), consumer_id=_consumer_id(id))
+    found = store.PROVIDERS.within(act.tx, "id", {row.provider_id for row in rows})
     return (consumer, rows), {row.id: row.generation for row in found}
 
 
-def of_provider(call: Call, id: str) -> tuple[model.Provider, list[model.Allocation], dict[str, int]]:
+def of_provider(act: Act, id: str) -> tuple[model.Provider, list[model.Allocation], dict[str, int]]:
     """GET /resource_providers/{uuid}/allocations, and the generations of the consumers."""
-    allow(call, policy.PROVIDER_ALLOCATIONS)
-    provider = providers.found(call, id)
-    rows = store.ALLOCATIONS.every(call.tx, ("consumer_id", "resource_class"), provider_id=provider.id)
-    found = store.CONSUMERS.within(call.tx, "id", {row.consumer_id for row in rows})
+    allow(act, policy.PROVIDER_ALLOCATIONS)
+    provider = providers.found(act, id)
+    rows = store.ALLOCATIONS.every(act.tx, ("consumer_id", "resource_class"), provider_id=provider.id)
+    found = store.CONSUMERS.within(act.tx, "id", {row.consumer_id for row in rows})
     return provider, rows, {row.id: row.generation for row in found}
 
 
@@ -121,13 +122,13 @@ def _kind(call: Call, body: wire.Allocations) -> str | None:
     return str(body.consumer_type)
 
 
-def _same(call: Call, id: str, generation: object) -> None:
+def _same(act: Act, id: str, generation: object) -> None:
     """The consumer's generation must be what the caller believes; null: there is no such consumer."""
     if generation is UNSET:
         raise Invalid(
             "JSON does not validate: 'consumer_generation' is a required property", field="consumer_generation"
         )
-    now = store.CONSUMERS.get(call.tx, id)
+    now = store.CONSUMERS.get(act.tx, id)
     actual = now.generation if now is not None else None
     if actual != generation:
         raise Conflict(
@@ -137,10 +138,10 @@ def _same(call: Call, id: str, generation: object) -> None:
         )
 
 
-def delete(call: Call, id: str) -> None:
+def delete(act: Act, id: str) -> None:
     """DELETE /allocations/{consumer}"""
-    allow(call, policy.DELETE_ALLOCATIONS)
-    if not release(call.tx, _consumer_id(id)):
+    allow(act, policy.DELETE_ALLOCATIONS)
+    if not release(act.tx, _consumer_id(id)):
         raise NotFound(f"No allocations for consumer '{id[:64]}'")
 
 

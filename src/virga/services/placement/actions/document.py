@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from virga.ground.http.call import Call
+from virga.ground.act import Act
 
 
-def show(call: Call) -> None:
+def show(act: Act) -> None:
     """GET /"""

@@ -7,6 +7,7 @@ import functools
 from collections.abc import Mapping
 
 from virga.authority.rules import allow
+from virga.ground.act import Act
 from virga.ground.errors import Conflict, Invalid, MethodNotAllowed, NotFound
 from virga.ground.http.call import Call
 from virga.services.placement import model, policy, store, wire
@@ -15,22 +16,22 @@ from virga.services.placement.actions import providers
 Held = tuple[model.Provider, list[model.Inventory]]
 
 
-def of(call: Call, provider: model.Provider) -> list[model.Inventory]:
-    return store.INVENTORIES.every(call.tx, ("resource_class",), provider_id=provider.id)
+def of(act: Act, provider: model.Provider) -> list[model.Inventory]:
+    return store.INVENTORIES.every(act.tx, ("resource_class",), provider_id=provider.id)
 
 
-def index(call: Call, id: str) -> Held:
+def index(act: Act, id: str) -> Held:
     """GET /resource_providers/{uuid}/inventories"""
-    allow(call, policy.LIST_INVENTORIES)
-    provider = providers.found(call, id)
-    return provider, of(call, provider)
+    allow(act, policy.LIST_INVENTORIES)
+    provider = providers.found(act, id)
+    return provider, of(act, provider)
 
 
-def show(call: Call, id: str, name: str) -> tuple[model.Provider, model.Inventory]:
+def show(act: Act, id: str, name: str) -> tuple[model.Provider, model.Inventory]:
     """GET /resource_providers/{uuid}/inventories/{class}"""
-    allow(call, policy.SHOW_INVENTORY)
-    provider = providers.found(call, id)
-    row = store.INVENTORIES.by(call.tx, provider_id=provider.id, resource_class=name)
+    allow(act, policy.SHOW_INVENTORY)
+    provider = providers.found(act, id)
+    row = store.INVENTORIES.by(act.tx, provider_id=provider.id, resource_class=name)
     if row is None:
         raise NotFound(f"No inventory of class {name[:64]} for {provider.id}")
     return provider, row
@@ -68,36 +69,36 @@ def update(call: Call, id: str, name: str, body: wire.OneInventory) -> tuple[mod
     return provider, write(call, provider, name, body)
 
 
-def delete(call: Call, id: str, name: str) -> None:
+def delete(act: Act, id: str, name: str) -> None:
     """DELETE /resource_providers/{uuid}/inventories/{class}: not while some of it is used."""
-    allow(call, policy.DELETE_INVENTORY)
-    provider, _ = _there(call, id, name)
-    _unused(call, provider, {name})
-    providers.changed(call, provider)
-    store.INVENTORIES.delete(call.tx, store.i.provider_id == provider.id, store.i.resource_class == name)
+    allow(act, policy.DELETE_INVENTORY)
+    provider, _ = _there(act, id, name)
+    _unused(act, provider, {name})
+    providers.changed(act, provider)
+    store.INVENTORIES.delete(act.tx, store.i.provider_id == provider.id, store.i.resource_class == name)
 
 
-def _there(call: Call, id: str, name: str) -> tuple[model.Provider, model.Inventory]:
-    provider = providers.found(call, id)
-    row = store.INVENTORIES.by(call.tx, provider_id=provider.id, resource_class=name)
+def _there(act: Act, id: str, name: str) -> tuple[model.Provider, model.Inventory]:
+    provider = providers.found(act, id)
+    row = store.INVENTORIES.by(act.tx, provider_id=provider.id, resource_class=name)
     if row is None:
         raise NotFound(f"No inventory of class {name[:64]} found for delete")
     return provider, row
 
 
-def not_yet(call: Call, id: str) -> None:
+def not_yet(act: Act, id: str) -> None:
     """DELETE /resource_providers/{uuid}/inventories before 1.5: the path is there, the method is not."""
-    allow(call, policy.DELETE_INVENTORY)
+    allow(act, policy.DELETE_INVENTORY)
     raise MethodNotAllowed("The method DELETE is not allowed for this resource.", allow="GET, POST, PUT")
 
 
-def clear(call: Call, id: str) -> None:
+def clear(act: Act, id: str) -> None:
     """DELETE /resource_providers/{uuid}/inventories (1.5)"""
-    allow(call, policy.DELETE_INVENTORY)
-    provider = providers.found(call, id)
-    _unused(call, provider, {row.resource_class for row in of(call, provider)})
-    providers.changed(call, provider)
-    store.INVENTORIES.delete(call.tx, store.i.provider_id == provider.id)
+    allow(act, policy.DELETE_INVENTORY)
+    provider = providers.found(act, id)
+    _unused(act, provider, {row.resource_class for row in of(act, provider)})
+    providers.changed(act, provider)
+    store.INVENTORIES.delete(act.tx, store.i.provider_id == provider.id)
 
 
 def set_all(call: Call, provider: model.Provider, inventories: Mapping[str, wire.Inventory]) -> None:
@@ -150,9 +151,9 @@ def write(call: Call, provider: model.Provider, name: str, body: wire.Inventory)
     return row
 
 
-def _known(call: Call, names: list[str]) -> None:
+def _known(act: Act, names: list[str]) -> None:
     own = set(names) - set(model.standard_classes())
-    there = {row.name for row in store.CLASSES.within(call.tx, "name", own)}
+    there = {row.name for row in store.CLASSES.within(act.tx, "name", own)}
     if own - there:
         raise Invalid(
             f"Unknown resource class in inventory: No such resource class {', '.join(sorted(own - there))[:200]}.",
@@ -165,8 +166,8 @@ def _order() -> dict[str, int]:
     return {name: n for n, name in enumerate(model.standard_classes())}
 
 
-def _unused(call: Call, provider: model.Provider, names: set[str]) -> None:
-    users = [row for row in store.ALLOCATIONS.every(call.tx, provider_id=provider.id) if row.resource_class in names]
+def _unused(act: Act, provider: model.Provider, names: set[str]) -> None:
+    users = [row for row in store.ALLOCATIONS.every(act.tx, provider_id=provider.id) if row.resource_class in names]
     if users:
         held = {row.resource_class for row in users}
         classes = ", ".join(sorted(held, key=lambda name: _order().get(name, len(_order()))))

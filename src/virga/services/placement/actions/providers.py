@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from virga.authority.rules import allow
+from virga.ground.act import Act
 from virga.ground.db.rows import Where
 from virga.ground.errors import Conflict, Invalid, NotFound
 from virga.ground.http.call import Call
@@ -11,9 +12,9 @@ from virga.ground.wire import UNSET
 from virga.services.placement import groups, model, policy, store, wire
 
 
-def found(call: Call, id: str, purpose: str = "") -> model.Provider:
+def found(act: Act, id: str, purpose: str = "") -> model.Provider:
     """The provider. Raises NotFound, which says for what purpose it was looked for."""
-    row = store.PROVIDERS.get(call.tx, groups.plain(id) if groups.is_uuid(id) else "")
+    row = store.PROVIDERS.get(act.tx, groups.plain(id) if groups.is_uuid(id) else "")
     if row is None:
         raise NotFound(
             f"No resource provider with uuid {id[:64]} found{purpose}", code="placement.resource_provider.not_found"
@@ -21,29 +22,29 @@ def found(call: Call, id: str, purpose: str = "") -> model.Provider:
     return row
 
 
-def changed(call: Call, provider: model.Provider, generation: int | None = None) -> model.Provider:
+def changed(act: Act, provider: model.Provider, generation: int | None = None) -> model.Provider:
     """Count one more change of a provider, if its generation still is `generation` (else whatever it is). Raises Conflict."""
     expected = provider.generation if generation is None else generation
-    if not store.touch(call.tx, provider.id, call.now(), expected):
+    if not store.touch(act.tx, provider.id, act.now(), expected):
         raise Conflict(
             "resource provider generation conflict: Resource provider's generation already changed. Please update the "
             f"generation and try again. Provider {provider.id} is at generation {provider.generation}, the request says {expected}",
             code="placement.concurrent_update",
         )
-    return found(call, provider.id)
+    return found(act, provider.id)
 
 
-def create(call: Call, body: wire.CreateProvider) -> model.Provider:
+def create(act: Act, body: wire.CreateProvider) -> model.Provider:
     """POST /resource_providers"""
-    allow(call, policy.CREATE_PROVIDER)
-    id = groups.plain(body.uuid) if isinstance(body.uuid, str) else call.world.uuid()
-    parent = _parent(call, body.parent_provider_uuid, id)
-    _free_name(call, body.name, id)
-    if store.PROVIDERS.get(call.tx, id) is not None:
+    allow(act, policy.CREATE_PROVIDER)
+    id = groups.plain(body.uuid) if isinstance(body.uuid, str) else act.world.uuid()
+    parent = _parent(act, body.parent_provider_uuid, id)
+    _free_name(act, body.name, id)
+    if store.PROVIDERS.get(act.tx, id) is not None:
         raise Conflict(f"Conflicting resource provider uuid: {id} already exists.", code="placement.duplicate_name")
-    now = call.now()
+    now = act.now()
     return store.PROVIDERS.insert(
-        call.tx,
+        act.tx,
         id=id,
         name=body.name,
         generation=0,
@@ -54,10 +55,10 @@ def create(call: Call, body: wire.CreateProvider) -> model.Provider:
     )
 
 
-def _parent(call: Call, given: object, id: str) -> model.Provider | None:
+def _parent(act: Act, given: object, id: str) -> model.Provider | None:
     if not isinstance(given, str):
         return None
-    parent = store.PROVIDERS.get(call.tx, groups.plain(given))
+    parent = store.PROVIDERS.get(act.tx, groups.plain(given))
     if parent is None:
         raise Invalid(f"parent provider UUID does not exist: {given}", field="parent_provider_uuid")
     if parent.id == id:
@@ -65,16 +66,16 @@ def _parent(call: Call, given: object, id: str) -> model.Provider | None:
     return parent
 
 
-def _free_name(call: Call, name: str, id: str) -> None:
-    other = store.PROVIDERS.by(call.tx, name=name)
+def _free_name(act: Act, name: str, id: str) -> None:
+    other = store.PROVIDERS.by(act.tx, name=name)
     if other is not None and other.id != id:
         raise Conflict(f"Conflicting resource provider name: {name} already exists.", code="placement.duplicate_name")
 
 
-def show(call: Call, id: str) -> model.Provider:
+def show(act: Act, id: str) -> model.Provider:
     """GET /resource_providers/{uuid}"""
-    allow(call, policy.SHOW_PROVIDER)
-    return found(call, id)
+    allow(act, policy.SHOW_PROVIDER)
+    return found(act, id)
 
 
 def update(call: Call, id: str, body: wire.UpdateProvider) -> model.Provider:
@@ -110,16 +111,16 @@ def _move(call: Call, provider: model.Provider, parent: model.Provider | None) -
         store.PROVIDERS.put(call.tx, member, root_id=root, updated=call.now())
 
 
-def delete(call: Call, id: str) -> None:
+def delete(act: Act, id: str) -> None:
     """DELETE /resource_providers/{uuid}: not while something is allocated from it, nor while it has children."""
-    allow(call, policy.DELETE_PROVIDER)
-    provider = found(call, id, " for delete")
-    if store.PROVIDERS.by(call.tx, parent_id=provider.id) is not None:
+    allow(act, policy.DELETE_PROVIDER)
+    provider = found(act, id, " for delete")
+    if store.PROVIDERS.by(act.tx, parent_id=provider.id) is not None:
         raise Conflict(
             f"Unable to delete parent resource provider {provider.id}: It has child resource providers.",
             code="placement.resource_provider.cannot_delete_parent",
         )
-    users = store.ALLOCATIONS.every(call.tx, provider_id=provider.id, limit=20)
+    users = store.ALLOCATIONS.every(act.tx, provider_id=provider.id, limit=20)
     if users:
         raise Conflict(
             f"Unable to delete resource provider {provider.id}: Resource provider has allocations. Consumers: "
@@ -127,10 +128,10 @@ def delete(call: Call, id: str) -> None:
             code="placement.resource_provider.inuse",
             blocking=sorted({row.consumer_id for row in users}),
         )
-    store.INVENTORIES.delete(call.tx, store.i.provider_id == provider.id)
-    store.PROVIDER_TRAITS.delete(call.tx, store.t.provider_id == provider.id)
-    store.PROVIDER_AGGREGATES.delete(call.tx, store.g.provider_id == provider.id)
-    store.PROVIDERS.delete(call.tx, store.p.id == provider.id)
+    store.INVENTORIES.delete(act.tx, store.i.provider_id == provider.id)
+    store.PROVIDER_TRAITS.delete(act.tx, store.t.provider_id == provider.id)
+    store.PROVIDER_AGGREGATES.delete(act.tx, store.g.provider_id == provider.id)
+    store.PROVIDERS.delete(act.tx, store.p.id == provider.id)
 
 
 def index(call: Call) -> list[model.Provider]:
@@ -183,10 +184,10 @@ def _id(text: str, field: str) -> str:
     return groups.plain(text)
 
 
-def known(call: Call, names: dict[str, int] | set[str]) -> None:
+def known(act: Act, names: dict[str, int] | set[str]) -> None:
     """Raise Invalid for a resource class that there is not."""
     own = set(names) - set(model.standard_classes())
-    there = {row.name for row in store.CLASSES.within(call.tx, "name", own)}
+    there = {row.name for row in store.CLASSES.within(act.tx, "name", own)}
     if own - there:
         raise Invalid(
             f"Invalid resource class in resources parameter: No such resource class {', '.join(sorted(own - there))[:200]}.",
@@ -194,9 +195,9 @@ def known(call: Call, names: dict[str, int] | set[str]) -> None:
         )
 
 
-def known_traits(call: Call, names: set[str]) -> None:
+def known_traits(act: Act, names: set[str]) -> None:
     """Raise Invalid for a trait that there is not."""
     own = names - model.standard_traits()
-    there = {row.name for row in store.TRAITS.within(call.tx, "name", own)}
+    there = {row.name for row in store.TRAITS.within(act.tx, "name", own)}
     if own - there:
         raise Invalid(f"No such trait(s): {', '.join(sorted(own - there))[:200]}.", field="required")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from virga.authority.rules import allow
+from virga.ground.act import Act
 from virga.ground.errors import Conflict, Invalid, NotFound
 from virga.ground.http.call import Call
 from virga.services.placement import groups, model, policy, store, wire
@@ -32,75 +33,75 @@ def index(call: Call) -> list[str]:
     return sorted(names)
 
 
-def _there(call: Call, name: str) -> bool:
-    return name in model.standard_traits() or store.TRAITS.by(call.tx, name=name) is not None
+def _there(act: Act, name: str) -> bool:
+    return name in model.standard_traits() or store.TRAITS.by(act.tx, name=name) is not None
 
 
-def show(call: Call, name: str) -> None:
+def show(act: Act, name: str) -> None:
     """GET /traits/{name}: 204 when there is one."""
-    allow(call, policy.SHOW_TRAIT)
-    if not _there(call, name):
+    allow(act, policy.SHOW_TRAIT)
+    if not _there(act, name):
         raise NotFound(f"No such trait(s): {name[:80]}.")
 
 
-def put(call: Call, name: str) -> tuple[str, bool]:
+def put(act: Act, name: str) -> tuple[str, bool]:
     """PUT /traits/{name}: there is one from now on; says whether it is new."""
-    allow(call, policy.UPDATE_TRAIT)
+    allow(act, policy.UPDATE_TRAIT)
     if model.CUSTOM.fullmatch(name) is None:
         raise Invalid(
             f"The trait is invalid. A valid trait must be no longer than 255 characters, start with the prefix "
             f'"CUSTOM_" and use following characters: "A"-"Z", "0"-"9" and "_". Got: {name[:80]}',
             field="name",
         )
-    if store.TRAITS.by(call.tx, name=name) is not None:
+    if store.TRAITS.by(act.tx, name=name) is not None:
         return name, False
-    store.TRAITS.insert(call.tx, name=name, created=call.now())
+    store.TRAITS.insert(act.tx, name=name, created=act.now())
     return name, True
 
 
-def delete(call: Call, name: str) -> None:
+def delete(act: Act, name: str) -> None:
     """DELETE /traits/{name}: a custom one that nothing carries."""
-    allow(call, policy.DELETE_TRAIT)
+    allow(act, policy.DELETE_TRAIT)
     if name in model.standard_traits():
         raise Invalid(f"Cannot delete standard trait {name[:80]}.", field="name")
-    if store.TRAITS.by(call.tx, name=name) is None:
+    if store.TRAITS.by(act.tx, name=name) is None:
         raise NotFound(f"No such trait(s): {name[:80]}.")
-    users = store.PROVIDER_TRAITS.every(call.tx, trait=name, limit=20)
+    users = store.PROVIDER_TRAITS.every(act.tx, trait=name, limit=20)
     if users:
         raise Conflict(
             f"The trait {name} is in use by a resource provider. Providers: {', '.join(row.provider_id for row in users)}.",
             blocking=[row.provider_id for row in users],
         )
-    store.TRAITS.delete(call.tx, store.TRAITS.c.name == name)
+    store.TRAITS.delete(act.tx, store.TRAITS.c.name == name)
 
 
-def of_provider(call: Call, id: str) -> Held:
+def of_provider(act: Act, id: str) -> Held:
     """GET /resource_providers/{uuid}/traits"""
-    allow(call, policy.LIST_PROVIDER_TRAITS)
-    provider = providers.found(call, id)
-    return provider, sorted(store.traits_of(call.tx, [provider.id]).get(provider.id, ()))
+    allow(act, policy.LIST_PROVIDER_TRAITS)
+    provider = providers.found(act, id)
+    return provider, sorted(store.traits_of(act.tx, [provider.id]).get(provider.id, ()))
 
 
-def set_of_provider(call: Call, id: str, body: wire.ProviderTraits) -> Held:
+def set_of_provider(act: Act, id: str, body: wire.ProviderTraits) -> Held:
     """PUT /resource_providers/{uuid}/traits: these, and no others."""
-    allow(call, policy.UPDATE_PROVIDER_TRAITS)
+    allow(act, policy.UPDATE_PROVIDER_TRAITS)
     wanted = set(body.traits)
     own = wanted - model.standard_traits()
-    unknown = own - {row.name for row in store.TRAITS.within(call.tx, "name", own)}
+    unknown = own - {row.name for row in store.TRAITS.within(act.tx, "name", own)}
     if unknown:
         raise Invalid(f"No such trait {', '.join(sorted(unknown))[:200]}", field="traits")
-    provider = providers.changed(call, providers.found(call, id), body.resource_provider_generation)
-    _write(call, provider, wanted)
+    provider = providers.changed(act, providers.found(act, id), body.resource_provider_generation)
+    _write(act, provider, wanted)
     return provider, sorted(wanted)
 
 
-def _write(call: Call, provider: model.Provider, wanted: set[str]) -> None:
-    store.PROVIDER_TRAITS.delete(call.tx, store.t.provider_id == provider.id)
-    store.PROVIDER_TRAITS.insert_many(call.tx, [{"provider_id": provider.id, "trait": name} for name in sorted(wanted)])
+def _write(act: Act, provider: model.Provider, wanted: set[str]) -> None:
+    store.PROVIDER_TRAITS.delete(act.tx, store.t.provider_id == provider.id)
+    store.PROVIDER_TRAITS.insert_many(act.tx, [{"provider_id": provider.id, "trait": name} for name in sorted(wanted)])
 
 
-def clear_provider(call: Call, id: str) -> None:
+def clear_provider(act: Act, id: str) -> None:
     """DELETE /resource_providers/{uuid}/traits"""
-    allow(call, policy.DELETE_PROVIDER_TRAITS)
-    provider = providers.changed(call, providers.found(call, id))
-    _write(call, provider, set())
+    allow(act, policy.DELETE_PROVIDER_TRAITS)
+    provider = providers.changed(act, providers.found(act, id))
+    _write(act, provider, set())

@@ -4,16 +4,17 @@
 from __future__ import annotations
 
 from virga.authority.rules import allow
+from virga.ground.act import Act
 from virga.ground.http.call import Call
 from virga.services.placement import groups, model, policy, store, wire
 from virga.services.placement.actions import inventories, providers
 
 
-def of_provider(call: Call, id: str) -> tuple[model.Provider, dict[str, int]]:
+def of_provider(act: Act, id: str) -> tuple[model.Provider, dict[str, int]]:
     """GET /resource_providers/{uuid}/usages"""
-    allow(call, policy.PROVIDER_USAGES)
-    provider = providers.found(call, id)
-    return provider, {row.resource_class: row.used for row in inventories.of(call, provider)}
+    allow(act, policy.PROVIDER_USAGES)
+    provider = providers.found(act, id)
+    return provider, {row.resource_class: row.used for row in inventories.of(act, provider)}
 
 
 def total(call: Call) -> list[tuple[str | None, str, int, int]]:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Broken, Conflict, Forbidden, Invalid, Unauthorized
 from virga.ground.http.call import Call
@@ -37,9 +38,9 @@ COOKIE = "virga-sso"
 # -- who it is -----------------------------------------------------------------------------------------------------
 
 
-def known(call: Call, idp: str, protocol: str) -> tuple[model.Provider, model.Protocol, model.Mapping]:
+def known(act: Act, idp: str, protocol: str) -> tuple[model.Provider, model.Protocol, model.Mapping]:
     """The provider, which must be enabled, its protocol and the mapping. Raises NotFound, Forbidden."""
-    with call.db.read() as tx:
+    with act.db.read() as tx:
         provider = providers.provider(tx, idp)
         if not provider.enabled:
             raise Forbidden(f"Identity Provider {idp} is disabled")
@@ -47,9 +48,9 @@ def known(call: Call, idp: str, protocol: str) -> tuple[model.Provider, model.Pr
         return provider, way, providers.mapping(tx, way.mapping_id)
 
 
-def trusted(call: Call, idp: str) -> OidcProvider:
+def trusted(act: Act, idp: str) -> OidcProvider:
     """The OpenID Connect provider of the settings. Raises Unauthorized."""
-    found = call.use(Providers).of(idp)
+    found = act.use(Providers).of(idp)
     if found is None:
         raise Unauthorized(
             f"Nobody vouches for users of identity provider {idp}: it has no entry in the cloud's settings ([identity.oidc] or [identity.saml])."
@@ -58,11 +59,11 @@ def trusted(call: Call, idp: str) -> OidcProvider:
 
 
 def by_assertion(
-    call: Call, idp: str, protocol: str, assertion: rules.Assertion, remote_id: str = REMOTE_ID
+    act: Act, idp: str, protocol: str, assertion: rules.Assertion, remote_id: str = REMOTE_ID
 ) -> rows.User:
     """The user whom the provider's words mean here, made or renewed by the mapping; `remote_id` names the word that is the provider's own
     name, unless the protocol says another. Raises Unauthorized."""
-    provider, way, mapping = known(call, idp, protocol)
+    provider, way, mapping = known(act, idp, protocol)
     if provider.remote_ids and not set(assertion.get(way.remote_id_attribute or remote_id, ())) & set(
         provider.remote_ids
     ):
@@ -72,13 +73,13 @@ def by_assertion(
     except msgspec.ValidationError:
         raise Unauthorized(f"Mapping {mapping.id} is not one that this cloud understands.") from None
     who = rules.process(made, assertion, mapping.schema_version)
-    with call.db.write() as tx:
+    with act.db.write() as tx:
         if who.user.type == "local":
             return _local(tx, who)
         user = _shadow(tx, provider, way.id, who)
         groups = _groups(tx, who, mapping.id)
-        _projects(call, tx, provider, user, who, mapping.schema_version)
-        _lend(call, tx, provider, user, groups)
+        _projects(act, tx, provider, user, who, mapping.schema_version)
+        _lend(act, tx, provider, user, groups)
         return user
 
 
@@ -184,10 +185,10 @@ def _groups(tx: Tx, who: rules.Who, mapping_id: str) -> set[str]:
     return there
 
 
-def _lend(call: Call, tx: Tx, provider: model.Provider, user: rows.User, groups: Iterable[str]) -> None:
+def _lend(act: Act, tx: Tx, provider: model.Provider, user: rows.User, groups: Iterable[str]) -> None:
     """Memberships for as long as the token lives, or the provider's `authorization_ttl` if that is longer; what an earlier login
     brought and this one does not, is taken back with it."""
-    until = call.now() + max((provider.authorization_ttl or 0) * 60, call.use(settings.Identity).token_seconds)
+    until = act.now() + max((provider.authorization_ttl or 0) * 60, act.use(settings.Identity).token_seconds)
     m, c = identity.MEMBERSHIPS.c, store.LENT.c
     lent = {x.group_id for x in store.LENT.find(tx, c.user_id == user.id, c.idp_id == provider.id)}
     wanted, have, changed = set(groups), set(identity.groups_of(tx, user.id)), False
@@ -202,10 +203,10 @@ def _lend(call: Call, tx: Tx, provider: model.Provider, user: rows.User, groups:
         store.LENT.insert(tx, group_id=group, user_id=user.id, idp_id=provider.id, expires=until)
         changed = True
     if changed:
-        call.use(Tokens).bump_generation(tx)
+        act.use(Tokens).bump_generation(tx)
 
 
-def _projects(call: Call, tx: Tx, provider: model.Provider, user: rows.User, who: rules.Who, version: str) -> None:
+def _projects(act: Act, tx: Tx, provider: model.Provider, user: rows.User, who: rules.Who, version: str) -> None:
     """Projects and roles of a mapping; every role must be there before anything is made. From schema 3.0 on the mapping says all that
     the user has."""
     r, p, g = identity.ROLES.c, identity.PROJECTS.c, identity.GRANTS.c
@@ -256,7 +257,7 @@ def _projects(call: Call, tx: Tx, provider: model.Provider, user: rows.User, who
                 identity.GRANTS.delete(tx, *where, g.inherited.is_(False))
                 changed = True
     if changed:
-        call.use(Tokens).bump_generation(tx)
+        act.use(Tokens).bump_generation(tx)
 
 
 # -- by a bearer token ---------------------------------------------------------------------------------------------
@@ -270,12 +271,12 @@ def bearer(call: Call) -> str:
     return token.strip()
 
 
-def issue(call: Call, user: rows.User, idp: str, protocol: str) -> tuple[str, rows.Session]:
+def issue(act: Act, user: rows.User, idp: str, protocol: str) -> tuple[str, rows.Session]:
     """An unscoped token for who came in by a provider."""
-    now = call.now()
-    expires = now + call.use(settings.Identity).token_seconds
+    now = act.now()
+    expires = now + act.use(settings.Identity).token_seconds
     payload = rows.Payload(user.id, None, None, False, [protocol], now, expires, [audit_id()], via=(idp, protocol))
-    return call.use(Tokens).issue(payload)
+    return act.use(Tokens).issue(payload)
 
 
 class MappedMethod(msgspec.Struct, forbid_unknown_fields=True):

@@ -7,6 +7,7 @@ import uuid
 from typing import Any
 
 from virga.authority.rules import allow
+from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Invalid, NotFound
 from virga.ground.http.call import Call
@@ -45,10 +46,10 @@ def _remote_ids_free(tx: Tx, ids: list[str], own: str) -> None:
             )
 
 
-def create_provider(call: Call, id: str, body: wire.CreateProvider) -> model.Provider:
+def create_provider(act: Act, id: str, body: wire.CreateProvider) -> model.Provider:
     """PUT /v3/OS-FEDERATION/identity_providers/{id}; without a domain the provider's users get one of their own."""
-    allow(call, policy.CREATE_PROVIDER)
-    tx, remote = call.tx, list(dict.fromkeys(body.remote_ids or []))
+    allow(act, policy.CREATE_PROVIDER)
+    tx, remote = act.tx, list(dict.fromkeys(body.remote_ids or []))
     tx.hold("identity-providers")
     if store.PROVIDERS.get(tx, _id(id, "idp")) is not None:
         raise Conflict(f"Conflict occurred attempting to store identity_provider - Duplicate entry found with ID {id}.")
@@ -73,10 +74,10 @@ def create_provider(call: Call, id: str, body: wire.CreateProvider) -> model.Pro
     )
 
 
-def show_provider(call: Call, id: str) -> model.Provider:
+def show_provider(act: Act, id: str) -> model.Provider:
     """GET /v3/OS-FEDERATION/identity_providers/{id}"""
-    allow(call, policy.GET_PROVIDER)
-    return provider(call.tx, id)
+    allow(act, policy.GET_PROVIDER)
+    return provider(act.tx, id)
 
 
 def providers(call: Call) -> list[model.Provider]:
@@ -91,10 +92,10 @@ def _where(call: Call, rows: Any) -> list[Any]:
     return out if enabled is None else [*out, rows.c.enabled.is_(enabled)]
 
 
-def update_provider(call: Call, id: str, body: wire.UpdateProvider) -> model.Provider:
+def update_provider(act: Act, id: str, body: wire.UpdateProvider) -> model.Provider:
     """PATCH /v3/OS-FEDERATION/identity_providers/{id}: disabling it ends the tokens of its users."""
-    allow(call, policy.UPDATE_PROVIDER)
-    tx = call.tx
+    allow(act, policy.UPDATE_PROVIDER)
+    tx = act.tx
     tx.hold("identity-providers")
     before = provider(tx, id)
     change = given(body)
@@ -106,18 +107,18 @@ def update_provider(call: Call, id: str, body: wire.UpdateProvider) -> model.Pro
     if change:
         store.PROVIDERS.put(tx, id, **change)
     if change.get("enabled") is False:
-        call.use(Tokens).bump_generation(tx)
+        act.use(Tokens).bump_generation(tx)
     return provider(tx, id)
 
 
-def delete_provider(call: Call, id: str) -> None:
+def delete_provider(act: Act, id: str) -> None:
     """DELETE /v3/OS-FEDERATION/identity_providers/{id}, with its protocols; its users keep what they have and cannot log in."""
-    allow(call, policy.DELETE_PROVIDER)
-    provider(call.tx, id)
-    store.PROTOCOLS.delete(call.tx, store.PROTOCOLS.c.idp_id == id)
-    store.USERS.delete(call.tx, store.USERS.c.idp_id == id)
-    store.PROVIDERS.delete(call.tx, store.PROVIDERS.c.id == id)
-    call.use(Tokens).bump_generation(call.tx)
+    allow(act, policy.DELETE_PROVIDER)
+    provider(act.tx, id)
+    store.PROTOCOLS.delete(act.tx, store.PROTOCOLS.c.idp_id == id)
+    store.USERS.delete(act.tx, store.USERS.c.idp_id == id)
+    store.PROVIDERS.delete(act.tx, store.PROVIDERS.c.id == id)
+    act.use(Tokens).bump_generation(act.tx)
 
 
 # -- mappings ------------------------------------------------------------------------------------------------------
@@ -130,47 +131,47 @@ def mapping(tx: Tx, id: str) -> model.Mapping:
     return found
 
 
-def create_mapping(call: Call, id: str, body: wire.WriteMapping) -> model.Mapping:
+def create_mapping(act: Act, id: str, body: wire.WriteMapping) -> model.Mapping:
     """PUT /v3/OS-FEDERATION/mappings/{id}"""
-    allow(call, policy.CREATE_MAPPING)
+    allow(act, policy.CREATE_MAPPING)
     version = body.schema_version if isinstance(body.schema_version, str) else "1.0"
     rules.check(body.rules, version)
-    if store.MAPPINGS.get(call.tx, _id(id, "mapping")) is not None:
+    if store.MAPPINGS.get(act.tx, _id(id, "mapping")) is not None:
         raise Conflict(f"Conflict occurred attempting to store mapping - Duplicate entry found with ID {id}.")
-    return store.MAPPINGS.insert(call.tx, id=id, rules=body.rules, schema_version=version)
+    return store.MAPPINGS.insert(act.tx, id=id, rules=body.rules, schema_version=version)
 
 
-def show_mapping(call: Call, id: str) -> model.Mapping:
+def show_mapping(act: Act, id: str) -> model.Mapping:
     """GET /v3/OS-FEDERATION/mappings/{id}"""
-    allow(call, policy.GET_MAPPING)
-    return mapping(call.tx, id)
+    allow(act, policy.GET_MAPPING)
+    return mapping(act.tx, id)
 
 
-def mappings(call: Call) -> list[model.Mapping]:
+def mappings(act: Act) -> list[model.Mapping]:
     """GET /v3/OS-FEDERATION/mappings"""
-    allow(call, policy.LIST_MAPPINGS)
-    return store.MAPPINGS.find(call.tx, order=store.MAPPINGS.c.id)
+    allow(act, policy.LIST_MAPPINGS)
+    return store.MAPPINGS.find(act.tx, order=store.MAPPINGS.c.id)
 
 
-def update_mapping(call: Call, id: str, body: wire.WriteMapping) -> model.Mapping:
+def update_mapping(act: Act, id: str, body: wire.WriteMapping) -> model.Mapping:
     """PATCH /v3/OS-FEDERATION/mappings/{id}"""
-    allow(call, policy.UPDATE_MAPPING)
-    before = mapping(call.tx, id)
+    allow(act, policy.UPDATE_MAPPING)
+    before = mapping(act.tx, id)
     version = body.schema_version if isinstance(body.schema_version, str) else before.schema_version
     rules.check(body.rules, version)
-    store.MAPPINGS.put(call.tx, id, rules=body.rules, schema_version=version)
-    return mapping(call.tx, id)
+    store.MAPPINGS.put(act.tx, id, rules=body.rules, schema_version=version)
+    return mapping(act.tx, id)
 
 
-def delete_mapping(call: Call, id: str) -> None:
+def delete_mapping(act: Act, id: str) -> None:
     """DELETE /v3/OS-FEDERATION/mappings/{id}: not while a protocol uses it."""
-    allow(call, policy.DELETE_MAPPING)
-    mapping(call.tx, id)
-    users = store.PROTOCOLS.find(call.tx, store.PROTOCOLS.c.mapping_id == id)
+    allow(act, policy.DELETE_MAPPING)
+    mapping(act.tx, id)
+    users = store.PROTOCOLS.find(act.tx, store.PROTOCOLS.c.mapping_id == id)
     if users:
         names = ", ".join(f"{p.idp_id}/{p.id}" for p in users)
         raise Conflict(f"Mapping {id} is used by {names}.", blocking=[p.idp_id for p in users])
-    store.MAPPINGS.delete(call.tx, store.MAPPINGS.c.id == id)
+    store.MAPPINGS.delete(act.tx, store.MAPPINGS.c.id == id)
 
 
 # -- protocols -----------------------------------------------------------------------------------------------------
@@ -190,57 +191,57 @@ def _mapping_for(tx: Tx, id: str) -> str:
     return id
 
 
-def create_protocol(call: Call, idp: str, id: str, body: wire.WriteProtocol) -> model.Protocol:
+def create_protocol(act: Act, idp: str, id: str, body: wire.WriteProtocol) -> model.Protocol:
     """PUT /v3/OS-FEDERATION/identity_providers/{idp}/protocols/{id}"""
-    allow(call, policy.CREATE_PROTOCOL)
-    provider(call.tx, idp)
+    allow(act, policy.CREATE_PROTOCOL)
+    provider(act.tx, idp)
     if not isinstance(body.mapping_id, str):
         raise Invalid("Object missing required field `mapping_id`", field="mapping_id")
     c = store.PROTOCOLS.c
-    if store.PROTOCOLS.one(call.tx, c.idp_id == idp, c.id == _id(id, "protocol")) is not None:
+    if store.PROTOCOLS.one(act.tx, c.idp_id == idp, c.id == _id(id, "protocol")) is not None:
         raise Conflict(
             f"Conflict occurred attempting to store federation_protocol - Duplicate entry found with ID {id}."
         )
     attribute = body.remote_id_attribute if isinstance(body.remote_id_attribute, str) else None
     return store.PROTOCOLS.insert(
-        call.tx, idp_id=idp, id=id, mapping_id=_mapping_for(call.tx, body.mapping_id), remote_id_attribute=attribute
+        act.tx, idp_id=idp, id=id, mapping_id=_mapping_for(act.tx, body.mapping_id), remote_id_attribute=attribute
     )
 
 
-def show_protocol(call: Call, idp: str, id: str) -> model.Protocol:
+def show_protocol(act: Act, idp: str, id: str) -> model.Protocol:
     """GET /v3/OS-FEDERATION/identity_providers/{idp}/protocols/{id}"""
-    allow(call, policy.GET_PROTOCOL)
-    provider(call.tx, idp)
-    return protocol(call.tx, idp, id)
+    allow(act, policy.GET_PROTOCOL)
+    provider(act.tx, idp)
+    return protocol(act.tx, idp, id)
 
 
-def protocols(call: Call, idp: str) -> list[model.Protocol]:
+def protocols(act: Act, idp: str) -> list[model.Protocol]:
     """GET /v3/OS-FEDERATION/identity_providers/{idp}/protocols"""
-    allow(call, policy.LIST_PROTOCOLS)
-    provider(call.tx, idp)
-    return store.PROTOCOLS.find(call.tx, store.PROTOCOLS.c.idp_id == idp, order=store.PROTOCOLS.c.id)
+    allow(act, policy.LIST_PROTOCOLS)
+    provider(act.tx, idp)
+    return store.PROTOCOLS.find(act.tx, store.PROTOCOLS.c.idp_id == idp, order=store.PROTOCOLS.c.id)
 
 
-def update_protocol(call: Call, idp: str, id: str, body: wire.WriteProtocol) -> model.Protocol:
+def update_protocol(act: Act, idp: str, id: str, body: wire.WriteProtocol) -> model.Protocol:
     """PATCH /v3/OS-FEDERATION/identity_providers/{idp}/protocols/{id}"""
-    allow(call, policy.UPDATE_PROTOCOL)
-    protocol(call.tx, idp, id)
+    allow(act, policy.UPDATE_PROTOCOL)
+    protocol(act.tx, idp, id)
     change = given(body)
     if body.mapping_id is not UNSET:
-        _mapping_for(call.tx, str(body.mapping_id))
+        _mapping_for(act.tx, str(body.mapping_id))
     if change:
         c = store.PROTOCOLS.c
-        store.PROTOCOLS.change(call.tx, c.idp_id == idp, c.id == id, **change)
-    return protocol(call.tx, idp, id)
+        store.PROTOCOLS.change(act.tx, c.idp_id == idp, c.id == id, **change)
+    return protocol(act.tx, idp, id)
 
 
-def delete_protocol(call: Call, idp: str, id: str) -> None:
+def delete_protocol(act: Act, idp: str, id: str) -> None:
     """DELETE /v3/OS-FEDERATION/identity_providers/{idp}/protocols/{id}: the tokens that came by it end."""
-    allow(call, policy.DELETE_PROTOCOL)
-    protocol(call.tx, idp, id)
+    allow(act, policy.DELETE_PROTOCOL)
+    protocol(act.tx, idp, id)
     c = store.PROTOCOLS.c
-    store.PROTOCOLS.delete(call.tx, c.idp_id == idp, c.id == id)
-    call.use(Tokens).bump_generation(call.tx)
+    store.PROTOCOLS.delete(act.tx, c.idp_id == idp, c.id == id)
+    act.use(Tokens).bump_generation(act.tx)
 
 
 # -- service providers ---------------------------------------------------------------------------------------------
@@ -253,19 +254,19 @@ def service_provider(tx: Tx, id: str) -> model.ServiceProvider:
     return found
 
 
-def create_service_provider(call: Call, id: str, body: wire.CreateServiceProvider) -> model.ServiceProvider:
+def create_service_provider(act: Act, id: str, body: wire.CreateServiceProvider) -> model.ServiceProvider:
     """PUT /v3/OS-FEDERATION/service_providers/{id}"""
-    allow(call, policy.CREATE_SERVICE_PROVIDER)
-    if store.SERVICE_PROVIDERS.get(call.tx, _id(id, "service_provider")) is not None:
+    allow(act, policy.CREATE_SERVICE_PROVIDER)
+    if store.SERVICE_PROVIDERS.get(act.tx, _id(id, "service_provider")) is not None:
         raise Conflict(f"Conflict occurred attempting to store service_provider - Duplicate entry found with ID {id}.")
-    call.use(Catalog).changes(call.tx)
-    return store.SERVICE_PROVIDERS.insert(call.tx, id=id, **given(body))
+    act.use(Catalog).changes(act.tx)
+    return store.SERVICE_PROVIDERS.insert(act.tx, id=id, **given(body))
 
 
-def show_service_provider(call: Call, id: str) -> model.ServiceProvider:
+def show_service_provider(act: Act, id: str) -> model.ServiceProvider:
     """GET /v3/OS-FEDERATION/service_providers/{id}"""
-    allow(call, policy.GET_SERVICE_PROVIDER)
-    return service_provider(call.tx, id)
+    allow(act, policy.GET_SERVICE_PROVIDER)
+    return service_provider(act.tx, id)
 
 
 def service_providers(call: Call) -> list[model.ServiceProvider]:
@@ -276,20 +277,20 @@ def service_providers(call: Call) -> list[model.ServiceProvider]:
     )
 
 
-def update_service_provider(call: Call, id: str, body: wire.UpdateServiceProvider) -> model.ServiceProvider:
+def update_service_provider(act: Act, id: str, body: wire.UpdateServiceProvider) -> model.ServiceProvider:
     """PATCH /v3/OS-FEDERATION/service_providers/{id}"""
-    allow(call, policy.UPDATE_SERVICE_PROVIDER)
-    service_provider(call.tx, id)
+    allow(act, policy.UPDATE_SERVICE_PROVIDER)
+    service_provider(act.tx, id)
     change = given(body)
     if change:
-        store.SERVICE_PROVIDERS.put(call.tx, id, **change)
-        call.use(Catalog).changes(call.tx)
-    return service_provider(call.tx, id)
+        store.SERVICE_PROVIDERS.put(act.tx, id, **change)
+        act.use(Catalog).changes(act.tx)
+    return service_provider(act.tx, id)
 
 
-def delete_service_provider(call: Call, id: str) -> None:
+def delete_service_provider(act: Act, id: str) -> None:
     """DELETE /v3/OS-FEDERATION/service_providers/{id}"""
-    allow(call, policy.DELETE_SERVICE_PROVIDER)
-    service_provider(call.tx, id)
-    store.SERVICE_PROVIDERS.delete(call.tx, store.SERVICE_PROVIDERS.c.id == id)
-    call.use(Catalog).changes(call.tx)
+    allow(act, policy.DELETE_SERVICE_PROVIDER)
+    service_provider(act.tx, id)
+    store.SERVICE_PROVIDERS.delete(act.tx, store.SERVICE_PROVIDERS.c.id == id)
+    act.use(Catalog).changes(act.tx)

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlencode
 
 import msgspec
 
+from virga.ground.act import Act
 from virga.ground.errors import Broken, Forbidden, Invalid, NotFound, Unauthorized, Unavailable
 from virga.ground.http.call import Answer, Call
 from virga.ground.wire import UNSET, Meta, Name, UnsetType, Wire, refers
@@ -43,8 +44,8 @@ class PendingLogin(msgspec.Struct, array_like=True, frozen=True):
     expires: float
 
 
-def _provider(call: Call, idp: str) -> SamlProvider:
-    found = call.use(Providers).saml(idp)
+def _provider(act: Act, idp: str) -> SamlProvider:
+    found = act.use(Providers).saml(idp)
     if found is None:
         raise NotFound(f"Identity provider {idp} has no entry in the cloud's settings ([identity.saml]).")
     return found
@@ -63,19 +64,19 @@ def _entity(call: Call, provider: SamlProvider, protocol: str) -> str:
     return provider.own.own_entity or call.request.link(f"{_at(provider.idp, protocol)}/saml2/metadata")
 
 
-def _sealed(call: Call, label: str, idp: str, protocol: str, origin: str, request: str, relay: str) -> str:
-    begun = PendingLogin(label, idp, protocol, origin, request, relay, call.now() + federated_login.SSO_SECONDS)
-    return call.use(Vault).seal(msgspec.json.encode(begun).decode())
+def _sealed(act: Act, label: str, idp: str, protocol: str, origin: str, request: str, relay: str) -> str:
+    begun = PendingLogin(label, idp, protocol, origin, request, relay, act.now() + federated_login.SSO_SECONDS)
+    return act.use(Vault).seal(msgspec.json.encode(begun).decode())
 
 
-def _begun(call: Call, sealed: str, label: str, idp: str, protocol: str) -> PendingLogin | None:
+def _begun(act: Act, sealed: str, label: str, idp: str, protocol: str) -> PendingLogin | None:
     try:
-        begun = msgspec.json.decode(call.use(Vault).open(sealed), type=PendingLogin)
+        begun = msgspec.json.decode(act.use(Vault).open(sealed), type=PendingLogin)
     except (Broken, ValueError, msgspec.MsgspecError):
         return None
     return (
         begun
-        if (begun.label, begun.idp, begun.protocol) == (label, idp, protocol) and begun.expires > call.now()
+        if (begun.label, begun.idp, begun.protocol) == (label, idp, protocol) and begun.expires > act.now()
         else None
     )
 
@@ -181,9 +182,9 @@ def _believed(
     return assertion
 
 
-def _user(call: Call, provider: SamlProvider, protocol: str, assertion: messages.SamlAssertion) -> rows.User:
+def _user(act: Act, provider: SamlProvider, protocol: str, assertion: messages.SamlAssertion) -> rows.User:
     return federated_login.by_assertion(
-        call, provider.idp, protocol, words(assertion, provider.about().entity), REMOTE_ID
+        act, provider.idp, protocol, words(assertion, provider.about().entity), REMOTE_ID
     )
 
 

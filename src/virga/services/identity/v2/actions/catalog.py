@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 from typing import Literal
 
+from virga.ground.act import Act
 from virga.ground.errors import Conflict, Invalid, NotFound
 from virga.ground.http.call import Call
 from virga.services.identity import model, store
@@ -24,21 +25,21 @@ def services(call: Call) -> list[model.CatalogService]:
     return catalog.index_services(as_v3(call)).items
 
 
-def service(call: Call, id: str) -> model.CatalogService:
+def service(act: Act, id: str) -> model.CatalogService:
     """GET /v2.0/OS-KSADM/services/{id}"""
-    return catalog.show_service(call, id)
+    return catalog.show_service(act, id)
 
 
-def create_service(call: Call, body: wire.Service) -> model.CatalogService:
+def create_service(act: Act, body: wire.Service) -> model.CatalogService:
     """POST /v2.0/OS-KSADM/services"""
     return catalog.create_service(
-        call, v3.CreateService(type=body.type, name=body.name, description=body.description, extra=body.extra)
+        act, v3.CreateService(type=body.type, name=body.name, description=body.description, extra=body.extra)
     )
 
 
-def delete_service(call: Call, id: str) -> None:
+def delete_service(act: Act, id: str) -> None:
     """DELETE /v2.0/OS-KSADM/services/{id}"""
-    catalog.delete_service(call, id)
+    catalog.delete_service(act, id)
 
 
 def beside(public_id: str, interface: str) -> str:
@@ -70,12 +71,12 @@ def endpoints(call: Call) -> list[Joined]:
     return joined(catalog.index_endpoints(as_v3(call)).items)
 
 
-def create_endpoint(call: Call, body: wire.Endpoint) -> Joined:
+def create_endpoint(act: Act, body: wire.Endpoint) -> Joined:
     """POST /v2.0/endpoints: a region that is not there yet is made, as 2013's Keystone had no list of them."""
     if body.id is not None:
         raise Invalid("Invalid input for field 'endpoint.id': ids are given by the cloud", field="id")
-    if body.region and store.REGIONS.get(call.tx, body.region) is None:
-        catalog.create_region(call, v3.CreateRegion(id=body.region))
+    if body.region and store.REGIONS.get(act.tx, body.region) is None:
+        catalog.create_region(act, v3.CreateRegion(id=body.region))
     made: Joined = {}
     wanted: tuple[tuple[Interface, str | None], ...] = (
         ("public", body.publicurl),
@@ -85,15 +86,15 @@ def create_endpoint(call: Call, body: wire.Endpoint) -> Joined:
     for interface, url in wanted:
         if url:
             row = catalog.create_endpoint(
-                call,
+                act,
                 v3.CreateEndpoint(
                     service_id=body.service_id, interface=interface, url=url, region_id=body.region or None
                 ),
             )
             if "public" in made:
                 id = beside(made["public"].id, interface)
-                store.ENDPOINTS.change(call.tx, store.ENDPOINTS.c.id == row.id, id=id)
-                row = catalog.show_endpoint(call, id)
+                store.ENDPOINTS.change(act.tx, store.ENDPOINTS.c.id == row.id, id=id)
+                row = catalog.show_endpoint(act, id)
             made[interface] = row
     return made
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from virga.ground.http.call import Call
+from virga.ground.act import Act
 from virga.services.identity import model
 from virga.services.identity import wire as v3
 from virga.services.identity.actions import credentials, ec2
@@ -11,26 +11,26 @@ from virga.services.identity.v2 import wire
 from virga.services.identity.v2.actions.tokens import told
 
 
-def create(call: Call, user_id: str, body: wire.Credential) -> model.Credential:
+def create(act: Act, user_id: str, body: wire.Credential) -> model.Credential:
     """POST /v2.0/users/{user}/credentials/OS-EC2"""
-    return credentials.create_ec2(call, user_id, v3.CreateEC2Credential(tenant_id=body.tenant_id))
+    return credentials.create_ec2(act, user_id, v3.CreateEC2Credential(tenant_id=body.tenant_id))
 
 
-def index(call: Call, user_id: str) -> list[model.Credential]:
+def index(act: Act, user_id: str) -> list[model.Credential]:
     """GET /v2.0/users/{user}/credentials/OS-EC2"""
-    return credentials.index_ec2(call, user_id)
+    return credentials.index_ec2(act, user_id)
 
 
-def show(call: Call, user_id: str, access: str) -> model.Credential:
+def show(act: Act, user_id: str, access: str) -> model.Credential:
     """GET /v2.0/users/{user}/credentials/OS-EC2/{access}"""
-    return credentials.show_ec2(call, user_id, access)
+    return credentials.show_ec2(act, user_id, access)
 
 
-def delete(call: Call, user_id: str, access: str) -> None:
+def delete(act: Act, user_id: str, access: str) -> None:
     """DELETE /v2.0/users/{user}/credentials/OS-EC2/{access}"""
-    credentials.delete_ec2(call, user_id, access)
+    credentials.delete_ec2(act, user_id, access)
 
 
-def exchange(call: Call, body: v3.Signed) -> tuple[str, model.Session]:
+def exchange(act: Act, body: v3.Signed) -> tuple[str, model.Session]:
     """POST /v2.0/ec2tokens, for services: a token of the one who signed."""
-    return told(ec2.ec2tokens(call, body))
+    return told(ec2.ec2tokens(act, body))

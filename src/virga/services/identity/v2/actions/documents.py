@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+from virga.ground.act import Act
 from virga.ground.errors import NotFound
-from virga.ground.http.call import Call
 
 EXTENSIONS = {
     "OS-KSADM": ("OpenStack Keystone Admin", "Users, tenants, roles and services by an administrator."),
@@ -13,16 +13,16 @@ EXTENSIONS = {
 }
 
 
-def version(_: Call) -> None:
+def version(_: Act) -> None:
     return None
 
 
-def extensions(_: Call) -> list[str]:
+def extensions(_: Act) -> list[str]:
     """GET /v2.0/extensions"""
     return list(EXTENSIONS)
 
 
-def extension(_: Call, alias: str) -> str:
+def extension(_: Act, alias: str) -> str:
     """GET /v2.0/extensions/{alias}"""
     if alias not in EXTENSIONS:
         raise NotFound(f"Could not find extension: {alias[:64]}.")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from virga.ground.act import Act
 from virga.ground.http.call import Call
 from virga.services.identity import model
 from virga.services.identity import wire as v3
@@ -16,16 +17,16 @@ def index(call: Call) -> list[model.Role]:
     return roles.index(as_v3(call)).items
 
 
-def show(call: Call, id: str) -> model.Role:
+def show(act: Act, id: str) -> model.Role:
     """GET /v2.0/OS-KSADM/roles/{id}"""
-    return roles.show(call, id)
+    return roles.show(act, id)
 
 
-def create(call: Call, body: wire.Role) -> model.Role:
+def create(act: Act, body: wire.Role) -> model.Role:
     """POST /v2.0/OS-KSADM/roles"""
-    return roles.create(call, v3.CreateRole(name=body.name, extra=body.extra))
+    return roles.create(act, v3.CreateRole(name=body.name, extra=body.extra))
 
 
-def delete(call: Call, id: str) -> None:
+def delete(act: Act, id: str) -> None:
     """DELETE /v2.0/OS-KSADM/roles/{id}"""
-    roles.delete(call, id)
+    roles.delete(act, id)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from virga.authority.rules import may
+from virga.ground.act import Act
 from virga.ground.errors import Invalid, NotFound
 from virga.ground.http.call import Call
 from virga.ground.wire import UNSET
@@ -41,7 +42,7 @@ def index(call: Call) -> list[model.Project] | model.Project:
     return rows[page_slice(call, [p.id for p in rows])]
 
 
-def create(call: Call, body: wire.Tenant) -> model.Project:
+def create(act: Act, body: wire.Tenant) -> model.Project:
     """POST /v2.0/tenants"""
     if not isinstance(body.name, str):
         raise Invalid("Name field is required and cannot be empty", field="name")
@@ -50,7 +51,7 @@ def create(call: Call, body: wire.Tenant) -> model.Project:
     enabled = body.enabled is not False
     description = body.description if isinstance(body.description, str) else None
     return projects.create(
-        call,
+        act,
         v3.CreateProject(name=body.name, domain_id=DOMAIN, description=description, enabled=enabled, extra=body.extra),
     )
 

@@ -7,6 +7,7 @@ import uuid
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
+from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Invalid, NotFound
 from virga.ground.http.call import Call
@@ -22,8 +23,8 @@ from virga.services.identity.v2.adapter import DOMAIN, as_v3
 PLACE = grants.GrantTarget("project", "user", inherited=False)
 
 
-def found(call: Call, id: str) -> model.User:
-    user = users.show(call, id)
+def found(act: Act, id: str) -> model.User:
+    user = users.show(act, id)
     if user.domain_id != DOMAIN:
         raise NotFound(f"Could not find user: {id}.", type="UserNotFound")
     return user
@@ -109,10 +110,10 @@ def update(call: Call, id: str, body: wire.User) -> model.User:
     return after
 
 
-def delete(call: Call, id: str) -> None:
+def delete(act: Act, id: str) -> None:
     """DELETE /v2.0/users/{id}"""
-    found(call, id)
-    users.delete(call, id)
+    found(act, id)
+    users.delete(act, id)
 
 
 def grant(call: Call, tenant_id: str, user_id: str, role_id: str) -> model.Role:
@@ -134,17 +135,17 @@ def granted(call: Call, tenant_id: str, user_id: str) -> list[model.Role]:
     return roles_on_project(call.tx, user.id, tenant)
 
 
-def no_tenant(call: Call, *_: str) -> None:
+def no_tenant(act: Act, *_: str) -> None:
     """Roles of a user without a tenant: 2013's Keystone did not have them either."""
     raise Invalid("User roles not supported: tenant ID required", field="tenant")
 
 
-def references(call: Call, user_id: str) -> list[dict[str, str]]:
+def references(act: Act, user_id: str) -> list[dict[str, str]]:
     """GET /v2.0/users/{id}/roleRefs: each role in each tenant, with an id that names the three."""
-    user, out = found(call, user_id), []
-    for tenant in login.projects_of(call.tx, user.id):
+    user, out = found(act, user_id), []
+    for tenant in login.projects_of(act.tx, user.id):
         if tenant.domain_id == DOMAIN:
-            for role in roles_on_project(call.tx, user.id, tenant):
+            for role in roles_on_project(act.tx, user.id, tenant):
                 ref = {"roleId": role.id, "tenantId": tenant.id, "userId": user.id}
                 out.append(ref | {"id": urlencode(ref)})
     return out

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from virga.authority.rules import allow
+from virga.ground.act import Act
 from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound
 from virga.ground.http.call import Call
 from virga.ground.wire import given
@@ -28,50 +29,50 @@ def _all(call: Call, name: str, kind: str) -> Listed:
     return row, items if limit is None else items[:limit]
 
 
-def _one(call: Call, name: str, kind: str, item: str) -> One:
-    row = found(call, name)
-    got = store.item(call.tx, row.id, kind, item)
+def _one(act: Act, name: str, kind: str, item: str) -> One:
+    row = found(act, name)
+    got = store.item(act.tx, row.id, kind, item)
     if got is None:
         raise NotFound(f"The metadata definition {kind} with name={item[:80]} was not found in namespace={name}.")
     return row, got
 
 
-def _add(call: Call, name: str, kind: str, item: str, body: dict[str, Any]) -> One:
-    row = found(call, name)
-    allow(call, policy.ADD[kind])
+def _add(act: Act, name: str, kind: str, item: str, body: dict[str, Any]) -> One:
+    row = found(act, name)
+    allow(act, policy.ADD[kind])
     if not 0 < len(item) <= 80:
         raise Invalid("Invalid input for field 'name': 1 to 80 characters", field="name")
-    if store.item(call.tx, row.id, kind, item) is not None:
+    if store.item(act.tx, row.id, kind, item) is not None:
         raise Conflict(f"A metadata definition {kind} with name={item} already exists in namespace={name}.")
-    now = call.now()
+    now = act.now()
     return row, store.ITEMS.insert(
-        call.tx, id=call.world.uuid(), namespace_id=row.id, kind=kind, name=item, body=body, created=now, updated=now
+        act.tx, id=act.world.uuid(), namespace_id=row.id, kind=kind, name=item, body=body, created=now, updated=now
     )
 
 
-def _put(call: Call, name: str, kind: str, item: str, fresh: str, body: dict[str, Any]) -> One:
-    _, old = _one(call, name, kind, item)
-    allow(call, policy.MODIFY[kind])
-    if fresh != item and store.item(call.tx, old.namespace_id, kind, fresh) is not None:
+def _put(act: Act, name: str, kind: str, item: str, fresh: str, body: dict[str, Any]) -> One:
+    _, old = _one(act, name, kind, item)
+    allow(act, policy.MODIFY[kind])
+    if fresh != item and store.item(act.tx, old.namespace_id, kind, fresh) is not None:
         raise Conflict(f"A metadata definition {kind} with name={fresh} already exists in namespace={name}.")
-    store.ITEMS.put(call.tx, old.id, name=fresh, body=body, updated=call.now())
-    return _one(call, name, kind, fresh)
+    store.ITEMS.put(act.tx, old.id, name=fresh, body=body, updated=act.now())
+    return _one(act, name, kind, fresh)
 
 
-def _remove(call: Call, name: str, kind: str, item: str) -> None:
-    row, got = _one(call, name, kind, item)
-    allow(call, policy.DELETE[kind])
+def _remove(act: Act, name: str, kind: str, item: str) -> None:
+    row, got = _one(act, name, kind, item)
+    allow(act, policy.DELETE[kind])
     if row.protected:
         raise Forbidden(f"Metadata definition namespace {name} is protected: nothing of it can be deleted.")
-    store.ITEMS.delete(call.tx, store.i.id == got.id)
+    store.ITEMS.delete(act.tx, store.i.id == got.id)
 
 
-def _clear(call: Call, name: str, kind: str) -> None:
-    row = found(call, name)
-    allow(call, policy.DELETE[kind])
+def _clear(act: Act, name: str, kind: str) -> None:
+    row = found(act, name)
+    allow(act, policy.DELETE[kind])
     if row.protected:
         raise Forbidden(f"Metadata definition namespace {name} is protected: nothing of it can be deleted.")
-    store.clear(call.tx, row.id, kind)
+    store.clear(act.tx, row.id, kind)
 
 
 def objects(call: Call, name: str) -> Listed:
@@ -79,29 +80,29 @@ def objects(call: Call, name: str) -> Listed:
     return _all(call, name, model.OBJECT)
 
 
-def show_object(call: Call, name: str, item: str) -> One:
+def show_object(act: Act, name: str, item: str) -> One:
     """GET …/objects/{object}"""
-    return _one(call, name, model.OBJECT, item)
+    return _one(act, name, model.OBJECT, item)
 
 
-def add_object(call: Call, name: str, body: wire.Object) -> One:
+def add_object(act: Act, name: str, body: wire.Object) -> One:
     """POST …/objects"""
-    return _add(call, name, model.OBJECT, body.name, object_body(body))
+    return _add(act, name, model.OBJECT, body.name, object_body(body))
 
 
-def put_object(call: Call, name: str, item: str, body: wire.Object) -> One:
+def put_object(act: Act, name: str, item: str, body: wire.Object) -> One:
     """PUT …/objects/{object}"""
-    return _put(call, name, model.OBJECT, item, body.name, object_body(body))
+    return _put(act, name, model.OBJECT, item, body.name, object_body(body))
 
 
-def remove_object(call: Call, name: str, item: str) -> None:
+def remove_object(act: Act, name: str, item: str) -> None:
     """DELETE …/objects/{object}"""
-    _remove(call, name, model.OBJECT, item)
+    _remove(act, name, model.OBJECT, item)
 
 
-def clear_objects(call: Call, name: str) -> None:
+def clear_objects(act: Act, name: str) -> None:
     """DELETE …/objects"""
-    _clear(call, name, model.OBJECT)
+    _clear(act, name, model.OBJECT)
 
 
 def properties(call: Call, name: str) -> Listed:
@@ -128,24 +129,24 @@ def _schema(body: wire.Property) -> dict[str, Any]:
     return {k: v for k, v in given(body).items() if k != "name"}
 
 
-def add_property(call: Call, name: str, body: wire.Property) -> One:
+def add_property(act: Act, name: str, body: wire.Property) -> One:
     """POST …/properties"""
-    return _add(call, name, model.PROPERTY, body.name, _schema(body))
+    return _add(act, name, model.PROPERTY, body.name, _schema(body))
 
 
-def put_property(call: Call, name: str, item: str, body: wire.Property) -> One:
+def put_property(act: Act, name: str, item: str, body: wire.Property) -> One:
     """PUT …/properties/{property}"""
-    return _put(call, name, model.PROPERTY, item, body.name, _schema(body))
+    return _put(act, name, model.PROPERTY, item, body.name, _schema(body))
 
 
-def remove_property(call: Call, name: str, item: str) -> None:
+def remove_property(act: Act, name: str, item: str) -> None:
     """DELETE …/properties/{property}"""
-    _remove(call, name, model.PROPERTY, item)
+    _remove(act, name, model.PROPERTY, item)
 
 
-def clear_properties(call: Call, name: str) -> None:
+def clear_properties(act: Act, name: str) -> None:
     """DELETE …/properties"""
-    _clear(call, name, model.PROPERTY)
+    _clear(act, name, model.PROPERTY)
 
 
 def tags(call: Call, name: str) -> Listed:
@@ -153,29 +154,29 @@ def tags(call: Call, name: str) -> Listed:
     return _all(call, name, model.TAG)
 
 
-def show_tag(call: Call, name: str, item: str) -> One:
+def show_tag(act: Act, name: str, item: str) -> One:
     """GET …/tags/{tag}"""
-    return _one(call, name, model.TAG, item)
+    return _one(act, name, model.TAG, item)
 
 
-def add_tag(call: Call, name: str, item: str) -> One:
+def add_tag(act: Act, name: str, item: str) -> One:
     """POST …/tags/{tag}"""
-    return _add(call, name, model.TAG, item, {})
+    return _add(act, name, model.TAG, item, {})
 
 
-def put_tag(call: Call, name: str, item: str, body: wire.Tag) -> One:
+def put_tag(act: Act, name: str, item: str, body: wire.Tag) -> One:
     """PUT …/tags/{tag}: another name."""
-    return _put(call, name, model.TAG, item, body.name, {})
+    return _put(act, name, model.TAG, item, body.name, {})
 
 
-def remove_tag(call: Call, name: str, item: str) -> None:
+def remove_tag(act: Act, name: str, item: str) -> None:
     """DELETE …/tags/{tag}"""
-    _remove(call, name, model.TAG, item)
+    _remove(act, name, model.TAG, item)
 
 
-def clear_tags(call: Call, name: str) -> None:
+def clear_tags(act: Act, name: str) -> None:
     """DELETE …/tags"""
-    _clear(call, name, model.TAG)
+    _clear(act, name, model.TAG)
 
 
 def set_tags(call: Call, name: str, body: wire.Tags) -> Listed:
@@ -188,10 +189,10 @@ def set_tags(call: Call, name: str, body: wire.Tags) -> Listed:
     return row, fresh
 
 
-def types(call: Call) -> list[model.ResourceType]:
+def types(act: Act) -> list[model.ResourceType]:
     """GET /v2/metadefs/resource_types"""
-    allow(call, policy.READ)
-    return store.TYPES.find(call.tx, order=store.TYPES.c.name)
+    allow(act, policy.READ)
+    return store.TYPES.find(act.tx, order=store.TYPES.c.name)
 
 
 def associations(call: Call, name: str) -> Listed:
@@ -199,14 +200,14 @@ def associations(call: Call, name: str) -> Listed:
     return _all(call, name, model.ASSOCIATION)
 
 
-def add_association(call: Call, name: str, body: wire.Association) -> One:
+def add_association(act: Act, name: str, body: wire.Association) -> One:
     """POST …/resource_types"""
     more = {k: v for k, v in given(body).items() if k != "name"}
-    both = _add(call, name, model.ASSOCIATION, body.name, more)
-    store.know_type(call.tx, body.name, call.now())
+    both = _add(act, name, model.ASSOCIATION, body.name, more)
+    store.know_type(act.tx, body.name, act.now())
     return both
 
 
-def remove_association(call: Call, name: str, item: str) -> None:
+def remove_association(act: Act, name: str, item: str) -> None:
     """DELETE …/resource_types/{type}"""
-    _remove(call, name, model.ASSOCIATION, item)
+    _remove(act, name, model.ASSOCIATION, item)

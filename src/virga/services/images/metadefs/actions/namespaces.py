@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from virga.authority.rules import allow, is_admin
+from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Forbidden, Invalid, NotFound
 from virga.ground.http.call import Call
@@ -24,12 +25,10 @@ KEYS = {
 }
 
 
-def found(call: Call, name: str) -> model.Namespace:
+def found(act: Act, name: str) -> model.Namespace:
     """A namespace that the caller may know of."""
-    allow(call, policy.READ)
-    row = store.NAMESPACES.one(
-        call.tx, store.n.namespace == name, store.seen(call.actor.project_id, is_admin(call.actor))
-    )
+    allow(act, policy.READ)
+    row = store.NAMESPACES.one(act.tx, store.n.namespace == name, store.seen(act.actor.project_id, is_admin(act.actor)))
     if row is None:
         raise NotFound(f"Metadata definition namespace={name[:80]} was not found.")
     return row
@@ -61,19 +60,19 @@ def index(call: Call) -> Page[NamespaceWithItems]:
     )
 
 
-def show(call: Call, name: str) -> NamespaceWithItems:
+def show(act: Act, name: str) -> NamespaceWithItems:
     """GET /v2/metadefs/namespaces/{namespace}: with all that is in it."""
-    row = found(call, name)
-    return row, store.items(call.tx, row.id)
+    row = found(act, name)
+    return row, store.items(act.tx, row.id)
 
 
-def create(call: Call, body: wire.Namespace) -> NamespaceWithItems:
+def create(act: Act, body: wire.Namespace) -> NamespaceWithItems:
     """POST /v2/metadefs/namespaces: the namespace and all that is in it, or nothing."""
-    allow(call, policy.ADD_NAMESPACE)
-    if store.NAMESPACES.one(call.tx, store.n.namespace == body.namespace) is not None:
+    allow(act, policy.ADD_NAMESPACE)
+    if store.NAMESPACES.one(act.tx, store.n.namespace == body.namespace) is not None:
         raise Conflict(f"The metadata definition namespace={body.namespace} already exists.")
-    row = write(call.tx, body, call.actor.project_id or "", call.now(), call.world.uuid)
-    return row, store.items(call.tx, row.id)
+    row = write(act.tx, body, act.actor.project_id or "", act.now(), act.world.uuid)
+    return row, store.items(act.tx, row.id)
 
 
 def write(tx: Tx, body: wire.Namespace, owner: str, now: float, mint: Any) -> model.Namespace:
@@ -122,25 +121,25 @@ def object_body(o: wire.Object) -> dict[str, Any]:
     return body
 
 
-def update(call: Call, name: str, body: wire.SetNamespace) -> NamespaceWithItems:
+def update(act: Act, name: str, body: wire.SetNamespace) -> NamespaceWithItems:
     """PUT /v2/metadefs/namespaces/{namespace}: what is not said becomes what it would be in a new one."""
-    row = found(call, name)
-    allow(call, policy.MODIFY_NAMESPACE)
+    row = found(act, name)
+    allow(act, policy.MODIFY_NAMESPACE)
     if (
         body.namespace != row.namespace
-        and store.NAMESPACES.one(call.tx, store.n.namespace == body.namespace) is not None
+        and store.NAMESPACES.one(act.tx, store.n.namespace == body.namespace) is not None
     ):
         raise Conflict(f"The metadata definition namespace={body.namespace} already exists.")
     change = given(body) | {"owner": body.owner if isinstance(body.owner, str) else row.owner}
-    store.NAMESPACES.put(call.tx, row.id, **change, updated=call.now())
-    return found(call, body.namespace), []
+    store.NAMESPACES.put(act.tx, row.id, **change, updated=act.now())
+    return found(act, body.namespace), []
 
 
-def delete(call: Call, name: str) -> None:
+def delete(act: Act, name: str) -> None:
     """DELETE /v2/metadefs/namespaces/{namespace}, with all that is in it."""
-    row = found(call, name)
-    allow(call, policy.DELETE_NAMESPACE)
+    row = found(act, name)
+    allow(act, policy.DELETE_NAMESPACE)
     if row.protected:
         raise Forbidden(f"Metadata definition namespace {name} is protected and cannot be deleted.")
-    store.clear(call.tx, row.id)
-    store.NAMESPACES.delete(call.tx, store.n.id == row.id)
+    store.clear(act.tx, row.id)
+    store.NAMESPACES.delete(act.tx, store.n.id == row.id)
