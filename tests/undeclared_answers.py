@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from virga.ground.http.table import Route
 
-ROOMS = (
+PACKAGES = (
     "virga.services.identity.",
     "virga.services.images.metadefs.",
     "virga.services.images.v1.",
@@ -19,4 +19,4 @@ ALWAYS_REFUSED = frozenset({"caching.clean", "caching.nodes"})
 
 
 def undeclared(route: Route) -> bool:
-    return f"{route.action.__module__}.".startswith(ROOMS)
+    return f"{route.action.__module__}.".startswith(PACKAGES)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = {"volumes", "dashboard", "consoles", "compute", "network", "many machines", "releases"}
+AREAS = {"volumes", "dashboard", "consoles", "compute", "network", "many machines", "releases"}
 YEARS = {
     2011: 1, 2012: 20, 2013: 37, 2014: 41, 2015: 21, 2016: 13, 2017: 6, 2018: 2, 2019: 6, 2020: 8, 2021: 6, 2023: 3, 2024: 5, 2025: 2,
     2026: 12,
@@ -65,7 +65,7 @@ def test_each_line_is_held_does_not_apply_or_waits(table: str) -> None:
             assert len(where) > 15 and "tests/" not in where.replace("tests/real/test_cloud.py::test_ipv6", ""), id
         else:
             assert kind == "waits", f"{id}: {kind}"
-            assert where.partition(":")[0] in ROOMS, f"{id}: {where}"
+            assert where.partition(":")[0] in AREAS, f"{id}: {where}"
 
 
 FINDINGS = [

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may import whom: no circle, floors, services that meet at each other's `api.py`, and the order of rooms inside a service. All of it is
-read from the tree, so that a new service or a new room is held to it from its first day.
+"""Who may import whom: no circle, layers, services that meet at each other's `api.py`, and the order of modules inside a service. All of it is
+read from the tree, so that a new service or a new module is held to it from its first day.
 
 Exceptions are lists that shrink: one that is not needed any more fails the test until it is taken out."""
 
@@ -14,7 +14,7 @@ import pytest
 
 from imports import circles, graph, modules
 
-FLOORS = {
+LAYERS = {
     "ground": 0,
     "authority": 1,
     "protocol": 1,
@@ -36,7 +36,7 @@ FLOORS = {
 }
 """Modules and packages of `virga`. Each may import what is below it, and itself."""
 OUTSIDE = frozenset({"api", "part", "settings", "driver", "drivers", "imports", "agent", "transfers"})
-"""What the floors above know of a service: its `api`, its part, its settings, its plugs, what an operator brings into it, and the two ends
+"""What the layers above know of a service: its `api`, its part, its settings, its plugs, what an operator brings into it, and the two ends
 at which a node beside it meets control."""
 ORDER = (
     ("part",),
@@ -53,9 +53,9 @@ ORDER = (
     ("driver",),
     ("model",),
 )
-"""The rooms of a service, from the top: each may import lower ones, and those beside it not. `views_x.py` is a room `views`, a package of a
-noun (`federation/actions`) has the same rooms. S3, Swift, the context and the bodies are the object store's."""
-ROOMS = {word: -level for level, words in enumerate(ORDER) for word in words}
+"""The modules of a service, from the top: each may import lower ones, and those beside it not. `views_x.py` is a module `views`, a package of a
+noun (`federation/actions`) has the same modules. S3, Swift, the context and the bodies are the object store's."""
+MODULES = {word: -level for level, words in enumerate(ORDER) for word in words}
 ENGINES = frozenset({"libvirt", "libvirt_qemu", "pyroute2", "rados", "rbd", "ldap3", "botocore"})
 
 Edge = tuple[str, str]
@@ -71,8 +71,8 @@ def short(name: str) -> str:
     return name.removeprefix("virga.").removeprefix("services.")
 
 
-def floor(name: str) -> str | None:
-    """The floor that a module lies on; None for `virga` itself, which has a version and nothing else."""
+def layer(name: str) -> str | None:
+    """The layer that a module lies on; None for `virga` itself, which has a version and nothing else."""
     return name.split(".")[1] if "." in name else None
 
 
@@ -87,11 +87,11 @@ def services() -> list[str]:
 
 
 @functools.cache
-def room(name: str) -> str | None:
-    """The room that a module of a service is in; None for one of its own kind (tokens, hardware, a dialect)."""
+def module(name: str) -> str | None:
+    """The module that a module of a service is in; None for one of its own kind (tokens, hardware, a dialect)."""
     if service(name) is None:
         return None
-    return next((word for part in name.split(".")[3:] if (word := part.partition("_")[0]) in ROOMS), None)
+    return next((word for part in name.split(".")[3:] if (word := part.partition("_")[0]) in MODULES), None)
 
 
 def edges() -> Iterator[Edge]:
@@ -101,14 +101,14 @@ def edges() -> Iterator[Edge]:
 
 
 def ways(name: str) -> Iterator[str]:
-    """Modules in rooms that a module reaches directly, or by way of modules of the same service that are in no room."""
+    """Modules in modules that a module reaches directly, or by way of modules of the same service that are in no module."""
     seen, work = {name}, [name]
     while work:
         for other in graph()[work.pop()]:
             if other in seen or service(other) != service(name):
                 continue
             seen.add(other)
-            if room(other) is None:
+            if module(other) is None:
                 work.append(other)
             else:
                 yield other
@@ -134,21 +134,21 @@ def test_no_service_asks_itself_by_way_of_others() -> None:
     assert circles(known) == []
 
 
-def test_floors() -> None:
-    unknown = {floor(name) for name in modules()} - {None} - set(FLOORS)
-    assert not unknown, f"say in FLOORS what {unknown} may know"
+def test_layers() -> None:
+    unknown = {layer(name) for name in modules()} - {None} - set(LAYERS)
+    assert not unknown, f"say in LAYERS what {unknown} may know"
 
     def wrong(a: str, b: str) -> bool:
-        above, below = floor(a), floor(b)
+        above, below = layer(a), layer(b)
         if above is None or below is None or above == below or not b.startswith("virga."):
             return False
-        return FLOORS[below] >= FLOORS[above]
+        return LAYERS[below] >= LAYERS[above]
 
     assert broken(wrong) == set()
 
 
 def test_a_service_is_known_by_its_door() -> None:
-    """Other services know its `api.py` alone; the floors above know what OUTSIDE says, and the composition root nothing."""
+    """Other services know its `api.py` alone; the layers above know what OUTSIDE says, and the composition root nothing."""
 
     def wrong(a: str, b: str) -> bool:
         if service(b) is None or service(a) == service(b):
@@ -156,7 +156,7 @@ def test_a_service_is_known_by_its_door() -> None:
         word = b.split(".")[3] if b.count(".") > 2 else ""
         if service(a) is not None:
             return word != "api"
-        return word not in OUTSIDE or floor(a) in {"app", "serving", "ground", "authority"}
+        return word not in OUTSIDE or layer(a) in {"app", "serving", "ground", "authority"}
 
     assert broken(wrong) == set()
 
@@ -165,20 +165,20 @@ def test_the_node_knows_plugs_and_messages_alone() -> None:
     """It holds no database: of services it imports drivers, and nobody imports it but what composes and tends a host."""
 
     def wrong(a: str, b: str) -> bool:
-        if floor(a) == "node" and b.startswith("virga.") and floor(b) not in {"node", "protocol", "ground"}:
-            return service(b) is None or room(b) not in {"driver", "drivers"}
-        return floor(b) == "node" and floor(a) in {"services", "settings", "authority", "ground", "protocol"}
+        if layer(a) == "node" and b.startswith("virga.") and layer(b) not in {"node", "protocol", "ground"}:
+            return service(b) is None or module(b) not in {"driver", "drivers"}
+        return layer(b) == "node" and layer(a) in {"services", "settings", "authority", "ground", "protocol"}
 
     assert broken(wrong) == set()
 
 
-def test_rooms_of_a_service() -> None:
+def test_modules_of_a_service() -> None:
     found = {
         (short(name), short(other))
         for name in modules()
-        if (own := room(name)) is not None
+        if (own := module(name)) is not None
         for other in ways(name)
-        if room(other) != own and ROOMS[room(other) or ""] >= ROOMS[own]
+        if module(other) != own and MODULES[module(other) or ""] >= MODULES[own]
     }
     assert found == set()
 
@@ -190,20 +190,20 @@ def test_each_service_is_a_part(name: str) -> None:
 
 
 def test_views_are_given_rows() -> None:
-    found = broken(lambda a, b: room(a) == "views" and room(b) == "store")
+    found = broken(lambda a, b: module(a) == "views" and module(b) == "store")
     assert found - READ_THE_DATABASE == set(), "the action returns the row and its neighbours"
     assert READ_THE_DATABASE - found == set(), "mended: take it out of the list"
 
 
 def test_stores_speak_sql_and_nobody_else() -> None:
-    found = {short_of_virga(a) for a, b in edges() if b == "sqlalchemy" and floor(a) != "ground" and not of_store(a)}
+    found = {short_of_virga(a) for a, b in edges() if b == "sqlalchemy" and layer(a) != "ground" and not of_store(a)}
     assert found - SPEAK_SQL == set() and SPEAK_SQL - found == set(), (
         "new ones must not be; what is mended leaves the list"
     )
 
 
 def test_drivers_touch_engines_and_nobody_else() -> None:
-    found = {short_of_virga(a) for a, b in edges() if b in ENGINES and room(a) != "drivers" and floor(a) != "node"}
+    found = {short_of_virga(a) for a, b in edges() if b in ENGINES and module(a) != "drivers" and layer(a) != "node"}
     assert found - TOUCH_ENGINES == set() and TOUCH_ENGINES - found == set()
 
 
@@ -220,16 +220,16 @@ def of_store(name: str) -> bool:
     [
         (test_no_module_imports_itself_by_way_of_others, "virga.ground.wire", "virga.ground.http.api_app"),
         (test_no_service_asks_itself_by_way_of_others, "virga.services.network.api", "virga.services.compute.api"),
-        (test_floors, "virga.ground.wire", "virga.authority.rules"),
-        (test_floors, "virga.services.compute.api", "virga.roles.role"),
-        (test_floors, "virga.settings", "virga.node.node"),
+        (test_layers, "virga.ground.wire", "virga.authority.rules"),
+        (test_layers, "virga.services.compute.api", "virga.roles.role"),
+        (test_layers, "virga.settings", "virga.node.node"),
         (test_a_service_is_known_by_its_door, "virga.services.compute.api", "virga.services.network.store"),
         (test_a_service_is_known_by_its_door, "virga.app", "virga.services.compute.api"),
         (test_a_service_is_known_by_its_door, "virga.roles.node", "virga.services.compute.store"),
         (test_the_node_knows_plugs_and_messages_alone, "virga.node.node", "virga.services.compute.api"),
         (test_the_node_knows_plugs_and_messages_alone, "virga.node.node", "virga.authority.rules"),
-        (test_rooms_of_a_service, "virga.services.compute.actions.servers", "virga.services.compute.views"),
-        (test_rooms_of_a_service, "virga.services.compute.model", "virga.services.compute.hosts"),
+        (test_modules_of_a_service, "virga.services.compute.actions.servers", "virga.services.compute.views"),
+        (test_modules_of_a_service, "virga.services.compute.model", "virga.services.compute.hosts"),
         (test_views_are_given_rows, "virga.services.placement.views", "virga.services.placement.store"),
         (test_stores_speak_sql_and_nobody_else, "virga.services.compute.hosts", "sqlalchemy"),
         (test_drivers_touch_engines_and_nobody_else, "virga.services.compute.hosts", "libvirt"),
@@ -238,7 +238,7 @@ def of_store(name: str) -> bool:
 def test_each_wall_stands(
     rule: Callable[[], None], importer: str, imported: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One import too many, and the rule says so; also by way of a module that is in no room (`hosts` asks the store)."""
+    """One import too many, and the rule says so; also by way of a module that is in no module (`hosts` asks the store)."""
     assert importer in modules()
     known = dict(graph())
     known[importer] |= {imported}

@@ -12,7 +12,7 @@ import pytest
 
 import samples
 from sim_cloud import SimCloud
-from undeclared_answers import ALWAYS_REFUSED, ROOMS, UNSAMPLED, undeclared
+from undeclared_answers import ALWAYS_REFUSED, PACKAGES, UNSAMPLED, undeclared
 from virga.ground.http.table import Route, Service
 from virga.roles.parts import described
 
@@ -58,18 +58,18 @@ def test_every_row_that_answers_says_what(service: Service) -> None:
     assert not [f"{r.method} {r.path}" for r in rows if r.answer is None and not _says_nothing(r)]
 
 
-def test_rooms_in_the_list_still_have_rows_without() -> None:
+def test_packages_in_the_list_still_have_rows_without() -> None:
     rows = [route for service in SPOKEN for route in service.routes]
-    for room in ROOMS:
-        own = [r for r in rows if f"{r.action.__module__}.".startswith(room)]
-        assert any(r.answer is None and not _says_nothing(r) for r in own), f"{room} is done: take it out"
+    for package in PACKAGES:
+        own = [r for r in rows if f"{r.action.__module__}.".startswith(package)]
+        assert any(r.answer is None and not _says_nothing(r) for r in own), f"{package} is done: take it out"
 
 
 def _views() -> list[Path]:
     return [
         file
         for file in ROOT.rglob("views*.py")
-        if not f"virga.services.{'.'.join(file.relative_to(ROOT).with_suffix('').parts)}.".startswith(ROOMS)
+        if not f"virga.services.{'.'.join(file.relative_to(ROOT).with_suffix('').parts)}.".startswith(PACKAGES)
     ]
 
 
