@@ -8,15 +8,26 @@ import dataclasses
 from virga.ground.http.faults import Faults, nova
 from virga.ground.http.table import Route, Service, Versions
 from virga.services.compute import answers, answers_proxies, views, views_proxies, wire, wire_proxies
-from virga.services.compute.actions import flavors, hypervisors, keypairs, proxies, servers, snapshots
+from virga.services.compute.actions import (
+    availability_zones,
+    documents,
+    flavors,
+    hypervisors,
+    keypairs,
+    proxies,
+    quotas,
+    servers,
+    services,
+    snapshots,
+)
 
 _S = "/servers/{id}"
 _ACTION = f"{_S}/action"
 
 # fmt: off
 _TABLE = (
-    Route("GET", "/", hypervisors.document, view=views.version, answer=answers.VersionAnswer, public=True, inline=True),
-    Route("GET", "/extensions", hypervisors.document, view=views.extensions, answer=answers.ExtensionsAnswer, inline=True),
+    Route("GET", "/", documents.document, view=views.version, answer=answers.VersionAnswer, public=True, inline=True),
+    Route("GET", "/extensions", documents.document, view=views.extensions, answer=answers.ExtensionsAnswer, inline=True),
     Route("POST", "/servers", servers.create, body=wire.CreateServerBody, view=views.created, answer=answers.CreatedServerAnswer | answers.ReservationAnswer, code=202),
     Route("GET", "/servers", servers.index, view=views.servers, answer=answers.ServersAnswer, query=wire.SERVERS),
     Route("GET", "/servers/detail", servers.detail, view=views.servers_detail, answer=answers.ServersDetailAnswer, query=wire.SERVERS),
@@ -68,20 +79,20 @@ _TABLE = (
     Route("GET", "/os-keypairs/{name}", keypairs.show, view=views.keypair, answer=answers.KeypairAnswer, query=wire.KEYPAIR),
     Route("DELETE", "/os-keypairs/{name}", keypairs.delete, query=wire.KEYPAIR, code=202, until=(2, 1)),
     Route("DELETE", "/os-keypairs/{name}", keypairs.delete, query=wire.KEYPAIR, code=204, since=(2, 2)),
-    Route("GET", "/os-services", hypervisors.services, view=views.services, answer=answers.ServicesAnswer, query=wire.SERVICES),
-    Route("PUT", "/os-services/{id}", hypervisors.update_service, body=wire.UpdateService, view=views.service, answer=answers.ServiceAnswer, since=(2, 53)),
-    Route("GET", "/os-hypervisors", hypervisors.hypervisors, view=views.hypervisors, answer=answers.HypervisorsAnswer, query=wire.HYPERVISORS),
-    Route("GET", "/os-hypervisors/detail", hypervisors.hypervisors_detail, view=views.hypervisors_detail, answer=answers.HypervisorsDetailAnswer, query=wire.HYPERVISORS),
+    Route("GET", "/os-services", services.index, view=views.services, answer=answers.ServicesAnswer, query=wire.SERVICES),
+    Route("PUT", "/os-services/{id}", services.update, body=wire.UpdateService, view=views.service, answer=answers.ServiceAnswer, since=(2, 53)),
+    Route("GET", "/os-hypervisors", hypervisors.index, view=views.hypervisors, answer=answers.HypervisorsAnswer, query=wire.HYPERVISORS),
+    Route("GET", "/os-hypervisors/detail", hypervisors.detail, view=views.hypervisors_detail, answer=answers.HypervisorsDetailAnswer, query=wire.HYPERVISORS),
     Route("GET", "/os-hypervisors/statistics", hypervisors.statistics, view=views.statistics, answer=answers.StatisticsAnswer, query=wire.HYPERVISORS, until=(2, 87)),
-    Route("GET", "/os-hypervisors/{id}", hypervisors.hypervisor, view=views.hypervisor, answer=answers.HypervisorAnswer, query=wire.HYPERVISORS),
-    Route("GET", "/os-availability-zone", hypervisors.zones, view=views.zones, answer=answers.ZonesAnswer),
-    Route("GET", "/os-availability-zone/detail", hypervisors.zones_detail, view=views.zones_detail, answer=answers.ZonesAnswer),
-    Route("GET", "/limits", hypervisors.limits_shown, view=views.limits, answer=answers.LimitsAnswer, query=wire.LIMITS),
-    Route("GET", "/os-quota-sets/{project}", hypervisors.quota, view=views.quota, answer=answers.QuotaAnswer),
-    Route("GET", "/os-quota-sets/{project}/defaults", hypervisors.default_quota, view=views.quota, answer=answers.QuotaAnswer),
-    Route("GET", "/os-quota-sets/{project}/detail", hypervisors.quota_detail, view=views.quota_detail, answer=answers.QuotaDetailAnswer),
-    Route("PUT", "/os-quota-sets/{project}", hypervisors.set_quota, body=wire.Quota, key="quota_set", view=views.quota_set, answer=answers.QuotaAnswer),
-    Route("DELETE", "/os-quota-sets/{project}", hypervisors.reset_quota, code=202),
+    Route("GET", "/os-hypervisors/{id}", hypervisors.show, view=views.hypervisor, answer=answers.HypervisorAnswer, query=wire.HYPERVISORS),
+    Route("GET", "/os-availability-zone", availability_zones.index, view=views.zones, answer=answers.ZonesAnswer),
+    Route("GET", "/os-availability-zone/detail", availability_zones.detail, view=views.zones_detail, answer=answers.ZonesAnswer),
+    Route("GET", "/limits", quotas.absolute_limits, view=views.limits, answer=answers.LimitsAnswer, query=wire.LIMITS),
+    Route("GET", "/os-quota-sets/{project}", quotas.show, view=views.quota, answer=answers.QuotaAnswer),
+    Route("GET", "/os-quota-sets/{project}/defaults", quotas.defaults, view=views.quota, answer=answers.QuotaAnswer),
+    Route("GET", "/os-quota-sets/{project}/detail", quotas.detail, view=views.quota_detail, answer=answers.QuotaDetailAnswer),
+    Route("PUT", "/os-quota-sets/{project}", quotas.update, body=wire.Quota, key="quota_set", view=views.quota_set, answer=answers.QuotaAnswer),
+    Route("DELETE", "/os-quota-sets/{project}", quotas.reset, code=202),
 )
 # fmt: on
 _IMAGES = {"name": wire.Text, "marker": wire.Text, "limit": wire.NonNegativeInt}
@@ -126,9 +137,7 @@ def _under(prefix: str) -> tuple[Route, ...]:
 
 
 ROUTES = (
-    Route(
-        "GET", "/", hypervisors.document, view=views.versions, answer=answers.VersionsAnswer, public=True, inline=True
-    ),
+    Route("GET", "/", documents.document, view=views.versions, answer=answers.VersionsAnswer, public=True, inline=True),
     *_under("/v2.1"),
     *_under("/v2"),
 )

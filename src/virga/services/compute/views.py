@@ -17,8 +17,8 @@ from virga.ground.http.pages import Page, next_link
 from virga.ground.wire import UNSET, UnsetType
 from virga.ground.world import iso
 from virga.services.compute import answers, model
-from virga.services.compute.actions.hypervisors import Kept, Used
 from virga.services.compute.actions.neighbours import Neighbours
+from virga.services.compute.actions.quotas import Limits, Used
 from virga.services.compute.answers import Link
 from virga.services.network import api as network
 
@@ -547,7 +547,7 @@ def zones_detail(rows: list[model.Host], call: Call) -> answers.ZonesAnswer:
 # -- limits and quotas -------------------------------------------------------------------------------------------------
 
 
-def limits(found: tuple[Kept, Used], call: Call) -> answers.LimitsAnswer:
+def limits(found: tuple[Limits, Used], call: Call) -> answers.LimitsAnswer:
     stored, used = found
     absolute = answers.Absolute(
         maxTotalInstances=stored["instances"],
@@ -573,24 +573,24 @@ def limits(found: tuple[Kept, Used], call: Call) -> answers.LimitsAnswer:
     return answers.LimitsAnswer(limits=answers.Limits(rate=[], absolute=absolute))
 
 
-def _quota(stored: Kept, **more: Any) -> answers.Quota:
+def _quota(stored: Limits, **more: Any) -> answers.Quota:
     fields: dict[str, Any] = {**stored, **more}
     return answers.Quota(**fields)
 
 
-def quota(found: tuple[str, Kept], call: Call) -> answers.QuotaAnswer:
+def quota(found: tuple[str, Limits], call: Call) -> answers.QuotaAnswer:
     """A project's limits; those of the network are the network's own business, so there are none here."""
     id, stored = found
     shown = _quota(stored, id=id, floating_ips=-1, fixed_ips=-1, security_groups=-1, security_group_rules=-1)
     return answers.QuotaAnswer(quota_set=shown)
 
 
-def quota_set(stored: Kept, call: Call) -> answers.QuotaAnswer:
+def quota_set(stored: Limits, call: Call) -> answers.QuotaAnswer:
     """After a change: what is kept, without the project's name."""
     return answers.QuotaAnswer(quota_set=_quota(stored))
 
 
-def quota_detail(found: tuple[str, Kept, dict[str, int]], call: Call) -> answers.QuotaDetailAnswer:
+def quota_detail(found: tuple[str, Limits, dict[str, int]], call: Call) -> answers.QuotaDetailAnswer:
     id, stored, used = found
     own = {name: answers.Usage(limit=value, in_use=used[name], reserved=0) for name, value in stored.items()}
     shown = answers.QuotaDetail(
