@@ -212,7 +212,7 @@ def node(
         Link(LocalConnection(cloud.bus, id or str(uuid.uuid4()))),
         hypervisor or cloud.registry.use(Hypervisor),
         name=name,
-        door=cloud.registry.use(Transfers),
+        data_api=cloud.registry.use(Transfers),
         journal=journal,
         workers=workers,
     )

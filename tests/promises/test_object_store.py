@@ -236,7 +236,7 @@ def test_what_is_replaced_while_it_is_asked_for_is_read_as_it_is_now(
     left.append(1)
     if kind == "a blob":
         a("PUT", "/c/o", b"z" * 300_000, 201)
-        assert key("GET", "/c/o", code=200).content == b"y" * 50, "at the other door, too"
+        assert key("GET", "/c/o", code=200).content == b"y" * 50, "by the other API, too"
     assert context.bodies.rotten_found == 0 and not context.bodies.reading
 
 

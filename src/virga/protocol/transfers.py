@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bytes do not go by the bus. Control gives a node a reference that is good once, for one thing; the node takes it to the data door, and
-gets the bytes of an image there, or hands over those of a copy. In one process the door is an object; between machines it is HTTPS."""
+"""Bytes do not go by the bus. Control gives a node a reference that is good once, for one thing; the node takes it to the data API, and
+gets the bytes of an image there, or hands over those of a copy. In one process it is an object; between machines it is HTTPS."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Content:
 
 
 class DataApi(Protocol):
-    """The data door, as a node sees it."""
+    """The data API, as a node sees it."""
 
     def fetch(self, reference: str) -> Path | None:
         """The file with the image's bytes, on this machine; it is only read, and may go at any time after this call's caller has linked or

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from virga.node.supervisor import Supervisor
 
 NODE = Role(name="node", parts=(), node=True)
-"""It has no part of its own, and is no process of its own yet: its bytes come through the data door of the process that it is in."""
+"""It has no part of its own, and is no process of its own yet: its bytes come through the data API of the process that it is in."""
 
 
 @runtime_checkable

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The data door of one process: references that are good once, and what they stand for. Images go to nodes, copies come from them; a
+"""The data API of one process: references that are good once, and what they stand for. Images go to nodes, copies come from them; a
 reference lives in memory, and whoever needs one after a restart asks for a new one."""
 
 from __future__ import annotations
