@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What happened, told to whoever wants to know. An event is written to the outbox in the transaction that made it true; the
-outbox loop publishes it on the bus (at least once, in order) and forgets it after a day."""
+outbox loop publishes it on the bus (at least once, in order); it is forgotten after a day."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ TABLE = sa.Table(
 UNSENT = sa.text("sent is null")
 sa.Index("ix_outbox_unsent", TABLE.c.id, sqlite_where=UNSENT)
 KEEP = 86400.0
+"""Seconds that a published event is kept."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,8 +47,7 @@ def emit(tx: Tx, registry: Registry, event: Event) -> None:
 
 
 def deliver(round: Round) -> int:
-    """Publish what is unsent, oldest first, and wake the sagas that wait for one of them (`Again(on="event.TOPIC")`); drop what is older
-    than a day."""
+    """Publish what is unsent, oldest first, and wake the sagas that wait for one of them (`Again(on="event.TOPIC")`)."""
     with round.db.read() as tx:
         rows = tx.conn.execute(sa.select(TABLE).where(TABLE.c.sent.is_(None)).order_by(TABLE.c.id).limit(500)).all()
     if not rows:
@@ -58,9 +58,17 @@ def deliver(round: Round) -> int:
     now = round.world.now()
     with round.db.claim() as tx:
         tx.conn.execute(sa.update(TABLE).where(TABLE.c.id.in_([r.id for r in rows])).values(sent=now))
-        tx.conn.execute(sa.delete(TABLE).where(TABLE.c.sent < now - KEEP))
         wake_any(tx, round.registry, {f"event.{row.topic}" for row in rows})
     return len(rows)
 
 
-OUTBOX = Loop("outbox", deliver, every=5, topic="outbox.wake")
+def forget(round: Round) -> int:
+    """Remove what was published longer than KEEP ago."""
+    with round.db.write() as tx:
+        return tx.conn.execute(sa.delete(TABLE).where(TABLE.c.sent < round.world.now() - KEEP)).rowcount
+
+
+LOOPS = (
+    Loop("outbox", deliver, every=5, topic="outbox.wake"),
+    Loop("outbox.forget", forget, every=3600),
+)

@@ -948,6 +948,7 @@ CREATE TABLE sagas (
 );
 CREATE INDEX ix_sagas_awaits ON sagas (awaits) WHERE ended is null and awaits is not null;
 CREATE INDEX ix_sagas_due ON sagas (wake) WHERE ended is null;
+CREATE INDEX ix_sagas_ended ON sagas (ended) WHERE ended is not null;
 CREATE INDEX ix_sagas_held ON sagas (until) WHERE ended is null and owner is not null;
 CREATE INDEX ix_sagas_parent ON sagas (parent) WHERE parent is not null;
 CREATE TABLE schema_history (

@@ -54,13 +54,15 @@ class Round:
 @dataclass(frozen=True)
 class Loop:
     """`run(round)` returns how many things it changed. It runs at start, every `every` seconds, and when `topic` is published.
-    `shared` loops run in one process of the cloud at a time; others (caches) in each."""
+    `shared` loops run in one process of the cloud at a time; others (caches) in each. `rest`: seconds that pass at least between the end
+    of a round and the next, however often it is woken; who wakes it after that does not wait."""
 
     name: str
     run: Callable[[Round], int]
     every: float
     topic: str | None = None
     shared: bool = True
+    rest: float = 0.0
 
 
 @dataclass
@@ -115,6 +117,8 @@ class LoopRunner:
             epoch = self.take(loop.name) if loop.shared else 0
             ok = epoch is None or self.once(loop.name, epoch)
             pause = 0.0 if ok else min(30.0, max(0.5, pause * 2))
+            if loop.rest:
+                self._stop.wait(loop.rest)
             if wake.wait(pause or (min(loop.every, 5.0) if epoch is None else loop.every)) and pause:
                 self._stop.wait(min(pause, 0.5))
 

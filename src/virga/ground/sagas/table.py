@@ -43,6 +43,7 @@ TABLE = sa.Table(
 sa.Index("ix_sagas_due", TABLE.c.wake, sqlite_where=sa.text("ended is null"))
 sa.Index("ix_sagas_held", TABLE.c.until, sqlite_where=sa.text("ended is null and owner is not null"))
 sa.Index("ix_sagas_awaits", TABLE.c.awaits, sqlite_where=sa.text("ended is null and awaits is not null"))
+sa.Index("ix_sagas_ended", TABLE.c.ended, sqlite_where=sa.text("ended is not null"))
 sa.Index("ix_sagas_parent", TABLE.c.parent, sqlite_where=sa.text("parent is not null"))
 
 

@@ -8,7 +8,12 @@ from virga.services.network import model, store
 from virga.services.network.driver import Switch
 from virga.services.network.kinds import KINDS
 
+MARKS = 2000
+"""How many marks are read at once."""
 BATCH = 200
+"""How many of them the switch is told of between two commits."""
+REST = 0.02
+"""Seconds between two rounds: what is made in a hurry is told together."""
 
 
 def sync(round: Round) -> int:
@@ -16,14 +21,11 @@ def sync(round: Round) -> int:
     done = 0
     while True:
         with round.db.read() as tx:
-            marks = store.DIRTY.find(tx, store.DIRTY.c.kind.in_(KINDS), limit=2000)
-        if not marks:
-            return done
+            marks = store.DIRTY.find(tx, store.DIRTY.c.kind.in_(KINDS), limit=MARKS)
         marks.sort(key=lambda mark: KINDS[mark.kind].order)
         for at in range(0, len(marks), BATCH):
             part = marks[at : at + BATCH]
-            for mark in part:
-                _sync_row(round, mark)
+            _sync_rows(round, part)
             with round.db.write() as tx:
                 for mark in part:
                     store.DIRTY.delete(
@@ -33,16 +35,18 @@ def sync(round: Round) -> int:
                         store.DIRTY.c.generation == mark.generation,
                     )
             done += len(part)
+        if len(marks) < MARKS:  # what was marked meanwhile has woken the loop again
+            return done
 
 
-def _sync_row(round: Round, mark: model.Dirty) -> None:
-    kind = KINDS[mark.kind]
+def _sync_rows(round: Round, marks: list[model.Dirty]) -> None:
     with round.db.read() as tx:
-        spec = kind.spec(tx, mark.id, round.registry)
-    if spec is not None:
-        kind.ensure(round.registry, spec)
-    else:
-        kind.remove(round.registry, mark.id)
+        specs = [KINDS[mark.kind].spec(tx, mark.id, round.registry) for mark in marks]
+    for mark, spec in zip(marks, specs, strict=True):
+        if spec is not None:
+            KINDS[mark.kind].ensure(round.registry, spec)
+        else:
+            KINDS[mark.kind].remove(round.registry, mark.id)
 
 
 def repair(round: Round) -> int:
@@ -64,4 +68,7 @@ def _slices(ids: list[str]) -> list[list[str]]:
     return [ids[at : at + 500] for at in range(0, len(ids), 500)]
 
 
-LOOPS = (Loop("network.sync", sync, every=5, topic=store.WAKE), Loop("network.repair", repair, every=600))
+LOOPS = (
+    Loop("network.sync", sync, every=5, topic=store.WAKE, rest=REST),
+    Loop("network.repair", repair, every=600),
+)
