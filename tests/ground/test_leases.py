@@ -18,7 +18,7 @@ from rigs import Rig, until
 from virga.ground import processes
 from virga.ground.db.engine import Database
 from virga.ground.loops.loop import LEASES, Loop, Round
-from virga.ground.processes import LEASE, Process
+from virga.ground.processes import LEASE, Fenced, Process
 from virga.ground.sagas import table
 from virga.ground.sagas.saga import Context, Saga, Step, start
 from virga.ground.world import SystemClock, VirtualClock, World
@@ -161,12 +161,15 @@ def test_a_loop_is_fenced(database: str | None, tmp_path: Path) -> None:
                 sa.insert(table.TABLE.metadata.tables["outbox"]).values(topic=f"{round.epoch}", payload={}, created=0)
             )
         if round.epoch == 1:
-            assert round.still()
+            with round.db.read() as tx:
+                round.prove(tx)
             clock.advance(LEASE + 1)
             other.process.beat()
             epoch = other.loops.take("rig.loop")
             assert epoch == 2 and other.loops.once("rig.loop", epoch)
-            seen.append(round.still())
+            with pytest.raises(Fenced), round.db.read() as tx:
+                round.prove(tx)
+            seen.append("known")
             with round.db.read() as tx:
                 assert tx.conn.execute(sa.select(LEASES.c.epoch)).scalar() == 2, "it may still look"
             with round.db.write() as tx:
@@ -183,7 +186,7 @@ def test_a_loop_is_fenced(database: str | None, tmp_path: Path) -> None:
     epoch = one.loops.take("rig.loop")
     assert epoch == 1 and other.loops.take("rig.loop") is None
     assert not one.loops.once("rig.loop", epoch)
-    assert seen == [False]
+    assert seen == ["known"]
     assert one.loops.status["rig.loop"].error == "Fenced: another process runs rig.loop now"
     assert [t for (t,) in one.rows(sa.text("select topic from outbox order by id"))] == ["1", "2"]  # type: ignore[arg-type]
     assert one.loops.take("rig.loop") is None

@@ -39,16 +39,11 @@ class Round:
     epoch: int = 0
     proof: Callable[[Tx], None] | None = None
 
-    def still(self) -> bool:
-        """Whether the lease is still held: to be asked before something is done outside of the database."""
-        if self.proof is None:
-            return True
-        try:
-            with self.db.read() as tx:
-                self.proof(tx)
-        except Fenced:
-            return False
-        return True
+    def prove(self, tx: Tx) -> None:
+        """To be asked before something is done outside of the database, by what `tx` reads. Raises Fenced once another process holds
+        the lease."""
+        if self.proof is not None:
+            self.proof(tx)
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ def sync(round: Round) -> int:
 
 def _sync_rows(round: Round, marks: list[model.Dirty]) -> None:
     with round.db.read() as tx:
+        round.prove(tx)
         specs = [KINDS[mark.kind].spec(tx, mark.id, round.registry) for mark in marks]
     for mark, spec in zip(marks, specs, strict=True):
         if spec is not None:
