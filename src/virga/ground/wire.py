@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import json
 import operator
-import threading
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +20,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
 from virga.ground.errors import Invalid, Problem
+from virga.ground.typed import BUILDING
 
 __all__ = [
     "UNSET",
@@ -268,10 +268,6 @@ def _project(kind: Any, version: Version) -> Any:
     if origin in (Union, types.UnionType):
         return functools.reduce(lambda a, b: a | b, parts)
     return origin[parts] if origin is not None else kind
-
-
-BUILDING = threading.Lock()
-"""Two threads that make msgspec look at one new type at the same time end the process: it shows the second a half of what it found."""
 
 
 @functools.cache
@@ -612,7 +608,8 @@ def hold(answer: Any, raw: bytes, version: Version) -> str | None:
 
 @functools.cache
 def _answer_decoder(shape: Any, version: Version) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(_project(shape, version))
+    with BUILDING:
+        return msgspec.json.Decoder(_project(shape, version))
 
 
 def schemas(kinds: Sequence[Any], version: Version, ref: str) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from virga.ground import typed
 from virga.protocol.reports import OrderReport
 
 MOST = 1000
@@ -24,7 +25,7 @@ class Journal:
         self._lock = threading.Lock()
         self._ends: dict[str, OrderReport] = {}
         if file is not None and file.exists():
-            self._ends = {end.order: end for end in msgspec.json.decode(file.read_bytes(), type=list[OrderReport])}
+            self._ends = {end.order: end for end in typed.decode(file.read_bytes(), list[OrderReport])}
 
     def finished(self, order: str) -> OrderReport | None:
         """How the order ended; None when it did not."""

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from virga.ground import typed
 from virga.ground.bus import Bus, Connection
 from virga.protocol import guests, machines, reports, transfers
 
@@ -48,13 +49,13 @@ class Link:
     def call(self, topic: Topic[Ask, Answer], request: Ask) -> Answer:
         """Ask control. Raises Unavailable when nobody answers, and what control refuses with."""
         answer = self.connection.call(f"rpc.{self.node}.{topic.name}", msgspec.to_builtins(request))
-        return msgspec.convert(answer, topic.answer)
+        return typed.convert(answer, topic.answer)
 
     def serve(self, topic: Topic[Ask, Answer], handler: Callable[[Ask], Answer]) -> Callable[[], None]:
         """Answer control's questions; gives how to stop that."""
 
         def answer(answer: dict[str, Any]) -> dict[str, Any]:
-            given: dict[str, Any] = msgspec.to_builtins(handler(msgspec.convert(answer, topic.ask)))
+            given: dict[str, Any] = msgspec.to_builtins(handler(typed.convert(answer, topic.ask)))
             return given
 
         return self.connection.serve(f"node.{self.node}.{topic.name}", answer)
@@ -62,14 +63,14 @@ class Link:
     def hear(self, topic: Topic[Ask, Answer], handler: Callable[[Ask], None]) -> Callable[[], None]:
         """Hear what control calls out to this node, or to all of them; gives how to stop that."""
         subject = f"all.{topic.name}" if topic is NETWORKS else f"node.{self.node}.{topic.name}"
-        return self.connection.subscribe(subject, lambda answer: handler(msgspec.convert(answer, topic.ask)))
+        return self.connection.subscribe(subject, lambda answer: handler(typed.convert(answer, topic.ask)))
 
 
 def serve(bus: Bus, topic: Topic[Ask, Answer], handler: Callable[[str, Ask], Answer]) -> Callable[[], None]:
     """Control's end: `handler(node, ask)` answers every node; gives how to stop that."""
 
     def answer(node: str, answer: dict[str, Any]) -> dict[str, Any]:
-        given: dict[str, Any] = msgspec.to_builtins(handler(node, msgspec.convert(answer, topic.ask)))
+        given: dict[str, Any] = msgspec.to_builtins(handler(node, typed.convert(answer, topic.ask)))
         return given
 
     return bus.serve_each(f"rpc.*.{topic.name}", answer)
@@ -77,7 +78,7 @@ def serve(bus: Bus, topic: Topic[Ask, Answer], handler: Callable[[str, Ask], Ans
 
 def call(bus: Bus, node: str, topic: Topic[Ask, Answer], request: Ask) -> Answer:
     """Ask a node. Raises Unavailable when it does not answer."""
-    return msgspec.convert(bus.call(f"node.{node}.{topic.name}", msgspec.to_builtins(request)), topic.answer)
+    return typed.convert(bus.call(f"node.{node}.{topic.name}", msgspec.to_builtins(request)), topic.answer)
 
 
 def tell(bus: Bus, node: str, topic: Topic[Ask, Answer], request: Ask) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from virga.ground import events
 from virga.ground.loops.loop import Loop
-from virga.ground.sagas import history
 from virga.ground.registry import Registry
+from virga.ground.sagas import history
 from virga.services.part import Part
 
 
@@ -41,4 +41,8 @@ class Role:
     def loops(self, registry: Registry) -> tuple[Loop, ...]:
         """What each process keeps up by itself, and for `control` what one process of the cloud does for all."""
         every = tuple(loop for part in self.parts for loop in part.loops(registry))
-        return (*events.LOOPS, history.FORGET, *every) if self.control else tuple(loop for loop in every if not loop.shared)
+        return (
+            (*events.LOOPS, history.FORGET, *every)
+            if self.control
+            else tuple(loop for loop in every if not loop.shared)
+        )

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, unquote_to_bytes
 
 import msgspec
 
-from virga.ground import errors, log, metrics, wire
+from virga.ground import errors, log, metrics, typed, wire
 from virga.ground.act import NOBODY, Actor
 from virga.ground.db.engine import Database
 from virga.ground.db.isolation import Retry
@@ -512,7 +512,7 @@ def _verb(
             f"The format {kind[:80]} of the body is not supported; send application/json", field="Content-Type"
         )
     try:
-        body = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        body = typed.decode(raw, dict[str, msgspec.Raw])
     except (msgspec.DecodeError, RecursionError) as e:
         raise errors.Invalid(f"The body is not a JSON object with one action: {e}", field="body") from None
     if len(body) != 1:

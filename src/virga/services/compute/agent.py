@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from virga.ground import log
+from virga.ground import log, typed
 from virga.ground.bus import Bus
 from virga.ground.db.engine import Database, Tx
 from virga.ground.errors import Conflict, Invalid
@@ -198,7 +198,7 @@ class NodeApi:
             power=machines.desired(row).power if row is not None else None,
             generation=row.generation if row is not None else 0,
             seen=row.seen if row is not None else 0,
-            orders=[msgspec.convert({"id": o.id, "kind": o.kind, "arguments": o.arguments}, Order) for o in orders],
+            orders=[typed.convert({"id": o.id, "kind": o.kind, "arguments": o.arguments}, Order) for o in orders],
         )
 
     def _described(self, tx: Tx, s: model.Server, row: model.MachineRow) -> Machine:
@@ -265,7 +265,7 @@ class NodeApi:
             rows = store.MACHINES.every(tx, host_id=node)
             here = {nic.network_id for row in rows for nic in machines.desired(row).nics}
             ports = network.metadata_ports(tx) if here else []
-        return MetadataPorts([msgspec.convert(p, MetadataPort) for p in ports if p["network"] in here])
+        return MetadataPorts([typed.convert(p, MetadataPort) for p in ports if p["network"] in here])
 
     def port(self, port: str, up: bool) -> None:
         """The switch saw a port come up or go down."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from virga.ground import typed
 from virga.ground.bus import Bus
 from virga.ground.db.engine import Tx
 from virga.ground.db.isolation import Retry
@@ -29,7 +30,7 @@ def of(tx: Tx, server_id: str, role: str = model.RUN) -> model.MachineRow | None
 
 def desired(row: model.MachineRow) -> DesiredState:
     """How the machine should be."""
-    return msgspec.convert(row.wanted, DesiredState)
+    return typed.convert(row.wanted, DesiredState)
 
 
 def assign(

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 
+from virga.ground import typed
 from virga.ground.db.engine import Tx, metadata
 from virga.ground.db.rows import Lookup, Prepared, Rows
 from virga.protocol.machines import Hardware
@@ -217,7 +217,7 @@ def seen(tx: Tx, id: str, project_id: str | None, admin: bool) -> model.Server |
 
 def boot(server: model.Server) -> model.Boot:
     """What the server was made from."""
-    return msgspec.convert(server.boot, model.Boot)
+    return typed.convert(server.boot, model.Boot)
 
 
 def hardware(server: model.Server) -> Hardware:

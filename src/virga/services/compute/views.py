@@ -11,6 +11,7 @@ from typing import Any, cast
 import msgspec
 
 from virga.authority.rules import is_admin
+from virga.ground import typed
 from virga.ground.errors import public
 from virga.ground.http.call import Answer, Call
 from virga.ground.http.pages import Page, next_link
@@ -72,7 +73,7 @@ _PARTS, _NO_PARTS = msgspec.json.Decoder(_Parts), _Parts()
 
 
 def _parts(boot: Any) -> _Parts:
-    return _PARTS.decode(boot) if isinstance(boot, msgspec.Raw) else msgspec.convert(boot, _Parts)
+    return _PARTS.decode(boot) if isinstance(boot, msgspec.Raw) else typed.convert(boot, _Parts)
 
 
 class _Shared:

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from virga.ground import typed
 from virga.ground.act import NO_OVERRIDES, Actor, Overrides
 from virga.ground.db.engine import Database, Tx
 from virga.ground.errors import Unauthorized
@@ -50,6 +51,7 @@ class Tokens:
         # Of what is no token (access keys), by the credential's id: never looked at for a token, whatever its text.
         self._keyed: OrderedDict[str, tuple[int, Actor, str]] = OrderedDict()
         self._lock = threading.Lock()
+        typed.know(model.Payload)
         self._decoder = msgspec.msgpack.Decoder(model.Payload)
 
     # -- keys and generation ---------------------------------------------------------------------------------------
@@ -162,7 +164,7 @@ class Tokens:
         raw = self._unseal(text, b"virga-receipt")
         if raw is None:
             return None
-        receipt = msgspec.msgpack.decode(raw, type=model.Receipt)
+        receipt = typed.decode_packed(raw, model.Receipt)
         return receipt if receipt.expires > self.registry.use(World).now() else None
 
     # -- resolving -------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import os
 
 import msgspec
 
+from virga.ground import typed
 from virga.ground.errors import Unavailable, UnsupportedMedia
 from virga.ground.sandbox import SandboxFailed, confined
 from virga.services.images import model
@@ -28,7 +29,7 @@ class Inspector:
         try:
             if size == 0:
                 return Inspection("raw", 0)
-            return msgspec.json.decode(confined("inspect", fd), type=Inspection)
+            return typed.decode(confined("inspect", fd), Inspection)
         except SandboxFailed as e:
             if e.overran:
                 raise UnsupportedMedia(

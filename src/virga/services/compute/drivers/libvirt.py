@@ -19,7 +19,7 @@ from typing import Any
 import libvirt
 import msgspec
 
-from virga.ground import log
+from virga.ground import log, typed
 from virga.ground.world import CommandFailed, run
 from virga.protocol.machines import Machine
 from virga.protocol.reports import Capacity, Console, DiskSeen, Found, NicSeen, Seen
@@ -614,7 +614,7 @@ def _machine(record: bytes) -> Machine:
     """A machine as it was written down; what was written before NICs were called so has them as `NICs`."""
     raw = msgspec.json.decode(record)
     raw.setdefault("nics", raw.pop("cards", []))
-    return msgspec.convert(raw, Machine)
+    return typed.convert(raw, Machine)
 
 
 def _tree(domain: Any) -> ET.Element:

@@ -7,8 +7,7 @@ import dataclasses
 import itertools
 from collections.abc import Sequence
 
-import msgspec
-
+from virga.ground import typed
 from virga.ground.errors import Conflict, Invalid, NotFound, Problem
 from virga.ground.sagas import Again, Context, Saga, Step
 from virga.protocol.machines import DesiredState, Nic
@@ -129,7 +128,7 @@ def claim_ports(ctx: Context) -> list[str]:
     row = node_steps.server(ctx, ctx.tx)
     if row is None:
         raise NotFound("The server is gone.")
-    requested = msgspec.convert(row.wanted, list[network.RequestedNetwork])
+    requested = typed.convert(row.wanted, list[network.RequestedNetwork])
     call = node_steps.as_act(ctx, ctx.tx, row.project_id)
     return network.claim(
         call,

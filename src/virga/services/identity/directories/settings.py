@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from virga.ground import typed
+
 Attribute = Annotated[str, Meta(pattern=r"^([A-Za-z][A-Za-z0-9;.-]*)?$", max_length=255)]
 
 
@@ -68,4 +70,4 @@ def of_domain(options: Mapping[str, Any]) -> Ldap:
     """The directory that a domain's own configuration describes. Options of Keystone's that mean nothing here (its pools, its debug
     levels) are passed over, as are those set to null. Raises ValidationError."""
     known = {f.name for f in msgspec.structs.fields(Ldap)}
-    return msgspec.convert({k: v for k, v in options.items() if k in known and v is not None}, Ldap, strict=False)
+    return typed.convert({k: v for k, v in options.items() if k in known and v is not None}, Ldap, strict=False)

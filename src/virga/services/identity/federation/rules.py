@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from virga.ground import typed
 from virga.ground.errors import Invalid, Unauthorized
 
 Assertion = Mapping[str, Sequence[str]]
@@ -100,7 +101,7 @@ def check(raw: Any, version: str) -> list[Rule]:
             field="schema_version",
         )
     try:
-        rules = msgspec.convert(raw, Rules)
+        rules = typed.convert(raw, Rules)
     except msgspec.ValidationError as e:
         raise Invalid(f"Invalid input for field 'mapping.rules': {e}", field="rules") from None
     for n, rule in enumerate(rules):
@@ -262,7 +263,7 @@ def _projects(local: Local, values: list[list[str]], version: str) -> list[Proje
         for text in _list(local.projects_json, values):
             try:
                 found = json.loads(text)
-                out += msgspec.convert(found if isinstance(found, list) else [found], list[ProjectPart])
+                out += typed.convert(found if isinstance(found, list) else [found], list[ProjectPart])
             except (ValueError, RecursionError, msgspec.ValidationError) as e:
                 raise Unauthorized(
                     f"The provider's projects are not of the form that projects_json takes: {str(e)[:200]}"

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from virga.authority.rules import allow
+from virga.ground import typed
 from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.errors import NoSpace, NotFound, Problem, Unavailable
@@ -167,7 +168,7 @@ def publish(ctx: Context, id: str, found: dict[str, Any]) -> None:
     row = store.IMAGES.one(tx, *where)
     if row is None:
         raise NotFound(f"Image {id} was deleted while it was made.")
-    stored = msgspec.convert(found["kept"], Stored)
+    stored = typed.convert(found["kept"], Stored)
     limits.check_bytes(tx, row.owner, stored.size, len(found["places"]))
     disk, container = found["formats"]
     store.activate(

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from virga.ground import typed
 from virga.services.images.driver import BlobStore, Store, Stores
 from virga.services.images.drivers import s3, swift
 from virga.services.images.drivers.files import FileStore
@@ -105,6 +106,6 @@ def _options(kind: type[T], word: str, more: dict[str, str], **first: str) -> T:
             f"images.stores: '{word.partition('?')[0]}' does not know {', '.join(sorted(unknown))}; it knows {', '.join(sorted(known))}"
         )
     try:
-        return msgspec.convert(words, kind, strict=False)
+        return typed.convert(words, kind, strict=False)
     except msgspec.ValidationError as e:
         raise ValueError(f"images.stores: '{word.partition('?')[0]}': {e}") from None

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from virga.ground import typed
 from virga.ground.errors import NoSpace, NotFound, Problem, Unavailable, public
 from virga.ground.events import emit
 from virga.ground.sagas import Again, Context, Saga, Step
@@ -187,7 +188,7 @@ def publish(ctx: Context) -> None:
     row, now = store.IMAGES.one(tx, *where), ctx.world.now()
     if row is None:
         raise NotFound(f"Image {ctx.args['image']} was deleted while it was imported.")
-    stored = msgspec.convert(found["kept"], Stored)
+    stored = typed.convert(found["kept"], Stored)
     if ctx.args["places"]:
         limits.check_bytes(tx, row.owner, stored.size, len(found["places"]))
     if ctx.args["method"] == COPY:

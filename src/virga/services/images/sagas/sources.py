@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from virga.ground import typed
 from virga.ground.errors import Invalid, NotFound, TooLarge
 from virga.ground.sagas import Context
 from virga.services.identity import api as identity
@@ -107,7 +108,7 @@ def _other(
             text += piece
             if len(text) > DESCRIPTION:
                 raise Invalid("The other cloud's description of the image is endless")
-        found = msgspec.json.decode(text, type=dict[str, Any])
+        found = typed.decode(text, dict[str, Any])
         data.open()
         write_chunks(stores, key, data, total=data.size or 0, most=most, why=why, progress=progress)
     except msgspec.DecodeError as e:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from virga.authority.rules import allow
+from virga.ground import typed
 from virga.ground.act import Act
 from virga.ground.errors import Invalid
 from virga.ground.http.call import Call
@@ -35,7 +36,7 @@ def replace_bare(call: Call, id: str) -> Held:
     """PUT /resource_providers/{uuid}/aggregates before 1.19: the body is the list, and no generation is looked at."""
     allow(call, policy.UPDATE_AGGREGATES)
     try:
-        ids = msgspec.json.decode(call.request.body, type=list[str])
+        ids = typed.decode(call.request.body, list[str])
     except msgspec.MsgspecError as e:
         raise Invalid(f"The body is not a list of UUIDs: {e}", field="body") from None
     if len(ids) > wire.MOST_AGGREGATES:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from virga.ground import typed
 from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Broken, Conflict, Forbidden, Invalid, Unauthorized
@@ -69,7 +70,7 @@ def by_assertion(
     ):
         raise Forbidden("Incoming identity provider identifier not included among the accepted identifiers.")
     try:
-        made = msgspec.convert(mapping.rules, list[rules.Rule])
+        made = typed.convert(mapping.rules, list[rules.Rule])
     except msgspec.ValidationError:
         raise Unauthorized(f"Mapping {mapping.id} is not one that this cloud understands.") from None
     who = rules.process(made, assertion, mapping.schema_version)
@@ -287,7 +288,7 @@ class MappedMethod(msgspec.Struct, forbid_unknown_fields=True):
 def mapped(call: Call, auth: identity_wire.Methods) -> login.Proof:
     """The method `mapped` of POST /v3/auth/tokens: the same, with a scope."""
     try:
-        given = msgspec.convert(auth.mapped, MappedMethod)
+        given = typed.convert(auth.mapped, MappedMethod)
     except msgspec.ValidationError as e:
         raise Invalid(f"Invalid input for field 'auth.identity.mapped': {e}", field="mapped") from None
     known(call, given.identity_provider, given.protocol)
@@ -356,7 +357,7 @@ def begin(call: Call, idp: str, protocol: str) -> tuple[str, str]:
 
 def _state(call: Call) -> State:
     try:
-        state = msgspec.json.decode(call.use(Vault).open(call.query.get("state") or ""), type=State)
+        state = typed.decode(call.use(Vault).open(call.query.get("state") or ""), State)
     except (Broken, ValueError, msgspec.MsgspecError):
         raise Unauthorized("The login was not begun here, or too long ago.") from None
     mine = cookie(call, COOKIE)

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlencode
 
 import msgspec
 
+from virga.ground import typed
 from virga.ground.act import Act
 from virga.ground.errors import Broken, Forbidden, Invalid, NotFound, Unauthorized, Unavailable
 from virga.ground.http.call import Answer, Call
@@ -71,7 +72,7 @@ def _sealed(act: Act, label: str, idp: str, protocol: str, origin: str, request:
 
 def _begun(act: Act, sealed: str, label: str, idp: str, protocol: str) -> PendingLogin | None:
     try:
-        begun = msgspec.json.decode(act.use(Vault).open(sealed), type=PendingLogin)
+        begun = typed.decode(act.use(Vault).open(sealed), PendingLogin)
     except (Broken, ValueError, msgspec.MsgspecError):
         return None
     return (
