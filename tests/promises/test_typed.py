@@ -65,8 +65,10 @@ def test_types_are_looked_at_under_the_lock_alone() -> None:
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                     text = ast.unparse(node.func)
                     typed = any(k.arg == "type" for k in node.keywords) or len(node.args) > 1
-                    if text == "msgspec.convert" or (text.startswith("msgspec.") and text.endswith("Decoder")):
-                        found.append(f"{where}: {text}")
-                    elif text.startswith("msgspec.") and text.endswith(".decode") and typed:
+                    if (
+                        text == "msgspec.convert"
+                        or (text.startswith("msgspec.") and text.endswith("Decoder"))
+                        or (text.startswith("msgspec.") and text.endswith(".decode") and typed)
+                    ):
                         found.append(f"{where}: {text}")
     assert found == []
