@@ -111,9 +111,11 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
                 pass  # the process is gone: nothing was promised
 
         threads = [threading.Thread(target=work, args=(n,)) for n in range(20)]
+        enough = len(accepted) + chance.randint(5, 12)
         for t in threads:
             t.start()
-        threading.Event().wait(chance.uniform(0.02, 0.5))
+        wait(lambda: len(accepted) >= enough, 10, every=0.005)
+        threading.Event().wait(chance.uniform(0, 0.1))
         sim.kill()
         for t in threads:
             t.join()
