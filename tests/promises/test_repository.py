@@ -46,11 +46,14 @@ def test_architecture_names_what_exists() -> None:
     assert len(paths) > 15
     for path in paths:
         assert (ROOT / path).exists(), path
-    walk = re.findall(r"^\d\. `([\w/.]+)`: `(\w+)`", text, re.M)
-    assert 4 <= len(walk) <= 8, "the walk of 'create server' has at most eight hops"
-    for path, name in walk:
-        source = (ROOT / "src/virga" / path).read_text()
-        assert re.search(rf"^\s*(?:async )?(?:def|class) {name}\b|^{name} = ", source, re.M), f"{path} has no {name}"
+    walks = re.findall(r"^## The walk of (.+)$\n((?:.*\n)*?)(?=^## )", text, re.M)
+    assert [title for title, _ in walks] == ['"create server"', '"a node\'s report"']
+    for title, steps in walks:
+        hops = re.findall(r"^\d\. `([\w/.]+)`: `(\w+)`", steps, re.M)
+        assert 4 <= len(hops) <= 8, f"the walk of {title} has at most eight hops"
+        for path, name in hops:
+            source = (ROOT / "src/virga" / path).read_text()
+            assert re.search(rf"^\s*(?:async )?(?:def|class) {name}\b|^{name} = ", source, re.M), f"{path} has no {name}"
 
 
 def test_every_file_has_its_licence_line_and_modules_say_why() -> None:
