@@ -8,7 +8,7 @@ from virga.authority.rules import allow, is_admin
 from virga.ground.act import Act
 from virga.ground.http.call import Call
 from virga.services.compute import policy, wire_proxies
-from virga.services.compute.actions import servers
+from virga.services.compute.actions import server_lookup
 from virga.services.images import api as images_api
 from virga.services.network import api as network
 
@@ -74,14 +74,14 @@ def delete_floating_ip(act: Act, id: str) -> None:
 
 def add_floating_ip(act: Act, id: str, body: wire_proxies.AddFloatingIp) -> None:
     """POST /servers/{id}/action {"addFloatingIp"}, until 2.43"""
-    server = servers.found(act, id)
+    server = server_lookup.found(act, id)
     allow(act, policy.FIPS_ADD, project_id=server.project_id)
     network.nova.associate(act, server.id, server.project_id, body.address, body.fixed_address)
 
 
 def remove_floating_ip(act: Act, id: str, body: wire_proxies.RemoveFloatingIp) -> None:
     """POST /servers/{id}/action {"removeFloatingIp"}, until 2.43"""
-    server = servers.found(act, id)
+    server = server_lookup.found(act, id)
     allow(act, policy.FIPS_REMOVE, project_id=server.project_id)
     network.nova.disassociate(act, server.id, body.address)
 
@@ -133,20 +133,20 @@ def delete_rule(act: Act, id: str) -> None:
 
 def server_groups(act: Act, id: str) -> list[network.nova.Group]:
     """GET /servers/{id}/os-security-groups: of the server's ports"""
-    server = servers.found(act, id)
+    server = server_lookup.found(act, id)
     allow(act, policy.GROUPS, project_id=server.project_id)
     return network.nova.groups_of(act, server.id, server.project_id)
 
 
 def add_group(act: Act, id: str, body: wire_proxies.GroupName) -> None:
     """POST /servers/{id}/action {"addSecurityGroup"}"""
-    server = servers.found(act, id)
+    server = server_lookup.found(act, id)
     allow(act, policy.GROUPS_ADD, project_id=server.project_id)
     network.nova.change_groups(act, server.id, server.project_id, body.name, add=True)
 
 
 def remove_group(act: Act, id: str, body: wire_proxies.GroupName) -> None:
     """POST /servers/{id}/action {"removeSecurityGroup"}"""
-    server = servers.found(act, id)
+    server = server_lookup.found(act, id)
     allow(act, policy.GROUPS_REMOVE, project_id=server.project_id)
     network.nova.change_groups(act, server.id, server.project_id, body.name, add=False)

@@ -4,13 +4,13 @@ has the image's id at once."""
 
 from __future__ import annotations
 
-from virga.authority.rules import Rule, allow
+from virga.authority.rules import Rule
 from virga.ground.act import Act
 from virga.ground.errors import Conflict, Forbidden, Invalid
 from virga.ground.http.call import Call
 from virga.ground.sagas import start as start_saga
 from virga.services.compute import limits, model, policy, store, wire
-from virga.services.compute.actions.servers import found
+from virga.services.compute.actions import server_lookup
 from virga.services.images import api as images
 
 NOT_INHERITED = frozenset(
@@ -63,8 +63,7 @@ def _name(text: str) -> str:
 
 def _snapshotable(act: Act, id: str, rule: Rule, action: str, metadata: dict[str, str]) -> model.Server:
     """The server if an image can be made of it now. A lock does not hinder: nothing of the server changes (as in Nova)."""
-    server = found(act, id)
-    allow(act, rule, project_id=server.project_id)
+    server = server_lookup.readable(act, id, rule)
     most = limits.metadata_items(act.tx, server.project_id)
     if len(metadata) > most:
         raise Forbidden(f"Image metadata limit exceeded: at most {most} items", limit="metadata_items")
