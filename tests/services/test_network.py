@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from sim_cloud import SimCloud, Tenant
+from sim_cloud import SimCloud, Tenant, make
 from virga.ground.bus import Bus
+from virga.ground.loops.loop import LEASES
 from virga.services.network import driver, store
 from virga.services.network.kinds import KINDS, Kind
 
@@ -357,3 +358,22 @@ def test_a_bulk_body_is_one_thing(sim: SimCloud) -> None:
     now = t.get(f"/network/v2.0/security-groups/{group['id']}")["security_group"]
     assert {r["id"] for r in rules} < {r["id"] for r in now["security_group_rules"]}
     assert now["revision_number"] == group["revision_number"] + 1
+
+
+def test_who_lost_the_lease_tells_the_switch_nothing(database: str | None) -> None:
+    """A process that slept through its lease finds marks, which another works off now."""
+    cloud = make(database)  # not started: nothing happens by itself
+    sim = SimCloud(cloud)
+    net = sim.admin.post("/network/v2.0/networks", {"network": {"name": "late"}})["network"]["id"]
+    runner, switch = sim.cloud.loops, sim.cloud.registry.use(driver.Switch)  # type: ignore[type-abstract]
+    sim.cloud.process.beat()
+    epoch = runner.take("network.sync")
+    assert epoch is not None
+    with sim.cloud.db.write() as tx:
+        tx.conn.execute(LEASES.update().values(epoch=epoch + 1, owner="another"))
+    assert not runner.once("network.sync", epoch)
+    assert "Fenced" in str(runner.status["network.sync"].error)
+    assert net not in switch.observe()["network"]
+    assert runner.once("network.sync", epoch + 1)
+    assert net in switch.observe()["network"]
+    cloud.stop()
