@@ -373,7 +373,64 @@ def test_who_lost_the_lease_tells_the_switch_nothing(database: str | None) -> No
         tx.conn.execute(LEASES.update().values(epoch=epoch + 1, owner="another"))
     assert not runner.once("network.sync", epoch)
     assert "Fenced" in str(runner.status["network.sync"].error)
-    assert net not in switch.observe()["network"]
+    assert net not in switch.observe().get("network", set())
     assert runner.once("network.sync", epoch + 1)
     assert net in switch.observe()["network"]
     cloud.stop()
+
+
+def test_a_rule_is_refused_in_neutrons_words(shared: SimCloud) -> None:
+    t = shared.tenant("words")
+    group = t.post("/network/v2.0/security-groups", {"security_group": {"name": "g"}})["security_group"]["id"]
+
+    def refused(code: int, says: str, **rule: Any) -> None:
+        body = {"security_group_rule": {"security_group_id": group, "direction": "ingress"} | rule}
+        got = t.ask("POST", "/network/v2.0/security-group-rules", body)
+        assert got.code == code and says in got.text, got.text
+
+    refused(400, "Invalid value for port -16", protocol="tcp", port_range_min=-16, port_range_max=80)
+    refused(400, "Invalid value for port 65536", protocol="tcp", port_range_min=80, port_range_max=65536)
+    refused(400, "port_range_min must be <= port_range_max", protocol="tcp", port_range_max=6)
+    refused(400, "Invalid value for ICMP code", protocol="icmp", port_range_min=1, port_range_max=256)
+    refused(400, "Invalid value for ICMP type", protocol="icmp", port_range_min=300, port_range_max=1)
+    refused(404, "no-such-group", protocol="tcp", remote_group_id="no-such-group")
+    renamed = t.ask("PUT", f"/network/v2.0/security-groups/{group}", {"security_group": {"name": "default"}})
+    assert renamed.code == 409 and renamed.json["NeutronError"]["type"] == "SecurityGroupDefaultAlreadyExists"
+
+
+def test_lists_may_be_null(shared: SimCloud) -> None:
+    """Neutron takes null for an empty list: clients clear routes and nameservers so."""
+    t = shared.tenant("nulls")
+    net = t.post("/network/v2.0/networks", {"network": {}})["network"]["id"]
+    body = {"network_id": net, "cidr": "10.9.0.0/24", "ip_version": 4, "dns_nameservers": None, "host_routes": None}
+    subnet = t.post("/network/v2.0/subnets", {"subnet": body})["subnet"]
+    assert subnet["dns_nameservers"] == subnet["host_routes"] == []
+    t.put(f"/network/v2.0/subnets/{subnet['id']}", {"subnet": {"dns_nameservers": ["9.9.9.9"]}})
+    cleared = {"dns_nameservers": None, "host_routes": None}
+    assert t.put(f"/network/v2.0/subnets/{subnet['id']}", {"subnet": cleared})["subnet"]["dns_nameservers"] == []
+    router = t.post("/network/v2.0/routers", {"router": {}})["router"]["id"]
+    t.put(f"/network/v2.0/routers/{router}/add_router_interface", {"subnet_id": subnet["id"]})
+    routes = [{"destination": "10.8.0.0/24", "nexthop": "10.9.0.5"}]
+    assert t.put(f"/network/v2.0/routers/{router}", {"router": {"routes": routes}})["router"]["routes"] == routes
+    assert t.put(f"/network/v2.0/routers/{router}", {"router": {"routes": None}})["router"]["routes"] == []
+
+
+def test_ipv6_modes_that_do_not_go_together(shared: SimCloud) -> None:
+    t = shared.tenant("modes")
+    net = t.post("/network/v2.0/networks", {"network": {}})["network"]["id"]
+    body = {"network_id": net, "cidr": "2001:db8::/64", "ip_version": 6}
+    for more in (
+        {"ipv6_ra_mode": "slaac", "ipv6_address_mode": "dhcpv6-stateful"},
+        {"ipv6_address_mode": "slaac", "enable_dhcp": False},
+        {"ipv6_address_mode": "slaac", "cidr": "2001:db8::/80"},
+    ):
+        t.post("/network/v2.0/subnets", {"subnet": body | more}, 400)
+
+
+def test_an_external_network_goes_with_its_unused_floating_ips(sim: SimCloud) -> None:
+    admin = sim.admin
+    net = admin.post("/network/v2.0/networks", {"network": {"router:external": True}})["network"]["id"]
+    admin.post("/network/v2.0/subnets", {"subnet": {"network_id": net, "cidr": "192.0.2.0/24", "ip_version": 4}})
+    fip = admin.post("/network/v2.0/floatingips", {"floatingip": {"floating_network_id": net}})["floatingip"]["id"]
+    admin.delete(f"/network/v2.0/networks/{net}", 204)
+    admin.get(f"/network/v2.0/floatingips/{fip}", 404)

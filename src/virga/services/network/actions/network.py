@@ -152,11 +152,15 @@ def update(act: Act, id: str, body: wire.UpdateNetwork) -> model.NetworkDetails:
 
 
 def delete(act: Act, id: str) -> None:
-    """DELETE /v2.0/networks/{id}: not while ports are on it; what the network made for itself goes along."""
+    """DELETE /v2.0/networks/{id}: not while ports are on it. What the network made for itself goes along, and floating
+    IPs that nobody uses (Neutron, "delete_disassociated_floatingips")."""
     network = seen(act, id)
     allow(act, policy.DELETE_NETWORK, project_id=network.project_id)
     ports = store.PORTS.find(act.tx, store.PORTS.c.network_id == id)
-    used = [p for p in ports if p.device_owner != model.METADATA]
+    floating = store.FLOATING_IPS.c
+    unused = (floating.network_id == id, floating.fixed_port_id.is_(None))
+    going = {f.port_id for f in store.FLOATING_IPS.find(act.tx, *unused)}
+    used = [p for p in ports if p.device_owner != model.METADATA and p.id not in going]
     if used:
         who = ", ".join(f"{p.id} ({p.device_owner or 'no device'} {p.device_id})".replace(" )", ")") for p in used[:20])
         raise Conflict(
@@ -164,6 +168,7 @@ def delete(act: Act, id: str) -> None:
             type="NetworkInUse",
             blocking=[p.id for p in used],
         )
+    store.FLOATING_IPS.delete(act.tx, *unused)
     for port in ports:
         new_port.drop(act, port)
     store.SUBNETS.delete(act.tx, store.SUBNETS.c.network_id == id)

@@ -79,7 +79,7 @@ def update(act: Act, id: str, body: wire.UpdateRouter) -> model.RouterDetails:
             gateway.put(act, router, way)
     change = ownership.given(body, {"name": "name", "description": "description", "admin_state_up": "admin_state_up"})
     if body.routes is not UNSET:
-        change["routes"] = _routes(act, seen(act, id), body.routes)
+        change["routes"] = _routes(act, seen(act, id), body.routes or [])
     ownership.bump_revision(act, store.ROUTERS, id, change)
     store.touch(act.tx, act.registry, "router", id)
     return show(act, id)

@@ -156,6 +156,8 @@ def update(act: Act, id: str, body: wire.UpdateGroup) -> model.GroupDetails:
     change = ownership.given(body, {"name": "name", "description": "description", "stateful": "stateful"})
     if group.is_default and change.get("name", group.name) != group.name:
         raise Conflict("Updating default security group not allowed.", type="SecurityGroupCannotUpdateDefault")
+    if not group.is_default and change.get("name", "").lower() == "default":
+        raise Conflict("Default security group already exists.", type="SecurityGroupDefaultAlreadyExists")
     if (
         "stateful" in change
         and change["stateful"] != group.stateful

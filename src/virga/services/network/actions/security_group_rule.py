@@ -73,13 +73,17 @@ def _says(body: wire.CreateRule) -> dict[str, Any]:
             field="remote_group_id",
             type="SecurityGroupRemoteGroupAndRemoteIpPrefix",
         )
+    for field, value in (("port_range_min", low), ("port_range_max", high)):
+        if value is not None and not 0 <= value <= 65535:
+            raise Invalid(f"Invalid value for port {value}", field=field, type="SecurityGroupInvalidPortValue")
     if protocol in {"icmp", "1", "ipv6-icmp", "58"}:
-        if (low is not None and low > 255) or (high is not None and high > 255):
-            raise Invalid(
-                f"Invalid value for ICMP type or code: {low}, {high}; each is 0 to 255.",
-                field="port_range_min",
-                type="SecurityGroupInvalidIcmpValue",
-            )
+        for field, word, value in (("port_range_min", "type", low), ("port_range_max", "code", high)):
+            if value is not None and value > 255:
+                raise Invalid(
+                    f"Invalid value for ICMP {word} ({field}) {value}. It must be 0 to 255.",
+                    field=field,
+                    type="SecurityGroupInvalidIcmpValue",
+                )
         if low is None and high is not None:
             raise Invalid(
                 f"ICMP code (port-range-max) {high} is provided but ICMP type (port-range-min) is missing.",
@@ -95,15 +99,11 @@ def _says(body: wire.CreateRule) -> dict[str, Any]:
         "132",
     }:  # the switch knows no ports of dccp and udplite: a rule with
         # them would open all (OSSA-2019-001 is about rules that cannot be made)
-        if (low is None) != (high is None):
+        if 0 in {low, high}:
+            raise Invalid("Invalid value for port 0", field="port_range_min", type="SecurityGroupInvalidPortValue")
+        if (low is None) != (high is None) or (low is not None and high is not None and low > high):
             raise Invalid(
-                "For TCP/UDP protocols, both port_range_min and port_range_max are needed, or neither.",
-                field="port_range_min",
-                type="SecurityGroupInvalidPortRange",
-            )
-        if low is not None and high is not None and (low > high or low == 0):
-            raise Invalid(
-                "For TCP/UDP protocols, port_range_min must be <= port_range_max, and at least 1.",
+                "For TCP/UDP protocols, port_range_min must be <= port_range_max",
                 field="port_range_min",
                 type="SecurityGroupInvalidPortRange",
             )

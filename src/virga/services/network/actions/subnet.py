@@ -76,7 +76,7 @@ def _wanted(act: Act, body: wire.CreateSubnet) -> dict[str, Any]:
     allow(act, policy.CREATE_SUBNET, project_id=project)
     net = subnet_shape.prefix(body)
     gateway = subnet_shape.gateway(net, body.gateway_ip, first=body.gateway_ip is UNSET)
-    subnet_shape.nameservers(body.dns_nameservers)
+    subnet_shape.nameservers(body.dns_nameservers or [])
     pools = body.allocation_pools
     return ownership.common_columns(act, body, project) | {
         "network_id": body.network_id,
@@ -85,8 +85,8 @@ def _wanted(act: Act, body: wire.CreateSubnet) -> dict[str, Any]:
         "gateway_ip": gateway,
         "enable_dhcp": body.enable_dhcp,
         "pools": model.default_pools(net, gateway) if pools is UNSET else subnet_shape.pools(net, gateway, pools),
-        "dns_nameservers": body.dns_nameservers,
-        "host_routes": subnet_shape.routes(body.host_routes),
+        "dns_nameservers": body.dns_nameservers or [],
+        "host_routes": subnet_shape.routes(body.host_routes or []),
         "ipv6_ra_mode": body.ipv6_ra_mode,
         "ipv6_address_mode": body.ipv6_address_mode,
     }
@@ -158,8 +158,9 @@ def update(act: Act, id: str, body: wire.UpdateSubnet) -> model.Subnet:
     if body.allocation_pools is not UNSET:
         change["pools"] = subnet_shape.pools(net, gateway, body.allocation_pools)
     if body.host_routes is not UNSET:
-        change["host_routes"] = subnet_shape.routes(body.host_routes)
+        change["host_routes"] = subnet_shape.routes(body.host_routes or [])
     if "dns_nameservers" in change:
+        change["dns_nameservers"] = change["dns_nameservers"] or []
         subnet_shape.nameservers(change["dns_nameservers"])
     ownership.bump_revision(act, store.SUBNETS, id, change)
     if change.get("enable_dhcp") and not subnet.enable_dhcp and net.version == 4:

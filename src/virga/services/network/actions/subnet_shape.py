@@ -28,7 +28,34 @@ def prefix(body: wire.CreateSubnet) -> model.Net:
             field="ipv6_ra_mode",
             type="InvalidInput",
         )
+    if net.version == 6:
+        _ipv6_modes(body, net)
     return net
+
+
+def _ipv6_modes(body: wire.CreateSubnet, net: model.Net) -> None:
+    """How guests come by their addresses (Networking API, "ipv6_ra_mode" and "ipv6_address_mode"). Raises Invalid."""
+    ra, address = body.ipv6_ra_mode, body.ipv6_address_mode
+    if (ra or address) and not body.enable_dhcp:
+        raise Invalid(
+            "Invalid input for operation: ipv6_ra_mode or ipv6_address_mode cannot be set when enable_dhcp is set to False.",
+            field="enable_dhcp",
+            type="InvalidInput",
+        )
+    if ra and address and ra != address:
+        raise Invalid(
+            f"Invalid input for operation: ipv6_ra_mode set to '{ra}' with ipv6_address_mode set to '{address}' is not valid. "
+            "If both attributes are set, they must be the same value.",
+            field="ipv6_address_mode",
+            type="InvalidInput",
+        )
+    if address in {"slaac", "dhcpv6-stateless"} and net.prefixlen != 64:
+        raise Invalid(
+            f"Invalid input for operation: Invalid CIDR {net} for IPv6 address mode. OpenStack uses the EUI-64 address format, which "
+            "requires the prefix to be /64.",
+            field="cidr",
+            type="InvalidInput",
+        )
 
 
 def gateway(net: model.Net, requested: str | UnsetType | None, first: bool) -> str | None:

@@ -33,7 +33,7 @@ class CreateRouter(Owned):
 class UpdateRouter(Named):
     admin_state_up: bool | UnsetType = UNSET
     external_gateway_info: Gateway | UnsetType | None = UNSET
-    routes: Annotated[list[HostRoute], Meta(max_length=64)] | UnsetType = UNSET
+    routes: Annotated[list[HostRoute], Meta(max_length=64)] | UnsetType | None = UNSET
 
 
 class RouterInterface(Wire):

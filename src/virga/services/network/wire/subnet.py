@@ -26,8 +26,8 @@ class CreateSubnet(Owned, kw_only=True):
     gateway_ip: Ip | UnsetType | None = UNSET
     enable_dhcp: bool = True
     allocation_pools: Annotated[list[Pool], Meta(max_length=64)] | UnsetType = UNSET
-    dns_nameservers: Annotated[list[Ip], Meta(max_length=16)] = []
-    host_routes: Annotated[list[HostRoute], Meta(max_length=64)] = []
+    dns_nameservers: Annotated[list[Ip], Meta(max_length=16)] | None = None
+    host_routes: Annotated[list[HostRoute], Meta(max_length=64)] | None = None
     ipv6_ra_mode: Literal["slaac", "dhcpv6-stateful", "dhcpv6-stateless"] | None = None
     ipv6_address_mode: Literal["slaac", "dhcpv6-stateful", "dhcpv6-stateless"] | None = None
     subnetpool_id: UnsetType | None = UNSET
@@ -37,8 +37,8 @@ class UpdateSubnet(Named):
     gateway_ip: Ip | UnsetType | None = UNSET
     enable_dhcp: bool | UnsetType = UNSET
     allocation_pools: Annotated[list[Pool], Meta(max_length=64)] | UnsetType = UNSET
-    dns_nameservers: Annotated[list[Ip], Meta(max_length=16)] | UnsetType = UNSET
-    host_routes: Annotated[list[HostRoute], Meta(max_length=64)] | UnsetType = UNSET
+    dns_nameservers: Annotated[list[Ip], Meta(max_length=16)] | UnsetType | None = UNSET
+    host_routes: Annotated[list[HostRoute], Meta(max_length=64)] | UnsetType | None = UNSET
 
 
 class Subnet(Labelled, frozen=True, kw_only=True):
