@@ -9,10 +9,9 @@ PACKAGES = (
     "virga.services.identity.",
     "virga.services.images.metadefs.",
     "virga.services.images.v1.",
-    "virga.services.network.",
 )
 """Where the actions live of rows whose views still make dicts."""
-UNSAMPLED = frozenset({"identity", "network"})
+UNSAMPLED = frozenset({"identity"})
 """Services whose operations have no golden samples."""
 ALWAYS_REFUSED = frozenset({"caching.clean", "caching.nodes"})
 """Rows that never answer with a body, and say 200 by no word of theirs: bytes are swept, or the thing is refused."""
