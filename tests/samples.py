@@ -160,11 +160,13 @@ def scenes() -> dict[str, tuple[str, dict[str, Scene]]]:
     """Service → the prefix of its rows, and its scenes."""
     import samples_compute
     import samples_images
+    import samples_images_v1
+    import samples_metadefs
     import samples_network
     import samples_placement
 
     return {
-        "image": ("/v", samples_images.SCENES),
+        "image": ("/v", samples_images.SCENES | samples_metadefs.SCENES | samples_images_v1.SCENES),
         "compute": ("/v2.1", samples_compute.SCENES),
         "placement": ("/", samples_placement.SCENES),
         "network": ("/v2.0", samples_network.SCENES),

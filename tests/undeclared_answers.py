@@ -5,11 +5,7 @@ from __future__ import annotations
 
 from virga.ground.http.table import Route
 
-PACKAGES = (
-    "virga.services.identity.",
-    "virga.services.images.metadefs.",
-    "virga.services.images.v1.",
-)
+PACKAGES = ("virga.services.identity.",)
 """Where the actions live of rows whose views still make dicts."""
 UNSAMPLED = frozenset({"identity"})
 """Services whose operations have no golden samples."""
