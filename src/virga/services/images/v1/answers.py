@@ -8,7 +8,7 @@ from typing import Any
 from virga.ground.wire import Query, Shape
 
 
-class BriefImage(Shape):
+class V1BriefImage(Shape):
     id: str
     name: str | None
     disk_format: str | None
@@ -17,11 +17,11 @@ class BriefImage(Shape):
     checksum: str | None
 
 
-class BriefImagesAnswer(Shape):
-    images: list[BriefImage]
+class V1BriefImagesAnswer(Shape):
+    images: list[V1BriefImage]
 
 
-class Image(Shape):
+class V1Image(Shape):
     """An image, whose owner's properties stand apart."""
 
     id: str
@@ -44,25 +44,25 @@ class Image(Shape):
     properties: dict[str, Any]
 
 
-class ImageAnswer(Shape):
+class V1ImageAnswer(Shape):
     """To a write."""
 
-    image: Image
+    image: V1Image
 
 
-class ImagesAnswer(Shape):
-    images: list[Image]
+class V1ImagesAnswer(Shape):
+    images: list[V1Image]
 
 
-class Member(Shape):
+class V1Member(Shape):
     """A project that an image is shared with."""
 
     member_id: str
     can_share: bool
 
 
-class MembersAnswer(Shape):
-    members: list[Member]
+class V1MembersAnswer(Shape):
+    members: list[V1Member]
 
 
 class SharedImage(Shape):
@@ -77,5 +77,5 @@ class SharedImagesAnswer(Shape):
 META, PROPERTY = "x-image-meta-", "x-image-meta-property-"
 MADE: Query = {"location": str, "etag": str}
 """Headers of a new image."""
-HELD: Query = {"etag": str} | {f"{META}{name}": str for name in Image.__struct_fields__ if name != "properties"}
+HELD: Query = {"etag": str} | {f"{META}{name}": str for name in V1Image.__struct_fields__ if name != "properties"}
 """Headers that hold an image, beside one of PROPERTY for each property."""

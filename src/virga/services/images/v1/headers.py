@@ -107,9 +107,9 @@ def shape(declared: Described) -> wire.CreateImage:
 STATUS = {model.UPLOADING: "queued", model.IMPORTING: "saving", model.DEACTIVATED: "deactivated"}
 
 
-def meta(i: model.Image) -> answers.Image:
+def meta(i: model.Image) -> answers.V1Image:
     """An image as v1's JSON has it."""
-    return answers.Image(
+    return answers.V1Image(
         id=i.id,
         name=i.name,
         status=STATUS.get(i.status, i.status),
@@ -131,9 +131,9 @@ def meta(i: model.Image) -> answers.Image:
     )
 
 
-def document(i: model.Image) -> answers.ImageAnswer:
+def document(i: model.Image) -> answers.V1ImageAnswer:
     """The answer to a write."""
-    return answers.ImageAnswer(image=meta(i))
+    return answers.V1ImageAnswer(image=meta(i))
 
 
 def _when(seconds: float) -> str:

@@ -24,14 +24,14 @@ HEADERS = {
 
 # fmt: off
 ROUTES = (
-    Route("GET", "/v1/images", actions.index, view=views.brief, answer=answers.BriefImagesAnswer, query=QUERY),
-    Route("POST", "/v1/images", actions.create, answer=answers.ImageAnswer, sends=answers.MADE, code=201, stream=True, headers=HEADERS),
-    Route("GET", "/v1/images/detail", actions.index, view=views.detail, answer=answers.ImagesAnswer, query=QUERY),
+    Route("GET", "/v1/images", actions.index, view=views.brief, answer=answers.V1BriefImagesAnswer, query=QUERY),
+    Route("POST", "/v1/images", actions.create, answer=answers.V1ImageAnswer, sends=answers.MADE, code=201, stream=True, headers=HEADERS),
+    Route("GET", "/v1/images/detail", actions.index, view=views.detail, answer=answers.V1ImagesAnswer, query=QUERY),
     Route("HEAD", "/v1/images/{id}", actions.show, view=views.head, sends=answers.HELD),
     Route("GET", "/v1/images/{id}", actions.download, answer=bytes, sends=answers.HELD, stream=True),
-    Route("PUT", "/v1/images/{id}", actions.update, answer=answers.ImageAnswer, stream=True, headers=HEADERS),
+    Route("PUT", "/v1/images/{id}", actions.update, answer=answers.V1ImageAnswer, stream=True, headers=HEADERS),
     Route("DELETE", "/v1/images/{id}", actions.delete),
-    Route("GET", "/v1/images/{id}/members", actions.image_members, view=views.members, answer=answers.MembersAnswer),
+    Route("GET", "/v1/images/{id}/members", actions.image_members, view=views.members, answer=answers.V1MembersAnswer),
     Route("PUT", "/v1/images/{id}/members/{member}", actions.add_member, code=204),
     Route("DELETE", "/v1/images/{id}/members/{member}", actions.remove_member, code=204),
     Route("GET", "/v1/shared-images/{member}", actions.shared_images, view=views.shared, answer=answers.SharedImagesAnswer),

@@ -9,10 +9,10 @@ from virga.services.images import model
 from virga.services.images.v1 import answers, headers
 
 
-def brief(page: Page[model.Image], _: Call) -> answers.BriefImagesAnswer:
-    return answers.BriefImagesAnswer(
+def brief(page: Page[model.Image], _: Call) -> answers.V1BriefImagesAnswer:
+    return answers.V1BriefImagesAnswer(
         images=[
-            answers.BriefImage(
+            answers.V1BriefImage(
                 id=i.id,
                 name=i.name,
                 disk_format=i.disk_format,
@@ -25,16 +25,16 @@ def brief(page: Page[model.Image], _: Call) -> answers.BriefImagesAnswer:
     )
 
 
-def detail(page: Page[model.Image], _: Call) -> answers.ImagesAnswer:
-    return answers.ImagesAnswer(images=[headers.meta(i) for i in page.items])
+def detail(page: Page[model.Image], _: Call) -> answers.V1ImagesAnswer:
+    return answers.V1ImagesAnswer(images=[headers.meta(i) for i in page.items])
 
 
 def head(i: model.Image, _: Call) -> Answer:
     return Answer(b"", 200, headers.written(i) | {"etag": i.checksum or ""})
 
 
-def members(rows: list[model.Member], _: Call) -> answers.MembersAnswer:
-    return answers.MembersAnswer(members=[answers.Member(member_id=m.member_id, can_share=False) for m in rows])
+def members(rows: list[model.Member], _: Call) -> answers.V1MembersAnswer:
+    return answers.V1MembersAnswer(members=[answers.V1Member(member_id=m.member_id, can_share=False) for m in rows])
 
 
 def shared(rows: list[model.Member], _: Call) -> answers.SharedImagesAnswer:
