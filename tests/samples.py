@@ -116,6 +116,7 @@ def _still(shown: str, node: str) -> str:
     shown = re.sub(r"(2026-01-01T00:00:00)\.\d{6}", r"\1.000000", shown)
     shown = re.sub(r"\b10\.0\.0\.\d+\b(?!/)", "10.0.0.10", shown)
     shown = re.sub(r"\b203\.0\.113\.\d+\b(?!/)", "203.0.113.10", shown)
+    shown = re.sub(r"\b172\.24\.4\.\d+\b(?!/)", "172.24.4.10", shown)
     return shown.replace(f'"{node}"', '"node-1"')
 
 
@@ -159,12 +160,16 @@ def scenes() -> dict[str, tuple[str, dict[str, Scene]]]:
     """Service → the prefix of its rows, and its scenes."""
     import samples_compute
     import samples_images
+    import samples_images_v1
+    import samples_metadefs
+    import samples_network
     import samples_placement
 
     return {
-        "image": ("/v", samples_images.SCENES),
+        "image": ("/v", samples_images.SCENES | samples_metadefs.SCENES | samples_images_v1.SCENES),
         "compute": ("/v2.1", samples_compute.SCENES),
         "placement": ("/", samples_placement.SCENES),
+        "network": ("/v2.0", samples_network.SCENES),
     }
 
 

@@ -59,7 +59,7 @@ def route_of(sim: SimCloud, service: str, key: str) -> tuple[Service, Route]:
 def test_a_foreign_thing_is_not_there(cases: Case, service: str, key: str) -> None:
     own, route = route_of(cases.sim, service, key)
     tables = references.module(service)
-    version = references.spoken(own)
+    version = min(references.spoken(own), route.until)
     headers = {"OpenStack-API-Version": f"{own.versions.service} {version[0]}.{version[1]}"} if any(version) else {}
 
     def ask(ref: Reference | None, value: str | None) -> tuple[int, str]:

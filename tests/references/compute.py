@@ -78,6 +78,20 @@ def create_server(case: Case) -> list[dict[str, Any]]:
     return [{"server": body} for body in (full, by_port, by_device)]
 
 
+def _group(case: Case, verb: str) -> list[dict[str, Any]]:
+    """A security group for the server or, once it has it, off it."""
+    body = {"name": case.own("security group")}
+    if verb == "removeSecurityGroup":
+        case.me.post(f"{C}/servers/{case.own('server')}/action", {"addSecurityGroup": body})
+    return [{verb: body}]
+
+
+def _group_rule(case: Case) -> list[dict[str, Any]]:
+    port, group = next(COUNT) + 1, case.own("security group")
+    body = {"parent_group_id": group, "ip_protocol": "tcp", "from_port": port, "to_port": port, "group_id": group}
+    return [{"security_group_rule": body}]
+
+
 GOOD: dict[str, Callable[[Case], list[dict[str, Any]]]] = {}
 for base in ("/v2.1", "/v2"):
     GOOD |= {
@@ -85,11 +99,20 @@ for base in ("/v2.1", "/v2"):
         f"POST {base}/os-keypairs": lambda case: [
             {"keypair": {"name": f"k-{next(COUNT)}", "public_key": PUBLIC, "user_id": case.me.user}}
         ],
+        f"POST {base}/servers/{{id}}/action addSecurityGroup": lambda case: _group(case, "addSecurityGroup"),
+        f"POST {base}/servers/{{id}}/action removeSecurityGroup": lambda case: _group(case, "removeSecurityGroup"),
+        f"POST {base}/os-security-group-rules": _group_rule,
     }
 PATHS: dict[str, Callable[[Case], str]] = {}
 for base in ("/v2.1", "/v2"):
     PATHS |= {
         f"GET {base}/os-keypairs/{{name}}": lambda case, base=base: f"{base}/os-keypairs/{case.own('keypair')}",  # type: ignore[misc]
         f"DELETE {base}/os-keypairs/{{name}}": lambda case, base=base: f"{base}/os-keypairs/{case.fresh('keypair')}",  # type: ignore[misc]
+        **{
+            f"POST {base}/servers/{{id}}/action {verb}": lambda case, base=base: (  # type: ignore[misc]
+                f"{base}/servers/{case.own('server')}/action"
+            )
+            for verb in ("addSecurityGroup", "removeSecurityGroup")
+        },
     }
 ALIKE: dict[str, str] = {}

@@ -260,7 +260,7 @@ class ApiApp:
             method=method,
             path=scope["path"],
             service_path=mounted,
-            query=Query(query, bounds),
+            query=Query(query, bounds or ()),
             raw_query=raw_query,
             headers=headers,
             base=self._base(scope, headers),

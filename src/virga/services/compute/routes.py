@@ -129,8 +129,8 @@ _PROXIES = (
     Route("DELETE", "/os-security-groups/{id}", proxies.delete_security_group, code=202, until=_P),
     Route("POST", "/os-security-group-rules", proxies.create_rule, body=wire_proxies.GroupRule, key="security_group_rule", view=views_proxies.rule, answer=answers_proxies.RuleAnswer, until=_P),
     Route("DELETE", "/os-security-group-rules/{id}", proxies.delete_rule, code=202, until=_P),
-    Route("POST", _ACTION, proxies.add_group, verb="addSecurityGroup", body=wire_proxies.GroupName, code=202),
-    Route("POST", _ACTION, proxies.remove_group, verb="removeSecurityGroup", body=wire_proxies.GroupName, code=202),
+    Route("POST", _ACTION, proxies.add_group, verb="addSecurityGroup", body=wire_proxies.SecurityGroupName, code=202),
+    Route("POST", _ACTION, proxies.remove_group, verb="removeSecurityGroup", body=wire_proxies.SecurityGroupName, code=202),
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from virga.ground.wire import Meta, Wire
+from virga.ground.wire import Meta, Wire, refers
 from virga.services.compute.wire import Name, Uuid
 
 Address = Annotated[str, Meta(min_length=2, max_length=64)]
@@ -32,15 +32,15 @@ class SecurityGroup(Wire, kw_only=True):
 
 
 class GroupRule(Wire, kw_only=True):
-    parent_group_id: Uuid
+    parent_group_id: Annotated[Uuid, refers("security group")]
     ip_protocol: Annotated[str, Meta(max_length=32)] | None = None
     from_port: Annotated[int, Meta(ge=-1, le=65535)] | None = None
     to_port: Annotated[int, Meta(ge=-1, le=65535)] | None = None
     cidr: Annotated[str, Meta(max_length=64)] | None = None
-    group_id: Uuid | None = None
+    group_id: Annotated[Uuid, refers("security group")] | None = None
 
 
-class GroupName(Wire, kw_only=True):
+class SecurityGroupName(Wire, kw_only=True):
     """A security group by its name or id."""
 
-    name: Name
+    name: Annotated[Name, refers("security group")]

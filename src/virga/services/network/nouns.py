@@ -8,10 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
 from virga.ground import wire as ground_wire
-from virga.services.network import store, wire
+from virga.services.network import answers, store, wire
 from virga.services.network.views import floatingip, network, port, quota, router, security_group, subnet
 
 
@@ -19,17 +17,18 @@ from virga.services.network.views import floatingip, network, port, quota, route
 class Noun:
     """`name` and `collection` as bodies are keyed; `path` below `/v2.0`; `words` as refusals say it; `view(details, admin)` fills an
     `answer`; `filters`: name on the wire → column; `also`: filters that are no columns, which the noun's action reads itself; `holds`: fields whose values are
-    other nouns."""
+    other nouns; `similar`: shapes that have the noun's fields, too."""
 
     name: str
     collection: str
     words: str
-    answer: type[msgspec.Struct]
-    view: Callable[[Any, bool], msgspec.Struct]
+    answer: type[ground_wire.Shape]
+    view: Callable[[Any, bool], ground_wire.Shape]
     bodies: tuple[type[ground_wire.Wire], ...] = ()
     filters: Mapping[str, str] = field(default_factory=dict)
     also: tuple[str, ...] = ()
     holds: Mapping[str, Noun] = field(default_factory=dict)
+    similar: tuple[type[ground_wire.Shape], ...] = ()
 
     @property
     def path(self) -> str:
@@ -40,7 +39,7 @@ NETWORK = Noun(
     "network",
     "networks",
     "network",
-    answer=wire.Network,
+    answer=answers.Network,
     view=network.network,
     bodies=(wire.CreateNetwork, wire.UpdateNetwork),
     filters=store.NETWORK_FILTERS,
@@ -50,7 +49,7 @@ SUBNET = Noun(
     "subnet",
     "subnets",
     "subnet",
-    answer=wire.Subnet,
+    answer=answers.Subnet,
     view=subnet.subnet,
     bodies=(wire.CreateSubnet, wire.UpdateSubnet),
     filters=store.SUBNET_FILTERS,
@@ -59,7 +58,7 @@ PORT = Noun(
     "port",
     "ports",
     "port",
-    answer=wire.Port,
+    answer=answers.Port,
     view=port.port,
     bodies=(wire.CreatePort, wire.UpdatePort),
     filters=store.PORT_FILTERS,
@@ -69,7 +68,7 @@ ROUTER = Noun(
     "router",
     "routers",
     "router",
-    answer=wire.Router,
+    answer=answers.Router,
     view=router.router,
     bodies=(wire.CreateRouter, wire.UpdateRouter),
     filters=store.ROUTER_FILTERS,
@@ -79,7 +78,7 @@ FLOATING_IP = Noun(
     "floatingip",
     "floatingips",
     "floating ip",
-    answer=wire.FloatingIp,
+    answer=answers.FloatingIp,
     view=floatingip.floating_ip,
     bodies=(wire.CreateFloatingIp, wire.UpdateFloatingIp),
     filters=store.FLOATING_IP_FILTERS,
@@ -88,7 +87,7 @@ RULE = Noun(
     "security_group_rule",
     "security_group_rules",
     "security group rule",
-    answer=wire.Rule,
+    answer=answers.Rule,
     view=security_group.rule,
     bodies=(wire.CreateRule,),
     filters=store.RULE_FILTERS,
@@ -97,7 +96,7 @@ GROUP = Noun(
     "security_group",
     "security_groups",
     "security group",
-    answer=wire.Group,
+    answer=answers.Group,
     view=security_group.group,
     bodies=(wire.CreateGroup, wire.UpdateGroup),
     filters=store.GROUP_FILTERS,
@@ -107,9 +106,10 @@ QUOTA = Noun(
     "quota",
     "quotas",
     "quota",
-    answer=wire.QuotaShown,
+    answer=answers.QuotaShown,
     view=quota.quota,
     bodies=(wire.Quota,),
+    similar=(answers.QuotaDetails,),
 )
 ALL = (NETWORK, SUBNET, PORT, ROUTER, FLOATING_IP, GROUP, RULE)
 """The nouns that have lists of their own."""

@@ -138,14 +138,14 @@ def server_groups(act: Act, id: str) -> list[network.nova.Group]:
     return network.nova.groups_of(act, server.id, server.project_id)
 
 
-def add_group(act: Act, id: str, body: wire_proxies.GroupName) -> None:
+def add_group(act: Act, id: str, body: wire_proxies.SecurityGroupName) -> None:
     """POST /servers/{id}/action {"addSecurityGroup"}"""
     server = server_lookup.found(act, id)
     allow(act, policy.GROUPS_ADD, project_id=server.project_id)
     network.nova.change_groups(act, server.id, server.project_id, body.name, add=True)
 
 
-def remove_group(act: Act, id: str, body: wire_proxies.GroupName) -> None:
+def remove_group(act: Act, id: str, body: wire_proxies.SecurityGroupName) -> None:
     """POST /servers/{id}/action {"removeSecurityGroup"}"""
     server = server_lookup.found(act, id)
     allow(act, policy.GROUPS_REMOVE, project_id=server.project_id)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Metadata definitions as Glance prints them, and their schemas."""
+"""Metadata definitions as Glance prints them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 from virga.ground.http.call import Answer, Call
 from virga.ground.http.pages import Page
+from virga.ground.wire import UNSET
 from virga.ground.world import iso
-from virga.services.images.metadefs import model
-from virga.services.images.schemas import TEXT, several
+from virga.services.images.metadefs import answers, model
 
 BASE = "/v2/metadefs/namespaces"
+SCHEMAS = "/v2/schemas/metadefs"
 NamespaceWithItems = tuple[model.Namespace, list[model.Item]]
 One = tuple[model.Namespace, model.Item]
 
@@ -21,180 +22,115 @@ def _path(*parts: str) -> str:
     return "/".join([BASE, *(quote(p, safe=":") for p in parts)])
 
 
-def _times(row: Any) -> dict[str, str]:
-    return {"created_at": iso(row.created), "updated_at": iso(row.updated)}
-
-
 def _of(items: list[model.Item], kind: str) -> list[model.Item]:
     return [i for i in items if i.kind == kind]
 
 
-def namespace(both: NamespaceWithItems, call: Call) -> dict[str, Any]:
+def namespace(both: NamespaceWithItems, call: Call) -> answers.Namespace:
+    """With all that is in it. With `resource_type` the names of properties have that type's prefix."""
     row, items = both
-    out: dict[str, Any] = {
-        "namespace": row.namespace,
-        "visibility": row.visibility,
-        "protected": row.protected,
-        "owner": row.owner,
-        "self": _path(row.namespace),
-        "schema": "/v2/schemas/metadefs/namespace",
-    } | _times(row)
-    out |= {k: v for k, v in (("display_name", row.display_name), ("description", row.description)) if v is not None}
     types = [_association(i) for i in _of(items, model.ASSOCIATION)]
-    prefix = ""
-    wanted = call.query.get("resource_type")
-    if wanted is not None:
-        prefix = next((t.get("prefix") or "" for t in types if t["name"] == wanted), "")
-    parts: dict[str, Any] = {
-        "resource_type_associations": types,
-        "properties": {prefix + i.name: i.body | {"name": prefix + i.name} for i in _of(items, model.PROPERTY)},
-        "objects": [_object(row, i, prefix) for i in _of(items, model.OBJECT)],
-        "tags": [{"name": i.name} for i in _of(items, model.TAG)],
-    }
-    return out | {k: v for k, v in parts.items() if v}
+    prefix = _prefix(types, call.query.get("resource_type"))
+    properties = {prefix + i.name: _property(i, prefix) for i in _of(items, model.PROPERTY)}
+    objects = [_object(row, i, prefix) for i in _of(items, model.OBJECT)]
+    tags = [answers.TagName(name=i.name) for i in _of(items, model.TAG)]
+    return answers.Namespace(
+        namespace=row.namespace,
+        visibility=row.visibility,
+        protected=row.protected,
+        owner=row.owner,
+        self_=_path(row.namespace),
+        schema=f"{SCHEMAS}/namespace",
+        created_at=iso(row.created),
+        updated_at=iso(row.updated),
+        display_name=row.display_name if row.display_name is not None else UNSET,
+        description=row.description if row.description is not None else UNSET,
+        resource_type_associations=types or UNSET,
+        properties=properties or UNSET,
+        objects=objects or UNSET,
+        tags=tags or UNSET,
+    )
+
+
+def _prefix(types: list[answers.Association], wanted: str | None) -> str:
+    for each in types:
+        if each.name == wanted and each.prefix is not UNSET:
+            return each.prefix
+    return ""
 
 
 def created(both: NamespaceWithItems, call: Call) -> Answer:
     return Answer(namespace(both, call), 201, {"location": _path(both[0].namespace)})
 
 
-def namespaces(page: Page[NamespaceWithItems], call: Call) -> dict[str, Any]:
+def namespaces(page: Page[NamespaceWithItems], call: Call) -> answers.NamespacesAnswer:
     pairs = [(k, v) for k, v in parse_qsl(call.request.raw_query) if k != "marker"]
-    body: dict[str, Any] = {
-        "namespaces": [namespace(b, call) for b in page.items],
-        "schema": "/v2/schemas/metadefs/namespaces",
-    }
-    body["first"] = BASE + (f"?{urlencode(pairs)}" if pairs else "")
-    if page.marker:
-        body["next"] = f"{BASE}?" + urlencode([*pairs, ("marker", page.marker)])
-    return body
+    return answers.NamespacesAnswer(
+        namespaces=[namespace(b, call) for b in page.items],
+        schema=f"{SCHEMAS}/namespaces",
+        first=BASE + (f"?{urlencode(pairs)}" if pairs else ""),
+        next=f"{BASE}?" + urlencode([*pairs, ("marker", page.marker)]) if page.marker else UNSET,
+    )
 
 
-def _object(row: model.Namespace, i: model.Item, prefix: str = "") -> dict[str, Any]:
-    body = dict(i.body)
-    if prefix and "properties" in body:
-        body["properties"] = {prefix + k: v for k, v in body["properties"].items()}
-    more = {"name": i.name, "self": _path(row.namespace, "objects", i.name), "schema": "/v2/schemas/metadefs/object"}
-    return body | more | _times(i)
+def _object(row: model.Namespace, i: model.Item, prefix: str = "") -> answers.Object:
+    body: dict[str, Any] = dict(i.body)
+    if "properties" in body:
+        body["properties"] = {prefix + k: answers.Described(**v) for k, v in body["properties"].items()}
+    return answers.Object(
+        **body,
+        name=i.name,
+        self_=_path(row.namespace, "objects", i.name),
+        schema=f"{SCHEMAS}/object",
+        created_at=iso(i.created),
+        updated_at=iso(i.updated),
+    )
 
 
-def object_(both: One, _: Call) -> dict[str, Any]:
+def object_(both: One, _: Call) -> answers.Object:
     return _object(*both)
 
 
-def objects(both: NamespaceWithItems, _: Call) -> dict[str, Any]:
-    return {
-        "objects": [_object(both[0], i) for i in both[1]],
-        "schema": "/v2/schemas/metadefs/objects",
-    }
+def objects(both: NamespaceWithItems, _: Call) -> answers.ObjectsAnswer:
+    return answers.ObjectsAnswer(objects=[_object(both[0], i) for i in both[1]], schema=f"{SCHEMAS}/objects")
 
 
-def property_(both: One, _: Call) -> dict[str, Any]:
-    return both[1].body | {"name": both[1].name}
+def _property(i: model.Item, prefix: str = "") -> answers.Property:
+    return answers.Property(**i.body, name=prefix + i.name)
 
 
-def properties(both: NamespaceWithItems, _: Call) -> dict[str, Any]:
-    return {"properties": {i.name: i.body | {"name": i.name} for i in both[1]}}
+def property_(both: One, _: Call) -> answers.Property:
+    return _property(both[1])
 
 
-def tag(both: One, _: Call) -> dict[str, Any]:
-    return {"name": both[1].name} | _times(both[1])
+def properties(both: NamespaceWithItems, _: Call) -> answers.PropertiesAnswer:
+    return answers.PropertiesAnswer(properties={i.name: _property(i) for i in both[1]})
 
 
-def tags(both: NamespaceWithItems, _: Call) -> dict[str, Any]:
-    return {"tags": [{"name": i.name} for i in both[1]]}
+def tag(both: One, _: Call) -> answers.Tag:
+    i = both[1]
+    return answers.Tag(name=i.name, created_at=iso(i.created), updated_at=iso(i.updated))
 
 
-def _association(i: model.Item) -> dict[str, Any]:
-    return {"name": i.name} | i.body | _times(i)
+def tags(both: NamespaceWithItems, _: Call) -> answers.TagsAnswer:
+    return answers.TagsAnswer(tags=[answers.TagName(name=i.name) for i in both[1]])
 
 
-def association(both: One, _: Call) -> dict[str, Any]:
+def _association(i: model.Item) -> answers.Association:
+    return answers.Association(name=i.name, **i.body, created_at=iso(i.created), updated_at=iso(i.updated))
+
+
+def association(both: One, _: Call) -> answers.Association:
     return _association(both[1])
 
 
-def associations(both: NamespaceWithItems, _: Call) -> dict[str, Any]:
-    return {"resource_type_associations": [_association(i) for i in both[1]]}
+def associations(both: NamespaceWithItems, _: Call) -> answers.AssociationsAnswer:
+    return answers.AssociationsAnswer(resource_type_associations=[_association(i) for i in both[1]])
 
 
-def types(rows: list[model.ResourceType], _: Call) -> dict[str, Any]:
-    return {"resource_types": [{"name": t.name} | _times(t) for t in rows]}
-
-
-NAME: dict[str, Any] = {"type": "string", "maxLength": 80}
-TIMES: dict[str, Any] = {
-    n: {"type": "string", "format": "date-time", "readOnly": True} for n in ("created_at", "updated_at")
-}
-LINKS: dict[str, Any] = {"self": TEXT, "schema": TEXT} | TIMES
-KINDS = ["array", "boolean", "integer", "number", "object", "string", None]
-PROPERTY: dict[str, Any] = {
-    "title": TEXT,
-    "type": {"type": "string", "enum": KINDS},
-    "description": TEXT,
-    "operators": {"type": "array", "items": TEXT},
-    "required": {"type": "array", "items": TEXT},
-    "minimum": {"type": "number"},
-    "maximum": {"type": "number"},
-    "maxLength": {"type": "integer", "minimum": 0},
-    "minLength": {"type": "integer", "minimum": 0},
-    "pattern": {"type": "string", "format": "regex"},
-    "enum": {"type": "array"},
-    "readonly": {"type": "boolean"},
-    "default": {},
-    "items": {"type": "object"},
-    "uniqueItems": {"type": "boolean"},
-    "maxItems": {"type": "integer", "minimum": 0},
-    "minItems": {"type": "integer", "minimum": 0},
-    "additionalItems": {"type": "boolean"},
-}
-MANY: dict[str, Any] = {
-    "type": "object",
-    "additionalProperties": {"type": "object", "required": ["title", "type"], "properties": PROPERTY},
-}
-TYPE = {
-    "name": "resource_type_association",
-    "required": ["name"],
-    "additionalProperties": False,
-    "properties": {"name": NAME, "prefix": NAME, "properties_target": NAME} | TIMES,
-}
-OBJECT = {
-    "name": "object",
-    "required": ["name"],
-    "properties": {"name": NAME, "description": TEXT, "required": {"type": "array", "items": TEXT}, "properties": MANY}
-    | LINKS,
-}
-NAMESPACE = {
-    "name": "namespace",
-    "required": ["namespace"],
-    "additionalProperties": False,
-    "properties": {
-        "namespace": NAME,
-        "display_name": NAME,
-        "description": {"type": "string", "maxLength": 500},
-        "visibility": {"type": "string", "enum": ["public", "private"]},
-        "protected": {"type": "boolean"},
-        "owner": {"type": "string", "maxLength": 255},
-        "resource_type_associations": {"type": "array", "items": TYPE},
-        "properties": MANY,
-        "objects": {"type": "array", "items": OBJECT},
-        "tags": {"type": "array", "items": {"type": "object", "properties": {"name": TEXT}}},
-    }
-    | LINKS,
-}
-PROPERTY_SCHEMA = {"name": "property", "required": ["name", "title", "type"], "properties": {"name": NAME} | PROPERTY}
-TAG = {"name": "tag", "required": ["name"], "additionalProperties": False, "properties": {"name": NAME} | TIMES}
-SCHEMAS: dict[str, dict[str, Any]] = {
-    "namespace": NAMESPACE,
-    "namespaces": several("namespaces", NAMESPACE),
-    "resource_type": TYPE,
-    "resource_types": {
-        "name": "resource_type_associations",
-        "properties": {"resource_type_associations": {"type": "array", "items": TYPE}},
-    },
-    "property": PROPERTY_SCHEMA,
-    "properties": {"name": "properties", "properties": {"properties": MANY}},
-    "object": OBJECT,
-    "objects": several("objects", OBJECT),
-    "tag": TAG,
-    "tags": several("tags", TAG),
-}
+def types(rows: list[model.ResourceType], _: Call) -> answers.ResourceTypesAnswer:
+    return answers.ResourceTypesAnswer(
+        resource_types=[
+            answers.ResourceType(name=t.name, created_at=iso(t.created), updated_at=iso(t.updated)) for t in rows
+        ]
+    )

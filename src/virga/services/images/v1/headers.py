@@ -11,8 +11,9 @@ import msgspec
 from virga.ground.errors import Forbidden, Invalid
 from virga.ground.world import iso
 from virga.services.images import model, wire
+from virga.services.images.v1 import answers
+from virga.services.images.v1.answers import META, PROPERTY
 
-META, PROPERTY = "x-image-meta-", "x-image-meta-property-"
 TEXT = ("name", "disk_format", "container_format", "owner", "id")
 WHOLE = ("min_disk", "min_ram")
 TOLD = frozenset(
@@ -106,33 +107,33 @@ def shape(declared: Described) -> wire.CreateImage:
 STATUS = {model.UPLOADING: "queued", model.IMPORTING: "saving", model.DEACTIVATED: "deactivated"}
 
 
-def meta(i: model.Image) -> dict[str, Any]:
+def meta(i: model.Image) -> answers.V1Image:
     """An image as v1's JSON has it."""
-    return {
-        "id": i.id,
-        "name": i.name,
-        "status": STATUS.get(i.status, i.status),
-        "is_public": i.visibility == "public",
-        "disk_format": i.disk_format,
-        "container_format": i.container_format,
-        "size": i.size or 0,
-        "virtual_size": i.virtual_size,
-        "checksum": i.checksum,
-        "owner": i.owner,
-        "min_disk": i.min_disk,
-        "min_ram": i.min_ram,
-        "protected": i.protected,
-        "deleted": False,
-        "deleted_at": None,
-        "created_at": _when(i.created),
-        "updated_at": _when(i.updated),
-        "properties": i.properties,
-    }
+    return answers.V1Image(
+        id=i.id,
+        name=i.name,
+        status=STATUS.get(i.status, i.status),
+        is_public=i.visibility == "public",
+        disk_format=i.disk_format,
+        container_format=i.container_format,
+        size=i.size or 0,
+        virtual_size=i.virtual_size,
+        checksum=i.checksum,
+        owner=i.owner,
+        min_disk=i.min_disk,
+        min_ram=i.min_ram,
+        protected=i.protected,
+        deleted=False,
+        deleted_at=None,
+        created_at=_when(i.created),
+        updated_at=_when(i.updated),
+        properties=i.properties,
+    )
 
 
-def document(i: model.Image) -> dict[str, Any]:
+def document(i: model.Image) -> answers.V1ImageAnswer:
     """The answer to a write."""
-    return {"image": meta(i)}
+    return answers.V1ImageAnswer(image=meta(i))
 
 
 def _when(seconds: float) -> str:
@@ -141,7 +142,7 @@ def _when(seconds: float) -> str:
 
 def written(i: model.Image) -> dict[str, str]:
     """The image in headers; what is empty is left out."""
-    rows = meta(i)
+    rows = msgspec.structs.asdict(meta(i))
     out = {META + k: str(v) for k, v in rows.items() if v is not None and k != "properties"}
     out |= {PROPERTY + k: str(v) for k, v in i.properties.items() if k.isascii() and k.isprintable() and ":" not in k}
     return {k: v.encode().decode("latin-1") for k, v in out.items()}

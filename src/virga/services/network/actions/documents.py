@@ -6,11 +6,11 @@ from __future__ import annotations
 from virga.ground.act import Act
 
 
-def nothing(_: Act) -> None:
+def document(_: Act) -> None:
     """A document that depends on nothing."""
     return
 
 
-def alias(_: Act, alias: str) -> str:
+def extension(_: Act, alias: str) -> str:
     """GET /v2.0/extensions/{alias}"""
     return alias

@@ -15,7 +15,7 @@ from virga.services.network.actions.new_port import NewPort
 from virga.services.network.actions.router import Leg, held, legs_of
 
 
-def add(act: Act, id: str, body: wire.RouterInterface) -> wire.InterfaceOfRouter:
+def add(act: Act, id: str, body: wire.RouterInterface) -> model.RouterInterface:
     """PUT /v2.0/routers/{id}/add_router_interface, by subnet or by port."""
     if isinstance(body.port_id, str):
         act.tx.hold(f"port:{body.port_id}")
@@ -35,7 +35,7 @@ def add(act: Act, id: str, body: wire.RouterInterface) -> wire.InterfaceOfRouter
     ownership.bump_revision(act, store.ROUTERS, id, {})
     store.touch(act.tx, act.registry, "port", leg.id)
     store.touch(act.tx, act.registry, "router", id)
-    return _shown(on, leg, subnet_ids)
+    return model.RouterInterface(on, leg, subnet_ids)
 
 
 def _by_subnet(act: Act, on: model.Router, legs: list[Leg], id: str) -> tuple[model.Port | model.ListedPort, list[str]]:
@@ -103,18 +103,6 @@ def _by_port(act: Act, on: model.Router, legs: list[Leg], id: str) -> tuple[mode
     return leg, [s.id for s in subnets]
 
 
-def _shown(on: model.Router, leg: model.Port | model.ListedPort, subnet_ids: list[str]) -> wire.InterfaceOfRouter:
-    return wire.InterfaceOfRouter(
-        id=on.id,
-        tenant_id=on.project_id,
-        project_id=on.project_id,
-        port_id=leg.id,
-        network_id=leg.network_id,
-        subnet_id=subnet_ids[0] if subnet_ids else None,
-        subnet_ids=subnet_ids,
-    )
-
-
 def _no_overlap(legs: list[Leg], fresh: list[model.Subnet]) -> None:
     """Raise Invalid when a subnet is a leg already, or shares addresses with one."""
     for into in fresh:
@@ -133,7 +121,7 @@ def _no_overlap(legs: list[Leg], fresh: list[model.Subnet]) -> None:
                 )
 
 
-def remove(act: Act, id: str, body: wire.RouterInterface) -> wire.InterfaceOfRouter:
+def remove(act: Act, id: str, body: wire.RouterInterface) -> model.RouterInterface:
     """PUT /v2.0/routers/{id}/remove_router_interface: not while floating IPs or routes need it."""
     on = held(act, id)
     allow(act, policy.REMOVE_ROUTER_INTERFACE, project_id=on.project_id)
@@ -168,4 +156,4 @@ def remove(act: Act, id: str, body: wire.RouterInterface) -> wire.InterfaceOfRou
     new_port.drop(act, leg)
     ownership.bump_revision(act, store.ROUTERS, id, {})
     store.touch(act.tx, act.registry, "router", id)
-    return _shown(on, leg, [s.id for _, s, _ in legs])
+    return model.RouterInterface(on, leg, [s.id for _, s, _ in legs])

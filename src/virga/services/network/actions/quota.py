@@ -9,7 +9,7 @@ from virga.authority.rules import allow, may, refusal
 from virga.ground.act import Act
 from virga.ground.errors import Invalid
 from virga.ground.wire import UNSET
-from virga.services.network import limits, policy, wire
+from virga.services.network import limits, model, policy, wire
 from virga.services.network.actions import ownership
 
 
@@ -33,9 +33,9 @@ def index(act: Act) -> list[dict[str, int | str]]:
     return [show(act, id) | {"project_id": id, "tenant_id": id} for id in found]
 
 
-def tenant(act: Act) -> dict[str, str]:
+def tenant(act: Act) -> str:
     """GET /v2.0/quotas/tenant and /v2.0/quotas/project: whose quota it is that the caller would be shown."""
-    return {"id": act.actor.project_id or ""}
+    return act.actor.project_id or ""
 
 
 def default(act: Act, id: str) -> dict[str, int]:
@@ -44,11 +44,11 @@ def default(act: Act, id: str) -> dict[str, int]:
     return limits.UPSTREAM | {limit.name: limit.default for limit in limits.ALL}
 
 
-def details(act: Act, id: str) -> dict[str, wire.Used]:
+def details(act: Act, id: str) -> dict[str, model.Used]:
     """GET /v2.0/quotas/{project}/details: limit and use."""
     project = _project(act, id)
     return {
-        each.name: wire.Used(limit=checks.value(act.tx, each, project), used=each.count(act.tx, project))
+        each.name: model.Used(limit=checks.value(act.tx, each, project), used=each.count(act.tx, project))
         for each in limits.ALL
     }
 

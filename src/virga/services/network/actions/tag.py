@@ -31,17 +31,19 @@ def verbs(noun: str) -> dict[str, Any]:
         allow(call, rule, project_id=row.project_id)
         return row
 
-    def index(call: Call, id: str) -> dict[str, Any]:
-        return {"tags": seen(call, id).tags}
+    def index(call: Call, id: str) -> list[str]:
+        stored: list[str] = seen(call, id).tags
+        return stored
 
     def has(call: Call, id: str, tag: str) -> None:
         if tag not in seen(call, id).tags:
             raise NotFound(f"Tag {tag[:64]} could not be found.", type="TagNotFound")
 
-    def put(call: Call, id: str, body: wire.Tags) -> dict[str, Any]:
+    def put(call: Call, id: str, body: wire.Tags) -> list[str]:
         allowed(call, id, update)
-        ownership.bump_revision(call, rows, id, {"tags": sorted(set(body.tags))})
-        return {"tags": sorted(set(body.tags))}
+        names = sorted(set(body.tags))
+        ownership.bump_revision(call, rows, id, {"tags": names})
+        return names
 
     def clear(call: Call, id: str) -> None:
         allowed(call, id, delete)

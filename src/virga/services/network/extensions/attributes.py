@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from virga.ground.http.table import Route
-from virga.services.network import nouns, wire
+from virga.services.network import answers, nouns, wire
 from virga.services.network.actions import tag
 from virga.services.network.extensions.extension import Extension
 from virga.services.network.nouns import Noun
+from virga.services.network.views import tag as views
 
 TAGGED = tuple(noun for noun in nouns.ALL if noun is not nouns.RULE)
 
@@ -15,9 +16,9 @@ TAGGED = tuple(noun for noun in nouns.ALL if noun is not nouns.RULE)
 def _tags(noun: Noun) -> tuple[Route, ...]:
     verbs, path = tag.verbs(noun.path.removeprefix("/v2.0/")), f"{noun.path}/{{id}}/tags"
     return (
-        Route("GET", path, verbs["index"]),
+        Route("GET", path, verbs["index"], view=views.tags, answer=answers.TagsAnswer),
         Route("GET", f"{path}/{{tag}}", verbs["has"], code=204),
-        Route("PUT", path, verbs["put"], body=wire.Tags),
+        Route("PUT", path, verbs["put"], body=wire.Tags, view=views.tags, answer=answers.TagsAnswer),
         Route("DELETE", path, verbs["clear"], code=204),
         Route("PUT", f"{path}/{{tag}}", verbs["add"], code=201),
         Route("DELETE", f"{path}/{{tag}}", verbs["remove"], code=204),

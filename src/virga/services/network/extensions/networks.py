@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from virga.ground.http.table import Route
-from virga.services.network import nouns
+from virga.services.network import answers, nouns
 from virga.services.network.actions import documents
 from virga.services.network.extensions.extension import Extension
 from virga.services.network.views import documents as documents_views
@@ -46,6 +46,15 @@ EXTENSIONS = (
         name="Availability Zone",
         description="The zones that networks and routers are in",
         updated="2015-01-01T10:00:00-00:00",
-        routes=(Route("GET", "/v2.0/availability_zones", documents.nothing, view=documents_views.zones, inline=True),),
+        routes=(
+            Route(
+                "GET",
+                "/v2.0/availability_zones",
+                documents.document,
+                view=documents_views.zones,
+                answer=answers.ZonesAnswer,
+                inline=True,
+            ),
+        ),
     ),
 )

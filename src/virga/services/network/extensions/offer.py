@@ -11,14 +11,16 @@ from typing import get_type_hints
 
 import msgspec
 
+from virga.ground.http.call import View
 from virga.ground.http.table import Route
-from virga.services.network import nouns, wire
+from virga.ground.wire import Shape
+from virga.services.network import answers, nouns
 from virga.services.network.actions import documents
 from virga.services.network.extensions import attributes, core, networks, ports, quotas, routers, security_groups
 from virga.services.network.extensions.extension import Extension
-from virga.services.network.extensions.shapes import wire_names, within, without
+from virga.services.network.extensions.shapes import Made, less, wire_names, within, without
 from virga.services.network.views import documents as views
-from virga.services.network.views.answers import One
+from virga.services.network.views.wrapped import One
 
 ALL: tuple[Extension, ...] = (
     *networks.EXTENSIONS,
@@ -50,6 +52,13 @@ class _Hidden:
         for noun in NOUNS:
             for name, inner in noun.holds.items():
                 self.shown[noun] |= {f"{name}.{below}" for below in self.shown[inner]}
+        self.answers = {
+            shape: self.shown[n]
+            for n in NOUNS
+            for answer in (n.answer, *n.similar)
+            for shape in (answer, answers.in_part(answer))
+        }
+        self.made: Made = {}
         self.paths = {route.path for e in off for route in e.routes}
 
     def route(self, route: Route) -> Route | None:
@@ -66,7 +75,7 @@ class _Hidden:
         for noun in NOUNS:
             if route.body in noun.bodies:
                 route = dataclasses.replace(route, body=without(route.body, self.taken[noun]))
-        return route
+        return dataclasses.replace(route, answer=less(route.answer, self.answers, self.made))
 
 
 def _union(many: Iterable[Iterable[str]]) -> frozenset[str]:
@@ -84,16 +93,27 @@ def routes(on: Sequence[Extension] = ALL) -> tuple[Route, ...]:
 def _documents(on: Sequence[Extension], paths: set[str]) -> tuple[Route, ...]:
     """What the API says of itself: no more than there is."""
     listed = {
-        e.alias: wire.Extension(alias=e.alias, name=e.name, description=e.description, updated=e.updated) for e in on
+        e.alias: answers.Extension(alias=e.alias, name=e.name, description=e.description, updated=e.updated) for e in on
     }
     collections = [(n.name, n.path.removeprefix("/v2.0/")) for n in NOUNS if n.path in paths]
     resources = views.resources([*collections, ("extension", "extensions")])
     return (
-        Route("GET", "/", documents.nothing, view=views.versions, public=True, inline=True),
-        Route("GET", "/v2.0", documents.nothing, view=resources, inline=True),
-        Route("GET", "/v2.0/extensions", documents.nothing, view=views.extensions(listed), inline=True),
-        Route("GET", "/v2.0/extensions/{alias}", documents.alias, view=views.extension(listed), inline=True),
+        _document("/", views.versions, answers.VersionsAnswer, public=True),
+        _document("/v2.0", resources, answers.ResourcesAnswer),
+        _document("/v2.0/extensions", views.extensions(listed), answers.ExtensionsAnswer),
+        Route(
+            "GET",
+            "/v2.0/extensions/{alias}",
+            documents.extension,
+            view=views.extension(listed),
+            answer=answers.ExtensionAnswer,
+            inline=True,
+        ),
     )
+
+
+def _document(path: str, view: View, answer: type[Shape], *, public: bool = False) -> Route:
+    return Route("GET", path, documents.document, view=view, answer=answer, public=public, inline=True)
 
 
 def _fields(shape: type[msgspec.Struct]) -> Iterator[str]:

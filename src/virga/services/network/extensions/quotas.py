@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from virga.ground.http.table import Route
-from virga.services.network import nouns, wire
+from virga.services.network import answers, nouns, wire
 from virga.services.network.actions import quota
 from virga.services.network.extensions import rows
 from virga.services.network.extensions.extension import Extension
 from virga.services.network.views import quota as views
-from virga.services.network.views.answers import One
+from virga.services.network.views.wrapped import One
 
-_PATH = f"{nouns.QUOTA.path}/{{project}}"
+_ONE = "/{project}"
 EXTENSIONS = (
     Extension(
         alias="quotas",
@@ -19,13 +19,20 @@ EXTENSIONS = (
         description="How much a project may have",
         updated="2012-07-29T10:00:00-00:00",
         routes=(
-            Route("GET", nouns.QUOTA.path, quota.index, view=rows.one(nouns.QUOTA)),
-            Route("GET", f"{nouns.QUOTA.path}/tenant", quota.tenant, view=views.tenant("tenant")),
-            Route("GET", f"{nouns.QUOTA.path}/project", quota.tenant, view=views.tenant("project")),
-            Route("GET", _PATH, quota.show, view=rows.one(nouns.QUOTA)),
-            Route("GET", f"{_PATH}/default", quota.default, view=rows.one(nouns.QUOTA)),
-            Route("PUT", _PATH, quota.update, body=wire.Quota, key="quota", view=rows.one(nouns.QUOTA)),
-            Route("DELETE", _PATH, quota.reset, code=204),
+            Route(
+                "GET",
+                nouns.QUOTA.path,
+                quota.index,
+                view=rows.one(nouns.QUOTA),
+                answer=answers.many("quotas", answers.QuotaShown, pages=False),
+                query=wire.FIELDS,
+            ),
+            Route("GET", f"{nouns.QUOTA.path}/tenant", quota.tenant, view=views.tenant, answer=answers.TenantAnswer),
+            Route("GET", f"{nouns.QUOTA.path}/project", quota.tenant, view=views.project, answer=answers.ProjectAnswer),
+            rows.show(nouns.QUOTA, quota.show, path=_ONE),
+            rows.show(nouns.QUOTA, quota.default, path=f"{_ONE}/default"),
+            rows.update(nouns.QUOTA, quota.update, wire.Quota, path=_ONE),
+            rows.delete(nouns.QUOTA, quota.reset, path=_ONE),
         ),
     ),
     Extension(
@@ -42,7 +49,14 @@ EXTENSIONS = (
         description="How much a project has of what it may",
         updated="2017-02-10T10:00:00-00:00",
         routes=(
-            Route("GET", f"{_PATH}/details", quota.details, view=One("quota", nouns.QUOTA.collection, views.details)),
+            Route(
+                "GET",
+                f"{nouns.QUOTA.path}{_ONE}/details",
+                quota.details,
+                view=One("quota", nouns.QUOTA.collection, views.details),
+                answer=answers.one("quota", answers.QuotaDetails),
+                query=wire.FIELDS,
+            ),
         ),
         needs=("quotas",),
     ),

@@ -4,12 +4,18 @@
 from __future__ import annotations
 
 from virga.ground.http.table import Route
-from virga.services.network import nouns, wire
+from virga.services.network import answers, nouns, wire
 from virga.services.network.actions import floatingip, interface, router
 from virga.services.network.extensions import rows
 from virga.services.network.extensions.extension import Extension
+from virga.services.network.views import router as views
 
-_ROUTER = f"{nouns.ROUTER.path}/{{id}}"
+
+def _interface(verb: str, action: rows.Action) -> Route:
+    path, answer = f"{nouns.ROUTER.path}/{{id}}/{verb}", answers.InterfaceOfRouter
+    return Route("PUT", path, action, body=wire.RouterInterface, view=views.interface, answer=answer)
+
+
 EXTENSIONS = (
     Extension(
         alias="router",
@@ -23,8 +29,8 @@ EXTENSIONS = (
             rows.show(nouns.ROUTER, router.show),
             rows.update(nouns.ROUTER, router.update, wire.UpdateRouter),
             rows.delete(nouns.ROUTER, router.delete),
-            Route("PUT", f"{_ROUTER}/add_router_interface", interface.add, body=wire.RouterInterface),
-            Route("PUT", f"{_ROUTER}/remove_router_interface", interface.remove, body=wire.RouterInterface),
+            _interface("add_router_interface", interface.add),
+            _interface("remove_router_interface", interface.remove),
             rows.create(nouns.FLOATING_IP, floatingip.create, wire.CreateFloatingIp, bulk=False),
             rows.index(nouns.FLOATING_IP, floatingip.index),
             rows.show(nouns.FLOATING_IP, floatingip.show),

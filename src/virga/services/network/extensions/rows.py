@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from virga.ground import wire as ground_wire
 from virga.ground.http.table import Route
-from virga.services.network import wire
+from virga.services.network import answers, wire
 from virga.services.network.nouns import Noun
-from virga.services.network.views.answers import Many, One
+from virga.services.network.views.wrapped import Many, One
 
 Action = Callable[..., Any]
 
@@ -29,26 +29,57 @@ def create(
     tx: Literal["none"] | None = None,
 ) -> Route:
     """POST /v2.0/{collection}"""
-    many = noun.collection if bulk else None
-    return Route("POST", noun.path, action, body=body, key=noun.name, bulk=many, view=one(noun), code=201, tx=tx)
+    answer: Any = answers.one(noun.name, noun.answer)
+    if bulk:
+        answer |= answers.many(noun.collection, noun.answer, pages=False)
+    return Route(
+        "POST",
+        noun.path,
+        action,
+        body=body,
+        key=noun.name,
+        bulk=noun.collection if bulk else None,
+        view=one(noun),
+        answer=answer,
+        query=wire.FIELDS,
+        code=201,
+        tx=tx,
+    )
 
 
 def index(noun: Noun, action: Action, *, tx: Literal["none"] | None = None) -> Route:
     """GET /v2.0/{collection}"""
-    query = wire.listing(noun.words, (*noun.filters, *noun.also))
-    return Route("GET", noun.path, action, view=Many(noun.name, noun.collection, noun.view), tx=tx, query=query)
+    return Route(
+        "GET",
+        noun.path,
+        action,
+        view=Many(noun.name, noun.collection, noun.view),
+        answer=answers.many(noun.collection, noun.answer, pages=True),
+        query=wire.listing(noun.words, (*noun.filters, *noun.also)),
+        tx=tx,
+    )
 
 
-def show(noun: Noun, action: Action) -> Route:
-    """GET /v2.0/{collection}/{id}"""
-    return Route("GET", f"{noun.path}/{{id}}", action, view=one(noun), query=wire.FIELDS)
+def show(noun: Noun, action: Action, *, path: str = "/{id}") -> Route:
+    """GET /v2.0/{collection}/{id}, or what else is one below the collection."""
+    answer = answers.one(noun.name, noun.answer)
+    return Route("GET", f"{noun.path}{path}", action, view=one(noun), answer=answer, query=wire.FIELDS)
 
 
-def update(noun: Noun, action: Action, body: type[ground_wire.Wire]) -> Route:
+def update(noun: Noun, action: Action, body: type[ground_wire.Wire], *, path: str = "/{id}") -> Route:
     """PUT /v2.0/{collection}/{id}"""
-    return Route("PUT", f"{noun.path}/{{id}}", action, body=body, key=noun.name, view=one(noun))
+    return Route(
+        "PUT",
+        f"{noun.path}{path}",
+        action,
+        body=body,
+        key=noun.name,
+        view=one(noun),
+        answer=answers.one(noun.name, noun.answer),
+        query=wire.FIELDS,
+    )
 
 
-def delete(noun: Noun, action: Action) -> Route:
+def delete(noun: Noun, action: Action, *, path: str = "/{id}") -> Route:
     """DELETE /v2.0/{collection}/{id}"""
-    return Route("DELETE", f"{noun.path}/{{id}}", action, code=204)
+    return Route("DELETE", f"{noun.path}{path}", action, code=204)

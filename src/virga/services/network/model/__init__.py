@@ -31,7 +31,8 @@ from virga.services.network.model.port import (
     PortGroup,
     PortIp,
 )
-from virga.services.network.model.router import Router, RouterDetails
+from virga.services.network.model.quota import Used
+from virga.services.network.model.router import Router, RouterDetails, RouterInterface
 from virga.services.network.model.security_group import PROTOCOLS, Group, GroupDetails, GroupRule, protocol_of
 from virga.services.network.model.subnet import Subnet
 
@@ -59,8 +60,10 @@ __all__ = [
     "PortIp",
     "Router",
     "RouterDetails",
+    "RouterInterface",
     "Spans",
     "Subnet",
+    "Used",
     "address_of",
     "default_pools",
     "eui64",

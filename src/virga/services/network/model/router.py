@@ -6,7 +6,7 @@ from __future__ import annotations
 import msgspec
 
 from virga.ground.db.rows import Row
-from virga.services.network.model.port import PortIp
+from virga.services.network.model.port import ListedPort, Port, PortIp
 
 
 class Router(Row, frozen=True):
@@ -30,3 +30,11 @@ class RouterDetails(msgspec.Struct, frozen=True):
 
     router: Router
     gateway_ips: list[PortIp]
+
+
+class RouterInterface(msgspec.Struct, frozen=True):
+    """A router, the port that is (or was) its leg, and the subnets that this one has addresses of."""
+
+    router: Router
+    port: Port | ListedPort
+    subnet_ids: list[str]

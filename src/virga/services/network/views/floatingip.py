@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from virga.ground.world import iso
-from virga.services.network import model, wire
+from virga.services.network import answers, model
 
 
-def _port(p: model.Port) -> wire.PortDetails:
-    return wire.PortDetails(
+def _port(p: model.Port) -> answers.PortDetails:
+    return answers.PortDetails(
         name=p.name,
         network_id=p.network_id,
         mac_address=p.mac,
@@ -19,10 +19,10 @@ def _port(p: model.Port) -> wire.PortDetails:
     )
 
 
-def floating_ip(details: model.FloatingIpDetails, _: bool) -> wire.FloatingIp:
+def floating_ip(details: model.FloatingIpDetails, _: bool) -> answers.FloatingIp:
     """The same to everybody who sees it."""
     f = details.floating_ip
-    return wire.FloatingIp(
+    return answers.FloatingIp(
         id=f.id,
         tenant_id=f.project_id,
         project_id=f.project_id,

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from virga.ground.wire import UNSET
 from virga.ground.world import iso
-from virga.services.network import model, wire
+from virga.services.network import answers, model
 
 
-def network(details: model.NetworkDetails, admin: bool) -> wire.Network:
+def network(details: model.NetworkDetails, admin: bool) -> answers.Network:
     """What it is carried by is for administrators."""
     n = details.network
-    return wire.Network(
+    return answers.Network(
         id=n.id,
         name=n.name,
         tenant_id=n.project_id,

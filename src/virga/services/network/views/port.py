@@ -9,12 +9,13 @@ import msgspec
 
 from virga.ground.wire import UNSET
 from virga.ground.world import iso
-from virga.services.network import model, wire
+from virga.services.network import answers, model
 
-BOUND = {"port_filter": True, "connectivity": "l2"}
+BOUND = answers.VifDetails(port_filter=True, connectivity="l2")
+UNBOUND = answers.VifDetails()
 
 
-def _pairs(p: model.Port | model.ListedPort) -> list[dict[str, str]]:
+def _pairs(p: model.Port | model.ListedPort) -> list[answers.AllowedPair]:
     """A pair without a MAC is of the port's own."""
     if isinstance(p.pairs, msgspec.Raw):
         if bytes(p.pairs) == b"[]":
@@ -22,14 +23,17 @@ def _pairs(p: model.Port | model.ListedPort) -> list[dict[str, str]]:
         pairs = msgspec.json.decode(p.pairs)
     else:
         pairs = p.pairs
-    return [{"mac_address": p.mac} | pair for pair in pairs]
+    return [
+        answers.AllowedPair(mac_address=pair.get("mac_address", p.mac), ip_address=pair["ip_address"]) for pair in pairs
+    ]
 
 
-def port(details: model.PortDetails, admin: bool) -> wire.Port:
+def port(details: model.PortDetails, admin: bool) -> answers.Port:
     """Where it is bound is for administrators."""
     p = details.port
     stored: Any = p  # lists print their JSON columns as they are stored
-    return wire.Port(
+    fixed_ips: Any = details.fixed_ips  # so are addresses, which there are many of
+    return answers.Port(
         id=p.id,
         name=p.name,
         tenant_id=p.project_id,
@@ -40,7 +44,7 @@ def port(details: model.PortDetails, admin: bool) -> wire.Port:
         status=p.status,
         device_id=p.device_id,
         device_owner=p.device_owner,
-        fixed_ips=details.fixed_ips,
+        fixed_ips=fixed_ips,
         security_groups=details.group_ids,
         port_security_enabled=p.port_security,
         allowed_address_pairs=_pairs(p),
@@ -53,5 +57,5 @@ def port(details: model.PortDetails, admin: bool) -> wire.Port:
         host=p.host if admin else UNSET,
         profile=stored.profile if admin else UNSET,
         vif_type=("ovs" if p.host else "unbound") if admin else UNSET,
-        vif_details=(BOUND if p.host else {}) if admin else UNSET,
+        vif_details=(BOUND if p.host else UNBOUND) if admin else UNSET,
     )

@@ -3,23 +3,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from virga.ground.http.call import Call
-from virga.services.network import wire
+from virga.services.network import answers, model
 
 
-def quota(amounts: dict[str, Any], _: bool) -> wire.QuotaShown:
+def quota(amounts: dict[str, Any], _: bool) -> answers.QuotaShown:
     """Amounts, by the names of limits; `project_id` where a list needs it."""
-    return wire.QuotaShown(**amounts)
+    return answers.QuotaShown(**amounts)
 
 
-def details(amounts: dict[str, wire.Used], _: bool) -> wire.QuotaDetails:
+def details(amounts: dict[str, model.Used], _: bool) -> answers.QuotaDetails:
     """Limit and use, by the names of limits."""
-    return wire.QuotaDetails(**amounts)
+    return answers.QuotaDetails(**{name: answers.Used(limit=u.limit, used=u.used) for name, u in amounts.items()})
 
 
-def tenant(word: str) -> Callable[[dict[str, str], Call], dict[str, Any]]:
-    """Whose quota it is, under the word of its time."""
-    return lambda row, _: {word: {f"{word}_id": row["id"]}}
+def tenant(id: str, _: Call) -> answers.TenantAnswer:
+    """Whose quota it is, in the word of before."""
+    return answers.TenantAnswer(tenant=answers.TenantOfQuota(tenant_id=id))
+
+
+def project(id: str, _: Call) -> answers.ProjectAnswer:
+    """Whose quota it is."""
+    return answers.ProjectAnswer(project=answers.ProjectOfQuota(project_id=id))

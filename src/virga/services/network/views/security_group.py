@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from virga.ground.world import iso
-from virga.services.network import model, wire
+from virga.services.network import answers, model
 
 
-def rule(r: model.GroupRule, _: bool = False) -> wire.Rule:
+def rule(r: model.GroupRule, _: bool = False) -> answers.Rule:
     """The same to everybody who sees it."""
-    return wire.Rule(
+    return answers.Rule(
         id=r.id,
         security_group_id=r.group_id,
         tenant_id=r.project_id,
@@ -29,10 +29,10 @@ def rule(r: model.GroupRule, _: bool = False) -> wire.Rule:
     )
 
 
-def group(details: model.GroupDetails, _: bool) -> wire.Group:
+def group(details: model.GroupDetails, _: bool) -> answers.Group:
     """The same to everybody who sees it."""
     g = details.group
-    return wire.Group(
+    return answers.Group(
         id=g.id,
         name=g.name,
         tenant_id=g.project_id,

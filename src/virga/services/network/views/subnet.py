@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from virga.ground.world import iso
-from virga.services.network import model, wire
+from virga.services.network import answers, model
 
 
-def subnet(s: model.Subnet, _: bool) -> wire.Subnet:
+def subnet(s: model.Subnet, _: bool) -> answers.Subnet:
     """The same to everybody who sees it."""
-    return wire.Subnet(
+    stored: Any = s  # JSON columns are printed as they are stored
+    return answers.Subnet(
         id=s.id,
         name=s.name,
         tenant_id=s.project_id,
@@ -19,9 +22,9 @@ def subnet(s: model.Subnet, _: bool) -> wire.Subnet:
         cidr=s.cidr,
         gateway_ip=s.gateway_ip,
         enable_dhcp=s.enable_dhcp,
-        allocation_pools=s.pools,
+        allocation_pools=stored.pools,
         dns_nameservers=s.dns_nameservers,
-        host_routes=s.host_routes,
+        host_routes=stored.host_routes,
         ipv6_ra_mode=s.ipv6_ra_mode,
         ipv6_address_mode=s.ipv6_address_mode,
         description=s.description,

@@ -3,27 +3,21 @@
 
 from __future__ import annotations
 
-from virga.services.network.wire.extension import Extension
-from virga.services.network.wire.floatingip import CreateFloatingIp, FloatingIp, PortDetails, UpdateFloatingIp
+from virga.services.network.wire.floatingip import CreateFloatingIp, UpdateFloatingIp
 from virga.services.network.wire.listing import FIELDS, FREE, ORDERS, PAGES, TAGS, listing
-from virga.services.network.wire.network import CreateNetwork, Network, UpdateNetwork
-from virga.services.network.wire.port import CreatePort, FixedIp, Groups, Mac, Pair, Port, UpdatePort
-from virga.services.network.wire.quota import Quota, QuotaDetails, QuotaShown, Used
+from virga.services.network.wire.network import CreateNetwork, UpdateNetwork
+from virga.services.network.wire.port import CreatePort, FixedIp, Groups, Mac, Pair, UpdatePort
+from virga.services.network.wire.quota import Quota
 from virga.services.network.wire.router import (
     CreateRouter,
     Gateway,
-    GatewayInfo,
     GatewayIp,
-    InterfaceOfRouter,
-    Router,
     RouterInterface,
     UpdateRouter,
 )
-from virga.services.network.wire.security_group import CreateGroup, CreateRule, Group, Rule, UpdateGroup
+from virga.services.network.wire.security_group import CreateGroup, CreateRule, UpdateGroup
 from virga.services.network.wire.shapes import (
-    Answer,
     Ip,
-    Labelled,
     Name,
     Named,
     Owned,
@@ -33,7 +27,7 @@ from virga.services.network.wire.shapes import (
     Whole,
     Wire,
 )
-from virga.services.network.wire.subnet import CreateSubnet, HostRoute, Pool, Subnet, UpdateSubnet
+from virga.services.network.wire.subnet import CreateSubnet, HostRoute, Pool, UpdateSubnet
 from virga.services.network.wire.tag import Tags
 
 __all__ = [
@@ -42,7 +36,6 @@ __all__ = [
     "ORDERS",
     "PAGES",
     "TAGS",
-    "Answer",
     "CreateFloatingIp",
     "CreateGroup",
     "CreateNetwork",
@@ -50,35 +43,21 @@ __all__ = [
     "CreateRouter",
     "CreateRule",
     "CreateSubnet",
-    "Extension",
     "FixedIp",
-    "FloatingIp",
     "Gateway",
-    "GatewayInfo",
     "GatewayIp",
-    "Group",
     "Groups",
     "HostRoute",
-    "InterfaceOfRouter",
     "Ip",
-    "Labelled",
     "Mac",
     "Name",
     "Named",
-    "Network",
     "Owned",
     "Pair",
     "Pool",
-    "Port",
-    "PortDetails",
     "Project",
     "Quota",
-    "QuotaDetails",
-    "QuotaShown",
-    "Router",
     "RouterInterface",
-    "Rule",
-    "Subnet",
     "Tags",
     "Text",
     "UpdateFloatingIp",
@@ -87,7 +66,6 @@ __all__ = [
     "UpdatePort",
     "UpdateRouter",
     "UpdateSubnet",
-    "Used",
     "Uuid",
     "Whole",
     "Wire",

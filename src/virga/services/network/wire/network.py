@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from virga.ground.wire import UNSET, Meta, UnsetType, field, named
-from virga.services.network.wire.shapes import Labelled, Name, Named, Owned, Whole
+from virga.ground.wire import UNSET, Meta, UnsetType, named
+from virga.services.network.wire.shapes import Name, Named, Owned, Whole
 
 
 class CreateNetwork(Owned):
@@ -28,19 +28,3 @@ class UpdateNetwork(Named):
     is_default: bool | UnsetType = UNSET
     mtu: Annotated[int, Meta(ge=68, le=65535)] | UnsetType = UNSET
     port_security_enabled: bool | UnsetType = UNSET
-
-
-class Network(Labelled, frozen=True, kw_only=True):
-    """A network as it is shown; the `provider:` fields to administrators, `is_default` of external ones."""
-
-    admin_state_up: bool
-    status: str
-    shared: bool
-    external: bool = field(name="router:external")
-    mtu: int
-    subnets: list[str]
-    port_security_enabled: bool
-    is_default: bool | UnsetType = UNSET
-    network_type: str | UnsetType = field(default=UNSET, name="provider:network_type")
-    physical_network: str | UnsetType | None = field(default=UNSET, name="provider:physical_network")
-    segmentation_id: int | UnsetType | None = field(default=UNSET, name="provider:segmentation_id")

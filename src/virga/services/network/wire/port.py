@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from virga.ground.wire import UNSET, Meta, UnsetType, field, free, named, refers
-from virga.services.network.wire.shapes import Ip, Labelled, Name, Named, Owned, Uuid, Wire
+from virga.ground.wire import UNSET, Meta, UnsetType, free, named, refers
+from virga.services.network.wire.shapes import Ip, Name, Named, Owned, Uuid, Wire
 
 
 class FixedIp(Wire):
@@ -50,23 +50,3 @@ class UpdatePort(Named):
     host: Annotated[Name | UnsetType, named("binding:host_id")] = UNSET
     vnic_type: Annotated[Literal["normal"] | UnsetType, named("binding:vnic_type")] = UNSET
     profile: Annotated[dict[str, Any] | UnsetType | None, named("binding:profile"), free(size=4096)] = UNSET
-
-
-class Port(Labelled, frozen=True, kw_only=True):
-    """A port as it is shown; where it is bound, to administrators."""
-
-    network_id: str
-    mac_address: str
-    admin_state_up: bool
-    status: str
-    device_id: str
-    device_owner: str
-    fixed_ips: list[dict[str, str]]
-    security_groups: list[str]
-    port_security_enabled: bool
-    allowed_address_pairs: list[dict[str, str]]
-    vnic_type: str = field(name="binding:vnic_type")
-    host: str | UnsetType = field(default=UNSET, name="binding:host_id")
-    profile: dict[str, Any] | UnsetType = field(default=UNSET, name="binding:profile")
-    vif_type: str | UnsetType = field(default=UNSET, name="binding:vif_type")
-    vif_details: dict[str, Any] | UnsetType = field(default=UNSET, name="binding:vif_details")

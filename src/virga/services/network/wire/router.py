@@ -5,10 +5,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import msgspec
-
 from virga.ground.wire import UNSET, Meta, UnsetType, refers
-from virga.services.network.wire.shapes import Ip, Labelled, Named, Owned, Uuid, Wire
+from virga.services.network.wire.shapes import Ip, Named, Owned, Uuid, Wire
 from virga.services.network.wire.subnet import HostRoute
 
 
@@ -39,33 +37,3 @@ class UpdateRouter(Named):
 class RouterInterface(Wire):
     subnet_id: Annotated[Uuid, refers("subnet")] | UnsetType = UNSET
     port_id: Annotated[Uuid, refers("port")] | UnsetType = UNSET
-
-
-class GatewayInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A router's way out as it is shown."""
-
-    network_id: str
-    external_fixed_ips: list[dict[str, str]]
-    enable_snat: bool
-
-
-class Router(Labelled, frozen=True, kw_only=True):
-    """A router as it is shown."""
-
-    admin_state_up: bool
-    status: str
-    external_gateway_info: GatewayInfo | None
-    routes: list[dict[str, str]]
-
-
-class InterfaceOfRouter(msgspec.Struct, frozen=True, kw_only=True):
-    """What adding or removing an interface answers."""
-
-    id: str
-    tenant_id: str
-    project_id: str
-    port_id: str
-    network_id: str
-    subnet_id: str | None
-    subnet_ids: list[str]
-    tags: list[str] = []

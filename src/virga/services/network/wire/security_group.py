@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from virga.ground.wire import UNSET, Meta, UnsetType, refers
-from virga.services.network.wire.shapes import Answer, Ip, Labelled, Name, Named, Owned, Project, Text, Wire
+from virga.services.network.wire.shapes import Ip, Name, Named, Owned, Project, Text, Wire
 
 PortNumber = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 """What is no port or ICMP type is refused by the rule, with the number in Neutron's words."""
@@ -32,24 +32,3 @@ class CreateRule(Wire):
     description: Text = ""
     project_id: Project | UnsetType = UNSET
     tenant_id: Project | UnsetType = UNSET
-
-
-class Rule(Answer, frozen=True, kw_only=True):
-    """A rule of a security group as it is shown."""
-
-    security_group_id: str
-    direction: str
-    ethertype: str
-    protocol: str | None
-    port_range_min: int | None
-    port_range_max: int | None
-    remote_ip_prefix: str | None
-    remote_group_id: str | None
-    normalized_cidr: str | None
-
-
-class Group(Labelled, frozen=True, kw_only=True):
-    """A security group as it is shown."""
-
-    stateful: bool
-    security_group_rules: list[Rule]

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-import msgspec
-
 from virga.ground import wire
 from virga.ground.wire import UNSET, Meta, UnsetType
 
@@ -39,22 +37,3 @@ class Owned(Wire):
 class Named(Wire):
     name: Name | UnsetType = UNSET
     description: Text | UnsetType = UNSET
-
-
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What every answer says of its noun. Fields that are not set are not shown."""
-
-    id: str
-    tenant_id: str
-    project_id: str
-    description: str
-    revision_number: int
-    created_at: str
-    updated_at: str
-
-
-class Labelled(Answer, frozen=True, kw_only=True):
-    """A noun with a name and tags."""
-
-    name: str
-    tags: list[str]
