@@ -32,6 +32,8 @@ class Request(NamedTuple):
     headers: dict[str, str] | None = None
     refused: bool = False
     """Whether the answer says why not."""
+    cut: Callable[[Any], Any] | None = None
+    """What of the answer is shown, of one that has others' things too."""
 
 
 class Stage:
@@ -100,8 +102,11 @@ WORDS = (
     (r"\br-[0-9a-z]{8}\b", "reservation"),
     (r"\binstance-[0-9a-f]{8}\b", "instance"),
     (r"(?<=uuid-\d-)[0-9a-f]{8}\b", "part"),
+    (r"\bAQ[\w-]{150,}", "token"),
 )
-SECRETS = {"adminPass", "private_key", "secret", "access", "blob"}
+SECRETS = {
+    "adminPass", "private_key", "secret", "access", "blob", "audit_id", "audit_ids", "signature", "token", "oauth_verifier",
+}  # fmt: skip
 
 
 def _still(shown: str, node: str) -> str:
@@ -122,8 +127,17 @@ def _still(shown: str, node: str) -> str:
 def _hidden(value: Any) -> Any:
     """Without secrets, which are new each time."""
     if isinstance(value, dict):
-        return {k: f"<{k}>" if k in SECRETS and isinstance(v, str) else _hidden(v) for k, v in value.items()}
+        return {k: _covered(f"<{k}>", v) if k in SECRETS else _hidden(v) for k, v in value.items()}
     return [_hidden(v) for v in value] if isinstance(value, list) else value
+
+
+def _covered(word: str, value: Any) -> Any:
+    """The word for a text, and for each text of a list."""
+    if isinstance(value, str):
+        return word
+    if isinstance(value, list) and all(isinstance(v, str) for v in value):
+        return [word for _ in value]
+    return _hidden(value)
 
 
 SHOWN_HEADERS = ("location", "last-modified", "cache-control")
@@ -149,7 +163,7 @@ def sample(stage: Stage, service: Service, rows: list[Route], version: Version, 
     if headers:
         told["headers"] = headers
     if answer.json is not None:
-        told["body"] = answer.json
+        told["body"] = ask.cut(answer.json) if ask.cut is not None else answer.json
     shown = json.dumps(_hidden({"request": sent, "answer": told}), indent=2)
     found: dict[str, Any] = json.loads(_still(shown, stage.sim.cloud.settings.name))
     return found
@@ -158,6 +172,7 @@ def sample(stage: Stage, service: Service, rows: list[Route], version: Version, 
 def scenes() -> dict[str, tuple[str, dict[str, Scene]]]:
     """Service → the prefix of its rows, and its scenes."""
     import samples_compute
+    import samples_identity
     import samples_images
     import samples_placement
 
@@ -165,6 +180,7 @@ def scenes() -> dict[str, tuple[str, dict[str, Scene]]]:
         "image": ("/v", samples_images.SCENES),
         "compute": ("/v2.1", samples_compute.SCENES),
         "placement": ("/", samples_placement.SCENES),
+        "identity": ("/", samples_identity.SCENES),
     }
 
 
