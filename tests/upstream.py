@@ -143,7 +143,7 @@ def _answerless(service: str, facts: Facts) -> Facts:
 
 def _undeclared(service: str) -> bool:
     """Whether rows of the service do not say yet what they answer."""
-    return service in {"identity", "network"}
+    return service == "network"
 
 
 def _label(service: str, version: Version) -> str:
