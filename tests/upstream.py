@@ -133,17 +133,10 @@ def stored_facts(specs: Path) -> dict[str, dict[str, Facts]]:
         document = yaml.load((specs / file).read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         for version in versions:
             found, have = facts_of(document, version), ours(service, version)
-            out[_label(service, version)] = {k: _answerless(service, v) for k, v in found.items() if k in have}
+            out[_label(service, version)] = {
+                k: {part: names for part, names in v.items() if names} for k, v in found.items() if k in have
+            }
     return out
-
-
-def _answerless(service: str, facts: Facts) -> Facts:
-    return {k: v for k, v in facts.items() if v and not (k == "answer" and _undeclared(service))}
-
-
-def _undeclared(service: str) -> bool:
-    """Whether rows of the service do not say yet what they answer."""
-    return service in {"identity"}
 
 
 def _label(service: str, version: Version) -> str:
@@ -162,7 +155,7 @@ def differences(facts: dict[str, dict[str, Facts]]) -> Iterable[str]:
                     yield f"{key}: not in the description"
                     continue
                 for part in ("query", "body", "answer"):
-                    if part == "answer" and (_undeclared(service) or key.rpartition("/")[2].startswith("action ")):
+                    if part == "answer" and key.rpartition("/")[2].startswith("action "):
                         continue
                     have, want = set(mine[part]), set(theirs[key].get(part, ()))
                     less, more = _tops(want - have), _tops(have - want)

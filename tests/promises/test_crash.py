@@ -114,7 +114,7 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
         enough = len(accepted) + chance.randint(5, 12)
         for t in threads:
             t.start()
-        wait(lambda: len(accepted) >= enough, 10, every=0.005)
+        wait(lambda enough=enough: len(accepted) >= enough, 10, every=0.005)  # type: ignore[misc]
         threading.Event().wait(chance.uniform(0, 0.1))
         sim.kill()
         for t in threads:

@@ -53,7 +53,9 @@ def test_architecture_names_what_exists() -> None:
         assert 4 <= len(hops) <= 8, f"the walk of {title} has at most eight hops"
         for path, name in hops:
             source = (ROOT / "src/virga" / path).read_text()
-            assert re.search(rf"^\s*(?:async )?(?:def|class) {name}\b|^{name} = ", source, re.M), f"{path} has no {name}"
+            assert re.search(rf"^\s*(?:async )?(?:def|class) {name}\b|^{name} = ", source, re.M), (
+                f"{path} has no {name}"
+            )
 
 
 def test_every_file_has_its_licence_line_and_modules_say_why() -> None:

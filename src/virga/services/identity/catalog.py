@@ -5,13 +5,27 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from virga.ground.db.engine import Database, Tx
 from virga.ground.http.table import Service
-from virga.services.identity import external_grants, store
+from virga.services.identity import external_grants, model, store
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What a scoped token tells beside who it is: the catalogue as it is written down (None where it was not asked for), and the clouds
+    to which its user may go from here."""
+
+    services: bytes | None = None
+    providers: list[dict[str, str]] = field(default_factory=list)
+
+
+NOTHING = Carried()
+"""What an unscoped token carries."""
 
 
 class Catalog:
@@ -82,6 +96,16 @@ class Catalog:
             with self.db.read() as tx:
                 self._providers = external_grants.providers(tx)
         return self._providers
+
+    def carried(self, base: str, session: model.Session, *, services: bool = True) -> Carried:
+        """What a token of `session` carries for callers who use the address `base`."""
+        if not session.roles:
+            return NOTHING
+        return Carried(self.raw(base, session.payload.project_id) if services else None, self.providers())
+
+    def warm(self, base: str, project_id: str | None) -> bool:
+        """Whether `carried` reads no database."""
+        return self._providers is not None and (base, project_id or "") in self._raw
 
     def raw(self, base: str, project_id: str | None) -> bytes:
         key = (base, project_id or "")

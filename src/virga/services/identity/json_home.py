@@ -182,11 +182,12 @@ def _resource(path: str) -> dict[str, Any]:
     return {"href-template": path, "href-vars": {name: _parameter(name) for name in names}}
 
 
-def document() -> dict[str, Any]:
-    resources = {f"{BASE}/rel/{name}": _resource(path) for name, path in CORE.items()}
-    resources |= {
+def resources() -> dict[str, Any]:
+    """Relation → where it is."""
+    out = {f"{BASE}/rel/{name}": _resource(path) for name, path in CORE.items()}
+    out |= {
         f"{BASE}/ext/{ext}/1.0/rel/{name}": _resource(path)
         for ext, part in EXTENSIONS.items()
         for name, path in part.items()
     }
-    return {"resources": resources}
+    return out

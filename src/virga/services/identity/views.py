@@ -3,146 +3,224 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
 from virga.ground.http.call import Answer, Call
 from virga.ground.http.pages import Page, next_link
+from virga.ground.wire import UNSET, UnsetType
 from virga.ground.world import iso_micro
-from virga.services.identity import json_home, model, settings
+from virga.services.identity import answers, json_home, model, settings
 from virga.services.identity.actions import app_credentials
 from virga.services.identity.actions.assignments import Assignment, Named
-from virga.services.identity.actions.auth import AuthReceipt
+from virga.services.identity.actions.auth import AuthReceipt, Issued
 from virga.services.identity.actions.projects import ProjectDetails
-from virga.services.identity.catalog import Catalog, address
+from virga.services.identity.answers import All, Home, Id, Links, Reference, Self
+from virga.services.identity.catalog import Carried, address
 from virga.services.identity.v2 import views as v2
 
 
-def token(found: tuple[str, model.Session] | AuthReceipt, call: Call) -> Answer:
+def _moment(seconds: float | None) -> str | None:
+    return None if seconds is None else iso_micro(seconds)
+
+
+def _here(call: Call) -> str:
+    return call.request.base + call.request.path
+
+
+def _self(call: Call, noun: str, id: str) -> Self:
+    return Self(call.request.link(f"/v3/{noun}/{id}"))
+
+
+# -- tokens ------------------------------------------------------------------------------------------------------------
+
+
+def token(found: Issued | AuthReceipt, call: Call) -> Answer:
     """201 with the token in X-Subject-Token; 401 with a receipt when more methods are needed."""
     if isinstance(found, AuthReceipt):
         return _auth_receipt(found)
-    sealed, session = found
-    return Answer(session_body(session, call), 201, {"x-subject-token": sealed, "vary": "X-Auth-Token"})
+    return _subject(found, found.token, 201)
 
 
 def _auth_receipt(half: AuthReceipt) -> Answer:
-    domain = {"id": half.user_domain.id, "name": half.user_domain.name}
-    receipt = {
-        "methods": half.payload.methods,
-        "user": {"id": half.user.id, "name": half.user.name, "domain": domain},
-        "expires_at": iso_micro(half.payload.expires),
-        "issued_at": iso_micro(half.payload.issued),
-    }
-    body = {"receipt": receipt, "required_auth_methods": half.required}
+    receipt = answers.Receipt(
+        methods=half.payload.methods,
+        user=_home(half.user_domain, half.user),
+        expires_at=iso_micro(half.payload.expires),
+        issued_at=iso_micro(half.payload.issued),
+    )
+    body = answers.ReceiptAnswer(receipt=receipt, required_auth_methods=half.required)
     return Answer(body, 401, {"openstack-auth-receipt": half.receipt, "vary": "X-Auth-Token"})
 
 
-def ec2_token(found: tuple[str, model.Session], call: Call) -> Answer:
-    return Answer(session_body(found[1], call), 200, {"x-subject-token": found[0], "vary": "X-Auth-Token"})
+def ec2_token(found: Issued, call: Call) -> Answer:
+    return _subject(found, found.token, 200)
 
 
-def s3_token(session: model.Session, call: Call) -> dict[str, Any]:
-    return session_body(session, call)
+def s3_token(found: Issued, call: Call) -> answers.TokenAnswer:
+    return answers.TokenAnswer(_token(found.session, found.carried))
 
 
-def shown_token(session: model.Session, call: Call) -> Answer:
-    return Answer(
-        session_body(session, call),
-        200,
-        {"x-subject-token": call.request.headers["x-subject-token"], "vary": "X-Auth-Token"},
+def shown_token(found: Issued, call: Call) -> Answer:
+    return _subject(found, found.token, 200)
+
+
+def _subject(found: Issued, sealed: str, code: int) -> Answer:
+    body = answers.TokenAnswer(_token(found.session, found.carried))
+    return Answer(body, code, {"x-subject-token": sealed, "vary": "X-Auth-Token"})
+
+
+def _reference(thing: model.Domain | model.Role) -> Reference:
+    return Reference(thing.id, thing.name)
+
+
+def _home(domain: model.Domain, thing: model.User | model.Project) -> Home:
+    return Home(_reference(domain), thing.id, thing.name)
+
+
+def _token(s: model.Session, carried: Carried) -> answers.Token:
+    p = s.payload
+    shown = answers.Token(
+        methods=p.methods,
+        user=_token_user(s),
+        audit_ids=p.audit_ids,
+        expires_at=iso_micro(p.expires),
+        issued_at=iso_micro(p.issued),
+    )
+    if p.oauth is not None:
+        shown.oauth = answers.Handed(consumer_id=p.oauth[0], access_token_id=p.oauth[1])
+    if s.project is not None and s.project_domain is not None:
+        shown.project = _home(s.project_domain, s.project)
+        shown.is_domain = False
+    elif s.domain is not None:
+        shown.domain = _reference(s.domain)
+    elif p.system:
+        shown.system = All(True)
+    if s.trust is not None:
+        shown.trust = answers.TokenTrust(
+            id=s.trust.id,
+            impersonation=s.trust.impersonation,
+            trustor_user=Id(s.trust.trustor_id),
+            trustee_user=Id(s.trust.trustee_id),
+        )
+    if s.app_credential is not None:
+        app, rules = s.app_credential, s.access_rules
+        shown.application_credential = answers.TokenAppCredential(
+            id=app.id,
+            name=app.name,
+            restricted=not app.unrestricted,
+            access_rules=UNSET if rules is None else [_rule(r) for r in rules],
+        )
+    if s.roles:
+        shown.roles = [_reference(r) for r in s.roles]
+        shown.catalog = UNSET if carried.services is None else _services(carried.services)
+        if carried.providers:
+            shown.service_providers = [answers.TokenServiceProvider(**one) for one in carried.providers]
+    return shown
+
+
+def _token_user(s: model.Session) -> answers.TokenUser:
+    shown = answers.TokenUser(
+        domain=_reference(s.user_domain),
+        id=s.user.id,
+        name=s.user.name,
+        password_expires_at=_moment(s.user.password_expires_at),
+    )
+    if s.payload.via is not None:
+        provider, protocol = s.payload.via
+        shown.federation = answers.LoginProvider(
+            identity_provider=Id(provider), protocol=Id(protocol), groups=[Id(id) for id in s.lent]
+        )
+    return shown
+
+
+def _services(written: bytes) -> list[answers.CatalogEntry]:
+    """The catalogue, which is kept as it is written down."""
+    return cast("list[answers.CatalogEntry]", msgspec.Raw(written))
+
+
+def _rule(r: model.AccessRule) -> answers.AccessRule:
+    return answers.AccessRule(id=r.id, service=r.service, method=r.method, path=r.path)
+
+
+def catalog(carried: Carried, call: Call) -> answers.CatalogAnswer:
+    assert carried.services is not None
+    return answers.CatalogAnswer(
+        catalog=_services(carried.services), links=Links(call.request.link("/v3/auth/catalog"))
     )
 
 
-def session_body(s: model.Session, call: Call) -> dict[str, Any]:
-    p, user = s.payload, s.user
-    expires = user.password_expires_at
-    body: dict[str, Any] = {
-        "methods": p.methods,
-        "user": {
-            "domain": {"id": s.user_domain.id, "name": s.user_domain.name},
-            "id": user.id,
-            "name": user.name,
-            "password_expires_at": None if expires is None else iso_micro(expires),
-        },
-        "audit_ids": p.audit_ids,
-        "expires_at": iso_micro(p.expires),
-        "issued_at": iso_micro(p.issued),
-    }
-    if p.oauth is not None:
-        body["OS-OAUTH1"] = {"consumer_id": p.oauth[0], "access_token_id": p.oauth[1]}
-    if p.via is not None:
-        told = {
-            "identity_provider": {"id": p.via[0]},
-            "protocol": {"id": p.via[1]},
-            "groups": [{"id": id} for id in s.lent],
-        }
-        body["user"]["OS-FEDERATION"] = told
-    if s.project is not None and s.project_domain is not None:
-        body["project"] = {
-            "domain": {"id": s.project_domain.id, "name": s.project_domain.name},
-            "id": s.project.id,
-            "name": s.project.name,
-        }
-        body["is_domain"] = False
-    elif s.domain is not None:
-        body["domain"] = {"id": s.domain.id, "name": s.domain.name}
-    elif p.system:
-        body["system"] = {"all": True}
-    if s.trust is not None:
-        t = s.trust
-        body["OS-TRUST:trust"] = {
-            "id": t.id,
-            "impersonation": t.impersonation,
-            "trustor_user": {"id": t.trustor_id},
-            "trustee_user": {"id": t.trustee_id},
-        }
-    if s.app_credential is not None:
-        app = s.app_credential
-        body["application_credential"] = {"id": app.id, "name": app.name, "restricted": not app.unrestricted}
-        if s.access_rules is not None:
-            body["application_credential"]["access_rules"] = [_rule(r) for r in s.access_rules]
-    if s.roles:
-        body["roles"] = [{"id": r.id, "name": r.name} for r in s.roles]
-        if "nocatalog" not in call.query:
-            body["catalog"] = msgspec.Raw(call.use(Catalog).raw(call.request.base, p.project_id))
-        providers = call.use(Catalog).providers()
-        if providers:
-            body["service_providers"] = providers
-    return {"token": body}
+def events(rows: list[model.RevokeEvent], call: Call) -> answers.RevokeEventsAnswer:
+    return answers.RevokeEventsAnswer(events=[_event(r.facts) for r in rows], links=Links(_here(call)))
 
 
-def _rule(r: model.AccessRule) -> dict[str, Any]:
-    return {"id": r.id, "service": r.service, "method": r.method, "path": r.path}
+def _event(facts: dict[str, Any]) -> answers.RevokeEvent:
+    return answers.RevokeEvent(
+        issued_before=iso_micro(facts["issued_before"]),
+        revoked_at=iso_micro(facts["revoked_at"]),
+        user_id=facts.get("user_id", UNSET),
+        audit_id=facts.get("audit_id", UNSET),
+        application_credential_id=facts.get("application_credential_id", UNSET),
+        trust_id=facts.get("OS-TRUST:trust_id", UNSET),
+    )
 
 
-def catalog(session: model.Session, call: Call) -> dict[str, Any]:
-    raw = msgspec.Raw(call.use(Catalog).raw(call.request.base, session.payload.project_id))
-    return {"catalog": raw, "links": {"next": None, "previous": None, "self": call.request.link("/v3/auth/catalog")}}
+def system_scope(on: bool, call: Call) -> answers.SystemScopeAnswer:
+    return answers.SystemScopeAnswer(system=[All(True)] if on else [], links=Self(call.request.link("/v3/auth/system")))
 
 
-def _links(call: Call, noun: str, id: str) -> dict[str, str]:
-    return {"self": call.request.link(f"/v3/{noun}/{id}")}
+# -- users, groups, projects, domains ----------------------------------------------------------------------------------
 
 
-def _user(u: model.User, call: Call) -> dict[str, Any]:
-    body = u.extra | {
-        "id": u.id,
-        "name": u.name,
-        "domain_id": u.domain_id,
-        "enabled": u.enabled,
-        "options": u.options,
-        "links": _links(call, "users", u.id),
-        "password_expires_at": None if u.password_expires_at is None else iso_micro(u.password_expires_at),
-    }
-    if u.default_project_id is not None:
-        body["default_project_id"] = u.default_project_id
-    return body
+def _user(u: model.User, call: Call) -> answers.User:
+    return call.making(answers.User)(
+        extra=u.extra,
+        id=u.id,
+        name=u.name,
+        domain_id=u.domain_id,
+        enabled=u.enabled,
+        options=u.options,
+        links=_self(call, "users", u.id),
+        password_expires_at=_moment(u.password_expires_at),
+        default_project_id=UNSET if u.default_project_id is None else u.default_project_id,
+    )
 
 
-def _project(p: model.Project, call: Call) -> dict[str, Any]:
-    return p.extra | {
+def _group(g: model.Group, call: Call) -> answers.Group:
+    return call.making(answers.Group)(
+        extra=g.extra,
+        id=g.id,
+        name=g.name,
+        domain_id=g.domain_id,
+        description=g.description,
+        links=_self(call, "groups", g.id),
+    )
+
+
+def user_groups(found: tuple[Page[model.Group], dict[str, float]], call: Call) -> answers.UserGroupsAnswer:
+    """A user's groups; those that an identity provider lent, with the end of that."""
+    page, ends = found
+    shown = [
+        call.making(answers.UserGroup)(
+            extra=g.extra,
+            id=g.id,
+            name=g.name,
+            domain_id=g.domain_id,
+            description=g.description,
+            links=_self(call, "groups", g.id),
+            membership_expires_at=_moment(ends.get(g.id)),
+        )
+        for g in page.items
+    ]
+    links, truncated = _page(page.marker, call)
+    return call.making(answers.UserGroupsAnswer)(groups=shown, links=links, truncated=truncated)
+
+
+def _project_fields(p: model.Project, call: Call) -> dict[str, Any]:
+    return {
+        "extra": p.extra,
         "id": p.id,
         "name": p.name,
         "domain_id": p.domain_id or None,
@@ -152,154 +230,173 @@ def _project(p: model.Project, call: Call) -> dict[str, Any]:
         "is_domain": p.is_domain,
         "tags": p.tags,
         "options": p.options,
-        "links": _links(call, "projects", p.id),
+        "links": _self(call, "projects", p.id),
     }
 
 
-def project(whole: ProjectDetails, call: Call) -> dict[str, Any]:
+def _project(p: model.Project, call: Call) -> answers.Project:
+    return call.making(answers.Project)(**_project_fields(p, call))
+
+
+def project(whole: ProjectDetails, call: Call) -> answers.ProjectDetailsAnswer:
     """A project with what was asked for around it."""
-    body = _project(whole.project, call)
-    for name, around in whole.around.items():
-        body[name] = [{"project": _project(p, call)} for p in around] if isinstance(around, list) else around
-    return {"project": body}
+    around: dict[str, Any] = {
+        name: [call.making(answers.ProjectAnswer)(project=_project(p, call)) for p in found]
+        if isinstance(found, list)
+        else found
+        for name, found in whole.around.items()
+    }
+    shown = call.making(answers.ProjectDetails)(**_project_fields(whole.project, call), **around)
+    return call.making(answers.ProjectDetailsAnswer)(project=shown)
 
 
-def tags(found: list[str], call: Call) -> dict[str, Any]:
-    return {"tags": found, "links": {"self": call.request.base + call.request.path}}
+def tags(found: list[str], call: Call) -> answers.TagsAnswer:
+    return answers.TagsAnswer(tags=found, links=Self(_here(call)))
 
 
 def tag_made(_: None, call: Call) -> Answer:
-    return Answer(None, 201, {"location": call.request.base + call.request.path})
+    return Answer(None, 201, {"location": _here(call)})
 
 
-def _domain(d: model.Domain, call: Call) -> dict[str, Any]:
-    return d.extra | {
-        "id": d.id,
-        "name": d.name,
-        "description": d.description,
-        "enabled": d.enabled,
-        "tags": d.tags,
-        "options": d.options,
-        "links": _links(call, "domains", d.id),
-    }
+def _domain(d: model.Domain, call: Call) -> answers.Domain:
+    return call.making(answers.Domain)(
+        extra=d.extra,
+        id=d.id,
+        name=d.name,
+        description=d.description,
+        enabled=d.enabled,
+        tags=d.tags,
+        options=d.options,
+        links=_self(call, "domains", d.id),
+    )
 
 
-def _group(g: model.Group, call: Call) -> dict[str, Any]:
-    return g.extra | {
-        "id": g.id,
-        "name": g.name,
-        "domain_id": g.domain_id,
-        "description": g.description,
-        "links": _links(call, "groups", g.id),
-    }
+def config(found: Any, call: Call) -> answers.ConfigAnswer:
+    return answers.ConfigAnswer(found)
 
 
-def _role(r: model.Role, call: Call) -> dict[str, Any]:
-    return r.extra | {
-        "id": r.id,
-        "name": r.name,
-        "domain_id": r.domain_id,
-        "description": r.description,
-        "options": r.options,
-        "links": _links(call, "roles", r.id),
-    }
+def config_made(found: tuple[bool, Any], call: Call) -> Answer:
+    return Answer(answers.ConfigAnswer(found[1]), 201 if found[0] else 200)
 
 
-def _brief(r: model.Role, call: Call) -> dict[str, Any]:
-    return {"id": r.id, "name": r.name, "links": _links(call, "roles", r.id)}
+# -- roles and who has them --------------------------------------------------------------------------------------------
 
 
-def _implies(pair: tuple[model.Role, list[model.Role]], call: Call) -> dict[str, Any]:
-    return {"prior_role": _brief(pair[0], call), "implies": [_brief(r, call) for r in pair[1]]}
+def _role(r: model.Role, call: Call) -> answers.Role:
+    return call.making(answers.Role)(
+        extra=r.extra,
+        id=r.id,
+        name=r.name,
+        domain_id=r.domain_id,
+        description=r.description,
+        options=r.options,
+        links=_self(call, "roles", r.id),
+    )
 
 
-def implies(pair: tuple[model.Role, list[model.Role]], call: Call) -> dict[str, Any]:
-    return {"role_inference": _implies(pair, call), "links": {"self": call.request.base + call.request.path}}
+def _brief(r: model.Role, call: Call) -> answers.BriefRole:
+    return answers.BriefRole(id=r.id, name=r.name, links=_self(call, "roles", r.id))
 
 
-def inferences(pairs: list[tuple[model.Role, list[model.Role]]], call: Call) -> dict[str, Any]:
-    return {
-        "role_inferences": [_implies(p, call) for p in pairs],
-        "links": {"self": call.request.base + call.request.path},
-    }
+def _implies(pair: tuple[model.Role, list[model.Role]], call: Call) -> answers.Inferences:
+    return answers.Inferences(prior_role=_brief(pair[0], call), implies=[_brief(r, call) for r in pair[1]])
 
 
-def implied(pair: tuple[model.Role, model.Role], call: Call) -> dict[str, Any]:
-    body = {"prior_role": _brief(pair[0], call), "implies": _brief(pair[1], call)}
-    return {"role_inference": body, "links": {"self": call.request.base + call.request.path}}
+def implies(pair: tuple[model.Role, list[model.Role]], call: Call) -> answers.ImpliesAnswer:
+    return answers.ImpliesAnswer(role_inference=_implies(pair, call), links=Self(_here(call)))
 
 
-def _credential(c: model.Credential, call: Call) -> dict[str, Any]:
-    return c.extra | {
-        "id": c.id,
-        "type": c.type,
-        "user_id": c.user_id,
-        "project_id": c.project_id,
-        "blob": c.blob,
-        "links": _links(call, "credentials", c.id),
-    }
+def inferences(pairs: list[tuple[model.Role, list[model.Role]]], call: Call) -> answers.InferencesAnswer:
+    return answers.InferencesAnswer(role_inferences=[_implies(p, call) for p in pairs], links=Self(_here(call)))
 
 
-def _ec2(c: model.Credential, call: Call) -> dict[str, Any]:
+def implied(pair: tuple[model.Role, model.Role], call: Call) -> answers.InferenceAnswer:
+    shown = answers.Inference(prior_role=_brief(pair[0], call), implies=_brief(pair[1], call))
+    return answers.InferenceAnswer(role_inference=shown, links=Self(_here(call)))
+
+
+def assignments(found: tuple[list[Assignment], dict[str, Named]], call: Call) -> answers.AssignmentsAnswer:
+    """Assignments with ids, or with names when `include_names` was asked for; each with the address of the grant behind it."""
+    rows, names = found
+    named = {id: _named(id, thing) for id, thing in names.items()}
+    return answers.AssignmentsAnswer(
+        role_assignments=[_assignment(r, named, call) for r in rows], links=Links(_here(call))
+    )
+
+
+def _named(id: str, thing: Named) -> answers.Assigned:
+    return answers.Assigned(id=id, name=thing.name, domain=UNSET if thing.domain is None else Reference(*thing.domain))
+
+
+def _assignment(r: Assignment, named: dict[str, answers.Assigned], call: Call) -> answers.Assignment:
+    def ref(id: str | None) -> answers.Assigned | UnsetType:
+        return UNSET if id is None else named.get(id) or answers.Assigned(id)
+
+    kind, at = r.from_target or (r.target, r.target_id)
+    inherited = r.inherited or r.from_target is not None
+    where = "system" if kind == "system" else f"{kind}s/{at}"
+    who = f"groups/{r.group_id}" if r.group_id is not None else f"users/{r.user_id}"
+    path = f"{where}/{who}/roles/{r.prior_id or r.role_id}"
+    links = answers.AssignmentLinks(
+        call.request.link(f"/v3/OS-INHERIT/{path}/inherited_to_projects" if inherited else f"/v3/{path}")
+    )
+    if r.user_id is not None and r.group_id is not None:
+        links.membership = call.request.link(f"/v3/groups/{r.group_id}/users/{r.user_id}")
+    if r.prior_id is not None:
+        links.prior_role = call.request.link(f"/v3/prior_role/{r.prior_id}/implies/{r.role_id}")
+    scope = answers.AssignmentScope(
+        system=All(True) if r.target == "system" else UNSET,
+        project=ref(r.target_id) if r.target == "project" else UNSET,
+        domain=ref(r.target_id) if r.target == "domain" else UNSET,
+        inherited_to="projects" if inherited else UNSET,
+    )
+    return answers.Assignment(
+        role=named.get(r.role_id) or answers.Assigned(r.role_id),
+        scope=scope,
+        links=links,
+        user=ref(r.user_id),
+        group=ref(r.group_id) if r.user_id is None else UNSET,
+    )
+
+
+# -- credentials -------------------------------------------------------------------------------------------------------
+
+
+def _credential(c: model.Credential, call: Call) -> answers.Credential:
+    return call.making(answers.Credential)(
+        extra=c.extra,
+        id=c.id,
+        type=c.type,
+        user_id=c.user_id,
+        project_id=c.project_id,
+        blob=c.blob,
+        links=_self(call, "credentials", c.id),
+    )
+
+
+def _ec2(c: model.Credential, call: Call) -> answers.EC2Credential:
     blob = msgspec.json.decode(c.blob)
-    link = call.request.link(f"/v3/users/{c.user_id}/credentials/OS-EC2/{blob['access']}")
+    return answers.EC2Credential(
+        user_id=c.user_id,
+        tenant_id=c.project_id,
+        access=blob["access"],
+        secret=blob.get("secret"),
+        trust_id=blob.get("trust_id"),
+        links=_self(call, f"users/{c.user_id}/credentials/OS-EC2", blob["access"]),
+    )
+
+
+def ec2(row: model.Credential, call: Call) -> answers.EC2CredentialAnswer:
+    return answers.EC2CredentialAnswer(_ec2(row, call))
+
+
+def ec2s(rows: list[model.Credential], call: Call) -> answers.EC2CredentialsAnswer:
+    return answers.EC2CredentialsAnswer(credentials=[_ec2(r, call) for r in rows], links=Links(_here(call)))
+
+
+def _trust_fields(t: model.Trust, call: Call) -> dict[str, Any]:
     return {
-        "user_id": c.user_id,
-        "tenant_id": c.project_id,
-        "access": blob["access"],
-        "secret": blob.get("secret"),
-        "trust_id": blob.get("trust_id"),
-        "links": {"self": link},
-    }
-
-
-def ec2(row: model.Credential, call: Call) -> dict[str, Any]:
-    return {"credential": _ec2(row, call)}
-
-
-def ec2s(rows: list[model.Credential], call: Call) -> dict[str, Any]:
-    links = {"self": call.request.base + call.request.path, "previous": None, "next": None}
-    return {"credentials": [_ec2(r, call) for r in rows], "links": links}
-
-
-def _region(r: model.Region, call: Call) -> dict[str, Any]:
-    return r.extra | {
-        "id": r.id,
-        "description": r.description,
-        "parent_region_id": r.parent_region_id,
-        "links": _links(call, "regions", r.id),
-    }
-
-
-def _service(s: model.CatalogService, call: Call) -> dict[str, Any]:
-    body = s.extra | {"id": s.id, "type": s.type, "enabled": s.enabled, "links": _links(call, "services", s.id)}
-    if s.name is not None:
-        body["name"] = s.name
-    if s.description is not None:
-        body["description"] = s.description
-    return body
-
-
-def _endpoint(e: model.Endpoint, call: Call) -> dict[str, Any]:
-    url = address(e.url, call.request.base, None) if e.url.startswith("/") else e.url
-    return e.extra | {
-        "id": e.id,
-        "service_id": e.service_id,
-        "interface": e.interface,
-        "region": e.region_id,
-        "region_id": e.region_id,
-        "url": url,
-        "enabled": e.enabled,
-        "links": _links(call, "endpoints", e.id),
-    }
-
-
-def _moment(seconds: float | None) -> str | None:
-    return None if seconds is None else iso_micro(seconds)
-
-
-def _trust(t: model.Trust, call: Call) -> dict[str, Any]:
-    return t.extra | {
+        "extra": t.extra,
         "id": t.id,
         "trustor_user_id": t.trustor_id,
         "trustee_user_id": t.trustee_id,
@@ -310,237 +407,243 @@ def _trust(t: model.Trust, call: Call) -> dict[str, Any]:
         "redelegation_count": t.redelegation_count,
         "redelegated_trust_id": t.redelegated_id,
         "deleted_at": _moment(t.deleted_at),
-        "links": _links(call, "OS-TRUST/trusts", t.id),
+        "links": _self(call, "OS-TRUST/trusts", t.id),
     }
 
 
-def _trust_roles(
-    whole: tuple[model.Trust, list[model.Role]], call: Call
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    links = {"self": call.request.link(f"/v3/OS-TRUST/trusts/{whole[0].id}/roles"), "next": None, "previous": None}
+def _trust(t: model.Trust, call: Call) -> answers.Trust:
+    return call.making(answers.Trust)(**_trust_fields(t, call))
+
+
+def _trust_roles(whole: tuple[model.Trust, list[model.Role]], call: Call) -> tuple[list[answers.Role], Links]:
+    links = Links(call.request.link(f"/v3/OS-TRUST/trusts/{whole[0].id}/roles"))
     return [_role(r, call) for r in whole[1]], links
 
 
-def trust(whole: tuple[model.Trust, list[model.Role]], call: Call) -> dict[str, Any]:
+def trust(whole: tuple[model.Trust, list[model.Role]], call: Call) -> answers.TrustAnswer:
     roles, links = _trust_roles(whole, call)
-    return {"trust": _trust(whole[0], call) | {"roles": roles, "roles_links": links}}
+    shown = call.making(answers.TrustDetails)(**_trust_fields(whole[0], call), roles=roles, roles_links=links)
+    return call.making(answers.TrustAnswer)(trust=shown)
 
 
-def trust_roles(whole: tuple[model.Trust, list[model.Role]], call: Call) -> dict[str, Any]:
+def trust_roles(whole: tuple[model.Trust, list[model.Role]], call: Call) -> answers.TrustRolesAnswer:
     roles, links = _trust_roles(whole, call)
-    return {"roles": roles, "links": links}
+    return call.making(answers.TrustRolesAnswer)(roles=roles, links=links)
 
 
-def _app_credential(w: app_credentials.AppCredentialDetails, call: Call) -> dict[str, Any]:
+def _app_credential(w: app_credentials.AppCredentialDetails, call: Call) -> answers.AppCredential:
     a = w.row
-    body = {
-        "id": a.id,
-        "name": a.name,
-        "description": a.description,
-        "project_id": a.project_id,
-        "unrestricted": a.unrestricted,
-        "expires_at": None if a.expires is None else iso_micro(a.expires).rstrip("Z"),
-        "roles": [
-            {"id": r.id, "name": r.name, "domain_id": r.domain_id, "description": r.description, "options": r.options}
-            for r in w.roles
-        ],
-        "user_id": a.user_id,
-        "system": None,
-        "links": _links(call, f"users/{a.user_id}/application_credentials", a.id),
-    }
-    if w.rules is not None:
-        body["access_rules"] = [_rule(r) for r in w.rules]
-    if w.secret is not None:
-        body["secret"] = w.secret
-    return body
+    return answers.AppCredential(
+        id=a.id,
+        name=a.name,
+        description=a.description,
+        project_id=a.project_id,
+        unrestricted=a.unrestricted,
+        expires_at=None if a.expires is None else iso_micro(a.expires).rstrip("Z"),
+        roles=[_given_role(r) for r in w.roles],
+        user_id=a.user_id,
+        system=None,
+        links=_self(call, f"users/{a.user_id}/application_credentials", a.id),
+        access_rules=UNSET if w.rules is None else [_rule(r) for r in w.rules],
+        secret=UNSET if w.secret is None else w.secret,
+    )
 
 
-def _access_rule(r: model.AccessRule, call: Call) -> dict[str, Any]:
-    return _rule(r) | {"links": _links(call, f"users/{r.user_id}/access_rules", r.id)}
+def _given_role(r: model.Role) -> answers.GivenRole:
+    return answers.GivenRole(id=r.id, name=r.name, domain_id=r.domain_id, description=r.description, options=r.options)
 
 
-def _policy(p: model.PolicyBlob, call: Call) -> dict[str, Any]:
-    return p.extra | {"id": p.id, "type": p.type, "blob": p.blob, "links": _links(call, "policies", p.id)}
+def _access_rule(r: model.AccessRule, call: Call) -> answers.UserAccessRule:
+    return answers.UserAccessRule(
+        id=r.id,
+        service=r.service,
+        method=r.method,
+        path=r.path,
+        links=_self(call, f"users/{r.user_id}/access_rules", r.id),
+    )
 
 
-def _endpoint_group(g: model.EndpointGroup, call: Call) -> dict[str, Any]:
-    links = _links(call, "OS-EP-FILTER/endpoint_groups", g.id)
-    return {"id": g.id, "name": g.name, "description": g.description, "filters": g.filters, "links": links}
+# -- the catalogue as it is kept ---------------------------------------------------------------------------------------
 
 
-def endpoint_group_in_project(found: tuple[str, str], call: Call) -> dict[str, Any]:
+def _region(r: model.Region, call: Call) -> answers.Region:
+    return call.making(answers.Region)(
+        extra=r.extra,
+        id=r.id,
+        description=r.description,
+        parent_region_id=r.parent_region_id,
+        links=_self(call, "regions", r.id),
+    )
+
+
+def _service(s: model.CatalogService, call: Call) -> answers.CatalogService:
+    return call.making(answers.CatalogService)(
+        extra=s.extra,
+        id=s.id,
+        type=s.type,
+        enabled=s.enabled,
+        links=_self(call, "services", s.id),
+        name=UNSET if s.name is None else s.name,
+        description=UNSET if s.description is None else s.description,
+    )
+
+
+def _endpoint(e: model.Endpoint, call: Call) -> answers.Endpoint:
+    return call.making(answers.Endpoint)(
+        extra=e.extra,
+        id=e.id,
+        service_id=e.service_id,
+        interface=e.interface,
+        region=e.region_id,
+        region_id=e.region_id,
+        url=address(e.url, call.request.base, None) if e.url.startswith("/") else e.url,
+        enabled=e.enabled,
+        links=_self(call, "endpoints", e.id),
+    )
+
+
+def _endpoint_group(g: model.EndpointGroup, call: Call) -> answers.EndpointGroup:
+    return answers.EndpointGroup(
+        id=g.id,
+        name=g.name,
+        description=g.description,
+        filters=g.filters,
+        links=_self(call, "OS-EP-FILTER/endpoint_groups", g.id),
+    )
+
+
+def endpoint_group_in_project(found: tuple[str, str], call: Call) -> answers.ProjectEndpointGroupAnswer:
     group, project = found
-    links = _links(call, f"OS-EP-FILTER/endpoint_groups/{group}/projects", project)
-    return {"project_endpoint_group": {"endpoint_group_id": group, "project_id": project, "links": links}}
+    links = _self(call, f"OS-EP-FILTER/endpoint_groups/{group}/projects", project)
+    shown = answers.ProjectEndpointGroup(endpoint_group_id=group, project_id=project, links=links)
+    return answers.ProjectEndpointGroupAnswer(shown)
 
 
-def memberships(found: tuple[Page[model.Group], dict[str, float]], call: Call) -> dict[str, Any]:
-    """A user's groups; those that an identity provider lent, with the end of that."""
-    groups, ends = found
-    page: dict[str, Any] = many(model.Group)(groups, call)
-    for shown in page["groups"]:
-        until = ends.get(shown["id"])
-        shown["membership_expires_at"] = None if until is None else iso_micro(until)
-    return page
+# -- policies and limits -----------------------------------------------------------------------------------------------
 
 
-def _registered_limit(r: model.RegisteredLimit, call: Call) -> dict[str, Any]:
-    return {
-        "id": r.id,
-        "service_id": r.service_id,
-        "region_id": r.region_id,
-        "resource_name": r.resource_name,
-        "default_limit": r.default_limit,
-        "description": r.description,
-        "links": _links(call, "registered_limits", r.id),
-    }
+def _policy(p: model.PolicyBlob, call: Call) -> answers.Policy:
+    return call.making(answers.Policy)(
+        extra=p.extra, id=p.id, type=p.type, blob=p.blob, links=_self(call, "policies", p.id)
+    )
 
 
-def _limit(r: model.ProjectLimit, call: Call) -> dict[str, Any]:
-    return {
-        "id": r.id,
-        "project_id": r.project_id,
-        "domain_id": r.domain_id,
-        "service_id": r.service_id,
-        "region_id": r.region_id,
-        "resource_name": r.resource_name,
-        "resource_limit": r.resource_limit,
-        "description": r.description,
-        "links": _links(call, "limits", r.id),
-    }
+def _registered_limit(r: model.RegisteredLimit, call: Call) -> answers.RegisteredLimit:
+    return answers.RegisteredLimit(
+        id=r.id,
+        service_id=r.service_id,
+        region_id=r.region_id,
+        resource_name=r.resource_name,
+        default_limit=r.default_limit,
+        description=r.description,
+        links=_self(call, "registered_limits", r.id),
+    )
 
 
-def limit_model(found: tuple[str, str], call: Call) -> dict[str, Any]:
-    return {"model": {"name": found[0], "description": found[1]}}
+def _limit(r: model.ProjectLimit, call: Call) -> answers.Limit:
+    return answers.Limit(
+        id=r.id,
+        project_id=r.project_id,
+        domain_id=r.domain_id,
+        service_id=r.service_id,
+        region_id=r.region_id,
+        resource_name=r.resource_name,
+        resource_limit=r.resource_limit,
+        description=r.description,
+        links=_self(call, "limits", r.id),
+    )
 
 
-def config(found: Any, call: Call) -> dict[str, Any]:
-    return {"config": found}
+def limit_model(found: tuple[str, str], call: Call) -> answers.LimitModelAnswer:
+    return answers.LimitModelAnswer(answers.LimitModel(name=found[0], description=found[1]))
 
 
-def config_made(found: tuple[bool, Any], call: Call) -> Answer:
-    return Answer({"config": found[1]}, 201 if found[0] else 200)
+# -- one of a noun, and many -------------------------------------------------------------------------------------------
 
 
-_ONE: dict[type[Any], tuple[str, str, Any]] = {
-    model.User: ("user", "users", _user),
-    model.Group: ("group", "groups", _group),
-    model.Credential: ("credential", "credentials", _credential),
-    model.Project: ("project", "projects", _project),
-    model.Domain: ("domain", "domains", _domain),
-    model.Role: ("role", "roles", _role),
-    model.Region: ("region", "regions", _region),
-    model.CatalogService: ("service", "services", _service),
-    model.Endpoint: ("endpoint", "endpoints", _endpoint),
-    model.Trust: ("trust", "trusts", _trust),
-    app_credentials.AppCredentialDetails: ("application_credential", "application_credentials", _app_credential),
-    model.AccessRule: ("access_rule", "access_rules", _access_rule),
-    model.PolicyBlob: ("policy", "policies", _policy),
-    model.EndpointGroup: ("endpoint_group", "endpoint_groups", _endpoint_group),
-    model.RegisteredLimit: ("registered_limit", "registered_limits", _registered_limit),
-    model.ProjectLimit: ("limit", "limits", _limit),
+class Noun(NamedTuple):
+    """How rows of a type are answered: one alone under its key, and a list under its."""
+
+    one: Any
+    many: Any
+    view: Callable[[Any, Call], Any]
+
+
+NOUNS: dict[type[Any], Noun] = {
+    model.User: Noun(answers.UserAnswer, answers.UsersAnswer, _user),
+    model.Group: Noun(answers.GroupAnswer, answers.GroupsAnswer, _group),
+    model.Credential: Noun(answers.CredentialAnswer, answers.CredentialsAnswer, _credential),
+    model.Project: Noun(answers.ProjectAnswer, answers.ProjectsAnswer, _project),
+    model.Domain: Noun(answers.DomainAnswer, answers.DomainsAnswer, _domain),
+    model.Role: Noun(answers.RoleAnswer, answers.RolesAnswer, _role),
+    model.Region: Noun(answers.RegionAnswer, answers.RegionsAnswer, _region),
+    model.CatalogService: Noun(answers.ServiceAnswer, answers.ServicesAnswer, _service),
+    model.Endpoint: Noun(answers.EndpointAnswer, answers.EndpointsAnswer, _endpoint),
+    model.Trust: Noun(answers.TrustAnswer, answers.TrustsAnswer, _trust),
+    app_credentials.AppCredentialDetails: Noun(
+        answers.AppCredentialAnswer, answers.AppCredentialsAnswer, _app_credential
+    ),
+    model.AccessRule: Noun(answers.AccessRuleAnswer, answers.AccessRulesAnswer, _access_rule),
+    model.PolicyBlob: Noun(answers.PolicyAnswer, answers.PoliciesAnswer, _policy),
+    model.EndpointGroup: Noun(answers.EndpointGroupAnswer, answers.EndpointGroupsAnswer, _endpoint_group),
+    model.RegisteredLimit: Noun(answers.RegisteredLimitAnswer, answers.RegisteredLimitsAnswer, _registered_limit),
+    model.ProjectLimit: Noun(answers.LimitAnswer, answers.LimitsAnswer, _limit),
 }
 
 
-def one(row: Any, call: Call) -> dict[str, Any]:
-    """`{"user": {…}}` of whatever noun the row is."""
-    key, _, view = _ONE[type(row)]
-    return {key: view(row, call)}
+def one(noun: type[Any]) -> dict[str, Any]:
+    """What a route says that answers `{"user": {…}}`: its view and its shape."""
+    answer, _, view = NOUNS[noun]
+    key = answer.__struct_fields__[0]
+
+    def shown(row: Any, call: Call) -> Any:
+        return call.making(answer)(**{key: view(row, call)})
+
+    return {"view": shown, "answer": answer}
 
 
-def many(noun: type[Any]) -> Any:
-    """A list view: `{"users": […], "links": {…}}`, with the next page when a limit cut the list; `truncated` when it was the
+def many(noun: type[Any]) -> dict[str, Any]:
+    """The same of a list: `{"users": […], "links": {…}}`, with the next page when a limit cut the list; `truncated` when it was the
     operator's limit and not the caller's."""
-    _, key, view = _ONE[noun]
+    _, answer, view = NOUNS[noun]
+    key = answer.__struct_fields__[0]
 
-    def page(found: list[Any] | Page[Any], call: Call) -> dict[str, Any]:
+    def shown(found: list[Any] | Page[Any], call: Call) -> Any:
         rows, marker = (found.items, found.marker) if isinstance(found, Page) else (found, None)
-        links = {
-            "self": call.request.base
-            + call.request.path
-            + (f"?{call.request.raw_query}" if call.request.raw_query else ""),
-            "previous": None,
-            "next": next_link(call, marker) if marker is not None else None,
-        }
-        body: dict[str, Any] = {key: [view(r, call) for r in rows], "links": links}
-        if marker is not None and "limit" not in call.query:
-            body["truncated"] = True
-        return body
+        links, truncated = _page(marker, call)
+        return call.making(answer)(**{key: [view(r, call) for r in rows]}, links=links, truncated=truncated)
 
-    return page
+    return {"view": shown, "answer": answer}
 
 
-def assignments(found: tuple[list[Assignment], dict[str, Named]], call: Call) -> dict[str, Any]:
-    """Assignments with ids, or with names when `include_names` was asked for; each with the address of the grant behind it."""
-    rows, names = found
-    named = {id: _named(id, thing) for id, thing in names.items()}
-    return {
-        "role_assignments": [_assignment(r, named, call) for r in rows],
-        "links": {"self": call.request.base + call.request.path, "previous": None, "next": None},
-    }
+def _page(marker: str | None, call: Call) -> tuple[Links, bool | UnsetType]:
+    here = _here(call) + (f"?{call.request.raw_query}" if call.request.raw_query else "")
+    if marker is None:
+        return Links(here), UNSET
+    return Links(here, None, next_link(call, marker)), True if "limit" not in call.query else UNSET
 
 
-def _named(id: str, thing: Named) -> dict[str, Any]:
-    out: dict[str, Any] = {"id": id, "name": thing.name}
-    if thing.domain is not None:
-        out["domain"] = {"id": thing.domain[0], "name": thing.domain[1]}
-    return out
+# -- documents ---------------------------------------------------------------------------------------------------------
 
 
-def _assignment(r: Assignment, named: dict[str, dict[str, Any]], call: Call) -> dict[str, Any]:
-    def ref(id: str) -> dict[str, Any]:
-        return named.get(id, {"id": id})
-
-    scope: dict[str, Any] = {"system": {"all": True}} if r.target == "system" else {r.target: ref(r.target_id)}
-    kind, at = r.from_target or (r.target, r.target_id)
-    inherited = r.inherited or r.from_target is not None
-    if inherited:
-        scope["OS-INHERIT:inherited_to"] = "projects"
-    where = "system" if kind == "system" else f"{kind}s/{at}"
-    who = f"groups/{r.group_id}" if r.group_id is not None else f"users/{r.user_id}"
-    path = f"{where}/{who}/roles/{r.prior_id or r.role_id}"
-    links = {
-        "assignment": call.request.link(f"/v3/OS-INHERIT/{path}/inherited_to_projects" if inherited else f"/v3/{path}")
-    }
-    body: dict[str, Any] = {"role": ref(r.role_id), "scope": scope, "links": links}
-    if r.user_id is not None:
-        body["user"] = ref(r.user_id)
-        if r.group_id is not None:
-            links["membership"] = call.request.link(f"/v3/groups/{r.group_id}/users/{r.user_id}")
-    elif r.group_id is not None:
-        body["group"] = ref(r.group_id)
-    if r.prior_id is not None:
-        links["prior_role"] = call.request.link(f"/v3/prior_role/{r.prior_id}/implies/{r.role_id}")
-    return body
+def _version(call: Call) -> answers.Version:
+    return answers.Version(
+        id="v3.14",
+        status="stable",
+        updated="2020-04-07T00:00:00Z",
+        links=[answers.Link(rel="self", href=call.request.link("/v3/"))],
+        media_types=[answers.MediaType("application/json", "application/vnd.openstack.identity-v3+json")],
+    )
 
 
-def events(rows: list[model.RevokeEvent], call: Call) -> dict[str, Any]:
-    times = ("issued_before", "revoked_at")
-    shown = [{k: iso_micro(v) if k in times else v for k, v in r.facts.items()} for r in rows]
-    return {"events": shown, "links": {"self": call.request.base + call.request.path, "previous": None, "next": None}}
-
-
-def system_scope(on: bool, call: Call) -> dict[str, Any]:
-    return {"system": [{"all": True}] if on else [], "links": {"self": call.request.link("/v3/auth/system")}}
-
-
-def _version(call: Call) -> dict[str, Any]:
-    return {
-        "id": "v3.14",
-        "status": "stable",
-        "updated": "2020-04-07T00:00:00Z",
-        "links": [{"rel": "self", "href": call.request.link("/v3/")}],
-        "media-types": [{"base": "application/json", "type": "application/vnd.openstack.identity-v3+json"}],
-    }
-
-
-def versions(_: None, call: Call) -> Answer:
+def versions(_: None, call: Call) -> answers.VersionsAnswer:
     older = [v2.document(call)] if call.use(settings.Identity).v2 else []
-    return Answer({"versions": {"values": [_version(call), *older]}}, 300)
+    return answers.VersionsAnswer(answers.VersionValues([_version(call), *older]))
 
 
 def version(_: None, call: Call) -> Answer:
     """The version, or the JSON home for who asks for that."""
     if "application/json-home" in call.request.headers.get("accept", ""):
-        return Answer(json_home.document(), 200, {"vary": "Accept"}, content_type="application/json-home")
-    return Answer({"version": _version(call)}, 200, {"vary": "Accept"})
+        home = answers.JsonHomeAnswer(json_home.resources())
+        return Answer(home, 200, {"vary": "Accept"}, content_type="application/json-home")
+    return Answer(answers.VersionAnswer(_version(call)), 200, {"vary": "Accept"})

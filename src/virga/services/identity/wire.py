@@ -287,7 +287,9 @@ class CreateTrust(Open, kw_only=True):
     redelegated_trust_id: Annotated[Id, refers("trust")] | None = None
 
 
-class AccessRule(Wire):
+class NewAccessRule(Wire):
+    """A rule to be made, or one that the user has, by its id."""
+
     id: Annotated[Id, refers("access rule")] | UnsetType = UNSET
     service: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
     method: Literal["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"] | UnsetType = UNSET
@@ -302,7 +304,7 @@ class CreateAppCredential(Wire, kw_only=True):
     project_id: Annotated[Id, refers("project")] | UnsetType | None = UNSET
     roles: Annotated[list[RoleRef], Meta(max_length=256)] = []
     unrestricted: bool = False
-    access_rules: Annotated[list[AccessRule], Meta(max_length=256)] | None = None
+    access_rules: Annotated[list[NewAccessRule], Meta(max_length=256)] | None = None
 
 
 class CreateEndpointGroup(Open, kw_only=True):
@@ -332,7 +334,7 @@ class UpdatePolicy(Open):
 LimitValue = Annotated[int, Meta(ge=-1, le=2**31 - 1)]
 
 
-class RegisteredLimit(Wire, kw_only=True):
+class CreateRegisteredLimit(Wire, kw_only=True):
     service_id: Annotated[Id, refers("service", may="identity:create_registered_limits")]
     resource_name: Name
     default_limit: LimitValue
@@ -349,10 +351,10 @@ class UpdateRegisteredLimit(Wire):
 
 
 class RegisteredLimits(Wire):
-    registered_limits: Annotated[list[RegisteredLimit], Meta(min_length=1, max_length=256)]
+    registered_limits: Annotated[list[CreateRegisteredLimit], Meta(min_length=1, max_length=256)]
 
 
-class ProjectLimit(Wire, kw_only=True):
+class CreateLimit(Wire, kw_only=True):
     service_id: Annotated[Id, refers("service", may="identity:create_limits")]
     resource_name: Name
     resource_limit: LimitValue
@@ -368,7 +370,7 @@ class UpdateLimit(Wire):
 
 
 class Limits(Wire):
-    limits: Annotated[list[ProjectLimit], Meta(min_length=1, max_length=256)]
+    limits: Annotated[list[CreateLimit], Meta(min_length=1, max_length=256)]
 
 
 class Config(Wire):

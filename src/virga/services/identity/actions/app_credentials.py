@@ -122,7 +122,7 @@ def _later_id() -> str:
     return f"{time.time_ns():016x}{secrets.token_hex(8)}"
 
 
-def _rule(tx: Tx, user_id: str, given: wire.AccessRule) -> str:
+def _rule(tx: Tx, user_id: str, given: wire.NewAccessRule) -> str:
     """The id of a rule of the user: by id, or the same rule that is there already, or a new one."""
     c = store.ACCESS_RULES.c
     if isinstance(given.id, str):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from virga.authority.rules import allow
 from virga.ground.act import Act
@@ -14,6 +15,7 @@ from virga.ground.wire import UNSET
 from virga.services.identity import model, policy, settings, store, wire
 from virga.services.identity.actions import login
 from virga.services.identity.actions.login import DENIED
+from virga.services.identity.catalog import NOTHING, Carried, Catalog
 from virga.services.identity.times import moment
 from virga.services.identity.tokens import Tokens, audit_id, live_trust, no_role, roles_on, roles_on_project
 
@@ -31,13 +33,34 @@ class AuthReceipt:
     required: list[list[str]]
 
 
+class Issued(NamedTuple):
+    """A token (empty where none is given away), whose it is, and what it carries beside."""
+
+    token: str
+    session: model.Session
+    carried: Carried = NOTHING
+
+
 def by_token_alone(auth: wire.Auth) -> bool:
     """Whether no password is to be hashed: a token for a token, which dashboards and services ask for most."""
     return auth.identity.methods == ["token"]
 
 
-def issue(call: Call, auth: wire.Auth) -> tuple[str, model.Session] | AuthReceipt:
-    """POST /v3/auth/tokens: check the methods, find the scope, seal a token. The slow hash runs outside any transaction."""
+def issue(call: Call, auth: wire.Auth) -> Issued | AuthReceipt:
+    """POST /v3/auth/tokens"""
+    found = log_in(call, auth)
+    if isinstance(found, AuthReceipt):
+        return found
+    sealed, session = found
+    return Issued(sealed, session, _carried(call, session))
+
+
+def _carried(call: Call, session: model.Session) -> Carried:
+    return call.use(Catalog).carried(call.request.base, session, services="nocatalog" not in call.query)
+
+
+def log_in(call: Call, auth: wire.Auth) -> tuple[str, model.Session] | AuthReceipt:
+    """Check the methods, find the scope, seal a token. The slow hash runs outside any transaction."""
     tokens, identity, now = call.use(Tokens), auth.identity, call.now()
     methods = list(dict.fromkeys(identity.methods))
     for method in methods:
@@ -220,9 +243,17 @@ def _subject(call: Call) -> str:
     return token
 
 
-def show(call: Call) -> model.Session:
-    """GET /v3/auth/tokens: from memory when the token was seen since the last change, without I/O. `allow_expired` also shows one that
-    ended a while ago, for services that finish what it began."""
+def show(call: Call) -> Issued:
+    """GET /v3/auth/tokens: from memory when the token and its catalogue were seen since the last change, without I/O."""
+    session = checked(call)
+    if call.hot and session.roles and not call.use(Catalog).warm(call.request.base, session.payload.project_id):
+        raise Cold
+    return Issued(_subject(call), session, _carried(call, session))
+
+
+def checked(call: Call) -> model.Session:
+    """What the token of X-Subject-Token stands for. `allow_expired` also shows one that ended a while ago, for services that finish what
+    it began."""
     tokens, subject = call.use(Tokens), _subject(call)
     late = (
         float(call.use(settings.Identity).late_seconds)
@@ -260,7 +291,7 @@ def revoke(call: Call) -> None:
         tokens.bump_generation(tx)
 
 
-def catalog(call: Call) -> model.Session:
+def catalog(call: Call) -> Carried:
     """GET /v3/auth/catalog: needs a scope."""
     allow(call, policy.GET_CATALOG)
     if call.actor.project_id is None and call.actor.domain_id is None and not call.actor.system:
@@ -272,7 +303,10 @@ def catalog(call: Call) -> model.Session:
     found = tokens.session_hot(token) if call.hot else tokens.session(token)
     if found is None:
         raise Cold
-    return found[0]
+    known, project_id = call.use(Catalog), found[0].payload.project_id
+    if call.hot and not known.warm(call.request.base, project_id):
+        raise Cold
+    return Carried(known.raw(call.request.base, project_id))
 
 
 def projects(act: Act) -> list[model.Project]:

@@ -10,10 +10,13 @@ from virga.authority.rules import Rule, allow
 from virga.ground.act import Act
 from virga.ground.db.engine import Tx
 from virga.ground.errors import Invalid, NotFound, Unauthorized
+from virga.ground.http.call import Call
 from virga.ground.registry import Registry
 from virga.ground.world import World
 from virga.services.identity import model, policy, settings, signatures, store, wire
+from virga.services.identity.actions.auth import Issued
 from virga.services.identity.actions.credentials import key_id
+from virga.services.identity.catalog import Catalog
 from virga.services.identity.secrets import Vault
 from virga.services.identity.tokens import Tokens, audit_id
 
@@ -58,36 +61,46 @@ def _given(body: wire.Signed) -> dict[str, object]:
     raise Unauthorized("EC2 Signature not supplied")
 
 
+def log_in(call: Call, body: wire.Signed) -> tuple[str, model.Session]:
+    """A token of the one who signed."""
+    made, session = _who(call, policy.EC2TOKENS, body, s3=False)
+    return call.use(Tokens).seal(made), session
+
+
 def _who(act: Act, rule: Rule, body: wire.Signed, s3: bool) -> tuple[model.Payload, model.Session]:
     allow(act, rule)
     given = _given(body)
     access = given.get("access")
     if not isinstance(access, str):
         raise Unauthorized("EC2 Signature not supplied")
-    found = payload(act.tx, act.registry, access)
-    if found is None:
-        raise NotFound("EC2 access key not found.")
-    made, secret = found
-    if s3:
-        token, signature = given.get("token"), given.get("signature")
-        if not isinstance(token, str) or not isinstance(signature, str):
-            raise Invalid(
-                "Invalid input for field 'credentials': 'token' and 'signature' are needed", field="credentials"
-            )
-        when = signatures.check_s3(secret, token, signature)
-    else:
-        when = signatures.check_ec2(secret, given)
-    if abs(act.now() - when) > act.use(settings.Identity).ec2_seconds:
-        raise Unauthorized("Credential is expired")
-    return made, act.use(Tokens).resolve(act.tx, made)
+    with act.db.read() as tx:
+        found = payload(tx, act.registry, access)
+        if found is None:
+            raise NotFound("EC2 access key not found.")
+        made, secret = found
+        when = _signed_at(secret, given, s3)
+        if abs(act.now() - when) > act.use(settings.Identity).ec2_seconds:
+            raise Unauthorized("Credential is expired")
+        return made, act.use(Tokens).resolve(tx, made)
 
 
-def ec2tokens(act: Act, body: wire.Signed) -> tuple[str, model.Session]:
-    """POST /v3/ec2tokens: a token of the one who signed."""
-    made, session = _who(act, policy.EC2TOKENS, body, s3=False)
-    return act.use(Tokens).seal(made), session
+def _signed_at(secret: str, given: dict[str, object], s3: bool) -> float:
+    """Raises Unauthorized when it was not signed with `secret`."""
+    if not s3:
+        return signatures.check_ec2(secret, given)
+    token, signature = given.get("token"), given.get("signature")
+    if not isinstance(token, str) or not isinstance(signature, str):
+        raise Invalid("Invalid input for field 'credentials': 'token' and 'signature' are needed", field="credentials")
+    return signatures.check_s3(secret, token, signature)
 
 
-def s3tokens(act: Act, body: wire.Signed) -> model.Session:
+def ec2tokens(call: Call, body: wire.Signed) -> Issued:
+    """POST /v3/ec2tokens"""
+    sealed, session = log_in(call, body)
+    return Issued(sealed, session, call.use(Catalog).carried(call.request.base, session))
+
+
+def s3tokens(call: Call, body: wire.Signed) -> Issued:
     """POST /v3/s3tokens: who signed; no token that could be used elsewhere."""
-    return _who(act, policy.S3TOKENS, body, s3=True)[1]
+    session = _who(call, policy.S3TOKENS, body, s3=True)[1]
+    return Issued("", session, call.use(Catalog).carried(call.request.base, session))

@@ -11,7 +11,8 @@ from virga.services.identity import model as identity_model
 from virga.services.identity import views as identity_views
 from virga.services.identity import wire as identity_wire
 from virga.services.identity.actions import auth, login
-from virga.services.identity.federation import model, views, wire
+from virga.services.identity.answers import SUBJECT, TokenAnswer
+from virga.services.identity.federation import answers, model, views, wire
 from virga.services.identity.federation.actions import federated_login, providers, saml_login, websso
 
 BASE = "/v3/OS-FEDERATION"
@@ -33,10 +34,10 @@ def _noun(
     make, index, show, change, delete = actions
     one = f"{path}/{{id}}"
     return (
-        Route("GET", path, index, view=views.many(noun), query=query),
-        Route("PUT", one, make, body=create, key=key, view=views.one, code=201),
-        Route("GET", one, show, view=views.one),
-        Route("PATCH", one, change, body=update, key=key, view=views.one),
+        Route("GET", path, index, **views.many(noun), query=query),
+        Route("PUT", one, make, body=create, key=key, **views.one(noun), code=201),
+        Route("GET", one, show, **views.one(noun)),
+        Route("PATCH", one, change, body=update, key=key, **views.one(noun)),
         Route("DELETE", one, delete, code=204),
     )
 
@@ -44,8 +45,12 @@ def _noun(
 _NAMED: Query = identity_wire.query_params("id", flags=("enabled",))
 _ORIGIN: Query = {"origin": Annotated[str, Meta(max_length=2048), times(8)]}
 _BACK: Query = {name: Annotated[str, Meta(max_length=4095), times(8)] for name in ("state", "code")}
-_AUTH: dict[str, Any] = {"view": views.entered, "code": 201, "tx": "none", "slow": True, "public": True}
-_SSO: dict[str, Any] = {"view": views.elsewhere, "code": 302, "tx": "none", "slow": True, "public": True}
+_AUTH: dict[str, Any] = {
+    "view": views.entered, "answer": TokenAnswer | bytes, "sends": SUBJECT, "code": 201, "codes": (200,), "tx": "none", "slow": True, "public": True,
+}  # fmt: skip
+_SSO: dict[str, Any] = {
+    "view": views.elsewhere, "sends": answers.ELSEWHERE, "code": 302, "tx": "none", "slow": True, "public": True,
+}  # fmt: skip
 _AT = "/identity_providers/{idp}/protocols/{protocol}"
 ROUTES = (
     *_noun(
@@ -69,18 +74,18 @@ ROUTES = (
         ),
         query=_NAMED,
     ),
-    Route("GET", f"{BASE}/projects", auth.projects, view=identity_views.many(identity_model.Project)),
-    Route("GET", f"{BASE}/domains", auth.domains, view=identity_views.many(identity_model.Domain)),
+    Route("GET", f"{BASE}/projects", auth.projects, **identity_views.many(identity_model.Project)),
+    Route("GET", f"{BASE}/domains", auth.domains, **identity_views.many(identity_model.Domain)),
     Route("GET", f"{BASE}{_AT}/auth", websso.authenticate, **_AUTH),
     Route("POST", f"{BASE}{_AT}/auth", websso.authenticate, **_AUTH),
     Route("POST", f"{BASE}{_AT}/saml2/acs", saml_login.consume, **_AUTH),
-    Route("GET", f"{BASE}{_AT}/saml2/metadata", saml_login.own_metadata, tx="none", slow=True, public=True),
-    Route("GET", f"{BASE}/saml2/metadata", saml_login.issuer_metadata, tx="none", slow=True, public=True),
-    Route("POST", f"{SSO}/saml2", saml_login.assertion, body=saml_login.AssertionRequest, key="auth", tx="none", slow=True, public=True),
-    Route("POST", f"{SSO}/saml2/ecp", saml_login.enveloped_assertion, body=saml_login.AssertionRequest, key="auth", tx="none", slow=True, public=True),
+    Route("GET", f"{BASE}{_AT}/saml2/metadata", saml_login.own_metadata, answer=bytes, tx="none", slow=True, public=True),
+    Route("GET", f"{BASE}/saml2/metadata", saml_login.issuer_metadata, answer=bytes, tx="none", slow=True, public=True),
+    Route("POST", f"{SSO}/saml2", saml_login.assertion, body=saml_login.AssertionRequest, key="auth", answer=bytes, tx="none", slow=True, public=True),
+    Route("POST", f"{SSO}/saml2/ecp", saml_login.enveloped_assertion, body=saml_login.AssertionRequest, key="auth", answer=bytes, tx="none", slow=True, public=True),
     Route("GET", f"{SSO}/websso/{{protocol}}", websso.websso, **_SSO, query=_ORIGIN),
     Route("POST", f"{SSO}/websso/{{protocol}}", websso.websso, **_SSO, query=_ORIGIN),
     Route("GET", f"{SSO}{_AT}/websso", websso.websso_by, **_SSO, query=_ORIGIN),
     Route("POST", f"{SSO}{_AT}/websso", websso.websso_by, **_SSO, query=_ORIGIN),
-    Route("GET", f"{SSO}/oidc/callback", federated_login.callback, view=views.handed_over, tx="none", slow=True, public=True, query=_BACK),
+    Route("GET", f"{SSO}/oidc/callback", federated_login.callback, view=views.handed_over, answer=bytes, tx="none", slow=True, public=True, query=_BACK),
 )  # fmt: skip

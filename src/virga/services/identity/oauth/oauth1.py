@@ -6,7 +6,7 @@ from __future__ import annotations
 import hmac
 import secrets
 import uuid
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlencode
 
 from virga.authority.rules import ADMIN, READ_ALL, Rule, allow
@@ -17,10 +17,11 @@ from virga.ground.http.call import Answer, Call
 from virga.ground.http.table import Route
 from virga.ground.wire import UNSET, Meta, Name, Text, UnsetType, Wire, refers
 from virga.ground.world import iso_micro
+from virga.services.identity import model as rows
 from virga.services.identity import store as identity
 from virga.services.identity import wire as v3
 from virga.services.identity.actions import delegation, login, projects
-from virga.services.identity.oauth import model, signed, store
+from virga.services.identity.oauth import answers, model, signed, store, views
 from virga.services.identity.secrets import Vault
 from virga.services.identity.tokens import Tokens, roles_on_project
 
@@ -39,17 +40,17 @@ LIST_ACCESS_ROLES = Rule("identity:list_access_token_roles", ADMIN, "List the ro
 GET_ACCESS_ROLE = Rule("identity:get_access_token_role", ADMIN, "Show a role of an OAuth 1 access token")
 
 
-class Consumer(Wire):
+class WriteConsumer(Wire):
     description: Text | UnsetType | None = UNSET
 
 
-class RoleRef(Wire):
+class GrantedRole(Wire):
     id: Annotated[v3.Id, refers("role")] | UnsetType = UNSET
     name: Annotated[Name, refers("role name")] | UnsetType = UNSET
 
 
 class Authorize(Wire, kw_only=True):
-    roles: Annotated[list[RoleRef], Meta(max_length=256)]
+    roles: Annotated[list[GrantedRole], Meta(max_length=256)]
 
 
 # -- consumers -----------------------------------------------------------------------------------------------------
@@ -62,53 +63,42 @@ def _consumer(tx: Tx, id: str) -> model.Consumer:
     return found
 
 
-def _shown(c: model.Consumer, call: Call) -> dict[str, Any]:
-    return {
-        "id": c.id,
-        "description": c.description,
-        "links": {"self": call.request.link(f"/v3/OS-OAUTH1/consumers/{c.id}")},
-    }
-
-
-def create_consumer(call: Call, body: Consumer) -> dict[str, Any]:
-    """POST /v3/OS-OAUTH1/consumers: the only answer that shows the secret."""
-    allow(call, CREATE_CONSUMER)
+def create_consumer(act: Act, body: WriteConsumer) -> tuple[model.Consumer, str]:
+    """POST /v3/OS-OAUTH1/consumers: the consumer, and its secret."""
+    allow(act, CREATE_CONSUMER)
     secret = secrets.token_hex(16)
-    sealed = call.use(Vault).seal(secret)
+    sealed = act.use(Vault).seal(secret)
     text = body.description if isinstance(body.description, str) else None
-    made = store.CONSUMERS.insert(call.tx, id=uuid.uuid4().hex, secret=sealed, description=text)
-    return {"consumer": _shown(made, call) | {"secret": secret}}
+    return store.CONSUMERS.insert(act.tx, id=uuid.uuid4().hex, secret=sealed, description=text), secret
 
 
-def consumers(call: Call) -> dict[str, Any]:
+def consumers(act: Act) -> list[model.Consumer]:
     """GET /v3/OS-OAUTH1/consumers"""
-    allow(call, LIST_CONSUMERS)
-    rows = store.CONSUMERS.find(call.tx, order=store.CONSUMERS.c.id)
-    links = {"self": call.request.link("/v3/OS-OAUTH1/consumers"), "previous": None, "next": None}
-    return {"consumers": [_shown(c, call) for c in rows], "links": links}
+    allow(act, LIST_CONSUMERS)
+    return store.CONSUMERS.find(act.tx, order=store.CONSUMERS.c.id)
 
 
-def show_consumer(call: Call, id: str) -> dict[str, Any]:
+def show_consumer(act: Act, id: str) -> model.Consumer:
     """GET /v3/OS-OAUTH1/consumers/{id}"""
-    allow(call, GET_CONSUMER)
-    return {"consumer": _shown(_consumer(call.tx, id), call)}
+    allow(act, GET_CONSUMER)
+    return _consumer(act.tx, id)
 
 
-def update_consumer(call: Call, id: str, body: Consumer) -> dict[str, Any]:
+def update_consumer(act: Act, id: str, body: WriteConsumer) -> model.Consumer:
     """PATCH /v3/OS-OAUTH1/consumers/{id}"""
-    allow(call, UPDATE_CONSUMER)
-    _consumer(call.tx, id)
+    allow(act, UPDATE_CONSUMER)
+    _consumer(act.tx, id)
     if body.description is not UNSET:
-        store.CONSUMERS.put(call.tx, id, description=body.description)
-    return {"consumer": _shown(_consumer(call.tx, id), call)}
+        store.CONSUMERS.put(act.tx, id, description=body.description)
+    return _consumer(act.tx, id)
 
 
 def delete_consumer(act: Act, id: str) -> None:
     """DELETE /v3/OS-OAUTH1/consumers/{id}: what users granted it, and the tokens it made of that, end."""
     allow(act, DELETE_CONSUMER)
     _consumer(act.tx, id)
-    for rows in (store.REQUESTS, store.ACCESS):
-        rows.delete(act.tx, rows.c.consumer_id == id)
+    for held in (store.REQUESTS, store.ACCESS):
+        held.delete(act.tx, held.c.consumer_id == id)
     store.CONSUMERS.delete(act.tx, store.CONSUMERS.c.id == id)
     act.use(Tokens).bump_generation(act.tx)
 
@@ -163,8 +153,9 @@ def _request(tx: Tx, id: str, now: float) -> model.RequestToken:
     return found
 
 
-def authorize(act: Act, id: str, body: Authorize) -> dict[str, Any]:
-    """PUT /v3/OS-OAUTH1/authorize/{request_token}: roles that the caller has on the project; never by delegated authority."""
+def authorize(act: Act, id: str, body: Authorize) -> str:
+    """PUT /v3/OS-OAUTH1/authorize/{request_token}: roles that the caller has on the project; never by delegated authority. Gives the
+    verifier, which whoever has it turns the request token into an access token with."""
     allow(act, AUTHORIZE)
     delegation.in_person(act, "A request token is not authorized")
     request = _request(act.tx, id, act.now())
@@ -182,7 +173,7 @@ def authorize(act: Act, id: str, body: Authorize) -> dict[str, Any]:
     granted = {"verifier": verifier, "user_id": act.actor.user_id, "roles": sorted(wanted)}
     if store.REQUESTS.swap(act.tx, {"id": id, "user_id": None}, **granted) is None:
         raise Forbidden("The request token has been authorized already.")
-    return {"token": {"oauth_verifier": verifier}}
+    return verifier
 
 
 def access_token(call: Call) -> Answer:
@@ -250,32 +241,18 @@ def _access(act: Act, user_id: str, id: str) -> model.AccessToken:
     return found
 
 
-def _granted(a: model.AccessToken, call: Call) -> dict[str, Any]:
-    own = call.request.link(f"/v3/users/{a.user_id}/OS-OAUTH1/access_tokens/{a.id}")
-    return {
-        "id": a.id,
-        "consumer_id": a.consumer_id,
-        "project_id": a.project_id,
-        "authorizing_user_id": a.user_id,
-        "expires_at": iso_micro(a.expires) if a.expires is not None else None,
-        "links": {"self": own, "roles": f"{own}/roles"},
-    }
-
-
-def list_access(call: Call, user_id: str) -> dict[str, Any]:
+def list_access(act: Act, user_id: str) -> list[model.AccessToken]:
     """GET /v3/users/{user}/OS-OAUTH1/access_tokens"""
-    allow(call, LIST_ACCESS, user_id=user_id)
-    delegation.in_person(call, "Access tokens are not looked at, nor ended,")
-    rows = store.ACCESS.find(call.tx, store.ACCESS.c.user_id == user_id, order=store.ACCESS.c.id)
-    links = {"self": call.request.base + call.request.path, "previous": None, "next": None}
-    return {"access_tokens": [_granted(a, call) for a in rows], "links": links}
+    allow(act, LIST_ACCESS, user_id=user_id)
+    delegation.in_person(act, "Access tokens are not looked at, nor ended,")
+    return store.ACCESS.find(act.tx, store.ACCESS.c.user_id == user_id, order=store.ACCESS.c.id)
 
 
-def show_access(call: Call, user_id: str, id: str) -> dict[str, Any]:
+def show_access(act: Act, user_id: str, id: str) -> model.AccessToken:
     """GET /v3/users/{user}/OS-OAUTH1/access_tokens/{id}"""
-    allow(call, GET_ACCESS, user_id=user_id)
-    delegation.in_person(call, "Access tokens are not looked at, nor ended,")
-    return {"access_token": _granted(_access(call, user_id, id), call)}
+    allow(act, GET_ACCESS, user_id=user_id)
+    delegation.in_person(act, "Access tokens are not looked at, nor ended,")
+    return _access(act, user_id, id)
 
 
 def delete_access(act: Act, user_id: str, id: str) -> None:
@@ -287,44 +264,38 @@ def delete_access(act: Act, user_id: str, id: str) -> None:
     act.use(Tokens).bump_generation(act.tx)
 
 
-def _role(id: str, name: str, call: Call) -> dict[str, Any]:
-    return {"id": id, "name": name, "domain_id": None, "links": {"self": call.request.link(f"/v3/roles/{id}")}}
-
-
-def list_roles(call: Call, user_id: str, id: str) -> dict[str, Any]:
+def list_roles(act: Act, user_id: str, id: str) -> list[rows.Role]:
     """GET /v3/users/{user}/OS-OAUTH1/access_tokens/{id}/roles"""
-    allow(call, LIST_ACCESS_ROLES, user_id=user_id)
-    delegation.in_person(call, "Access tokens are not looked at, nor ended,")
-    rows = identity.ROLES.within(call.tx, "id", _access(call, user_id, id).roles)
-    links = {"self": call.request.base + call.request.path, "previous": None, "next": None}
-    return {"roles": [_role(r.id, r.name, call) for r in rows], "links": links}
+    allow(act, LIST_ACCESS_ROLES, user_id=user_id)
+    delegation.in_person(act, "Access tokens are not looked at, nor ended,")
+    return identity.ROLES.within(act.tx, "id", _access(act, user_id, id).roles)
 
 
-def show_role(call: Call, user_id: str, id: str, role_id: str) -> dict[str, Any]:
+def show_role(act: Act, user_id: str, id: str, role_id: str) -> rows.Role:
     """GET /v3/users/{user}/OS-OAUTH1/access_tokens/{id}/roles/{role}"""
-    allow(call, GET_ACCESS_ROLE, user_id=user_id)
-    delegation.in_person(call, "Access tokens are not looked at, nor ended,")
-    role = identity.ROLES.get(call.tx, role_id) if role_id in _access(call, user_id, id).roles else None
+    allow(act, GET_ACCESS_ROLE, user_id=user_id)
+    delegation.in_person(act, "Access tokens are not looked at, nor ended,")
+    role = identity.ROLES.get(act.tx, role_id) if role_id in _access(act, user_id, id).roles else None
     if role is None:
         raise NotFound(f"Could not find role: {role_id}.")
-    return {"role": _role(role.id, role.name, call)}
+    return role
 
 
 login.METHODS["oauth1"] = method
 _O = "/v3/OS-OAUTH1"
 _A = "/v3/users/{user}/OS-OAUTH1/access_tokens"
 ROUTES = (
-    Route("POST", f"{_O}/consumers", create_consumer, body=Consumer, key="consumer", code=201),
-    Route("GET", f"{_O}/consumers", consumers),
-    Route("GET", f"{_O}/consumers/{{id}}", show_consumer),
-    Route("PATCH", f"{_O}/consumers/{{id}}", update_consumer, body=Consumer, key="consumer"),
+    Route("POST", f"{_O}/consumers", create_consumer, body=WriteConsumer, key="consumer", view=views.made, answer=answers.ConsumerAnswer, code=201),
+    Route("GET", f"{_O}/consumers", consumers, view=views.consumers, answer=answers.ConsumersAnswer),
+    Route("GET", f"{_O}/consumers/{{id}}", show_consumer, view=views.consumer, answer=answers.ConsumerAnswer),
+    Route("PATCH", f"{_O}/consumers/{{id}}", update_consumer, body=WriteConsumer, key="consumer", view=views.consumer, answer=answers.ConsumerAnswer),
     Route("DELETE", f"{_O}/consumers/{{id}}", delete_consumer, code=204),
-    Route("POST", f"{_O}/request_token", request_token, tx="none", public=True),
-    Route("PUT", f"{_O}/authorize/{{id}}", authorize, body=Authorize),
-    Route("POST", f"{_O}/access_token", access_token, tx="none", public=True),
-    Route("GET", _A, list_access),
-    Route("GET", f"{_A}/{{id}}", show_access),
+    Route("POST", f"{_O}/request_token", request_token, answer=bytes, code=201, tx="none", public=True),
+    Route("PUT", f"{_O}/authorize/{{id}}", authorize, body=Authorize, view=views.verifier, answer=answers.VerifierAnswer),
+    Route("POST", f"{_O}/access_token", access_token, answer=bytes, code=201, tx="none", public=True),
+    Route("GET", _A, list_access, view=views.access_tokens, answer=answers.AccessTokensAnswer),
+    Route("GET", f"{_A}/{{id}}", show_access, view=views.access_token, answer=answers.AccessTokenAnswer),
     Route("DELETE", f"{_A}/{{id}}", delete_access, code=204),
-    Route("GET", f"{_A}/{{id}}/roles", list_roles),
-    Route("GET", f"{_A}/{{id}}/roles/{{role}}", show_role),
-)
+    Route("GET", f"{_A}/{{id}}/roles", list_roles, view=views.roles, answer=answers.AccessTokenRolesAnswer),
+    Route("GET", f"{_A}/{{id}}/roles/{{role}}", show_role, view=views.role, answer=answers.AccessTokenRoleAnswer),
+)  # fmt: skip

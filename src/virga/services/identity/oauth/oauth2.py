@@ -12,13 +12,14 @@ from virga.ground.http.call import Answer, Call
 from virga.ground.http.table import Route
 from virga.services.identity import wire
 from virga.services.identity.actions import auth
+from virga.services.identity.oauth import answers
 
 NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
 
 
 def _refused(call: Call, code: int, error: str, text: str) -> Answer:
     headers = NO_STORE | ({"www-authenticate": f'Keystone uri="{call.request.base}/identity"'} if code == 401 else {})
-    return Answer({"error": error, "error_description": text}, code, headers)
+    return Answer(answers.RefusedAnswer(error=error, error_description=text), code, headers)
 
 
 def _client(call: Call, form: dict[str, list[str]]) -> tuple[str, str] | None:
@@ -54,7 +55,7 @@ def token(call: Call) -> Answer:
         )
     method = wire.AppCredentialMethod(id=client[0][:64], secret=client[1][:4096])
     try:
-        issued = auth.issue(
+        issued = auth.log_in(
             call, wire.Auth(identity=wire.Methods(methods=["application_credential"], application_credential=method))
         )
     except Problem as e:
@@ -64,7 +65,8 @@ def token(call: Call) -> Answer:
     if isinstance(issued, auth.AuthReceipt):
         return _refused(call, 401, "invalid_client", "Client authentication failed.")
     seconds = int(issued[1].payload.expires - call.now())
-    return Answer({"access_token": issued[0], "expires_in": seconds, "token_type": "Bearer"}, 200, NO_STORE)
+    body = answers.BearerAnswer(issued[0], seconds, "Bearer")
+    return Answer(body, 200, NO_STORE)
 
 
 ROUTES = (
@@ -72,6 +74,8 @@ ROUTES = (
         "POST",
         "/v3/OS-OAUTH2/token",
         token,
+        answer=answers.BearerAnswer | answers.RefusedAnswer,
+        codes=(400, 401),
         tx="none",
         slow=True,
         public=True,

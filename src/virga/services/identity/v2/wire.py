@@ -21,7 +21,7 @@ class TokenCredentials(Wire):
     id: Annotated[str, Meta(min_length=1, max_length=4096)]
 
 
-class Auth(Wire):
+class AuthV2(Wire):
     """`auth`: a password or a token, and at most one tenant."""
 
     password: Annotated[PasswordCredentials | UnsetType, named("passwordCredentials")] = UNSET
@@ -32,7 +32,7 @@ class Auth(Wire):
     ] = UNSET
 
 
-class Tenant(Open):
+class WriteTenant(Open):
     """A tenant, new or changed; clients repeat its `id` in a change."""
 
     id: Id | UnsetType = UNSET
@@ -41,7 +41,7 @@ class Tenant(Open):
     enabled: bool | UnsetType = UNSET
 
 
-class User(Open):
+class WriteUser(Open):
     """A user, new or changed. `email` is one of the free attributes."""
 
     id: Id | UnsetType = UNSET
@@ -59,17 +59,17 @@ class OwnPassword(Wire):
     password: Annotated[str, Meta(min_length=1, max_length=4096)]
 
 
-class Role(Open, kw_only=True):
+class WriteRole(Open, kw_only=True):
     name: Name
 
 
-class Service(Open, kw_only=True):
+class WriteService(Open, kw_only=True):
     type: Name
     name: Annotated[str, Meta(max_length=255)] | None = None
     description: Text | None = None
 
 
-class Endpoint(Wire, kw_only=True):
+class WriteEndpoint(Wire, kw_only=True):
     """Up to three addresses of a service in a region: one v3 endpoint each."""
 
     service_id: Annotated[Id, refers("service", may="identity:create_endpoint")]
@@ -80,7 +80,7 @@ class Endpoint(Wire, kw_only=True):
     id: Annotated[str, Meta(max_length=255)] | None = None
 
 
-class Credential(Wire):
+class WriteCredential(Wire):
     """POST /users/{id}/credentials/OS-EC2: not wrapped in a key."""
 
     tenant_id: Annotated[Id, refers("project")]

@@ -30,7 +30,7 @@ def service(act: Act, id: str) -> model.CatalogService:
     return catalog.show_service(act, id)
 
 
-def create_service(act: Act, body: wire.Service) -> model.CatalogService:
+def create_service(act: Act, body: wire.WriteService) -> model.CatalogService:
     """POST /v2.0/OS-KSADM/services"""
     return catalog.create_service(
         act, v3.CreateService(type=body.type, name=body.name, description=body.description, extra=body.extra)
@@ -71,7 +71,7 @@ def endpoints(call: Call) -> list[Joined]:
     return joined(catalog.index_endpoints(as_v3(call)).items)
 
 
-def create_endpoint(act: Act, body: wire.Endpoint) -> Joined:
+def create_endpoint(act: Act, body: wire.WriteEndpoint) -> Joined:
     """POST /v2.0/endpoints: a region that is not there yet is made, as 2013's Keystone had no list of them."""
     if body.id is not None:
         raise Invalid("Invalid input for field 'endpoint.id': ids are given by the cloud", field="id")

@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 from virga.ground.act import Act
+from virga.ground.http.call import Call
 from virga.services.identity import model
 from virga.services.identity import wire as v3
 from virga.services.identity.actions import credentials, ec2
 from virga.services.identity.v2 import wire
-from virga.services.identity.v2.actions.tokens import told
+from virga.services.identity.v2.actions.tokens import Issued, told
 
 
-def create(act: Act, user_id: str, body: wire.Credential) -> model.Credential:
+def create(act: Act, user_id: str, body: wire.WriteCredential) -> model.Credential:
     """POST /v2.0/users/{user}/credentials/OS-EC2"""
     return credentials.create_ec2(act, user_id, v3.CreateEC2Credential(tenant_id=body.tenant_id))
 
@@ -31,6 +32,6 @@ def delete(act: Act, user_id: str, access: str) -> None:
     credentials.delete_ec2(act, user_id, access)
 
 
-def exchange(act: Act, body: v3.Signed) -> tuple[str, model.Session]:
+def exchange(call: Call, body: v3.Signed) -> Issued:
     """POST /v2.0/ec2tokens, for services: a token of the one who signed."""
-    return told(ec2.ec2tokens(act, body))
+    return told(call, ec2.log_in(call, body))

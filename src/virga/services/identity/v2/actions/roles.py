@@ -22,7 +22,7 @@ def show(act: Act, id: str) -> model.Role:
     return roles.show(act, id)
 
 
-def create(act: Act, body: wire.Role) -> model.Role:
+def create(act: Act, body: wire.WriteRole) -> model.Role:
     """POST /v2.0/OS-KSADM/roles"""
     return roles.create(act, v3.CreateRole(name=body.name, extra=body.extra))
 

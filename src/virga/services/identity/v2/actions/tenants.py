@@ -42,7 +42,7 @@ def index(call: Call) -> list[model.Project] | model.Project:
     return rows[page_slice(call, [p.id for p in rows])]
 
 
-def create(act: Act, body: wire.Tenant) -> model.Project:
+def create(act: Act, body: wire.WriteTenant) -> model.Project:
     """POST /v2.0/tenants"""
     if not isinstance(body.name, str):
         raise Invalid("Name field is required and cannot be empty", field="name")
@@ -56,7 +56,7 @@ def create(act: Act, body: wire.Tenant) -> model.Project:
     )
 
 
-def update(call: Call, id: str, body: wire.Tenant) -> model.Project:
+def update(call: Call, id: str, body: wire.WriteTenant) -> model.Project:
     """POST or PUT /v2.0/tenants/{id}"""
     if body.id not in (UNSET, id):
         raise Invalid("Cannot change project ID", field="id")

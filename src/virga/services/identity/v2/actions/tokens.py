@@ -3,23 +3,33 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
+from virga.ground.act import Act
 from virga.ground.errors import Forbidden, Invalid, Unauthorized
 from virga.ground.http.call import Call
 from virga.ground.wire import UNSET
 from virga.services.identity import model
 from virga.services.identity import wire as v3
 from virga.services.identity.actions import auth, users
+from virga.services.identity.catalog import Catalog
 from virga.services.identity.tokens import Tokens
 from virga.services.identity.v2 import wire
 from virga.services.identity.v2.adapter import DOMAIN, as_v3
 
-Issued = tuple[str, model.Session]
+
+class Issued(NamedTuple):
+    """A token, whose it is, and the services that its tenant is shown, addresses as they are kept."""
+
+    token: str
+    session: model.Session
+    services: list[dict[str, Any]]
+
+
 RequestedScope = v3.Scope | Literal["unscoped"]
 
 
-def issue(call: Call, body: wire.Auth) -> Issued:
+def issue(call: Call, body: wire.AuthV2) -> Issued:
     """POST /v2.0/tokens: by password or token, for a tenant by id or name. Without a tenant the token is unscoped."""
     if isinstance(body.password, wire.PasswordCredentials):
         if body.token is not UNSET:
@@ -31,7 +41,7 @@ def issue(call: Call, body: wire.Auth) -> Issued:
         raise Invalid(
             "Expecting to find passwordCredentials in auth. The server could not comply with the request.", field="auth"
         )
-    return told(auth.issue(call, v3.Auth(identity=methods, scope=_scope(body))))
+    return told(call, auth.log_in(call, v3.Auth(identity=methods, scope=_scope(body))))
 
 
 def _password(given: wire.PasswordCredentials) -> v3.Methods:
@@ -44,7 +54,7 @@ def _password(given: wire.PasswordCredentials) -> v3.Methods:
     return v3.Methods(methods=["password"], password=v3.PasswordMethod(user=user))
 
 
-def _scope(body: wire.Auth) -> RequestedScope:
+def _scope(body: wire.AuthV2) -> RequestedScope:
     if isinstance(body.tenant_id, str):
         return v3.Scope(project=v3.ProjectRef(id=body.tenant_id))
     if isinstance(body.tenant_name, str) and body.tenant_name:
@@ -52,11 +62,16 @@ def _scope(body: wire.Auth) -> RequestedScope:
     return "unscoped"
 
 
-def told(issued: Issued | auth.AuthReceipt) -> Issued:
+def told(act: Act, issued: tuple[str, model.Session] | auth.AuthReceipt) -> Issued:
     """Refuse what v2.0 has no words for: other domains, scopes that are no tenant, logins with several factors."""
     if isinstance(issued, auth.AuthReceipt):
         raise Unauthorized("The user needs more than a password to log in, which v2.0 cannot ask for: use v3.")
-    return issued[0], sayable(issued[1])
+    return _issued(act, issued[0], sayable(issued[1]))
+
+
+def _issued(act: Act, token: str, session: model.Session) -> Issued:
+    shown = act.use(Catalog).shown(session.payload.project_id) if session.project is not None else []
+    return Issued(token, session, shown)
 
 
 def sayable(session: model.Session) -> model.Session:
@@ -69,11 +84,11 @@ def sayable(session: model.Session) -> model.Session:
 
 def show(call: Call, token: str) -> Issued:
     """GET /v2.0/tokens/{id}, for services; `belongsTo` asks for a tenant."""
-    session = sayable(auth.show(as_v3(call, subject=token)))
+    session = sayable(auth.checked(as_v3(call, subject=token)))
     wanted = call.query.get("belongsTo")
     if wanted is not None and (session.project is None or session.project.id != wanted):
         raise Unauthorized("Token does not belong to specified tenant.")
-    return token, session
+    return _issued(call, token, session)
 
 
 def revoke(call: Call, token: str) -> None:
@@ -83,7 +98,7 @@ def revoke(call: Call, token: str) -> None:
 
 def endpoints(call: Call, token: str) -> Issued:
     """GET /v2.0/tokens/{id}/endpoints: the catalogue that the token carries."""
-    return token, sayable(auth.show(as_v3(call, subject=token)))
+    return _issued(call, token, sayable(auth.checked(as_v3(call, subject=token))))
 
 
 def change_password(call: Call, user_id: str, body: wire.OwnPassword) -> Issued:
@@ -97,7 +112,7 @@ def change_password(call: Call, user_id: str, body: wire.OwnPassword) -> Issued:
     user = v3.PasswordUser(id=user_id, password=body.password)
     scope: RequestedScope = v3.Scope(project=v3.ProjectRef(id=project)) if project is not None else "unscoped"
     methods = v3.Methods(methods=["password"], password=v3.PasswordMethod(user=user))
-    return told(auth.issue(call, v3.Auth(identity=methods, scope=scope)))
+    return told(call, auth.log_in(call, v3.Auth(identity=methods, scope=scope)))
 
 
 def own(call: Call) -> model.Session | None:

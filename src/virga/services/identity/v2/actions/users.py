@@ -41,7 +41,7 @@ def index(call: Call) -> list[model.User] | model.User:
     return rows[0]
 
 
-def create(call: Call, body: wire.User) -> model.User:
+def create(call: Call, body: wire.WriteUser) -> model.User:
     """POST /v2.0/users; with `tenantId` the user also becomes a member of that tenant."""
     name = body.name if isinstance(body.name, str) else body.username if isinstance(body.username, str) else None
     if name is None:
@@ -86,7 +86,7 @@ def _role(name: str) -> dict[str, Any]:
     return {"id": uuid.uuid4().hex, "name": name, "domain_id": None, "description": None, "extra": {}, "options": {}}
 
 
-def update(call: Call, id: str, body: wire.User) -> model.User:
+def update(call: Call, id: str, body: wire.WriteUser) -> model.User:
     """PUT /v2.0/users/{id} and its OS-KSADM parts (password, enabled, tenant): only what is sent changes."""
     if body.id not in (UNSET, id):
         raise Invalid("Cannot change user ID", field="id")
@@ -140,14 +140,14 @@ def no_tenant(act: Act, *_: str) -> None:
     raise Invalid("User roles not supported: tenant ID required", field="tenant")
 
 
-def references(act: Act, user_id: str) -> list[dict[str, str]]:
-    """GET /v2.0/users/{id}/roleRefs: each role in each tenant, with an id that names the three."""
+def references(act: Act, user_id: str) -> list[tuple[str, str, str, str]]:
+    """GET /v2.0/users/{id}/roleRefs: role, tenant, user, and an id that names the three, of each role in each tenant."""
     user, out = found(act, user_id), []
     for tenant in login.projects_of(act.tx, user.id):
         if tenant.domain_id == DOMAIN:
             for role in roles_on_project(act.tx, user.id, tenant):
                 ref = {"roleId": role.id, "tenantId": tenant.id, "userId": user.id}
-                out.append(ref | {"id": urlencode(ref)})
+                out.append((role.id, tenant.id, user.id, urlencode(ref)))
     return out
 
 
