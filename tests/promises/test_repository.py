@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import threading
 from pathlib import Path
@@ -64,6 +65,14 @@ def test_every_file_has_its_licence_line_and_modules_say_why() -> None:
         if path.stat().st_size:
             assert text.startswith("# SPDX-License-Identifier: Apache-2.0\n"), path
             assert text.split("\n", 1)[1].lstrip().startswith('"""'), f"{path} has no module docstring"
+
+
+def test_no_function_takes_more_than_six_things_by_position() -> None:
+    for path in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                names = [a.arg for a in (*node.args.posonlyargs, *node.args.args) if a.arg not in {"self", "cls"}]
+                assert len(names) <= 6, f"{path}:{node.lineno} {node.name}: say the rest by keyword, or as one value"
 
 
 def test_no_path_of_a_machine_and_no_index_in_what_ships() -> None:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def up(
     ctx: click.Context,
+    *,
     sim: bool,
     ephemeral: bool,
     listen: str | None,

@@ -33,6 +33,7 @@ def spawn(
     tx: Tx,
     name: str,
     args: dict[str, Any],
+    *,
     key: str | None,
     exclusive: str | Sequence[str] | None,
     shared: Sequence[str],

@@ -100,9 +100,9 @@ class Context:
         child is undone first. Raises Conflict when somebody else holds what it claims."""
         family = self.registry.use(SagaRegistry).family
         if self.open is not None:
-            return family.spawn(self, self.open, name, args, key, exclusive, shared)
+            return family.spawn(self, self.open, name, args, key=key, exclusive=exclusive, shared=shared)
         with self.db.write() as tx:
-            return family.spawn(self, tx, name, args, key, exclusive, shared)
+            return family.spawn(self, tx, name, args, key=key, exclusive=exclusive, shared=shared)
 
     def join(self, *ids: str) -> list[dict[str, Any]]:
         """The notes of the children (all of them, when none is named), once they have done; Again until then. Raises
@@ -168,10 +168,11 @@ class Family(Protocol):
         tx: Tx,
         name: str,
         args: dict[str, Any],
+        /,
+        *,
         key: str | None,
         exclusive: str | Sequence[str] | None,
         shared: Sequence[str],
-        /,
     ) -> str: ...
 
     def join(self, ctx: Context, tx: Tx, ids: Sequence[str], /) -> list[dict[str, Any]]: ...

@@ -96,7 +96,7 @@ class S3Call:
         return Entry(self.context, self.signed.actor, self.own)
 
     def allow(self, action: str, key: str | None = None, o: model.Object | None = None, **facts: Any) -> None:
-        rights.allow(self.context, self.request, self.signed.actor, self.bucket, action, key, o, **facts)
+        rights.allow(self.context, self.request, self.signed.actor, self.bucket, action, key=key, o=o, **facts)
 
     def bypass(self) -> bool:
         """Whether the request may pass over governance retention, as it asks to."""

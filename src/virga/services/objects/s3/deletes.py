@@ -65,6 +65,7 @@ def remove(
     container: int,
     key: str,
     version: str | None,
+    *,
     now: float,
     wake: Callable[[], None],
     bypass: bool,
@@ -101,7 +102,7 @@ async def delete(c: S3Call) -> Response:
     context, now, id, key = c.context, c.context.now(), c.bucket.id, c.path
     try:
         removed = await context.commits.write_short(
-            lambda tx: remove(tx, id, key, version, now, context.wake_trash, bypass, when)
+            lambda tx: remove(tx, id, key, version, now=now, wake=context.wake_trash, bypass=bypass, when=when)
         )
     except NotFound:
         return Response(204, {"x-amz-version-id": version} if version else {})
@@ -151,7 +152,7 @@ def _decided(c: S3Call, wanted: list[_Each]) -> tuple[list[Xml], list[_Each]]:
                 c.signed.actor,
                 c.bucket,
                 "s3:DeleteObjectVersion" if each.version else "s3:DeleteObject",
-                each.key,
+                key=each.key,
             )
         except S3Error as e:
             refused.append(
@@ -187,7 +188,9 @@ async def delete_many(c: S3Call) -> Response:
         for each in some:
             parts: list[Xml | None] = [el("Key", each.key), el("VersionId", each.version) if each.version else None]
             try:
-                removed = remove(tx, id, each.key, each.version, now, context.wake_trash, bypass, each.when)
+                removed = remove(
+                    tx, id, each.key, each.version, now=now, wake=context.wake_trash, bypass=bypass, when=each.when
+                )
                 if removed.marker:
                     parts += [el("DeleteMarker", "true"), el("DeleteMarkerVersionId", each.version or removed.version)]
             except NotFound:

@@ -70,14 +70,14 @@ def allow(
     actor: Actor,
     bucket: model.Container,
     action: str,
+    *,
     key: str | None = None,
     o: model.Object | None = None,
-    *,
     tags: Mapping[str, str] | None = None,
     prefix: str | None = None,
 ) -> None:
     """Raise AccessDenied unless the caller may. `tags`: those that the request puts; `prefix`: what a listing is asked for."""
-    if not may(context, request, actor, bucket, action, key, o, tags=tags, prefix=prefix):
+    if not may(context, request, actor, bucket, action, key=key, o=o, tags=tags, prefix=prefix):
         raise denied(bucket, action)
 
 
@@ -95,9 +95,9 @@ def may(
     actor: Actor,
     bucket: model.Container,
     action: str,
+    *,
     key: str | None = None,
     o: model.Object | None = None,
-    *,
     tags: Mapping[str, str] | None = None,
     prefix: str | None = None,
 ) -> bool:

@@ -84,11 +84,11 @@ async def one(
     try:
         o = await c.context.commits.read(read)
     except NotFound:
-        rights.allow(c.context, c.request, c.signed.actor, row, action, key)
+        rights.allow(c.context, c.request, c.signed.actor, row, action, key=key)
         raise S3Error("NoSuchVersion", Key=key, VersionId=version or "") from None
     o = actions.alive(o, c.context.now())
     if o is None or o.kind == model.MARKER:
-        may = rights.may(c.context, c.request, c.signed.actor, row, action, key, o, **facts)
+        may = rights.may(c.context, c.request, c.signed.actor, row, action, key=key, o=o, **facts)
         if not may and not _lists(c, row, key):
             raise rights.denied(row, action)  # in the words that an object which is there is refused with
         if may and row.account != c.own:
@@ -98,7 +98,7 @@ async def one(
         missing = S3Error("NoSuchKey", Key=key)
         missing.headers["x-amz-delete-marker"] = "false"
         raise missing
-    rights.allow(c.context, c.request, c.signed.actor, row, action, key, o, **facts)
+    rights.allow(c.context, c.request, c.signed.actor, row, action, key=key, o=o, **facts)
     return o
 
 

@@ -45,6 +45,7 @@ class BulkResult:
         writes: Writes,
         request: Request,
         entry: Entry,
+        *,
         account: str,
         container: str,
         name: str,
@@ -165,7 +166,7 @@ async def bulk_delete(lookup: Lookup, writes: Writes, request: Request, entry: E
         c, _, o = text.lstrip("/").partition("/")
         if not c:
             continue
-        await tally.delete(lookup, writes, request, entry, account, c, o)
+        await tally.delete(lookup, writes, request, entry, account=account, container=c, name=o)
     return tally.reply(request, "Number Deleted")
 
 

@@ -115,7 +115,9 @@ class Copies:
             o = await self.writes.store(found.container.id, new, self.context.bodies.store(b""), check)
         elif old.kind == "slo" and manifest:
             segments = read_manifest(raw_form(await self.large.lines(old)))
-            o = await self.large.store_manifest(request, entry, to[0], found.container, new, segments, "", check)
+            o = await self.large.store_manifest(
+                request, entry, to[0], found.container, new, segments, wanted="", check=check
+            )
             shown["etag"] = f'"{o.own("slo_etag")}"'
         else:
             o = await self.writes.store(

@@ -86,10 +86,10 @@ class Large:
         own = f"{container.name}/{new.name}"
         segments = await self._off(len(raw), read_manifest, raw, own)
         if yes(request.query.get("heartbeat")):
-            work = self.store_manifest(request, entry, account, container, new, segments, wanted, check)
+            work = self.store_manifest(request, entry, account, container, new, segments, wanted=wanted, check=check)
             kind = requested_kind(request)
             return Response(202, {"content-type": kind}, stream=self._beats(work, kind))
-        o = await self.store_manifest(request, entry, account, container, new, segments, wanted, check)
+        o = await self.store_manifest(request, entry, account, container, new, segments, wanted=wanted, check=check)
         return created(o, f'"{o.own("slo_etag")}"')
 
     async def store_manifest(
@@ -100,6 +100,7 @@ class Large:
         container: model.Container,
         new: actions.New,
         segments: list[dict[str, Any]],
+        *,
         wanted: str,
         check: actions.Check | None,
     ) -> model.Object:
@@ -424,7 +425,9 @@ class Large:
         except Problem as p:
             tally.problems.append((f"/{container}/{name}", status_of(p)))
         for c, o, which in dict.fromkeys(todo):
-            await tally.delete(self.lookup, self.writes, request, entry, account, c, o, which)
+            await tally.delete(
+                self.lookup, self.writes, request, entry, account=account, container=c, name=o, version=which
+            )
         return tally.reply(request, "Number Deleted")
 
 

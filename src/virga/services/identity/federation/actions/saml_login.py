@@ -65,7 +65,7 @@ def _entity(call: Call, provider: SamlProvider, protocol: str) -> str:
     return provider.own.own_entity or call.request.link(f"{_at(provider.idp, protocol)}/saml2/metadata")
 
 
-def _sealed(act: Act, label: str, idp: str, protocol: str, origin: str, request: str, relay: str) -> str:
+def _sealed(act: Act, label: str, *, idp: str, protocol: str, origin: str, request: str, relay: str) -> str:
     begun = PendingLogin(label, idp, protocol, origin, request, relay, act.now() + federated_login.SSO_SECONDS)
     return act.use(Vault).seal(msgspec.json.encode(begun).decode())
 
@@ -100,7 +100,7 @@ def begin(call: Call, idp: str, protocol: str) -> tuple[str, str]:
     query = urlencode({"SAMLRequest": messages.redirect_query(request), "RelayState": relay})
     # the provider's page posts across sites: such a cookie must say so, which browsers take over TLS only
     site = "; SameSite=None; Secure" if call.request.base.startswith("https") else ""
-    cookie = f"{COOKIE}={_sealed(call, 'saml', idp, protocol, origin, id, relay)}; Max-Age={federated_login.SSO_SECONDS:.0f}; Path=/; HttpOnly{site}"
+    cookie = f"{COOKIE}={_sealed(call, 'saml', idp=idp, protocol=protocol, origin=origin, request=id, relay=relay)}; Max-Age={federated_login.SSO_SECONDS:.0f}; Path=/; HttpOnly{site}"
     return f"{where}{'&' if '?' in where else '?'}{query}", cookie
 
 
@@ -110,7 +110,7 @@ def enhanced(call: Call, idp: str, protocol: str) -> Answer:
     provider, address, id = _provider(call, idp), _address(call, idp, protocol), messages.request_id()
     entity = _entity(call, provider, protocol)
     request = messages.authn_request(id, call.now(), entity, address, messages.PAOS_BINDING, None)
-    relay = _sealed(call, "ecp", idp, protocol, "", id, "")
+    relay = _sealed(call, "ecp", idp=idp, protocol=protocol, origin="", request=id, relay="")
     return Answer(
         messages.ecp_request(request, entity, address, relay),
         200,
