@@ -44,7 +44,15 @@ def _noun(
 _NAMED: Query = identity_wire.query_params("id", flags=("enabled",))
 _ORIGIN: Query = {"origin": Annotated[str, Meta(max_length=2048), times(8)]}
 _BACK: Query = {name: Annotated[str, Meta(max_length=4095), times(8)] for name in ("state", "code")}
-_AUTH: dict[str, Any] = {"view": views.entered, "code": 201, "tx": "none", "slow": True, "public": True}
+_NO_CATALOG: Query = identity_wire.query_params(flags=("nocatalog",))
+_AUTH: dict[str, Any] = {
+    "view": views.entered,
+    "query": _NO_CATALOG,
+    "code": 201,
+    "tx": "none",
+    "slow": True,
+    "public": True,
+}
 _SSO: dict[str, Any] = {"view": views.elsewhere, "code": 302, "tx": "none", "slow": True, "public": True}
 _AT = "/identity_providers/{idp}/protocols/{protocol}"
 ROUTES = (
