@@ -13,6 +13,8 @@ import pytest
 
 from sim_cloud import SimCloud
 from virga.ground import wire
+from virga.ground.http import call
+from virga.ground.http.table import Route, Table
 
 SERVICES = ("identity", "image", "network", "compute", "placement")
 
@@ -127,6 +129,25 @@ def test_a_query_that_is_too_long_is_refused_by_name() -> None:
     for items, word in (({"name": ["x" * 256]}, "name"), ({"tags": ["a", "b", "c"]}, "3 times")):
         with pytest.raises(wire.Invalid, match=word):
             wire.check_query(bounds, items)
+
+
+def test_a_row_that_declares_no_query_reads_none(shared: SimCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it reads all the same has no bound: that is told, by each of the ways to read it."""
+    told: list[str] = []
+    monkeypatch.setattr(call, "undeclared", told.append)
+    app = shared.cloud.api_app
+    for query, names in ((None, ["a", "b", "c"]), ({"a": wire.Name, "b": wire.Name}, ["c"])):
+
+        def read(asked: call.Call) -> None:
+            asked.query.get("a")
+            asked.query.all("b")
+            assert "c" in asked.query
+
+        rows = (Route("GET", "/v2.0/probe", read, query=query, public=True, inline=True),)
+        monkeypatch.setitem(app.tables, "network", Table(rows))
+        told.clear()
+        assert shared.admin.ask("GET", "/network/v2.0/probe?a=1&b=2&c=3").code == 200
+        assert told == names
 
 
 def test_free_json_is_bounded_in_size_and_depth() -> None:

@@ -85,8 +85,8 @@ def test_h3_a_claim_takes_no_port_of_another_project(shared: SimCloud, two: tupl
                     zone="nova",
                 )
         assert api.nics(tx, server, "victim") == []
-        assert api.release(call, server, "victim") == 0
-        assert api.release(call, server, None) == 1, "once there is no such server, the port is free again"
+        assert api.release(act, server, "victim") == 0
+        assert api.release(act, server, None) == 1, "once there is no such server, the port is free again"
 
 
 def test_h7_pools_are_few_and_compared_in_order(shared: SimCloud, two: tuple[Tenant, Tenant]) -> None:

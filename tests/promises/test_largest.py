@@ -393,6 +393,23 @@ def _ports(sim: SimCloud, who: Tenant) -> Callable[[], int]:
     return lambda: who.ask("POST", f"{N}/ports", {"ports": many}).code
 
 
+def _whole_ports(sim: SimCloud, who: Tenant) -> Callable[[], int]:
+    on = _network(who)
+    who.post(f"{N}/subnets", {"subnet": {"network_id": on, "cidr": "10.7.0.0/16"}}, 201)
+    many = [{"name": f"{i}"} for i in range(64)]
+    half = [who.post(f"{N}/security-groups", {"security_groups": some}) for some in (many[:50], many[50:])]
+    groups = [group["id"] for made in half for group in made["security_groups"]]
+    ports = [
+        {
+            "network_id": on,
+            "security_groups": groups,
+            "fixed_ips": [{"ip_address": f"10.7.{i + 1}.{n + 1}"} for n in range(16)],
+        }
+        for i in range(50)
+    ]
+    return lambda: who.ask("POST", f"{N}/ports", {"ports": ports}).code
+
+
 def _rules(sim: SimCloud, who: Tenant) -> Callable[[], int]:
     group = who.post(f"{N}/security-groups", {"security_group": {"name": "g"}})["security_group"]["id"]
     one = {"security_group_id": group, "direction": "ingress", "protocol": "tcp", "remote_group_id": group}
@@ -411,6 +428,7 @@ WORK = {
     "50 subnets with all that they may have": _whole_subnets,
     "a subnet of 64 pools": _pooled,
     "50 ports": _ports,
+    "50 ports of 64 groups and 16 addresses": _whole_ports,
     "50 rules of a group": _rules,
     "50 security groups": _groups,
     "300 changes of an image": _image,

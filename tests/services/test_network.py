@@ -434,3 +434,39 @@ def test_an_external_network_goes_with_its_unused_floating_ips(sim: SimCloud) ->
     fip = admin.post("/network/v2.0/floatingips", {"floatingip": {"floating_network_id": net}})["floatingip"]["id"]
     admin.delete(f"/network/v2.0/networks/{net}", 204)
     admin.get(f"/network/v2.0/floatingips/{fip}", 404)
+
+
+def test_addresses_that_are_asked_for_are_of_their_subnets(sim: SimCloud) -> None:
+    """By the very address: in the subnet that it is in, spelled as it should be, once; and several at a time are looked up together."""
+    t = sim.tenant("addressed")
+    net, four = sim.network(t, cidr="10.0.1.0/28")
+    other = t.post("/network/v2.0/subnets", {"subnet": {"network_id": net["id"], "cidr": "10.0.0.0/28"}})["subnet"]
+    body = {"network_id": net["id"], "cidr": "fd00:1::/64", "ip_version": 6}
+    six = t.post("/network/v2.0/subnets", {"subnet": body})["subnet"]
+
+    def ask(*ports: list[str]) -> Any:
+        many = [{"network_id": net["id"], "fixed_ips": [{"ip_address": ip} for ip in ips]} for ips in ports]
+        return t.ask("POST", "/network/v2.0/ports", {"ports": many})
+
+    made = ask(["10.0.1.9", "10.0.0.9", "FD00:1:0:0::9"], ["10.0.1.8"])
+    assert made.code == 201, made.text
+    shown = {(ip["subnet_id"], ip["ip_address"]) for ip in made.json["ports"][0]["fixed_ips"]}
+    assert shown == {(four["id"], "10.0.1.9"), (other["id"], "10.0.0.9"), (six["id"], "fd00:1::9")}
+    holder = made.json["ports"][0]["id"]
+    assert {ip["ip_address"] for ip in t.get(f"/network/v2.0/ports/{holder}")["port"]["fixed_ips"]} == {
+        ip for _, ip in shown
+    }
+    for ips, type in (
+        (["10.0.1.0"], "InvalidIpForSubnet"),
+        (["10.0.0.15"], "InvalidIpForSubnet"),
+        (["10.0.1.16"], "InvalidIpForNetwork"),
+        (["9.255.255.255"], "InvalidIpForNetwork"),
+        (["fd00:2::1"], "InvalidIpForNetwork"),
+        (["10.0.1.010"], "HTTPBadRequest"),
+        (["10.0.1.7%1"], "HTTPBadRequest"),
+        (["fd00:1::9"], "IpAddressAlreadyAllocated"),
+        (["10.0.1.7", "10.0.1.7"], "InvalidInput"),
+    ):
+        got = ask(["10.0.1.6"], ips)
+        assert got.json["NeutronError"]["type"] == type, (ips, got.text)
+    assert ask(["10.0.1.6"]).code == 201, "nothing of what was refused is there"

@@ -26,7 +26,7 @@ class Route:
     that it asks for no more than some reads: on an embedded database that is cheaper than a change of threads.
 
     `query` and `headers` declare the parameters and headers that the action reads, with their bounds and what they refer to
-    (`wire.refers`); `most` bounds the things of one bulk body.
+    (`wire.refers`; no `query`: it reads none); `most` bounds the things of one bulk body.
 
     `answer` is the shape of what is answered, as any version shows it (a union where it may be one of several; `bytes` for a stream;
     None: no body); `sends` are the headers of the answer beside, name → annotated type, of which the caller's version has some;

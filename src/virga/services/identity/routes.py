@@ -180,6 +180,7 @@ ROUTES = (
         answer=answers.TokenAnswer,
         sends=answers.SUBJECT,
         tx="none",
+        query=wire.query_params(flags=("nocatalog",)),
     ),
     Route(
         "POST",
@@ -189,6 +190,7 @@ ROUTES = (
         view=views.s3_token,
         answer=answers.TokenAnswer,
         tx="none",
+        query=wire.query_params(flags=("nocatalog",)),
     ),
     *_noun(
         "/v3/users",

@@ -45,8 +45,9 @@ def _noun(
 _NAMED: Query = identity_wire.query_params("id", flags=("enabled",))
 _ORIGIN: Query = {"origin": Annotated[str, Meta(max_length=2048), times(8)]}
 _BACK: Query = {name: Annotated[str, Meta(max_length=4095), times(8)] for name in ("state", "code")}
+_NO_CATALOG: Query = identity_wire.query_params(flags=("nocatalog",))
 _AUTH: dict[str, Any] = {
-    "view": views.entered, "answer": TokenAnswer | bytes, "sends": SUBJECT, "code": 201, "codes": (200,), "tx": "none", "slow": True, "public": True,
+    "view": views.entered, "answer": TokenAnswer | bytes, "sends": SUBJECT, "query": _NO_CATALOG, "code": 201, "codes": (200,), "tx": "none", "slow": True, "public": True,
 }  # fmt: skip
 _SSO: dict[str, Any] = {
     "view": views.elsewhere, "sends": answers.ELSEWHERE, "code": 302, "tx": "none", "slow": True, "public": True,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from virga.ground.act import Act
 from virga.ground.errors import Conflict, Invalid
@@ -23,10 +23,41 @@ class Addresses:
         self._act = act
         self._network = network_id
         self.subnets = store.SUBNETS.every(act.tx, ("created", "id"), network_id=network_id)
+        self._by_id = {s.id: s for s in self.subnets}
         self._nets = {s.id: model.network_of(s.cidr) for s in self.subnets}
+        self._hosts = {id: model.hosts(net) for id, net in self._nets.items()}
+        self._prefixes = model.Prefixes(self._nets)
+        self._read: dict[str, model.Exact] = {}
+        self._holders: dict[tuple[str, str], str | None] = {}
         self._ranges: dict[str, list[tuple[int, int]]] = {}
         self._taken: dict[str, set[str]] = {}
         self._free: dict[str, Iterator[str]] = {}
+
+    def look_up(self, fixed: Iterable[wire.FixedIp]) -> None:
+        """Read at once who has the addresses that are asked for: for whoever will give many. Raises Invalid for what is no address."""
+        wanted: dict[str, set[str]] = {}
+        for each in fixed:
+            if each.ip_address is not UNSET:
+                address = self._address(each.ip_address)
+                subnet = self._prefixes.holding(address)
+                if subnet is not None:
+                    wanted.setdefault(subnet, set()).add(address.text)
+        for subnet, texts in wanted.items():
+            holders = store.holders_of(self._act.tx, subnet, texts)
+            self._holders |= {(subnet, text): holders.get(text) for text in texts}
+
+    def _address(self, text: str) -> model.Exact:
+        found = self._read.get(text)
+        if found is None:
+            found = self._read[text] = model.exact(text)
+        return found
+
+    def _holder(self, subnet_id: str, text: str) -> str | None:
+        """The port that has an address."""
+        if (subnet_id, text) not in self._holders:
+            row = store.PORT_IPS.by(self._act.tx, subnet_id=subnet_id, ip=text)
+            self._holders[subnet_id, text] = row.port_id if row is not None else None
+        return self._holders[subnet_id, text]
 
     def automatic(self, owner: str) -> list[model.Subnet]:
         """The subnets that every port of this owner has an address of, whatever is asked for: guests make it themselves (SLAAC). A
@@ -93,7 +124,7 @@ class Addresses:
         return out
 
     def _one(self, mac: str, requested: wire.FixedIp, automatic: Collection[str], before: list[Given]) -> Given:
-        subnet = next((s for s in self.subnets if s.id == requested.subnet_id), None)
+        subnet = self._by_id.get(requested.subnet_id) if requested.subnet_id is not UNSET else None
         if requested.subnet_id is not UNSET and subnet is None:
             raise Invalid(
                 f"Invalid input for operation: Failed to create port on network {self._network}, because fixed_ips included invalid subnet {requested.subnet_id}.",
@@ -101,7 +132,7 @@ class Addresses:
                 type="InvalidInput",
             )
         if requested.ip_address is not UNSET:
-            return self._exact(model.address_of(str(requested.ip_address)), subnet, automatic, before)
+            return self._exact(self._address(requested.ip_address), subnet, automatic, before)
         if subnet is None:
             raise Invalid(
                 "Invalid input for fixed_ips: a subnet_id or an ip_address is needed.",
@@ -117,46 +148,43 @@ class Addresses:
         return subnet.id, ip
 
     def _exact(
-        self, address: model.Address, subnet: model.Subnet | None, automatic: Collection[str], before: list[Given]
+        self, address: model.Exact, subnet: model.Subnet | None, automatic: Collection[str], before: list[Given]
     ) -> Given:
         """The very address, of the subnet that is named or of the one that it is in."""
         if subnet is None:
-            inside = (s for s in self.subnets if address.version == s.ip_version and address in self._nets[s.id])
-            subnet = next(inside, None)
+            subnet = self._by_id.get(self._prefixes.holding(address) or "")
         if subnet is None:
             raise Invalid(
-                f"IP address {address} is not a valid IP for any of the subnets on network {self._network}.",
+                f"IP address {address.text} is not a valid IP for any of the subnets on network {self._network}.",
                 field="fixed_ips",
                 type="InvalidIpForNetwork",
             )
         if subnet.id in automatic:
             raise Invalid(
-                f"IPv6 address {address} can not be directly assigned to a port on subnet {subnet.id} as the subnet is configured for automatic addresses.",
+                f"IPv6 address {address.text} can not be directly assigned to a port on subnet {subnet.id} as the subnet is configured for automatic addresses.",
                 field="fixed_ips",
                 type="AllocationOnAutoAddressSubnet",
             )
-        net = self._nets[subnet.id]
-        edge = net.version == 4 and net.prefixlen < 31 and address in (net.network_address, net.broadcast_address)
-        if address not in net or edge:
+        first, last = self._hosts[subnet.id]
+        if address.version != subnet.ip_version or not first <= address.number <= last:
             raise Invalid(
-                f"IP address {address} is not a valid IP for the specified subnet {subnet.cidr}.",
+                f"IP address {address.text} is not a valid IP for the specified subnet {subnet.cidr}.",
                 field="fixed_ips",
                 type="InvalidIpForSubnet",
             )
-        text = str(address)
-        one = (subnet.id, text)
+        one = (subnet.id, address.text)
         if one in before:
             raise Invalid(
-                f"Invalid input for fixed_ips. Reason: Duplicate IP address '{address}'.",
+                f"Invalid input for fixed_ips. Reason: Duplicate IP address '{address.text}'.",
                 field="fixed_ips",
                 type="InvalidInput",
             )
-        holder = store.PORT_IPS.by(self._act.tx, subnet_id=subnet.id, ip=text)
-        if holder is not None or text in self._taken.get(subnet.id, ()):
+        holder = self._holder(*one)
+        if holder is not None or address.text in self._taken.get(subnet.id, ()):
             raise Conflict(
-                f"IP address {address} already allocated in subnet {subnet.id}.",
+                f"IP address {address.text} already allocated in subnet {subnet.id}.",
                 type="IpAddressAlreadyAllocated",
-                blocking=[holder.port_id] if holder is not None else [],
+                blocking=[holder] if holder is not None else [],
             )
         return one
 

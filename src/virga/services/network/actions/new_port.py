@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import msgspec
@@ -47,23 +48,28 @@ def make_all(act: Act, wanted: list[NewPort]) -> list[model.PortDetails]:
     for at, each in enumerate(wanted):
         by_network.setdefault(each.network_id, []).append(at)
     made: dict[int, model.PortDetails] = {}
-    ips: list[dict[str, str | None]] = []
-    groups: list[dict[str, str]] = []
+    in_order = functools.cache(sorted)  # the ports of one body mostly have the same groups
+    addressed: dict[tuple[str, str | None], dict[str, list[str]]] = {}
+    grouped: dict[tuple[str, ...], list[str]] = {}
     for network_id in sorted(by_network):
         act.tx.hold(f"network:{network_id}")
         places = by_network[network_id]
         macs = addresses.macs(act, network_id, [wanted[at].mac for at in places])
         free = Addresses(act, network_id)
+        free.look_up(each for at in places for each in wanted[at].fixed or ())
         for at, mac in zip(places, macs, strict=True):
             new, port = wanted[at], _write(act, wanted[at], mac)
             given = sorted(free.give(new.device_owner, mac, new.fixed))
             leg = leg_of(new.device_owner, new.device_id)
-            ips += [{"port_id": port.id, "subnet_id": subnet, "ip": ip, "router_id": leg} for subnet, ip in given]
-            groups += [{"port_id": port.id, "group_id": group} for group in new.group_ids]
+            for subnet, ip in given:
+                addressed.setdefault((subnet, leg), {}).setdefault(port.id, []).append(ip)
+            grouped.setdefault(tuple(new.group_ids), []).append(port.id)
             shown = [{"subnet_id": subnet, "ip_address": ip} for subnet, ip in given]
-            made[at] = model.PortDetails(port, shown, sorted(new.group_ids))
-    store.insert_all(act.tx, store.PORT_IPS, ips)
-    store.insert_all(act.tx, store.PORT_GROUPS, groups)
+            made[at] = model.PortDetails(port, shown, in_order(tuple(new.group_ids)))
+    for (subnet, leg), ips in addressed.items():
+        store.write_ips(act.tx, subnet, leg, ips)
+    for group_ids, port_ids in grouped.items():
+        store.write_groups(act.tx, port_ids, group_ids)
     store.touch(act.tx, act.registry, "port", *(d.port.id for d in made.values()))
     return [made[at] for at in range(len(wanted))]
 

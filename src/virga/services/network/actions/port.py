@@ -81,18 +81,18 @@ def _groups(act: Act, projects: list[str], requested: list[AskedGroups]) -> list
     """The ids of the security groups of ports, of projects in the same order: those that are named, else the project's default one.
     Raises NotFound for a group that is not the project's (an administrator names any)."""
     named = {id for ids in requested if isinstance(ids, list) for id in ids}
-    there = {g.id: g for g in store.GROUPS.within(act.tx, "id", named)}
+    owners, any_group = store.owners_of(act.tx, named), is_admin(act.actor)
+    may_name = functools.cache(lambda project: {id for id, owner in owners.items() if any_group or owner == project})
     default = functools.cache(lambda project: security_group.default(act, project).id)
     out: list[list[str]] = []
     for project, ids in zip(projects, requested, strict=True):
         if not isinstance(ids, list):
             out.append([default(project)])
             continue
-        for id in ids:
-            group = there.get(id)
-            if group is None or (group.project_id != project and not is_admin(act.actor)):
-                raise ownership.missing("security group", id)
-        out.append(list(dict.fromkeys(ids)))
+        once = dict.fromkeys(ids)
+        if not once.keys() <= may_name(project):
+            raise ownership.missing("security group", next(id for id in once if id not in may_name(project)))
+        out.append(list(once))
     return out
 
 

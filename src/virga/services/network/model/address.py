@@ -6,7 +6,9 @@ from __future__ import annotations
 import bisect
 import ipaddress
 import random
-from collections.abc import Iterable, Iterator
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from virga.ground.errors import Invalid
 
@@ -50,6 +52,31 @@ def address_of(text: str, field: str = "ip_address") -> ipaddress.IPv4Address | 
         raise Invalid(
             f"Invalid input for {field}. Reason: '{text[:64]}' is not a valid IP address.", field=field
         ) from None
+
+
+class Exact(NamedTuple):
+    """An address: IP version, number, and its one spelling."""
+
+    version: int
+    number: int
+    text: str
+
+
+def exact(text: str) -> Exact:
+    """Text as an address; an IPv4 address that the system reads is spelled as it should be, and bodies have hundreds of them. Raises
+    Invalid as `address_of` does."""
+    try:
+        return Exact(4, int.from_bytes(socket.inet_pton(socket.AF_INET, text), "big"), text)
+    except (OSError, ValueError):
+        address = address_of(text)
+        return Exact(address.version, int(address), str(address))
+
+
+def hosts(net: Net) -> tuple[int, int]:
+    """The first and the last address of the network that a host may have, as numbers: in IPv4 neither its first nor its last, which mean
+    the network itself and everybody, but for networks of two (RFC 3021)."""
+    first, last = int(net.network_address), int(net.broadcast_address)
+    return (first + 1, last - 1) if net.version == 4 and net.prefixlen < 31 else (first, last)
 
 
 def default_pools(net: Net, gateway: str | None) -> list[dict[str, str]]:
@@ -122,6 +149,27 @@ class Spans:
     def add(self, net: Net) -> None:
         """One more, that overlaps with none."""
         bisect.insort(self._spans[net.version], (int(net.network_address), int(net.broadcast_address)))
+
+
+class Prefixes:
+    """Which of some prefixes an address is in; no two of them share one, as the subnets of a network do not."""
+
+    def __init__(self, nets: Mapping[str, Net]) -> None:
+        """`nets`: a name for each."""
+        self._spans: dict[int, list[tuple[int, int, str]]] = {4: [], 6: []}
+        for name, net in nets.items():
+            self._spans[net.version].append((int(net.network_address), int(net.broadcast_address), name))
+        for spans in self._spans.values():
+            spans.sort()
+        self._firsts = {version: [first for first, _, _ in spans] for version, spans in self._spans.items()}
+
+    def holding(self, address: Exact) -> str | None:
+        """The name of the one that `address` is in."""
+        at = bisect.bisect_right(self._firsts[address.version], address.number) - 1
+        if at < 0:
+            return None
+        _, last, name = self._spans[address.version][at]
+        return name if address.number <= last else None
 
 
 def overlap(cidr: str, other: str) -> bool:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from virga.services.network.store.columns import ids, insert_all, of_project, owned
+from virga.services.network.store.columns import ids, of_project, owned
 from virga.services.network.store.devices import DeviceAddress, device_addresses, device_groups, names
 from virga.services.network.store.dirty import DIRTY, WAKE, touch
 from virga.services.network.store.floatingip import FLOATING_IP_FILTERS, FLOATING_IPS, floating_ip_details
@@ -16,12 +16,15 @@ from virga.services.network.store.port import (
     PORTS,
     fixed_ips_of,
     groups_of,
+    holders_of,
     ips_of,
     macs_among,
     port_details,
     ports_seen,
     ports_with,
     used_ips,
+    write_groups,
+    write_ips,
 )
 from virga.services.network.store.router import ROUTER_FILTERS, ROUTERS, router_details
 from virga.services.network.store.security_group import (
@@ -31,6 +34,7 @@ from virga.services.network.store.security_group import (
     RULES,
     SAYS,
     group_details,
+    owners_of,
     rules_of,
     rules_said,
 )
@@ -72,8 +76,8 @@ __all__ = [
     "floating_ip_details",
     "group_details",
     "groups_of",
+    "holders_of",
     "ids",
-    "insert_all",
     "ips_of",
     "macs_among",
     "names",
@@ -81,6 +85,7 @@ __all__ = [
     "networks_seen",
     "of_project",
     "owned",
+    "owners_of",
     "port_details",
     "ports_seen",
     "ports_with",
@@ -91,4 +96,6 @@ __all__ = [
     "subnets_seen",
     "touch",
     "used_ips",
+    "write_groups",
+    "write_ips",
 ]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -61,12 +60,3 @@ def owned(rows: Rows[Any], project_id: str | None, everything: bool) -> sa.Colum
 def ids(tx: Tx, rows: Rows[Any]) -> set[str]:
     """The ids of all rows of a table."""
     return set(tx.conn.execute(sa.select(rows.c.id)).scalars())
-
-
-def insert_all(tx: Tx, rows: Rows[Any], values: Sequence[Mapping[str, object]]) -> None:
-    """Write many rows, all with the same columns."""
-    if len(values) > 20:
-        rows.insert_many(tx, values)
-    else:  # the shorter way to a few, which is what most requests write
-        for each in values:
-            rows.insert(tx, **each)

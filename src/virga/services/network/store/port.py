@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+import msgspec
 import sqlalchemy as sa
 
 from virga.ground.db.engine import Tx, metadata
-from virga.ground.db.rows import Prepared, Rows
+from virga.ground.db.rows import Prepared, Rows, Statement
 from virga.services.network import model
 from virga.services.network.store.columns import ID, OWNED, STAMPED, flag, head, of_project, only, tail
 from virga.services.network.store.network import NETWORKS
@@ -81,6 +82,54 @@ _USED = Prepared(sa.select(PORT_IPS.c.subnet_id, PORT_IPS.c.ip), PORT_IPS.c.subn
 _MACS = Prepared(
     sa.select(PORTS.c.mac).where(PORTS.c.network_id == sa.bindparam("network_id", type_=sa.Text)), PORTS.c.mac
 )
+
+
+_HOLDERS = Prepared(
+    sa.select(PORT_IPS.c.ip, PORT_IPS.c.port_id).where(
+        PORT_IPS.c.subnet_id == sa.bindparam("subnet_id", type_=sa.Text)
+    ),
+    PORT_IPS.c.ip,
+)
+_ADDRESSED = (
+    "INSERT INTO port_ips (port_id, subnet_id, ip, router_id)"
+    " SELECT p.key, CAST(:subnet_id AS VARCHAR), i.value, CAST(:router_id AS VARCHAR)"
+    " FROM json_each(CAST(:given AS {1})) AS p CROSS JOIN {0}(p.value) AS i"
+)
+_ADDRESS = Statement(
+    sa.text(_ADDRESSED.format("json_array_elements_text", "JSON")),
+    embedded=sa.text(_ADDRESSED.format("json_each", "TEXT")),
+)
+_GROUPED = (
+    "INSERT INTO port_security_groups (port_id, group_id) SELECT p.value, g.value"
+    " FROM {0}(CAST(:groups AS {1})) AS g CROSS JOIN {0}(CAST(:ports AS {1})) AS p"
+)
+_GROUP = Statement(
+    sa.text(_GROUPED.format("json_array_elements_text", "JSON")),
+    embedded=sa.text(_GROUPED.format("json_each", "TEXT")),
+)
+
+
+def write_ips(tx: Tx, subnet_id: str, router_id: str | None, given: Mapping[str, Sequence[str]]) -> None:
+    """Give ports addresses of a subnet (port → addresses); `router_id` is the router whose legs they are. One statement, however many."""
+    if given:
+        values = {"subnet_id": subnet_id, "router_id": router_id, "given": _json(dict(sorted(given.items())))}
+        _ADDRESS(tx, values)
+
+
+def write_groups(tx: Tx, port_ids: Sequence[str], group_ids: Sequence[str]) -> None:
+    """Every one of these security groups on every one of these ports. One statement, however many there are: for thousands of rows the
+    way to the database costs more than they do; so does their index, unless they come in its order."""
+    if port_ids and group_ids:
+        _GROUP(tx, {"ports": _json(sorted(port_ids)), "groups": _json(sorted(group_ids))})
+
+
+def _json(values: object) -> str:
+    return msgspec.json.encode(values).decode()
+
+
+def holders_of(tx: Tx, subnet_id: str, ips: Iterable[str]) -> dict[str, str]:
+    """Of these addresses of a subnet those that ports have, and which: address → port."""
+    return dict(_HOLDERS.rows(tx, ips, subnet_id=subnet_id))
 
 
 def ips_of(tx: Tx, port_ids: Iterable[str]) -> dict[str, list[model.PortIp]]:

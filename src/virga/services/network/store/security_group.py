@@ -66,6 +66,14 @@ SAYS = ("direction", "ethertype", "protocol", "port_min", "port_max", "remote_ip
 _SAID = Prepared(sa.select(RULES.c.group_id, RULES.c.id, *(RULES.c[name] for name in SAYS)), RULES.c.group_id)
 
 
+_OWNERS = Prepared(sa.select(GROUPS.c.id, GROUPS.c.project_id), GROUPS.c.id)
+
+
+def owners_of(tx: Tx, group_ids: Iterable[str]) -> dict[str, str]:
+    """Group → the project that it is of, of those that there are."""
+    return dict(_OWNERS.rows(tx, group_ids))
+
+
 def rules_of(tx: Tx, group_ids: Iterable[str]) -> dict[str, list[model.GroupRule]]:
     """The rules of many groups, the oldest first."""
     out: dict[str, list[model.GroupRule]] = {}
