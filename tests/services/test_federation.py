@@ -431,7 +431,8 @@ def test_a_dead_provider(federated: tuple[SimCloud, Idp, str]) -> None:
 
 def test_lent_memberships_end() -> None:
     """By the clock, and by a login that no longer brings them."""
-    from virga.ground.http.call import NOBODY, Call, Query, Request
+    from virga.ground.act import NOBODY
+    from virga.ground.http.call import Call, Query, Request
     from virga.ground.loops.loop import Round
     from virga.services.identity.federation.actions import federated_login
     from virga.services.identity.federation.loops import take_back

@@ -14,7 +14,7 @@ from virga.ground.http.table import Service
 from virga.services.identity import external_grants, store
 
 
-class Carried(msgspec.Struct, frozen=True):
+class Carried(msgspec.Struct, frozen=True, gc=False):
     """What a scoped token tells beside who it is: the catalogue as it is written down (None where it was not asked for), and the clouds
     to which its user may go from here."""
 
