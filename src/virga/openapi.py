@@ -24,6 +24,9 @@ WORDS = {
     204: "It is done.",
     206: "A part, as asked.",
     300: "There are several.",
+    302: "It goes on elsewhere.",
+    400: "It is refused.",
+    401: "Who asks is not known, or not yet well enough.",
 }
 
 
@@ -149,7 +152,7 @@ def _operation(
     body = _body(rows, shapes)
     if body is not None:
         out["requestBody"] = body
-    out["responses"] = _answers(rows, shapes, version) | {
+    out["responses"] = _answers(service, rows, shapes, version) | {
         str(code): {"$ref": f"#/components/responses/Error{code}"} for code in sorted(_refusals(service, first))
     }
     if first.public:
@@ -223,13 +226,14 @@ def _under(key: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": {key: schema}, "required": [key], "additionalProperties": False}
 
 
-def _answers(rows: list[Route], shapes: _Shapes, version: Version) -> dict[str, Any]:
-    """By code, what is answered when it went well."""
+def _answers(service: Service, rows: list[Route], shapes: _Shapes, version: Version) -> dict[str, Any]:
+    """By code, what is answered when it went well, or by a refusal that says more than others."""
     out: dict[str, Any] = {}
     for row in rows:
         for code in (row.code, *row.codes):
             told = out.setdefault(str(code), {"description": WORDS.get(code, "It went well.")})
-            for kind in wire.alternatives(row.answer):
+            refused = (SHAPES[service.faults.body],) if code >= 400 else ()
+            for kind in (*wire.alternatives(row.answer), *refused):
                 if kind is bytes:
                     told.setdefault("content", {})["*/*"] = {}
                 elif kind not in (None, type(None)) and code != 204:

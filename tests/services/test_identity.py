@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from sim_cloud import SimCloud, Tenant
+from virga.ground.wire import Shape, Wire
+from virga.services.identity.routes import SERVICE
 
 
 def test_token_says_who_and_where(sim: SimCloud) -> None:
@@ -167,3 +171,18 @@ def test_host_header_decides_the_catalogue_only_if_it_is_ours(shared: SimCloud) 
 
     assert urls("localhost:9999") == {"http://localhost:9999/identity/v3/"}
     assert urls("evil.example") == {"http://127.0.0.1:8700/identity/v3/"}
+
+
+def test_every_shape_of_the_api_has_a_name_of_its_own() -> None:
+    """v3, v2.0 and the extensions stand in one description: of two shapes of one name one would not be seen."""
+
+    def below(kind: type[Any]) -> Iterator[type[Any]]:
+        for each in kind.__subclasses__():
+            yield each
+            yield from below(each)
+
+    assert SERVICE.routes
+    shapes = {each for kind in (Wire, Shape) for each in below(kind)}
+    names = [each.__name__ for each in shapes if each.__module__.startswith("virga.services.identity.")]
+    assert len(names) > 200
+    assert not [name for name, times in Counter(names).items() if times > 1]

@@ -625,10 +625,11 @@ def schemas(kinds: Sequence[Any], version: Version, ref: str) -> tuple[list[dict
             name = f"{kind.__module__}.{name}"
             last = "Body" if issubclass(shape, Wire) else "Answer"
             names[name] = f"{kind.__name__}{last}"
-        if issubclass(shape, Open):
+        if issubclass(shape, (Open, OpenShape)):
             free_form.add(name)
     for name in free_form:
         named_ones[name]["properties"].pop("extra", None)
+        named_ones[name]["additionalProperties"] = True
 
     def put_right(value: Any) -> Any:
         if isinstance(value, list):

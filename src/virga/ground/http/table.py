@@ -74,11 +74,14 @@ class Route:
     def header_bounds(self) -> dict[str, tuple[int, int]] | None:
         return None if self.headers is None else query_bounds(self.headers)
 
+    @functools.cached_property
+    def _passing(self) -> tuple[tuple[str, Any], ...]:
+        """The headers of `sends` that some versions do not have."""
+        return tuple((name, kind) for name, kind in (self.sends or {}).items() if changes(kind))
+
     def unsent(self, version: Version) -> tuple[str, ...]:
         """The headers of `sends` that `version` does not have yet, or has no more."""
-        if self.sends is None:
-            return ()
-        return tuple(name for name, kind in self.sends.items() if not lives(kind, version))
+        return tuple(name for name, kind in self._passing if not lives(kind, version)) if self._passing else ()
 
     def changes(self) -> frozenset[Version]:
         """The versions, of those in which the row lives, that change what it takes or answers; the first of them too."""

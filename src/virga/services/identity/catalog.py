@@ -5,23 +5,21 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from virga.ground.db.engine import Database, Tx
 from virga.ground.http.table import Service
-from virga.services.identity import external_grants, model, store
+from virga.services.identity import external_grants, store
 
 
-@dataclass(frozen=True, slots=True)
-class Carried:
+class Carried(msgspec.Struct, frozen=True, gc=False):
     """What a scoped token tells beside who it is: the catalogue as it is written down (None where it was not asked for), and the clouds
     to which its user may go from here."""
 
     services: bytes | None = None
-    providers: list[dict[str, str]] = field(default_factory=list)
+    providers: tuple[dict[str, str], ...] = ()
 
 
 NOTHING = Carried()
@@ -29,14 +27,13 @@ NOTHING = Carried()
 
 
 class Catalog:
-    """`raw(base, project_id)` is the JSON of the catalogue; `changes` drops what is remembered at commit."""
+    """What is remembered of it is dropped at the commit of what `changes` it."""
 
     def __init__(self, db: Database) -> None:
         self.db = db
         self._old: dict[str, tuple[str, str, tuple[int, ...]]] = {}
         self._rows: list[dict[str, Any]] | None = None
-        self._providers: list[dict[str, str]] | None = None
-        self._raw: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._carried: OrderedDict[tuple[str, str | None], Carried] = OrderedDict()
 
     def before(self, services: Iterable[Service], *, ports: bool) -> None:
         """How v2.0's catalogue names our own services: in 2013's manner, on the classic `ports` if they listen."""
@@ -64,8 +61,8 @@ class Catalog:
         tx.after_commit(self.forget)
 
     def forget(self) -> None:
-        self._rows = self._providers = None
-        self._raw.clear()
+        self._rows = None
+        self._carried.clear()
 
     def _load(self) -> list[dict[str, Any]]:
         with self.db.read() as tx:
@@ -90,34 +87,26 @@ class Catalog:
         with self.db.read() as tx:
             return store.endpoints_of(tx, project_id)
 
-    def providers(self) -> list[dict[str, str]]:
+    def _providers(self) -> tuple[dict[str, str], ...]:
         """The clouds to which a user may go from here (Keystone-to-Keystone), as tokens list them."""
-        if self._providers is None:
-            with self.db.read() as tx:
-                self._providers = external_grants.providers(tx)
-        return self._providers
+        with self.db.read() as tx:
+            return tuple(external_grants.providers(tx))
 
-    def carried(self, base: str, session: model.Session, *, services: bool = True) -> Carried:
-        """What a token of `session` carries for callers who use the address `base`."""
-        if not session.roles:
-            return NOTHING
-        return Carried(self.raw(base, session.payload.project_id) if services else None, self.providers())
+    def remembered(self, base: str, project_id: str | None) -> Carried | None:
+        """What `carried` gives, when that reads no database."""
+        return self._carried.get((base, project_id))
 
-    def warm(self, base: str, project_id: str | None) -> bool:
-        """Whether `carried` reads no database."""
-        return self._providers is not None and (base, project_id or "") in self._raw
-
-    def raw(self, base: str, project_id: str | None) -> bytes:
-        key = (base, project_id or "")
-        known = self._raw.get(key)
+    def carried(self, base: str, project_id: str | None) -> Carried:
+        """What a token of the project, or of none, carries for callers who use the address `base`."""
+        known = self._carried.get((base, project_id))
         if known is None:
             shown = [
                 s | {"endpoints": [e | {"url": address(e["url"], base, project_id)} for e in s["endpoints"]]}
                 for s in self.shown(project_id)
             ]
-            known = self._raw[key] = msgspec.json.encode(shown)
-            while len(self._raw) > 5000:
-                self._raw.popitem(last=False)
+            known = self._carried[base, project_id] = Carried(msgspec.json.encode(shown), self._providers())
+            while len(self._carried) > 5000:
+                self._carried.popitem(last=False)
         return known
 
 

@@ -4,22 +4,52 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
 
 from virga.ground.http.call import Answer, Call
 from virga.ground.http.pages import Page, next_link
-from virga.ground.wire import UNSET, UnsetType
+from virga.ground.wire import UNSET, Shape, UnsetType, making
 from virga.ground.world import iso_micro
 from virga.services.identity import answers, json_home, model, settings
-from virga.services.identity.actions import app_credentials
+from virga.services.identity.actions import app_credentials, projects
 from virga.services.identity.actions.assignments import Assignment, Named
 from virga.services.identity.actions.auth import AuthReceipt, Issued
-from virga.services.identity.actions.projects import ProjectDetails
-from virga.services.identity.answers import All, Home, Id, Links, Reference, Self
+from virga.services.identity.answers import Home, Id, Links, Reference, Self
 from virga.services.identity.catalog import Carried, address
 from virga.services.identity.v2 import views as v2
+
+S = TypeVar("S", bound=Shape)
+
+
+def _made(shape: type[S]) -> type[S]:
+    """The constructor of what is written down for `shape`. Identity has no microversions: it is the same for every call."""
+    return making(shape, (0, 0))
+
+
+CatalogService = _made(answers.CatalogService)
+Credential = _made(answers.Credential)
+Domain = _made(answers.Domain)
+Endpoint = _made(answers.Endpoint)
+Group = _made(answers.Group)
+Policy = _made(answers.Policy)
+Project = _made(answers.Project)
+ProjectAnswer = _made(answers.ProjectAnswer)
+ProjectDetails = _made(answers.ProjectDetails)
+ProjectDetailsAnswer = _made(answers.ProjectDetailsAnswer)
+Region = _made(answers.Region)
+Role = _made(answers.Role)
+Token = _made(answers.Token)
+TokenUser = _made(answers.TokenUser)
+Trust = _made(answers.Trust)
+TrustAnswer = _made(answers.TrustAnswer)
+TrustDetails = _made(answers.TrustDetails)
+TrustRolesAnswer = _made(answers.TrustRolesAnswer)
+User = _made(answers.User)
+UserGroup = _made(answers.UserGroup)
+UserGroupsAnswer = _made(answers.UserGroupsAnswer)
+ALL = answers.All(True)
 
 
 def _moment(seconds: float | None) -> str | None:
@@ -72,68 +102,60 @@ def _subject(found: Issued, sealed: str, code: int) -> Answer:
     return Answer(body, code, {"x-subject-token": sealed, "vary": "X-Auth-Token"})
 
 
-def _reference(thing: model.Domain | model.Role) -> Reference:
-    return Reference(thing.id, thing.name)
-
-
 def _home(domain: model.Domain, thing: model.User | model.Project) -> Home:
-    return Home(_reference(domain), thing.id, thing.name)
+    return Home(Reference(domain.id, domain.name), thing.id, thing.name)
 
 
 def _token(s: model.Session, carried: Carried) -> answers.Token:
-    p = s.payload
-    shown = answers.Token(
+    p, scoped, providers = s.payload, bool(s.roles), carried.providers
+    return Token(
         methods=p.methods,
         user=_token_user(s),
         audit_ids=p.audit_ids,
         expires_at=iso_micro(p.expires),
         issued_at=iso_micro(p.issued),
+        oauth=answers.Handed(*p.oauth) if p.oauth is not None else UNSET,
+        project=UNSET if s.project is None or s.project_domain is None else _home(s.project_domain, s.project),
+        is_domain=UNSET if s.project is None else False,
+        domain=UNSET if s.domain is None else Reference(s.domain.id, s.domain.name),
+        system=ALL if p.system else UNSET,
+        trust=_token_trust(s.trust) if s.trust is not None else UNSET,
+        application_credential=_token_app(s.app_credential, s.access_rules) if s.app_credential is not None else UNSET,
+        roles=[Reference(r.id, r.name) for r in s.roles] if scoped else UNSET,
+        catalog=_services(carried.services) if scoped and carried.services is not None else UNSET,
+        service_providers=[answers.TokenServiceProvider(**one) for one in providers] if scoped and providers else UNSET,
     )
-    if p.oauth is not None:
-        shown.oauth = answers.Handed(consumer_id=p.oauth[0], access_token_id=p.oauth[1])
-    if s.project is not None and s.project_domain is not None:
-        shown.project = _home(s.project_domain, s.project)
-        shown.is_domain = False
-    elif s.domain is not None:
-        shown.domain = _reference(s.domain)
-    elif p.system:
-        shown.system = All(True)
-    if s.trust is not None:
-        shown.trust = answers.TokenTrust(
-            id=s.trust.id,
-            impersonation=s.trust.impersonation,
-            trustor_user=Id(s.trust.trustor_id),
-            trustee_user=Id(s.trust.trustee_id),
-        )
-    if s.app_credential is not None:
-        app, rules = s.app_credential, s.access_rules
-        shown.application_credential = answers.TokenAppCredential(
-            id=app.id,
-            name=app.name,
-            restricted=not app.unrestricted,
-            access_rules=UNSET if rules is None else [_rule(r) for r in rules],
-        )
-    if s.roles:
-        shown.roles = [_reference(r) for r in s.roles]
-        shown.catalog = UNSET if carried.services is None else _services(carried.services)
-        if carried.providers:
-            shown.service_providers = [answers.TokenServiceProvider(**one) for one in carried.providers]
-    return shown
 
 
 def _token_user(s: model.Session) -> answers.TokenUser:
-    shown = answers.TokenUser(
-        domain=_reference(s.user_domain),
+    return TokenUser(
+        domain=Reference(s.user_domain.id, s.user_domain.name),
         id=s.user.id,
         name=s.user.name,
         password_expires_at=_moment(s.user.password_expires_at),
+        federation=_login_provider(*s.payload.via, s.lent) if s.payload.via is not None else UNSET,
     )
-    if s.payload.via is not None:
-        provider, protocol = s.payload.via
-        shown.federation = answers.LoginProvider(
-            identity_provider=Id(provider), protocol=Id(protocol), groups=[Id(id) for id in s.lent]
-        )
-    return shown
+
+
+def _login_provider(provider: str, protocol: str, groups: tuple[str, ...]) -> answers.LoginProvider:
+    return answers.LoginProvider(
+        identity_provider=Id(provider), protocol=Id(protocol), groups=[Id(id) for id in groups]
+    )
+
+
+def _token_trust(t: model.Trust) -> answers.TokenTrust:
+    return answers.TokenTrust(
+        id=t.id, impersonation=t.impersonation, trustor_user=Id(t.trustor_id), trustee_user=Id(t.trustee_id)
+    )
+
+
+def _token_app(a: model.AppCredential, rules: tuple[model.AccessRule, ...] | None) -> answers.TokenAppCredential:
+    return answers.TokenAppCredential(
+        id=a.id,
+        name=a.name,
+        restricted=not a.unrestricted,
+        access_rules=UNSET if rules is None else [_rule(r) for r in rules],
+    )
 
 
 def _services(written: bytes) -> list[answers.CatalogEntry]:
@@ -168,34 +190,34 @@ def _event(facts: dict[str, Any]) -> answers.RevokeEvent:
 
 
 def system_scope(on: bool, call: Call) -> answers.SystemScopeAnswer:
-    return answers.SystemScopeAnswer(system=[All(True)] if on else [], links=Self(call.request.link("/v3/auth/system")))
+    return answers.SystemScopeAnswer(system=[ALL] if on else [], links=Self(call.request.link("/v3/auth/system")))
 
 
 # -- users, groups, projects, domains ----------------------------------------------------------------------------------
 
 
-def _user(u: model.User, call: Call) -> answers.User:
-    return call.making(answers.User)(
+def _user(u: model.User, home: str, call: Call) -> answers.User:
+    return User(
         extra=u.extra,
         id=u.id,
         name=u.name,
         domain_id=u.domain_id,
         enabled=u.enabled,
         options=u.options,
-        links=_self(call, "users", u.id),
-        password_expires_at=_moment(u.password_expires_at),
+        links=Self(home + u.id),
+        password_expires_at=None if u.password_expires_at is None else iso_micro(u.password_expires_at),
         default_project_id=UNSET if u.default_project_id is None else u.default_project_id,
     )
 
 
-def _group(g: model.Group, call: Call) -> answers.Group:
-    return call.making(answers.Group)(
+def _group(g: model.Group, home: str, call: Call) -> answers.Group:
+    return Group(
         extra=g.extra,
         id=g.id,
         name=g.name,
         domain_id=g.domain_id,
         description=g.description,
-        links=_self(call, "groups", g.id),
+        links=Self(home + g.id),
     )
 
 
@@ -203,7 +225,7 @@ def user_groups(found: tuple[Page[model.Group], dict[str, float]], call: Call) -
     """A user's groups; those that an identity provider lent, with the end of that."""
     page, ends = found
     shown = [
-        call.making(answers.UserGroup)(
+        UserGroup(
             extra=g.extra,
             id=g.id,
             name=g.name,
@@ -215,39 +237,49 @@ def user_groups(found: tuple[Page[model.Group], dict[str, float]], call: Call) -
         for g in page.items
     ]
     links, truncated = _page(page.marker, call)
-    return call.making(answers.UserGroupsAnswer)(groups=shown, links=links, truncated=truncated)
+    return UserGroupsAnswer(groups=shown, links=links, truncated=truncated)
 
 
-def _project_fields(p: model.Project, call: Call) -> dict[str, Any]:
-    return {
-        "extra": p.extra,
-        "id": p.id,
-        "name": p.name,
-        "domain_id": p.domain_id or None,
-        "description": p.description,
-        "enabled": p.enabled,
-        "parent_id": p.parent_id or None,
-        "is_domain": p.is_domain,
-        "tags": p.tags,
-        "options": p.options,
-        "links": _self(call, "projects", p.id),
-    }
+def _project(p: model.Project, home: str, call: Call) -> answers.Project:
+    return Project(
+        extra=p.extra,
+        id=p.id,
+        name=p.name,
+        domain_id=p.domain_id or None,
+        description=p.description,
+        enabled=p.enabled,
+        parent_id=p.parent_id or None,
+        is_domain=p.is_domain,
+        tags=p.tags,
+        options=p.options,
+        links=Self(home + p.id),
+    )
 
 
-def _project(p: model.Project, call: Call) -> answers.Project:
-    return call.making(answers.Project)(**_project_fields(p, call))
-
-
-def project(whole: ProjectDetails, call: Call) -> answers.ProjectDetailsAnswer:
+def project(whole: projects.ProjectDetails, call: Call) -> answers.ProjectDetailsAnswer:
     """A project with what was asked for around it."""
+    p, home = whole.project, call.request.link("/v3/projects/")
     around: dict[str, Any] = {
-        name: [call.making(answers.ProjectAnswer)(project=_project(p, call)) for p in found]
+        name: [ProjectAnswer(project=_project(each, home, call)) for each in found]
         if isinstance(found, list)
         else found
         for name, found in whole.around.items()
     }
-    shown = call.making(answers.ProjectDetails)(**_project_fields(whole.project, call), **around)
-    return call.making(answers.ProjectDetailsAnswer)(project=shown)
+    shown = ProjectDetails(
+        extra=p.extra,
+        id=p.id,
+        name=p.name,
+        domain_id=p.domain_id or None,
+        description=p.description,
+        enabled=p.enabled,
+        parent_id=p.parent_id or None,
+        is_domain=p.is_domain,
+        tags=p.tags,
+        options=p.options,
+        links=Self(home + p.id),
+        **around,
+    )
+    return ProjectDetailsAnswer(project=shown)
 
 
 def tags(found: list[str], call: Call) -> answers.TagsAnswer:
@@ -258,8 +290,8 @@ def tag_made(_: None, call: Call) -> Answer:
     return Answer(None, 201, {"location": _here(call)})
 
 
-def _domain(d: model.Domain, call: Call) -> answers.Domain:
-    return call.making(answers.Domain)(
+def _domain(d: model.Domain, home: str, call: Call) -> answers.Domain:
+    return Domain(
         extra=d.extra,
         id=d.id,
         name=d.name,
@@ -267,7 +299,7 @@ def _domain(d: model.Domain, call: Call) -> answers.Domain:
         enabled=d.enabled,
         tags=d.tags,
         options=d.options,
-        links=_self(call, "domains", d.id),
+        links=Self(home + d.id),
     )
 
 
@@ -282,15 +314,15 @@ def config_made(found: tuple[bool, Any], call: Call) -> Answer:
 # -- roles and who has them --------------------------------------------------------------------------------------------
 
 
-def _role(r: model.Role, call: Call) -> answers.Role:
-    return call.making(answers.Role)(
+def _role(r: model.Role, home: str, call: Call) -> answers.Role:
+    return Role(
         extra=r.extra,
         id=r.id,
         name=r.name,
         domain_id=r.domain_id,
         description=r.description,
         options=r.options,
-        links=_self(call, "roles", r.id),
+        links=Self(home + r.id),
     )
 
 
@@ -345,7 +377,7 @@ def _assignment(r: Assignment, named: dict[str, answers.Assigned], call: Call) -
     if r.prior_id is not None:
         links.prior_role = call.request.link(f"/v3/prior_role/{r.prior_id}/implies/{r.role_id}")
     scope = answers.AssignmentScope(
-        system=All(True) if r.target == "system" else UNSET,
+        system=ALL if r.target == "system" else UNSET,
         project=ref(r.target_id) if r.target == "project" else UNSET,
         domain=ref(r.target_id) if r.target == "domain" else UNSET,
         inherited_to="projects" if inherited else UNSET,
@@ -362,15 +394,15 @@ def _assignment(r: Assignment, named: dict[str, answers.Assigned], call: Call) -
 # -- credentials -------------------------------------------------------------------------------------------------------
 
 
-def _credential(c: model.Credential, call: Call) -> answers.Credential:
-    return call.making(answers.Credential)(
+def _credential(c: model.Credential, home: str, call: Call) -> answers.Credential:
+    return Credential(
         extra=c.extra,
         id=c.id,
         type=c.type,
         user_id=c.user_id,
         project_id=c.project_id,
         blob=c.blob,
-        links=_self(call, "credentials", c.id),
+        links=Self(home + c.id),
     )
 
 
@@ -394,7 +426,7 @@ def ec2s(rows: list[model.Credential], call: Call) -> answers.EC2CredentialsAnsw
     return answers.EC2CredentialsAnswer(credentials=[_ec2(r, call) for r in rows], links=Links(_here(call)))
 
 
-def _trust_fields(t: model.Trust, call: Call) -> dict[str, Any]:
+def _trust_fields(t: model.Trust, home: str) -> dict[str, Any]:
     return {
         "extra": t.extra,
         "id": t.id,
@@ -407,31 +439,34 @@ def _trust_fields(t: model.Trust, call: Call) -> dict[str, Any]:
         "redelegation_count": t.redelegation_count,
         "redelegated_trust_id": t.redelegated_id,
         "deleted_at": _moment(t.deleted_at),
-        "links": _self(call, "OS-TRUST/trusts", t.id),
+        "links": Self(home + t.id),
     }
 
 
-def _trust(t: model.Trust, call: Call) -> answers.Trust:
-    return call.making(answers.Trust)(**_trust_fields(t, call))
+def _trust(t: model.Trust, home: str, call: Call) -> answers.Trust:
+    return Trust(**_trust_fields(t, home))
 
 
 def _trust_roles(whole: tuple[model.Trust, list[model.Role]], call: Call) -> tuple[list[answers.Role], Links]:
     links = Links(call.request.link(f"/v3/OS-TRUST/trusts/{whole[0].id}/roles"))
-    return [_role(r, call) for r in whole[1]], links
+    home = call.request.link("/v3/roles/")
+    return [_role(r, home, call) for r in whole[1]], links
 
 
 def trust(whole: tuple[model.Trust, list[model.Role]], call: Call) -> answers.TrustAnswer:
     roles, links = _trust_roles(whole, call)
-    shown = call.making(answers.TrustDetails)(**_trust_fields(whole[0], call), roles=roles, roles_links=links)
-    return call.making(answers.TrustAnswer)(trust=shown)
+    shown = TrustDetails(
+        **_trust_fields(whole[0], call.request.link("/v3/OS-TRUST/trusts/")), roles=roles, roles_links=links
+    )
+    return TrustAnswer(trust=shown)
 
 
 def trust_roles(whole: tuple[model.Trust, list[model.Role]], call: Call) -> answers.TrustRolesAnswer:
     roles, links = _trust_roles(whole, call)
-    return call.making(answers.TrustRolesAnswer)(roles=roles, links=links)
+    return TrustRolesAnswer(roles=roles, links=links)
 
 
-def _app_credential(w: app_credentials.AppCredentialDetails, call: Call) -> answers.AppCredential:
+def _app_credential(w: app_credentials.AppCredentialDetails, home: str, call: Call) -> answers.AppCredential:
     a = w.row
     return answers.AppCredential(
         id=a.id,
@@ -453,7 +488,7 @@ def _given_role(r: model.Role) -> answers.GivenRole:
     return answers.GivenRole(id=r.id, name=r.name, domain_id=r.domain_id, description=r.description, options=r.options)
 
 
-def _access_rule(r: model.AccessRule, call: Call) -> answers.UserAccessRule:
+def _access_rule(r: model.AccessRule, home: str, call: Call) -> answers.UserAccessRule:
     return answers.UserAccessRule(
         id=r.id,
         service=r.service,
@@ -466,30 +501,30 @@ def _access_rule(r: model.AccessRule, call: Call) -> answers.UserAccessRule:
 # -- the catalogue as it is kept ---------------------------------------------------------------------------------------
 
 
-def _region(r: model.Region, call: Call) -> answers.Region:
-    return call.making(answers.Region)(
+def _region(r: model.Region, home: str, call: Call) -> answers.Region:
+    return Region(
         extra=r.extra,
         id=r.id,
         description=r.description,
         parent_region_id=r.parent_region_id,
-        links=_self(call, "regions", r.id),
+        links=Self(home + r.id),
     )
 
 
-def _service(s: model.CatalogService, call: Call) -> answers.CatalogService:
-    return call.making(answers.CatalogService)(
+def _service(s: model.CatalogService, home: str, call: Call) -> answers.CatalogService:
+    return CatalogService(
         extra=s.extra,
         id=s.id,
         type=s.type,
         enabled=s.enabled,
-        links=_self(call, "services", s.id),
+        links=Self(home + s.id),
         name=UNSET if s.name is None else s.name,
         description=UNSET if s.description is None else s.description,
     )
 
 
-def _endpoint(e: model.Endpoint, call: Call) -> answers.Endpoint:
-    return call.making(answers.Endpoint)(
+def _endpoint(e: model.Endpoint, home: str, call: Call) -> answers.Endpoint:
+    return Endpoint(
         extra=e.extra,
         id=e.id,
         service_id=e.service_id,
@@ -498,17 +533,17 @@ def _endpoint(e: model.Endpoint, call: Call) -> answers.Endpoint:
         region_id=e.region_id,
         url=address(e.url, call.request.base, None) if e.url.startswith("/") else e.url,
         enabled=e.enabled,
-        links=_self(call, "endpoints", e.id),
+        links=Self(home + e.id),
     )
 
 
-def _endpoint_group(g: model.EndpointGroup, call: Call) -> answers.EndpointGroup:
+def _endpoint_group(g: model.EndpointGroup, home: str, call: Call) -> answers.EndpointGroup:
     return answers.EndpointGroup(
         id=g.id,
         name=g.name,
         description=g.description,
         filters=g.filters,
-        links=_self(call, "OS-EP-FILTER/endpoint_groups", g.id),
+        links=Self(home + g.id),
     )
 
 
@@ -522,13 +557,11 @@ def endpoint_group_in_project(found: tuple[str, str], call: Call) -> answers.Pro
 # -- policies and limits -----------------------------------------------------------------------------------------------
 
 
-def _policy(p: model.PolicyBlob, call: Call) -> answers.Policy:
-    return call.making(answers.Policy)(
-        extra=p.extra, id=p.id, type=p.type, blob=p.blob, links=_self(call, "policies", p.id)
-    )
+def _policy(p: model.PolicyBlob, home: str, call: Call) -> answers.Policy:
+    return Policy(extra=p.extra, id=p.id, type=p.type, blob=p.blob, links=Self(home + p.id))
 
 
-def _registered_limit(r: model.RegisteredLimit, call: Call) -> answers.RegisteredLimit:
+def _registered_limit(r: model.RegisteredLimit, home: str, call: Call) -> answers.RegisteredLimit:
     return answers.RegisteredLimit(
         id=r.id,
         service_id=r.service_id,
@@ -536,11 +569,11 @@ def _registered_limit(r: model.RegisteredLimit, call: Call) -> answers.Registere
         resource_name=r.resource_name,
         default_limit=r.default_limit,
         description=r.description,
-        links=_self(call, "registered_limits", r.id),
+        links=Self(home + r.id),
     )
 
 
-def _limit(r: model.ProjectLimit, call: Call) -> answers.Limit:
+def _limit(r: model.ProjectLimit, home: str, call: Call) -> answers.Limit:
     return answers.Limit(
         id=r.id,
         project_id=r.project_id,
@@ -550,7 +583,7 @@ def _limit(r: model.ProjectLimit, call: Call) -> answers.Limit:
         resource_name=r.resource_name,
         resource_limit=r.resource_limit,
         description=r.description,
-        links=_self(call, "limits", r.id),
+        links=Self(home + r.id),
     )
 
 
@@ -562,42 +595,48 @@ def limit_model(found: tuple[str, str], call: Call) -> answers.LimitModelAnswer:
 
 
 class Noun(NamedTuple):
-    """How rows of a type are answered: one alone under its key, and a list under its."""
+    """How rows of a type are answered: one alone under its key, a list under its, and what a row is shown as by `view(row, home, call)`,
+    where `home` is the address below which such rows are."""
 
     one: Any
     many: Any
-    view: Callable[[Any, Call], Any]
+    view: Callable[[Any, str, Call], Any]
+    path: str
 
 
 NOUNS: dict[type[Any], Noun] = {
-    model.User: Noun(answers.UserAnswer, answers.UsersAnswer, _user),
-    model.Group: Noun(answers.GroupAnswer, answers.GroupsAnswer, _group),
-    model.Credential: Noun(answers.CredentialAnswer, answers.CredentialsAnswer, _credential),
-    model.Project: Noun(answers.ProjectAnswer, answers.ProjectsAnswer, _project),
-    model.Domain: Noun(answers.DomainAnswer, answers.DomainsAnswer, _domain),
-    model.Role: Noun(answers.RoleAnswer, answers.RolesAnswer, _role),
-    model.Region: Noun(answers.RegionAnswer, answers.RegionsAnswer, _region),
-    model.CatalogService: Noun(answers.ServiceAnswer, answers.ServicesAnswer, _service),
-    model.Endpoint: Noun(answers.EndpointAnswer, answers.EndpointsAnswer, _endpoint),
-    model.Trust: Noun(answers.TrustAnswer, answers.TrustsAnswer, _trust),
+    model.User: Noun(answers.UserAnswer, answers.UsersAnswer, _user, "users"),
+    model.Group: Noun(answers.GroupAnswer, answers.GroupsAnswer, _group, "groups"),
+    model.Credential: Noun(answers.CredentialAnswer, answers.CredentialsAnswer, _credential, "credentials"),
+    model.Project: Noun(answers.ProjectAnswer, answers.ProjectsAnswer, _project, "projects"),
+    model.Domain: Noun(answers.DomainAnswer, answers.DomainsAnswer, _domain, "domains"),
+    model.Role: Noun(answers.RoleAnswer, answers.RolesAnswer, _role, "roles"),
+    model.Region: Noun(answers.RegionAnswer, answers.RegionsAnswer, _region, "regions"),
+    model.CatalogService: Noun(answers.ServiceAnswer, answers.ServicesAnswer, _service, "services"),
+    model.Endpoint: Noun(answers.EndpointAnswer, answers.EndpointsAnswer, _endpoint, "endpoints"),
+    model.Trust: Noun(answers.TrustAnswer, answers.TrustsAnswer, _trust, "OS-TRUST/trusts"),
     app_credentials.AppCredentialDetails: Noun(
-        answers.AppCredentialAnswer, answers.AppCredentialsAnswer, _app_credential
+        answers.AppCredentialAnswer, answers.AppCredentialsAnswer, _app_credential, "users"
     ),
-    model.AccessRule: Noun(answers.AccessRuleAnswer, answers.AccessRulesAnswer, _access_rule),
-    model.PolicyBlob: Noun(answers.PolicyAnswer, answers.PoliciesAnswer, _policy),
-    model.EndpointGroup: Noun(answers.EndpointGroupAnswer, answers.EndpointGroupsAnswer, _endpoint_group),
-    model.RegisteredLimit: Noun(answers.RegisteredLimitAnswer, answers.RegisteredLimitsAnswer, _registered_limit),
-    model.ProjectLimit: Noun(answers.LimitAnswer, answers.LimitsAnswer, _limit),
+    model.AccessRule: Noun(answers.AccessRuleAnswer, answers.AccessRulesAnswer, _access_rule, "users"),
+    model.PolicyBlob: Noun(answers.PolicyAnswer, answers.PoliciesAnswer, _policy, "policies"),
+    model.EndpointGroup: Noun(
+        answers.EndpointGroupAnswer, answers.EndpointGroupsAnswer, _endpoint_group, "OS-EP-FILTER/endpoint_groups"
+    ),
+    model.RegisteredLimit: Noun(
+        answers.RegisteredLimitAnswer, answers.RegisteredLimitsAnswer, _registered_limit, "registered_limits"
+    ),
+    model.ProjectLimit: Noun(answers.LimitAnswer, answers.LimitsAnswer, _limit, "limits"),
 }
 
 
 def one(noun: type[Any]) -> dict[str, Any]:
     """What a route says that answers `{"user": {…}}`: its view and its shape."""
-    answer, _, view = NOUNS[noun]
-    key = answer.__struct_fields__[0]
+    answer, _, view, path = NOUNS[noun]
+    key, made, below = answer.__struct_fields__[0], _made(answer), f"/v3/{path}/"
 
     def shown(row: Any, call: Call) -> Any:
-        return call.making(answer)(**{key: view(row, call)})
+        return made(**{key: view(row, call.request.link(below), call)})
 
     return {"view": shown, "answer": answer}
 
@@ -605,13 +644,14 @@ def one(noun: type[Any]) -> dict[str, Any]:
 def many(noun: type[Any]) -> dict[str, Any]:
     """The same of a list: `{"users": […], "links": {…}}`, with the next page when a limit cut the list; `truncated` when it was the
     operator's limit and not the caller's."""
-    _, answer, view = NOUNS[noun]
-    key = answer.__struct_fields__[0]
+    _, answer, view, path = NOUNS[noun]
+    key, made, below = answer.__struct_fields__[0], _made(answer), f"/v3/{path}/"
 
     def shown(found: list[Any] | Page[Any], call: Call) -> Any:
         rows, marker = (found.items, found.marker) if isinstance(found, Page) else (found, None)
         links, truncated = _page(marker, call)
-        return call.making(answer)(**{key: [view(r, call) for r in rows]}, links=links, truncated=truncated)
+        home = call.request.link(below)
+        return made(**{key: [view(r, home, call) for r in rows]}, links=links, truncated=truncated)
 
     return {"view": shown, "answer": answer}
 

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+
+import msgspec
 
 from virga.authority.rules import allow
 from virga.ground.act import Act
@@ -33,7 +34,7 @@ class AuthReceipt:
     required: list[list[str]]
 
 
-class Issued(NamedTuple):
+class Issued(msgspec.Struct, frozen=True, gc=False):
     """A token (empty where none is given away), whose it is, and what it carries beside."""
 
     token: str
@@ -52,11 +53,20 @@ def issue(call: Call, auth: wire.Auth) -> Issued | AuthReceipt:
     if isinstance(found, AuthReceipt):
         return found
     sealed, session = found
-    return Issued(sealed, session, _carried(call, session))
+    return Issued(sealed, session, carried(call, session))
 
 
-def _carried(call: Call, session: model.Session) -> Carried:
-    return call.use(Catalog).carried(call.request.base, session, services="nocatalog" not in call.query)
+def carried(call: Call, session: model.Session, *, wait: bool = True) -> Carried:
+    """What a token of `session` carries. Raises Cold when that is not in memory and there is no time to `wait` for it."""
+    if not session.roles:
+        return NOTHING
+    known, base, project_id = call.use(Catalog), call.request.base, session.payload.project_id
+    found = known.remembered(base, project_id)
+    if found is None:
+        if not wait:
+            raise Cold
+        found = known.carried(base, project_id)
+    return Carried(None, found.providers) if "nocatalog" in call.query else found
 
 
 def log_in(call: Call, auth: wire.Auth) -> tuple[str, model.Session] | AuthReceipt:
@@ -246,9 +256,7 @@ def _subject(call: Call) -> str:
 def show(call: Call) -> Issued:
     """GET /v3/auth/tokens: from memory when the token and its catalogue were seen since the last change, without I/O."""
     session = checked(call)
-    if call.hot and session.roles and not call.use(Catalog).warm(call.request.base, session.payload.project_id):
-        raise Cold
-    return Issued(_subject(call), session, _carried(call, session))
+    return Issued(call.request.headers["x-subject-token"], session, carried(call, session, wait=not call.hot))
 
 
 def checked(call: Call) -> model.Session:
@@ -303,10 +311,11 @@ def catalog(call: Call) -> Carried:
     found = tokens.session_hot(token) if call.hot else tokens.session(token)
     if found is None:
         raise Cold
-    known, project_id = call.use(Catalog), found[0].payload.project_id
-    if call.hot and not known.warm(call.request.base, project_id):
+    known, base, project_id = call.use(Catalog), call.request.base, found[0].payload.project_id
+    shown = known.remembered(base, project_id)
+    if shown is None and call.hot:
         raise Cold
-    return Carried(known.raw(call.request.base, project_id))
+    return shown or known.carried(base, project_id)
 
 
 def projects(act: Act) -> list[model.Project]:

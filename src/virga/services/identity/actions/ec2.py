@@ -14,9 +14,8 @@ from virga.ground.http.call import Call
 from virga.ground.registry import Registry
 from virga.ground.world import World
 from virga.services.identity import model, policy, settings, signatures, store, wire
-from virga.services.identity.actions.auth import Issued
+from virga.services.identity.actions.auth import Issued, carried
 from virga.services.identity.actions.credentials import key_id
-from virga.services.identity.catalog import Catalog
 from virga.services.identity.secrets import Vault
 from virga.services.identity.tokens import Tokens, audit_id
 
@@ -97,10 +96,10 @@ def _signed_at(secret: str, given: dict[str, object], s3: bool) -> float:
 def ec2tokens(call: Call, body: wire.Signed) -> Issued:
     """POST /v3/ec2tokens"""
     sealed, session = log_in(call, body)
-    return Issued(sealed, session, call.use(Catalog).carried(call.request.base, session))
+    return Issued(sealed, session, carried(call, session))
 
 
 def s3tokens(call: Call, body: wire.Signed) -> Issued:
     """POST /v3/s3tokens: who signed; no token that could be used elsewhere."""
     session = _who(call, policy.S3TOKENS, body, s3=True)[1]
-    return Issued("", session, call.use(Catalog).carried(call.request.base, session))
+    return Issued("", session, carried(call, session))
