@@ -431,8 +431,7 @@ def test_a_dead_provider(federated: tuple[SimCloud, Idp, str]) -> None:
 
 def test_lent_memberships_end() -> None:
     """By the clock, and by a login that no longer brings them."""
-    from virga.ground.act import NOBODY
-    from virga.ground.http.call import Call, Query, Request
+    from virga.ground.act import NOBODY, Act
     from virga.ground.loops.loop import Round
     from virga.services.identity.federation.actions import federated_login
     from virga.services.identity.federation.loops import take_back
@@ -446,11 +445,11 @@ def test_lent_memberships_end() -> None:
     a.put(f"{FED}/mappings/m", {"mapping": {"rules": MAPPING}}, 201)
     a.put(f"{FED}/identity_providers/corp", {"identity_provider": {"enabled": True, "authorization_ttl": 120}}, 201)
     a.put(f"{FED}/identity_providers/corp/protocols/openid", {"protocol": {"mapping_id": "m"}}, 201)
-    call = Call(NOBODY, (0, 0), Request("x", "POST", "/", "", Query({}), "", {}, "", ""), cloud.registry, cloud.db)
+    act = Act(actor=NOBODY, registry=cloud.registry, db=cloud.db)
 
     def come(*groups: str) -> str:
         claims = assertion({"sub": "anna", "email": "a@x", "groups": list(groups), "iss": "i"})
-        return federated_login.by_assertion(call, "corp", "openid", claims).id
+        return federated_login.by_assertion(act, "corp", "openid", claims).id
 
     user = come("engineers", "cooks")
 
