@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from sim_cloud import SimCloud, Tenant
+from virga.ground.http.call import Authenticator, Call, Cold, Query, Request
 from virga.ground.wire import Shape, Wire
+from virga.services.identity.actions import auth
+from virga.services.identity.catalog import Catalog
 from virga.services.identity.routes import SERVICE
 
 
@@ -186,3 +189,30 @@ def test_every_shape_of_the_api_has_a_name_of_its_own() -> None:
     names = [each.__name__ for each in shapes if each.__module__.startswith("virga.services.identity.")]
     assert len(names) > 200
     assert not [name for name, times in Counter(names).items() if times > 1]
+
+
+def test_a_token_is_checked_on_the_event_loop_only_when_all_of_it_is_in_memory(sim: SimCloud) -> None:
+    registry, base = sim.cloud.registry, "http://127.0.0.1:8700"
+    actor = registry.use(Authenticator).cold(sim.admin.token)
+    assert actor is not None
+    request = Request(
+        id="req-1",
+        method="GET",
+        path="/identity/v3/auth/tokens",
+        service_path="/identity",
+        query=Query({}),
+        raw_query="",
+        headers={"x-subject-token": sim.admin.token},
+        base=base,
+        client="",
+    )
+    call = Call(actor=actor, registry=registry, db=sim.cloud.db, request_id="req-1", version=(0, 0), request=request)
+    registry.use(Catalog).forget()
+    call.hot = True
+    with pytest.raises(Cold):
+        auth.show(call)
+    call.hot = False
+    found = auth.show(call)
+    assert found.carried.services is not None and base.encode() in found.carried.services
+    call.hot = True
+    assert auth.show(call).carried is found.carried
