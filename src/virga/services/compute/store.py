@@ -220,7 +220,13 @@ c = SERVERS.c
 
 
 _h = HOSTS.c
+_HOSTS = Prepared(sa.select(HOSTS.table), among=_h.id)
 _STATES = Prepared(sa.select(_h.name, _h.zone, _h.enabled, _h.forced_down, _h.seen), among=_h.name)
+
+
+def hosts(tx: Tx, ids: Iterable[str]) -> dict[str, model.Host]:
+    """id → host."""
+    return {row[0]: model.Host(*row) for row in _HOSTS.rows(tx, ids)}
 
 
 def host_states(tx: Tx, names: Iterable[str]) -> dict[str, model.HostState]:

@@ -63,17 +63,19 @@ def place(ctx: Context) -> str | None:
     }
     for _ in range(LOOKS):
         lost = False
-        left = _offers(ctx.tx, spec.need)
-        while lot := list(itertools.islice(left, LOT)):
-            offers = {offer.host: offer for offer in reversed(lot)}  # of several ways in one host, the first
-            states = hosts_of.states(ctx.tx, {offer.host: offer.inventories for offer in offers.values()})
-            for state in choose.ranked(states, spec, row.id, filters=using, multipliers=multipliers):
-                if _claimed(ctx, row, offers[state.host.id]):
-                    store.SERVERS.put(ctx.tx, row.id, host=state.host.name, task_state="spawning")
-                    return state.host.name
-                lost = True
-        if not lost:
-            raise NoValidHost(_why(ctx, spec, using))
+        # What is looked at and not taken is no matter of this transaction: on PostgreSQL a claim of another host would undo it.
+        with ctx.db.read() as view:
+            left = _offers(view, spec.need)
+            while lot := list(itertools.islice(left, LOT)):
+                offers = {offer.host: offer for offer in reversed(lot)}  # of several ways in one host, the first
+                states = hosts_of.states(view, {offer.host: offer.inventories for offer in offers.values()})
+                for state in choose.ranked(states, spec, row.id, filters=using, multipliers=multipliers):
+                    if _claimed(ctx, row, offers[state.host.id]):
+                        store.SERVERS.put(ctx.tx, row.id, host=state.host.name, task_state="spawning")
+                        return state.host.name
+                    lost = True
+            if not lost:
+                raise NoValidHost(_why(ctx, view, spec, using))
     raise Again(0.05)
 
 
@@ -145,8 +147,8 @@ def _companions(tx: Tx, row: model.Server) -> ask.Companions | None:
     return ask.Companions(group.policy, store.group_hosts(tx, group.id, but=row.id), group.most_on_a_host)
 
 
-def _why(ctx: Context, spec: filters.Spec, using: Sequence[filters.Filter]) -> str:
-    states, hosts = hosts_of.looked_at(ctx.tx, MOST_EXPLAINED, spec.need.host)
+def _why(ctx: Context, view: Tx, spec: filters.Spec, using: Sequence[filters.Filter]) -> str:
+    states, hosts = hosts_of.looked_at(view, MOST_EXPLAINED, spec.need.host)
     return choose.no_valid_host(choose.reasons(states, spec, using), hosts)
 
 
