@@ -128,6 +128,8 @@ def lots(tx: Tx, wanted: store.Wanted, size: int) -> Iterator[list[str]]:
     after: tuple[int, str] | None = None
     while lot := store.roots_by_room(tx, wanted, size, after):
         yield [id for _, id in lot]
+        if len(lot) < size:
+            return  # there are no more: to find that out again means to look at every provider that is left
         after = lot[-1]
 
 

@@ -173,7 +173,7 @@ def in_aggregate(provider: sa.ColumnElement[str], ids: Iterable[Word]) -> Where:
 @dataclass(frozen=True)
 class Wanted:
     """What one provider alone must have: `amounts` of classes; of each set of `required` a trait, of each set of `member_of` an aggregate;
-    no trait of `forbidden`, no aggregate of `not_member_of`; the root `in_tree`, if that is given."""
+    no trait of `forbidden`, no aggregate of `not_member_of`; the root `in_tree`, if that is given: itself, where nothing is nested."""
 
     amounts: Mapping[str, int]
     required: Sequence[frozenset[str]] = ()
@@ -226,21 +226,20 @@ def _by_room(
     sets = iter([[sa.bindparam(f"s{n}_{k}", type_=sa.Text) for k in range(size)] for n, size in sizes])
     amounts = [sa.bindparam(f"amount{n}", type_=sa.BigInteger) for n in range(len(classes))]
     where = [has_room(classes[0], amounts[0])]
-    where += with_room(dict(zip(classes[1:], amounts[1:], strict=True)), p.id)
-    where += [has_trait(p.id, next(sets)) for _ in required]
+    where += [has_trait(i.provider_id, next(sets)) for _ in required]
     no_trait = next(sets)
-    where += [~has_trait(p.id, no_trait)] if no_trait else []
-    where += [in_aggregate(p.id, next(sets)) for _ in member_of]
+    where += [~has_trait(i.provider_id, no_trait)] if no_trait else []
+    where += [in_aggregate(i.provider_id, next(sets)) for _ in member_of]
     no_aggregate = next(sets)
-    where += [~in_aggregate(p.id, no_aggregate)] if no_aggregate else []
+    where += [~in_aggregate(i.provider_id, no_aggregate)] if no_aggregate else []
+    where += with_room(dict(zip(classes[1:], amounts[1:], strict=True)), i.provider_id)
     if in_tree:
-        where.append(p.root_id == sa.bindparam("in_tree", type_=sa.Text))
+        where.append(i.provider_id == sa.bindparam("in_tree", type_=sa.Text))
     if after:
         free, id = sa.bindparam("after_free", type_=sa.BigInteger), sa.bindparam("after_id", type_=sa.Text)
         where += [i.free <= free, sa.or_(i.free < free, i.provider_id < id)]
     return Statement(
         sa.select(i.free, i.provider_id)
-        .select_from(INVENTORIES.table.join(PROVIDERS.table, p.id == i.provider_id))
         .where(*where)
         .order_by(i.free.desc(), i.provider_id.desc())
         .limit(sa.bindparam("at_most", type_=sa.Integer))
