@@ -71,6 +71,14 @@ def _flavor(stage: Stage, id: str = "sample") -> str:
     return str(stage.once(f"flavor {id}", made))
 
 
+def _server_group(stage: Stage, name: str = "sample") -> str:
+    def made() -> str:
+        body = {"name": name, "policies": ["anti-affinity"]}
+        return str(stage.admin.post("/compute/v2.1/os-server-groups", {"server_group": body})["server_group"]["id"])
+
+    return str(stage.once(f"server group {name}", made))
+
+
 def _group(stage: Stage, name: str = "sample") -> str:
     def made() -> str:
         body = {"name": name, "description": "for samples"}
@@ -184,6 +192,15 @@ def _new_keypair(stage: Stage, version: str) -> Request:
     return Request(f"{V}/os-keypairs", {"keypair": body})
 
 
+def _new_server_group(stage: Stage, version: str) -> Request:
+    body: dict[str, Any] = {"name": f"new-{version}"}
+    if numbers(version) < (2, 64):
+        body["policies"] = ["affinity" if numbers(version) < (2, 15) else "soft-affinity"]
+    else:
+        body |= {"policy": "anti-affinity", "rules": {"max_server_per_host": 3}}
+    return Request(f"{V}/os-server-groups", {"server_group": body})
+
+
 def _old_keypair(stage: Stage, version: str) -> Request:
     return Request(f"{V}/os-keypairs/{_keypair(stage, f'going-{version}')}")
 
@@ -267,6 +284,8 @@ SCENES: dict[str, Scene] = {
     "server_addresses.addresses": _of("/servers/{}/ips", _server),
     "server_addresses.interfaces": _of("/servers/{}/os-interface", _server),
     "proxies.server_groups": _of("/servers/{}/os-security-groups", _server),
+    "server_groups.index": _beside("/os-server-groups?limit=1", _server_group),
+    "server_groups.show": _of("/os-server-groups/{}", _server_group),
     "services.index": _read("/os-services"),
     "hypervisors.index": _read("/os-hypervisors"),
     "hypervisors.detail": _read("/os-hypervisors/detail"),
@@ -284,11 +303,14 @@ SCENES: dict[str, Scene] = {
     "flavors.create": _new_flavor,
     "flavors.update": _ask("/flavors/{}", {"flavor": {"description": "changed"}}, lambda stage: _flavor(stage, "changing")),
     "flavors.set_extra_specs": _ask("/flavors/{}/os-extra_specs", {"extra_specs": {"quota:vif_inbound": "1"}}, lambda stage: _flavor(stage, "changing")),
+    "flavors.set_extra_spec": _ask("/flavors/{}/os-extra_specs/quota:vif_outbound", {"quota:vif_outbound": 2}, lambda stage: _flavor(stage, "changing")),
     "flavors.delete_extra_spec": _of("/flavors/{}/os-extra_specs/hw:cpu_policy", lambda stage: _flavor(stage, "changing")),
     "flavors.delete": _of("/flavors/{}", lambda stage: _flavor(stage, "going")),
     "keypairs.create": _new_keypair,
     "keypairs.delete": _old_keypair,
     "create_server.create": _create,
+    "server_groups.create": _new_server_group,
+    "server_groups.delete": _of("/os-server-groups/{}", lambda stage: _server_group(stage, "going")),
     "servers.update": _update,
     "server_metadata.replace_metadata": _ask("/servers/{}/metadata", {"metadata": {"color": "blue"}}, lambda stage: _server(stage, "changing")),
     "server_metadata.merge_metadata": _ask("/servers/{}/metadata", {"metadata": {"size": "big"}}, lambda stage: _server(stage, "changing")),

@@ -123,6 +123,39 @@ def test_every_query_is_declared_and_bounded(shared: SimCloud, service: str) -> 
         )
 
 
+def corrupting(kind: Any, path: str, seen: tuple[type, ...] = ()) -> Iterator[str]:
+    """Where in `kind` a text with a pattern stands beside a list or a map: msgspec 0.22 writes past the end of such a type."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        bare = [(part, typing.get_args(part)[1:]) for part in args if typing.get_origin(part) is typing.Annotated]
+        patterned = any(isinstance(m, msgspec.Meta) and m.pattern is not None for _, marks in bare for m in marks)
+        plain = [typing.get_args(part)[0] if typing.get_origin(part) is typing.Annotated else part for part in args]
+        if patterned and any((typing.get_origin(part) or part) in (list, dict, tuple, set) for part in plain):
+            yield path
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        if kind not in seen:
+            hints = typing.get_type_hints(kind, include_extras=True)
+            for f in msgspec.structs.fields(kind):
+                yield from corrupting(hints[f.name], f"{path}.{f.name}", (*seen, kind))
+        return
+    for part in args if origin is not Literal else ():
+        yield from corrupting(part, path, seen)
+
+
+class Corrupting(wire.Wire):
+    many: list[int] | typing.Annotated[str, wire.Meta(pattern="^a$")]
+    named: typing.Annotated[typing.Annotated[str, wire.Meta(pattern="^a$")] | dict[str, int], wire.named("n")]
+    fine: list[typing.Annotated[str, wire.Meta(pattern="^a$")]] | str
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_shape_is_of_a_kind_that_corrupts_memory(shared: SimCloud, service: str) -> None:
+    assert [*corrupting(Corrupting, "C")] == ["C.many", "C.named"]
+    own = next(s for s in shared.cloud.services if s.name == service)
+    found = {where for r in own.routes if r.body is not None for where in corrupting(r.body, r.body.__name__)}
+    assert not found
+
+
 def test_a_query_that_is_too_long_is_refused_by_name() -> None:
     bounds = wire.query_bounds({"name": wire.Name, "tags": typing.Annotated[wire.Name, wire.times(2)]})
     wire.check_query(bounds, {"name": ["x" * 255], "tags": ["a", "b"], "other": ["y" * 5000]})

@@ -126,6 +126,7 @@ NOUNS: dict[str, Noun] = {
             ("POST", f"{C}/flavors/specs/os-extra_specs", {"extra_specs": {"hw:a": "1"}}),
             ("POST", f"{C}/flavors/specs/os-extra_specs", {"extra_specs": {"hw:b": "2"}}),
             ("POST", f"{C}/flavors/specs/os-extra_specs", {"extra_specs": {"hw:k": "3"}}),
+            ("PUT", f"{C}/flavors/specs/os-extra_specs/hw:k", {"hw:k": "4"}),
             ("DELETE", f"{C}/flavors/specs/os-extra_specs/hw:k", None),
             ("PUT", f"{C}/flavors/specs", {"flavor": {"description": "said"}}),
         ),

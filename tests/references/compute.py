@@ -39,6 +39,12 @@ def keypair(sim: SimCloud, who: Tenant) -> str:
     return name
 
 
+def server_group(sim: SimCloud, who: Tenant) -> str:
+    body = {"name": f"group-{next(COUNT)}", "policies": ["anti-affinity"]}
+    sim.admin.put(f"{C}/os-quota-sets/{who.project}", {"quota_set": {"server_groups": -1}})
+    return str(who.post(f"{C}/os-server-groups", {"server_group": body})["server_group"]["id"])
+
+
 def host(sim: SimCloud, who: Tenant) -> str:
     """The name of one: they are the operator's."""
     return str(sim.admin.get(f"{C}/os-services")["services"][0]["host"])
@@ -53,17 +59,21 @@ MAKE: dict[str, Callable[[SimCloud, Tenant], str]] = {
     "server": server,
     "flavor": flavor,
     "keypair": keypair,
+    "server group": server_group,
     "host": host,
 }
 DROP: dict[str, Callable[[SimCloud, Tenant, str], None]] = {
     "server": drop_server,
     "flavor": lambda sim, who, id: sim.admin.delete(f"{C}/flavors/{id}"),
     "keypair": lambda sim, who, name: who.delete(f"{C}/os-keypairs/{name}"),
+    "server group": lambda sim, who, id: who.delete(f"{C}/os-server-groups/{id}"),
 }
 
 
 def create_server(case: Case) -> list[dict[str, Any]]:
-    case.sim.admin.put(f"{C}/os-quota-sets/{case.me.project}", {"quota_set": {"instances": -1, "cores": -1}})
+    unlimited = {"instances": -1, "cores": -1, "server_group_members": -1}
+    case.sim.admin.put(f"{C}/os-quota-sets/{case.me.project}", {"quota_set": unlimited})
+    case.sim.admin.put(f"/network/v2.0/quotas/{case.me.project}", {"quota": {"network": -1, "subnet": -1, "port": -1}})
     net = case.me.get(f"/network/v2.0/subnets/{case.own('subnet')}")["subnet"]["network_id"]
     common = {"name": "vm", "flavorRef": "42"}
     full = common | {
@@ -75,7 +85,18 @@ def create_server(case: Case) -> list[dict[str, Any]]:
     by_port = common | {"imageRef": case.own("image"), "networks": [{"port": case.fresh("port")}]}
     device = {"boot_index": 0, "uuid": case.own("image"), "source_type": "image", "destination_type": "local"}
     by_device = common | {"networks": "none", "block_device_mapping_v2": [device]}
-    return [{"server": body} for body in (full, by_port, by_device)]
+    hints = {
+        "group": case.own("server group"),
+        "same_host": case.own("server"),
+        "different_host": case.own("server"),
+    }
+    several = {name: [id] for name, id in hints.items()}
+    hinted = [
+        {"server": common | {"imageRef": case.own("image"), "networks": "none"}, key: each}
+        for key in ("os:scheduler_hints", "OS-SCH-HNT:scheduler_hints")
+        for each in (hints, several)
+    ]
+    return [*({"server": body} for body in (full, by_port, by_device)), *hinted]
 
 
 def _group(case: Case, verb: str) -> list[dict[str, Any]]:

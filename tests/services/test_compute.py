@@ -294,6 +294,40 @@ def test_keypairs(shared: SimCloud) -> None:
     t.delete("/compute/v2.1/os-keypairs/gen", 204)
 
 
+def test_one_extra_spec(shared: SimCloud) -> None:
+    a, t = shared.admin, shared.tenant("specs")
+    specs = "/compute/v2.1/flavors/one-spec/os-extra_specs"
+    a.post(
+        "/compute/v2.1/flavors", {"flavor": {"id": "one-spec", "name": "one-spec", "ram": 64, "vcpus": 1, "disk": 1}}
+    )
+    assert a.put(f"{specs}/quota:vif", {"quota:vif": "1"}, 200) == {"quota:vif": "1"}
+    assert a.put(f"{specs}/quota:vif", {"quota:vif": 2}, 200) == {"quota:vif": 2}, "what was sent comes back"
+    a.put(f"{specs}/other", {"other": "x"}, 200)
+    assert a.get(specs)["extra_specs"] == {"quota:vif": "2", "other": "x"}
+    assert a.get(f"{specs}/other") == {"other": "x"}
+    for key, body in (
+        ("other", {"quota:vif": "1"}),
+        ("other", {"other": "1", "quota:vif": "1"}),
+        ("other", {}),
+        ("other", {"other": None}),
+        ("other", {"other": True}),
+        ("other", {"other": ["x"]}),
+        ("other", {"other": "x" * 256}),
+        ("o%24her", {"o$her": "x"}),
+        ("x" * 256, {"x" * 256: "x"}),
+        ("other", {"extra_specs": {"other": "1"}}),
+        ("other", []),
+    ):
+        assert a.ask("PUT", f"{specs}/{key}", body).code == 400, (key, body)
+    assert t.ask("PUT", f"{specs}/other", {"other": "x"}).code == 403
+    gone = a.ask("PUT", "/compute/v2.1/flavors/nowhere/os-extra_specs/other", {"other": "x"})
+    assert gone.code == 404 and "nowhere" in gone.text
+    a.delete(f"{specs}/other", 200)
+    for verb, body in (("GET", None), ("DELETE", None)):
+        assert a.ask(verb, f"{specs}/other", body).code == 404
+    assert a.get(specs)["extra_specs"] == {"quota:vif": "2"}
+
+
 def test_metadata_documents(sim: SimCloud) -> None:
     t = sim.tenant("meta")
     image, (net, _) = sim.image(), sim.network(t)

@@ -193,19 +193,19 @@ def flavor(sim: SimCloud, name: str, **specs: str) -> str:
     return name
 
 
-def test_traits_of_the_flavor_and_of_the_image_choose_the_host(sim_: SimCloud) -> None:
-    a = sim_.admin
-    gold = node(sim_, "gold")
+def test_traits_of_the_flavor_and_of_the_image_choose_the_host(sim: SimCloud) -> None:
+    a = sim.admin
+    gold = node(sim, "gold")
     for name in ("CUSTOM_GOLD", "CUSTOM_RARE"):
-        placement(sim_, "PUT", f"/traits/{name}")
-    generation = placement(sim_, "GET", f"/resource_providers/{gold}")["generation"]
+        placement(sim, "PUT", f"/traits/{name}")
+    generation = placement(sim, "GET", f"/resource_providers/{gold}")["generation"]
     body = {"resource_provider_generation": generation, "traits": ["CUSTOM_GOLD"]}
-    placement(sim_, "PUT", f"/resource_providers/{gold}/traits", body)
-    net, _ = sim_.network(a)
-    image = sim_.image()["id"]
+    placement(sim, "PUT", f"/resource_providers/{gold}/traits", body)
+    net, _ = sim.network(a)
+    image = sim.image()["id"]
 
     def placed(**more: Any) -> str | None:
-        id = sim_.server(a, more.pop("image", image), net["id"], **more)["id"]
+        id = sim.server(a, more.pop("image", image), net["id"], **more)["id"]
         for _ in range(500):
             shown = a.get(f"/compute/v2.1/servers/{id}")["server"]
             if shown["OS-EXT-SRV-ATTR:host"] or shown["status"] == "ERROR":
@@ -213,13 +213,13 @@ def test_traits_of_the_flavor_and_of_the_image_choose_the_host(sim_: SimCloud) -
             threading.Event().wait(0.02)
         raise AssertionError("it was never placed")
 
-    sim = sim_.admin.get("/compute/v2.1/os-hypervisors")["hypervisors"][0]["hypervisor_hostname"]
-    assert placed(flavorRef=flavor(sim_, "wants", **{"trait:CUSTOM_GOLD": "required"})) == "gold"
-    assert placed(flavorRef=flavor(sim_, "shuns", **{"trait:CUSTOM_GOLD": "forbidden"})) == sim
-    assert placed(image=sim_.image(**{"trait:CUSTOM_GOLD": "required"})["id"]) == "gold"
-    why = placed(flavorRef=flavor(sim_, "rare", **{"trait:CUSTOM_RARE": "required"}))
+    own = sim.admin.get("/compute/v2.1/os-hypervisors")["hypervisors"][0]["hypervisor_hostname"]
+    assert placed(flavorRef=flavor(sim, "wants", **{"trait:CUSTOM_GOLD": "required"})) == "gold"
+    assert placed(flavorRef=flavor(sim, "shuns", **{"trait:CUSTOM_GOLD": "forbidden"})) == own
+    assert placed(image=sim.image(**{"trait:CUSTOM_GOLD": "required"})["id"]) == "gold"
+    why = placed(flavorRef=flavor(sim, "rare", **{"trait:CUSTOM_RARE": "required"}))
     assert why is not None and "trait CUSTOM_RARE is required (2 of 2)" in why
-    why = placed(flavorRef=flavor(sim_, "gpu", **{"resources:VGPU": "1"}))
+    why = placed(flavorRef=flavor(sim, "gpu", **{"resources:VGPU": "1"}))
     assert why is not None and "VGPU: 1 needed (2 of 2)" in why
     assert placed(availability_zone="nova:gold") == "gold"
 

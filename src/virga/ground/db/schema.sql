@@ -1007,6 +1007,17 @@ CREATE TABLE server_actions (
   CONSTRAINT pk_server_actions PRIMARY KEY (id)
 );
 CREATE INDEX ix_server_actions_server_id ON server_actions (server_id);
+CREATE TABLE server_groups (
+  id VARCHAR(36) NOT NULL,
+  name VARCHAR(255) NOT NULL,
+  project_id VARCHAR(64) NOT NULL,
+  user_id VARCHAR(64) NOT NULL,
+  policy VARCHAR(32) NOT NULL,
+  rules JSON NOT NULL,
+  created DOUBLE NOT NULL,
+  CONSTRAINT pk_server_groups PRIMARY KEY (id)
+);
+CREATE INDEX ix_server_groups_project ON server_groups (project_id, created, id);
 CREATE TABLE servers (
   id VARCHAR(36) NOT NULL,
   name VARCHAR(255) NOT NULL,
@@ -1048,11 +1059,14 @@ CREATE TABLE servers (
   boot JSON DEFAULT '{}' NOT NULL,
   ephemeral INTEGER DEFAULT '0' NOT NULL,
   locked_by VARCHAR(8),
+  hints JSON,
+  server_group_id VARCHAR(36),
   CONSTRAINT pk_servers PRIMARY KEY (id),
   CONSTRAINT ck_servers_task_has_a_saga CHECK (task_state is null or saga_id is not null)
 );
 CREATE INDEX ix_servers_host ON servers (host);
 CREATE INDEX ix_servers_project ON servers (project_id, created, id);
+CREATE INDEX ix_servers_server_group ON servers (server_group_id);
 CREATE TABLE subnets (
   id VARCHAR(36) NOT NULL,
   name VARCHAR(255) NOT NULL,

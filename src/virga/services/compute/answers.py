@@ -198,6 +198,38 @@ class InterfacesAnswer(Shape):
     interfaceAttachments: list[Interface]
 
 
+# -- server groups -----------------------------------------------------------------------------------------------------
+
+
+class NoMetadata(Shape):
+    """Server groups have none, and said so until 2.63."""
+
+
+class GroupRules(Shape):
+    max_server_per_host: int | UnsetType = UNSET
+
+
+class ServerGroup(Shape, kw_only=True):
+    id: str
+    name: str
+    policies: Annotated[list[str], until(2, 63)]
+    metadata: Annotated[NoMetadata, until(2, 63)]
+    policy: Annotated[str, since(2, 64)]
+    rules: Annotated[GroupRules, since(2, 64)]
+    members: list[str]
+    """Ids of servers."""
+    project_id: Annotated[str, since(2, 13)]
+    user_id: Annotated[str, since(2, 13)]
+
+
+class ServerGroupAnswer(Shape):
+    server_group: ServerGroup
+
+
+class ServerGroupsAnswer(Shape):
+    server_groups: list[ServerGroup]
+
+
 # -- the action log ----------------------------------------------------------------------------------------------------
 
 

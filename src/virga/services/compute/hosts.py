@@ -58,7 +58,7 @@ def states(
 ) -> list[filters.HostState]:
     """The hosts whose inventories `held` has, in that order, as the scheduler sees them; providers that are no hosts are left out.
     `explained`: with their traits."""
-    rows = {row.id: row for row in store.HOSTS.within(tx, "id", held)}
+    rows = store.hosts(tx, held)
     traits = inventories.traits(tx, rows) if explained else {}
     return [filters.HostState(rows[id], each, frozenset(traits.get(id, ()))) for id, each in held.items() if id in rows]
 

@@ -19,7 +19,12 @@ def _kept(name: str, default: int) -> Limit:
 
 
 METADATA_ITEMS = _kept("metadata_items", 128)
-SERVER_GROUPS = _kept("server_groups", 10)
+SERVER_GROUPS = Limit(
+    "compute",
+    "server_groups",
+    10,
+    lambda tx, p: store.SERVER_GROUPS.count(tx, store.SERVER_GROUPS.c.project_id == p),
+)
 SERVER_GROUP_MEMBERS = _kept("server_group_members", 10)
 INJECTED = (
     _kept("injected_files", 5),
@@ -32,5 +37,14 @@ ALL = (INSTANCES, CORES, RAM, KEY_PAIRS, METADATA_ITEMS, SERVER_GROUPS, SERVER_G
 
 def metadata_items(tx: Tx, project_id: str) -> int:
     """How many items of metadata a server of the project may have; a large number where that is not limited."""
-    most = value(tx, METADATA_ITEMS, project_id)
+    return _bound(tx, METADATA_ITEMS, project_id)
+
+
+def server_group_members(tx: Tx, project_id: str) -> int:
+    """How many servers a server group of the project may have; a large number where that is not limited."""
+    return _bound(tx, SERVER_GROUP_MEMBERS, project_id)
+
+
+def _bound(tx: Tx, limit: Limit, project_id: str) -> int:
+    most = value(tx, limit, project_id)
     return most if most >= 0 else 2**31

@@ -155,7 +155,8 @@ OWNER, ADMIN = "owner", "admin"
 
 class Server(Row, frozen=True):
     """What the API shows. `host` is the name of the host of the machine that runs (`MachineRow`), which is what counts. `boot` is what the
-    server was made from, as it was then: the image may change or go, the machine stays what it is."""
+    server was made from, as it was then: the image may change or go, the machine stays what it is. `groups` are security groups;
+    `hints` what the scheduler was told (`scheduler.hints`), `server_group_id` the group that it was built in."""
 
     id: str
     name: str
@@ -197,6 +198,8 @@ class Server(Row, frozen=True):
     boot: dict[str, Any]
     ephemeral: int
     locked_by: str | None
+    hints: dict[str, Any] | None
+    server_group_id: str | None
 
 
 class ListedServer(Row, frozen=True):
@@ -233,6 +236,28 @@ class ListedServer(Row, frozen=True):
     updated: float
     launched: float | None
     boot: msgspec.Raw
+
+
+AFFINITY, ANTI_AFFINITY = "affinity", "anti-affinity"
+SOFT_AFFINITY, SOFT_ANTI_AFFINITY = "soft-affinity", "soft-anti-affinity"
+
+
+class ServerGroup(Row, frozen=True):
+    """Servers that should be on one host (`affinity`) or on hosts apart (`anti-affinity`), or rather so than not (soft). Its members are the
+    servers that were built in it (`Server.server_group_id`). `rules`: `max_server_per_host`, of anti-affinity alone."""
+
+    id: str
+    name: str
+    project_id: str
+    user_id: str
+    policy: str
+    rules: dict[str, int]
+    created: float
+
+    @property
+    def most_on_a_host(self) -> int:
+        """How many members a host may have, where they should be apart."""
+        return self.rules.get("max_server_per_host", 1)
 
 
 class ActionRow(Row, frozen=True):

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -17,7 +17,20 @@ FilterName = Literal[
     "ServerGroupAffinityFilter",
     "SameHostFilter",
     "DifferentHostFilter",
+    "SimpleCIDRAffinityFilter",
+    "JsonFilter",
 ]
+DEFAULT_FILTERS: tuple[FilterName, ...] = (
+    "AvailabilityZoneFilter",
+    "ComputeFilter",
+    "ComputeCapabilitiesFilter",
+    "ImagePropertiesFilter",
+    "ServerGroupAntiAffinityFilter",
+    "ServerGroupAffinityFilter",
+    "SameHostFilter",
+    "DifferentHostFilter",
+)
+"""Not those by which a tenant could ask what hosts are like and how they are called."""
 
 
 class Compute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,7 +46,7 @@ class Compute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     enabled_filters: Annotated[
         list[FilterName],
         Meta(description="The scheduler's filters, by Nova's names, in the order in which they are asked"),
-    ] = msgspec.field(default_factory=lambda: list(get_args(FilterName)))
+    ] = msgspec.field(default_factory=lambda: list(DEFAULT_FILTERS))
     ram_weight_multiplier: Annotated[
         float, Meta(description="How much free memory makes a host better; negative: fill hosts up")
     ] = 1.0

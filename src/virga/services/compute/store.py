@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from virga.ground import typed
 from virga.ground.db.engine import Tx, metadata
-from virga.ground.db.rows import Lookup, Prepared, Rows
+from virga.ground.db.rows import Lookup, Prepared, Rows, among
 from virga.protocol.machines import Hardware
 from virga.services.compute import hardware as hardware_of
 from virga.services.compute import model
@@ -131,11 +131,29 @@ SERVERS = Rows(
         sa.Column("boot", sa.JSON, nullable=False, server_default="{}"),
         sa.Column("ephemeral", sa.Integer, nullable=False, server_default="0"),
         _text("locked_by", 8, null=True),
+        _json("hints", null=True),
+        _text("server_group_id", 36, null=True),
         sa.CheckConstraint("task_state is null or saga_id is not null", name="task_has_a_saga"),
         sa.Index("ix_servers_project", "project_id", "created", "id"),
         sa.Index("ix_servers_host", "host"),
+        sa.Index("ix_servers_server_group", "server_group_id"),
     ),
     model.Server,
+)
+SERVER_GROUPS = Rows(
+    sa.Table(
+        "server_groups",
+        metadata,
+        sa.Column("id", _id, primary_key=True),
+        _text("name"),
+        _text("project_id", 64),
+        _text("user_id", 64),
+        _text("policy", 32),
+        _json("rules"),
+        sa.Column("created", sa.Double, nullable=False),
+        sa.Index("ix_server_groups_project", "project_id", "created", "id"),
+    ),
+    model.ServerGroup,
 )
 MACHINES = Rows(
     sa.Table(
@@ -202,7 +220,13 @@ c = SERVERS.c
 
 
 _h = HOSTS.c
+_HOSTS = Prepared(sa.select(HOSTS.table), among=_h.id)
 _STATES = Prepared(sa.select(_h.name, _h.zone, _h.enabled, _h.forced_down, _h.seen), among=_h.name)
+
+
+def hosts(tx: Tx, ids: Iterable[str]) -> dict[str, model.Host]:
+    """id → host."""
+    return {row[0]: model.Host(*row) for row in _HOSTS.rows(tx, ids)}
 
 
 def host_states(tx: Tx, names: Iterable[str]) -> dict[str, model.HostState]:
@@ -213,6 +237,48 @@ def host_states(tx: Tx, names: Iterable[str]) -> dict[str, model.HostState]:
 def seen(tx: Tx, id: str, project_id: str | None, admin: bool) -> model.Server | None:
     """The server if the project may know of it."""
     return SERVERS.by(tx, id=id) if admin else SERVERS.by(tx, id=id, project_id=project_id or "")
+
+
+def group_members(tx: Tx, group_ids: Iterable[str]) -> dict[str, list[str]]:
+    """Server group → the ids of its members, the oldest first."""
+    out: dict[str, list[str]] = {}
+    keys = set(group_ids)
+    if keys:
+        query = sa.select(c.server_group_id, c.id).where(among(tx, c.server_group_id, keys))
+        for group_id, id in tx.conn.execute(query.order_by(c.created, c.launch_index, c.id)):
+            out.setdefault(group_id, []).append(id)
+    return out
+
+
+def hold_group(tx: Tx, group_id: str) -> None:
+    """Until this transaction ends nobody else joins the group, or is placed in it, or takes it away. Best said first."""
+    tx.hold(f"server-group:{group_id}")
+
+
+def group_size(tx: Tx, group_id: str) -> int:
+    """How many members a server group has."""
+    return SERVERS.count(tx, c.server_group_id == group_id)
+
+
+def group_hosts(tx: Tx, group_id: str, but: str) -> dict[str, int]:
+    """Host name → how many members of a server group are placed there, not counting the server `but`."""
+    query = sa.select(c.host, sa.func.count()).where(c.server_group_id == group_id, c.host.is_not(None), c.id != but)
+    return {row[0]: int(row[1]) for row in tx.conn.execute(query.group_by(c.host))}
+
+
+def leave_group(tx: Tx, group_id: str) -> int:
+    """Its members are in no group any more: how many there were."""
+    return SERVERS.change(tx, c.server_group_id == group_id, server_group_id=None)
+
+
+def hosts_of_servers(tx: Tx, server_ids: Iterable[str]) -> set[str]:
+    """The names of the hosts that these servers are placed on."""
+    return {row.host for row in SERVERS.within(tx, "id", server_ids) if row.host is not None}
+
+
+def host_ids(tx: Tx, names: Iterable[str]) -> dict[str, str]:
+    """Host name → id."""
+    return {row.name: row.id for row in HOSTS.within(tx, "name", names)}
 
 
 def boot(server: model.Server) -> model.Boot:

@@ -132,13 +132,15 @@ def _host_status(host: model.HostState | None, now: float) -> str:
     return "UP" if host.enabled else "MAINTENANCE"
 
 
+def _groups_of(s: model.Server) -> list[str]:
+    return [s.server_group_id] if s.server_group_id is not None else []
+
+
 PROGRESS = {model.ACTIVE: 100, model.BUILDING: 0}
 
 
-def _servers(
-    rows: Sequence[model.Server | model.ListedServer], beside: Neighbours, call: Call, single: bool = False
-) -> list[answers.Server]:
-    """Servers in full."""
+def _servers(rows: Sequence[model.Server | model.ListedServer], beside: Neighbours, call: Call) -> list[answers.Server]:
+    """Servers in full. Their server groups are shown where they were read, which lists do not."""
     admin, now = is_admin(call.actor), call.now()
     shared, make = _Shared(call), call.making(answers.Server)
     base = call.request.base + call.request.service_path
@@ -195,7 +197,7 @@ def _servers(
                 description=s.description,
                 tags=cast(Any, s.tags),
                 trusted_image_certificates=None,
-                server_groups=[] if single else UNSET,
+                server_groups=_groups_of(s) if isinstance(s, model.Server) else UNSET,
                 locked_reason=s.locked_reason,
                 hostname=s.hostname,
                 pinned_availability_zone=s.zone,
@@ -206,7 +208,7 @@ def _servers(
 
 def server(found: tuple[model.Server, Neighbours], call: Call) -> answers.ServerAnswer:
     row, beside = found
-    return answers.ServerAnswer(server=_servers([row], beside, call, single=True)[0])
+    return answers.ServerAnswer(server=_servers([row], beside, call)[0])
 
 
 def servers(page: Page[model.ListedServer], call: Call) -> answers.ServersAnswer:
@@ -291,6 +293,31 @@ def interfaces(nics: list[network.Nic], call: Call) -> answers.InterfacesAnswer:
         for n in nics
     ]
     return answers.InterfacesAnswer(interfaceAttachments=rows)
+
+
+# -- server groups -----------------------------------------------------------------------------------------------------
+
+
+def _server_group(group: model.ServerGroup, members: list[str], call: Call) -> answers.ServerGroup:
+    return call.making(answers.ServerGroup)(
+        id=group.id,
+        name=group.name,
+        policies=[group.policy],
+        metadata=answers.NoMetadata(),
+        policy=group.policy,
+        rules=answers.GroupRules(**group.rules),
+        members=members,
+        project_id=group.project_id,
+        user_id=group.user_id,
+    )
+
+
+def server_group(found: tuple[model.ServerGroup, list[str]], call: Call) -> answers.ServerGroupAnswer:
+    return answers.ServerGroupAnswer(server_group=_server_group(*found, call))
+
+
+def server_groups(found: list[tuple[model.ServerGroup, list[str]]], call: Call) -> answers.ServerGroupsAnswer:
+    return answers.ServerGroupsAnswer(server_groups=[_server_group(*each, call) for each in found])
 
 
 # -- the action log ----------------------------------------------------------------------------------------------------
@@ -561,7 +588,7 @@ def limits(found: tuple[Limits, Used], call: Call) -> answers.LimitsAnswer:
         totalInstancesUsed=used.instances,
         totalCoresUsed=used.cores,
         totalRAMUsed=used.ram,
-        totalServerGroupsUsed=0,
+        totalServerGroupsUsed=used.server_groups,
         maxTotalFloatingIps=-1,
         maxSecurityGroups=-1,
         maxSecurityGroupRules=-1,

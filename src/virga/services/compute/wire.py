@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from virga.ground.wire import UNSET, Meta, UnsetType, Wire, free, named, refers, since, times, until
+from virga.ground.wire import UNSET, Meta, Open, UnsetType, Wire, free, named, refers, since, times, until, varies
 
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
 Text = Annotated[str, Meta(max_length=255)]
@@ -90,10 +90,53 @@ class CreateServer(Wire, kw_only=True):
     ] = UNSET
 
 
+AServer = Annotated[str, Meta(min_length=1, max_length=36), refers("server")]
+AGroup = Annotated[str, Meta(min_length=1, max_length=36), refers("server group")]
+"""`scheduler.hints` sees that these are UUIDs: a text with a pattern beside a list in one union is a type that msgspec 0.22 corrupts memory
+with."""
+Words = Text | Annotated[list[Text], Meta(max_length=64)]
+
+
+class SchedulerHints(Open):
+    """Where a server should be. Hints of other names are an operator's own filters' in Nova; here nobody reads them."""
+
+    group: AGroup | Annotated[list[AGroup], Meta(min_length=1, max_length=1)] | UnsetType = UNSET
+    different_host: AServer | Annotated[list[AServer], Meta(max_length=64)] | UnsetType = UNSET
+    same_host: AServer | Annotated[list[AServer], Meta(max_length=64)] | UnsetType = UNSET
+    query: Annotated[str, Meta(max_length=4096)] | Annotated[dict[str, Any], free(size=4096)] | UnsetType = UNSET
+    target_cell: Name | UnsetType = UNSET
+    different_cell: Words | UnsetType = UNSET
+    build_near_host_ip: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
+    cidr: Annotated[str, Meta(pattern="^/[0-9a-f.:]+$", max_length=64)] | UnsetType = UNSET
+    extra: Annotated[dict[str, Any], free(size=16384, depth=4)] = {}
+
+
 class CreateServerBody(Wire, kw_only=True):
     server: CreateServer
-    hints: Annotated[dict[str, Any], free(size=65536, depth=4), named("os:scheduler_hints")] = {}
-    old_hints: Annotated[dict[str, Any], free(size=65536, depth=4), named("OS-SCH-HNT:scheduler_hints")] = {}
+    hints: Annotated[SchedulerHints | UnsetType, named("os:scheduler_hints")] = UNSET
+    old_hints: Annotated[SchedulerHints | UnsetType, named("OS-SCH-HNT:scheduler_hints")] = UNSET
+
+
+class CreateServerGroupOfPolicies(Wire, kw_only=True):
+    """Until 2.63."""
+
+    name: Name
+    policies: Annotated[
+        list[Literal["affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity"]],
+        Meta(min_length=1, max_length=1),
+        varies((since(2, 15),)),
+    ]
+    """The soft ones since 2.15."""
+
+
+class GroupRules(Wire):
+    max_server_per_host: Annotated[int, Meta(ge=1, le=2**31 - 1)] | Digits | UnsetType = UNSET
+
+
+class CreateServerGroup(Wire, kw_only=True):
+    name: Name
+    policy: Literal["affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity"]
+    rules: GroupRules | UnsetType = UNSET
 
 
 class UpdateServer(Wire):
@@ -180,6 +223,12 @@ class ExtraSpecs(Wire):
     ]
 
 
+class ExtraSpec(Open):
+    """One key, which the path names, too, and its value: what is in `extra`."""
+
+    extra: Annotated[dict[str, Any], free(size=2048, depth=1)] = {}
+
+
 class CreateKeypair(Wire, kw_only=True):
     name: Name
     type: Annotated[Literal["ssh", "x509"], since(2, 2)] = "ssh"
@@ -258,6 +307,7 @@ SERVERS = (
         "ip": Id,
     }
 )
+SERVER_GROUPS = {"all_projects": Word, "limit": Word, "offset": Word}
 FLAVORS = LIST | {
     "marker": Annotated[Text, refers("flavor")],
     "is_public": Word,

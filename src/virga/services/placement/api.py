@@ -45,6 +45,13 @@ class Offer:
 def offers(tx: Tx, request: Request, lot: int) -> Iterator[Offer]:
     """The hosts that can give what `request` asks, those with the most memory free first; found in the database `lot` at a time, and
     no further than they are taken."""
+    wanted = candidates.flat(tx, request)
+    if wanted is not None:
+        for ids in candidates.lots(tx, wanted, lot):
+            providers, held = store.providers(tx, ids), store.inventories_of(tx, ids)
+            for id in ids:
+                yield Offer(id, {id: wanted.amounts}, {id: providers[id].generation}, held[id])
+        return
     for tree, candidate in candidates.walk(tx, request, lot=lot):
         generations = {row.id: row.generation for row in tree.providers if row.id in candidate.allocations}
         yield Offer(tree.root, candidate.allocations, generations, tree.inventories.get(tree.root, {}))
@@ -67,10 +74,7 @@ def accept(tx: Tx, now: float, machine: str, offer: Offer, *, project_id: str, u
 
 def inventories(tx: Tx, hosts: Iterable[str]) -> dict[str, dict[str, Inventory]]:
     """host → resource class → what it has."""
-    out: dict[str, dict[str, Inventory]] = {}
-    for row in store.INVENTORIES.within(tx, "provider_id", hosts):
-        out.setdefault(row.provider_id, {})[row.resource_class] = row
-    return out
+    return store.inventories_of(tx, hosts)
 
 
 def traits(tx: Tx, hosts: Iterable[str]) -> dict[str, set[str]]:

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from virga.ground.db.engine import Tx
-from virga.ground.db.rows import Where
 from virga.services.placement import model, store
 from virga.services.placement.groups import Group, Request, merged
 
@@ -93,9 +92,9 @@ def _key(candidate: Candidate) -> frozenset[tuple[str, str, int]]:
 
 def _roots(tx: Tx, request: Request, lot: int, places: Mapping[str, str]) -> Iterator[list[str]]:
     """The roots of trees that may hold a candidate, in lots."""
-    plain = request.groups.get("")
-    if plain is not None and len(request.groups) == 1 and not store.any_nested(tx) and not store.sharing(tx):
-        yield from _flat(tx, plain, request, lot)
+    wanted = flat(tx, request)
+    if wanted is not None:
+        yield from lots(tx, wanted, lot)
         return
     left: list[str] | None = None
     for group in request.groups.values():
@@ -108,21 +107,29 @@ def _roots(tx: Tx, request: Request, lot: int, places: Mapping[str, str]) -> Ite
         yield (left or [])[at : at + lot]
 
 
-def _flat(tx: Tx, group: Group, request: Request, size: int) -> Iterator[list[str]]:
-    """The common cloud, where a host is one provider and nothing is shared: all conditions are asked of the database at once."""
-    where: list[Where] = [store.has_trait(store.p.id, names) for names in group.required]
-    where += [store.has_trait(store.p.id, [name]) for name in sorted(request.root_required)]
-    refused = group.forbidden | request.root_forbidden
-    if refused:
-        where.append(~store.has_trait(store.p.id, refused))
-    where += [store.in_aggregate(store.p.id, ids) for ids in group.member_of]
-    if group.not_member_of:
-        where.append(~store.in_aggregate(store.p.id, group.not_member_of))
-    if group.in_tree is not None:
-        where.append(store.p.root_id == group.in_tree)
+def flat(tx: Tx, request: Request) -> store.Wanted | None:
+    """What `request` wants of one provider alone, in the common cloud, where a host is one provider and nothing is shared: the database
+    answers all of it at once. None where trees have to be looked at."""
+    plain = request.groups.get("")
+    if plain is None or not plain.resources or len(request.groups) > 1 or store.any_nested(tx) or store.sharing(tx):
+        return None
+    return store.Wanted(
+        plain.resources,
+        required=(*plain.required, *(frozenset((name,)) for name in sorted(request.root_required))),
+        forbidden=frozenset(plain.forbidden | request.root_forbidden),
+        member_of=plain.member_of,
+        not_member_of=frozenset(plain.not_member_of),
+        in_tree=plain.in_tree,
+    )
+
+
+def lots(tx: Tx, wanted: store.Wanted, size: int) -> Iterator[list[str]]:
+    """The providers that have what is wanted, those with the most memory free first, `size` at a time."""
     after: tuple[int, str] | None = None
-    while lot := store.roots_by_room(tx, group.resources, where, size, after):
+    while lot := store.roots_by_room(tx, wanted, size, after):
         yield [id for _, id in lot]
+        if len(lot) < size:
+            return  # there are no more: to find that out again means to look at every provider that is left
         after = lot[-1]
 
 

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from virga.ground.db.engine import Tx, metadata
-from virga.ground.db.rows import Rows, Where, among
+from virga.ground.db.rows import Prepared, Rows, Statement, Where, among
 from virga.services.placement import model
 
 _id = sa.String(36)
@@ -114,6 +116,8 @@ PROVIDER_AGGREGATES = Rows(
 )
 p, i, a, c = PROVIDERS.c, INVENTORIES.c, ALLOCATIONS.c, CONSUMERS.c
 t, g = PROVIDER_TRAITS.c, PROVIDER_AGGREGATES.c
+Amount = int | sa.BindParameter[int]
+Word = str | sa.BindParameter[str]
 
 
 def traits_of(tx: Tx, ids: Iterable[str]) -> dict[str, set[str]]:
@@ -132,7 +136,7 @@ def aggregates_of(tx: Tx, ids: Iterable[str]) -> dict[str, set[str]]:
     return out
 
 
-def has_room(resource_class: str, amount: int, of: sa.FromClause = INVENTORIES.table) -> Where:
+def has_room(resource_class: str, amount: Amount, of: sa.FromClause = INVENTORIES.table) -> Where:
     """The inventories of a class that could give `amount` more."""
     c = of.c
     return sa.and_(
@@ -141,11 +145,11 @@ def has_room(resource_class: str, amount: int, of: sa.FromClause = INVENTORIES.t
         c.min_unit <= amount,
         c.max_unit >= amount,
         # the first half is what the planner has figures of: of the second alone it believes that nearly nothing passes
-        sa.or_(c.step_size == 1, sa.literal(amount) % c.step_size == 0),
+        sa.or_(c.step_size == 1, (sa.literal(amount) if isinstance(amount, int) else amount) % c.step_size == 0),
     )
 
 
-def with_room(amounts: Mapping[str, int], provider: sa.ColumnElement[str]) -> list[Where]:
+def with_room(amounts: Mapping[str, Amount], provider: sa.ColumnElement[str]) -> list[Where]:
     """`provider` alone could give all of `amounts` more."""
     other = (
         INVENTORIES.table.alias()
@@ -156,38 +160,107 @@ def with_room(amounts: Mapping[str, int], provider: sa.ColumnElement[str]) -> li
     ]
 
 
-def has_trait(provider: sa.ColumnElement[str], names: Iterable[str]) -> Where:
+def has_trait(provider: sa.ColumnElement[str], names: Iterable[Word]) -> Where:
     """`provider` has one of the traits."""
-    return sa.exists(sa.select(1).where(t.provider_id == provider, t.trait.in_(sorted(names))))
+    return sa.exists(sa.select(1).where(t.provider_id == provider, t.trait.in_(list(names))))
 
 
-def in_aggregate(provider: sa.ColumnElement[str], ids: Iterable[str]) -> Where:
+def in_aggregate(provider: sa.ColumnElement[str], ids: Iterable[Word]) -> Where:
     """`provider` is in one of the aggregates."""
-    return sa.exists(sa.select(1).where(g.provider_id == provider, g.aggregate_id.in_(sorted(ids))))
+    return sa.exists(sa.select(1).where(g.provider_id == provider, g.aggregate_id.in_(list(ids))))
 
 
-def roots_by_room(
-    tx: Tx,
-    amounts: Mapping[str, int],
-    conditions: Sequence[Where],
-    limit: int,
-    after: tuple[int, str] | None = None,
-) -> list[tuple[int, str]]:
-    """(free, provider) of those that are whole trees by themselves (no parent) with room for all of `amounts`, those with the most
-    memory free (or of the first class) first: the search walks an index, begins behind `after` and ends at `limit`."""
-    first = "MEMORY_MB" if "MEMORY_MB" in amounts else next(iter(amounts))
-    rest = {name: amount for name, amount in amounts.items() if name != first}
-    query = (
-        sa.select(i.free, i.provider_id)
-        .select_from(INVENTORIES.table.join(PROVIDERS.table, p.id == i.provider_id))
-        .where(has_room(first, amounts[first]), *with_room(rest, p.id), *conditions)
-        .order_by(i.free.desc(), i.provider_id.desc())
-        .limit(limit)
-    )
+@dataclass(frozen=True)
+class Wanted:
+    """What one provider alone must have: `amounts` of classes; of each set of `required` a trait, of each set of `member_of` an aggregate;
+    no trait of `forbidden`, no aggregate of `not_member_of`; the root `in_tree`, if that is given: itself, where nothing is nested."""
+
+    amounts: Mapping[str, int]
+    required: Sequence[frozenset[str]] = ()
+    forbidden: frozenset[str] = frozenset()
+    member_of: Sequence[frozenset[str]] = ()
+    not_member_of: frozenset[str] = frozenset()
+    in_tree: str | None = None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Its resource classes: by the first of them the providers are walked."""
+        return tuple(sorted(self.amounts, key=lambda name: (name != "MEMORY_MB", name)))
+
+
+def roots_by_room(tx: Tx, wanted: Wanted, limit: int, after: tuple[int, str] | None = None) -> list[tuple[int, str]]:
+    """(free, provider) of those that are whole trees by themselves (no parent) and have what is wanted, those with the most memory free
+    (or of the first class) first: the search walks an index, begins behind `after` and ends at `limit`."""
+    values: dict[str, object] = {"at_most": limit}
+    values |= {f"amount{n}": wanted.amounts[name] for n, name in enumerate(wanted.classes)}
+    sets = (*wanted.required, wanted.forbidden, *wanted.member_of, wanted.not_member_of)
+    values |= {f"s{n}_{k}": name for n, each in enumerate(sets) for k, name in enumerate(sorted(each))}
+    if wanted.in_tree is not None:
+        values["in_tree"] = wanted.in_tree
     if after is not None:
-        free, id = after
-        query = query.where(i.free <= free, sa.or_(i.free < free, i.provider_id < id))
-    return [(row[0], row[1]) for row in tx.conn.execute(query)]
+        values["after_free"], values["after_id"] = after
+    query = _by_room(
+        wanted.classes,
+        tuple(len(each) for each in wanted.required),
+        len(wanted.forbidden),
+        tuple(len(each) for each in wanted.member_of),
+        len(wanted.not_member_of),
+        wanted.in_tree is not None,
+        after is not None,
+    )
+    return [(row[0], row[1]) for row in query.all(tx, values)]
+
+
+@functools.lru_cache(256)
+def _by_room(
+    classes: tuple[str, ...],
+    required: tuple[int, ...],
+    forbidden: int,
+    member_of: tuple[int, ...],
+    not_member_of: int,
+    in_tree: bool,
+    after: bool,
+) -> Statement:
+    """The query of `roots_by_room`, whose text depends on how many there are of what: to build it costs more than to ask it."""
+    sizes = enumerate((*required, forbidden, *member_of, not_member_of))
+    sets = iter([[sa.bindparam(f"s{n}_{k}", type_=sa.Text) for k in range(size)] for n, size in sizes])
+    amounts = [sa.bindparam(f"amount{n}", type_=sa.BigInteger) for n in range(len(classes))]
+    where = [has_room(classes[0], amounts[0])]
+    where += [has_trait(i.provider_id, next(sets)) for _ in required]
+    no_trait = next(sets)
+    where += [~has_trait(i.provider_id, no_trait)] if no_trait else []
+    where += [in_aggregate(i.provider_id, next(sets)) for _ in member_of]
+    no_aggregate = next(sets)
+    where += [~in_aggregate(i.provider_id, no_aggregate)] if no_aggregate else []
+    where += with_room(dict(zip(classes[1:], amounts[1:], strict=True)), i.provider_id)
+    if in_tree:
+        where.append(i.provider_id == sa.bindparam("in_tree", type_=sa.Text))
+    if after:
+        free, id = sa.bindparam("after_free", type_=sa.BigInteger), sa.bindparam("after_id", type_=sa.Text)
+        where += [i.free <= free, sa.or_(i.free < free, i.provider_id < id)]
+    return Statement(
+        sa.select(i.free, i.provider_id)
+        .where(*where)
+        .order_by(i.free.desc(), i.provider_id.desc())
+        .limit(sa.bindparam("at_most", type_=sa.Integer))
+    )
+
+
+_PROVIDERS = Prepared(sa.select(PROVIDERS.table), among=p.id)
+_HELD = Prepared(sa.select(INVENTORIES.table), among=i.provider_id)
+
+
+def providers(tx: Tx, ids: Iterable[str]) -> dict[str, model.Provider]:
+    """id → provider."""
+    return {row[0]: model.Provider(*row) for row in _PROVIDERS.rows(tx, ids)}
+
+
+def inventories_of(tx: Tx, ids: Iterable[str]) -> dict[str, dict[str, model.Inventory]]:
+    """provider → resource class → what it has of it."""
+    out: dict[str, dict[str, model.Inventory]] = {}
+    for row in _HELD.rows(tx, ids):
+        out.setdefault(row[0], {})[row[1]] = model.Inventory(*row)
+    return out
 
 
 def providers_with_room(tx: Tx, resource_class: str, amount: int) -> list[tuple[str, str]]:
@@ -223,19 +296,35 @@ def roots_in_aggregates(tx: Tx, aggregates: Iterable[str]) -> set[str]:
     return set(tx.conn.execute(query).scalars())
 
 
+_provider, _class_name = sa.bindparam("provider", type_=sa.Text), sa.bindparam("class_name", type_=sa.Text)
+_amount = sa.bindparam("amount", type_=sa.BigInteger)
+_USE = (
+    sa.update(INVENTORIES.table)
+    .where(i.provider_id == _provider, i.resource_class == _class_name)
+    .values(used=i.used + _amount, free=i.free - _amount)
+)
+_TAKE, _TAKE_IF_FREE = Statement(_USE), Statement(_USE.where(i.free >= _amount))
+_COUNT = (
+    sa.update(PROVIDERS.table)
+    .where(p.id == _provider)
+    .values(generation=p.generation + 1, updated=sa.bindparam("now", type_=sa.Double))
+)
+_TOUCH = Statement(_COUNT)
+_TOUCH_IF_KNOWN = Statement(_COUNT.where(p.generation == sa.bindparam("known", type_=sa.Integer)))
+
+
 def take(tx: Tx, provider_id: str, resource_class: str, amount: int, *, even_if_full: bool = False) -> bool:
     """Use `amount` more (or, negative, less) of an inventory: the row changes only if that much is free when it changes, whoever
     else takes from it at this moment. False when it is not, or the inventory is not there."""
-    where = [i.provider_id == provider_id, i.resource_class == resource_class]
-    if amount > 0 and not even_if_full:
-        where.append(i.free >= amount)
-    return bool(INVENTORIES.change(tx, *where, used=i.used + amount, free=i.free - amount))
+    statement = _TAKE_IF_FREE if amount > 0 and not even_if_full else _TAKE
+    return bool(statement(tx, {"provider": provider_id, "class_name": resource_class, "amount": amount}))
 
 
 def touch(tx: Tx, provider_id: str, now: float, generation: int | None = None) -> bool:
     """Count one more change of a provider; with `generation` only if that is still its own."""
-    where = [p.id == provider_id] + ([p.generation == generation] if generation is not None else [])
-    return bool(PROVIDERS.change(tx, *where, generation=p.generation + 1, updated=now))
+    if generation is None:
+        return bool(_TOUCH(tx, {"provider": provider_id, "now": now}))
+    return bool(_TOUCH_IF_KNOWN(tx, {"provider": provider_id, "now": now, "known": generation}))
 
 
 def usages(tx: Tx, *where: Where) -> list[tuple[str | None, str, int, int]]:

@@ -24,6 +24,7 @@ from virga.services.compute.actions import (
     flavors,
     keypairs,
     requested_networks,
+    scheduler_hints,
     server_addresses,
     server_metadata,
 )
@@ -48,6 +49,7 @@ class NewServer:
     security_groups: list[str]
     zone: str | None
     host: str | None
+    placing: scheduler_hints.Placing
     reservation_id: str
 
 
@@ -58,14 +60,15 @@ def create(call: Call, body: wire.CreateServerBody) -> tuple[list[model.Server],
     if call.actor.project_id is None:
         raise Forbidden("A token of a project is needed to create servers.")
     allow(call, policy.SERVERS_CREATE, project_id=call.actor.project_id)
-    new, count = _checked(call, server, call.actor.project_id)
+    new, count = _checked(call, body, call.actor.project_id)
     password = server.adminPass if isinstance(server.adminPass, str) else secrets.token_urlsafe(9)
     rows = [_insert(call, server, new, name=_name(server, n, count), index=n) for n in range(count)]
     return rows, password, new.reservation_id if wire.true(server.return_reservation_id) else None
 
 
-def _checked(call: Call, body: wire.CreateServer, project_id: str) -> tuple[NewServer, int]:
+def _checked(call: Call, whole: wire.CreateServerBody, project_id: str) -> tuple[NewServer, int]:
     """What is asked for, and how many of it."""
+    body = whole.server
     host = _host(call, body)
     boot_sources.refuse_unsupported(body)
     flavor = flavors.usable(call, str(body.flavorRef).rpartition("/")[2])
@@ -85,6 +88,7 @@ def _checked(call: Call, body: wire.CreateServer, project_id: str) -> tuple[NewS
     security_groups = _security_groups(call, body)
     server_addresses.check_address(body.accessIPv4, 4)
     server_addresses.check_address(body.accessIPv6, 6)
+    placing = scheduler_hints.checked(call, whole, count)
     _check_quota(call, project_id, flavor, networks, count)
     hardware.hardware_for(boot, flavor.extra_specs, flavor.vcpus)
     settings = call.use(_Settings)
@@ -100,6 +104,7 @@ def _checked(call: Call, body: wire.CreateServer, project_id: str) -> tuple[NewS
         security_groups=security_groups,
         zone=(body.availability_zone or "").partition(":")[0] or None,
         host=host,
+        placing=placing,
         reservation_id=f"r-{secrets.token_hex(4)}",
     )
     return new, count
@@ -117,12 +122,13 @@ def _check_quota(
 def _insert(act: Act, body: wire.CreateServer, new: NewServer, *, name: str, index: int) -> model.Server:
     """One server's row with its saga, the `index`-th of its request."""
     now, id = act.now(), act.world.uuid()
+    group_id = new.placing.group.id if new.placing.group is not None else None
     verified = act.use(_Settings).verify_image_signatures
     saga = start_saga(
         act.tx,
         act.registry,
         "compute.create_verified_server" if verified else "compute.create_server",
-        {"server": id, "host": new.host},
+        {"server": id, "host": new.host, "group": group_id},
         exclusive=f"server:{id}",
         request_id=act.request_id,
     )
@@ -168,6 +174,8 @@ def _insert(act: Act, body: wire.CreateServer, new: NewServer, *, name: str, ind
         launched=None,
         boot=msgspec.to_builtins(new.boot),
         ephemeral=new.flavor.ephemeral,
+        hints=new.placing.hints,
+        server_group_id=group_id,
     )
     store.begin(act.tx, server, "create", act.request_id, act.actor.user_id, now)
     return server

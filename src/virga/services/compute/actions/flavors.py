@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from virga.authority.rules import allow, is_admin
@@ -12,6 +13,7 @@ from virga.ground.http.call import Call
 from virga.ground.http.pages import Page, page_request, paginate
 from virga.services.compute import model, policy, store, wire
 
+SPEC_KEY = re.compile(r"[a-zA-Z0-9_:. -]{1,255}")
 SORTABLE = {
     "flavorid": "id",
     "id": "id",
@@ -153,6 +155,29 @@ def extra_spec(act: Act, id: str, key: str) -> dict[str, str]:
     if key not in specs:
         raise NotFound(f"Flavor {id} has no extra specs with key {key[:64]}.")
     return {key: specs[key]}
+
+
+def set_extra_spec(act: Act, id: str, key: str, body: wire.ExtraSpec) -> dict[str, str | int | float]:
+    """PUT /flavors/{id}/os-extra_specs/{key}: gives what was sent, as Nova does; a number is stored as text. Raises Invalid unless the
+    body is one key, that of the path, with a text or a number."""
+    allow(act, policy.SPECS_UPDATE)
+    sent = body.extra
+    if len(sent) != 1:
+        raise Invalid(f"One extra spec is set at a time, the body has {len(sent)}.", field="body")
+    if key not in sent:
+        raise Invalid("Request body and URI mismatch", field="body")
+    value = sent[key]
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise Invalid(f"Invalid input for field '{key[:64]}': a text or a number is needed", field=key[:64])
+    if SPEC_KEY.fullmatch(key) is None or len(str(value)) > 255:
+        raise Invalid(
+            f"Invalid input for field '{key[:64]}': the key is 1 to 255 letters, digits, blanks or any of - _ : . and the value at "
+            "most 255 characters",
+            field=key[:64],
+        )
+    act.tx.hold(f"changed:{id}")
+    store.FLAVORS.put(act.tx, id, extra_specs=found(act, id).extra_specs | {key: str(value)})
+    return {key: value}
 
 
 def delete_extra_spec(act: Act, id: str, key: str) -> None:

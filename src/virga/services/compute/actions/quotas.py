@@ -24,6 +24,7 @@ class Used(NamedTuple):
     instances: int
     cores: int
     ram: int
+    server_groups: int
 
 
 def absolute_limits(call: Call) -> tuple[Limits, Used]:
@@ -38,6 +39,7 @@ def absolute_limits(call: Call) -> tuple[Limits, Used]:
         instances=limits.INSTANCES.count(call.tx, project),
         cores=limits.CORES.count(call.tx, project),
         ram=limits.RAM.count(call.tx, project),
+        server_groups=limits.SERVER_GROUPS.count(call.tx, project),
     )
     return _limits(call, project), used
 

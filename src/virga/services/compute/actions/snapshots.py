@@ -10,7 +10,7 @@ from virga.ground.errors import Conflict, Forbidden, Invalid
 from virga.ground.http.call import Call
 from virga.ground.sagas import start as start_saga
 from virga.services.compute import limits, model, policy, store, wire
-from virga.services.compute.actions import server_lookup
+from virga.services.compute.actions import names, server_lookup
 from virga.services.images import api as images
 
 NOT_INHERITED = frozenset(
@@ -32,14 +32,14 @@ NOT_INHERITED = frozenset(
 
 def create_image(call: Call, id: str, body: wire.CreateImage) -> tuple[str, bool]:
     """createImage: the server's disk as it is now becomes an image. Gives the image's id."""
-    name, checked = _name(body.name), call.version < (2, 39)
+    name, checked = names.printable(body.name), call.version < (2, 39)
     server = _snapshotable(call, id, policy.SERVERS_IMAGE, "createImage", body.metadata if checked else {})
     return _begin(call, server, name, {"image_type": "snapshot"} | body.metadata, "createImage", None), True
 
 
 def create_backup(call: Call, id: str, body: wire.CreateBackup) -> tuple[str, bool]:
     """createBackup: an image of which the newest `rotation` of its kind are kept. Gives the image's id, and whether it will stay."""
-    name = _name(body.name)
+    name = names.printable(body.name)
     try:
         rotation = int(body.rotation)
     except ValueError:
@@ -50,15 +50,6 @@ def create_backup(call: Call, id: str, body: wire.CreateBackup) -> tuple[str, bo
     server = _snapshotable(call, id, policy.SERVERS_BACKUP, "createBackup", checked)
     extra = {"image_type": "backup", "backup_type": body.backup_type} | body.metadata
     return _begin(call, server, name, extra, "createBackup", {"kind": body.backup_type, "keep": rotation}), rotation > 0
-
-
-def _name(text: str) -> str:
-    if text != text.strip() or not text.strip() or not text.isprintable():
-        raise Invalid(
-            "Invalid input for field 'name': printable characters are needed, without white space at the beginning or end",
-            field="name",
-        )
-    return text
 
 
 def _snapshotable(act: Act, id: str, rule: Rule, action: str, metadata: dict[str, str]) -> model.Server:

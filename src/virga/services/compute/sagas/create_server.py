@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from virga.ground import typed
+from virga.ground.db.engine import Tx
 from virga.ground.errors import Conflict, Invalid, NotFound, Problem
 from virga.ground.sagas import Again, Context, Saga, Step
 from virga.protocol.machines import DesiredState, Nic
 from virga.services.compute import hosts as hosts_of
 from virga.services.compute import machines, model, store
 from virga.services.compute.sagas import node_steps
-from virga.services.compute.scheduler import ask, choose, filters
+from virga.services.compute.scheduler import ask, choose, filters, hints
 from virga.services.compute.settings import Compute
 from virga.services.images import api as images
 from virga.services.network import api as network
@@ -45,7 +46,10 @@ class NoValidHost(Problem):
 def place(ctx: Context) -> str | None:
     """Choose a host and claim what the machine takes of it, in the transaction that writes it down. Placement gives the hosts that have
     room, a lot at a time; filters and weighers order a lot; the first whose generation is still what was seen is taken. Who loses a
-    host to another build tries the next, and looks anew when all were lost: a build is refused for want of room alone."""
+    host to another build tries the next, and looks anew when all were lost: a build is refused for want of room alone. Builds of one
+    server group are placed one after the other: each sees where those before it are."""
+    if ctx.args.get("group") is not None:
+        store.hold_group(ctx.tx, ctx.args["group"])
     row = node_steps.server(ctx, ctx.tx)
     if row is None:
         raise NotFound("The server is gone.")
@@ -56,29 +60,46 @@ def place(ctx: Context) -> str | None:
         "CPUWeigher": own.cpu_weight_multiplier,
         "DiskWeigher": own.disk_weight_multiplier,
     }
-    requested = ask.request(spec.need)
     for _ in range(LOOKS):
         lost = False
-        left = inventories.offers(ctx.tx, requested, LOT)
-        while lot := list(itertools.islice(left, LOT)):
-            offers = {offer.host: offer for offer in reversed(lot)}  # of several ways in one host, the first
-            states = hosts_of.states(ctx.tx, {offer.host: offer.inventories for offer in offers.values()})
-            for state in choose.ranked(states, spec, row.id, filters=using, multipliers=multipliers):
-                if _claimed(ctx, row, offers[state.host.id]):
-                    store.SERVERS.put(ctx.tx, row.id, host=state.host.name, task_state="spawning")
-                    return state.host.name
-                lost = True
-        if not lost:
-            raise NoValidHost(_why(ctx, spec, using))
+        # What is looked at and not taken is no matter of this transaction: on PostgreSQL a claim of another host would undo it.
+        with ctx.db.read() as view:
+            left = _offers(view, spec.need)
+            while lot := list(itertools.islice(left, LOT)):
+                offers = {offer.host: offer for offer in reversed(lot)}  # of several ways in one host, the first
+                states = hosts_of.states(view, {offer.host: offer.inventories for offer in offers.values()})
+                for state in choose.ranked(states, spec, row.id, filters=using, multipliers=multipliers):
+                    if _claimed(ctx, row, offers[state.host.id]):
+                        store.SERVERS.put(ctx.tx, row.id, host=state.host.name, task_state="spawning")
+                        return state.host.name
+                    lost = True
+            if not lost:
+                raise NoValidHost(_why(ctx, view, spec, using))
     raise Again(0.05)
 
 
 LOT = 32
 """How many hosts are weighed against each other: those of all with room that have the most memory free."""
+MOST_PREFERRED = 8
+"""How many hosts that have members of a server group are looked at before all others."""
 LOOKS = 4
 """How often a build whose every candidate was taken meanwhile looks again before it lets others run."""
 MOST_EXPLAINED = 1000
 """How many hosts a refusal looks at."""
+
+
+def _offers(tx: Tx, need: ask.Need) -> Iterator[inventories.Offer]:
+    """What the hosts that may do offer. Where some are better than others for who else is there, those are asked first, so that they are
+    weighed against the first of the others; they are asked again among these, which does no harm."""
+    if need.only is not None:
+        return _offers_of(tx, need, need.only)
+    rather = need.group.rather[:MOST_PREFERRED] if need.group is not None else []
+    return itertools.chain(_offers_of(tx, need, rather), inventories.offers(tx, ask.request(need), LOT))
+
+
+def _offers_of(tx: Tx, need: ask.Need, names: Iterable[str]) -> Iterator[inventories.Offer]:
+    for _, id in sorted(store.host_ids(tx, names).items()):
+        yield from inventories.offers(tx, ask.request(need, id), LOT)
 
 
 def _claimed(ctx: Context, row: model.Server, offer: inventories.Offer) -> bool:
@@ -97,24 +118,36 @@ def _claimed(ctx: Context, row: model.Server, offer: inventories.Offer) -> bool:
 def _spec(ctx: Context, row: model.Server) -> filters.Spec:
     """What the scheduler is to know of a machine. Raises NotFound for a host that is gone."""
     name = ctx.args.get("host")
-    host = store.HOSTS.by(ctx.tx, name=name) if name is not None else None
-    if name is not None and host is None:
+    if name is not None and store.HOSTS.by(ctx.tx, name=name) is None:
         raise NotFound(f"Compute host {name} could not be found.")
+    told = hints.read(row.hints or {})
     need = ask.Need(
         vcpus=row.vcpus,
         ram=row.ram,
         disk=row.disk + row.ephemeral,
         zone=row.zone,
         host=name,
-        host_id=host.id if host is not None else None,
         specs=row.flavor.get("extra_specs") or {},
         properties=store.boot(row).properties,
+        same=frozenset(store.hosts_of_servers(ctx.tx, told.same_host)) if told.same_host is not None else None,
+        different=frozenset(store.hosts_of_servers(ctx.tx, told.different_host)),
+        group=_companions(ctx.tx, row),
+        near=told.near,
+        query=told.query,
     )
     return filters.Spec(need, ctx.world.now(), store.hardware(row))
 
 
-def _why(ctx: Context, spec: filters.Spec, using: Sequence[filters.Filter]) -> str:
-    states, hosts = hosts_of.looked_at(ctx.tx, MOST_EXPLAINED, spec.need.host)
+def _companions(tx: Tx, row: model.Server) -> ask.Companions | None:
+    """Where the others of the server's group are."""
+    group = store.SERVER_GROUPS.get(tx, row.server_group_id) if row.server_group_id is not None else None
+    if group is None:
+        return None
+    return ask.Companions(group.policy, store.group_hosts(tx, group.id, but=row.id), group.most_on_a_host)
+
+
+def _why(ctx: Context, view: Tx, spec: filters.Spec, using: Sequence[filters.Filter]) -> str:
+    states, hosts = hosts_of.looked_at(view, MOST_EXPLAINED, spec.need.host)
     return choose.no_valid_host(choose.reasons(states, spec, using), hosts)
 
 

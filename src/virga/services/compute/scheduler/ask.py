@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from virga.services.compute.model import AFFINITY, SOFT_AFFINITY
+from virga.services.compute.scheduler.hints import Network
+from virga.services.compute.scheduler.query import Query
 from virga.services.placement.api import DISK_GB, MEMORY_MB, VCPU, Group, Request
 
 DISABLED = "COMPUTE_STATUS_DISABLED"
@@ -25,20 +28,30 @@ MOST_GROUPS, MOST_TRAITS = 32, 64
 @dataclass(frozen=True)
 class Need:
     """A machine that wants a host. `ram` in MiB, `disk` in GiB (root and ephemeral); `specs` the flavor's, `properties` the image's;
-    `host`: the only one that will do, by name, and `host_id` its id; `hosts_of_others`: host names on which it must not (`different`)
-    or must (`same`) be."""
+    `host`: the only one that will do, by name; `same`, `different`: names of hosts on one of which it must, or must not be (None: nobody
+    said so); `near`: the network that its host's address is in; `query`: what its host is like."""
 
     vcpus: int
     ram: int
     disk: int
     zone: str | None = None
     host: str | None = None
-    host_id: str | None = None
     specs: Mapping[str, Any] = field(default_factory=dict)
     properties: Mapping[str, Any] = field(default_factory=dict)
-    same: frozenset[str] = frozenset()
+    same: frozenset[str] | None = None
     different: frozenset[str] = frozenset()
     group: Companions | None = None
+    near: Network | None = None
+    query: Query | None = None
+
+    @property
+    def only(self) -> frozenset[str] | None:
+        """The names of the only hosts that may do, whatever they have; None: any."""
+        sets = [self.same, self.group.together if self.group is not None else None]
+        if self.host is not None:
+            sets.append(frozenset((self.host,)))
+        named = [each for each in sets if each is not None]
+        return frozenset.intersection(*named) if named else None
 
 
 @dataclass(frozen=True)
@@ -49,14 +62,28 @@ class Companions:
     members: Mapping[str, int]
     most: int = 1
 
+    @property
+    def together(self) -> frozenset[str] | None:
+        """The hosts on one of which a member must be; None where it may be anywhere."""
+        held = frozenset(name for name, count in self.members.items() if count)
+        return held if held and self.policy == AFFINITY else None
+
+    @property
+    def rather(self) -> list[str]:
+        """The hosts on which a member had better be, those with the most members first."""
+        if self.policy != SOFT_AFFINITY:
+            return []
+        return sorted(self.members, key=lambda name: (-self.members[name], name))
+
 
 def zone_aggregate(zone: str) -> str:
     """The aggregate, in placement, of all hosts of an availability zone."""
     return str(uuid.uuid5(ZONES, zone))
 
 
-def request(need: Need) -> Request:
-    """What placement is asked for. What a flavor says of resources counts; a class of which it says 0 is not asked for."""
+def request(need: Need, host_id: str | None = None) -> Request:
+    """What placement is asked for, of all hosts or of one. What a flavor says of resources counts; a class of which it says 0 is not asked
+    for."""
     own = Group(resources={VCPU: need.vcpus, MEMORY_MB: need.ram, DISK_GB: need.disk}, forbidden={DISABLED})
     every = {"": own}
     for name, value in need.specs.items():
@@ -78,8 +105,8 @@ def request(need: Need) -> Request:
         group.resources = {name: amount for name, amount in group.resources.items() if amount > 0}
     if need.zone is not None:
         own.member_of.append(frozenset((zone_aggregate(need.zone),)))
-    if need.host_id is not None:
-        own.in_tree = need.host_id
+    if host_id is not None:
+        own.in_tree = host_id
     groups = {suffix: group for suffix, group in sorted(every.items()) if group.resources or not suffix}
     return Request(groups, isolate=need.specs.get("group_policy") == "isolate")
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,9 @@ from typing import Any
 
 from virga.services.compute import hardware, model
 from virga.services.compute.driver import Hardware
+from virga.services.compute.scheduler import query
 from virga.services.compute.scheduler.ask import DISABLED, Need
+from virga.services.compute.settings import DEFAULT_FILTERS
 from virga.services.placement.api import DISK_GB, MEMORY_MB, VCPU, Inventory
 
 PLAIN = Hardware()
@@ -144,7 +147,7 @@ def matches(value: Any, wanted: str) -> bool:
 
 
 def _same_host(state: HostState, spec: Spec) -> Reason | None:
-    if not spec.need.same or state.host.name in spec.need.same:
+    if spec.need.same is None or state.host.name in spec.need.same:
         return None
     return Reason("not the host of the named servers", "it has none of the servers that same_host names")
 
@@ -157,16 +160,14 @@ def _different_host(state: HostState, spec: Spec) -> Reason | None:
 
 def _affinity(state: HostState, spec: Spec) -> Reason | None:
     group = spec.need.group
-    if group is None or group.policy != "affinity" or not any(group.members.values()):
-        return None
-    if group.members.get(state.host.name):
+    if group is None or group.together is None or state.host.name in group.together:
         return None
     return Reason("server group: affinity", "the server's group (affinity) is on another host")
 
 
 def _anti_affinity(state: HostState, spec: Spec) -> Reason | None:
     group = spec.need.group
-    if group is None or group.policy != "anti-affinity":
+    if group is None or group.policy != model.ANTI_AFFINITY:
         return None
     there = group.members.get(state.host.name, 0)
     if there < group.most:
@@ -175,6 +176,40 @@ def _anti_affinity(state: HostState, spec: Spec) -> Reason | None:
         "server group: anti-affinity",
         f"it has {there} servers of the group (anti-affinity), at most {group.most} may be",
     )
+
+
+def _near(state: HostState, spec: Spec) -> Reason | None:
+    """The host's address, as its node reports it, is near the one that `build_near_host_ip` says."""
+    near = spec.need.near
+    if near is None:
+        return None
+    address = str(state.host.hypervisor.get("ip") or "")
+    try:
+        if ipaddress.ip_address(address) in near:
+            return None
+    except ValueError:
+        address = "not known"
+    return Reason("not near the address that is asked for", f"its address ({address}) is not in {near}")
+
+
+def _query(state: HostState, spec: Spec) -> Reason | None:
+    wanted = spec.need.query
+    if wanted is None or query.holds(wanted, _attributes(state)):
+        return None
+    return Reason("not what the query asks for", "it is not what the query of the hints asks for")
+
+
+def _attributes(state: HostState) -> dict[str, Any]:
+    """What a query may ask of a host, by Nova's names: what is free is free to be given, by the operator's ratios."""
+    held = state.inventories
+    found = {
+        "host": state.host.name,
+        "host_ip": state.host.hypervisor.get("ip"),
+        "free_ram_mb": held[MEMORY_MB].free if MEMORY_MB in held else None,
+        "free_disk_mb": held[DISK_GB].free * 1024 if DISK_GB in held else None,
+        "vcpus_used": held[VCPU].used if VCPU in held else None,
+    }
+    return _capable(state.host) | found
 
 
 FILTERS = {
@@ -188,14 +223,18 @@ FILTERS = {
         Filter("ServerGroupAffinityFilter", _affinity),
         Filter("SameHostFilter", _same_host),
         Filter("DifferentHostFilter", _different_host),
+        Filter("SimpleCIDRAffinityFilter", _near),
+        Filter("JsonFilter", _query),
     )
 }
-ENABLED: Sequence[Filter] = tuple(FILTERS.values())
 
 
 def named(names: Sequence[str]) -> Sequence[Filter]:
     """The filters of these names, in their order."""
     return [FILTERS[name] for name in names]
+
+
+ENABLED: Sequence[Filter] = named(DEFAULT_FILTERS)
 
 
 def lacking(state: HostState, spec: Spec) -> Reason | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from virga.services.compute.model import SOFT_AFFINITY, SOFT_ANTI_AFFINITY
 from virga.services.compute.scheduler.filters import HostState, Spec
 from virga.services.placement.api import DISK_GB, MEMORY_MB, VCPU
 
@@ -40,8 +41,8 @@ WEIGHERS: Sequence[Weigher] = (
     Weigher("RAMWeigher", 1.0, _free(MEMORY_MB)),
     Weigher("CPUWeigher", 1.0, _free(VCPU)),
     Weigher("DiskWeigher", 1.0, _free(DISK_GB)),
-    Weigher("ServerGroupSoftAffinityWeigher", 1.0, _companions("soft-affinity")),
-    Weigher("ServerGroupSoftAntiAffinityWeigher", -1.0, _companions("soft-anti-affinity")),
+    Weigher("ServerGroupSoftAffinityWeigher", 1.0, _companions(SOFT_AFFINITY)),
+    Weigher("ServerGroupSoftAntiAffinityWeigher", -1.0, _companions(SOFT_ANTI_AFFINITY)),
 )
 
 

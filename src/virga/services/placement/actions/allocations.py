@@ -217,10 +217,10 @@ def assign(
     if not any(amounts.values()):
         store.CONSUMERS.delete(tx, store.c.id == id)
         return
-    there = {row.id for row in store.PROVIDERS.within(tx, "id", amounts)}
-    absent = sorted(set(amounts) - there)
-    if absent:
-        raise Invalid(f"Allocation for resource provider '{absent[0]}' that does not exist.", field="allocations")
+    if known is None:  # else they were there when they were counted
+        absent = sorted(set(amounts) - set(store.providers(tx, amounts)))
+        if absent:
+            raise Invalid(f"Allocation for resource provider '{absent[0]}' that does not exist.", field="allocations")
     classes = {name for part in amounts.values() for name in part}
     own = classes - set(model.standard_classes())
     unknown = own - {row.name for row in store.CLASSES.within(tx, "name", own)}
@@ -231,10 +231,10 @@ def assign(
         )
     for provider in sorted(amounts):
         for name, amount in sorted(amounts[provider].items()):
-            if not even_if_full:
-                _take(tx, provider, name, amount)
-            else:
+            if even_if_full:
                 store.take(tx, provider, name, amount, even_if_full=True)
+            else:
+                _take(tx, provider, name, amount, looked_at=known is not None)
             store.ALLOCATIONS.insert(
                 tx, consumer_id=id, provider_id=provider, resource_class=name, used=amount, created=now
             )
@@ -255,7 +255,11 @@ def assign(
         )
 
 
-def _take(tx: Tx, provider: str, name: str, amount: int) -> None:
+def _take(tx: Tx, provider: str, name: str, amount: int, *, looked_at: bool) -> None:
+    """Raises Conflict for what the provider does not give. `looked_at`: the inventory is known as it is, by its provider's generation; what
+    is left of it is asked all the same."""
+    if looked_at and store.take(tx, provider, name, amount):
+        return
     inventory = store.INVENTORIES.by(tx, provider_id=provider, resource_class=name)
     if inventory is None:
         raise Conflict(

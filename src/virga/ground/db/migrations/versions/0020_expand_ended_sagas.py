@@ -17,4 +17,5 @@ def upgrade() -> None:
         ["ended"],
         unique=False,
         sqlite_where=sa.text("ended is not null"),
+        postgresql_where=sa.text("ended is not null"),
     )
