@@ -201,12 +201,12 @@ def roots_by_room(tx: Tx, wanted: Wanted, limit: int, after: tuple[int, str] | N
         values["after_free"], values["after_id"] = after
     query = _by_room(
         wanted.classes,
-        tuple(len(each) for each in wanted.required),
-        len(wanted.forbidden),
-        tuple(len(each) for each in wanted.member_of),
-        len(wanted.not_member_of),
-        wanted.in_tree is not None,
-        after is not None,
+        required=tuple(len(each) for each in wanted.required),
+        forbidden=len(wanted.forbidden),
+        member_of=tuple(len(each) for each in wanted.member_of),
+        not_member_of=len(wanted.not_member_of),
+        in_tree=wanted.in_tree is not None,
+        after=after is not None,
     )
     return [(row[0], row[1]) for row in query.all(tx, values)]
 
@@ -214,6 +214,7 @@ def roots_by_room(tx: Tx, wanted: Wanted, limit: int, after: tuple[int, str] | N
 @functools.lru_cache(256)
 def _by_room(
     classes: tuple[str, ...],
+    *,
     required: tuple[int, ...],
     forbidden: int,
     member_of: tuple[int, ...],
