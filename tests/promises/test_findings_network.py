@@ -61,7 +61,7 @@ def test_h2_a_network_s_owner_takes_no_port_of_another_project(shared: SimCloud,
 
 def test_h3_a_claim_takes_no_port_of_another_project(shared: SimCloud, two: tuple[Tenant, Tenant]) -> None:
     """OSSA-2013-033: a port that names another project's server is neither taken for its card nor given back with it."""
-    from virga.ground.http.call import Call, Query, Request
+    from virga.ground.act import Act
     from virga.services.network import api
 
     _, mallory = two
@@ -72,12 +72,11 @@ def test_h3_a_claim_takes_no_port_of_another_project(shared: SimCloud, two: tupl
     free = mallory.post(f"{N}/ports", {"port": {"network_id": net["id"]}})["port"]["id"]
     cloud = shared.cloud
     with cloud.db.write() as tx:
-        request = Request("t", "POST", "/", "", Query({}), "", {}, "", "")
-        call = Call(api.system_actor("victim"), (0, 0), request, cloud.registry, cloud.db, open=tx)
+        act = Act(api.system_actor("victim"), cloud.registry, cloud.db, open=tx)
         for wanted in (port, free):
             with pytest.raises(api.Conflict):
                 api.claim(
-                    call,
+                    act,
                     server,
                     "victim",
                     host="h",
@@ -86,8 +85,8 @@ def test_h3_a_claim_takes_no_port_of_another_project(shared: SimCloud, two: tupl
                     zone="nova",
                 )
         assert api.nics(tx, server, "victim") == []
-        assert api.release(call, server, "victim") == 0
-        assert api.release(call, server, None) == 1, "once there is no such server, the port is free again"
+        assert api.release(act, server, "victim") == 0
+        assert api.release(act, server, None) == 1, "once there is no such server, the port is free again"
 
 
 def test_h7_pools_are_few_and_compared_in_order(shared: SimCloud, two: tuple[Tenant, Tenant]) -> None:
