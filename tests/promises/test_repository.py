@@ -13,6 +13,7 @@ import pytest
 
 from sim_cloud import SimCloud, Tenant, make
 from virga import golden
+from virga.ground import errors
 from virga.ground.bus import LocalBus
 from virga.ground.db.engine import Database
 from virga.ground.db.migrate import upgrade
@@ -20,6 +21,7 @@ from virga.ground.errors import Unavailable
 from virga.settings import SettingsError, load, sample
 
 ROOT = Path(__file__).parents[2]
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def test_schema_is_golden() -> None:
@@ -73,6 +75,30 @@ def test_no_function_takes_more_than_six_things_by_position() -> None:
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 names = [a.arg for a in (*node.args.posonlyargs, *node.args.args) if a.arg not in {"self", "cls"}]
                 assert len(names) <= 6, f"{path}:{node.lineno} {node.name}: say the rest by keyword, or as one value"
+
+
+def _raised(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    """The domain errors that a function raises itself, not what functions in it do."""
+    found, rest = set[str](), list[ast.AST](function.body)
+    while rest:
+        node = rest.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+            continue
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+            found.add(ast.unparse(node.exc.func).rpartition(".")[2])
+        rest += ast.iter_child_nodes(node)
+    return found & {name for name, kind in vars(errors).items() if isinstance(kind, type)}
+
+
+def test_public_functions_say_which_domain_errors_they_raise() -> None:
+    for path in (ROOT / "src").rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        inner = {f for o in ast.walk(tree) if isinstance(o, FUNCTIONS) for f in ast.walk(o) if f is not o}
+        for node in ast.walk(tree):
+            if isinstance(node, FUNCTIONS) and not node.name.startswith("_") and node not in inner:
+                words = ast.get_docstring(node) or ""
+                lacking = sorted(name for name in _raised(node) if name not in words)
+                assert not lacking, f"{path}:{node.lineno} {node.name} does not say that it raises {', '.join(lacking)}"
 
 
 def test_no_path_of_a_machine_and_no_index_in_what_ships() -> None:

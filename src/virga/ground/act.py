@@ -74,7 +74,8 @@ class Actor:
 
     def hold_to_rules(self, service: str, method: str, paths: Sequence[str]) -> None:
         """Raise unless the token's access rules, if it has any, cover the request: `service` is the type, `paths` the spellings of the
-        path. Every way in asks this, in every service (Keystone, "Application Credentials", access rules)."""
+        path. Every way in asks this, in every service (Keystone, "Application Credentials", access rules).
+        Raises Unauthorized."""
         if self.access_rules is not None and not any(rule.covers(service, method, paths) for rule in self.access_rules):
             raise Unauthorized(
                 f"The access rules of application credential {self.app_credential_id} do not cover {method} {paths[0]} of {service}."

@@ -109,6 +109,7 @@ class LocalBus:
         return leave
 
     def call(self, subject: str, payload: Payload | None = None, timeout: float = 5.0) -> Payload:
+        """Ask `subject` and wait for its answer, `timeout` seconds at most. Raises Unavailable."""
         with self._lock:
             server = self._servers.get(subject) or self._of_each(subject)
         if server is None:

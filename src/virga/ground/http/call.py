@@ -62,6 +62,7 @@ class Query:
         return values[-1] if values else default
 
     def whole(self, name: str, default: int | None = None, low: int = 0, high: int = 2**31 - 1) -> int | None:
+        """A whole number between the bounds; `default` when the query has none. Raises Invalid."""
         text = self.get(name)
         if text is None:
             return default
@@ -78,6 +79,7 @@ class Query:
         return value
 
     def yes(self, name: str, default: bool | None = None) -> bool | None:
+        """A boolean, in the spellings that oslo's `strutils` takes; `default` when the query has none. Raises Invalid."""
         text = self.get(name)
         if text is None:
             return default

@@ -145,13 +145,14 @@ class _Properties:
         return self.all[name].strip().lower() in TRUE if name in self.all else default
 
     def text(self, name: str) -> str:
+        """The property's value as it is; empty when it is not set. Raises Invalid."""
         value = self.all.get(name, "")
         if len(value) > MOST_TEXT or not value.isprintable():
             raise Invalid(f"{name}: at most {MOST_TEXT} printable characters", field=name)
         return value
 
     def one_of(self, name: str, choice: tuple[str, ...], spec: str | None = None) -> str | None:
-        """The property's value, or else the spec's."""
+        """The property's value, or else the spec's. Raises Invalid."""
         for known in (name, spec):
             value = self.all.get(known) if known is not None else None
             if value is not None:
@@ -167,7 +168,7 @@ class _Properties:
         return None if value is None else choice[value]
 
     def whole(self, name: str, least: int, most: int) -> int:
-        """A whole number between the bounds; `least` if nothing is said."""
+        """A whole number between the bounds; `least` if nothing is said. Raises Invalid."""
         value = self.all.get(name)
         if value is None:
             return least
@@ -176,6 +177,7 @@ class _Properties:
         return int(value)
 
     def refuse_unsupported(self) -> None:
+        """Refuse properties that cannot be kept here, in the spelling of images and of flavors. Raises Invalid."""
         for name, (harmless, what) in UNSUPPORTED.items():
             for known in (f"hw_{name}", f"hw:{name}"):
                 value = self.all.get(known)
@@ -185,6 +187,7 @@ class _Properties:
                     )
 
     def machine(self) -> str:
+        """The machine type: pc, q35 or one of their versions. Raises Invalid."""
         value = self.all.get("hw_machine_type") or "pc"
         if not MACHINE.fullmatch(value):
             raise Invalid(
@@ -198,7 +201,7 @@ class _Properties:
         return "" if value == "disabled" else value
 
     def video_mb(self) -> int:
-        """Memory of the video card: the image asks, the flavor allows (Nova: hw_video:ram_max_mb)."""
+        """Memory of the video card: the image asks, the flavor allows (Nova: hw_video:ram_max_mb). Raises Invalid."""
         want, most = self.whole("hw_video_ram", 0, 1024), self.whole("hw_video:ram_max_mb", 0, 1024)
         if want > most:
             raise Invalid(
@@ -207,7 +210,7 @@ class _Properties:
         return want
 
     def serial_ports(self) -> int:
-        """The image may ask for fewer than the flavor says, not for more (Nova)."""
+        """The image may ask for fewer than the flavor says, not for more (Nova). Raises Invalid."""
         mine, most = (
             self.whole("hw_serial_port_count", 0, MOST_PORTS),
             self.whole("hw:serial_port_count", 0, MOST_PORTS),
@@ -220,7 +223,8 @@ class _Properties:
         return mine or most or 1
 
     def topology(self, vcpus: int) -> tuple[int, int, int]:
-        """Sockets, cores and threads: within the maxima, as near as can be to what is preferred, sockets before cores before threads."""
+        """Sockets, cores and threads: within the maxima, as near as can be to what is preferred, sockets before cores before threads.
+        Raises Invalid."""
         most, like = [], []
         for part in ("sockets", "cores", "threads"):
             ceiling = self.whole(f"hw:cpu_max_{part}", 0, 65536) or 65536

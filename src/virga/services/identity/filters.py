@@ -65,7 +65,8 @@ def _equal(call: Call, column: Any, name: str) -> Where:
 
 
 def listed(call: Call, rows: Rows[T], *conditions: Where, by: str = "name") -> Page[T]:
-    """One page of what the conditions leave, by `by` unless the caller sorts otherwise; cut by the caller's limit or the operator's."""
+    """One page of what the conditions leave, by `by` unless the caller sorts otherwise; cut by the caller's limit or the operator's.
+    Raises Invalid."""
     q = call.query
     most = call.use(settings.Identity).list_limit
     requested = q.whole("limit")

@@ -40,6 +40,7 @@ class Passwords:
         self._nobody = _argon2(os.urandom(16))
 
     def hash(self, password: str) -> str:
+        """The hash of a password (argon2id), in the PHC string format. Raises Invalid."""
         if len(password) > MAX_LENGTH:
             raise Invalid(f"Invalid input for field 'password': at most {MAX_LENGTH} characters", field="password")
         with _slots:

@@ -41,6 +41,7 @@ class Vault:
         return base64.b64encode(nonce + self._keys[0].encrypt(nonce, text.encode(), label)).decode()
 
     def open(self, sealed: str, label: bytes = LABEL) -> str:
+        """What was sealed under `label`, by whichever key of ours sealed it. Raises Broken."""
         raw = base64.b64decode(sealed)
         for key in self._keys:
             try:

@@ -26,6 +26,8 @@ class Inspector:
     """`look(fd, size)` closes `fd`."""
 
     def look(self, fd: int, size: int) -> Inspection:
+        """What format the bytes of a file are, and how large the disk in them; read in the sandbox.
+        Raises UnsupportedMedia, Unavailable."""
         try:
             if size == 0:
                 return Inspection("raw", 0)

@@ -82,6 +82,7 @@ class Signature:
         self._hash.update(data)
 
     def verify(self) -> None:
+        """Compare the signature with the bytes that were hashed. Raises Invalid."""
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric import dsa, ec, padding, rsa
         from cryptography.hazmat.primitives.asymmetric.utils import Prehashed

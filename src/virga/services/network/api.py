@@ -63,7 +63,8 @@ class ServerAddress(msgspec.Struct, frozen=True):
 
 
 def check_requested(act: Act, requested: list[RequestedNetwork]) -> list[RequestedNetwork]:
-    """Raise unless the caller may use these ports and networks; the duplicates and the bound ones are named."""
+    """Raise unless the caller may use these ports and networks; the duplicates and the bound ones are named.
+    Raises Invalid, Conflict."""
     taken: set[str] = set()
     for each in requested:
         if each.port_id is not None:
@@ -115,7 +116,8 @@ def owning_filter(act: Act) -> Any:
 
 
 def auto(act: Act) -> list[RequestedNetwork]:
-    """What `auto`, or saying nothing, means: the project's one network with a subnet, or a shared one; none is fine, many are not."""
+    """What `auto`, or saying nothing, means: the project's one network with a subnet, or a shared one; none is fine, many are not.
+    Raises Conflict."""
     c = store.NETWORKS.c
     own = store.NETWORKS.find(act.tx, c.project_id == act.actor.project_id, c.external.is_(False), order=c.created)
     own = own or store.NETWORKS.find(act.tx, c.shared.is_(True), c.external.is_(False), order=c.created)
@@ -129,7 +131,7 @@ def auto(act: Act) -> list[RequestedNetwork]:
 
 
 def group_ids(act: Act, names: list[str]) -> list[str]:
-    """Security groups by name or id, as servers name them."""
+    """Security groups by name or id, as servers name them. Raises Invalid, Conflict."""
     out = []
     project = act.actor.project_id or ""
     for name in names:
@@ -163,7 +165,7 @@ def claim(
     zone: str,
 ) -> list[str]:
     """Give a server of `project_id` its ports on a host; a port of another project is none of them (OSSA-2013-033): the caller's own are bound, the others made. Repeatable: ports that the server has already
-    are taken as the answer. Returns the port ids in order."""
+    are taken as the answer. Returns the port ids in order. Raises Conflict, NotFound."""
     have = {
         p.id: p
         for p in store.PORTS.find(act.tx, store.PORTS.c.device_id == server_id, store.PORTS.c.project_id == project_id)

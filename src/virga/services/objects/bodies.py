@@ -120,7 +120,7 @@ class Bodies:
         sealed: bool = False,
     ) -> Received:
         """Take a body in. `expected` bytes when known; `sealed` at rest even where not everything is. Raises TooLarge past `most`,
-        NoSpace, Vanished when it is shorter than said, Invalid when it is longer."""
+        NoSpace, Vanished when it is shorter than said, Invalid when it is longer. Raises Unavailable."""
         limit = self.settings.max_file_size if most is None else most
         if expected is not None and expected > limit:
             raise TooLarge("Your request is too large.", limit=limit)
@@ -225,7 +225,7 @@ class Bodies:
     # -- out -------------------------------------------------------------------------------------------------------
 
     def small(self, tx: Tx, body: str) -> bytes:
-        """Raises Replaced."""
+        """Raises Replaced, Unavailable."""
         data = rows.small(tx, body)
         if data is None:
             if not rows.named(tx, body):
@@ -343,7 +343,7 @@ class Bodies:
         self.commits.write_now(lambda tx: rows.mark_rotten(tx, body, self.world.now(), why))
 
     async def whole(self, extents: Sequence[Extent], most: int = 1 << 23) -> bytes:
-        """A body that is known to be short, in one piece."""
+        """A body that is known to be short, in one piece. Raises Invalid."""
         if sum(e.length for e in extents) > most:
             raise Invalid(f"The object is longer than {most} bytes")
         return b"".join([c async for c in self.stream(extents)])

@@ -12,7 +12,7 @@ from virga.services.images import api as images
 
 
 def refuse_unsupported(body: wire.CreateServer) -> None:
-    """What is asked for and not built yet is refused in words, never ignored."""
+    """What is asked for and not built yet is refused in words, never ignored. Raises Invalid."""
     if body.block_device_mapping or any(
         d.destination_type == "volume" or d.source_type in {"volume", "snapshot"} for d in body.block_device_mapping_v2
     ):

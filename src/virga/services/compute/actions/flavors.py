@@ -32,6 +32,7 @@ SORTABLE = {
 
 
 def found(act: Act, id: str) -> model.Flavor:
+    """The flavor, if the caller may see it. Raises NotFound."""
     flavor = store.FLAVORS.get(act.tx, id)
     if flavor is None or (not flavor.is_public and not is_admin(act.actor)):
         raise NotFound(f"Flavor {id[:64]} could not be found.")
@@ -39,7 +40,7 @@ def found(act: Act, id: str) -> model.Flavor:
 
 
 def usable(act: Act, id: str) -> model.Flavor:
-    """The flavor that a server asks for."""
+    """The flavor that a server asks for. Raises Invalid."""
     try:
         return found(act, id)
     except NotFound as e:
@@ -59,7 +60,7 @@ def _whole(value: Any, field: str, low: int = 0) -> int:
 
 
 def create(act: Act, body: wire.CreateFlavor) -> model.Flavor:
-    """POST /flavors"""
+    """POST /flavors. Raises Invalid, Conflict."""
     allow(act, policy.FLAVORS_CREATE)
     id = str(body.id) if body.id not in (None, "auto", "") else act.world.uuid()
     if not 1 <= len(id) <= 255 or id != id.strip() or "/" in id:
@@ -149,7 +150,7 @@ def set_extra_specs(act: Act, id: str, body: wire.ExtraSpecs) -> dict[str, str]:
 
 
 def extra_spec(act: Act, id: str, key: str) -> dict[str, str]:
-    """GET /flavors/{id}/os-extra_specs/{key}"""
+    """GET /flavors/{id}/os-extra_specs/{key}. Raises NotFound."""
     allow(act, policy.SPECS_SHOW, project_id=act.actor.project_id)
     specs = found(act, id).extra_specs
     if key not in specs:
@@ -181,7 +182,7 @@ def set_extra_spec(act: Act, id: str, key: str, body: wire.ExtraSpec) -> dict[st
 
 
 def delete_extra_spec(act: Act, id: str, key: str) -> None:
-    """DELETE /flavors/{id}/os-extra_specs/{key}"""
+    """DELETE /flavors/{id}/os-extra_specs/{key}. Raises NotFound."""
     allow(act, policy.SPECS_DELETE)
     act.tx.hold(f"changed:{id}")
     specs = dict(found(act, id).extra_specs)

@@ -32,7 +32,7 @@ def _matching(call: Call, rule: Rule) -> list[tuple[model.Host, model.Used]]:
 
 
 def show(call: Call, id: str) -> tuple[model.Host, model.Used]:
-    """GET /os-hypervisors/{id}, by number, or by uuid since 2.53."""
+    """GET /os-hypervisors/{id}, by number, or by uuid since 2.53. Raises NotFound."""
     for host, used in _matching(call, policy.HYPERVISORS_SHOW):
         if id in {host.id, str(host.number)}:
             return host, used

@@ -24,7 +24,7 @@ def _log(act: Act, id: str, rule: Rule) -> list[model.ActionRow]:
 
 
 def action(act: Act, id: str, request_id: str) -> model.ActionRow:
-    """GET /servers/{id}/os-instance-actions/{request_id}"""
+    """GET /servers/{id}/os-instance-actions/{request_id}. Raises NotFound."""
     row = next((a for a in _log(act, id, policy.ACTION) if a.request_id == request_id), None)
     if row is None:
         raise NotFound(f"Action for request_id {request_id[:64]} on instance {id} not found")

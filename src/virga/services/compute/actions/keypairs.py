@@ -29,7 +29,7 @@ KINDS = {
 
 
 def mine(act: Act, name: str) -> model.Keypair:
-    """The caller's keypair that a server asks for."""
+    """The caller's keypair that a server asks for. Raises Invalid."""
     key = store.KEYPAIRS.by(act.tx, user_id=act.actor.user_id, name=name)
     if key is None:
         raise Invalid(f"Invalid key_name provided: there is no keypair '{name[:80]}' of yours.", field="key_name")
@@ -43,7 +43,7 @@ def _user(act: Act, requested: Any, rule: Rule) -> str:
 
 
 def create(call: Call, body: wire.CreateKeypair) -> tuple[model.Keypair, str | None]:
-    """POST /os-keypairs: the keypair, and its private half when it was generated here."""
+    """POST /os-keypairs: the keypair, and its private half when it was generated here. Raises Invalid, Conflict."""
     user = _user(call, body.user_id, policy.KEYPAIRS_CREATE)
     name = body.name.strip()
     if call.version < (2, 92) and not all(c.isalnum() or c in "_- @.+" for c in name):

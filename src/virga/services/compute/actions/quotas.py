@@ -67,7 +67,7 @@ def detail(act: Act, id: str) -> tuple[str, Limits, dict[str, int]]:
 
 
 def update(act: Act, id: str, body: wire.Quota) -> Limits:
-    """PUT /os-quota-sets/{project}: not below what is used, unless forced."""
+    """PUT /os-quota-sets/{project}: not below what is used, unless forced. Raises Invalid."""
     allow(act, policy.QUOTAS_UPDATE)
     for x in limits.ALL:
         value = getattr(body, x.name)

@@ -14,7 +14,8 @@ from virga.services.compute.actions import server_lookup
 
 
 def console_output(act: Act, id: str, body: wire.ConsoleOutput) -> str:
-    """os-getConsoleOutput: the last `length` lines, or all that is kept. Asks the node, so outside of any transaction."""
+    """os-getConsoleOutput: the last `length` lines, or all that is kept. Asks the node, so outside of any transaction.
+    Raises Invalid, Conflict."""
     try:
         length = int(body.length) if body.length not in (None, "") else -1
     except ValueError:

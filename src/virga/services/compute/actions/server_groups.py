@@ -45,7 +45,8 @@ def joining(act: Act, id: str, count: int) -> model.ServerGroup:
 
 
 def create(call: Call, body: wire.CreateServerGroup | wire.CreateServerGroupOfPolicies) -> Shown:
-    """POST /os-server-groups. Raises Invalid for rules of another policy than anti-affinity, OverQuota."""
+    """POST /os-server-groups. Raises Invalid for rules of another policy than anti-affinity, OverQuota.
+    Raises Forbidden."""
     project = call.actor.project_id
     if project is None:
         raise Forbidden("A token of a project is needed to create server groups.")

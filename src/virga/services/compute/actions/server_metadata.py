@@ -47,7 +47,7 @@ def merge_metadata(act: Act, id: str, body: wire.Metadata) -> dict[str, str]:
 
 
 def show_meta(act: Act, id: str, key: str) -> dict[str, str]:
-    """GET /servers/{id}/metadata/{key}"""
+    """GET /servers/{id}/metadata/{key}. Raises NotFound."""
     values = server_lookup.readable(act, id, policy.META_SHOW).metadata
     if key not in values:
         raise NotFound("Metadata item was not found")
@@ -55,7 +55,7 @@ def show_meta(act: Act, id: str, key: str) -> dict[str, str]:
 
 
 def set_meta(act: Act, id: str, key: str, body: wire.MetaItem) -> dict[str, str]:
-    """PUT /servers/{id}/metadata/{key}"""
+    """PUT /servers/{id}/metadata/{key}. Raises Invalid."""
     if key not in body.meta:
         raise Invalid("Request body and URI mismatch", field="meta")
     _write_metadata(act, id, policy.META_UPDATE, lambda before: before | body.meta)

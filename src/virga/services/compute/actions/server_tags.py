@@ -23,13 +23,13 @@ def replace_tags(act: Act, id: str, body: wire.Tags) -> list[str]:
 
 
 def has_tag(act: Act, id: str, tag: str) -> None:
-    """GET /servers/{id}/tags/{tag}"""
+    """GET /servers/{id}/tags/{tag}. Raises NotFound."""
     if tag not in server_lookup.readable(act, id, policy.TAGS_SHOW).tags:
         raise NotFound(f"Server {id} has no tag '{tag[:60]}'")
 
 
 def add_tag(act: Act, id: str, tag: str) -> bool:
-    """PUT /servers/{id}/tags/{tag}: whether it is new."""
+    """PUT /servers/{id}/tags/{tag}: whether it is new. Raises Invalid."""
     server = server_lookup.changeable(act, id, policy.TAGS_UPDATE)
     if not 0 < len(tag) <= 60 or "," in tag:
         raise Invalid("Invalid input for field 'tag': 1 to 60 characters without a comma", field="tag")
@@ -42,7 +42,7 @@ def add_tag(act: Act, id: str, tag: str) -> bool:
 
 
 def remove_tag(act: Act, id: str, tag: str) -> None:
-    """DELETE /servers/{id}/tags/{tag}"""
+    """DELETE /servers/{id}/tags/{tag}. Raises NotFound."""
     server = server_lookup.changeable(act, id, policy.TAGS_DELETE)
     if tag not in server.tags:
         raise NotFound(f"Server {id} has no tag '{tag[:60]}'")

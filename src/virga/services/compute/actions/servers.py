@@ -69,7 +69,7 @@ def _delete(act: Act, id: str, rule: Rule) -> None:
 
 
 def reset_state(act: Act, id: str, body: wire.ResetState) -> None:
-    """os-resetState, for administrators: never needed here, kept for their scripts."""
+    """os-resetState, for administrators: never needed here, kept for their scripts. Raises Conflict."""
     allow(act, policy.SERVERS_RESET)
     server = server_lookup.changing(act, id)
     if server.task_state is not None:

@@ -24,7 +24,7 @@ def index(call: Call) -> list[model.Host]:
 
 
 def update(act: Act, id: str, body: wire.UpdateService) -> model.Host:
-    """PUT /os-services/{id}, since 2.53: enable, disable with a reason, force down."""
+    """PUT /os-services/{id}, since 2.53: enable, disable with a reason, force down. Raises NotFound, Invalid."""
     allow(act, policy.SERVICES_UPDATE)
     host = store.HOSTS.get(act.tx, id)
     if host is None:

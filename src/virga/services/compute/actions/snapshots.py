@@ -38,7 +38,8 @@ def create_image(call: Call, id: str, body: wire.CreateImage) -> tuple[str, bool
 
 
 def create_backup(call: Call, id: str, body: wire.CreateBackup) -> tuple[str, bool]:
-    """createBackup: an image of which the newest `rotation` of its kind are kept. Gives the image's id, and whether it will stay."""
+    """createBackup: an image of which the newest `rotation` of its kind are kept. Gives the image's id, and whether it will stay.
+    Raises Invalid."""
     name = names.printable(body.name)
     try:
         rotation = int(body.rotation)

@@ -23,7 +23,7 @@ from virga.services.placement import api as inventories
 
 
 def verify(ctx: Context) -> str:
-    """The image's signature holds against its bytes, by a certificate that is trusted now."""
+    """The image's signature holds against its bytes, by a certificate that is trusted now. Raises NotFound."""
     with ctx.db.read() as tx:
         row = node_steps.server(ctx, tx)
     if row is None or row.image_id is None:
@@ -47,7 +47,7 @@ def place(ctx: Context) -> str | None:
     """Choose a host and claim what the machine takes of it, in the transaction that writes it down. Placement gives the hosts that have
     room, a lot at a time; filters and weighers order a lot; the first whose generation is still what was seen is taken. Who loses a
     host to another build tries the next, and looks anew when all were lost: a build is refused for want of room alone. Builds of one
-    server group are placed one after the other: each sees where those before it are."""
+    server group are placed one after the other: each sees where those before it are. Raises NotFound."""
     if ctx.args.get("group") is not None:
         store.hold_group(ctx.tx, ctx.args["group"])
     row = node_steps.server(ctx, ctx.tx)
@@ -157,7 +157,7 @@ def unplace(ctx: Context) -> None:
 
 
 def claim_ports(ctx: Context) -> list[str]:
-    """Bind the caller's ports and make the others, with addresses and security groups."""
+    """Bind the caller's ports and make the others, with addresses and security groups. Raises NotFound."""
     row = node_steps.server(ctx, ctx.tx)
     if row is None:
         raise NotFound("The server is gone.")
@@ -181,7 +181,7 @@ def release_ports(ctx: Context) -> None:
 
 
 def assign(ctx: Context) -> int:
-    """Tell the node; from here on the machine may exist."""
+    """Tell the node; from here on the machine may exist. Raises NotFound."""
     row = node_steps.server(ctx, ctx.tx)
     if row is None:
         raise NotFound("The server is gone.")

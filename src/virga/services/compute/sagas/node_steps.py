@@ -55,7 +55,7 @@ def await_report(ctx: Context, generation: int) -> model.Server | None:
 
 
 def order(ctx: Context, tx: Tx, row: model.Server, kind: OrderKind, **arguments: Any) -> str:
-    """Have the host of the server's machine do something once; the order's id."""
+    """Have the host of the server's machine do something once; the order's id. Raises NotFound."""
     machine = machines.of(tx, row.id)
     if machine is None:
         raise NotFound("The server has no machine: it is on no host.")

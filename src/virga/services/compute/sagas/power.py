@@ -20,7 +20,7 @@ EVENT = {
 
 
 def assign(ctx: Context) -> int | str:
-    """Tell the node: the generation that it should do, or the order."""
+    """Tell the node: the generation that it should do, or the order. Raises NotFound."""
     row = node_steps.server(ctx, ctx.tx)
     if row is None:
         raise NotFound("The server has no machine: it is on no host.")

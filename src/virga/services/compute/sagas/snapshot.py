@@ -18,7 +18,7 @@ EVENT = {"createImage": "compute_snapshot_instance", "createBackup": "compute_ba
 
 
 def snapshot(ctx: Context) -> str:
-    """Tell the node to copy the disk."""
+    """Tell the node to copy the disk. Raises NotFound."""
     row = node_steps.server(ctx, ctx.tx)
     if row is None or row.host is None:
         raise NotFound("The server has no machine: it is on no host.")
@@ -60,7 +60,7 @@ def forget_snapshot(ctx: Context) -> None:
 
 
 def upload(ctx: Context) -> dict[str, object]:
-    """The copy into the image store."""
+    """The copy into the image store. Raises NotFound."""
     server, image = ctx.args["server"], ctx.args["image"]
     with ctx.db.read() as tx:
         row = node_steps.server(ctx, tx)

@@ -47,7 +47,8 @@ def _details(tx: Tx, row: model.AppCredential, secret: str | None = None) -> App
 
 
 def create(act: Act, user_id: str, body: wire.CreateAppCredential) -> AppCredentialDetails:
-    """POST /v3/users/{id}/application_credentials: for oneself, with roles of one's token. The secret is shown once."""
+    """POST /v3/users/{id}/application_credentials: for oneself, with roles of one's token. The secret is shown once.
+    Raises Forbidden, Invalid, Conflict."""
     actor = act.actor
     allow(act, policy.CREATE_APP_CREDENTIAL, user_id=user_id)
     _own(act)
@@ -210,7 +211,7 @@ def rule(act: Act, user_id: str, id: str) -> model.AccessRule:
 
 
 def delete_rule(act: Act, user_id: str, id: str) -> None:
-    """DELETE /v3/users/{id}/access_rules/{id}: not while a credential has it."""
+    """DELETE /v3/users/{id}/access_rules/{id}: not while a credential has it. Raises Forbidden."""
     allow(act, policy.DELETE_ACCESS_RULE, target=policy.on_user(store.USERS.get(act.tx, user_id)))
     _own(act)
     row = _found_rule(act, user_id, id)

@@ -70,7 +70,8 @@ def carried(call: Call, session: model.Session, *, wait: bool = True) -> Carried
 
 
 def log_in(call: Call, auth: wire.Auth) -> tuple[str, model.Session] | AuthReceipt:
-    """Check the methods, find the scope, seal a token. The slow hash runs outside any transaction."""
+    """Check the methods, find the scope, seal a token. The slow hash runs outside any transaction.
+    Raises Unauthorized, Invalid."""
     tokens, identity, now = call.use(Tokens), auth.identity, call.now()
     methods = list(dict.fromkeys(identity.methods))
     for method in methods:
@@ -261,7 +262,7 @@ def show(call: Call) -> Issued:
 
 def checked(call: Call) -> model.Session:
     """What the token of X-Subject-Token stands for. `allow_expired` also shows one that ended a while ago, for services that finish what
-    it began."""
+    it began. Raises NotFound."""
     tokens, subject = call.use(Tokens), _subject(call)
     late = (
         float(call.use(settings.Identity).late_seconds)
@@ -286,7 +287,7 @@ def checked(call: Call) -> model.Session:
 
 
 def revoke(call: Call) -> None:
-    """DELETE /v3/auth/tokens: the token and what was made from it end everywhere within a second."""
+    """DELETE /v3/auth/tokens: the token and what was made from it end everywhere within a second. Raises NotFound."""
     tokens = call.use(Tokens)
     payload = tokens.open(_subject(call))
     if payload is None or payload.expires <= call.now():
@@ -300,7 +301,7 @@ def revoke(call: Call) -> None:
 
 
 def catalog(call: Call) -> Carried:
-    """GET /v3/auth/catalog: needs a scope."""
+    """GET /v3/auth/catalog: needs a scope. Raises Forbidden."""
     allow(call, policy.GET_CATALOG)
     if call.actor.project_id is None and call.actor.domain_id is None and not call.actor.system:
         raise Forbidden(
@@ -346,7 +347,7 @@ def events(call: Call) -> list[model.RevokeEvent]:
 
 
 def pki(act: Act) -> None:
-    """GET /v3/auth/tokens/OS-PKI/revoked: what is not kept cannot be listed (as Keystone answers)."""
+    """GET /v3/auth/tokens/OS-PKI/revoked: what is not kept cannot be listed (as Keystone answers). Raises Forbidden."""
     raise Forbidden(
         "You are not authorized to perform the requested action: tokens are not kept, so there is no list of revoked ones."
     )

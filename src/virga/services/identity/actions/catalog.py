@@ -17,6 +17,7 @@ from virga.services.identity.catalog import Catalog
 
 
 def found_region(tx: Tx, id: str) -> model.Region:
+    """The region of this id. Raises NotFound."""
     region = store.REGIONS.get(tx, id)
     if region is None:
         raise NotFound(f"Could not find region: {id}.")
@@ -24,6 +25,7 @@ def found_region(tx: Tx, id: str) -> model.Region:
 
 
 def found_service(tx: Tx, id: str) -> model.CatalogService:
+    """The service of this id. Raises NotFound."""
     service = store.SERVICES.get(tx, id)
     if service is None:
         raise NotFound(f"Could not find service: {id}.")
@@ -31,6 +33,7 @@ def found_service(tx: Tx, id: str) -> model.CatalogService:
 
 
 def found_endpoint(tx: Tx, id: str) -> model.Endpoint:
+    """The endpoint of this id. Raises NotFound."""
     endpoint = store.ENDPOINTS.get(tx, id)
     if endpoint is None:
         raise NotFound(f"Could not find endpoint: {id}.")
@@ -38,7 +41,7 @@ def found_endpoint(tx: Tx, id: str) -> model.Endpoint:
 
 
 def create_region(act: Act, body: wire.CreateRegion) -> model.Region:
-    """POST /v3/regions"""
+    """POST /v3/regions. Raises Conflict."""
     allow(act, policy.CREATE_REGION)
     id = body.id if isinstance(body.id, str) else uuid.uuid4().hex
     if store.REGIONS.get(act.tx, id) is not None:
@@ -51,7 +54,7 @@ def create_region(act: Act, body: wire.CreateRegion) -> model.Region:
 
 
 def put_region(act: Act, id: str, body: wire.CreateRegion) -> model.Region:
-    """PUT /v3/regions/{id}: a new region of that id."""
+    """PUT /v3/regions/{id}: a new region of that id. Raises Invalid."""
     if isinstance(body.id, str) and body.id != id:
         raise Invalid("Conflicting region IDs specified: the one in the body is not the one in the path", field="id")
     body.id = id
@@ -85,7 +88,7 @@ def update_region(act: Act, id: str, body: wire.UpdateRegion) -> model.Region:
 
 
 def delete_region(act: Act, id: str) -> None:
-    """DELETE /v3/regions/{id}, with the regions below it: not while endpoints are in any of them."""
+    """DELETE /v3/regions/{id}, with the regions below it: not while endpoints are in any of them. Raises Forbidden."""
     allow(act, policy.DELETE_REGION)
     found_region(act.tx, id)
     doomed, level = [id], [id]
@@ -161,7 +164,7 @@ def _named(tx: Tx, region: str) -> None:
 
 
 def create_endpoint(act: Act, body: wire.CreateEndpoint) -> model.Endpoint:
-    """POST /v3/endpoints"""
+    """POST /v3/endpoints. Raises Invalid."""
     allow(act, policy.CREATE_ENDPOINT)
     _check_url(body.url)
     found_service(act.tx, body.service_id)
@@ -197,7 +200,7 @@ def index_endpoints(call: Call) -> Page[model.Endpoint]:
 
 
 def update_endpoint(act: Act, id: str, body: wire.UpdateEndpoint) -> model.Endpoint:
-    """PATCH /v3/endpoints/{id}"""
+    """PATCH /v3/endpoints/{id}. Raises Invalid."""
     allow(act, policy.UPDATE_ENDPOINT)
     endpoint = found_endpoint(act.tx, id)
     change = given(body)

@@ -21,6 +21,7 @@ from virga.services.identity.tokens import Tokens
 
 
 def found(tx: Tx, id: str) -> model.Credential:
+    """The credential of this id. Raises NotFound."""
     credential = store.CREDENTIALS.get(tx, id)
     if credential is None:
         raise NotFound(f"Could not find credential: {id}.")
@@ -33,7 +34,7 @@ def opened(act: Act, row: model.Credential) -> model.Credential:
 
 
 def unrestricted(act: Act, what: str) -> None:
-    """A restricted application credential makes nothing that could outlive it."""
+    """A restricted application credential makes nothing that could outlive it. Raises Forbidden."""
     if act.actor.restricted:
         raise Forbidden(
             f"You are not authorized to perform the requested action: Using method 'application_credential' is not allowed for managing additional {what}."
@@ -70,7 +71,7 @@ def key_id(access: str) -> str:
 
 
 def create(act: Act, body: wire.CreateCredential) -> model.Credential:
-    """POST /v3/credentials"""
+    """POST /v3/credentials. Raises Invalid, Conflict."""
     actor = act.actor
     user_id = str(body.user_id) if body.user_id is not UNSET else actor.user_id
     allow(act, policy.CREATE_CREDENTIAL, target=policy.on_credential(user_id, body.project_id))
@@ -125,7 +126,7 @@ def index(call: Call) -> list[model.Credential]:
 
 
 def update(act: Act, id: str, body: wire.UpdateCredential) -> model.Credential:
-    """PATCH /v3/credentials/{id}: whose it is, before and after, must be the caller's to say."""
+    """PATCH /v3/credentials/{id}: whose it is, before and after, must be the caller's to say. Raises Invalid."""
     row = store.CREDENTIALS.get(act.tx, id)
     allow(act, policy.UPDATE_CREDENTIAL, target=_target(row))
     row = found(act.tx, id)

@@ -59,7 +59,8 @@ def hold(act: Act, type: str, project_id: str | None, blob: str) -> None:
 
 
 def marked(act: Act, blob: dict[str, Any]) -> dict[str, Any]:
-    """An EC2 blob as it is stored: what the caller wrote, with the caller's mark. Raises Invalid for a mark of somebody else's."""
+    """An EC2 blob as it is stored: what the caller wrote, with the caller's mark. Raises Invalid for a mark of somebody else's.
+    Raises Forbidden."""
     own = mark(act.actor)
     if act.actor.trust_id is not None:
         trust = store.TRUSTS.get(act.tx, act.actor.trust_id)

@@ -18,6 +18,7 @@ from virga.services.identity.tokens import Tokens
 
 
 def found(tx: Tx, id: str) -> model.Domain:
+    """The domain of this id. Raises NotFound."""
     domain = store.DOMAINS.get(tx, id)
     if domain is None:
         raise NotFound(f"Could not find domain: {id}.")
@@ -37,7 +38,8 @@ def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
 
 
 def settled(old: dict[str, Any], new: object) -> dict[str, Any]:
-    """Options after a change: null takes one away; `immutable` is the only one of domains, projects and roles."""
+    """Options after a change: null takes one away; `immutable` is the only one of domains, projects and roles.
+    Raises Invalid."""
     if not isinstance(new, dict):
         return old
     for name, value in new.items():
@@ -49,7 +51,8 @@ def settled(old: dict[str, Any], new: object) -> dict[str, Any]:
 
 
 def hold(options: dict[str, Any], change: dict[str, Any] | None, noun: str, id: str) -> None:
-    """An immutable thing can only be made mutable again, by a change that does nothing else. `change` None is a deletion."""
+    """An immutable thing can only be made mutable again, by a change that does nothing else. `change` None is a deletion.
+    Raises Forbidden."""
     if options.get("immutable") is not True:
         return
     if change is None:
@@ -62,7 +65,7 @@ def hold(options: dict[str, Any], change: dict[str, Any] | None, noun: str, id: 
 
 
 def create(act: Act, body: wire.CreateDomain) -> model.Domain:
-    """POST /v3/domains"""
+    """POST /v3/domains. Raises Conflict."""
     allow(act, policy.CREATE_DOMAIN)
     id = body.explicit_domain_id if isinstance(body.explicit_domain_id, str) else uuid.uuid4().hex
     if store.DOMAINS.get(act.tx, id) is not None:
@@ -124,7 +127,7 @@ def update(act: Act, id: str, body: wire.UpdateDomain) -> model.Domain:
 
 
 def delete(act: Act, id: str) -> None:
-    """DELETE /v3/domains/{id}: a disabled one, with everything in it."""
+    """DELETE /v3/domains/{id}: a disabled one, with everything in it. Raises Forbidden."""
     allow(act, policy.DELETE_DOMAIN)
     domain = found(act.tx, id)
     hold(domain.options, None, "domain", id)

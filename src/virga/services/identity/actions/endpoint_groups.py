@@ -23,6 +23,7 @@ KEYS = ("service_id", "region_id", "interface")
 
 
 def found(tx: Tx, id: str) -> model.EndpointGroup:
+    """The endpoint group of this id. Raises NotFound."""
     group = store.ENDPOINT_GROUPS.get(tx, id)
     if group is None:
         raise NotFound(f"Could not find Endpoint Group: {id}.")
@@ -119,7 +120,7 @@ def give(act: Act, id: str, project_id: str) -> None:
 
 
 def is_given(act: Act, id: str, project_id: str) -> tuple[str, str]:
-    """GET, HEAD /v3/OS-EP-FILTER/endpoint_groups/{id}/projects/{project}"""
+    """GET, HEAD /v3/OS-EP-FILTER/endpoint_groups/{id}/projects/{project}. Raises NotFound."""
     allow(act, policy.GET_ENDPOINT_GROUP_IN_PROJECT)
     found(act.tx, id)
     projects.found(act.tx, project_id)
@@ -129,7 +130,7 @@ def is_given(act: Act, id: str, project_id: str) -> tuple[str, str]:
 
 
 def take(act: Act, id: str, project_id: str) -> None:
-    """DELETE /v3/OS-EP-FILTER/endpoint_groups/{id}/projects/{project}"""
+    """DELETE /v3/OS-EP-FILTER/endpoint_groups/{id}/projects/{project}. Raises NotFound."""
     allow(act, policy.REMOVE_ENDPOINT_GROUP_FROM_PROJECT)
     found(act.tx, id)
     projects.found(act.tx, project_id)
@@ -162,7 +163,7 @@ def add(act: Act, project_id: str, endpoint_id: str) -> None:
 
 
 def check(act: Act, project_id: str, endpoint_id: str) -> None:
-    """HEAD, GET /v3/OS-EP-FILTER/projects/{project}/endpoints/{endpoint}"""
+    """HEAD, GET /v3/OS-EP-FILTER/projects/{project}/endpoints/{endpoint}. Raises NotFound."""
     allow(act, policy.CHECK_ENDPOINT_IN_PROJECT)
     projects.found(act.tx, project_id)
     endpoints.found_endpoint(act.tx, endpoint_id)
@@ -171,7 +172,7 @@ def check(act: Act, project_id: str, endpoint_id: str) -> None:
 
 
 def remove(act: Act, project_id: str, endpoint_id: str) -> None:
-    """DELETE /v3/OS-EP-FILTER/projects/{project}/endpoints/{endpoint}"""
+    """DELETE /v3/OS-EP-FILTER/projects/{project}/endpoints/{endpoint}. Raises NotFound."""
     allow(act, policy.REMOVE_ENDPOINT_FROM_PROJECT)
     c = store.PROJECT_ENDPOINTS.c
     if not store.PROJECT_ENDPOINTS.delete(act.tx, c.project_id == project_id, c.endpoint_id == endpoint_id):

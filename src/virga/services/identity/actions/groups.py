@@ -18,6 +18,7 @@ from virga.services.identity.tokens import Tokens
 
 
 def found(tx: Tx, id: str) -> model.Group:
+    """The group of this id. Raises NotFound."""
     group = store.GROUPS.get(tx, id)
     if group is None:
         raise NotFound(f"Could not find group: {id}.")
@@ -67,7 +68,7 @@ def index(call: Call) -> Page[model.Group]:
 
 
 def update(act: Act, id: str, body: wire.UpdateGroup) -> model.Group:
-    """PATCH /v3/groups/{id}"""
+    """PATCH /v3/groups/{id}. Raises Invalid."""
     allow(act, policy.UPDATE_GROUP, target=policy.on_group(store.GROUPS.get(act.tx, id)))
     group = found(act.tx, id)
     change = given(body)
@@ -135,7 +136,7 @@ def add(act: Act, id: str, user_id: str) -> None:
 
 
 def check(act: Act, id: str, user_id: str) -> None:
-    """HEAD /v3/groups/{id}/users/{user}"""
+    """HEAD /v3/groups/{id}/users/{user}. Raises NotFound."""
     allow(act, policy.CHECK_USER_IN_GROUP, target=_pair(act, id, user_id))
     found(act.tx, id)
     users.found(act.tx, user_id)
@@ -144,7 +145,7 @@ def check(act: Act, id: str, user_id: str) -> None:
 
 
 def remove(act: Act, id: str, user_id: str) -> None:
-    """DELETE /v3/groups/{id}/users/{user}"""
+    """DELETE /v3/groups/{id}/users/{user}. Raises NotFound."""
     allow(act, policy.REMOVE_USER_FROM_GROUP, target=_pair(act, id, user_id))
     found(act.tx, id)
     users.found(act.tx, user_id)

@@ -44,7 +44,7 @@ def _same(rows: Any, service_id: str, region_id: str | None, name: str) -> list[
 
 
 def register(act: Act, body: wire.RegisteredLimits) -> list[model.RegisteredLimit]:
-    """POST /v3/registered_limits"""
+    """POST /v3/registered_limits. Raises Conflict."""
     allow(act, policy.CREATE_REGISTERED_LIMITS)
     act.tx.hold("identity:limits")  # one of each: what is looked up below stays so until it is written
     out = []
@@ -88,7 +88,7 @@ def _used(tx: Tx, id: str) -> list[str]:
 
 
 def update_registered(act: Act, id: str, body: wire.UpdateRegisteredLimit) -> model.RegisteredLimit:
-    """PATCH /v3/registered_limits/{id}: not what it is about while limits refer to it."""
+    """PATCH /v3/registered_limits/{id}: not what it is about while limits refer to it. Raises Forbidden, Conflict."""
     allow(act, policy.UPDATE_REGISTERED_LIMIT)
     row = _found_registered(act.tx, id)
     change = given(body)
@@ -110,7 +110,7 @@ def update_registered(act: Act, id: str, body: wire.UpdateRegisteredLimit) -> mo
 
 
 def delete_registered(act: Act, id: str) -> None:
-    """DELETE /v3/registered_limits/{id}: not while limits refer to it."""
+    """DELETE /v3/registered_limits/{id}: not while limits refer to it. Raises Forbidden."""
     allow(act, policy.DELETE_REGISTERED_LIMIT)
     _found_registered(act.tx, id)
     used = _used(act.tx, id)
@@ -133,7 +133,7 @@ def limit_model(act: Act) -> tuple[str, str]:
 
 
 def create(act: Act, body: wire.Limits) -> list[model.ProjectLimit]:
-    """POST /v3/limits: each of a project or a domain, for what is registered."""
+    """POST /v3/limits: each of a project or a domain, for what is registered. Raises Invalid, Forbidden, Conflict."""
     allow(act, policy.CREATE_LIMITS)
     tx, out = act.tx, []
     tx.hold("identity:limits")

@@ -55,7 +55,7 @@ class ExternalPasswords(Protocol):
 
 
 def user_of(tx: Tx, id: object, name: object, domain: object) -> model.User | None:
-    """A user by id, or by name in a domain; None for one who is not there."""
+    """A user by id, or by name in a domain; None for one who is not there. Raises Invalid."""
     if isinstance(id, str):
         return store.USERS.get(tx, id)
     if not isinstance(name, str) or not isinstance(domain, wire.DomainRef):
@@ -67,6 +67,7 @@ def user_of(tx: Tx, id: object, name: object, domain: object) -> model.User | No
 
 
 def domain_of(tx: Tx, ref: wire.DomainRef) -> model.Domain | None:
+    """The domain that a login names, by id or name; None when there is none. Raises Invalid."""
     if ref.id is not UNSET:
         return store.DOMAINS.get(tx, str(ref.id))
     if ref.name is UNSET:
@@ -75,6 +76,7 @@ def domain_of(tx: Tx, ref: wire.DomainRef) -> model.Domain | None:
 
 
 def project_of(tx: Tx, ref: wire.ProjectRef) -> model.Project | None:
+    """The project that a scope names, by id, or by name and domain; None when there is none. Raises Invalid."""
     if ref.id is not UNSET:
         return store.PROJECTS.get(tx, str(ref.id))
     if ref.name is UNSET or not isinstance(ref.domain, wire.DomainRef):
@@ -139,7 +141,7 @@ def count(act: Act, user: model.User, passed: bool) -> None:
 
 
 def password(call: Call, auth: wire.Methods) -> Proof:
-    """`{"user": {"id" | "name" + "domain", "password"}}`"""
+    """`{"user": {"id" | "name" + "domain", "password"}}`. Raises Unauthorized."""
     assert isinstance(auth.password, wire.PasswordMethod)
     given = auth.password.user
     foreign = call.use(ExternalPasswords)(call, given, given.password)
@@ -155,7 +157,8 @@ def password(call: Call, auth: wire.Methods) -> Proof:
 
 
 def token(act: Act, auth: wire.Methods) -> Proof:
-    """`{"id": token}`: the new token ends no later than the first, and delegated authority is not handed on."""
+    """`{"id": token}`: the new token ends no later than the first, and delegated authority is not handed on.
+    Raises NotFound."""
     assert isinstance(auth.token, wire.TokenMethod)
     found = act.use(Tokens).session(auth.token.id)
     if found is None:
@@ -185,7 +188,7 @@ def refused(action: str) -> Forbidden:
 
 
 def application_credential(call: Call, auth: wire.Methods) -> Proof:
-    """`{"id" | "name" + "user", "secret"}`: the scope is the credential's own."""
+    """`{"id" | "name" + "user", "secret"}`: the scope is the credential's own. Raises Unauthorized, Invalid."""
     given = auth.application_credential
     assert isinstance(given, wire.AppCredentialMethod)
     if auth.token is UNSET and call.notes.get("scoped"):
@@ -218,7 +221,7 @@ def application_credential(call: Call, auth: wire.Methods) -> Proof:
 
 def totp(call: Call, auth: wire.Methods) -> Proof:
     """`{"user": {"id" | "name" + "domain", "passcode"}}` against the user's credentials of type totp (RFC 6238, six digits, this half
-    minute or the one before). A passcode works once in the whole cloud."""
+    minute or the one before). A passcode works once in the whole cloud. Raises Unauthorized."""
     assert isinstance(auth.totp, wire.TotpMethod)
     given, now = auth.totp.user, call.now()
     with call.db.read() as tx:

@@ -18,6 +18,7 @@ from virga.services.identity.actions import catalog
 
 
 def found(tx: Tx, id: str) -> model.PolicyBlob:
+    """The policy of this id. Raises NotFound."""
     row = store.POLICIES.get(tx, id)
     if row is None:
         raise NotFound(f"Could not find policy: {id}.")
@@ -183,7 +184,7 @@ def _of(tx: Tx, endpoint: model.Endpoint) -> str | None:
 
 
 def for_endpoint(act: Act, endpoint_id: str) -> model.PolicyBlob:
-    """GET /v3/endpoints/{id}/OS-ENDPOINT-POLICY/policy"""
+    """GET /v3/endpoints/{id}/OS-ENDPOINT-POLICY/policy. Raises NotFound."""
     allow(act, policy.GET_POLICY_FOR_ENDPOINT)
     policy_id = _of(act.tx, catalog.found_endpoint(act.tx, endpoint_id))
     if policy_id is None:

@@ -24,6 +24,7 @@ MAX_TAGS = 80
 
 
 def found(tx: Tx, id: str) -> model.Project:
+    """The project of this id; a domain is none. Raises NotFound."""
     project = store.PROJECTS.get(tx, id)
     if project is None:
         raise NotFound(f"Could not find project: {id}.")
@@ -53,7 +54,7 @@ def below(tx: Tx, id: str) -> list[model.Project]:
 
 
 def create(act: Act, body: wire.CreateProject) -> model.Project:
-    """POST /v3/projects: under a parent project, or under its domain."""
+    """POST /v3/projects: under a parent project, or under its domain. Raises Invalid, Forbidden."""
     tx = act.tx
     if body.is_domain:
         return _create_domain(act, body)
@@ -140,7 +141,8 @@ class ProjectDetails:
 
 
 def show(call: Call, id: str) -> ProjectDetails:
-    """GET /v3/projects/{id}, with `parents_as_list`, `parents_as_ids`, `subtree_as_list`, `subtree_as_ids`."""
+    """GET /v3/projects/{id}, with `parents_as_list`, `parents_as_ids`, `subtree_as_list`, `subtree_as_ids`.
+    Raises Invalid."""
     tx, q = call.tx, call.query
     project = store.PROJECTS.get(tx, id)
     domain = store.DOMAINS.get(tx, id) if project is None else None
@@ -220,7 +222,7 @@ def _tagged(call: Call) -> list[Where]:
 
 
 def update(act: Act, id: str, body: wire.UpdateProject) -> model.Project:
-    """PATCH /v3/projects/{id}: disabling ends the tokens of the project."""
+    """PATCH /v3/projects/{id}: disabling ends the tokens of the project. Raises Invalid, Forbidden."""
     project = store.PROJECTS.get(act.tx, id)
     if project is None and store.DOMAINS.get(act.tx, id) is not None:
         change = {
@@ -264,7 +266,7 @@ def update(act: Act, id: str, body: wire.UpdateProject) -> model.Project:
 
 
 def delete(act: Act, id: str) -> None:
-    """DELETE /v3/projects/{id}: not while it has children. The services clean up after the event."""
+    """DELETE /v3/projects/{id}: not while it has children. The services clean up after the event. Raises Forbidden."""
     project = store.PROJECTS.get(act.tx, id)
     if project is None and store.DOMAINS.get(act.tx, id) is not None:
         domains.delete(act, id)
@@ -303,14 +305,14 @@ def delete_tags(act: Act, id: str) -> None:
 
 
 def has_tag(act: Act, id: str, tag: str) -> None:
-    """GET /v3/projects/{id}/tags/{tag}"""
+    """GET /v3/projects/{id}/tags/{tag}. Raises NotFound."""
     allow(act, policy.GET_PROJECT_TAG, target=policy.on_project(store.PROJECTS.get(act.tx, id)))
     if unquote(tag) not in found(act.tx, id).tags:
         raise NotFound(f"Could not find project tag: {tag}.")
 
 
 def add_tag(act: Act, id: str, tag: str) -> None:
-    """PUT /v3/projects/{id}/tags/{tag}"""
+    """PUT /v3/projects/{id}/tags/{tag}. Raises Invalid."""
     allow(act, policy.CREATE_PROJECT_TAG, target=policy.on_project(store.PROJECTS.get(act.tx, id)))
     act.tx.hold(f"identity:tags {id}")  # tags lie in one column: two that come at once are both kept
     project = found(act.tx, id)
@@ -323,7 +325,7 @@ def add_tag(act: Act, id: str, tag: str) -> None:
 
 
 def delete_tag(act: Act, id: str, tag: str) -> None:
-    """DELETE /v3/projects/{id}/tags/{tag}"""
+    """DELETE /v3/projects/{id}/tags/{tag}. Raises NotFound."""
     allow(act, policy.DELETE_PROJECT_TAG, target=policy.on_project(store.PROJECTS.get(act.tx, id)))
     act.tx.hold(f"identity:tags {id}")
     project = found(act.tx, id)

@@ -20,6 +20,7 @@ NEVER_IMPLIED = frozenset({"admin"})
 
 
 def found(tx: Tx, id: str) -> model.Role:
+    """The role of this id. Raises NotFound."""
     role = store.ROLES.get(tx, id)
     if role is None:
         raise NotFound(f"Could not find role: {id}.")
@@ -27,7 +28,8 @@ def found(tx: Tx, id: str) -> model.Role:
 
 
 def fits(tx: Tx, role: model.Role, target: str, target_id: str) -> None:
-    """A domain's own role is granted on that domain's projects, on domains (Keystone looks at projects only), and not on the system."""
+    """A domain's own role is granted on that domain's projects, on domains (Keystone looks at projects only), and not on the system.
+    Raises Invalid, Forbidden."""
     if role.domain_id is None or target == "domain":
         return
     if target == "system":
@@ -85,7 +87,7 @@ def index(call: Call) -> Page[model.Role]:
 
 
 def update(act: Act, id: str, body: wire.UpdateRole) -> model.Role:
-    """PATCH /v3/roles/{id}"""
+    """PATCH /v3/roles/{id}. Raises Invalid."""
     role = found(act.tx, id)
     allow(act, policy.UPDATE_ROLE if role.domain_id is None else policy.UPDATE_DOMAIN_ROLE)
     change = given(body)
@@ -157,7 +159,8 @@ def check_implied(act: Act, id: str, implied_id: str) -> None:
 
 
 def imply(act: Act, id: str, implied_id: str) -> tuple[model.Role, model.Role]:
-    """PUT /v3/roles/{id}/implies/{implied}: no circle, and nothing brings the administrator's role along."""
+    """PUT /v3/roles/{id}/implies/{implied}: no circle, and nothing brings the administrator's role along.
+    Raises Forbidden."""
     allow(act, policy.CREATE_IMPLIED_ROLE)
     prior, implied = found(act.tx, id), found(act.tx, implied_id)
     if implied.name in NEVER_IMPLIED:

@@ -20,7 +20,7 @@ TrustWithRoles = tuple[model.Trust, list[model.Role]]
 
 
 def found(tx: Tx, id: str, now: float) -> model.Trust:
-    """A trust that can still be used; spent, expired and deleted ones are not there."""
+    """A trust that can still be used; spent, expired and deleted ones are not there. Raises NotFound."""
     trust = store.TRUSTS.get(tx, id)
     if (
         trust is None
@@ -43,7 +43,7 @@ def _open(act: Act) -> None:
 
 
 def role_ids(tx: Tx, given: list[wire.RoleRef]) -> list[str]:
-    """The ids of roles named by id or by name. Raises NotFound."""
+    """The ids of roles named by id or by name. Raises NotFound, Invalid."""
     out = []
     for ref in given:
         if isinstance(ref.id, str):
@@ -59,7 +59,7 @@ def role_ids(tx: Tx, given: list[wire.RoleRef]) -> list[str]:
 
 
 def create(act: Act, body: wire.CreateTrust) -> TrustWithRoles:
-    """POST /v3/OS-TRUST/trusts: by the trustor, for roles that the trustor has."""
+    """POST /v3/OS-TRUST/trusts: by the trustor, for roles that the trustor has. Raises Invalid, NotFound, Forbidden."""
     tx, actor, own = act.tx, act.actor, act.use(settings.Identity)
     allow(act, policy.CREATE_TRUST, target=policy.on_trust(body.trustor_user_id, body.trustee_user_id))
     _open(act)
@@ -204,7 +204,7 @@ def roles(act: Act, id: str) -> TrustWithRoles:
 
 
 def role(act: Act, id: str, role_id: str) -> model.Role:
-    """GET /v3/OS-TRUST/trusts/{id}/roles/{role}"""
+    """GET /v3/OS-TRUST/trusts/{id}/roles/{role}. Raises NotFound."""
     trust = _one(act, id)
     allow(act, policy.GET_ROLE_FOR_TRUST, target=policy.on_trust(trust.trustor_id, trust.trustee_id))
     _open(act)

@@ -34,6 +34,7 @@ FLAGS = (
 
 
 def found(tx: Tx, id: str) -> model.User:
+    """The user of this id. Raises NotFound."""
     user = store.USERS.get(tx, id)
     if user is None:
         raise NotFound(f"Could not find user: {id}.", type="UserNotFound")
@@ -172,7 +173,7 @@ def _expiring(call: Call) -> list[Where]:
 
 
 def update(act: Act, id: str, body: wire.UpdateUser) -> model.User:
-    """PATCH /v3/users/{id}: a new password, or disabling, ends the user's tokens."""
+    """PATCH /v3/users/{id}: a new password, or disabling, ends the user's tokens. Raises Invalid."""
     with act.db.read() as tx:
         allow(act, policy.UPDATE_USER, target=policy.on_user(store.USERS.get(tx, id)))
         found(tx, id)
@@ -234,7 +235,8 @@ def delete(act: Act, id: str) -> None:
 
 
 def change_password(call: Call, id: str, body: wire.ChangePassword) -> None:
-    """POST /v3/users/{id}/password: by the user, who knows the old one; needs no token."""
+    """POST /v3/users/{id}/password: by the user, who knows the old one; needs no token.
+    Raises Unauthorized, Invalid, Forbidden."""
     own, passwords = call.use(settings.Identity), call.use(Passwords)
     with call.db.read() as tx:
         user = store.USERS.get(tx, id)

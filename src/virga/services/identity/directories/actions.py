@@ -165,7 +165,7 @@ def _forget(act: Act, id: str) -> None:
 
 
 def change_password(call: Call, id: str, body: wire.ChangePassword) -> None:
-    """POST /v3/users/{id}/password"""
+    """POST /v3/users/{id}/password. Raises Unauthorized, Forbidden."""
     found = _entry(call, id)
     if found is None:
         return users.change_password(call, id, body)
@@ -242,7 +242,7 @@ def delete_group(call: Call, id: str) -> None:
 
 
 def add(call: Call, id: str, user_id: str) -> None:
-    """PUT /v3/groups/{id}/users/{user}"""
+    """PUT /v3/groups/{id}/users/{user}. Raises Forbidden."""
     found, user = _entry(call, id), _entry(call, user_id)
     if found is not None:
         _may(call, policy.ADD_USER_TO_GROUP, id, user_id)

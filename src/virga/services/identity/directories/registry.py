@@ -157,7 +157,7 @@ class Directories:
 
 
 def refuse_foreign(change: Mapping[str, Any], user: rows.User) -> None:
-    """A read-only directory's user keeps what is ours alone: the default project and the options."""
+    """A read-only directory's user keeps what is ours alone: the default project and the options. Raises Forbidden."""
     for key in change:
         if key not in {"default_project_id", "options", "domain_id"} and not (key == "extra" and not change[key]):
             raise Forbidden(

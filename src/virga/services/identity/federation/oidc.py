@@ -75,7 +75,8 @@ class OidcProvider:
             ) from None
 
     def endpoint(self, name: str) -> str:
-        """An address of the provider: by setting, else by its own description, whose issuer must be the very one."""
+        """An address of the provider: by setting, else by its own description, whose issuer must be the very one.
+        Raises Unavailable."""
         configured = getattr(self.own, name, "")
         if configured:
             return str(configured)
@@ -131,7 +132,8 @@ class OidcProvider:
         return self._introspected(bearer)
 
     def verified(self, token: str, audiences: list[str], nonce: str | None = None) -> Claims:
-        """The claims of a signed token that is from this issuer, for one of `audiences`, alive, and (with `nonce`) for this login."""
+        """The claims of a signed token that is from this issuer, for one of `audiences`, alive, and (with `nonce`) for this login.
+        Raises Unauthorized."""
         import jwt
 
         try:
@@ -210,7 +212,7 @@ class OidcProvider:
         return url + ("&" if "?" in url else "?") + urllib.parse.urlencode(query)
 
     def redeem(self, code: str, redirect: str, verifier: str, nonce: str) -> Claims:
-        """The claims behind a code that the browser brought, with those of UserInfo."""
+        """The claims behind a code that the browser brought, with those of UserInfo. Raises Unauthorized."""
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect, "code_verifier": verifier}
         headers = {}
         if self.own.client_secret:

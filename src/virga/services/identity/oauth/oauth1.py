@@ -116,7 +116,8 @@ def _form(**values: str) -> Answer:
 
 
 def request_token(call: Call) -> Answer:
-    """POST /v3/OS-OAUTH1/request_token, signed by the consumer, for the project of Requested-Project-Id."""
+    """POST /v3/OS-OAUTH1/request_token, signed by the consumer, for the project of Requested-Project-Id.
+    Raises Invalid, Unauthorized."""
     params, vault = signed.parameters(call), call.use(Vault)
     project = call.request.headers.get("requested-project-id")
     if not project:
@@ -155,7 +156,7 @@ def _request(tx: Tx, id: str, now: float) -> model.RequestToken:
 
 def authorize(act: Act, id: str, body: Authorize) -> str:
     """PUT /v3/OS-OAUTH1/authorize/{request_token}: roles that the caller has on the project; never by delegated authority. Gives the
-    verifier, which whoever has it turns the request token into an access token with."""
+    verifier, which whoever has it turns the request token into an access token with. Raises Forbidden, Unauthorized."""
     allow(act, AUTHORIZE)
     delegation.in_person(act, "A request token is not authorized")
     request = _request(act.tx, id, act.now())
@@ -177,7 +178,7 @@ def authorize(act: Act, id: str, body: Authorize) -> str:
 
 
 def access_token(call: Call) -> Answer:
-    """POST /v3/OS-OAUTH1/access_token: the granted request, once, with its verifier."""
+    """POST /v3/OS-OAUTH1/access_token: the granted request, once, with its verifier. Raises Invalid, Unauthorized."""
     params, vault = signed.parameters(call), call.use(Vault)
     for name in ("oauth_token", "oauth_verifier"):
         if not params.get(name):
@@ -215,7 +216,8 @@ def access_token(call: Call) -> Answer:
 
 
 def method(call: Call, _: v3.Methods) -> login.Proof:
-    """The method `oauth1` of POST /v3/auth/tokens: the request itself is signed by consumer and access token."""
+    """The method `oauth1` of POST /v3/auth/tokens: the request itself is signed by consumer and access token.
+    Raises Unauthorized."""
     params, vault = signed.parameters(call), call.use(Vault)
     with call.db.read() as tx:
         access, consumer = (
@@ -272,7 +274,7 @@ def list_roles(act: Act, user_id: str, id: str) -> list[rows.Role]:
 
 
 def show_role(act: Act, user_id: str, id: str, role_id: str) -> rows.Role:
-    """GET /v3/users/{user}/OS-OAUTH1/access_tokens/{id}/roles/{role}"""
+    """GET /v3/users/{user}/OS-OAUTH1/access_tokens/{id}/roles/{role}. Raises NotFound."""
     allow(act, GET_ACCESS_ROLE, user_id=user_id)
     delegation.in_person(act, "Access tokens are not looked at, nor ended,")
     role = identity.ROLES.get(act.tx, role_id) if role_id in _access(act, user_id, id).roles else None

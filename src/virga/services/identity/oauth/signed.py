@@ -15,7 +15,7 @@ LATE_SECONDS = 300.0
 
 
 def parameters(call: Call) -> dict[str, str]:
-    """The `oauth_…` parameters of the Authorization header."""
+    """The `oauth_…` parameters of the Authorization header. Raises Invalid."""
     from oauthlib.oauth1.rfc5849 import signature
 
     header = call.request.headers.get("authorization", "")

@@ -35,7 +35,7 @@ def admit(act: Act, token: str) -> Actor | None:
 
 
 def page_slice(call: Call, rows: list[str]) -> slice:
-    """`limit` and `marker` of v2.0's lists, as a slice of `rows` (ids)."""
+    """`limit` and `marker` of v2.0's lists, as a slice of `rows` (ids). Raises Invalid."""
     marker, limit = call.query.get("marker"), call.query.whole("limit")
     start = 0
     if marker is not None:

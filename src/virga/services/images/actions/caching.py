@@ -22,7 +22,7 @@ def state(act: Act) -> tuple[list[Any], list[str]]:
 
 
 def queue(act: Act, id: str) -> None:
-    """PUT /v2/cache/{id}: fetched soon. The bytes move after the answer."""
+    """PUT /v2/cache/{id}: fetched soon. The bytes move after the answer. Raises Invalid."""
     allow(act, policy.CACHE_IMAGE)
     with act.db.read() as tx:
         image = found(act, tx, id)
@@ -44,7 +44,7 @@ def drop(act: Act, id: str) -> None:
 
 
 def clear(call: Call) -> None:
-    """DELETE /v2/cache: everything, or what `x-image-cache-clear-target` names."""
+    """DELETE /v2/cache: everything, or what `x-image-cache-clear-target` names. Raises Invalid."""
     allow(call, policy.CACHE_DELETE)
     target = call.request.headers.get("x-image-cache-clear-target", "").lower()
     if target not in {"", "cache", "queue"}:
@@ -74,7 +74,7 @@ def prune(act: Act) -> tuple[int, int]:
 
 
 def nodes(act: Act, id: str) -> None:
-    """GET /v2/cache/nodes/{id}: as upstream without a central record of caches."""
+    """GET /v2/cache/nodes/{id}: as upstream without a central record of caches. Raises NotFound, Conflict."""
     allow(act, policy.CACHED_NODES)
     with act.db.read() as tx:
         if found(act, tx, id) is None:

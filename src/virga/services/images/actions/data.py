@@ -77,7 +77,8 @@ async def receive(
     begin: Callable[[Call, str], PendingUpload],
     finish: Callable[[Call, PendingUpload, Writer, Stored], None],
 ) -> Answer:
-    """The body into a store. Whatever goes wrong, and if the caller vanishes: nothing is kept and the image is queued again."""
+    """The body into a store. Whatever goes wrong, and if the caller vanishes: nothing is kept and the image is queued again.
+    Raises UnsupportedMedia, Invalid, NotFound, NoSpace, Unavailable."""
     loop = asyncio.get_running_loop()
     run, threads = loop.run_in_executor, call.use(Stores).threads
     upload = await run(threads, begin, call, id)
@@ -240,7 +241,7 @@ def _finish(act: Act, upload: PendingUpload, writer: Writer, stored: Stored) -> 
 
 
 def look(act: Act, image: model.Image, writer: Writer, size: int) -> Inspection:
-    """What the bytes are. What they claim to be in the request is compared, never believed."""
+    """What the bytes are. What they claim to be in the request is compared, never believed. Raises Unavailable."""
     fd = writer.fd()
     if fd is None:
         raise Unavailable("The store gives no way to look at the bytes")

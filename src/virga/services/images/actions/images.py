@@ -59,7 +59,7 @@ def permit(act: Act, rule: Rule, image: model.Image) -> None:
 
 
 def create(act: Act, body: wire.CreateImage) -> model.Image:
-    """POST /v2/images: a record that waits for its bytes (`queued`)."""
+    """POST /v2/images: a record that waits for its bytes (`queued`). Raises Conflict."""
     owner = body.owner or act.actor.project_id or ""
     allow(act, policy.ADD_IMAGE, project_id=act.actor.project_id)
     if owner != act.actor.project_id:
@@ -154,7 +154,7 @@ def show(act: Act, id: str) -> model.Image:
 
 def delete(act: Act, id: str) -> None:
     """DELETE /v2/images/{id}: the rows now; the bytes after the commit (the sweeper finds what is without a row), an import that is
-    under way meets the missing row and undoes itself."""
+    under way meets the missing row and undoes itself. Raises Forbidden."""
     image = found(act, act.tx, id)
     permit(act, policy.DELETE_IMAGE, image)
     if image.protected:
@@ -166,7 +166,7 @@ def delete(act: Act, id: str) -> None:
 
 
 def add_tag(act: Act, id: str, tag: str) -> None:
-    """PUT /v2/images/{id}/tags/{tag}"""
+    """PUT /v2/images/{id}/tags/{tag}. Raises Invalid, OverQuota."""
     image = changing(act, id)
     permit(act, policy.MODIFY_IMAGE, image)
     if len(tag) > 255:
@@ -180,7 +180,7 @@ def add_tag(act: Act, id: str, tag: str) -> None:
 
 
 def remove_tag(act: Act, id: str, tag: str) -> None:
-    """DELETE /v2/images/{id}/tags/{tag}"""
+    """DELETE /v2/images/{id}/tags/{tag}. Raises NotFound."""
     image = changing(act, id)
     permit(act, policy.MODIFY_IMAGE, image)
     if tag not in image.tags:
@@ -214,7 +214,7 @@ def _settle(act: Act, image: model.Image, before: str, after: str) -> None:
 
 
 def delete_nothing(act: Act) -> None:
-    """DELETE /v2/images/: an image without an id."""
+    """DELETE /v2/images/: an image without an id. Raises NotFound."""
     raise NotFound("The resource could not be found.")
 
 

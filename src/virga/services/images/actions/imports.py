@@ -23,7 +23,7 @@ DIRECT, WEB, COPY, GLANCE, LOCATION = "glance-direct", "web-download", "copy-ima
 
 
 def start_import(call: Call, id: str, body: wire.Import) -> Answer:
-    """POST /v2/images/{id}/import: 202, and a task that says how it goes."""
+    """POST /v2/images/{id}/import: 202, and a task that says how it goes. Raises Invalid."""
     method = body.method
     own = call.use(Images)
     if method.name not in own.import_methods:
@@ -103,7 +103,7 @@ def begin(
     must: bool = True,
     **more: Any,
 ) -> str:
-    """Write the task and start the saga of the same image; returns the task's id."""
+    """Write the task and start the saga of the same image; returns the task's id. Raises Conflict."""
     most, why = _room(call, call.tx, limits.IMAGE_SIZE, image.owner)
     task, now = call.world.uuid(), call.now()
     args = {

@@ -70,7 +70,7 @@ def tasks(call: Call) -> Page[model.Task]:
 
 
 def task(act: Act, id: str) -> model.Task:
-    """GET /v2/tasks/{id}"""
+    """GET /v2/tasks/{id}. Raises NotFound."""
     allow(act, policy.GET_TASK)
     row = store.TASKS.get(act.tx, id)
     if row is None or (row.owner != act.actor.project_id and not is_admin(act.actor)):
@@ -79,7 +79,7 @@ def task(act: Act, id: str) -> model.Task:
 
 
 def create_task(act: Act, body: wire.CreateTask) -> Any:
-    """POST /v2/tasks: refused. Its input was a way round every check that an import makes."""
+    """POST /v2/tasks: refused. Its input was a way round every check that an import makes. Raises Invalid."""
     allow(act, policy.TASKS_ACCESS)
     raise Invalid(
         "Tasks are not created by request: import an image with POST /v2/images/{id}/import, and a task will say how it goes.",
@@ -88,7 +88,7 @@ def create_task(act: Act, body: wire.CreateTask) -> Any:
 
 
 def delete_task(act: Act, id: str) -> None:
-    """DELETE /v2/tasks/{id}: as upstream, tasks expire and are not deleted."""
+    """DELETE /v2/tasks/{id}: as upstream, tasks expire and are not deleted. Raises Invalid."""
     task(act, id)
     allow(act, policy.TASKS_ACCESS)
     raise Invalid(f"Task {id} is not deleted by request: it goes away when it expires.", field="id")

@@ -62,7 +62,7 @@ DEFAULT, MOST, MANY = 25, 1000, 50
 
 
 def index(call: Call) -> Page[model.Image]:
-    """GET /v2/images. Names that are no column are properties and compared as strings."""
+    """GET /v2/images. Names that are no column are properties and compared as strings. Raises NotFound, Invalid."""
     if call.request.path.endswith("/"):
         raise NotFound("The resource could not be found.")  # an image without an id, not the list
     allow(call, policy.GET_IMAGES)
@@ -100,7 +100,8 @@ def _limit(call: Call) -> int:
 
 
 def order(call: Call) -> list[tuple[str, str]]:
-    """`sort=name:asc,size` or `sort_key` and `sort_dir` (one for all, or one each); downwards unless told otherwise."""
+    """`sort=name:asc,size` or `sort_key` and `sort_dir` (one for all, or one each); downwards unless told otherwise.
+    Raises Invalid."""
     q = call.query
     keys, ways = list(q.all("sort_key")), list(q.all("sort_dir"))
     both = q.get("sort")
@@ -193,7 +194,8 @@ def _when(column: Any, text: str, name: str) -> Any:
 
 
 def quoted(text: str, name: str) -> list[str]:
-    """`a,"b,c",d` → a; b,c; d. A quote inside of a word, or one that is not closed, is the caller's error."""
+    """`a,"b,c",d` → a; b,c; d. A quote inside of a word, or one that is not closed, is the caller's error.
+    Raises Invalid."""
     out: list[str] = []
     at = 0
     while at <= len(text):

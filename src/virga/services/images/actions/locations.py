@@ -34,7 +34,8 @@ def index(act: Act, id: str) -> list[model.Location]:
 
 
 def add(call: Call, id: str, body: wire.AddLocation) -> Answer:
-    """POST /v2/images/{id}/locations: the bytes are read once, looked at and hashed; then the image is active where it lies."""
+    """POST /v2/images/{id}/locations: the bytes are read once, looked at and hashed; then the image is active where it lies.
+    Raises Conflict."""
     place = _place(call, body.url)
     known: dict[str, str] = {}
     declared = _hash(body.validation_data)
@@ -83,7 +84,8 @@ def _hash(validation: wire.Validation | None) -> tuple[str, str] | None:
 
 
 def patch(act: Act, image: model.Image, verb: str, at: str | None, value: Any) -> None:
-    """`/locations` in a PATCH: add one (`/locations/-`), replace all, remove one. Only where the setting shows locations."""
+    """`/locations` in a PATCH: add one (`/locations/-`), replace all, remove one. Only where the setting shows locations.
+    Raises Forbidden, Conflict, Invalid."""
     if not act.use(Images).show_locations:
         raise Forbidden("It's not allowed to update locations if locations are invisible.", field="locations")
     permit(act, policy.DELETE_IMAGE_LOCATION if verb == "remove" else policy.SET_IMAGE_LOCATION, image)
@@ -192,7 +194,7 @@ def _drop(act: Act, image: model.Image, rows: list[model.Location], gone: model.
 
 
 def delete_from_store(act: Act, store_id: str, id: str) -> None:
-    """DELETE /v2/stores/{store}/{id}: one copy of the bytes."""
+    """DELETE /v2/stores/{store}/{id}: one copy of the bytes. Raises Conflict, NotFound, Forbidden."""
     if store_id not in act.use(Stores).by_id:
         raise Conflict(f"The selected store {store_id[:64]} is not available on this node.")
     image = found(act, act.tx, id)

@@ -31,7 +31,7 @@ def index(act: Act, id: str) -> list[model.Member]:
 
 
 def show(act: Act, id: str, member_id: str) -> model.Member:
-    """GET /v2/images/{id}/members/{member}"""
+    """GET /v2/images/{id}/members/{member}. Raises NotFound."""
     image = found(act, act.tx, id)
     mine = is_admin(act.actor) or act.actor.project_id in {image.owner, member_id}
     member = store.member(act.tx, id, member_id) if mine and image.visibility == "shared" else None
@@ -42,7 +42,8 @@ def show(act: Act, id: str, member_id: str) -> model.Member:
 
 
 def create(act: Act, id: str, body: wire.AddMember) -> model.Member:
-    """POST /v2/images/{id}/members: offered, and pending until the other project accepts."""
+    """POST /v2/images/{id}/members: offered, and pending until the other project accepts.
+    Raises Conflict, OverQuota."""
     image = _shared(act, id)
     permit(act, policy.ADD_MEMBER, image)
     act.tx.hold(f"members:{id}")
@@ -60,7 +61,8 @@ def create(act: Act, id: str, body: wire.AddMember) -> model.Member:
 
 
 def update(act: Act, id: str, member_id: str, body: wire.SetMember) -> model.Member:
-    """PUT /v2/images/{id}/members/{member}: the member's own word; the owner has none in it."""
+    """PUT /v2/images/{id}/members/{member}: the member's own word; the owner has none in it.
+    Raises Forbidden, Invalid."""
     image = _shared(act, id)
     if not is_admin(act.actor) and image.owner == act.actor.project_id:
         raise Forbidden(f"Not allowed to update members for image {id}: whether to accept it is the member's decision.")
@@ -79,7 +81,7 @@ def update(act: Act, id: str, member_id: str, body: wire.SetMember) -> model.Mem
 
 
 def delete(act: Act, id: str, member_id: str) -> None:
-    """DELETE /v2/images/{id}/members/{member}"""
+    """DELETE /v2/images/{id}/members/{member}. Raises NotFound."""
     image = _shared(act, id)
     permit(act, policy.DELETE_MEMBER, image)
     m = store.MEMBERS.c

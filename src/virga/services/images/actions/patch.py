@@ -79,7 +79,7 @@ def _keep(act: Act, image: model.Image, doc: dict[str, Any]) -> None:
 
 
 def read(call: Call) -> list[Step]:
-    """The operations of the body, in either media type."""
+    """The operations of the body, in either media type. Raises UnsupportedMedia, Invalid."""
     kind = call.request.headers.get("content-type", "").partition(";")[0].strip()
     if kind not in {wire.PATCH, wire.PATCH_OLD}:
         raise UnsupportedMedia(

@@ -18,6 +18,7 @@ class WebStore:
         self.guard = guard
 
     def create(self, key: str, size: int | None = None) -> Writer:
+        """See `Store.create`: never. Raises Forbidden."""
         raise Forbidden("This store only reads: its images are at addresses of the web", field="store")
 
     def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:

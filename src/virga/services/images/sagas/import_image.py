@@ -182,7 +182,7 @@ def undeliver(ctx: Context) -> None:
 
 
 def publish(ctx: Context) -> None:
-    """The image is active, in the transaction that counts what its project has."""
+    """The image is active, in the transaction that counts what its project has. Raises NotFound."""
     tx, found, seen = ctx.tx, ctx.notes["deliver"], ctx.notes["examine"]
     where = (store.c.id == ctx.args["image"], store.c.saga_id == ctx.id)
     row, now = store.IMAGES.one(tx, *where), ctx.world.now()

@@ -27,7 +27,7 @@ DESCRIPTION = 1 << 20
 def write_chunks(
     stores: Stores, key: str, chunks: Iterable[bytes], *, total: int, most: int, why: str, progress: TransferProgress
 ) -> int:
-    """The chunks into the staging area, whole or not at all; how many bytes."""
+    """The chunks into the staging area, whole or not at all; how many bytes. Raises TooLarge."""
     writer, size = stores.staging.create(key), 0
     try:
         if total > most:
@@ -61,7 +61,8 @@ def from_web(
 def from_glance(
     ctx: Context, stores: Stores, key: str, most: int, why: str, progress: TransferProgress
 ) -> dict[str, Any]:
-    """An image of another region, with the caller's token; of this cloud, with the caller's rights."""
+    """An image of another region, with the caller's token; of this cloud, with the caller's rights.
+    Raises NotFound, Invalid."""
     requested = ctx.args["from"]
     with ctx.db.read() as tx:
         base = identity.endpoint(tx, "image", requested["glance_region"], requested["glance_service_interface"])

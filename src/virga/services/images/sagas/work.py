@@ -151,7 +151,7 @@ def signature(ctx: Context, row: model.Image) -> Signature | None:
 
 
 def source(ctx: Context, stores: Stores, row: model.Image, key: str | None) -> Iterator[bytes]:
-    """The bytes from the staging area, or from wherever the image has them."""
+    """The bytes from the staging area, or from wherever the image has them. Raises NotFound."""
     if key is not None:
         return stores.staging.read(key)
     with ctx.db.read() as tx:
@@ -172,7 +172,8 @@ def fan_out(
     size: int,
     progress: TransferProgress,
 ) -> dict[str, str]:
-    """One reading, every store; the stores that failed, and why. With `must` the first failure ends it all."""
+    """One reading, every store; the stores that failed, and why. With `must` the first failure ends it all.
+    Raises Invalid."""
     writers: dict[str, Writer] = {}
     failed: dict[str, str] = {}
 

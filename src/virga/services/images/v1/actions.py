@@ -39,7 +39,8 @@ KEYS = {
 
 
 def index(call: Call) -> Page[model.Image]:
-    """GET /v1/images and /v1/images/detail: what is public and what is the project's own; the newest first."""
+    """GET /v1/images and /v1/images/detail: what is public and what is the project's own; the newest first.
+    Raises Invalid."""
     allow(call, policy.GET_IMAGES)
     q, c = call.query, store.c
     where: list[Any] = [
@@ -82,7 +83,7 @@ def show(act: Act, id: str) -> model.Image:
 
 
 async def download(call: Call, id: str) -> Answer:
-    """GET /v1/images/{id}: the bytes, and the headers."""
+    """GET /v1/images/{id}: the bytes, and the headers. Raises NotFound."""
     image = await asyncio.get_running_loop().run_in_executor(None, _read, call, id)
     if image.status not in {model.ACTIVE, model.DEACTIVATED}:
         raise NotFound(f"Image {id} has no bytes: it is {image.status}.")
@@ -98,7 +99,7 @@ def _read(act: Act, id: str) -> model.Image:
 
 async def create(call: Call) -> Answer:
     """POST /v1/images: the record, and its bytes from the body, or from an address (`copy_from`, which is then fetched under the
-    same guard as an import), or from where they stay (`location`)."""
+    same guard as an import), or from where they stay (`location`). Raises Invalid."""
     run = asyncio.get_running_loop().run_in_executor
     declared = headers.read(call.request.headers)
     image = await run(None, _create, call, declared)
@@ -255,7 +256,7 @@ def remove_member(act: Act, id: str, member: str) -> Answer:
 
 
 def shared_images(act: Act, member: str) -> list[model.Member]:
-    """GET /v1/shared-images/{member}: for the member itself and administrators."""
+    """GET /v1/shared-images/{member}: for the member itself and administrators. Raises Conflict."""
     allow(act, policy.GET_MEMBERS, project_id=member)
     if member != act.actor.project_id and not is_admin(act.actor):
         raise Conflict("Not for others.")

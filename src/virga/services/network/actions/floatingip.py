@@ -26,7 +26,8 @@ def seen(act: Act, id: str) -> model.FloatingIp:
 
 
 def create(act: Act, body: wire.CreateFloatingIp) -> model.FloatingIpDetails:
-    """POST /v2.0/floatingips: an address of the external network, at once on a port if one is named."""
+    """POST /v2.0/floatingips: an address of the external network, at once on a port if one is named.
+    Raises Invalid, Conflict."""
     project = ownership.project_of(act, body)
     allow(act, policy.CREATE_FLOATINGIP, project_id=project)
     if body.floating_ip_address is not None:

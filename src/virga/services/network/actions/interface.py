@@ -16,7 +16,7 @@ from virga.services.network.actions.router import Leg, held, legs_of
 
 
 def add(act: Act, id: str, body: wire.RouterInterface) -> model.RouterInterface:
-    """PUT /v2.0/routers/{id}/add_router_interface, by subnet or by port."""
+    """PUT /v2.0/routers/{id}/add_router_interface, by subnet or by port. Raises Invalid."""
     if isinstance(body.port_id, str):
         act.tx.hold(f"port:{body.port_id}")
     on = held(act, id)
@@ -122,7 +122,8 @@ def _no_overlap(legs: list[Leg], fresh: list[model.Subnet]) -> None:
 
 
 def remove(act: Act, id: str, body: wire.RouterInterface) -> model.RouterInterface:
-    """PUT /v2.0/routers/{id}/remove_router_interface: not while floating IPs or routes need it."""
+    """PUT /v2.0/routers/{id}/remove_router_interface: not while floating IPs or routes need it.
+    Raises Invalid, NotFound, Conflict."""
     on = held(act, id)
     allow(act, policy.REMOVE_ROUTER_INTERFACE, project_id=on.project_id)
     if body.subnet_id is UNSET and body.port_id is UNSET:

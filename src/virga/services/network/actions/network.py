@@ -112,7 +112,7 @@ def index(call: Call) -> Page[model.NetworkDetails]:
 
 
 def update(act: Act, id: str, body: wire.UpdateNetwork) -> model.NetworkDetails:
-    """PUT /v2.0/networks/{id}"""
+    """PUT /v2.0/networks/{id}. Raises Conflict."""
     network = seen(act, id)
     allow(act, policy.UPDATE_NETWORK, project_id=network.project_id)
     change = ownership.given(
@@ -153,7 +153,7 @@ def update(act: Act, id: str, body: wire.UpdateNetwork) -> model.NetworkDetails:
 
 def delete(act: Act, id: str) -> None:
     """DELETE /v2.0/networks/{id}: not while ports are on it. What the network made for itself goes along, and floating
-    IPs that nobody uses (Neutron, "delete_disassociated_floatingips")."""
+    IPs that nobody uses (Neutron, "delete_disassociated_floatingips"). Raises Conflict."""
     network = seen(act, id)
     allow(act, policy.DELETE_NETWORK, project_id=network.project_id)
     ports = store.PORTS.find(act.tx, store.PORTS.c.network_id == id)

@@ -25,7 +25,8 @@ CONTROL = {"fields", "limit", "marker", "sort_key", "sort_dir", "page_reverse"}
 
 
 def project_of(act: Act, body: Any) -> str:
-    """The project that will own the new thing: the caller's, or for administrators the one named."""
+    """The project that will own the new thing: the caller's, or for administrators the one named.
+    Raises Invalid, Forbidden."""
     named = body.project_id if body.project_id is not UNSET else body.tenant_id
     if body.project_id is not UNSET and body.tenant_id is not UNSET and body.project_id != body.tenant_id:
         raise Invalid("Invalid input for field 'tenant_id': it differs from project_id", field="tenant_id")

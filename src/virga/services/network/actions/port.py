@@ -128,7 +128,7 @@ def index(call: Call) -> Page[model.PortDetails]:
 
 
 def update(act: Act, id: str, body: wire.UpdatePort) -> model.PortDetails:
-    """PUT /v2.0/ports/{id}"""
+    """PUT /v2.0/ports/{id}. Raises Conflict."""
     act.tx.hold(f"port:{id}")
     port = seen(act, id)
     on = store.NETWORKS.get(act.tx, port.network_id)
@@ -245,7 +245,8 @@ def _readdress(act: Act, port: model.Port, wanted: list[wire.FixedIp]) -> None:
 
 
 def delete(act: Act, id: str) -> None:
-    """DELETE /v2.0/ports/{id}: router ports go by the router, others take their floating IP's association along."""
+    """DELETE /v2.0/ports/{id}: router ports go by the router, others take their floating IP's association along.
+    Raises Conflict."""
     act.tx.hold(f"port:{id}")
     port = seen(act, id)
     on = store.NETWORKS.get(act.tx, port.network_id)

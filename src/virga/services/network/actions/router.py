@@ -113,7 +113,7 @@ def legs_of(act: Act, router_id: str) -> list[Leg]:
 
 
 def delete(act: Act, id: str) -> None:
-    """DELETE /v2.0/routers/{id}: not while subnets hang on it; its gateway goes along."""
+    """DELETE /v2.0/routers/{id}: not while subnets hang on it; its gateway goes along. Raises Conflict."""
     router = held(act, id)
     allow(act, policy.DELETE_ROUTER, project_id=router.project_id)
     legs = legs_of(act, id)

@@ -150,7 +150,7 @@ def index(call: Call) -> Page[model.GroupDetails]:
 
 
 def update(act: Act, id: str, body: wire.UpdateGroup) -> model.GroupDetails:
-    """PUT /v2.0/security-groups/{id}"""
+    """PUT /v2.0/security-groups/{id}. Raises Conflict."""
     group = seen(act, id)
     allow(act, policy.UPDATE_SECURITY_GROUP, project_id=group.project_id)
     change = ownership.given(body, {"name": "name", "description": "description", "stateful": "stateful"})
@@ -177,7 +177,7 @@ def _in_use(act: Act, id: str) -> Conflict:
 
 
 def delete(act: Act, id: str) -> None:
-    """DELETE /v2.0/security-groups/{id}: neither the default one nor one in use."""
+    """DELETE /v2.0/security-groups/{id}: neither the default one nor one in use. Raises Conflict."""
     group = seen(act, id)
     allow(act, policy.DELETE_SECURITY_GROUP, project_id=group.project_id)
     if group.is_default and not is_admin(act.actor):

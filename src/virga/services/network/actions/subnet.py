@@ -189,7 +189,7 @@ def _gateway_free(tx: Tx, subnet: model.Subnet) -> None:
 
 
 def delete(act: Act, id: str) -> None:
-    """DELETE /v2.0/subnets/{id}: not while ports have addresses of it."""
+    """DELETE /v2.0/subnets/{id}: not while ports have addresses of it. Raises Conflict."""
     subnet = seen(act, id)
     allow(act, policy.DELETE_SUBNET, project_id=subnet.project_id)
     ports = store.PORTS.within(act.tx, "id", store.ports_with(act.tx, subnet_id=id))

@@ -76,7 +76,7 @@ PROTOCOLS = {
 
 
 def protocol_of(value: str | int | None) -> str | None:
-    """A protocol's name or number as Neutron keeps it."""
+    """A protocol's name or number as Neutron keeps it. Raises Invalid."""
     if value is None or value in {"any", "0", 0}:
         return None
     text = str(value).lower()

@@ -541,7 +541,7 @@ def find_numbered(
 def change(
     tx: Tx, container_id: int, name: str, now: float, update: Callable[[model.Object], dict[str, Any]]
 ) -> model.Object:
-    """POST: new metadata on the newest version. `update(old)` gives the columns to write."""
+    """POST: new metadata on the newest version. `update(old)` gives the columns to write. Raises NotFound."""
     tx.hold(f"container:{container_id}")
     old = rows.row(tx, container_id, name)
     if old is None:

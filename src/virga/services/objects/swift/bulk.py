@@ -51,7 +51,7 @@ class BulkResult:
         name: str,
         version: str | None = None,
     ) -> None:
-        """Take one away, and count it: done, not there, or what was in the way."""
+        """Take one away, and count it: done, not there, or what was in the way. Raises NotFound, Conflict."""
         path = f"/{container}/{name}" if name else f"/{container}"
         try:
             if name:

@@ -174,6 +174,7 @@ class Containers:
     # -- containers ------------------------------------------------------------------------------------------------
 
     async def container(self, request: Request, entry: Entry, account: str, name: str) -> Response:
+        """GET, HEAD, PUT, POST and DELETE of a container. Raises NotFound, Forbidden."""
         commits = self.context.commits
         own, row, _ = await commits.read(lambda tx: containers_store.look_up(tx, account, name))
         await entry.allow(request, account, row, container_name=name, account_row=own)
@@ -386,7 +387,7 @@ def check_container_name(name: str) -> None:
 
 
 def agree(control: Mapping[str, Any]) -> None:
-    """Raise 400 for settings that exclude each other."""
+    """Raise 400 for settings that exclude each other. Raises Invalid."""
     if control.get("versioning") and control.get("archive"):
         raise Invalid(
             "A container has either X-Versions-Location or X-Versions-Enabled, not both.", field="X-Versions-Enabled"

@@ -24,7 +24,7 @@ class Lookup:
     async def look(
         self, request: Request, entry: Entry, account: str, container: str, name: str, *, method: str | None = None
     ) -> containers.Found:
-        """What is there, once the caller may `method` it."""
+        """What is there, once the caller may `method` it. Raises NotFound."""
         small: list[bytes] = []
         want = method == "GET" and request.method == "GET"
 
@@ -53,7 +53,7 @@ class Lookup:
     async def found(
         self, request: Request, entry: Entry, account: str, container: str, name: str, version: str | None = None
     ) -> tuple[model.Container, model.Object]:
-        """A live object, readable by the caller; a version of it only by the account's owner."""
+        """A live object, readable by the caller; a version of it only by the account's owner. Raises NotFound."""
         found = await self.look(request, entry, account, container, name, method="GET")
         assert found.container is not None
         o = found.object

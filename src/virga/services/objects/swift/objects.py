@@ -158,6 +158,7 @@ class Objects:
     # -- POST ------------------------------------------------------------------------------------------------------
 
     async def post(self, request: Request, entry: Entry, account: str, container: str, name: str) -> Response:
+        """POST of an object: its metadata anew. Raises NotFound."""
         if "x-symlink-target" in request.headers:
             raise refuse(400, "A PUT request is required to set a symlink target")
         found = await self.lookup.look(request, entry, account, container, name)
@@ -189,6 +190,7 @@ class Objects:
     # -- DELETE ----------------------------------------------------------------------------------------------------
 
     async def delete(self, request: Request, entry: Entry, account: str, container: str, name: str) -> Response:
+        """DELETE of an object, a version of it, or all that a manifest names. Raises NotFound."""
         version = request.query.get("version-id") or None
         if request.query.get("multipart-manifest") == "delete":
             await self.lookup.look(request, entry, account, container, name)

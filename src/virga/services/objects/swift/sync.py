@@ -77,7 +77,7 @@ def newest(at: float, code: int) -> Callable[[model.Object | None], None]:
 
 
 def changes(context: ObjectContext, request: Request) -> dict[str, str | None]:
-    """What a container's headers set: sync_to and sync_key ('' removes). Raises 400 for what leads nowhere or may not."""
+    """What a container's headers set: sync_to and sync_key ('' removes). Raises 400 for what leads nowhere or may not. Raises Invalid."""
     out: dict[str, str | None] = {}
     for name, header in (("sync_to", "x-container-sync-to"), ("sync_key", "x-container-sync-key")):
         if f"x-remove-{header[2:]}" in request.headers:
@@ -96,7 +96,8 @@ def changes(context: ObjectContext, request: Request) -> dict[str, str | None]:
 
 
 def settle(tx: Tx, old: model.Container, control: dict[str, Any]) -> None:
-    """What a change of a container's settings means for what waits: another target is to be told everything, none nothing."""
+    """What a change of a container's settings means for what waits: another target is to be told everything, none nothing.
+    Raises Invalid."""
     if control.get("sync_to") and control.get("versioning"):
         raise Invalid(
             "Cannot configure container sync on a container with object versioning configured.",

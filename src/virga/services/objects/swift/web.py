@@ -60,7 +60,8 @@ def _move(request: Request) -> Response:
 
 
 async def object(objects: Objects, request: Request, entry: Entry, account: str, name: str, path: str) -> Response:
-    """An object for a caller without a token: if the container is a site, folders and error pages too."""
+    """An object for a caller without a token: if the container is a site, folders and error pages too.
+    Raises NotFound."""
     try:
         response = await objects.get(request, entry, account, name, path)
         if (

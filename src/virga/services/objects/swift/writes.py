@@ -37,7 +37,7 @@ class Writes:
         self.context = context
 
     def check_new(self, request: Request) -> actions.Check | None:
-        """What the write must look at when the target may not exist yet."""
+        """What the write must look at when the target may not exist yet. Raises Invalid."""
         text = request.headers.get("if-none-match")
         if text is None:
             return None
@@ -185,7 +185,8 @@ def object_meta(request: Request) -> dict[str, str]:
 
 
 def check_manifest(text: str) -> None:
-    """Raise 400 unless this leads to the segments of a dynamic large object, whatever request brings it."""
+    """Raise 400 unless this leads to the segments of a dynamic large object, whatever request brings it.
+    Raises Invalid."""
     try:
         value = unquote(text)
     except UnicodeDecodeError:
@@ -202,6 +203,7 @@ def whole_number(text: str) -> bool:
 
 
 def check_object_name(name: str) -> None:
+    """Refuse names that Swift refuses. Raises Invalid."""
     if len(name.encode()) > model.MAX_NAME:
         raise refuse(400, f"Object name length of {len(name.encode())} longer than {model.MAX_NAME}")
     if not name:

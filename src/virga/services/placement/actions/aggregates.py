@@ -33,7 +33,8 @@ def replace(act: Act, id: str, body: wire.Aggregates) -> Held:
 
 
 def replace_bare(call: Call, id: str) -> Held:
-    """PUT /resource_providers/{uuid}/aggregates before 1.19: the body is the list, and no generation is looked at."""
+    """PUT /resource_providers/{uuid}/aggregates before 1.19: the body is the list, and no generation is looked at.
+    Raises Invalid."""
     allow(call, policy.UPDATE_AGGREGATES)
     try:
         ids = typed.decode(call.request.body, list[str])

@@ -42,7 +42,7 @@ def of_provider(act: Act, id: str) -> tuple[model.Provider, list[model.Allocatio
 
 
 def put(call: Call, id: str, body: wire.Allocations) -> None:
-    """PUT /allocations/{consumer} (1.12)"""
+    """PUT /allocations/{consumer} (1.12). Raises Invalid."""
     allow(call, policy.UPDATE_ALLOCATIONS)
     if not body.allocations and call.version < (1, 28):
         raise Invalid("JSON does not validate: {} does not have enough properties", field="allocations")
@@ -50,7 +50,8 @@ def put(call: Call, id: str, body: wire.Allocations) -> None:
 
 
 def put_listed(call: Call, id: str, body: wire.ListedAllocations) -> None:
-    """PUT /allocations/{consumer} before 1.12: a list of providers; who owns it is not told before 1.8."""
+    """PUT /allocations/{consumer} before 1.12: a list of providers; who owns it is not told before 1.8.
+    Raises Invalid."""
     allow(call, policy.UPDATE_ALLOCATIONS)
     given = isinstance(body.project_id, str), isinstance(body.user_id, str)
     if call.version >= (1, 8) and not all(given):
@@ -75,7 +76,7 @@ NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
 def post(call: Call, body: wire.ManyAllocations) -> None:
-    """POST /allocations (1.13): many consumers, all or none."""
+    """POST /allocations (1.13): many consumers, all or none. Raises Invalid."""
     allow(call, policy.MANAGE_ALLOCATIONS)
     if not body.extra:
         raise Invalid("JSON does not validate: {} does not have enough properties", field="body")
@@ -139,7 +140,7 @@ def _same(act: Act, id: str, generation: object) -> None:
 
 
 def delete(act: Act, id: str) -> None:
-    """DELETE /allocations/{consumer}"""
+    """DELETE /allocations/{consumer}. Raises NotFound."""
     allow(act, policy.DELETE_ALLOCATIONS)
     if not release(act.tx, _consumer_id(id)):
         raise NotFound(f"No allocations for consumer '{id[:64]}'")
@@ -282,7 +283,8 @@ def _consumer_id(id: str) -> str:
 
 
 def reshape(call: Call, body: wire.Reshape) -> None:
-    """POST /reshaper (1.30): inventories and allocations of several providers change at once; what is used moves along."""
+    """POST /reshaper (1.30): inventories and allocations of several providers change at once; what is used moves along.
+    Raises Invalid, Conflict."""
     allow(call, policy.RESHAPE)
     consumers = {groups.plain(id): each for id, each in body.allocations.items()}
     for id, each in sorted(consumers.items()):

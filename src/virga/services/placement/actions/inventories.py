@@ -28,7 +28,7 @@ def index(act: Act, id: str) -> Held:
 
 
 def show(act: Act, id: str, name: str) -> tuple[model.Provider, model.Inventory]:
-    """GET /resource_providers/{uuid}/inventories/{class}"""
+    """GET /resource_providers/{uuid}/inventories/{class}. Raises NotFound."""
     allow(act, policy.SHOW_INVENTORY)
     provider = providers.found(act, id)
     row = store.INVENTORIES.by(act.tx, provider_id=provider.id, resource_class=name)
@@ -38,7 +38,7 @@ def show(act: Act, id: str, name: str) -> tuple[model.Provider, model.Inventory]
 
 
 def create(call: Call, id: str, body: wire.NewInventory) -> tuple[model.Provider, model.Inventory]:
-    """POST /resource_providers/{uuid}/inventories: one more class."""
+    """POST /resource_providers/{uuid}/inventories: one more class. Raises Conflict."""
     allow(call, policy.CREATE_INVENTORY)
     provider = providers.found(call, id)
     _known(call, [body.resource_class])
@@ -60,7 +60,7 @@ def replace(call: Call, id: str, body: wire.AllInventories) -> Held:
 
 
 def update(call: Call, id: str, name: str, body: wire.OneInventory) -> tuple[model.Provider, model.Inventory]:
-    """PUT /resource_providers/{uuid}/inventories/{class}"""
+    """PUT /resource_providers/{uuid}/inventories/{class}. Raises Invalid."""
     allow(call, policy.UPDATE_INVENTORY)
     provider = providers.found(call, id)
     if store.INVENTORIES.by(call.tx, provider_id=provider.id, resource_class=name) is None:
@@ -87,7 +87,8 @@ def _there(act: Act, id: str, name: str) -> tuple[model.Provider, model.Inventor
 
 
 def not_yet(act: Act, id: str) -> None:
-    """DELETE /resource_providers/{uuid}/inventories before 1.5: the path is there, the method is not."""
+    """DELETE /resource_providers/{uuid}/inventories before 1.5: the path is there, the method is not.
+    Raises MethodNotAllowed."""
     allow(act, policy.DELETE_INVENTORY)
     raise MethodNotAllowed("The method DELETE is not allowed for this resource.", allow="GET, POST, PUT")
 

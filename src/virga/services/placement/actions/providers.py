@@ -35,7 +35,7 @@ def changed(act: Act, provider: model.Provider, generation: int | None = None) -
 
 
 def create(act: Act, body: wire.CreateProvider) -> model.Provider:
-    """POST /resource_providers"""
+    """POST /resource_providers. Raises Conflict."""
     allow(act, policy.CREATE_PROVIDER)
     id = groups.plain(body.uuid) if isinstance(body.uuid, str) else act.world.uuid()
     parent = _parent(act, body.parent_provider_uuid, id)
@@ -112,7 +112,8 @@ def _move(call: Call, provider: model.Provider, parent: model.Provider | None) -
 
 
 def delete(act: Act, id: str) -> None:
-    """DELETE /resource_providers/{uuid}: not while something is allocated from it, nor while it has children."""
+    """DELETE /resource_providers/{uuid}: not while something is allocated from it, nor while it has children.
+    Raises Conflict."""
     allow(act, policy.DELETE_PROVIDER)
     provider = found(act, id, " for delete")
     if store.PROVIDERS.by(act.tx, parent_id=provider.id) is not None:

@@ -17,7 +17,7 @@ def index(act: Act) -> list[str]:
 
 
 def show(act: Act, name: str) -> str:
-    """GET /resource_classes/{name}"""
+    """GET /resource_classes/{name}. Raises NotFound."""
     allow(act, policy.SHOW_CLASS)
     if name not in model.standard_classes() and store.CLASSES.by(act.tx, name=name) is None:
         raise NotFound(f"No such resource class {name[:80]}.")
@@ -25,7 +25,7 @@ def show(act: Act, name: str) -> str:
 
 
 def create(act: Act, body: wire.CreateClass) -> str:
-    """POST /resource_classes"""
+    """POST /resource_classes. Raises Conflict."""
     allow(act, policy.CREATE_CLASS)
     if store.CLASSES.by(act.tx, name=body.name) is not None:
         raise Conflict(f"Conflicting resource class already exists: {body.name}")
@@ -34,7 +34,7 @@ def create(act: Act, body: wire.CreateClass) -> str:
 
 
 def ensure(act: Act, name: str) -> tuple[str, bool]:
-    """PUT /resource_classes/{name} (1.7): there is one from now on; says whether it is new."""
+    """PUT /resource_classes/{name} (1.7): there is one from now on; says whether it is new. Raises Invalid."""
     allow(act, policy.UPDATE_CLASS)
     if model.CUSTOM.fullmatch(name) is None:
         raise Invalid(f"'{name[:80]}' does not match '^CUSTOM_[A-Z0-9_]+$'", field="name")
@@ -45,7 +45,7 @@ def ensure(act: Act, name: str) -> tuple[str, bool]:
 
 
 def rename(act: Act, name: str, body: wire.CreateClass) -> str:
-    """PUT /resource_classes/{name} before 1.7"""
+    """PUT /resource_classes/{name} before 1.7. Raises Conflict."""
     allow(act, policy.UPDATE_CLASS)
     _custom(act, name, "update")
     if body.name != name and store.CLASSES.by(act.tx, name=body.name) is not None:
@@ -57,7 +57,7 @@ def rename(act: Act, name: str, body: wire.CreateClass) -> str:
 
 
 def delete(act: Act, name: str) -> None:
-    """DELETE /resource_classes/{name}: a custom one of which there is no inventory."""
+    """DELETE /resource_classes/{name}: a custom one of which there is no inventory. Raises Conflict."""
     allow(act, policy.DELETE_CLASS)
     _custom(act, name, "delete")
     users = store.INVENTORIES.every(act.tx, resource_class=name, limit=20)

@@ -38,14 +38,14 @@ def _there(act: Act, name: str) -> bool:
 
 
 def show(act: Act, name: str) -> None:
-    """GET /traits/{name}: 204 when there is one."""
+    """GET /traits/{name}: 204 when there is one. Raises NotFound."""
     allow(act, policy.SHOW_TRAIT)
     if not _there(act, name):
         raise NotFound(f"No such trait(s): {name[:80]}.")
 
 
 def put(act: Act, name: str) -> tuple[str, bool]:
-    """PUT /traits/{name}: there is one from now on; says whether it is new."""
+    """PUT /traits/{name}: there is one from now on; says whether it is new. Raises Invalid."""
     allow(act, policy.UPDATE_TRAIT)
     if model.CUSTOM.fullmatch(name) is None:
         raise Invalid(
@@ -60,7 +60,7 @@ def put(act: Act, name: str) -> tuple[str, bool]:
 
 
 def delete(act: Act, name: str) -> None:
-    """DELETE /traits/{name}: a custom one that nothing carries."""
+    """DELETE /traits/{name}: a custom one that nothing carries. Raises Invalid, NotFound, Conflict."""
     allow(act, policy.DELETE_TRAIT)
     if name in model.standard_traits():
         raise Invalid(f"Cannot delete standard trait {name[:80]}.", field="name")
@@ -83,7 +83,7 @@ def of_provider(act: Act, id: str) -> Held:
 
 
 def set_of_provider(act: Act, id: str, body: wire.ProviderTraits) -> Held:
-    """PUT /resource_providers/{uuid}/traits: these, and no others."""
+    """PUT /resource_providers/{uuid}/traits: these, and no others. Raises Invalid."""
     allow(act, policy.UPDATE_PROVIDER_TRAITS)
     wanted = set(body.traits)
     own = wanted - model.standard_traits()

@@ -402,6 +402,7 @@ class LdapDirectory:
         return ["TRUE" if enabled != own.user_enabled_invert else "FALSE"]
 
     def add_user(self, name: str, password: str | None, enabled: bool, extra: Mapping[str, Any]) -> User:
+        """See `Directory.add_user`. Raises Invalid, Conflict."""
         self._must_write()
         own = self.own
         local_id = name if own.user_id_attribute == own.user_name_attribute else secrets.token_hex(16)
@@ -447,6 +448,7 @@ class LdapDirectory:
         return out
 
     def change_user(self, local_id: str, change: Mapping[str, Any]) -> User:
+        """See `Directory.change_user`. Raises Forbidden, Invalid."""
         self._must_write()
         own, who = self.own, self._found(local_id)
         edits: dict[str, Any] = {}
@@ -495,6 +497,7 @@ class LdapDirectory:
             self._did(c, f"user {who.name}")
 
     def add_group(self, name: str, description: str) -> Group:
+        """See `Directory.add_group`. Raises Conflict."""
         self._must_write()
         own = self.own
         local_id = name if own.group_id_attribute == own.group_name_attribute else secrets.token_hex(16)
@@ -522,6 +525,7 @@ class LdapDirectory:
         return f"cn=dumb,{self.own.groups_at}"
 
     def change_group(self, local_id: str, change: Mapping[str, Any]) -> Group:
+        """See `Directory.change_group`. Raises Forbidden."""
         self._must_write()
         own, group = self.own, self._group(local_id)
         edits: dict[str, Any] = {}
@@ -558,6 +562,7 @@ class LdapDirectory:
                 self._did(c, f"group {group.name}")
 
     def leave(self, group_id: str, local_id: str) -> None:
+        """See `Directory.leave`. Raises NotFound."""
         self._must_write()
         group, member = self._group(group_id), self._member(local_id)
         mark = self.own.group_member_attribute

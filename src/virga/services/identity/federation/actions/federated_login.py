@@ -63,7 +63,7 @@ def by_assertion(
     act: Act, idp: str, protocol: str, assertion: rules.Assertion, remote_id: str = REMOTE_ID
 ) -> rows.User:
     """The user whom the provider's words mean here, made or renewed by the mapping; `remote_id` names the word that is the provider's own
-    name, unless the protocol says another. Raises Unauthorized."""
+    name, unless the protocol says another. Raises Unauthorized, Forbidden."""
     provider, way, mapping = known(act, idp, protocol)
     if provider.remote_ids and not set(assertion.get(way.remote_id_attribute or remote_id, ())) & set(
         provider.remote_ids
@@ -265,7 +265,7 @@ def _projects(act: Act, tx: Tx, provider: model.Provider, user: rows.User, who: 
 
 
 def bearer(call: Call) -> str:
-    """The token of the provider that the caller shows."""
+    """The token of the provider that the caller shows. Raises Unauthorized."""
     kind, _, token = call.request.headers.get("authorization", "").partition(" ")
     if kind.lower() != "bearer" or not token.strip():
         raise Unauthorized("The header 'Authorization: Bearer …' with a token of the identity provider is needed.")
@@ -286,7 +286,7 @@ class MappedMethod(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def mapped(call: Call, auth: identity_wire.Methods) -> login.Proof:
-    """The method `mapped` of POST /v3/auth/tokens: the same, with a scope."""
+    """The method `mapped` of POST /v3/auth/tokens: the same, with a scope. Raises Invalid."""
     try:
         given = typed.convert(auth.mapped, MappedMethod)
     except msgspec.ValidationError as e:
@@ -329,7 +329,7 @@ def cookie(call: Call, named: str) -> str:
 
 
 def origin(call: Call) -> str:
-    """The dashboard that asks, if it is one of those that are trusted."""
+    """The dashboard that asks, if it is one of those that are trusted. Raises Invalid, Unauthorized."""
     origin = call.query.get("origin")
     if not origin:
         raise Invalid("Request must have an origin query parameter", field="origin")
@@ -367,7 +367,8 @@ def _state(call: Call) -> State:
 
 
 def callback(call: Call) -> tuple[str, str, str]:
-    """GET /v3/auth/OS-FEDERATION/oidc/callback: back from the provider; the page hands the token to the dashboard."""
+    """GET /v3/auth/OS-FEDERATION/oidc/callback: back from the provider; the page hands the token to the dashboard.
+    Raises Unauthorized."""
     state = _state(call)
     code = call.query.get("code")
     if not code:

@@ -29,6 +29,7 @@ def _id(id: str, noun: str) -> str:
 
 
 def provider(tx: Tx, id: str) -> model.Provider:
+    """The identity provider of this id. Raises NotFound."""
     found = store.PROVIDERS.get(tx, id)
     if found is None:
         raise NotFound(f"Could not find Identity Provider: {id}.")
@@ -47,7 +48,8 @@ def _remote_ids_free(tx: Tx, ids: list[str], own: str) -> None:
 
 
 def create_provider(act: Act, id: str, body: wire.CreateProvider) -> model.Provider:
-    """PUT /v3/OS-FEDERATION/identity_providers/{id}; without a domain the provider's users get one of their own."""
+    """PUT /v3/OS-FEDERATION/identity_providers/{id}; without a domain the provider's users get one of their own.
+    Raises Conflict."""
     allow(act, policy.CREATE_PROVIDER)
     tx, remote = act.tx, list(dict.fromkeys(body.remote_ids or []))
     tx.hold("identity-providers")
@@ -93,7 +95,7 @@ def _where(call: Call, rows: Any) -> list[Any]:
 
 
 def update_provider(act: Act, id: str, body: wire.UpdateProvider) -> model.Provider:
-    """PATCH /v3/OS-FEDERATION/identity_providers/{id}: disabling it ends the tokens of its users."""
+    """PATCH /v3/OS-FEDERATION/identity_providers/{id}: disabling it ends the tokens of its users. Raises Invalid."""
     allow(act, policy.UPDATE_PROVIDER)
     tx = act.tx
     tx.hold("identity-providers")
@@ -125,6 +127,7 @@ def delete_provider(act: Act, id: str) -> None:
 
 
 def mapping(tx: Tx, id: str) -> model.Mapping:
+    """The mapping of this id. Raises NotFound."""
     found = store.MAPPINGS.get(tx, id)
     if found is None:
         raise NotFound(f"Could not find mapping: {id}.")
@@ -132,7 +135,7 @@ def mapping(tx: Tx, id: str) -> model.Mapping:
 
 
 def create_mapping(act: Act, id: str, body: wire.WriteMapping) -> model.Mapping:
-    """PUT /v3/OS-FEDERATION/mappings/{id}"""
+    """PUT /v3/OS-FEDERATION/mappings/{id}. Raises Conflict."""
     allow(act, policy.CREATE_MAPPING)
     version = body.schema_version if isinstance(body.schema_version, str) else "1.0"
     rules.check(body.rules, version)
@@ -164,7 +167,7 @@ def update_mapping(act: Act, id: str, body: wire.WriteMapping) -> model.Mapping:
 
 
 def delete_mapping(act: Act, id: str) -> None:
-    """DELETE /v3/OS-FEDERATION/mappings/{id}: not while a protocol uses it."""
+    """DELETE /v3/OS-FEDERATION/mappings/{id}: not while a protocol uses it. Raises Conflict."""
     allow(act, policy.DELETE_MAPPING)
     mapping(act.tx, id)
     users = store.PROTOCOLS.find(act.tx, store.PROTOCOLS.c.mapping_id == id)
@@ -178,6 +181,7 @@ def delete_mapping(act: Act, id: str) -> None:
 
 
 def protocol(tx: Tx, idp: str, id: str) -> model.Protocol:
+    """The protocol of this id, of this provider. Raises NotFound."""
     c = store.PROTOCOLS.c
     found = store.PROTOCOLS.one(tx, c.idp_id == idp, c.id == id)
     if found is None:
@@ -192,7 +196,7 @@ def _mapping_for(tx: Tx, id: str) -> str:
 
 
 def create_protocol(act: Act, idp: str, id: str, body: wire.WriteProtocol) -> model.Protocol:
-    """PUT /v3/OS-FEDERATION/identity_providers/{idp}/protocols/{id}"""
+    """PUT /v3/OS-FEDERATION/identity_providers/{idp}/protocols/{id}. Raises Invalid, Conflict."""
     allow(act, policy.CREATE_PROTOCOL)
     provider(act.tx, idp)
     if not isinstance(body.mapping_id, str):
@@ -248,6 +252,7 @@ def delete_protocol(act: Act, idp: str, id: str) -> None:
 
 
 def service_provider(tx: Tx, id: str) -> model.ServiceProvider:
+    """The service provider of this id. Raises NotFound."""
     found = store.SERVICE_PROVIDERS.get(tx, id)
     if found is None:
         raise NotFound(f"Could not find Service Provider: {id}.")
@@ -255,7 +260,7 @@ def service_provider(tx: Tx, id: str) -> model.ServiceProvider:
 
 
 def create_service_provider(act: Act, id: str, body: wire.CreateServiceProvider) -> model.ServiceProvider:
-    """PUT /v3/OS-FEDERATION/service_providers/{id}"""
+    """PUT /v3/OS-FEDERATION/service_providers/{id}. Raises Conflict."""
     allow(act, policy.CREATE_SERVICE_PROVIDER)
     if store.SERVICE_PROVIDERS.get(act.tx, _id(id, "service_provider")) is not None:
         raise Conflict(f"Conflict occurred attempting to store service_provider - Duplicate entry found with ID {id}.")

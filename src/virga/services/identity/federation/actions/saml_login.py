@@ -86,7 +86,8 @@ def _begun(act: Act, sealed: str, label: str, idp: str, protocol: str) -> Pendin
 
 
 def begin(call: Call, idp: str, protocol: str) -> tuple[str, str]:
-    """Off to the provider by the redirect binding, for a dashboard; the cookie ties the login to the browser."""
+    """Off to the provider by the redirect binding, for a dashboard; the cookie ties the login to the browser.
+    Raises Unavailable."""
     origin = federated_login.origin(call)
     federated_login.known(call, idp, protocol)
     provider = _provider(call, idp)
@@ -130,7 +131,7 @@ def is_enhanced(call: Call) -> bool:
 
 def consume(call: Call, idp: str, protocol: str) -> tuple[str, rows.Session] | tuple[str, str, str]:
     """POST …/protocols/{protocol}/saml2/acs: a browser's form gets the page that hands the token to the dashboard; an envelope gets the
-    token."""
+    token. Raises Invalid."""
     federated_login.known(call, idp, protocol)
     provider = _provider(call, idp)
     kind = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -25,7 +25,8 @@ def authenticate(call: Call, idp: str, protocol: str) -> tuple[str, rows.Session
 
 
 def websso(call: Call, protocol: str) -> tuple[str, str]:
-    """GET /v3/auth/OS-FEDERATION/websso/{protocol}?origin=…, with the one provider that has this protocol."""
+    """GET /v3/auth/OS-FEDERATION/websso/{protocol}?origin=…, with the one provider that has this protocol.
+    Raises NotFound, Invalid."""
     with call.db.read() as tx:
         ids = {p.idp_id for p in store.PROTOCOLS.find(tx, store.PROTOCOLS.c.id == protocol)} & call.use(Providers).ids()
     if not ids:

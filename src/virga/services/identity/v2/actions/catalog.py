@@ -72,7 +72,8 @@ def endpoints(call: Call) -> list[Joined]:
 
 
 def create_endpoint(act: Act, body: wire.WriteEndpoint) -> Joined:
-    """POST /v2.0/endpoints: a region that is not there yet is made, as 2013's Keystone had no list of them."""
+    """POST /v2.0/endpoints: a region that is not there yet is made, as 2013's Keystone had no list of them.
+    Raises Invalid."""
     if body.id is not None:
         raise Invalid("Invalid input for field 'endpoint.id': ids are given by the cloud", field="id")
     if body.region and store.REGIONS.get(act.tx, body.region) is None:
@@ -100,7 +101,7 @@ def create_endpoint(act: Act, body: wire.WriteEndpoint) -> Joined:
 
 
 def delete_endpoint(call: Call, id: str) -> None:
-    """DELETE /v2.0/endpoints/{id}: the public one and those joined to it."""
+    """DELETE /v2.0/endpoints/{id}: the public one and those joined to it. Raises NotFound, Conflict."""
     found = next((one for one in endpoints(call) if one["public"].id == id), None)
     if found is None:
         raise NotFound(f"Could not find endpoint: {id}.")

@@ -23,7 +23,7 @@ def extensions(_: Act) -> list[str]:
 
 
 def extension(_: Act, alias: str) -> str:
-    """GET /v2.0/extensions/{alias}"""
+    """GET /v2.0/extensions/{alias}. Raises NotFound."""
     if alias not in EXTENSIONS:
         raise NotFound(f"Could not find extension: {alias[:64]}.")
     return alias

@@ -16,7 +16,7 @@ from virga.services.identity.v2.adapter import DOMAIN, as_v3, page_slice
 
 
 def found(call: Call, id: str) -> model.Project:
-    """A tenant that the caller may see: those of other domains are not there for v2.0."""
+    """A tenant that the caller may see: those of other domains are not there for v2.0. Raises NotFound."""
     project = projects.show(as_v3(call), id).project
     if project.domain_id != DOMAIN:
         raise NotFound(f"Could not find project: {id}.")
@@ -25,7 +25,7 @@ def found(call: Call, id: str) -> model.Project:
 
 def index(call: Call) -> list[model.Project] | model.Project:
     """GET /v2.0/tenants. With a scoped token of an administrator all of them (what port 35357 was for), else those in which the
-    caller has a role; `name` asks for one."""
+    caller has a role; `name` asks for one. Raises NotFound."""
     everything = may(call.actor, policy.LIST_PROJECTS) and (call.actor.project_id is not None or not call.actor.user_id)
     name = call.query.get("name")
     if name is not None:
@@ -43,7 +43,7 @@ def index(call: Call) -> list[model.Project] | model.Project:
 
 
 def create(act: Act, body: wire.WriteTenant) -> model.Project:
-    """POST /v2.0/tenants"""
+    """POST /v2.0/tenants. Raises Invalid."""
     if not isinstance(body.name, str):
         raise Invalid("Name field is required and cannot be empty", field="name")
     if body.id is not UNSET:
@@ -57,7 +57,7 @@ def create(act: Act, body: wire.WriteTenant) -> model.Project:
 
 
 def update(call: Call, id: str, body: wire.WriteTenant) -> model.Project:
-    """POST or PUT /v2.0/tenants/{id}"""
+    """POST or PUT /v2.0/tenants/{id}. Raises Invalid."""
     if body.id not in (UNSET, id):
         raise Invalid("Cannot change project ID", field="id")
     found(call, id)

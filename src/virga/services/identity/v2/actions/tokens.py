@@ -30,7 +30,8 @@ RequestedScope = v3.Scope | Literal["unscoped"]
 
 
 def issue(call: Call, body: wire.AuthV2) -> Issued:
-    """POST /v2.0/tokens: by password or token, for a tenant by id or name. Without a tenant the token is unscoped."""
+    """POST /v2.0/tokens: by password or token, for a tenant by id or name. Without a tenant the token is unscoped.
+    Raises Invalid."""
     if isinstance(body.password, wire.PasswordCredentials):
         if body.token is not UNSET:
             raise Invalid("Invalid input for field 'auth': passwordCredentials or token, not both", field="auth")
@@ -63,7 +64,8 @@ def _scope(body: wire.AuthV2) -> RequestedScope:
 
 
 def told(act: Act, issued: tuple[str, model.Session] | auth.AuthReceipt) -> Issued:
-    """Refuse what v2.0 has no words for: other domains, scopes that are no tenant, logins with several factors."""
+    """Refuse what v2.0 has no words for: other domains, scopes that are no tenant, logins with several factors.
+    Raises Unauthorized."""
     if isinstance(issued, auth.AuthReceipt):
         raise Unauthorized("The user needs more than a password to log in, which v2.0 cannot ask for: use v3.")
     return _issued(act, issued[0], sayable(issued[1]))
@@ -75,6 +77,7 @@ def _issued(act: Act, token: str, session: model.Session) -> Issued:
 
 
 def sayable(session: model.Session) -> model.Session:
+    """The session, if v2.0 has words for it: it knows the default domain, and projects in it. Raises Unauthorized."""
     if session.user.domain_id != DOMAIN or (session.project is not None and session.project.domain_id != DOMAIN):
         raise Unauthorized("The token is of another domain than the default one, which v2.0 cannot say: use v3.")
     if session.domain is not None or session.payload.system:
@@ -83,7 +86,7 @@ def sayable(session: model.Session) -> model.Session:
 
 
 def show(call: Call, token: str) -> Issued:
-    """GET /v2.0/tokens/{id}, for services; `belongsTo` asks for a tenant."""
+    """GET /v2.0/tokens/{id}, for services; `belongsTo` asks for a tenant. Raises Unauthorized."""
     session = sayable(auth.checked(as_v3(call, subject=token)))
     wanted = call.query.get("belongsTo")
     if wanted is not None and (session.project is None or session.project.id != wanted):
@@ -102,7 +105,8 @@ def endpoints(call: Call, token: str) -> Issued:
 
 
 def change_password(call: Call, user_id: str, body: wire.OwnPassword) -> Issued:
-    """PATCH /v2.0/OS-KSCRUD/users/{id}: one's own; every older token ends, so a fresh one comes back."""
+    """PATCH /v2.0/OS-KSCRUD/users/{id}: one's own; every older token ends, so a fresh one comes back.
+    Raises Forbidden."""
     if call.actor.user_id != user_id:
         raise Forbidden("Token belongs to another user")
     project = call.actor.project_id

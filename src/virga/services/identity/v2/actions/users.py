@@ -24,6 +24,7 @@ PLACE = grants.GrantTarget("project", "user", inherited=False)
 
 
 def found(act: Act, id: str) -> model.User:
+    """The user of this id, of the default domain. Raises NotFound."""
     user = users.show(act, id)
     if user.domain_id != DOMAIN:
         raise NotFound(f"Could not find user: {id}.", type="UserNotFound")
@@ -31,7 +32,7 @@ def found(act: Act, id: str) -> model.User:
 
 
 def index(call: Call) -> list[model.User] | model.User:
-    """GET /v2.0/users; `name` asks for one."""
+    """GET /v2.0/users; `name` asks for one. Raises NotFound."""
     name = call.query.get("name")
     if name is None:
         return users.index(as_v3(call, domain_id=DOMAIN)).items
@@ -42,7 +43,7 @@ def index(call: Call) -> list[model.User] | model.User:
 
 
 def create(call: Call, body: wire.WriteUser) -> model.User:
-    """POST /v2.0/users; with `tenantId` the user also becomes a member of that tenant."""
+    """POST /v2.0/users; with `tenantId` the user also becomes a member of that tenant. Raises Invalid."""
     name = body.name if isinstance(body.name, str) else body.username if isinstance(body.username, str) else None
     if name is None:
         raise Invalid("Name field is required and cannot be empty", field="name")
@@ -87,7 +88,8 @@ def _role(name: str) -> dict[str, Any]:
 
 
 def update(call: Call, id: str, body: wire.WriteUser) -> model.User:
-    """PUT /v2.0/users/{id} and its OS-KSADM parts (password, enabled, tenant): only what is sent changes."""
+    """PUT /v2.0/users/{id} and its OS-KSADM parts (password, enabled, tenant): only what is sent changes.
+    Raises Invalid."""
     if body.id not in (UNSET, id):
         raise Invalid("Cannot change user ID", field="id")
     with call.db.read() as tx:
@@ -136,7 +138,7 @@ def granted(call: Call, tenant_id: str, user_id: str) -> list[model.Role]:
 
 
 def no_tenant(act: Act, *_: str) -> None:
-    """Roles of a user without a tenant: 2013's Keystone did not have them either."""
+    """Roles of a user without a tenant: 2013's Keystone did not have them either. Raises Invalid."""
     raise Invalid("User roles not supported: tenant ID required", field="tenant")
 
 
@@ -152,7 +154,7 @@ def references(act: Act, user_id: str) -> list[tuple[str, str, str, str]]:
 
 
 def unrefer(call: Call, user_id: str, ref: str) -> None:
-    """DELETE /v2.0/users/{id}/roleRefs/{ref}"""
+    """DELETE /v2.0/users/{id}/roleRefs/{ref}. Raises NotFound."""
     params = parse_qs(ref)
     if not params.get("tenantId") or not params.get("roleId"):
         raise NotFound(f"Could not find role reference: {ref}.")

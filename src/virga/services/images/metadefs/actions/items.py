@@ -111,7 +111,7 @@ def properties(call: Call, name: str) -> Listed:
 
 
 def show_property(call: Call, name: str, item: str) -> One:
-    """GET …/properties/{property}; with `resource_type` the name has that type's prefix."""
+    """GET …/properties/{property}; with `resource_type` the name has that type's prefix. Raises NotFound."""
     kind = call.query.get("resource_type")
     if kind is not None:
         row = found(call, name)

@@ -26,7 +26,7 @@ KEYS = {
 
 
 def found(act: Act, name: str) -> model.Namespace:
-    """A namespace that the caller may know of."""
+    """A namespace that the caller may know of. Raises NotFound."""
     allow(act, policy.READ)
     row = store.NAMESPACES.one(act.tx, store.n.namespace == name, store.seen(act.actor.project_id, is_admin(act.actor)))
     if row is None:
@@ -35,7 +35,7 @@ def found(act: Act, name: str) -> model.Namespace:
 
 
 def index(call: Call) -> Page[NamespaceWithItems]:
-    """GET /v2/metadefs/namespaces, with what each is for."""
+    """GET /v2/metadefs/namespaces, with what each is for. Raises Invalid."""
     allow(call, policy.READ)
     q, where = call.query, []
     seen = store.seen(call.actor.project_id, is_admin(call.actor))
@@ -67,7 +67,7 @@ def show(act: Act, name: str) -> NamespaceWithItems:
 
 
 def create(act: Act, body: wire.Namespace) -> NamespaceWithItems:
-    """POST /v2/metadefs/namespaces: the namespace and all that is in it, or nothing."""
+    """POST /v2/metadefs/namespaces: the namespace and all that is in it, or nothing. Raises Conflict."""
     allow(act, policy.ADD_NAMESPACE)
     if store.NAMESPACES.one(act.tx, store.n.namespace == body.namespace) is not None:
         raise Conflict(f"The metadata definition namespace={body.namespace} already exists.")
@@ -122,7 +122,8 @@ def object_body(o: wire.Object) -> dict[str, Any]:
 
 
 def update(act: Act, name: str, body: wire.SetNamespace) -> NamespaceWithItems:
-    """PUT /v2/metadefs/namespaces/{namespace}: what is not said becomes what it would be in a new one."""
+    """PUT /v2/metadefs/namespaces/{namespace}: what is not said becomes what it would be in a new one.
+    Raises Conflict."""
     row = found(act, name)
     allow(act, policy.MODIFY_NAMESPACE)
     if (
@@ -136,7 +137,7 @@ def update(act: Act, name: str, body: wire.SetNamespace) -> NamespaceWithItems:
 
 
 def delete(act: Act, name: str) -> None:
-    """DELETE /v2/metadefs/namespaces/{namespace}, with all that is in it."""
+    """DELETE /v2/metadefs/namespaces/{namespace}, with all that is in it. Raises Forbidden."""
     row = found(act, name)
     allow(act, policy.DELETE_NAMESPACE)
     if row.protected:

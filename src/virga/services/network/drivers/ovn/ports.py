@@ -22,6 +22,7 @@ class Ports:
         self.nb = nb
 
     def ensure(self, spec: driver.PortSpec) -> None:
+        """Have the logical switch port as the spec says it. Raises Unavailable."""
         ips = [ip for ip, _ in spec.ips]
         own = " ".join([spec.mac, *ips])
         extra = [f"{mac} {ip}" for mac, ip in spec.pairs]
