@@ -49,6 +49,7 @@ PATTERNS: dict[str, Callable[[int, int], str]] = {
         f"fa:16:3e:{i >> 16 & 255:02x}:{i >> 8 & 255:02x}:{i & 255:02x}"
     ),
     "^[a-zA-Z0-9][a-zA-Z0-9.-]*$": lambda n, i: f"{i}".rjust(n, "x"),
+    "^/[0-9a-f.:]+$": lambda n, i: "/" + f"{i}".rjust(n - 1, "0"),
     "^[a-zA-Z0-9-_:. ]{1,255}$": lambda n, i: f"{i}".rjust(min(n, 255), "x"),
 }
 """Pattern → (length, number) → a string that fits it."""
