@@ -299,7 +299,8 @@ SHORT = ("gets", "lists", "passwords")
 
 def flood(name: str, port: int, token: str, facts: dict[str, Any]) -> None:
     """Run one flood until SIGTERM; then say what came back."""
-    os.nice(5)  # a flood comes from other machines: what its own clients take of this one's cores is not what is measured
+    # a flood comes from other machines: what its own clients take of this one's cores is not what is measured
+    os.nice(5)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
     codes: Counter[str] = Counter()
