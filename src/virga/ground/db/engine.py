@@ -7,8 +7,9 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 import sqlalchemy as sa
@@ -98,12 +99,20 @@ def _collision(cause: object) -> Collision:
 
 class WriterLock:
     """Whose turn it is to write: one thread at a time, and again inside its own turn. A turn by `attempt` is no thread's own: any
-    thread may end it, none is let in again."""
+    thread may end it, none is let in again.
 
-    __slots__ = ("_depth", "_lock", "_owner")
+    Whoever finds it free takes it, which costs no change of threads. But a thread that writes again and again finds it free each time,
+    and the others never: so who has waited for PATIENCE stands in line, and a turn that ends is handed to the first there."""
+
+    __slots__ = ("_depth", "_guard", "_line", "_lock", "_owner")
+
+    PATIENCE: ClassVar[float] = 0.002
+    """Seconds."""
 
     def __init__(self) -> None:
         self._lock, self._owner, self._depth = threading.Lock(), 0, 0
+        self._guard = threading.Lock()
+        self._line: deque[threading.Lock] = deque()  # each held until its turn has come
 
     @property
     def taken(self) -> bool:
@@ -121,13 +130,39 @@ class WriterLock:
         if self._owner == me:
             self._depth += 1
             return
-        self._lock.acquire()
+        if not self._lock.acquire(timeout=self.PATIENCE):
+            self._stand_in_line()
         self._owner, self._depth = me, 1
+
+    def _stand_in_line(self) -> None:
+        turn = threading.Lock()
+        turn.acquire()
+        with self._guard:
+            if self._lock.acquire(blocking=False):
+                return
+            self._line.append(turn)
+        try:
+            turn.acquire()
+        except BaseException:  # a signal: the place in the line, or the turn that has come, is given up
+            with self._guard:
+                if turn in self._line:
+                    self._line.remove(turn)
+                else:
+                    self._hand_over()
+            raise
 
     def __exit__(self, *_: object) -> None:
         self._depth -= 1
         if not self._depth:
             self._owner = 0
+            with self._guard:
+                self._hand_over()
+
+    def _hand_over(self) -> None:
+        """The turn is over: it is the first one's in the line, whose lock stays taken, or nobody's."""
+        if self._line:
+            self._line.popleft().release()
+        else:
             self._lock.release()
 
 
