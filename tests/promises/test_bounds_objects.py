@@ -557,9 +557,9 @@ def test_many_deletes_share_short_transactions(s3: S3Key) -> None:
     took: list[int] = []
     original = deletes.remove
 
-    def counted(tx: Any, *args: Any) -> Any:
+    def counted(tx: Any, *args: Any, **named: Any) -> Any:
         took.append(id(tx))
-        return original(tx, *args)
+        return original(tx, *args, **named)
 
     deletes.remove = counted  # type: ignore[assignment]
     try:
