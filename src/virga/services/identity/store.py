@@ -503,6 +503,29 @@ def forget_grants(
             rows.delete(tx, *where)
 
 
+def insert_passwordless(
+    tx: Tx, *, id: str, name: str, domain_id: str, enabled: bool, extra: dict[str, Any]
+) -> model.User:
+    """A user whose password, if there is one, is kept elsewhere: of an identity provider or a directory."""
+    return USERS.insert(
+        tx,
+        id=id,
+        name=name,
+        domain_id=domain_id,
+        enabled=enabled,
+        default_project_id=None,
+        password_hash=None,
+        password_expires_at=None,
+        valid_after=0.0,
+        options={},
+        extra=extra,
+        password_set=None,
+        failures=0,
+        failed_at=None,
+        active_at=None,
+    )
+
+
 def forget_user(tx: Tx, user_id: str) -> None:
     """Everything that belongs to a user and goes with the user."""
     forget_grants(tx, user_id=user_id)

@@ -108,9 +108,8 @@ def _claimed(ctx: Context, row: model.Server, offer: inventories.Offer) -> bool:
         inventories.accept(ctx.tx, now, row.id, offer, project_id=row.project_id, user_id=row.user_id)
     except inventories.Raced:
         return False
-    except (
-        Conflict
-    ) as e:  # somebody changes the inventory itself at this moment: look again, in a transaction of its own
+    except Conflict as e:
+        # somebody changes the inventory itself at this moment: look again, in a transaction of its own
         raise Again(0.05) from e
     return True
 

@@ -133,23 +133,7 @@ def _user(tx: Tx, domain_id: str, user: User, row: rows.User | None, entries: di
     extra = dict(user.extra)
     if row is None:
         name = _free_name(tx, rows.User, domain_id, user.name, id)
-        store.USERS.insert(
-            tx,
-            id=id,
-            name=name,
-            domain_id=domain_id,
-            enabled=user.enabled,
-            default_project_id=None,
-            password_hash=None,
-            password_expires_at=None,
-            valid_after=0.0,
-            options={},
-            extra=extra,
-            password_set=None,
-            failures=0,
-            failed_at=None,
-            active_at=None,
-        )
+        store.insert_passwordless(tx, id=id, name=name, domain_id=domain_id, enabled=user.enabled, extra=extra)
         return 1, False
     if row.name == user.name and row.enabled == user.enabled and row.extra == extra:
         return 0, False

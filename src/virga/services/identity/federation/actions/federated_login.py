@@ -130,22 +130,8 @@ def _shadow(tx: Tx, provider: model.Provider, protocol: str, who: rules.Who) -> 
                 f"User {unique} of identity provider {provider.id} has the id of another provider's user in domain {domain_id}."
             )
         if user is None:
-            user = identity.USERS.insert(
-                tx,
-                id=id,
-                name=_free_name(tx, domain_id, name, id),
-                domain_id=domain_id,
-                enabled=True,
-                default_project_id=None,
-                password_hash=None,
-                password_expires_at=None,
-                valid_after=0.0,
-                options={},
-                extra=extra,
-                password_set=None,
-                failures=0,
-                failed_at=None,
-                active_at=None,
+            user = identity.insert_passwordless(
+                tx, id=id, name=_free_name(tx, domain_id, name, id), domain_id=domain_id, enabled=True, extra=extra
             )
         store.USERS.insert(tx, idp_id=provider.id, protocol_id=protocol, unique_id=unique, user_id=id)
     if user is None or not user.enabled:
